@@ -1,0 +1,80 @@
+import { z } from 'zod'
+import { defineEvent } from '../src/define/event-type.ts'
+
+/** An id of an entity: printable, short, and nothing that a key, a path or a terminal could stumble over. */
+const entityId = z.string().regex(/^[\w.:@-]{1,64}$/, 'must be 1 to 64 letters, digits or _ . : @ -')
+const currency = z.string().regex(/^[A-Z]{3}$/, 'must be an ISO 4217 code')
+/**
+ * Up to 100 million units of a two-decimal currency. 900,000 payments of this size in one window still sum exactly
+ * (2^53 minor units).
+ */
+const amountMinor = z.number().int().min(0).max(10_000_000_000)
+const timeMs = z.number().int().min(0).max(8_640_000_000_000_000)
+
+const fieldCodes = {
+  customerId: 'missing_entity_id',
+  terminalId: 'missing_entity_id',
+  amountMinor: 'invalid_amount',
+} as const
+
+const paymentV1 = z.object({ customerId: entityId, terminalId: entityId, amountMinor })
+const paymentV2 = paymentV1.extend({ currency })
+
+/** A customer pays at a terminal. To be scored. */
+export const paymentInitiated = defineEvent({
+  type: 'payment.initiated',
+  aggregateType: 'customer',
+  aggregateField: 'customerId',
+  timestamp: 'time',
+  fieldCodes,
+  versions: {
+    // Before currencies were recorded there was only one.
+    1: { schema: paymentV1, upcast: (old: z.infer<typeof paymentV1>) => ({ ...old, currency: 'EUR' }) },
+    2: { schema: paymentV2 },
+  },
+  current: paymentV2,
+})
+
+const fraudV1 = z.object({
+  paymentId: z.string().min(1).max(256),
+  customerId: entityId,
+  terminalId: entityId,
+  amountMinor,
+  currency,
+  /** When the payment happened: the label counts there, not when it became known. */
+  paymentTimeMs: timeMs,
+  kind: z.enum(['chargeback', 'confirmed_fraud']),
+})
+
+/** A label: this payment was fraud. Carries what the payment carried, so that nobody must look it up. */
+export const fraudReported = defineEvent({
+  type: 'fraud.reported',
+  aggregateType: 'customer',
+  aggregateField: 'customerId',
+  timestamp: 'paymentTimeMs',
+  fieldCodes,
+  versions: { 1: { schema: fraudV1 } },
+  current: fraudV1,
+})
+
+const profileV1 = z.object({
+  customerId: entityId,
+  homeCountry: z.string().regex(/^[A-Z]{2}$/, 'must be an ISO 3166 alpha-2 code'),
+  segment: z.enum(['private', 'business']),
+  customerSinceMs: timeMs,
+})
+
+/** Event-carried state: a customer's profile as it is from now on, complete in itself. */
+export const customerProfileChanged = defineEvent({
+  type: 'customer.profile_changed',
+  aggregateType: 'customer',
+  aggregateField: 'customerId',
+  timestamp: 'time',
+  fieldCodes,
+  versions: { 1: { schema: profileV1 } },
+  current: profileV1,
+})
+
+export type PaymentInitiated = z.infer<typeof paymentV2>
+export type FraudReported = z.infer<typeof fraudV1>
+export type CustomerProfileChanged = z.infer<typeof profileV1>

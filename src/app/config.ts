@@ -1,0 +1,131 @@
+import { z } from 'zod'
+import { RiverbankError } from '../core/errors.ts'
+
+const int = (min: number, max: number, byDefault: number) =>
+  z.coerce.number().int().min(min).max(max).default(byDefault)
+const seconds = (min: number, max: number, byDefault: number) => int(min * 1000, max * 1000, byDefault * 1000)
+
+/**
+ * Every setting, its unit, default, limits and reason. Read from the environment as `RIVERBANK_<NAME>`; the few with
+ * a name of their own are listed in {@link wellKnown}. `riverbank doctor` prints this table.
+ */
+export const configSchema = z.object({
+  LOG: z.enum(['redis', 'kafka']).default('redis').describe('which log driver carries the events'),
+  KAFKA_BROKERS: z.string().default('').describe('host:port of the brokers, separated by commas (kafka driver)'),
+  REDIS_URL: z
+    .string()
+    .default('redis://127.0.0.1:6379')
+    .describe('where the states live, and the log of the redis driver'),
+  NAMESPACE: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,39}$/)
+    .default('rb')
+    .describe('prefix of every Redis key, topic and group: two installations on one server do not meet'),
+  DATA_DIR: z.string().default('.riverbank').describe('folder of the lake and of everything embedded'),
+  MODELS_DIR: z.string().default('models').describe('folder with registry.json and the models'),
+
+  PARTITIONS: int(1, 256, 4).describe('partitions of each topic; the number of processors that can share the work'),
+  REPLICATION_FACTOR: int(1, 7, 1).describe('copies of each topic (kafka driver)'),
+  RETENTION_MS: seconds(60, 31_536_000, 7 * 86_400).describe(
+    'milliseconds the log keeps a record at least, if it fits the size',
+  ),
+  RETENTION_BYTES: int(1_048_576, 1e13, 1_073_741_824).describe(
+    'bytes of one partition of the log (redis driver: of memory)',
+  ),
+
+  BATCH_RECORDS: int(1, 10_000, 500).describe(
+    'events of one partition handled together: larger is faster, smaller is sooner',
+  ),
+  BATCH_BYTES: int(65_536, 67_108_864, 4_194_304).describe('bytes of one fetch'),
+  FETCH_WAIT_MS: int(1, 5_000, 20).describe('milliseconds a fetch waits for data'),
+  SESSION_TIMEOUT_MS: seconds(6, 300, 10).describe('milliseconds of silence after which a member loses its partitions'),
+  STATE_CACHE_ENTITIES: int(0, 10_000_000, 200_000).describe(
+    'decoded states kept in memory by a processor (about 3 KB each)',
+  ),
+  STATE_TIMEOUT_MS: int(50, 60_000, 2_000).describe('milliseconds until a Redis command counts as failed'),
+  RETRY_ATTEMPTS: int(1, 100, 8).describe(
+    'tries of a failed read, write or publish before the process gives up and restarts',
+  ),
+  RETRY_MAX_DELAY_MS: int(10, 60_000, 2_000).describe('longest pause between two tries, in milliseconds'),
+
+  HTTP_HOST: z
+    .string()
+    .default('127.0.0.1')
+    .describe('address the HTTP role listens on; another than loopback needs RIVERBANK_API_KEY'),
+  HTTP_PORT: int(0, 65_535, 8080).describe('port of the HTTP role; 0 takes a free one'),
+  API_KEY: z.string().default('').describe('bearer token that HTTP calls must carry when set; at least 16 characters'),
+  METRICS_PORT: int(0, 65_535, 0).describe(
+    'port of /metrics, /livez and /readyz of the roles process and materialize; 0 turns it off',
+  ),
+  SQL_TIMEOUT_MS: int(100, 600_000, 10_000).describe('milliseconds a query over HTTP may run'),
+  SQL_MAX_ROWS: int(1, 1_000_000, 10_000).describe('rows a query over HTTP may answer'),
+  SQL_MEMORY_MB: int(64, 65_536, 512).describe('memory of one query process'),
+  STREAM_QUEUE: int(16, 100_000, 1_000).describe('scores waiting for one slow subscriber before it is cut off'),
+  RECENT_SCORES: int(100, 1_000_000, 20_000).describe(
+    'newest scores a serve process holds; older ones are read from the lake',
+  ),
+
+  LAKE_FLUSH_ROWS: int(1, 1_000_000, 50_000).describe('rows of one table that are written at once'),
+  LAKE_FLUSH_MS: int(100, 600_000, 5_000).describe('milliseconds until rows are written even if they are few'),
+
+  DRAIN_MS: int(100, 60_000, 8_000).describe('milliseconds that a role may use to finish its batches after SIGTERM'),
+  LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info').describe('how much is logged'),
+})
+
+export type Config = z.infer<typeof configSchema>
+
+/** Settings that other tools read under the same name. */
+const wellKnown: ReadonlySet<string> = new Set(['KAFKA_BROKERS', 'REDIS_URL'])
+
+export function environmentName(setting: string): string {
+  return wellKnown.has(setting) ? setting : `RIVERBANK_${setting}`
+}
+
+/** Reads and checks the environment; throws `invalid_config` with one line per mistake. */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const known = Object.keys(configSchema.shape)
+  const values: Record<string, string> = {}
+  const mistakes: string[] = []
+  for (const setting of known) {
+    const value = env[environmentName(setting)]
+    if (value !== undefined && value !== '') values[setting] = value
+  }
+  const names = new Set(known.map(environmentName))
+  for (const name of Object.keys(env)) {
+    if (name.startsWith('RIVERBANK_') && !names.has(name)) mistakes.push(`${name}: no such setting`)
+  }
+  const parsed = configSchema.safeParse(values)
+  if (!parsed.success) {
+    mistakes.push(...parsed.error.issues.map((i) => `${environmentName(String(i.path[0]))}: ${i.message}`))
+  } else {
+    mistakes.push(...conflicts(parsed.data))
+  }
+  if (mistakes.length > 0 || !parsed.success) throw new RiverbankError('invalid_config', mistakes.join('\n'))
+  return parsed.data
+}
+
+const loopback = new Set(['127.0.0.1', '::1', 'localhost'])
+
+function conflicts(config: Config): string[] {
+  const found: string[] = []
+  if (config.LOG === 'kafka' && config.KAFKA_BROKERS === '')
+    found.push('KAFKA_BROKERS: needed when RIVERBANK_LOG=kafka')
+  if (config.API_KEY !== '' && config.API_KEY.length < 16) found.push('RIVERBANK_API_KEY: at least 16 characters')
+  if (!loopback.has(config.HTTP_HOST) && config.API_KEY === '') {
+    found.push(`RIVERBANK_HTTP_HOST: ${config.HTTP_HOST} is not loopback; set RIVERBANK_API_KEY to listen there`)
+  }
+  return found
+}
+
+/** Names of everything an installation has on shared servers. */
+export function names(config: Pick<Config, 'NAMESPACE'>) {
+  const prefix = config.NAMESPACE === 'rb' ? '' : `${config.NAMESPACE}.`
+  return {
+    topics: {
+      events: `${prefix}payments.events`,
+      scores: `${prefix}payments.scores`,
+      deadLetters: `${prefix}payments.dead-letters`,
+    },
+    groups: { process: `${prefix}riverbank.process`, materialize: `${prefix}riverbank.materialize` },
+  } as const
+}

@@ -1,0 +1,77 @@
+import { z } from 'zod'
+
+/** Where an entity stood when an event met it. Observations with `born` ≤ sequence < `sequence` were seen. */
+const entityPosition = z.object({
+  id: z.string(),
+  /** The sequence number this event took at the entity. */
+  sequence: z.number().int(),
+  /** First sequence number of the entity's present life (a state that expired begins a new one). */
+  born: z.number().int(),
+  /** Applied, or beyond what the state remembers: counted, and nothing else. */
+  outcome: z.enum(['applied', 'too_late']),
+})
+
+const sourcePosition = z.object({ topic: z.string(), partition: z.number().int(), offset: z.number().int() })
+
+export const decisions = ['approve', 'review', 'block'] as const
+
+/** `payment.scored` version 1: everything that was known when the decision was made. */
+export const paymentScoredSchema = z.object({
+  /** eventId of the payment. */
+  paymentId: z.string(),
+  customerId: z.string(),
+  terminalId: z.string(),
+  amountMinor: z.number().int(),
+  currency: z.string(),
+  /** The payment's own time, milliseconds UTC; its windows end here. */
+  paymentTimeMs: z.number().int(),
+  score: z.number(),
+  decision: z.enum(decisions),
+  model: z.object({ name: z.string(), version: z.string() }),
+  service: z.string(),
+  featureSet: z.string(),
+  /** Every feature of the service and of its views by name; null where there was nothing to aggregate. */
+  features: z.record(z.string(), z.number().nullable()),
+  /** By entity name. */
+  entities: z.record(z.string(), entityPosition),
+  position: sourcePosition,
+})
+
+/** `event.observed` version 1: an event that changed states without being scored. */
+export const eventObservedSchema = z.object({
+  observedId: z.string(),
+  observedType: z.string(),
+  entities: z.record(z.string(), entityPosition),
+  featureSet: z.string(),
+  position: sourcePosition,
+})
+
+/** `event.dead_lettered` version 1: bytes that could not be processed, whole, with the reason. */
+export const deadLetterSchema = z.object({
+  code: z.string(),
+  detail: z.string(),
+  /** How often this record was tried, replays included; 1 for the first time. */
+  attempts: z.number().int().min(1),
+  position: sourcePosition,
+  key: z.string().nullable(),
+  headers: z.record(z.string(), z.string()),
+  /** The record's value, base64. */
+  value: z.string(),
+})
+
+export type EntityPosition = z.infer<typeof entityPosition>
+export type PaymentScored = z.infer<typeof paymentScoredSchema>
+export type EventObserved = z.infer<typeof eventObservedSchema>
+export type DeadLetter = z.infer<typeof deadLetterSchema>
+export type Decision = (typeof decisions)[number]
+
+export const emittedTypes = {
+  scored: 'payment.scored',
+  observed: 'event.observed',
+  deadLettered: 'event.dead_lettered',
+} as const
+
+/** Header that counts how often a record was tried; set when a dead letter is replayed. */
+export const attemptsHeader = 'riverbank-attempts'
+/** W3C trace context, copied from a record to everything it causes. */
+export const traceHeader = 'traceparent'

@@ -1,0 +1,290 @@
+import { z } from 'zod'
+import type { EventTimeMs } from './units.ts'
+
+/** An immutable fact, in the words of this code. On the wire it is a CloudEvent (see {@link toCloudEvent}). */
+export interface DomainEvent<Data = unknown> {
+  readonly eventId: string
+  readonly eventType: string
+  /** When it happened, by its producer's clock. */
+  readonly timestamp: EventTimeMs
+  /** The aggregate is the partition key: everything about one customer is in one partition, in order. */
+  readonly aggregateId: string
+  readonly aggregateType: string
+  /** Version of the schema of `data`. */
+  readonly version: number
+  readonly causationId?: string
+  readonly correlationId?: string
+  readonly data: Data
+  readonly metadata?: EventMetadata
+}
+
+export interface EventMetadata {
+  /** CloudEvents `source`: who produced it. */
+  readonly source: string
+}
+
+/** One version of an event's data: what it must look like and, for an old one, how to read it as the next version. */
+export interface EventVersion {
+  readonly schema: z.ZodType
+  readonly upcast?: (data: never) => unknown
+}
+
+export interface EventType {
+  readonly type: string
+  readonly aggregateType: string
+  /** The field of the data that repeats the aggregate's id: the event and its key must agree. */
+  readonly aggregateField: string
+  readonly currentVersion: number
+  readonly versions: Readonly<Record<number, EventVersion>>
+  /** The field that holds the time of the observation; `time` is the envelope's own. */
+  readonly timestampField: string
+  /** A more telling code than `invalid_data` for a field that fails its schema. */
+  readonly fieldCodes: Readonly<Record<string, EventErrorCode>>
+}
+
+export type EventCatalog = ReadonlyMap<string, EventType>
+
+/** Stable codes of everything that can be wrong with one event. They are part of the API. */
+export const eventErrorCodes = [
+  'event_too_large',
+  'undecodable_bytes',
+  'invalid_json',
+  'forbidden_key',
+  'invalid_envelope',
+  'unknown_event_type',
+  'unknown_event_version',
+  'missing_entity_id',
+  'invalid_amount',
+  'invalid_data',
+  'event_in_future',
+  'duplicate_event',
+] as const
+export type EventErrorCode = (typeof eventErrorCodes)[number]
+
+export const eventLimits = {
+  /** Larger bodies are refused at HTTP and dead-lettered from the log. */
+  maxBytes: 64 * 1024 - 1,
+  /** Clocks differ; beyond this an event from the future would move every window of its customer. */
+  maxFutureMs: 5 * 60_000,
+  maxIdLength: 256,
+  maxKeyDepth: 16,
+} as const
+
+const id = z.string().min(1).max(eventLimits.maxIdLength)
+const schemaUrn = /^urn:riverbank:([a-z_.]+):(\d{1,6})$/
+
+const cloudEventSchema = z.object({
+  specversion: z.literal('1.0'),
+  id,
+  type: id,
+  source: id,
+  subject: id,
+  time: z.iso.datetime({ offset: true }),
+  dataschema: z.string().regex(schemaUrn, 'must be urn:riverbank:<type>:<version>'),
+  datacontenttype: z.literal('application/json').optional(),
+  correlationid: id.optional(),
+  causationid: id.optional(),
+  data: z.unknown(),
+})
+
+const domainEventSchema = z.object({
+  eventId: id,
+  eventType: id,
+  timestamp: z.union([z.number().int(), z.iso.datetime({ offset: true })]),
+  aggregateId: id,
+  aggregateType: id,
+  version: z.number().int().positive(),
+  causationId: id.optional(),
+  correlationId: id.optional(),
+  data: z.unknown(),
+  metadata: z.object({ source: id }).optional(),
+})
+
+/** The two spellings of an event that HTTP accepts; the log carries the first. */
+export const eventSpellings = { cloudEvent: cloudEventSchema, domainEvent: domainEventSchema }
+export type CloudEvent = z.infer<typeof cloudEventSchema>
+
+export type EventResult =
+  | { readonly kind: 'valid'; readonly event: DomainEvent; readonly observedAt: EventTimeMs }
+  | { readonly kind: 'invalid'; readonly code: EventErrorCode; readonly detail: string; readonly eventId?: string }
+
+/** The version URN that CloudEvents `dataschema` carries. */
+export function schemaOf(eventType: string, version: number): string {
+  return `urn:riverbank:${eventType}:${version}`
+}
+
+/** CloudEvents 1.0, structured mode, keys in a fixed order: equal events are equal bytes. */
+export function toCloudEvent(event: DomainEvent): CloudEvent {
+  return {
+    specversion: '1.0',
+    id: event.eventId,
+    type: event.eventType,
+    source: event.metadata?.source ?? 'urn:riverbank:unknown',
+    subject: event.aggregateId,
+    time: new Date(event.timestamp).toISOString(),
+    dataschema: schemaOf(event.eventType, event.version),
+    datacontenttype: 'application/json',
+    ...(event.correlationId === undefined ? {} : { correlationid: event.correlationId }),
+    ...(event.causationId === undefined ? {} : { causationid: event.causationId }),
+    data: event.data,
+  }
+}
+
+export function encodeEvent(event: DomainEvent): string {
+  return JSON.stringify(toCloudEvent(event))
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/**
+ * Bytes of a log record to an event of the current version, or what is wrong with them. Total: whatever comes in, it
+ * answers. `nowMs` is the log's append time for a record and the clock for a request.
+ */
+export function decodeEvent(bytes: Uint8Array, catalog: EventCatalog, nowMs: number): EventResult {
+  if (bytes.length > eventLimits.maxBytes) {
+    return invalid('event_too_large', `${bytes.length} bytes, at most ${eventLimits.maxBytes} are accepted`)
+  }
+  let text: string
+  try {
+    text = utf8.decode(bytes)
+  } catch {
+    return invalid('undecodable_bytes', 'the bytes are not UTF-8')
+  }
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch (error) {
+    return invalid('invalid_json', error instanceof Error ? error.message : 'not JSON')
+  }
+  return parseEvent(json, catalog, nowMs)
+}
+
+/** An event in either spelling, already parsed as JSON. Total, like {@link decodeEvent}. */
+export function parseEvent(json: unknown, catalog: EventCatalog, nowMs: number): EventResult {
+  const forbidden = forbiddenKey(json, 0)
+  if (forbidden !== null) return invalid('forbidden_key', forbidden, idOf(json))
+  const envelope = parseEnvelope(json)
+  if (envelope.kind === 'invalid') return envelope
+  const { event } = envelope
+  const type = catalog.get(event.eventType)
+  if (type === undefined) return invalid('unknown_event_type', `no event type "${event.eventType}"`, event.eventId)
+  if (event.aggregateType !== '' && event.aggregateType !== type.aggregateType) {
+    return invalid('invalid_envelope', `aggregateType of ${type.type} is "${type.aggregateType}"`, event.eventId)
+  }
+  const data = upcastData(event, type)
+  if (data.kind === 'invalid') return data
+  const current: DomainEvent = {
+    ...event,
+    aggregateType: type.aggregateType,
+    version: type.currentVersion,
+    data: data.value,
+  }
+  if ((current.data as Record<string, unknown>)[type.aggregateField] !== event.aggregateId) {
+    return invalid('invalid_envelope', `the aggregate id must equal data.${type.aggregateField}`, event.eventId)
+  }
+  const observedAt = observationTime(current, type)
+  if (Math.max(event.timestamp, observedAt) > nowMs + eventLimits.maxFutureMs) {
+    const seconds = Math.round((Math.max(event.timestamp, observedAt) - nowMs) / 1000)
+    return invalid('event_in_future', `${seconds} s ahead, at most 300 s are accepted`, event.eventId)
+  }
+  return { kind: 'valid', event: current, observedAt }
+}
+
+function parseEnvelope(json: unknown): { kind: 'ok'; event: DomainEvent } | (EventResult & { kind: 'invalid' }) {
+  if (typeof json === 'object' && json !== null && 'eventId' in json) {
+    const parsed = domainEventSchema.safeParse(json)
+    if (!parsed.success) return invalid('invalid_envelope', explain(parsed.error), idOf(json))
+    const { timestamp, metadata, causationId, correlationId, ...rest } = parsed.data
+    const ms = typeof timestamp === 'number' ? timestamp : Date.parse(timestamp)
+    if (Math.abs(ms) > 8.64e15) return invalid('invalid_envelope', 'timestamp: out of range', rest.eventId)
+    return {
+      kind: 'ok',
+      event: {
+        ...rest,
+        timestamp: ms as EventTimeMs,
+        ...(causationId === undefined ? {} : { causationId }),
+        ...(correlationId === undefined ? {} : { correlationId }),
+        metadata: metadata ?? { source: 'urn:riverbank:http' },
+      },
+    }
+  }
+  const parsed = cloudEventSchema.safeParse(json)
+  if (!parsed.success) return invalid('invalid_envelope', explain(parsed.error), idOf(json))
+  const { data } = parsed
+  const schema = schemaUrn.exec(data.dataschema)
+  if (schema?.[1] !== data.type) return invalid('invalid_envelope', 'dataschema names another type', data.id)
+  return {
+    kind: 'ok',
+    event: {
+      eventId: data.id,
+      eventType: data.type,
+      timestamp: Date.parse(data.time) as EventTimeMs,
+      aggregateId: data.subject,
+      aggregateType: '',
+      version: Number(schema[2]),
+      ...(data.causationid === undefined ? {} : { causationId: data.causationid }),
+      ...(data.correlationid === undefined ? {} : { correlationId: data.correlationid }),
+      data: data.data,
+      metadata: { source: data.source },
+    },
+  }
+}
+
+function upcastData(
+  event: DomainEvent,
+  type: EventType,
+): { kind: 'ok'; value: unknown } | (EventResult & { kind: 'invalid' }) {
+  let version = event.version
+  let value = event.data
+  for (;;) {
+    const step = Object.hasOwn(type.versions, version) ? type.versions[version] : undefined
+    if (step === undefined) {
+      return invalid('unknown_event_version', `${type.type} has no version ${version}`, event.eventId)
+    }
+    const parsed = step.schema.safeParse(value)
+    if (!parsed.success) {
+      const field = String(parsed.error.issues[0]?.path[0] ?? '')
+      const code = (Object.hasOwn(type.fieldCodes, field) ? type.fieldCodes[field] : undefined) ?? 'invalid_data'
+      return invalid(code, explain(parsed.error), event.eventId)
+    }
+    value = parsed.data
+    if (version === type.currentVersion || step.upcast === undefined) return { kind: 'ok', value }
+    value = step.upcast(value as never)
+    version += 1
+  }
+}
+
+function observationTime(event: DomainEvent, type: EventType): EventTimeMs {
+  if (type.timestampField === 'time') return event.timestamp
+  return (event.data as Record<string, EventTimeMs>)[type.timestampField] ?? event.timestamp
+}
+
+/** Keys that could reach a prototype, and nesting that could exhaust the stack. */
+function forbiddenKey(value: unknown, depth: number): string | null {
+  if (typeof value !== 'object' || value === null) return null
+  if (depth > eventLimits.maxKeyDepth) return `nested deeper than ${eventLimits.maxKeyDepth} levels`
+  for (const key of Object.keys(value)) {
+    if (key === '__proto__' || key === 'constructor' || key === 'prototype') return `the key "${key}" is not accepted`
+    const inner = forbiddenKey((value as Record<string, unknown>)[key], depth + 1)
+    if (inner !== null) return inner
+  }
+  return null
+}
+
+function idOf(json: unknown): string | undefined {
+  if (typeof json !== 'object' || json === null) return undefined
+  const { eventId, id: cloudId } = json as { eventId?: unknown; id?: unknown }
+  const found = eventId ?? cloudId
+  return typeof found === 'string' && found.length <= eventLimits.maxIdLength ? found : undefined
+}
+
+function explain(error: z.ZodError): string {
+  return error.issues
+    .slice(0, 3)
+    .map((issue) => (issue.path.length === 0 ? issue.message : `${issue.path.join('.')}: ${issue.message}`))
+    .join('; ')
+}
+
+function invalid(code: EventErrorCode, detail: string, eventId?: string): EventResult & { kind: 'invalid' } {
+  return { kind: 'invalid', code, detail, ...(eventId === undefined ? {} : { eventId }) }
+}

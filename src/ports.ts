@@ -1,0 +1,218 @@
+/**
+ * The small interfaces between what Riverbank decides and what it talks to. Comments state the contract that every
+ * driver keeps and every caller may rely on; test/contract holds them on real servers.
+ */
+
+/** A record as the log holds it. `offset` grows by at least one per partition; it may have gaps. */
+export interface LogRecord {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  /** When the log accepted it, by the log's clock (Kafka: LogAppendTime). */
+  readonly appendTimeMs: number
+  readonly key: string | null
+  readonly value: Uint8Array
+  readonly headers: Readonly<Record<string, string>>
+}
+
+export interface OutgoingRecord {
+  readonly topic: string
+  /** Decides the partition (murmur2, as Kafka's own clients do), unless `partition` is given. */
+  readonly key: string
+  readonly partition?: number
+  readonly value: Uint8Array | string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+export interface Position {
+  readonly partition: number
+  readonly offset: number
+}
+
+export interface TopicSpec {
+  readonly topic: string
+  readonly partitions: number
+  /** Kafka only; the redis driver keeps one copy. */
+  readonly replicationFactor: number
+  readonly retentionMs: number
+  /** Per partition. */
+  readonly retentionBytes: number
+  readonly maxRecordBytes: number
+}
+
+/** Readable offsets of one partition: `start` is the oldest, `end` is one past the newest (equal when empty). */
+export interface PartitionRange {
+  readonly partition: number
+  readonly start: number
+  readonly end: number
+}
+
+/** Records of one partition in offset order; never empty. */
+export interface LogBatch {
+  readonly topic: string
+  readonly partition: number
+  readonly records: readonly LogRecord[]
+  /** Where reading goes on: above the last record's offset, past markers that readers never see. */
+  readonly next: number
+  /** The log's end when the batch was read; `end - next` is the lag left. */
+  readonly end: number
+}
+
+/** One partition, held by this member until `signal` is aborted. */
+export interface Claim {
+  readonly topic: string
+  readonly partition: number
+  /** The group's committed position (the offset to read next), or null when it never committed. */
+  readonly committed: number | null
+  readonly range: PartitionRange
+  readonly signal: AbortSignal
+  /** Commits `next` for the group. Rejects with `fenced` when another member owns the partition. */
+  commit(next: number): Promise<void>
+}
+
+/**
+ * What a group member does with its partitions. Calls for one partition never overlap; those of different partitions
+ * may. The next batch of a partition is delivered only after `batch` resolved.
+ */
+export interface GroupHandler {
+  /**
+   * Called once for each claim, before its first batch. Answers the offset to read first. An answer outside the
+   * readable range ends the consumption: `log_truncated` (below the start) or `log_recreated` (above the end).
+   */
+  assigned(claim: Claim): Promise<number>
+  /**
+   * Answers the offset to read next: `batch.next`, or a lower one to go back. Poison must be handled inside: a
+   * rejection other than `fenced` ends the consumption with that error.
+   */
+  batch(claim: Claim, batch: LogBatch): Promise<number>
+  /** After the claim's signal was aborted and its last batch has settled. */
+  released?(claim: Claim): Promise<void>
+}
+
+export interface ConsumeOptions {
+  readonly group: string
+  readonly topics: readonly string[]
+  readonly maxRecords: number
+  readonly maxBytes: number
+  /** How long a fetch may wait for data. */
+  readonly maxWaitMs: number
+  /** A member that is silent for this long loses its partitions. */
+  readonly sessionTimeoutMs: number
+  /** How many partitions one member works on at the same time. */
+  readonly concurrency: number
+}
+
+export interface Subscription {
+  /** Settles when it ended: resolves after `stop`, rejects with what ended it. */
+  readonly finished: Promise<void>
+  /** Delivers nothing more, waits for running handlers, gives the partitions back. Safe to call twice. */
+  stop(): Promise<void>
+}
+
+export interface TailOptions {
+  readonly topic: string
+  /** `end`: only what comes from now on; else the first offset per partition (missing: the start). */
+  readonly from: 'end' | ReadonlyMap<number, number>
+  readonly maxRecords: number
+  readonly maxWaitMs: number
+}
+
+/**
+ * Error codes of a log: `log_unavailable` (canRetry), `log_full` (canRetry: retention may not drop what a group has
+ * not read), `record_too_large`, `fenced`, `log_truncated`, `log_recreated`, `topic_missing`, `topic_mismatch`.
+ */
+export interface EventLog {
+  readonly driver: 'kafka' | 'redis'
+  /** Creates the topic or checks that it has this many partitions (`topic_mismatch`). */
+  createTopic(spec: TopicSpec): Promise<'created' | 'exists'>
+  deleteTopic(topic: string): Promise<void>
+  /** Ordered by partition; null when there is no such topic. */
+  describeTopic(topic: string): Promise<readonly PartitionRange[] | null>
+  /** Committed positions by partition; partitions without one are missing. */
+  committed(group: string, topic: string): Promise<ReadonlyMap<number, number>>
+  /**
+   * Resolves when every record is acknowledged by all replicas, with positions in the order given. Records of one
+   * partition keep their order. After a rejection any part of them may be in the log.
+   */
+  publish(records: readonly OutgoingRecord[]): Promise<readonly Position[]>
+  /** A member of a consumer group: partitions are shared out among the members. */
+  consume(options: ConsumeOptions, handler: GroupHandler): Promise<Subscription>
+  /** A reader without a group: every partition, nothing committed. Resolves when positions are fixed. */
+  tail(options: TailOptions, handler: (batch: LogBatch) => Promise<void>): Promise<Subscription>
+  close(): Promise<void>
+}
+
+/** Names one entity instance, such as entity `customer`, id `4961`. */
+export interface EntityKey {
+  readonly entity: string
+  readonly id: string
+}
+
+export interface StateWrite {
+  readonly key: EntityKey
+  /** The version the new state was computed from: {@link stateVersion} of the old blob, null when there was none. */
+  readonly expected: Uint8Array | null
+  readonly blob: Uint8Array
+  readonly ttlMs: number
+}
+
+/** Where entity states live. Errors: `state_unavailable` (canRetry). */
+export interface StateStore {
+  /**
+   * Counts connections: it changes whenever the store may have lost acknowledged writes (a reconnect). Whoever caches
+   * states drops them then.
+   */
+  readonly epoch: number
+  /** Blobs in the order of the keys, null where there is none. */
+  load(keys: readonly EntityKey[]): Promise<readonly (Uint8Array | null)[]>
+  /** Each write by itself is atomic: true where the stored version was the expected one, or already the new one. */
+  compareAndSet(writes: readonly StateWrite[]): Promise<readonly boolean[]>
+  /** The next offset to apply per partition of a topic, as far as this store knows. */
+  positions(topic: string): Promise<ReadonlyMap<number, number>>
+  /** Raises the position; never lowers it. */
+  advance(topic: string, partition: number, next: number): Promise<void>
+  /** Binds the store to a feature set: answers the hash it is bound to, binding it to this one if it was free. */
+  bindFeatureSet(hash: string): Promise<string>
+  close(): Promise<void>
+}
+
+/** One loaded model. Errors: `model_refused` at load; `score_not_finite` for what it answers. */
+export interface Scorer {
+  readonly name: string
+  readonly version: string
+  readonly thresholds: { readonly review: number; readonly block: number }
+  /** `vectors` is row-major, `rows` × the service's length; answers one probability of fraud per row. */
+  score(vectors: Float32Array, rows: number): Promise<Float32Array>
+  close(): Promise<void>
+}
+
+export interface Clock {
+  nowMs(): number
+}
+
+export type Labels = Readonly<Record<string, string>>
+
+/** Prometheus conventions: base units, `_total` on counters, no ids as label values. */
+export interface Meter {
+  counter(name: string, help: string, labels?: readonly string[]): { add(value: number, labels?: Labels): void }
+  gauge(name: string, help: string, labels?: readonly string[]): { set(value: number, labels?: Labels): void }
+  histogram(
+    name: string,
+    help: string,
+    buckets: readonly number[],
+    labels?: readonly string[],
+  ): { observe(value: number, labels?: Labels): void }
+  /** The text exposition format, with its content type. */
+  expose(): Promise<{ readonly contentType: string; readonly body: string }>
+}
+
+export type Fields = Readonly<Record<string, unknown>>
+
+/** Structured log lines; never on stdout, which belongs to results. */
+export interface Logger {
+  debug(message: string, fields?: Fields): void
+  info(message: string, fields?: Fields): void
+  warn(message: string, fields?: Fields): void
+  error(message: string, fields?: Fields): void
+  child(fields: Fields): Logger
+}
