@@ -1,0 +1,161 @@
+import { RiverbankError } from './errors.ts'
+
+const twoTo32 = 2 ** 32
+
+/** Appends numbers to a buffer that grows. Integers are LEB128, so small ones take one byte. */
+export class ByteWriter {
+  private bytes: Uint8Array
+  private view: DataView
+  private length = 0
+
+  constructor(capacity = 1024) {
+    this.bytes = new Uint8Array(capacity)
+    this.view = new DataView(this.bytes.buffer)
+  }
+
+  /** Forgets what was written and keeps the memory. */
+  reset(): void {
+    this.length = 0
+  }
+
+  /** A copy of what was written. */
+  take(): Uint8Array {
+    return this.bytes.slice(0, this.length)
+  }
+
+  private reserve(count: number): void {
+    if (this.length + count <= this.bytes.length) return
+    const grown = new Uint8Array(Math.max(this.bytes.length * 2, this.length + count))
+    grown.set(this.bytes.subarray(0, this.length))
+    this.bytes = grown
+    this.view = new DataView(grown.buffer)
+  }
+
+  byte(value: number): void {
+    this.reserve(1)
+    this.bytes[this.length] = value
+    this.length += 1
+  }
+
+  uint32(value: number): void {
+    this.reserve(4)
+    this.view.setUint32(this.length, value)
+    this.length += 4
+  }
+
+  /** Big-endian, so that equal numbers are equal bytes and order is kept. 0 ≤ value ≤ 2^53. */
+  uint64(value: number): void {
+    this.uint32(Math.floor(value / twoTo32))
+    this.uint32(value % twoTo32)
+  }
+
+  /** 0 ≤ value ≤ 2^53. */
+  unsigned(value: number): void {
+    this.reserve(8)
+    let rest = value
+    while (rest >= 0x80000000) {
+      this.bytes[this.length] = (rest % 128) | 128
+      this.length += 1
+      rest = Math.floor(rest / 128)
+    }
+    while (rest >= 128) {
+      this.bytes[this.length] = (rest & 127) | 128
+      this.length += 1
+      rest >>>= 7
+    }
+    this.bytes[this.length] = rest
+    this.length += 1
+  }
+
+  /** |value| ≤ 2^52. */
+  signed(value: number): void {
+    this.unsigned(value >= 0 ? value * 2 : -value * 2 - 1)
+  }
+
+  double(value: number): void {
+    this.reserve(8)
+    this.view.setFloat64(this.length, value)
+    this.length += 8
+  }
+}
+
+/** Reads what {@link ByteWriter} wrote. Running past the end is `state_corrupt`. */
+export class ByteReader {
+  private readonly bytes: Uint8Array
+  private readonly view: DataView
+  private position: number
+
+  constructor(bytes: Uint8Array, position = 0) {
+    this.bytes = bytes
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    this.position = position
+  }
+
+  get done(): boolean {
+    return this.position === this.bytes.length
+  }
+
+  private advance(count: number): number {
+    const at = this.position
+    if (at + count > this.bytes.length) throw new RiverbankError('state_corrupt', 'the state ends too early')
+    this.position = at + count
+    return at
+  }
+
+  byte(): number {
+    return this.view.getUint8(this.advance(1))
+  }
+
+  uint32(): number {
+    return this.view.getUint32(this.advance(4))
+  }
+
+  uint64(): number {
+    const high = this.uint32()
+    return high * twoTo32 + this.uint32()
+  }
+
+  unsigned(): number {
+    const { bytes } = this
+    let value = 0
+    let factor = 1
+    for (;;) {
+      const byte = bytes[this.position]
+      if (byte === undefined) throw new RiverbankError('state_corrupt', 'the state ends too early')
+      this.position += 1
+      value += (byte & 127) * factor
+      if (byte < 128) return value
+      factor *= 128
+    }
+  }
+
+  signed(): number {
+    const value = this.unsigned()
+    return value % 2 === 0 ? value / 2 : -(value + 1) / 2
+  }
+
+  double(): number {
+    return this.view.getFloat64(this.advance(8))
+  }
+}
+
+/** A 32-bit murmur3-style checksum of `bytes` from `start` on. Finds damage, not attackers. */
+export function checksum(bytes: Uint8Array, start: number): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const words = start + ((bytes.length - start) & ~3)
+  let hash = 0x9747b28c
+  let at = start
+  for (; at < words; at += 4) hash = mix(hash, view.getUint32(at, true))
+  for (; at < bytes.length; at += 1) hash = mix(hash, view.getUint8(at))
+  hash ^= bytes.length
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
+  return (hash ^ (hash >>> 16)) >>> 0
+}
+
+function mix(hash: number, word: number): number {
+  let k = Math.imul(word, 0xcc9e2d51)
+  k = Math.imul((k << 15) | (k >>> 17), 0x1b873593)
+  const h = hash ^ k
+  return (Math.imul((h << 13) | (h >>> 19), 5) + 0xe6546b64) | 0
+}

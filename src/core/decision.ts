@@ -1,0 +1,12 @@
+import type { Decision } from './emitted.ts'
+
+/** Scores are probabilities of fraud, 0 to 1: at `block` and above a payment is refused, at `review` looked at. */
+export interface Thresholds {
+  readonly review: number
+  readonly block: number
+}
+
+export function decide(score: number, thresholds: Thresholds): Decision {
+  if (score >= thresholds.block) return 'block'
+  return score >= thresholds.review ? 'review' : 'approve'
+}

@@ -1,0 +1,138 @@
+import { aggregateRules } from './aggregates.ts'
+import { assert } from './errors.ts'
+import { hashEventId } from './event-id-hash.ts'
+import type { EntityPlan, EntityTouch } from './plan.ts'
+import { beginDraft, isDuplicate, rememberId, type EntityState, type Outcome, type Snapshot } from './state.ts'
+import { pruneTiles, readWindows, rowOf, updateSlot } from './tiles.ts'
+import { forgottenTile, tileOf } from './window.ts'
+
+/** One event as one entity sees it. */
+export interface Observation {
+  readonly offset: number
+  readonly appendTimeMs: number
+  readonly eventId: string
+  /** The time of the observation: the tile it belongs to. */
+  readonly timeMs: number
+  readonly data: Readonly<Record<string, unknown>>
+  readonly touch: EntityTouch
+  /** Answer with the entity's features as they were before this event. */
+  readonly reads: boolean
+  /** What the partition-key entity found out; it decides for itself and ignores this. */
+  readonly duplicate: boolean
+}
+
+/** `gone`: applied before, and what was answered then is no longer stored, so it was published and committed (R5). */
+export type Answer =
+  { readonly kind: 'snapshot'; readonly snapshot: Snapshot } | { readonly kind: 'gone'; readonly duplicate: boolean }
+
+export interface Observed {
+  readonly state: EntityState | null
+  /** One per observation, in order. */
+  readonly answers: readonly Answer[]
+  /** False when every observation had been applied before: there is nothing to write. */
+  readonly changed: boolean
+}
+
+/**
+ * All observations of one batch on one entity, as one step (R2). Pure: `base` is left alone. `floorOffset` is the
+ * batch's first offset; snapshots of this partition below it are dropped (R3).
+ */
+export function observe(
+  plan: EntityPlan,
+  base: EntityState | null,
+  observations: readonly Observation[],
+  partition: number,
+  floorOffset: number,
+): Observed {
+  let draft: EntityState | null = null
+  const answers = observations.map((observation): Answer => {
+    const state: EntityState | null = draft ?? base
+    if (state !== null && observation.offset < (state.nextOffsets.get(partition) ?? 0)) {
+      return storedAnswer(plan, state, partition, observation)
+    }
+    draft ??= beginDraft(plan, base, observation.appendTimeMs)
+    return { kind: 'snapshot', snapshot: apply(plan, draft, observation, partition) }
+  })
+  if (draft === null) return { state: base, answers, changed: false }
+  const written: EntityState = draft
+  const kept = (written.snapshots.get(partition) ?? []).filter((snapshot) => snapshot.offset >= floorOffset)
+  written.snapshots.set(partition, kept)
+  return { state: written, answers, changed: true }
+}
+
+/** R1: applied before, so the answer is the one given then. */
+function storedAnswer(plan: EntityPlan, state: EntityState, partition: number, observation: Observation): Answer {
+  const snapshot = state.snapshots.get(partition)?.find((stored) => stored.offset === observation.offset)
+  if (snapshot !== undefined) return { kind: 'snapshot', snapshot }
+  const duplicate = plan.partitionKey && isDuplicate(state, hashEventId(observation.eventId), observation.offset)
+  return { kind: 'gone', duplicate }
+}
+
+function apply(plan: EntityPlan, state: EntityState, observation: Observation, partition: number): Snapshot {
+  const features = observation.reads ? readFeatures(plan, state, observation.timeMs) : null
+  const snapshot: Snapshot = {
+    offset: observation.offset,
+    sequence: state.sequence,
+    born: state.born,
+    outcome: applyOnce(plan, state, observation),
+    features,
+  }
+  state.sequence += 1
+  state.nextOffsets.set(partition, observation.offset + 1)
+  const stored = state.snapshots.get(partition)
+  if (stored === undefined) state.snapshots.set(partition, [snapshot])
+  else stored.push(snapshot)
+  return snapshot
+}
+
+function applyOnce(plan: EntityPlan, state: EntityState, observation: Observation): Outcome {
+  if (plan.partitionKey) {
+    const hash = hashEventId(observation.eventId)
+    if (isDuplicate(state, hash, observation.offset)) return 'duplicate'
+    rememberId(state, hash, observation.offset, observation.appendTimeMs)
+  } else if (observation.duplicate) {
+    return 'duplicate'
+  }
+  return addToTiles(plan, state, observation)
+}
+
+function addToTiles(plan: EntityPlan, state: EntityState, observation: Observation): Outcome {
+  const { updates } = observation.touch
+  if (updates.length === 0) return 'applied'
+  const newest = Math.max(state.newestTimeMs ?? observation.timeMs, observation.timeMs)
+  let outcome: Outcome = 'applied'
+  for (const [number, group] of plan.groups.entries()) {
+    const table = state.tiles[number]
+    assert(table !== undefined, 'a state has a table for each tile group')
+    const tile = tileOf(observation.timeMs, group.hopMs)
+    const forgotten = forgottenTile(newest, plan.horizonMs, group.hopMs)
+    if (tile <= forgotten) {
+      if (updates.some((update) => update.group === number)) outcome = 'too_late'
+      continue
+    }
+    let row = -1
+    for (const update of updates) {
+      if (update.group !== number) continue
+      const value = update.value(observation.data)
+      if (value === null) continue
+      if (row < 0) row = rowOf(table, group, tile)
+      updateSlot(table, group, row, update.slot, value)
+    }
+    pruneTiles(table, forgotten)
+  }
+  state.newestTimeMs = newest
+  return outcome
+}
+
+/** The entity's features at `timeMs`, in plan order; of a state that does not exist, those of empty windows. */
+export function readFeatures(plan: EntityPlan, state: EntityState | null, timeMs: number): (number | null)[] {
+  const windows = plan.groups.map((group, number) =>
+    readWindows(state?.tiles[number] ?? { index: [], slots: group.slots.map(() => []) }, group, timeMs),
+  )
+  return plan.features.map((feature) => {
+    const merged = windows[feature.group]?.[feature.read]?.[feature.window]
+    assert(merged !== undefined, 'every feature has its window')
+    const rule = aggregateRules[feature.aggregate]
+    return rule.finalize(feature.slots.map((slot) => merged[slot] ?? 0))
+  })
+}

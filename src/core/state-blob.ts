@@ -1,0 +1,191 @@
+import { ByteReader, ByteWriter, checksum } from './bytes.ts'
+import { assert, RiverbankError } from './errors.ts'
+import type { EntityPlan } from './plan.ts'
+import type { EntityState, Outcome, RecentId, Snapshot } from './state.ts'
+import type { TileTable } from './tiles.ts'
+
+/*
+ * byte 0       format
+ * bytes 1-8    sequence, big-endian
+ * bytes 9-12   checksum of everything after it
+ * bytes 13-16  layout of the plan
+ * then, as LEB128 unless said otherwise: born, newest time, next offsets, tiles per group, recent ids, snapshots.
+ */
+const format = 1
+const checksumAt = 9
+const bodyAt = 13
+
+/**
+ * What compare-and-set compares: sequence and checksum. The sequence alone would not do: after a server lost its tail,
+ * another history can reach the same number.
+ */
+export function stateVersion(blob: Uint8Array): Uint8Array {
+  return blob.subarray(1, bodyAt)
+}
+
+const writer = new ByteWriter(4096)
+
+/** Deterministic: equal states are equal bytes. */
+export function encodeState(plan: EntityPlan, state: EntityState): Uint8Array {
+  writer.reset()
+  writer.byte(format)
+  writer.uint64(state.sequence)
+  writer.uint32(0)
+  writer.uint32(plan.layout)
+  writer.unsigned(state.sequence - state.born)
+  writer.byte(state.newestTimeMs === null ? 0 : 1)
+  if (state.newestTimeMs !== null) writer.signed(state.newestTimeMs)
+  writer.unsigned(state.nextOffsets.size)
+  for (const [partition, next] of byPartition(state.nextOffsets)) {
+    writer.unsigned(partition)
+    writer.unsigned(next)
+  }
+  for (const table of state.tiles) writeTiles(table)
+  if (plan.partitionKey) writeRecentIds(state.recentIds)
+  const snapshots = byPartition(state.snapshots).filter(([, list]) => list.length > 0)
+  writer.unsigned(snapshots.length)
+  for (const [partition, list] of snapshots) {
+    writer.unsigned(partition)
+    writer.unsigned(list.length)
+    for (const snapshot of list) writeSnapshot(snapshot, state)
+  }
+  const blob = writer.take()
+  new DataView(blob.buffer).setUint32(checksumAt, checksum(blob, bodyAt))
+  return blob
+}
+
+/** Errors: `state_corrupt` when the bytes are damaged, `state_layout` when another feature set wrote them. */
+export function decodeState(plan: EntityPlan, blob: Uint8Array): EntityState {
+  const reader = new ByteReader(blob)
+  const found = reader.byte()
+  if (found !== format) throw new RiverbankError('state_layout', `state format ${found}, this version reads ${format}`)
+  const sequence = reader.uint64()
+  if (reader.uint32() !== checksum(blob, bodyAt)) {
+    throw new RiverbankError('state_corrupt', `a state of entity ${plan.name} does not match its checksum`)
+  }
+  if (reader.uint32() !== plan.layout) {
+    throw new RiverbankError('state_layout', `a state of entity ${plan.name} was written by another feature set`)
+  }
+  const born = sequence - reader.unsigned()
+  const newestTimeMs = reader.byte() === 0 ? null : reader.signed()
+  const nextOffsets = new Map<number, number>()
+  for (let left = reader.unsigned(); left > 0; left -= 1) nextOffsets.set(reader.unsigned(), reader.unsigned())
+  const tiles = plan.groups.map((group) => readTiles(reader, group.slots.length))
+  const recentIds = plan.partitionKey ? readRecentIds(reader) : []
+  const snapshots = new Map<number, Snapshot[]>()
+  for (let left = reader.unsigned(); left > 0; left -= 1) {
+    const partition = reader.unsigned()
+    const count = reader.unsigned()
+    snapshots.set(
+      partition,
+      Array.from({ length: count }, () => readSnapshot(reader, sequence, born)),
+    )
+  }
+  if (!reader.done) throw new RiverbankError('state_corrupt', 'the state goes on after its end')
+  return { sequence, born, newestTimeMs, nextOffsets, tiles, recentIds, snapshots }
+}
+
+function byPartition<Value>(map: ReadonlyMap<number, Value>): [number, Value][] {
+  return [...map].sort(([left], [right]) => left - right)
+}
+
+function writeTiles(table: TileTable): void {
+  const { index, slots } = table
+  writer.unsigned(index.length)
+  let previous = 0
+  for (const [row, tile] of index.entries()) {
+    if (row === 0) writer.signed(tile)
+    else writer.unsigned(tile - previous)
+    previous = tile
+    for (const column of slots) writer.signed(column[row] ?? 0)
+  }
+}
+
+function readTiles(reader: ByteReader, slotCount: number): TileTable {
+  const count = reader.unsigned()
+  const index: number[] = []
+  const slots: number[][] = Array.from({ length: slotCount }, () => [])
+  let tile = 0
+  for (let row = 0; row < count; row += 1) {
+    tile = row === 0 ? reader.signed() : tile + reader.unsigned()
+    index.push(tile)
+    for (const column of slots) column.push(reader.signed())
+  }
+  return { index, slots }
+}
+
+/** Runs of one hour share it; offsets are differences. Eight bytes of hash are the bulk. */
+function writeRecentIds(ids: readonly RecentId[]): void {
+  writer.unsigned(ids.length)
+  let hour = 0
+  let offset = 0
+  for (const id of ids) {
+    writer.uint32(id.high)
+    writer.uint32(id.low)
+    const sameHour = id.appendHour === hour
+    writer.unsigned((id.offset - offset) * 2 + (sameHour ? 0 : 1))
+    if (!sameHour) writer.signed(id.appendHour - hour)
+    hour = id.appendHour
+    offset = id.offset
+  }
+}
+
+function readRecentIds(reader: ByteReader): RecentId[] {
+  const count = reader.unsigned()
+  const ids: RecentId[] = []
+  let appendHour = 0
+  let offset = 0
+  for (let left = count; left > 0; left -= 1) {
+    const high = reader.uint32()
+    const low = reader.uint32()
+    const step = reader.unsigned()
+    offset += Math.floor(step / 2)
+    if (step % 2 === 1) appendHour += reader.signed()
+    ids.push({ high, low, offset, appendHour })
+  }
+  return ids
+}
+
+const outcomes: readonly Outcome[] = ['applied', 'too_late', 'duplicate']
+const noFeatures = 255
+/** Tags of a feature's value: small integers are most of them. */
+const tag = { null: 0, integer: 1, double: 2 } as const
+
+function writeSnapshot(snapshot: Snapshot, state: EntityState): void {
+  writer.unsigned(snapshot.offset)
+  writer.unsigned(state.sequence - snapshot.sequence)
+  assert(snapshot.born === state.born, 'a snapshot belongs to the life of its state')
+  writer.byte(outcomes.indexOf(snapshot.outcome))
+  if (snapshot.features === null) {
+    writer.byte(noFeatures)
+    return
+  }
+  assert(snapshot.features.length < noFeatures, 'an entity has fewer than 255 features')
+  writer.byte(snapshot.features.length)
+  for (const value of snapshot.features) {
+    if (value === null) {
+      writer.byte(tag.null)
+    } else if (Number.isInteger(value) && Math.abs(value) < 2 ** 48 && !Object.is(value, -0)) {
+      writer.byte(tag.integer)
+      writer.signed(value)
+    } else {
+      writer.byte(tag.double)
+      writer.double(value)
+    }
+  }
+}
+
+function readSnapshot(reader: ByteReader, stateSequence: number, born: number): Snapshot {
+  const offset = reader.unsigned()
+  const sequence = stateSequence - reader.unsigned()
+  const outcome = outcomes[reader.byte()]
+  if (outcome === undefined) throw new RiverbankError('state_corrupt', 'a snapshot has an unknown outcome')
+  const count = reader.byte()
+  if (count === noFeatures) return { offset, sequence, born, outcome, features: null }
+  const features = Array.from({ length: count }, () => {
+    const kind = reader.byte()
+    if (kind === tag.null) return null
+    return kind === tag.integer ? reader.signed() : reader.double()
+  })
+  return { offset, sequence, born, outcome, features }
+}

@@ -1,0 +1,93 @@
+import type { BinaryOperation, Expression, RequestField } from '../core/expression.ts'
+
+/**
+ * An expression that knows whether it can be null. The marker exists for the compiler only: a service accepts values
+ * that always are, so an empty window cannot become NaN in a model's vector by accident.
+ */
+export interface Typed<Nullable extends boolean = boolean> {
+  readonly tree: Expression
+  readonly nullable: Nullable
+}
+
+export type Operand = Typed | number
+
+type Mixed<A extends Operand, B extends Operand> = IsNullable<A> extends true ? true : IsNullable<B>
+type IsNullable<O extends Operand> = O extends Typed<infer Nullable> ? Nullable : false
+
+function typed<Nullable extends boolean>(tree: Expression, nullable: Nullable): Typed<Nullable> {
+  return Object.freeze({ tree, nullable })
+}
+
+function lift(operand: Operand): Typed {
+  if (typeof operand !== 'number') return operand
+  if (!Number.isFinite(operand)) throw new Error(`a constant in an expression must be finite, not ${operand}`)
+  return typed({ op: 'constant', value: operand }, false)
+}
+
+function both<A extends Operand, B extends Operand>(op: BinaryOperation, left: A, right: B): Typed<Mixed<A, B>> {
+  const [a, b] = [lift(left), lift(right)]
+  return typed({ op, left: a.tree, right: b.tree }, (a.nullable || b.nullable) as Mixed<A, B>)
+}
+
+/** A field of the payment being scored. */
+export function request(field: RequestField): Typed<false> {
+  return typed({ op: 'request', field }, false)
+}
+
+/** Made by a view's `feature`. */
+export function featureReference<Nullable extends boolean>(name: string, nullable: Nullable): Typed<Nullable> {
+  return typed({ op: 'feature', name }, nullable)
+}
+
+export const add = <A extends Operand, B extends Operand>(left: A, right: B) => both('add', left, right)
+export const subtract = <A extends Operand, B extends Operand>(left: A, right: B) => both('subtract', left, right)
+export const multiply = <A extends Operand, B extends Operand>(left: A, right: B) => both('multiply', left, right)
+/** 1 or 0. */
+export const less = <A extends Operand, B extends Operand>(left: A, right: B) => both('less', left, right)
+/** 1 or 0. */
+export const lessOrEqual = <A extends Operand, B extends Operand>(left: A, right: B) =>
+  both('less_or_equal', left, right)
+/** 1 or 0. */
+export const equal = <A extends Operand, B extends Operand>(left: A, right: B) => both('equal', left, right)
+
+/** left ÷ right; null where right is 0. */
+export function ratio(left: Operand, right: Operand): Typed<true> {
+  return typed({ op: 'ratio', left: lift(left).tree, right: lift(right).tree }, true)
+}
+
+/** left ÷ a constant other than 0: never null by itself. */
+export function divide<A extends Operand>(left: A, by: number): Typed<IsNullable<A>> {
+  if (by === 0) throw new Error('divide by a constant other than 0; ratio answers null where its right side is 0')
+  const value = lift(left)
+  const tree: Expression = { op: 'ratio', left: value.tree, right: lift(by).tree }
+  return typed(tree, value.nullable as IsNullable<A>)
+}
+
+/** left − right·⌊left ÷ right⌋ for a constant right other than 0. */
+export function modulo<A extends Operand>(left: A, by: number): Typed<IsNullable<A>> {
+  if (by === 0) throw new Error('modulo needs a constant other than 0')
+  const value = lift(left)
+  const tree: Expression = { op: 'modulo', left: value.tree, right: lift(by).tree }
+  return typed(tree, value.nullable as IsNullable<A>)
+}
+
+export function floor<A extends Operand>(value: A): Typed<IsNullable<A>> {
+  const inner = lift(value)
+  return typed({ op: 'floor', value: inner.tree }, inner.nullable as IsNullable<A>)
+}
+
+/** The first value that is there; ends with one that always is. */
+export function coalesce(value: Typed, otherwise: Typed<false> | number): Typed<false> {
+  return typed({ op: 'coalesce', values: [value.tree, lift(otherwise).tree] }, false)
+}
+
+const dayMs = 86_400_000
+/** 0 to 23, UTC. */
+export function hourOfDay(timeMs: Typed<false>): Typed<false> {
+  return floor(divide(modulo(timeMs, dayMs), 3_600_000))
+}
+
+/** 0 is Sunday, 6 is Saturday, UTC. 1970-01-01 was a Thursday. */
+export function dayOfWeek(timeMs: Typed<false>): Typed<false> {
+  return modulo(add(floor(divide(timeMs, dayMs)), 4), 7)
+}

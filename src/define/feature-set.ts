@@ -1,0 +1,93 @@
+import { featuresOf } from '../core/expression.ts'
+import type { EventType } from '../core/event.ts'
+import type { Entity } from './entity.ts'
+import { featureReference, type Typed } from './expression.ts'
+import { featureName, type View } from './view.ts'
+
+/** A feature computed from other features and the payment itself. Usable in expressions, like any other. */
+export interface Derived<Nullable extends boolean = boolean> extends Typed<Nullable> {
+  readonly name: string
+  readonly description: string
+  readonly expression: Typed<Nullable>
+}
+
+export function defineDerived<Nullable extends boolean>(
+  name: string,
+  description: string,
+  expression: Typed<Nullable>,
+): Derived<Nullable> {
+  if (!/^[a-z][a-z0-9]*(_[a-z0-9]+)*$/.test(name)) throw new Error(`feature "${name}": write it in lower_snake_case`)
+  const reference = featureReference(name, expression.nullable)
+  return Object.freeze({ ...reference, name, description, expression })
+}
+
+/** The ordered features that one model takes. */
+export interface Service {
+  readonly name: string
+  readonly vector: readonly string[]
+}
+
+/** Takes only features that always have a value: give a nullable one a default with `coalesce`. */
+export function defineService(options: { readonly name: string; readonly vector: readonly Typed<false>[] }): Service {
+  const vector = options.vector.map((element, position) => {
+    if (element.tree.op !== 'feature') {
+      throw new Error(
+        `service "${options.name}": element ${position} is an expression; give it a name with defineDerived`,
+      )
+    }
+    return element.tree.name
+  })
+  const repeated = vector.find((name, i) => vector.indexOf(name) !== i)
+  if (repeated !== undefined) throw new Error(`service "${options.name}": ${repeated} stands twice in the vector`)
+  return Object.freeze({ name: options.name, vector })
+}
+
+export interface FeatureSet {
+  readonly events: readonly EventType[]
+  /** The only event type that is scored; the others are observed. */
+  readonly scored: string
+  readonly entities: readonly Entity[]
+  readonly views: readonly View[]
+  readonly derived: readonly Derived[]
+  readonly services: readonly Service[]
+}
+
+export function defineFeatureSet(set: FeatureSet): FeatureSet {
+  const keys = set.entities.filter((entity) => entity.partitionKey)
+  if (keys.length !== 1) throw new Error(`a feature set has one entity with partitionKey, not ${keys.length}`)
+  const known = new Set<string>()
+  for (const view of set.views) {
+    if (!set.entities.includes(view.entity))
+      throw new Error(`view "${view.name}": its entity is not in the feature set`)
+    for (const aggregate of view.aggregates) {
+      for (const { source } of aggregate.slots) checkSource(set, view, source.eventType)
+      for (const window of view.windows) addOnce(known, featureName(view.name, aggregate.name, window))
+    }
+  }
+  for (const derived of set.derived) {
+    for (const name of featuresOf(derived.expression.tree)) {
+      if (!known.has(name)) throw new Error(`feature "${derived.name}": reads ${name}, which is not defined before it`)
+    }
+    addOnce(known, derived.name)
+  }
+  for (const service of set.services) {
+    const missing = service.vector.find((name) => !known.has(name))
+    if (missing !== undefined) throw new Error(`service "${service.name}": no feature ${missing}`)
+  }
+  return Object.freeze(set)
+}
+
+function addOnce(known: Set<string>, name: string): void {
+  if (known.has(name)) throw new Error(`two features are both named ${name}`)
+  known.add(name)
+}
+
+function checkSource(set: FeatureSet, view: View, eventType: string): void {
+  const event = set.events.find(({ type }) => type === eventType)
+  if (event === undefined) throw new Error(`view "${view.name}": event type ${eventType} is not in the feature set`)
+  const { schema } = event.versions[event.currentVersion] ?? {}
+  const shape = schema !== undefined && 'shape' in schema ? (schema.shape as object) : {}
+  if (!(view.entity.keyField in shape)) {
+    throw new Error(`view "${view.name}": ${eventType} has no field ${view.entity.keyField}`)
+  }
+}

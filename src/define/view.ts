@@ -1,0 +1,69 @@
+import { durationMs, type Duration } from '../core/units.ts'
+import type { Aggregate } from './aggregate.ts'
+import type { Entity } from './entity.ts'
+import { featureReference, type Typed } from './expression.ts'
+
+/** Features of one entity over sliding windows. */
+export interface View {
+  readonly name: string
+  readonly version: number
+  readonly entity: Entity
+  readonly aggregates: readonly Aggregate[]
+  readonly windows: readonly Duration[]
+  /** Width of a tile: the resolution of every window's ends. */
+  readonly hop: Duration
+  /** How long ago every window ends: what is known only later is read only later. */
+  readonly delay: Duration | '0s'
+}
+
+type FeatureNameOf<A extends Aggregate, W extends string> = A extends Aggregate<infer Name> ? `${Name}_${W}` : never
+type NullableOf<A extends Aggregate, W extends string, Name extends string> =
+  A extends Aggregate<infer AggregateName, infer Nullable>
+    ? Name extends `${AggregateName}_${W}`
+      ? Nullable
+      : never
+    : never
+
+/** A view whose features can be named by whoever defines derived features and services; a wrong name does not compile. */
+export interface TypedView<A extends Aggregate, W extends string> extends View {
+  feature<Name extends FeatureNameOf<A, W>>(name: Name): Typed<NullableOf<A, W, Name>>
+}
+
+/** `customer_spend__amount_sum_7d`: view, column, aggregate, window. */
+export function featureName(view: string, aggregate: string, window: string): string {
+  return `${view}__${aggregate}_${window}`
+}
+
+export function defineView<const A extends Aggregate, const W extends Duration>(options: {
+  readonly name: string
+  readonly version: number
+  readonly entity: Entity
+  readonly aggregates: readonly A[]
+  readonly windows: readonly W[]
+  readonly hop: Duration
+  readonly delay?: Duration
+}): TypedView<A, W> {
+  const { name, windows, hop, aggregates } = options
+  const mistake = (text: string) => new Error(`view "${name}": ${text}`)
+  if (!/^[a-z]+(_[a-z]+)*$/.test(name)) throw mistake('write the name in lower_snake_case')
+  if (aggregates.length === 0 || windows.length === 0) throw mistake('needs at least one aggregate and one window')
+  const hopMs = durationMs(hop)
+  if (hopMs === 0) throw mistake('the hop must be longer than nothing')
+  const delay = options.delay ?? '0s'
+  for (const duration of [...windows, delay]) {
+    if (durationMs(duration) % hopMs !== 0) throw mistake(`the hop ${hop} does not divide ${duration}`)
+  }
+  if (windows.some((window) => durationMs(window) === 0)) throw mistake('a window must be longer than nothing')
+  if (new Set(windows.map(durationMs)).size < windows.length) throw mistake('two windows have the same length')
+  const repeated = aggregates.find((a, i) => aggregates.findIndex((b) => b.name === a.name) !== i)
+  if (repeated !== undefined) throw mistake(`two aggregates are both named ${repeated.name}`)
+  const view: View = { name, version: options.version, entity: options.entity, aggregates, windows, hop, delay }
+  return Object.freeze({
+    ...view,
+    feature<Name extends FeatureNameOf<A, W>>(feature: Name): Typed<NullableOf<A, W, Name>> {
+      const aggregate = aggregates.find((a) => windows.some((w) => feature === `${a.name}_${w}`))
+      if (aggregate === undefined) throw mistake(`has no feature ${feature}`)
+      return featureReference(`${name}__${feature}`, aggregate.nullable as NullableOf<A, W, Name>)
+    },
+  })
+}
