@@ -216,3 +216,60 @@ export interface Logger {
   error(message: string, fields?: Fields): void
   child(fields: Fields): Logger
 }
+
+/** TIMESTAMP is UTC without a zone, to the microsecond. */
+export type ColumnType = 'BOOLEAN' | 'BIGINT' | 'DOUBLE' | 'VARCHAR' | 'BLOB' | 'TIMESTAMP'
+
+export interface Column {
+  readonly name: string
+  readonly type: ColumnType
+}
+
+/**
+ * The values of one column, in row order. Numbers, booleans (0 and 1) and timestamps (milliseconds) are a
+ * Float64Array in which NaN is NULL; the array may be longer than the table has rows.
+ */
+export interface ColumnData extends Column {
+  readonly values: Float64Array | readonly (string | null)[] | readonly (Uint8Array | null)[]
+}
+
+/** Writes tables as Parquet. Errors: `lake_write_failed` (canRetry). */
+export interface TableWriter {
+  /** Writes a new file; every double keeps its bits, -0 included. Whoever calls syncs and renames it. */
+  write(path: string, columns: readonly ColumnData[], rows: number): Promise<void>
+  close(): Promise<void>
+}
+
+/** What SQL may see: made from one version of the lake, the same for the whole of a query. */
+export interface SqlCatalog {
+  /** Changes whenever anything else here does. */
+  readonly version: string
+  /** Statements that create the relations, in order. */
+  readonly setup: readonly string[]
+  readonly relations: readonly string[]
+  readonly tableFunctions: readonly string[]
+  /** Folders with the files that `setup` names. */
+  readonly directories: readonly string[]
+}
+
+/**
+ * `rows` hold what JSON can carry: BIGINT as number when that is exact, else as string; TIMESTAMP as ISO 8601; BLOB as
+ * base64; NaN and infinities as strings.
+ */
+export interface SqlResult {
+  readonly columns: readonly { readonly name: string; readonly type: string }[]
+  readonly rows: readonly (readonly unknown[])[]
+  readonly rowCount: number
+  /** True when the query had more rows than the limit. */
+  readonly truncated: boolean
+  readonly elapsedMs: number
+}
+
+/**
+ * Runs SELECT statements that nobody has vetted. Errors: `sql_invalid`, `sql_forbidden`, `sql_timeout` (canRetry),
+ * `sql_busy` (canRetry), `sql_too_large`, `sql_cancelled`, `sql_failed`.
+ */
+export interface SqlRunner {
+  run(sql: string, options?: { readonly signal?: AbortSignal }): Promise<SqlResult>
+  close(): Promise<void>
+}
