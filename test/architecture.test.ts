@@ -1,0 +1,125 @@
+import { readdirSync } from 'node:fs'
+import { ESLint } from 'eslint'
+import tseslint from 'typescript-eslint'
+import { expect, test } from 'vitest'
+import { arrows, clients, pureFolders, purePackages } from '../eslint.architecture.js'
+
+const root = new URL('..', import.meta.url).pathname
+
+// The arrows need no types, and a file that does not exist has none.
+const eslint = new ESLint({
+  cwd: root,
+  overrideConfig: [
+    tseslint.configs.disableTypeChecked,
+    { languageOptions: { parserOptions: { projectService: false } } },
+  ],
+})
+
+async function violations(path: string, code: string): Promise<string[]> {
+  const results = await eslint.lintText(code, { filePath: `${root}${path}` })
+  return results.flatMap((result) => result.messages).map((m) => m.ruleId ?? `fatal: ${m.message}`)
+}
+
+/** A place inside a target: the file itself, or a file in the folder. */
+const inside = (target: string) => (target.endsWith('.ts') ? target : `${target}/snippet.ts`)
+const importFrom = (from: string, to: string) => {
+  const up = '../'.repeat(from.split('/').length - 1)
+  return `import { thing } from '${up === '' ? './' : up}${to}'\nexport const use = thing\n`
+}
+
+const folders = Object.keys(arrows).filter((path) => path !== 'src/edges')
+const destinations = [...folders, 'test']
+const isAllowed = (from: string, to: string) =>
+  from === to || (arrows[from] ?? []).some((open) => to === open || to.startsWith(`${open}/`))
+const pairs = folders.flatMap((from) => destinations.map((to) => [from, to] as const)).filter(([f, t]) => f !== t)
+
+test.each(pairs.filter(([from, to]) => isAllowed(from, to)))('%s may import %s', async (from, to) => {
+  const path = inside(from)
+  expect(await violations(path, importFrom(path, inside(to).replace('snippet', 'other')))).toEqual([])
+})
+
+test.each(pairs.filter(([from, to]) => !isAllowed(from, to)))('%s may not import %s', async (from, to) => {
+  const path = inside(from)
+  expect(await violations(path, importFrom(path, inside(to)))).toContain('import-x/no-restricted-paths')
+})
+
+test('the arrows are those of the layout', () => {
+  const below = ['src/core', 'src/compile', 'src/ports.ts']
+  for (const role of ['src/process', 'src/serve', 'src/lake']) expect(arrows[role]).toEqual(below)
+  for (const edge of folders.filter((f) => f.startsWith('src/edges/'))) {
+    expect(arrows[edge]).toEqual(['src/core', 'src/ports.ts'])
+  }
+  expect(arrows['src/core']).toEqual([])
+  expect(arrows['features']).toEqual(['src/define'])
+})
+
+test('every folder of src and every edge has its arrows', () => {
+  const entries = readdirSync(`${root}src`).filter((name) => name !== 'edges')
+  const edges = readdirSync(`${root}src/edges`).map((name) => `edges/${name}`)
+  for (const name of [...entries, ...edges]) expect(folders).toContain(`src/${name}`)
+})
+
+test('type imports and dynamic imports are arrows too', async () => {
+  const type = `import type { Config } from '../app/config.ts'\nexport type Mine = Config\n`
+  expect(await violations('src/process/snippet.ts', type)).toContain('import-x/no-restricted-paths')
+  const dynamic = `export const load = () => import('../app/config.ts')\n`
+  expect(await violations('src/process/snippet.ts', dynamic)).toContain('import-x/no-restricted-paths')
+})
+
+test('a cycle is refused', async () => {
+  const code = `import { configSchema } from './config.ts'\nexport const again = configSchema\n`
+  expect(await violations('src/core/errors.ts', `import '../app/config.ts'\n`)).toContain('import-x/no-cycle')
+  expect(await violations('src/app/snippet.ts', code)).toEqual([])
+})
+
+const places = ['src/process', 'src/app', 'src/serve', 'src/lake', 'scripts', ...new Set(Object.values(clients))]
+const clientPlaces = Object.entries(clients).flatMap(([client, home]) => places.map((p) => [client, home, p] as const))
+
+test.each(clientPlaces)('%s belongs to %s: imported under %s', async (client, home, place) => {
+  const path = `${place}/snippet.ts`
+  const fixed = await violations(path, `import * as client from '${client}'\nexport const use = client\n`)
+  const dynamic = await violations(path, `export const load = () => import('${client}')\n`)
+  expect(fixed).toEqual(place === home ? [] : ['no-restricted-imports'])
+  expect(dynamic).toEqual(place === home ? [] : ['no-restricted-syntax'])
+})
+
+const impure: [string, string][] = [
+  ['node:*', `import { readFileSync } from 'node:fs'\nexport const use = readFileSync\n`],
+  ['a built-in without its prefix', `import { readFileSync } from 'fs'\nexport const use = readFileSync\n`],
+  ['a client', `import { Kafka } from 'kafkajs'\nexport const use = Kafka\n`],
+  ['a package that is not computation', `import { Hono } from 'hono'\nexport const use = Hono\n`],
+  ['a dynamic import', `export const use = () => import('zod')\n`],
+  ['Date.now', 'export const use = Date.now()\n'],
+  ['new Date()', 'export const use = new Date()\n'],
+  ['Date()', 'export const use = Date()\n'],
+  ['performance', 'export const use = performance.now()\n'],
+  ['Math.random', 'export const use = Math.random()\n'],
+  ['process', 'export const use = process.env\n'],
+  ['console', 'console.log(1)\nexport {}\n'],
+  ['setTimeout', 'setTimeout(() => 1, 1)\nexport {}\n'],
+  ['globalThis', 'export const use = globalThis\n'],
+]
+
+test.each(pureFolders.flatMap((folder) => impure.map(([what, code]) => [folder, what, code] as const)))(
+  '%s is pure: no %s',
+  async (folder, _what, code) => {
+    expect(await violations(`${folder}/snippet.ts`, code)).toEqual([
+      expect.stringMatching(/^no-restricted-(imports|syntax|globals)$/),
+    ])
+  },
+)
+
+test.each(pureFolders)('%s may compute with zod, hashes and a given time', async (folder) => {
+  const imports = purePackages.map((name, i) => `import * as p${i} from '${name}/x.js'\nexport const e${i} = p${i}\n`)
+  const code = `${imports.join('')}export const day = (ms: number) => new Date(ms).toISOString()\n`
+  expect(await violations(`${folder}/snippet.ts`, code)).not.toContainEqual(expect.stringMatching(/restricted/))
+})
+
+test.each(['src/core', 'features', 'scripts', 'src/app'])('%s: sizes are bounded', async (folder) => {
+  const lines = (count: number) => Array.from({ length: count }, (_, i) => `  export_(${i})\n`).join('')
+  const head = `declare function export_(n: number): void\n`
+  const body = `${head}export function long() {\n${lines(70)}}\n`
+  expect(await violations(`${folder}/snippet.ts`, body)).toEqual(['max-lines-per-function'])
+  const comments = `${'// a line\n'.repeat(300)}export const last = 1\n`
+  expect(await violations(`${folder}/snippet.ts`, comments)).toEqual(['max-lines'])
+})
