@@ -1,0 +1,31 @@
+import { RiverbankError } from '../../core/errors.ts'
+
+/** Why a model is not loaded. Stable, like error codes; in the order of the checks. */
+export const refusalReasons = [
+  'registry_missing',
+  'registry_invalid',
+  'file_missing',
+  'file_too_large',
+  'manifest_invalid',
+  'hash_mismatch',
+  'external_data',
+  'feature_set_mismatch',
+  'features_mismatch',
+  'thresholds_invalid',
+  'session_failed',
+  'signature_mismatch',
+  'score_not_finite',
+  'golden_mismatch',
+  'batch_dependent',
+] as const
+export type RefusalReason = (typeof refusalReasons)[number]
+
+/** A model that failed a load check: code `model_refused`; the message begins with the reason. */
+export class ModelRefused extends RiverbankError<'model_refused'> {
+  readonly reason: RefusalReason
+
+  constructor(reason: RefusalReason, message: string, cause?: unknown) {
+    super('model_refused', `${reason}: ${message}`, cause === undefined ? {} : { cause })
+    this.reason = reason
+  }
+}

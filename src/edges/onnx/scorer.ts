@@ -1,0 +1,125 @@
+import { InferenceSession, Tensor } from 'onnxruntime-node'
+import { assert, RiverbankError } from '../../core/errors.ts'
+import type { Scorer } from '../../ports.ts'
+import { columnsOf, type ModelManifest } from './manifest.ts'
+
+/**
+ * A session of ONNX Runtime. One thread and sequential: `run` blocks the event loop for as long as it computes, and
+ * a batch of small trees is slower when it is shared out. Rejects when the bytes are no model it can run.
+ */
+export async function openSession(model: Uint8Array): Promise<InferenceSession> {
+  return InferenceSession.create(model, {
+    executionProviders: ['cpu'],
+    intraOpNumThreads: 1,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    graphOptimizationLevel: 'all',
+    enableCpuMemArena: true,
+    enableMemPattern: true,
+    // Errors come back as rejections; anything below would be written to stderr as well.
+    logSeverityLevel: 4,
+  })
+}
+
+/** Buffers kept for the next call, at most this many: one per call that may wait at the same time. */
+const sparesMax = 4
+
+/**
+ * {@link Scorer} over a session that has passed the load checks. Calls may overlap: each copies its rows first, so the
+ * caller may reuse its array as soon as `score` was called.
+ */
+export class OnnxScorer implements Scorer {
+  readonly name: string
+  readonly version: string
+  readonly thresholds: { readonly review: number; readonly block: number }
+  readonly manifest: ModelManifest
+  readonly #session: InferenceSession
+  readonly #spares: Float32Array[] = []
+  readonly #running = new Set<Promise<unknown>>()
+  #closed: Promise<void> | null = null
+
+  constructor(session: InferenceSession, manifest: ModelManifest) {
+    this.#session = session
+    this.manifest = manifest
+    this.name = manifest.name
+    this.version = manifest.version
+    this.thresholds = Object.freeze({ ...manifest.thresholds })
+  }
+
+  /**
+   * `vectors`: rows × features, row-major. Answers one probability of fraud per row; a row's answer does not depend on
+   * the other rows. Rejects with `vector_not_finite` or `score_not_finite`, naming the first such row.
+   */
+  async score(vectors: Float32Array, rows: number): Promise<Float32Array> {
+    const { features } = this.manifest
+    assert(this.#closed === null, `model ${this.name}/${this.version} is closed`)
+    assert(Number.isSafeInteger(rows) && rows >= 0, `${rows} rows`)
+    assert(vectors.length === rows * features.length, `${vectors.length} values for ${rows} × ${features.length}`)
+    if (rows === 0) return new Float32Array(0)
+    const buffer = this.#take(vectors.length)
+    try {
+      copyFinite(vectors, buffer, features)
+      const run = this.#run(buffer.subarray(0, vectors.length), rows)
+      this.#running.add(run)
+      try {
+        return await run
+      } finally {
+        this.#running.delete(run)
+      }
+    } finally {
+      if (this.#spares.length < sparesMax) this.#spares.push(buffer)
+    }
+  }
+
+  /** Waits for running calls and frees the session. Safe to call twice. */
+  async close(): Promise<void> {
+    this.#closed ??= Promise.allSettled(this.#running).then(() => this.#session.release())
+    await this.#closed
+  }
+
+  async #run(input: Float32Array, rows: number): Promise<Float32Array> {
+    const { input: expected, features, probability } = this.manifest
+    const tensor = new Tensor('float32', input, [rows, features.length])
+    const outputs = await this.#session.run({ [expected.name]: tensor }, [probability.output])
+    const answer = outputs[probability.output]
+    assert(answer !== undefined && answer.data instanceof Float32Array, `no float32 output ${probability.output}`)
+    const columns = columnsOf(this.#outputShape())
+    if (answer.data.length !== rows * columns) {
+      throw new RiverbankError('score_not_finite', `${answer.data.length} values for ${rows} rows of ${columns}`)
+    }
+    return finiteColumn(answer.data, rows, columns, probability.column)
+  }
+
+  #outputShape(): readonly (number | string)[] {
+    const { outputs, probability } = this.manifest
+    return outputs.find((output) => output.name === probability.output)?.shape ?? []
+  }
+
+  #take(length: number): Float32Array {
+    const spare = this.#spares.pop()
+    return spare !== undefined && spare.length >= length ? spare : new Float32Array(length)
+  }
+}
+
+function copyFinite(from: Float32Array, to: Float32Array, features: readonly string[]): void {
+  for (let index = 0; index < from.length; index += 1) {
+    const value = from[index] as number
+    // False for NaN and both infinities, and cheaper than Number.isFinite.
+    if (value - value !== 0) {
+      const row = Math.floor(index / features.length)
+      const feature = String(features[index % features.length])
+      throw new RiverbankError('vector_not_finite', `${feature} of row ${row} is ${value}`)
+    }
+    to[index] = value
+  }
+}
+
+function finiteColumn(data: Float32Array, rows: number, columns: number, column: number): Float32Array {
+  const scores = new Float32Array(rows)
+  for (let row = 0; row < rows; row += 1) {
+    const value = data[row * columns + column] as number
+    if (value - value !== 0) throw new RiverbankError('score_not_finite', `the score of row ${row} is ${value}`)
+    scores[row] = value
+  }
+  return scores
+}
