@@ -1,0 +1,51 @@
+"""The training table: one Parquet file, one row per payment."""
+
+from dataclasses import dataclass
+
+import duckdb
+import numpy as np
+
+KEY_COLUMNS = ("payment_id", "customer_id", "payment_time_ms", "tx_day", "label")
+
+
+@dataclass(frozen=True)
+class Table:
+    payment_id: np.ndarray
+    customer_id: np.ndarray
+    payment_time_ms: np.ndarray
+    """Days since the day the data begins with; whole days, UTC."""
+    tx_day: np.ndarray
+    """1 for a payment that turned out to be fraud, whenever that became known."""
+    label: np.ndarray
+    """Rows by features, float32, in the order of the service's vector."""
+    features: np.ndarray
+
+
+def read_table(path: str, features: list) -> Table:
+    """
+    Reads the key columns and these feature columns (DOUBLE), ordered by time and id, so that the file's own order
+    does not matter. Stops with one sentence when a column is missing or a value is not finite as float32.
+    """
+    connection = duckdb.connect()
+    connection.execute("SET threads = 1")
+    present = {row[0] for row in connection.execute("DESCRIBE SELECT * FROM read_parquet(?)", [path]).fetchall()}
+    missing = [name for name in (*KEY_COLUMNS, *features) if name not in present]
+    if missing:
+        raise SystemExit(f"{path} lacks the columns {', '.join(missing)}")
+    columns = ", ".join([*KEY_COLUMNS, *(f'"{name}"::FLOAT AS "{name}"' for name in features)])
+    found = connection.execute(
+        f"SELECT {columns} FROM read_parquet(?) ORDER BY payment_time_ms, payment_id", [path]
+    ).fetchnumpy()
+    # A NULL makes a masked array; it becomes NaN here and is refused below.
+    vectors = np.stack([np.ma.filled(found[name].astype(np.float32), np.nan) for name in features], axis=1)
+    bad = [name for name, column in zip(features, vectors.T) if not np.isfinite(column).all()]
+    if bad:
+        raise SystemExit(f"{path} has values that are null or not finite in {', '.join(bad)}")
+    return Table(
+        payment_id=found["payment_id"],
+        customer_id=found["customer_id"],
+        payment_time_ms=found["payment_time_ms"].astype(np.int64),
+        tx_day=found["tx_day"].astype(np.int64),
+        label=found["label"].astype(np.int64),
+        features=np.ascontiguousarray(vectors),
+    )

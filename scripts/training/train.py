@@ -1,0 +1,214 @@
+"""
+Trains a fraud model on a Parquet table and writes models/<name>/<version>/{model.onnx, manifest.json, README.md}.
+
+  .venv/bin/python scripts/training/train.py --table <training.parquet> --out models
+
+The table has one row per payment: payment_id, customer_id, payment_time_ms, tx_day (whole days since the data
+begins), label (0 or 1) and one DOUBLE column per feature of the service. The same table, options and versions of
+requirements.txt give the same bytes.
+"""
+
+import argparse
+import hashlib
+import json
+import platform
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from card import card
+from ensemble import INPUT, OUTPUT, fit, predict, to_onnx
+from golden import golden_vectors
+from metrics import Windows, evaluate, operating_point, pick_thresholds, split
+from table import read_table
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("numpy", "xgboost-cpu", "onnx", "onnxruntime", "duckdb")
+TOLERANCE = 1e-6
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Train a fraud model and write it where the service loads it.")
+    add = parser.add_argument
+    add("--table", required=True, help="Parquet file with the training rows")
+    add("--out", default=str(ROOT / "models"), help="folder of the models")
+    add("--name", default="fraud")
+    add("--version", default="1")
+    add("--feature-set", default=str(ROOT / "features/compiled/feature-set.json"), help="compiled feature set")
+    add("--service", default="fraud_v1", help="the service whose features are the model's vector")
+    add("--train-from", type=int, default=115, help="first training day")
+    add("--train-days", type=int, default=7)
+    add("--delay-days", type=int, default=7, help="days until labels are known")
+    add("--test-days", type=int, default=7)
+    add("--folds", type=int, default=1, help="test folds for the mean, each one test length later than the last")
+    add("--seed", type=int, default=0)
+    add("--trees", type=int, default=200)
+    add("--depth", type=int, default=5)
+    add("--rate", type=float, default=0.05)
+    add("--min-child-weight", type=float, default=1.0)
+    add("--review-rate", type=float, default=0.01, help="share of the validation payments that reach review")
+    add("--block-precision", type=float, default=0.95, help="precision on the validation payments that block")
+    add("--block-alerts-min", type=int, default=30, help="fewest validation payments that precision is measured on")
+    return parser.parse_args()
+
+
+def service_of(path: str, name: str) -> tuple:
+    """(hash of the feature set, ordered features of the service)"""
+    compiled = json.loads(Path(path).read_text())
+    found = [service["features"] for service in compiled["services"] if service["name"] == name]
+    if not found:
+        raise SystemExit(f"{path} has no service {name}")
+    return compiled["hash"], found[0]
+
+
+def onnx_scores(model: bytes, vectors) -> np.ndarray:
+    """Probabilities of fraud by ONNX Runtime, with the options the service uses."""
+    session_options = onnxruntime.SessionOptions()
+    session_options.intra_op_num_threads = session_options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model, session_options, providers=["CPUExecutionProvider"])
+    return session.run([OUTPUT], {INPUT: vectors})[0][:, 1]
+
+
+def check_against_native(model: bytes, booster, vectors) -> float:
+    """The largest difference between the exported model and the library that trained it; stops when it is too large."""
+    difference = float(np.abs(onnx_scores(model, vectors) - predict(booster, vectors)).max())
+    if not difference < TOLERANCE:
+        raise SystemExit(f"the exported model differs from the native one by {difference}, at most {TOLERANCE} is right")
+    return difference
+
+
+def train_and_score(table, windows: Windows, args) -> tuple:
+    train, test = split(table, windows)
+    if table.label[train].sum() == 0 or table.label[test].sum() == 0:
+        raise SystemExit(f"no fraud in the training or test days of {windows}")
+    booster = fit(
+        table.features[train], table.label[train], args.seed, args.trees, args.depth, args.rate, args.min_child_weight
+    )
+    return booster, train, test, predict(booster, table.features[test])
+
+
+def thresholds_of(table, windows: Windows, args) -> tuple:
+    """
+    Picked on the validation fold: the same method with every day earlier by delay + test, so that its test days end
+    where the delay begins and no test day of the model's own fold is looked at.
+    """
+    earlier = windows.shifted(-(windows.delay_days + windows.test_days))
+    _, _, rows, score = train_and_score(table, earlier, args)
+    label = table.label[rows]
+    review, block = pick_thresholds(label, score, args.review_rate, args.block_precision, args.block_alerts_min)
+    return review, block, evaluate(table, rows, score)
+
+
+def fold_mean(table, windows: Windows, folds: int, args) -> dict:
+    """The mean of the metrics over this many test folds, each one test length later; the model itself is the first."""
+    found = []
+    for fold in range(folds):
+        _, _, rows, score = train_and_score(table, windows.shifted(fold * windows.test_days), args)
+        found.append(evaluate(table, rows, score))
+    names = ("aucRoc", "averagePrecision", "cardPrecision100")
+    return {"folds": folds, **{name: round(float(np.mean([f[name] for f in found])), 4) for name in names}}
+
+
+def manifest_of(args, table, model: bytes, parts: dict) -> dict:
+    train, windows, features = parts["train"], parts["windows"], parts["features"]
+    times = table.payment_time_ms[train]
+    return {
+        "format": 1,
+        "name": args.name,
+        "version": args.version,
+        "sha256": hashlib.sha256(model).hexdigest(),
+        "featureSet": parts["hash"],
+        "service": args.service,
+        "features": features,
+        "input": {"name": INPUT, "type": "float32", "shape": ["rows", len(features)]},
+        "outputs": [{"name": OUTPUT, "type": "float32", "shape": ["rows", 2]}],
+        "probability": {"output": OUTPUT, "column": 1},
+        "thresholds": parts["thresholds"],
+        "training": {
+            "from": iso(times.min()),
+            "to": iso(times.max()),
+            "days": [windows.train_from, windows.train_to],
+            "rows": len(train),
+            "frauds": int(table.label[train].sum()),
+            "seed": args.seed,
+            "parameters": {
+                "trees": args.trees,
+                "depth": args.depth,
+                "rate": args.rate,
+                "minChildWeight": args.min_child_weight,
+            },
+            "tools": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        },
+        "metrics": parts["metrics"],
+        "golden": parts["golden"],
+    }
+
+
+def iso(ms) -> str:
+    return str(np.datetime64(int(ms), "ms")) + "Z"
+
+
+def to_json(manifest: dict) -> str:
+    """Indented, with one golden vector per line. Python writes the shortest decimal that reads back as the same."""
+    vectors = manifest["golden"]["vectors"]
+    text = json.dumps({**manifest, "golden": {**manifest["golden"], "vectors": "@"}}, indent=2, allow_nan=False)
+    lines = ",\n".join("      " + json.dumps(vector) for vector in vectors)
+    return text.replace('"vectors": "@"', f'"vectors": [\n{lines}\n    ]') + "\n"
+
+
+def main() -> None:
+    args = options()
+    feature_set, features = service_of(args.feature_set, args.service)
+    table = read_table(args.table, features)
+    windows = Windows(args.train_from, args.train_days, args.delay_days, args.test_days)
+    review, block, validation = thresholds_of(table, windows, args)
+    booster, train, test, score = train_and_score(table, windows, args)
+    model = to_onnx(booster, len(features), f"{args.name}/{args.version}: probability that a payment is fraud")
+    difference = check_against_native(model, booster, table.features[test[:1000]])
+    vectors = golden_vectors(booster, table.features[test], score)
+    check_against_native(model, booster, vectors)
+    label = table.label[test]
+    metrics = {
+        "validation": validation,
+        "test": evaluate(table, test, score),
+        "atReview": operating_point(label, score, review),
+        "atBlock": operating_point(label, score, block),
+        "testFolds": fold_mean(table, windows, args.folds, args),
+        "differenceToNative": difference,
+    }
+    golden = {
+        "tolerance": TOLERANCE,
+        "vectors": [[float(value) for value in vector] for vector in vectors],
+        "scores": [float(value) for value in onnx_scores(model, vectors)],
+    }
+    parts = {
+        "hash": feature_set,
+        "features": features,
+        "train": train,
+        "windows": windows,
+        "thresholds": {"review": review, "block": block},
+        "metrics": metrics,
+        "golden": golden,
+    }
+    manifest = manifest_of(args, table, model, parts)
+    write(Path(args.out) / args.name / args.version, model, manifest, card(manifest, args))
+    print(json.dumps({"model": f"{args.name}/{args.version}", "bytes": len(model), **metrics}))
+
+
+def write(folder: Path, model: bytes, manifest: dict, readme: str) -> None:
+    """All files or none: a new folder takes the place of the old one."""
+    staged = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.mkdir(parents=True)
+    (staged / "model.onnx").write_bytes(model)
+    (staged / "manifest.json").write_text(to_json(manifest))
+    (staged / "README.md").write_text(readme)
+    shutil.rmtree(folder, ignore_errors=True)
+    staged.rename(folder)
+
+
+if __name__ == "__main__":
+    main()
