@@ -1,0 +1,31 @@
+import type { DuckDBConnection } from '@duckdb/node-api'
+
+/** Scalars that read settings, plan or run SQL of their own, or show what is not the lake's. */
+const refused = new Set([
+  ...['current_setting', 'getvariable', 'getenv', 'json_serialize_plan', 'json_serialize_sql', 'json_deserialize_sql'],
+  ...['current_query', 'get_block_size', 'parse_duckdb_log_message', 'vector_type', 'stats', 'txid_current'],
+])
+const refusedPrefixes = /^(pg_|has_|inet_|__internal|st_|current_query|write_|duckdb_)/
+
+/** The ones among the functions with side effects or changing answers that only compute. */
+const harmlessVolatile = new Set(['random', 'uuid', 'uuidv4', 'uuidv7', 'gen_random_uuid', 'error'])
+
+/**
+ * Lower-case names of the functions that unvetted SQL may call: those of the installed version, without what is
+ * volatile (sequences, sleeping, logging) or refused by name. A function that a later version brings along is allowed
+ * only if it declares that it does nothing but compute.
+ */
+export async function allowedFunctions(connection: DuckDBConnection): Promise<ReadonlySet<string>> {
+  const reader = await connection.runAndReadAll(
+    `SELECT lower(function_name), bool_or(coalesce(stability = 'VOLATILE' OR has_side_effects, false))
+     FROM duckdb_functions() WHERE function_type IN ('scalar', 'aggregate', 'macro') GROUP BY ALL`,
+  )
+  const allowed = new Set<string>()
+  for (const [found, isVolatile] of reader.getRows()) {
+    const name = String(found)
+    if (refused.has(name) || refusedPrefixes.test(name)) continue
+    if (isVolatile === true && !harmlessVolatile.has(name)) continue
+    allowed.add(name)
+  }
+  return allowed
+}

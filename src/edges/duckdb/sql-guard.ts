@@ -1,0 +1,134 @@
+import { RiverbankError } from '../../core/errors.ts'
+
+/** What an unvetted statement may name. */
+export interface SqlAllowance {
+  readonly relations: ReadonlySet<string>
+  readonly tableFunctions: ReadonlySet<string>
+  readonly functions: ReadonlySet<string>
+}
+
+type Node = Readonly<Record<string, unknown>>
+
+/** Table functions that read nothing but their arguments. */
+export const harmlessTableFunctions = ['unnest', 'range', 'generate_series', 'json_each', 'json_tree'] as const
+
+/** Kinds of everything in a tree that is no expression. What is not listed is refused: new syntax is not trusted. */
+const knownTypes = new Set([
+  ...['SELECT_NODE', 'SET_OPERATION_NODE', 'RECURSIVE_CTE_NODE', 'CTE_NODE'],
+  ...[
+    'BASE_TABLE',
+    'TABLE_FUNCTION',
+    'SUBQUERY',
+    'JOIN',
+    'EXPRESSION_LIST',
+    'EMPTY',
+    'EMPTY_FROM',
+    'SHOW_REF',
+    'PIVOT',
+  ],
+  ...['ORDER_MODIFIER', 'LIMIT_MODIFIER', 'LIMIT_PERCENT_MODIFIER', 'DISTINCT_MODIFIER'],
+  ...['ORDER_DEFAULT', 'ASCENDING', 'DESCENDING'],
+])
+
+const knownClasses = new Set([
+  ...['BETWEEN', 'CASE', 'CAST', 'COLLATE', 'COLUMN_REF', 'COMPARISON', 'CONJUNCTION', 'CONSTANT', 'FUNCTION'],
+  ...['LAMBDA', 'LAMBDA_REF', 'OPERATOR', 'POSITIONAL_REFERENCE', 'STAR', 'SUBQUERY', 'WINDOW', 'TYPE'],
+])
+
+const windowFunctions = new Set([
+  ...['row_number', 'rank', 'dense_rank', 'rank_dense', 'percent_rank', 'cume_dist', 'ntile', 'lag', 'lead'],
+  ...['first_value', 'last_value', 'nth_value', 'fill'],
+])
+
+const plainName = /^[a-z_][a-z0-9_]*$/i
+/** Prefixes of relations that DuckDB brings along: no common table expression may hide one. */
+const builtIn = /^(duckdb_|pragma_|sqlite_|pg_|information_schema)/i
+
+/**
+ * Throws `sql_forbidden` unless the serialized statement reads only what is allowed. `tree` is what json_serialize_sql
+ * answers for exactly one statement. Every object of it is visited; each must be of a kind known here.
+ */
+export function checkTree(tree: unknown, allowance: SqlAllowance): void {
+  const commonTables = new Set<string>()
+  visit(tree, (node) => collectCommonTables(node, commonTables))
+  visit(tree, (node) => checkNode(node, allowance, commonTables))
+}
+
+function visit(value: unknown, see: (node: Node) => void): void {
+  const open: unknown[] = [value]
+  while (open.length > 0) {
+    const next = open.pop()
+    if (Array.isArray(next)) open.push(...(next as unknown[]))
+    else if (typeof next === 'object' && next !== null) {
+      see(next as Node)
+      // A constant's value is data, not syntax.
+      open.push(...Object.values(next).filter((inner) => typeof inner === 'object'))
+    }
+  }
+}
+
+function collectCommonTables(node: Node, found: Set<string>): void {
+  const { map } = node
+  if (!Array.isArray(map)) return
+  for (const { key } of map as { key?: unknown }[]) {
+    if (typeof key !== 'string' || !plainName.test(key) || builtIn.test(key)) {
+      forbidden(`"${String(key)}" is no name for a common table expression here`)
+    }
+    found.add(key.toLowerCase())
+  }
+}
+
+function checkNode(node: Node, allowance: SqlAllowance, commonTables: ReadonlySet<string>): void {
+  const kind = node['class']
+  const { type } = node
+  if (typeof kind === 'string') {
+    if (!knownClasses.has(kind)) forbidden(`expressions of class ${kind} are not allowed`)
+    if (kind === 'FUNCTION') checkFunction(node, allowance.functions, 'function')
+    if (kind === 'WINDOW') checkFunction(node, new Set([...allowance.functions, ...windowFunctions]), 'window function')
+    return
+  }
+  if (typeof type !== 'string') return
+  if (!knownTypes.has(type) && !isTypeInfo(node)) forbidden(`syntax of kind ${type} is not allowed`)
+  if (type === 'BASE_TABLE') checkTable(node, allowance.relations, commonTables)
+  if (type === 'TABLE_FUNCTION') {
+    const call = node['function'] as Node | undefined
+    if (call?.['class'] !== 'FUNCTION') forbidden('this table function is not allowed')
+    else checkFunction(call, allowance.tableFunctions, 'table function')
+  }
+  if (type === 'SHOW_REF') checkShow(node)
+}
+
+/** Details of a data type, such as the width of a decimal. */
+function isTypeInfo(node: Node): boolean {
+  return typeof node['type'] === 'string' && node['type'].endsWith('_TYPE_INFO')
+}
+
+function checkFunction(node: Node, allowed: ReadonlySet<string>, what: string): void {
+  const functionName = node['function_name']
+  if (node['schema'] !== '' || node['catalog'] !== '') forbidden(`name the ${what} without a schema`)
+  if (typeof functionName !== 'string' || !allowed.has(functionName.toLowerCase())) {
+    forbidden(`the ${what} "${String(functionName)}" is not allowed`)
+  }
+}
+
+function checkTable(node: Node, relations: ReadonlySet<string>, commonTables: ReadonlySet<string>): void {
+  const table = node['table_name']
+  if (node['schema_name'] !== '' || node['catalog_name'] !== '') forbidden('name the relation without a schema')
+  if (node['at_clause'] !== null && node['at_clause'] !== undefined) forbidden('AT is not allowed')
+  const lower = typeof table === 'string' ? table.toLowerCase() : ''
+  if (!relations.has(lower) && !commonTables.has(lower)) {
+    forbidden(`there is no relation "${String(table)}"; known are ${[...relations].toSorted().join(', ')}`)
+  }
+}
+
+/** DESCRIBE and SUMMARIZE of a query, and SHOW TABLES. */
+function checkShow(node: Node): void {
+  const { query, table_name: table, show_type: show } = node
+  if ((show === 'DESCRIBE' || show === 'SUMMARY') && query !== null && typeof query === 'object') return
+  if (show === 'SHOW_UNQUALIFIED' && query === null && table === '"tables"') return
+  forbidden('this SHOW is not allowed; use DESCRIBE <relation>, SUMMARIZE <relation> or SHOW TABLES')
+}
+
+function forbidden(reason: string): never {
+  throw new RiverbankError('sql_forbidden', reason)
+}

@@ -1,0 +1,151 @@
+import { fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { RiverbankError } from '../../core/errors.ts'
+import type { SqlCatalog, SqlResult } from '../../ports.ts'
+import type { FromProcess, ToProcess } from './sql-messages.ts'
+import type { SessionLimits } from './sql-session.ts'
+
+export interface WorkerQuery {
+  readonly sql: string
+  readonly catalog: SqlCatalog
+  readonly limits: Omit<SessionLimits, 'tempDir'>
+  readonly timeoutMs: number
+  readonly signal: AbortSignal | undefined
+}
+
+/** One query process. After any doubt it is dead, and {@link SqlWorker.isAlive} says so. */
+export interface SqlWorker {
+  readonly isAlive: boolean
+  /** Queries it has run. */
+  readonly uses: number
+  /** Resolves when it can take a query. */
+  readonly ready: Promise<void>
+  run(query: WorkerQuery): Promise<SqlResult>
+  kill(): void
+}
+
+/** How long after its deadline a query may need to end by itself, before its process is killed. */
+const graceMs = 250
+
+/** Starts a process with nothing of this one's environment: secrets in it are no business of a query. */
+export function startWorker(options: { readonly startTimeoutMs: number; readonly heapMb: number }): SqlWorker {
+  const tempDir = mkdtempSync(join(tmpdir(), 'riverbank-sql-'))
+  const child = fork(entryPath(), [], {
+    cwd: tempDir,
+    env: { TZ: 'UTC', HOME: tempDir, TMPDIR: tempDir },
+    execArgv: [...loader(), `--max-old-space-size=${options.heapMb}`],
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    serialization: 'advanced',
+  })
+  let isAlive = true
+  let uses = 0
+  let version: string | null = null
+  child.once('exit', () => {
+    isAlive = false
+    rmSync(tempDir, { recursive: true, force: true })
+  })
+  const kill = () => {
+    isAlive = false
+    child.kill('SIGKILL')
+  }
+  const ready = answer(child, options.startTimeoutMs, undefined, kill, () => undefined).then(() => undefined)
+  ready.catch(kill)
+
+  async function run(query: WorkerQuery): Promise<SqlResult> {
+    uses += 1
+    const { sql, catalog, timeoutMs, signal } = query
+    const message: ToProcess = {
+      kind: 'query',
+      sql,
+      timeoutMs,
+      limits: { ...query.limits, tempDir },
+      catalog: catalog.version === version ? null : catalog,
+    }
+    version = catalog.version
+    try {
+      const reply = await answer(child, timeoutMs + graceMs, signal, kill, () => child.send(message))
+      if (reply.kind !== 'result') throw new RiverbankError('sql_failed', `unexpected answer: ${reply.kind}`)
+      return reply.result
+    } catch (error) {
+      version = null
+      throw error
+    }
+  }
+
+  return {
+    get isAlive() {
+      return isAlive
+    },
+    get uses() {
+      return uses
+    },
+    ready,
+    run,
+    kill,
+  }
+}
+
+/** The next message of the process; kills it when none comes in time, or when the caller gives up. */
+function answer(
+  child: ChildProcess,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+  kill: () => void,
+  begin: () => unknown,
+): Promise<FromProcess> {
+  return new Promise((resolve, reject) => {
+    const end = (act: () => void) => {
+      clearTimeout(timer)
+      child.off('message', onMessage)
+      child.off('exit', onExit)
+      child.off('error', onError)
+      signal?.removeEventListener('abort', onAbort)
+      act()
+    }
+    const dead = (error: RiverbankError) => {
+      kill()
+      end(() => reject(error))
+    }
+    const onMessage = (message: unknown) => {
+      const reply = message as FromProcess
+      if (reply.kind !== 'error') return end(() => resolve(reply))
+      const { code, canRetry } = reply
+      end(() => reject(new RiverbankError(code, reply.message, { canRetry })))
+    }
+    // Aborted by V8 or the system: memory is the only thing a query can take without being asked.
+    const onExit = () =>
+      dead(new RiverbankError('sql_too_large', 'the query ended its process: it needs too much memory'))
+    const onError = (cause: Error) =>
+      dead(new RiverbankError('sql_failed', 'the query process failed', { cause, canRetry: true }))
+    const onAbort = () => dead(new RiverbankError('sql_cancelled', 'the query was given up'))
+    const timer = setTimeout(
+      () => dead(new RiverbankError('sql_timeout', `no answer within ${timeoutMs} ms`, { canRetry: true })),
+      timeoutMs,
+    )
+    child.on('message', onMessage)
+    child.on('exit', onExit)
+    child.on('error', onError)
+    signal?.addEventListener('abort', onAbort)
+    if (signal?.aborted === true) onAbort()
+    else begin()
+  })
+}
+
+/** Beside this file, with its extension: TypeScript in development, JavaScript once compiled. */
+function entryPath(): string {
+  return fileURLToPath(new URL(isTypeScript() ? './sql-process.ts' : './sql-process.js', import.meta.url))
+}
+
+function loader(): readonly string[] {
+  if (!isTypeScript()) return []
+  return ['--import', pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href]
+}
+
+function isTypeScript(): boolean {
+  return import.meta.url.endsWith('.ts')
+}

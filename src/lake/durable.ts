@@ -1,0 +1,84 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { link, mkdir, open, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+
+/** The few file operations that must survive a crash. Each returns when the disk has it. */
+
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Creates a folder and its parents; each new entry is synced in its parent. */
+export async function makeFolder(folder: string): Promise<void> {
+  const first = await mkdir(folder, { recursive: true })
+  if (first === undefined) return
+  for (let current = folder; ; current = dirname(current)) {
+    await syncFolder(dirname(current))
+    if (current === first || dirname(current) === current) return
+  }
+}
+
+/** Size and sha256 (hex) of a file that was just written, after its bytes are on disk. */
+export async function sealFile(path: string): Promise<{ readonly bytes: number; readonly sha256: string }> {
+  const handle = await open(path, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  return digestFile(path)
+}
+
+export async function digestFile(path: string): Promise<{ readonly bytes: number; readonly sha256: string }> {
+  const hash = createHash('sha256')
+  let bytes = 0
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
+    hash.update(chunk as Buffer)
+    bytes += (chunk as Buffer).length
+  }
+  return { bytes, sha256: hash.digest('hex') }
+}
+
+/** Writes a whole file under a name that nobody had: false when somebody has it. Never a partial file. */
+export async function createFile(folder: string, name: string, text: string): Promise<boolean> {
+  const staged = await stage(folder, name, text)
+  try {
+    await link(staged, join(folder, name))
+  } catch (error) {
+    if (!isErrno(error, 'EEXIST')) throw error
+    return false
+  } finally {
+    await rm(staged, { force: true })
+  }
+  await syncFolder(folder)
+  return true
+}
+
+/** Writes a whole file, in place of the one that may be there. */
+export async function replaceFile(folder: string, name: string, text: string): Promise<void> {
+  const staged = await stage(folder, name, text)
+  await rename(staged, join(folder, name))
+  await syncFolder(folder)
+}
+
+async function stage(folder: string, name: string, text: string): Promise<string> {
+  const staged = join(folder, `.${name}.${randomBytes(6).toString('hex')}.tmp`)
+  const handle = await open(staged, 'wx')
+  try {
+    await handle.writeFile(text)
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  return staged
+}
+
+export function isErrno(error: unknown, code: string): boolean {
+  return error instanceof Error && (error as NodeJS.ErrnoException).code === code
+}

@@ -1,0 +1,88 @@
+import { randomBytes } from 'node:crypto'
+import { rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { TableWriter } from '../ports.ts'
+import type { FileEntry } from './commit.ts'
+import { makeFolder, sealFile, syncFolder } from './durable.ts'
+import type { TableBuffer } from './table.ts'
+
+/** Where a crash leaves something behind; tests stop the process there. */
+export type WritePoint = 'staged' | 'renamed' | 'committed'
+
+export interface FilePart {
+  readonly buffer: TableBuffer<never>
+  readonly topic: string
+  readonly partition: number
+  readonly firstOffset: number
+  readonly lastOffset: number
+  /** `YYYY-MM-DD`, UTC, of the log's append time. */
+  readonly date: string
+}
+
+export interface WriteOptions {
+  readonly dir: string
+  readonly writer: TableWriter
+  readonly materializedAtMs: number
+  readonly onPoint?: ((point: WritePoint) => Promise<void>) | undefined
+}
+
+export const stagingFolder = '_staging'
+
+/** `payments.scores-3-`: what the names of a partition's files begin with. */
+export function filePrefix(topic: string, partition: number): string {
+  return `${topic}-${partition}-`
+}
+
+/**
+ * Writes the parts where readers of the manifest will find them. They are on disk, whole and under their final names
+ * when this resolves, and nobody reads them until they are committed. The last part of a name is random: two writers
+ * of one range (one of them a zombie) must never replace each other's file. After a rejection, files may be left:
+ * they are orphans, see janitor.ts.
+ */
+export async function writeFiles(parts: readonly FilePart[], options: WriteOptions): Promise<readonly FileEntry[]> {
+  const staging = join(options.dir, stagingFolder)
+  await makeFolder(staging)
+  const entries: FileEntry[] = []
+  for (const part of parts) entries.push(await stagePart(part, staging, options))
+  await options.onPoint?.('staged')
+  const folders = new Set(entries.map(({ path }) => dirname(join(options.dir, path))))
+  for (const folder of folders) await makeFolder(folder)
+  for (const { path } of entries) await rename(join(staging, nameOf(path)), join(options.dir, path))
+  for (const folder of folders) await syncFolder(folder)
+  await options.onPoint?.('renamed')
+  return entries
+}
+
+/** Removes files that were written and will not be committed. */
+export async function discardFiles(dir: string, entries: readonly Pick<FileEntry, 'path'>[]): Promise<void> {
+  for (const { path } of entries) await rm(join(dir, path), { force: true })
+}
+
+async function stagePart(part: FilePart, staging: string, options: WriteOptions): Promise<FileEntry> {
+  const { buffer, topic, partition, firstOffset, lastOffset, date } = part
+  const { table, schemaId } = buffer.spec
+  const suffix = randomBytes(4).toString('hex')
+  const name = `${filePrefix(topic, partition)}${firstOffset}-${lastOffset}.${suffix}.parquet`
+  const staged = join(staging, name)
+  await options.writer.write(staged, buffer.columns(options.materializedAtMs), buffer.rows)
+  const { bytes, sha256 } = await sealFile(staged)
+  const { min, max } = buffer.eventTimeRangeMs()
+  return {
+    path: `${table}/dt=${date}/${name}`,
+    table,
+    topic,
+    partition,
+    firstOffset,
+    lastOffset,
+    rows: buffer.rows,
+    bytes,
+    sha256,
+    schemaId,
+    minEventTimeMs: min,
+    maxEventTimeMs: max,
+  }
+}
+
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1)
+}

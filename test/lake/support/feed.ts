@@ -1,0 +1,187 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { customerProfileChanged, fraudReported, paymentInitiated } from '../../../features/sources.ts'
+import type { EventCatalog, EventType } from '../../../src/core/event.ts'
+import type { FeatureSetManifest } from '../../../src/core/feature-set.ts'
+import { openTableWriter } from '../../../src/edges/duckdb/table-writer.ts'
+import { createMaterializer } from '../../../src/lake/materializer.ts'
+import type { MaterializerOptions } from '../../../src/lake/materializer.ts'
+import type { Lake } from '../../../src/lake/lake.ts'
+import type { Claim, LogBatch, Logger, LogRecord, Meter } from '../../../src/ports.ts'
+
+export const topics = { events: 'payments.events', scores: 'payments.scores' } as const
+
+const sources: readonly EventType[] = [paymentInitiated, fraudReported, customerProfileChanged]
+export const catalog: EventCatalog = new Map(sources.map((source) => [source.type, source]))
+
+const feature = (name: string, type: 'integer' | 'double') => ({
+  name,
+  type,
+  nullable: true,
+  entity: 'customer',
+  view: 'v',
+  description: '',
+  definition: null,
+})
+
+export const manifest: FeatureSetManifest = {
+  format: 1,
+  hash: 'a'.repeat(64),
+  events: [],
+  entities: [
+    { name: 'customer', keyField: 'customerId', partitionKey: true, horizonMs: 1 },
+    { name: 'terminal', keyField: 'terminalId', partitionKey: false, horizonMs: 1 },
+    { name: 'customer_terminal', keyField: 'customerTerminalId', partitionKey: false, horizonMs: 1 },
+  ],
+  features: [feature('spend__count_7d', 'integer'), feature('spend__mean_7d', 'double')],
+  services: [{ name: 'fraud', features: ['spend__count_7d', 'spend__mean_7d'] }],
+}
+
+export const meter: Meter = {
+  counter: () => ({ add: () => undefined }),
+  gauge: () => ({ set: () => undefined }),
+  histogram: () => ({ observe: () => undefined }),
+  expose: () => Promise.resolve({ contentType: '', body: '' }),
+}
+
+export interface LogLine {
+  readonly message: string
+  readonly fields: Readonly<Record<string, unknown>>
+}
+
+export function recordingLogger(lines: LogLine[]): Logger {
+  const log = (message: string, fields = {}) => void lines.push({ message, fields })
+  const logger: Logger = { debug: log, info: log, warn: log, error: log, child: () => logger }
+  return logger
+}
+
+export const day = Date.UTC(2026, 2, 1)
+
+export function tempFolder(): { readonly dir: string; remove(): void } {
+  const dir = mkdtempSync(join(tmpdir(), 'riverbank-lake-'))
+  return { dir, remove: () => rmSync(dir, { recursive: true, force: true }) }
+}
+
+export const writerOptions = { threads: 1, memoryMb: 512, rowGroupRows: 100_000 } as const
+
+export async function materializer(lake: Lake, change: Partial<MaterializerOptions> = {}) {
+  const writer = await openTableWriter(writerOptions)
+  const lines: LogLine[] = []
+  const created = createMaterializer({
+    lake,
+    writer,
+    topics,
+    catalog,
+    manifest,
+    flushRows: 1_000_000,
+    flushMs: 600_000,
+    bufferBytes: 1 << 28,
+    orphanGraceMs: 0,
+    clock: { nowMs: () => Date.now() },
+    meter,
+    logger: recordingLogger(lines),
+    ...change,
+  })
+  return Object.assign(created, { lines, writer })
+}
+
+export interface TestClaim extends Claim {
+  readonly commits: number[]
+  readonly abort: AbortController
+  /** Set to reject the next commits. */
+  refuse: Error | null
+}
+
+export function claimOf(topic: string, partition: number, end = 1_000_000): TestClaim {
+  const abort = new AbortController()
+  const commits: number[] = []
+  return {
+    topic,
+    partition,
+    committed: null,
+    range: { partition, start: 0, end },
+    signal: abort.signal,
+    abort,
+    commits,
+    refuse: null,
+    commit(next) {
+      if (this.refuse !== null) return Promise.reject(this.refuse)
+      commits.push(next)
+      return Promise.resolve()
+    },
+  }
+}
+
+export function batchOf(records: readonly LogRecord[], next?: number): LogBatch {
+  const first = records[0] as LogRecord
+  const last = records.at(-1) as LogRecord
+  return { topic: first.topic, partition: first.partition, records, next: next ?? last.offset + 1, end: 1_000_000 }
+}
+
+export function record(topic: string, offset: number, value: string | Uint8Array, change: Partial<LogRecord> = {}) {
+  return {
+    topic,
+    partition: 0,
+    offset,
+    appendTimeMs: day + offset,
+    key: 'c1',
+    value: typeof value === 'string' ? new TextEncoder().encode(value) : value,
+    headers: {},
+    ...change,
+  } satisfies LogRecord
+}
+
+function envelope(id: string, type: string, version: number, timeMs: number, data: unknown): string {
+  return JSON.stringify({
+    specversion: '1.0',
+    id,
+    type,
+    source: 'urn:test',
+    subject: (data as { customerId?: string }).customerId ?? 'c1',
+    time: new Date(timeMs).toISOString(),
+    dataschema: `urn:riverbank:${type}:${version}`,
+    datacontenttype: 'application/json',
+    data,
+  })
+}
+
+export function payment(id: string, timeMs: number, change: object = {}): string {
+  const data = { customerId: 'c1', terminalId: 't1', amountMinor: 1234, currency: 'EUR', ...change }
+  return envelope(id, 'payment.initiated', 2, timeMs, data)
+}
+
+export function fraud(id: string, paymentId: string, timeMs: number, paymentTimeMs: number): string {
+  const data = { paymentId, customerId: 'c1', terminalId: 't1', amountMinor: 1234, currency: 'EUR', paymentTimeMs }
+  return envelope(id, 'fraud.reported', 1, timeMs, { ...data, kind: 'chargeback' })
+}
+
+const at = { topic: topics.events, partition: 0 }
+
+export function score(id: string, paymentId: string, timeMs: number, features: string, offset = 0): string {
+  const position = (name: string) => ({ id: name, sequence: 7, born: 1, outcome: 'applied' })
+  const data = {
+    paymentId,
+    customerId: 'c1',
+    terminalId: 't1',
+    amountMinor: 1234,
+    currency: 'EUR',
+    paymentTimeMs: timeMs,
+    score: 0.25,
+    decision: 'approve',
+    model: { name: 'm', version: '1' },
+    service: 'fraud',
+    featureSet: manifest.hash,
+    features: {},
+    entities: { customer: position('c1'), terminal: position('t1'), customer_terminal: position('c1|t1') },
+    position: { ...at, offset },
+  }
+  // JSON.stringify writes -0 as 0: the features are given as text.
+  return envelope(id, 'payment.scored', 1, timeMs, data).replace('"features":{}', () => `"features":${features}`)
+}
+
+export function observed(id: string, observedId: string, offset: number): string {
+  const entities = { customer: { id: 'c1', sequence: 9, born: 1, outcome: 'too_late' } }
+  const data = { observedId, observedType: 'fraud.reported', entities, featureSet: 'x', position: { ...at, offset } }
+  return envelope(id, 'event.observed', 1, day, data)
+}
