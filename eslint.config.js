@@ -149,6 +149,7 @@ export default tseslint.config(
     rules: {
       'max-lines': ['error', 400],
       '@typescript-eslint/no-non-null-assertion': 'off',
+      '@typescript-eslint/unbound-method': 'off',
       '@typescript-eslint/no-unsafe-assignment': 'off',
     },
   },
