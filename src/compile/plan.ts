@@ -102,20 +102,18 @@ function viewFeatures(
   group: number,
   slots: readonly PlacedSlot[],
 ): EntityFeaturePlan[] {
-  const reads = groups[group]?.reads ?? []
+  const { reads, slots: kinds } = groups[group] ?? { reads: [], slots: [] }
   const read = reads.findIndex(({ delayMs }) => delayMs === durationMs(view.delay))
+  const windowsBefore = reads.slice(0, read).reduce((total, { windowsMs }) => total + windowsMs.length, 0)
   return view.aggregates.flatMap((aggregate) =>
-    view.windows.map((window) => ({
-      name: featureName(view.name, aggregate.name, window),
-      aggregate: aggregate.kind,
-      group,
-      read,
-      window: reads[read]?.windowsMs.indexOf(durationMs(window)) ?? -1,
-      slots: aggregate.slots.map((definition) => {
+    view.windows.map((window) => {
+      const row = windowsBefore + (reads[read]?.windowsMs.indexOf(durationMs(window)) ?? -1)
+      const cells = aggregate.slots.map((definition) => {
         const id = slotId(definition)
-        return slots.find((slot) => slot.group === group && slot.id === id)?.slot ?? -1
-      }),
-    })),
+        return row * kinds.length + (slots.find((slot) => slot.group === group && slot.id === id)?.slot ?? -1)
+      })
+      return { name: featureName(view.name, aggregate.name, window), aggregate: aggregate.kind, group, cells }
+    }),
   )
 }
 

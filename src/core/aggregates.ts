@@ -25,23 +25,29 @@ export type AggregateKind = 'count' | 'sum' | 'mean' | 'rate'
 export interface AggregateRule {
   readonly type: 'integer' | 'double'
   readonly nullable: boolean
-  finalize(slots: readonly Accumulator[]): number | null
+  /** `cells` says where in `merged` the aggregate's slots stand. */
+  finalize(merged: readonly Accumulator[], cells: readonly number[]): number | null
 }
 
 /** mean: slots [sum, count]. rate: slots [matching, all]. */
 export const aggregateRules: Readonly<Record<AggregateKind, AggregateRule>> = {
-  count: { type: 'integer', nullable: false, finalize: (slots) => slot(slots, 0) },
-  sum: { type: 'integer', nullable: false, finalize: (slots) => slot(slots, 0) },
-  mean: { type: 'double', nullable: true, finalize: (slots) => quotient(slot(slots, 0), slot(slots, 1)) },
-  rate: { type: 'double', nullable: true, finalize: (slots) => quotient(slot(slots, 0), slot(slots, 1)) },
+  count: { type: 'integer', nullable: false, finalize: first },
+  sum: { type: 'integer', nullable: false, finalize: first },
+  mean: { type: 'double', nullable: true, finalize: quotient },
+  rate: { type: 'double', nullable: true, finalize: quotient },
 }
 
-function quotient(numerator: number, denominator: number): number | null {
-  return denominator === 0 ? null : numerator / denominator
+function first(merged: readonly Accumulator[], cells: readonly number[]): number {
+  return cell(merged, cells[0])
 }
 
-function slot(slots: readonly Accumulator[], index: number): Accumulator {
-  const value = slots[index]
+function quotient(merged: readonly Accumulator[], cells: readonly number[]): number | null {
+  const denominator = cell(merged, cells[1])
+  return denominator === 0 ? null : cell(merged, cells[0]) / denominator
+}
+
+function cell(merged: readonly Accumulator[], index: number | undefined): Accumulator {
+  const value = index === undefined ? undefined : merged[index]
   assert(value !== undefined, 'an aggregate has all its slots')
   return value
 }

@@ -2,8 +2,18 @@ import { aggregateRules } from './aggregates.ts'
 import { assert } from './errors.ts'
 import { hashEventId } from './event-id-hash.ts'
 import type { EntityPlan, EntityTouch } from './plan.ts'
-import { beginDraft, isDuplicate, rememberId, type EntityState, type Outcome, type Snapshot } from './state.ts'
-import { pruneTiles, readWindows, rowOf, updateSlot } from './tiles.ts'
+import {
+  beginDraft,
+  isDuplicate,
+  progressOf,
+  rememberId,
+  setProgress,
+  type EntityState,
+  type Outcome,
+  type PartitionProgress,
+  type Snapshot,
+} from './state.ts'
+import { emptyTiles, pruneTiles, readWindows, rowOf, updateSlot } from './tiles.ts'
 import { forgottenTile, tileOf } from './window.ts'
 
 /** One event as one entity sees it. */
@@ -45,44 +55,42 @@ export function observe(
   floorOffset: number,
 ): Observed {
   let draft: EntityState | null = null
-  const answers = observations.map((observation): Answer => {
+  const answers: Answer[] = []
+  for (const observation of observations) {
     const state: EntityState | null = draft ?? base
-    if (state !== null && observation.offset < (state.nextOffsets.get(partition) ?? 0)) {
-      return storedAnswer(plan, state, partition, observation)
+    const progress = state === null ? null : progressOf(state, partition)
+    if (state !== null && progress !== null && observation.offset < progress.next) {
+      answers.push(storedAnswer(plan, state, progress, observation))
+      continue
     }
     draft ??= beginDraft(plan, base, observation.appendTimeMs)
-    return { kind: 'snapshot', snapshot: apply(plan, draft, observation, partition) }
-  })
-  if (draft === null) return { state: base, answers, changed: false }
-  const written: EntityState = draft
-  const kept = (written.snapshots.get(partition) ?? []).filter((snapshot) => snapshot.offset >= floorOffset)
-  written.snapshots.set(partition, kept)
-  return { state: written, answers, changed: true }
+    const snapshot = apply(plan, draft, observation)
+    const kept = (progress?.snapshots ?? []).filter((stored) => stored.offset >= floorOffset)
+    setProgress(draft, { partition, next: observation.offset + 1, snapshots: [...kept, snapshot] })
+    answers.push({ kind: 'snapshot', snapshot })
+  }
+  return { state: draft ?? base, answers, changed: draft !== null }
 }
 
 /** R1: applied before, so the answer is the one given then. */
-function storedAnswer(plan: EntityPlan, state: EntityState, partition: number, observation: Observation): Answer {
-  const snapshot = state.snapshots.get(partition)?.find((stored) => stored.offset === observation.offset)
+function storedAnswer(
+  plan: EntityPlan,
+  state: EntityState,
+  progress: PartitionProgress,
+  observation: Observation,
+): Answer {
+  const snapshot = progress.snapshots.find((stored) => stored.offset === observation.offset)
   if (snapshot !== undefined) return { kind: 'snapshot', snapshot }
   const duplicate = plan.partitionKey && isDuplicate(state, hashEventId(observation.eventId), observation.offset)
   return { kind: 'gone', duplicate }
 }
 
-function apply(plan: EntityPlan, state: EntityState, observation: Observation, partition: number): Snapshot {
+function apply(plan: EntityPlan, state: EntityState, observation: Observation): Snapshot {
   const features = observation.reads ? readFeatures(plan, state, observation.timeMs) : null
-  const snapshot: Snapshot = {
-    offset: observation.offset,
-    sequence: state.sequence,
-    born: state.born,
-    outcome: applyOnce(plan, state, observation),
-    features,
-  }
-  state.sequence += 1
-  state.nextOffsets.set(partition, observation.offset + 1)
-  const stored = state.snapshots.get(partition)
-  if (stored === undefined) state.snapshots.set(partition, [snapshot])
-  else stored.push(snapshot)
-  return snapshot
+  const { sequence } = state
+  const outcome = applyOnce(plan, state, observation)
+  state.sequence = sequence + 1
+  return { offset: observation.offset, sequence, born: state.born, outcome, features }
 }
 
 function applyOnce(plan: EntityPlan, state: EntityState, observation: Observation): Outcome {
@@ -127,12 +135,11 @@ function addToTiles(plan: EntityPlan, state: EntityState, observation: Observati
 /** The entity's features at `timeMs`, in plan order; of a state that does not exist, those of empty windows. */
 export function readFeatures(plan: EntityPlan, state: EntityState | null, timeMs: number): (number | null)[] {
   const windows = plan.groups.map((group, number) =>
-    readWindows(state?.tiles[number] ?? { index: [], slots: group.slots.map(() => []) }, group, timeMs),
+    readWindows(state?.tiles[number] ?? emptyTiles(group), group, timeMs),
   )
-  return plan.features.map((feature) => {
-    const merged = windows[feature.group]?.[feature.read]?.[feature.window]
-    assert(merged !== undefined, 'every feature has its window')
-    const rule = aggregateRules[feature.aggregate]
-    return rule.finalize(feature.slots.map((slot) => merged[slot] ?? 0))
-  })
+  const features: (number | null)[] = []
+  for (const feature of plan.features) {
+    features.push(aggregateRules[feature.aggregate].finalize(windows[feature.group] ?? [], feature.cells))
+  }
+  return features
 }

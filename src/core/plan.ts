@@ -61,9 +61,8 @@ export interface EntityFeaturePlan {
   readonly name: string
   readonly aggregate: AggregateKind
   readonly group: number
-  readonly read: number
-  readonly window: number
-  readonly slots: readonly number[]
+  /** Where `readWindows` puts the aggregate's slots for this feature's delay and window. */
+  readonly cells: readonly number[]
 }
 
 export interface ServicePlan {

@@ -1,7 +1,7 @@
 import { ByteReader, ByteWriter, checksum } from './bytes.ts'
 import { assert, RiverbankError } from './errors.ts'
 import type { EntityPlan } from './plan.ts'
-import type { EntityState, Outcome, RecentId, Snapshot } from './state.ts'
+import type { EntityState, Outcome, PartitionProgress, RecentIds, Snapshot } from './state.ts'
 import type { TileTable } from './tiles.ts'
 
 /*
@@ -9,7 +9,7 @@ import type { TileTable } from './tiles.ts'
  * bytes 1-8    sequence, big-endian
  * bytes 9-12   checksum of everything after it
  * bytes 13-16  layout of the plan
- * then, as LEB128 unless said otherwise: born, newest time, next offsets, tiles per group, recent ids, snapshots.
+ * then, as LEB128 unless said otherwise: born, newest time, tiles per group, recent ids, partitions with snapshots.
  */
 const format = 1
 const checksumAt = 9
@@ -35,19 +35,14 @@ export function encodeState(plan: EntityPlan, state: EntityState): Uint8Array {
   writer.unsigned(state.sequence - state.born)
   writer.byte(state.newestTimeMs === null ? 0 : 1)
   if (state.newestTimeMs !== null) writer.signed(state.newestTimeMs)
-  writer.unsigned(state.nextOffsets.size)
-  for (const [partition, next] of byPartition(state.nextOffsets)) {
-    writer.unsigned(partition)
-    writer.unsigned(next)
-  }
   for (const table of state.tiles) writeTiles(table)
   if (plan.partitionKey) writeRecentIds(state.recentIds)
-  const snapshots = byPartition(state.snapshots).filter(([, list]) => list.length > 0)
-  writer.unsigned(snapshots.length)
-  for (const [partition, list] of snapshots) {
+  writer.unsigned(state.partitions.length)
+  for (const { partition, next, snapshots } of state.partitions) {
     writer.unsigned(partition)
-    writer.unsigned(list.length)
-    for (const snapshot of list) writeSnapshot(snapshot, state)
+    writer.unsigned(next)
+    writer.unsigned(snapshots.length)
+    for (const snapshot of snapshots) writeSnapshot(snapshot, state)
   }
   const blob = writer.take()
   new DataView(blob.buffer).setUint32(checksumAt, checksum(blob, bodyAt))
@@ -68,25 +63,18 @@ export function decodeState(plan: EntityPlan, blob: Uint8Array): EntityState {
   }
   const born = sequence - reader.unsigned()
   const newestTimeMs = reader.byte() === 0 ? null : reader.signed()
-  const nextOffsets = new Map<number, number>()
-  for (let left = reader.unsigned(); left > 0; left -= 1) nextOffsets.set(reader.unsigned(), reader.unsigned())
   const tiles = plan.groups.map((group) => readTiles(reader, group.slots.length))
-  const recentIds = plan.partitionKey ? readRecentIds(reader) : []
-  const snapshots = new Map<number, Snapshot[]>()
+  const recentIds = plan.partitionKey ? readRecentIds(reader) : { hashes: [], offsets: [], appendHours: [] }
+  const partitions: PartitionProgress[] = []
   for (let left = reader.unsigned(); left > 0; left -= 1) {
     const partition = reader.unsigned()
+    const next = reader.unsigned()
     const count = reader.unsigned()
-    snapshots.set(
-      partition,
-      Array.from({ length: count }, () => readSnapshot(reader, sequence, born)),
-    )
+    const snapshots = Array.from({ length: count }, () => readSnapshot(reader, sequence, born))
+    partitions.push({ partition, next, snapshots })
   }
   if (!reader.done) throw new RiverbankError('state_corrupt', 'the state goes on after its end')
-  return { sequence, born, newestTimeMs, nextOffsets, tiles, recentIds, snapshots }
-}
-
-function byPartition<Value>(map: ReadonlyMap<number, Value>): [number, Value][] {
-  return [...map].sort(([left], [right]) => left - right)
+  return { sequence, born, newestTimeMs, tiles, recentIds, partitions }
 }
 
 function writeTiles(table: TileTable): void {
@@ -114,34 +102,33 @@ function readTiles(reader: ByteReader, slotCount: number): TileTable {
   return { index, slots }
 }
 
-/** Runs of one hour share it; offsets are differences. Eight bytes of hash are the bulk. */
-function writeRecentIds(ids: readonly RecentId[]): void {
-  writer.unsigned(ids.length)
+/** Ids of one hour share it; offsets are differences. Eight bytes of hash are the bulk. */
+function writeRecentIds({ hashes, offsets, appendHours }: RecentIds): void {
+  writer.unsigned(offsets.length)
   let hour = 0
-  let offset = 0
-  for (const id of ids) {
-    writer.uint32(id.high)
-    writer.uint32(id.low)
-    const sameHour = id.appendHour === hour
-    writer.unsigned((id.offset - offset) * 2 + (sameHour ? 0 : 1))
-    if (!sameHour) writer.signed(id.appendHour - hour)
-    hour = id.appendHour
-    offset = id.offset
+  let previous = 0
+  for (const [i, offset] of offsets.entries()) {
+    writer.uint32(hashes[2 * i] ?? 0)
+    writer.uint32(hashes[2 * i + 1] ?? 0)
+    const appendHour = appendHours[i] ?? 0
+    writer.unsigned((offset - previous) * 2 + (appendHour === hour ? 0 : 1))
+    if (appendHour !== hour) writer.signed(appendHour - hour)
+    hour = appendHour
+    previous = offset
   }
 }
 
-function readRecentIds(reader: ByteReader): RecentId[] {
-  const count = reader.unsigned()
-  const ids: RecentId[] = []
+function readRecentIds(reader: ByteReader): RecentIds {
+  const ids: RecentIds = { hashes: [], offsets: [], appendHours: [] }
   let appendHour = 0
   let offset = 0
-  for (let left = count; left > 0; left -= 1) {
-    const high = reader.uint32()
-    const low = reader.uint32()
+  for (let left = reader.unsigned(); left > 0; left -= 1) {
+    ids.hashes.push(reader.uint32() | 0, reader.uint32() | 0)
     const step = reader.unsigned()
     offset += Math.floor(step / 2)
     if (step % 2 === 1) appendHour += reader.signed()
-    ids.push({ high, low, offset, appendHour })
+    ids.offsets.push(offset)
+    ids.appendHours.push(appendHour)
   }
   return ids
 }

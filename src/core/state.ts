@@ -12,21 +12,31 @@ export interface EntityState {
   born: number
   /** Newest observation time, null before the first. */
   newestTimeMs: number | null
-  /** By partition: the next offset to apply. Everything below is applied (R1). */
-  readonly nextOffsets: Map<number, number>
   /** One per tile group of the plan. */
   readonly tiles: TileTable[]
-  /** Partition-key entity only: the ids that would be duplicates. Oldest first. */
-  readonly recentIds: RecentId[]
-  /** By partition: what was handed out for its last batch (R3). */
-  readonly snapshots: Map<number, Snapshot[]>
+  /** Partition-key entity only: the ids that would be duplicates. */
+  readonly recentIds: RecentIds
+  /** Ascending by partition. The entries are never changed, only replaced. */
+  readonly partitions: PartitionProgress[]
 }
 
-export interface RecentId extends EventIdHash {
+/** What one partition has done to the entity. */
+export interface PartitionProgress {
+  readonly partition: number
+  /** The next offset to apply: everything below is applied (R1). */
+  readonly next: number
+  /** What was handed out for the partition's last batch (R3). */
+  readonly snapshots: readonly Snapshot[]
+}
+
+/** Columns of equal length, oldest first. */
+export interface RecentIds {
+  /** The two halves of an {@link EventIdHash}, side by side, as signed 32-bit integers. */
+  readonly hashes: number[]
   /** Where the id was seen first: an event at another offset with this id is a duplicate. */
-  readonly offset: number
-  /** Hour of the log's append time. */
-  readonly appendHour: number
+  readonly offsets: number[]
+  /** Hours since the epoch of the log's append time. */
+  readonly appendHours: number[]
 }
 
 export type Outcome = 'applied' | 'too_late' | 'duplicate'
@@ -57,24 +67,42 @@ export function beginDraft(plan: EntityPlan, base: EntityState | null, appendTim
       sequence: first,
       born: first,
       newestTimeMs: null,
-      nextOffsets: new Map(),
       tiles: plan.groups.map(emptyTiles),
-      recentIds: [],
-      snapshots: new Map(),
+      recentIds: { hashes: [], offsets: [], appendHours: [] },
+      partitions: [],
     }
   }
+  const { hashes, offsets, appendHours } = base.recentIds
   return {
-    ...base,
-    nextOffsets: new Map(base.nextOffsets),
+    sequence: base.sequence,
+    born: base.born,
+    newestTimeMs: base.newestTimeMs,
     tiles: base.tiles.map(copyTiles),
-    recentIds: base.recentIds.slice(),
-    snapshots: new Map([...base.snapshots].map(([partition, list]) => [partition, list.slice()])),
+    recentIds: { hashes: hashes.slice(), offsets: offsets.slice(), appendHours: appendHours.slice() },
+    partitions: base.partitions.slice(),
   }
+}
+
+export function progressOf(state: EntityState, partition: number): PartitionProgress | null {
+  for (const progress of state.partitions) if (progress.partition === partition) return progress
+  return null
+}
+
+export function setProgress(state: EntityState, progress: PartitionProgress): void {
+  const { partitions } = state
+  let at = 0
+  while (at < partitions.length && (partitions[at]?.partition ?? Infinity) < progress.partition) at += 1
+  partitions.splice(at, partitions[at]?.partition === progress.partition ? 1 : 0, progress)
 }
 
 /** True when the id was seen before at another offset, within the deduplication horizon. */
 export function isDuplicate(state: EntityState, hash: EventIdHash, offset: number): boolean {
-  return state.recentIds.some((seen) => seen.low === hash.low && seen.high === hash.high && seen.offset !== offset)
+  const { hashes, offsets } = state.recentIds
+  const [high, low] = [hash.high | 0, hash.low | 0]
+  for (let i = 0; i < offsets.length; i += 1) {
+    if (hashes[2 * i] === high && hashes[2 * i + 1] === low && offsets[i] !== offset) return true
+  }
+  return false
 }
 
 /** Is this id remembered at all? For callers that have no offset yet. */
@@ -83,11 +111,17 @@ export function knowsEventId(state: EntityState, hash: EventIdHash): boolean {
 }
 
 export function rememberId(state: EntityState, hash: EventIdHash, offset: number, appendTimeMs: number): void {
+  const { hashes, offsets, appendHours } = state.recentIds
   const appendHour = Math.floor(appendTimeMs / hourMs)
-  state.recentIds.push({ ...hash, offset, appendHour })
-  let expired = Math.max(0, state.recentIds.length - deduplication.ids)
+  hashes.push(hash.high | 0, hash.low | 0)
+  offsets.push(offset)
+  appendHours.push(appendHour)
+  let expired = Math.max(0, offsets.length - deduplication.ids)
   // One hour more than promised, because the hour is all that is stored.
   const oldest = appendHour - deduplication.hours - 1
-  while ((state.recentIds[expired]?.appendHour ?? appendHour) < oldest) expired += 1
-  if (expired > 0) state.recentIds.splice(0, expired)
+  while ((appendHours[expired] ?? appendHour) < oldest) expired += 1
+  if (expired === 0) return
+  hashes.splice(0, 2 * expired)
+  offsets.splice(0, expired)
+  appendHours.splice(0, expired)
 }

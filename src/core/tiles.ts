@@ -1,4 +1,4 @@
-import { slotAlgebras, type Accumulator } from './aggregates.ts'
+import { slotAlgebras, type Accumulator, type SlotAlgebra } from './aggregates.ts'
 import { assert } from './errors.ts'
 import type { TileGroupPlan } from './plan.ts'
 import { windowEndTile, windowStartTile } from './window.ts'
@@ -47,28 +47,43 @@ export function pruneTiles(table: TileTable, forgotten: number): void {
 }
 
 /**
- * Merges the tiles of every window of the group at `timeMs`: `result[read][window][slot]`. One walk from the newest
- * tile back serves all windows of one delay.
+ * Merges the tiles of every window of the group at `timeMs`. The answer is flat: one row of slots for each window of
+ * each delay, in plan order. One walk from the newest tile back serves all windows of a delay.
  */
-export function readWindows(table: TileTable, group: TileGroupPlan, timeMs: number): Accumulator[][][] {
-  const { index, slots } = table
-  const { hopMs } = group
-  return group.reads.map(({ delayMs, windowsMs }) => {
-    const end = windowEndTile(timeMs, delayMs, hopMs)
+export function readWindows(table: TileTable, group: TileGroupPlan, timeMs: number): Accumulator[] {
+  const { index } = table
+  const width = group.slots.length
+  const merged: Accumulator[] = []
+  for (const { delayMs, windowsMs } of group.reads) {
+    const end = windowEndTile(timeMs, delayMs, group.hopMs)
     let row = index.length
     while (row > 0 && at(index, row - 1) > end) row -= 1
-    const merged = group.slots.map((kind) => slotAlgebras[kind].empty)
-    return windowsMs.map((windowMs) => {
-      const start = windowStartTile(timeMs, delayMs, windowMs, hopMs)
-      for (; row > 0 && at(index, row - 1) > start; row -= 1) {
-        for (let slot = 0; slot < merged.length; slot += 1) {
-          const algebra = slotAlgebras[kindOf(group, slot)]
-          merged[slot] = algebra.merge(at(slots[slot] ?? [], row - 1), at(merged, slot))
-        }
+    const base = merged.length
+    for (let window = 0; window < windowsMs.length; window += 1) {
+      const start = windowStartTile(timeMs, delayMs, at(windowsMs, window), group.hopMs)
+      const newest = row
+      while (row > 0 && at(index, row - 1) > start) row -= 1
+      for (let slot = 0; slot < width; slot += 1) {
+        const algebra = slotAlgebras[kindOf(group, slot)]
+        const shorter = window === 0 ? algebra.empty : at(merged, base + (window - 1) * width + slot)
+        merged.push(mergeRows(table.slots[slot] ?? [], row, newest, algebra, shorter))
       }
-      return merged.slice()
-    })
-  })
+    }
+  }
+  return merged
+}
+
+/** Rows `from` ≤ row < `to`, older than what `newer` holds. */
+function mergeRows(
+  column: readonly Accumulator[],
+  from: number,
+  to: number,
+  algebra: SlotAlgebra,
+  newer: Accumulator,
+): Accumulator {
+  let merged = newer
+  for (let row = to - 1; row >= from; row -= 1) merged = algebra.merge(at(column, row), merged)
+  return merged
 }
 
 function kindOf(group: TileGroupPlan, slot: number) {
