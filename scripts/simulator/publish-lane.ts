@@ -1,0 +1,101 @@
+import { isRiverbankError } from '../../src/core/errors.ts'
+import type { OutgoingRecord } from '../../src/ports.ts'
+
+/** Publishes records; resolves when they are acknowledged. `EventLog.publish` is one. */
+export type Publish = (records: readonly OutgoingRecord[]) => Promise<unknown>
+
+/** Monotonic milliseconds and waiting, so that tests need no real time. `sleep` resolves early when aborted. */
+export interface Timer {
+  nowMs(): number
+  sleep(ms: number, signal: AbortSignal): Promise<void>
+}
+
+/** Patience with errors that say `canRetry`, such as a log that is full until its readers catch up. */
+export interface RetryOptions {
+  readonly baseDelayMs: number
+  readonly maxDelayMs: number
+  /** A batch that is refused for this long ends the stream with its last error. */
+  readonly giveUpMs: number
+}
+
+export interface LaneOptions {
+  readonly publish: Publish
+  readonly batchRecords: number
+  /** Sends what has gathered as soon as a batch is acknowledged, however little it is. */
+  readonly eager: boolean
+  readonly retry: RetryOptions
+  readonly timer: Timer
+  /** Ends waiting between tries; what is not acknowledged by then is given up. */
+  readonly signal: AbortSignal
+  readonly onSent: (records: number) => void
+  readonly onRetry: () => void
+  /** What ended the lane, once. Not called when the signal ended it. */
+  readonly onFailure: (error: unknown) => void
+}
+
+/**
+ * One batch under way and one gathering: records leave in the order they came, also when a batch must be tried again.
+ * Holds at most twice `batchRecords`.
+ */
+export class PublishLane {
+  readonly #options: LaneOptions
+  #gathering: OutgoingRecord[] = []
+  #sending: Promise<void> | null = null
+
+  constructor(options: LaneOptions) {
+    this.#options = options
+  }
+
+  get full(): boolean {
+    return this.#gathering.length >= this.#options.batchRecords
+  }
+
+  add(record: OutgoingRecord): void {
+    this.#gathering.push(record)
+  }
+
+  /** Starts sending what has gathered, unless a batch is under way. */
+  flush(): void {
+    if (this.#sending !== null || this.#gathering.length === 0 || this.#options.signal.aborted) return
+    const batch = this.#gathering
+    this.#gathering = []
+    this.#sending = this.#send(batch).finally(() => {
+      this.#sending = null
+      if (this.#options.eager || this.full) this.flush()
+    })
+  }
+
+  /** Waits for the batch under way. Never rejects: failures go to `onFailure`. */
+  async settled(): Promise<void> {
+    await this.#sending
+  }
+
+  /** Sends everything. */
+  async drain(): Promise<void> {
+    while (this.#sending !== null || (this.#gathering.length > 0 && !this.#options.signal.aborted)) {
+      this.flush()
+      await this.#sending
+    }
+  }
+
+  async #send(batch: readonly OutgoingRecord[]): Promise<void> {
+    const { publish, retry, timer, signal } = this.#options
+    const startMs = timer.nowMs()
+    for (let delayMs = retry.baseDelayMs; ; delayMs = Math.min(delayMs * 2, retry.maxDelayMs)) {
+      try {
+        await publish(batch)
+        this.#options.onSent(batch.length)
+        return
+      } catch (error) {
+        const canRetry = isRiverbankError(error) && error.canRetry
+        if (!canRetry || timer.nowMs() - startMs + delayMs > retry.giveUpMs) {
+          this.#options.onFailure(error)
+          return
+        }
+      }
+      this.#options.onRetry()
+      await timer.sleep(delayMs, signal)
+      if (signal.aborted) return
+    }
+  }
+}

@@ -1,0 +1,123 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { encodeEvent } from '../../src/core/event.ts'
+import { partitionOf } from '../../src/core/partitioner.ts'
+import { Pace } from './pace.ts'
+import { isPayment, type SimulatedEvent } from './payment-events.ts'
+import { PublishLane, type Publish, type RetryOptions, type Timer } from './publish-lane.ts'
+
+export interface StreamOptions {
+  readonly topic: string
+  /** Of the topic: what one partition gets stays in order. */
+  readonly partitions: number
+  readonly batchRecords: number
+  /** Batches under way at the same time; never two of one partition. */
+  readonly inFlightMax: number
+  /** Payments per second, spread evenly; labels come on top. Without it as fast as the log takes them. */
+  readonly ratePerSecond?: number
+  readonly retry?: RetryOptions
+  /** Stops soon: nothing more is read, batches under way are awaited, what only gathered is given up. */
+  readonly signal?: AbortSignal
+  /** Called after every acknowledged batch. */
+  readonly onProgress?: (progress: StreamProgress) => void
+  readonly timer?: Timer
+}
+
+export interface StreamProgress {
+  /** Acknowledged events. */
+  readonly published: number
+  /** Payments and labels read so far; together they run ahead of `published` by what is under way. */
+  readonly payments: number
+  readonly labels: number
+  /** Batches that had to be tried again, each time counted. */
+  readonly retries: number
+  readonly lastEventMs: number | null
+}
+
+export interface StreamSummary extends StreamProgress {
+  /** `stopped`: the signal ended it. */
+  readonly kind: 'finished' | 'stopped'
+  readonly firstEventMs: number | null
+}
+
+const patientRetry: RetryOptions = { baseDelayMs: 20, maxDelayMs: 1_000, giveUpMs: 120_000 }
+/** Between two looks at the bucket: batches stay small, and the machine has something else to do. */
+const paceTickMs = 5
+const paceTickMaxMs = 1_000
+const burstMs = 200
+
+const realTimer: Timer = {
+  nowMs: () => performance.now(),
+  sleep: (ms, signal) => delay(ms, undefined, { signal }).catch(() => undefined),
+}
+
+/**
+ * Encodes, batches and publishes events. Reads `events` only as fast as it may publish: live events carry the moment
+ * they were asked for. The order within each partition of the topic is kept, through retries too (a batch that failed
+ * may be in the log in part, so retries can repeat records). Rejects with what ended the publishing.
+ */
+export async function streamEvents(
+  events: Iterable<SimulatedEvent>,
+  publish: Publish,
+  options: StreamOptions,
+): Promise<StreamSummary> {
+  const { topic, partitions, ratePerSecond, onProgress } = options
+  const timer = options.timer ?? realTimer
+  const failed = new AbortController()
+  const signal = AbortSignal.any([failed.signal, ...(options.signal === undefined ? [] : [options.signal])])
+  const stopped = () => signal.aborted
+  const counts = { published: 0, payments: 0, labels: 0, retries: 0, lastEventMs: null as number | null }
+  let firstEventMs: number | null = null
+  const lanes = Array.from(
+    { length: Math.max(1, Math.min(options.inFlightMax, partitions)) },
+    () =>
+      new PublishLane({
+        publish,
+        batchRecords: options.batchRecords,
+        eager: ratePerSecond !== undefined,
+        retry: options.retry ?? patientRetry,
+        timer,
+        signal,
+        onSent: (records) => {
+          counts.published += records
+          onProgress?.({ ...counts })
+        },
+        onRetry: () => (counts.retries += 1),
+        // The first failure counts; those of other lanes follow from it.
+        onFailure: (error) => failed.abort(error),
+      }),
+  )
+  const laneOf = (key: string) => lanes[partitionOf(key, partitions) % lanes.length] as PublishLane
+  const pace = ratePerSecond === undefined ? null : new Pace(ratePerSecond, burstMs, timer.nowMs())
+  const iterator = events[Symbol.iterator]()
+  try {
+    while (!stopped()) {
+      const waitMs = pace?.waitMs(timer.nowMs()) ?? 0
+      if (waitMs > 0) {
+        for (const lane of lanes) lane.flush()
+        await timer.sleep(Math.min(Math.max(waitMs, paceTickMs), paceTickMaxMs), signal)
+        continue
+      }
+      const next = iterator.next()
+      if (next.done === true) break
+      const event = next.value
+      const lane = laneOf(event.aggregateId)
+      while (lane.full && !stopped()) {
+        lane.flush()
+        await lane.settled()
+      }
+      lane.add({ topic, key: event.aggregateId, value: encodeEvent(event) })
+      if (lane.full) lane.flush()
+      firstEventMs ??= event.timestamp
+      counts.lastEventMs = event.timestamp
+      if (isPayment(event)) {
+        counts.payments += 1
+        pace?.take()
+      } else counts.labels += 1
+    }
+  } finally {
+    iterator.return?.()
+    await Promise.all(lanes.map((lane) => (stopped() ? lane.settled() : lane.drain())))
+  }
+  failed.signal.throwIfAborted()
+  return { kind: stopped() ? 'stopped' : 'finished', ...counts, firstEventMs }
+}
