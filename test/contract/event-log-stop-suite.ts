@@ -52,7 +52,11 @@ function hardStopCases(logCase: LogCase): void {
     await fixture().truncate(name, 0, positions[12]?.offset ?? 0)
     gate.open()
     expect(await codeOf(subscription.finished)).toBe('log_truncated')
-    expect(member.batches.length).toBe(1)
+    // A driver that had fetched ahead may deliver what it has; what it has not is never skipped.
+    expect([
+      ['0', '1'],
+      ['0', '1', '2', '3'],
+    ]).toContainEqual(member.texts())
   })
 
   it('stops hard when the position is above the end: the topic was recreated', async () => {

@@ -1,0 +1,79 @@
+import { Kafka, logLevel, type LogEntry } from 'kafkajs'
+import type { Logger } from '../../ports.ts'
+
+export interface KafkaLogOptions {
+  /** `host:port` of some brokers; the others are found through them. */
+  readonly brokers: readonly string[]
+  readonly clientId: string
+  readonly logger?: Logger
+  readonly limits?: Partial<KafkaLimits>
+}
+
+export interface KafkaLimits {
+  readonly connectTimeoutMs: number
+  /** Until an answer counts as lost. Longer than `ackTimeoutMs`, so that the broker gives up first. */
+  readonly requestTimeoutMs: number
+  /** How long the broker waits for its replicas. */
+  readonly ackTimeoutMs: number
+  /** Until a created topic can be used, and a deleted one is gone. */
+  readonly topicTimeoutMs: number
+  /** How long the number of partitions and the size limit of a topic are believed. */
+  readonly topicFactsMaxAgeMs: number
+  /** Administrative calls waiting for the one connection they share. */
+  readonly adminQueue: number
+  /** Of one produce request. The broker's own limit (socket.request.max.bytes) is 100 MiB. */
+  readonly requestBytes: number
+  readonly requestRecords: number
+  /** Of records accepted and not yet acknowledged; more are refused with `log_unavailable`. */
+  readonly queuedBytes: number
+  /** How long the group waits for a member that finishes its batch before it goes on without it. */
+  readonly rebalanceTimeoutMs: number
+  /** How long a consumption tries to reach an unreachable log before it ends with `log_unavailable`. */
+  readonly outageMs: number
+  /** Longest pause between two such tries. */
+  readonly outageDelayMaxMs: number
+  /** How long `stop` and `close` wait for running handlers and open requests. */
+  readonly drainMs: number
+  readonly tailSessionTimeoutMs: number
+  readonly tailFetchBytes: number
+}
+
+export const kafkaLimits: KafkaLimits = {
+  connectTimeoutMs: 3_000,
+  requestTimeoutMs: 10_000,
+  ackTimeoutMs: 8_000,
+  topicTimeoutMs: 15_000,
+  topicFactsMaxAgeMs: 30_000,
+  adminQueue: 64,
+  requestBytes: 4 * 1_048_576,
+  requestRecords: 2_000,
+  queuedBytes: 64 * 1_048_576,
+  rebalanceTimeoutMs: 30_000,
+  outageMs: 10 * 60_000,
+  outageDelayMaxMs: 2_000,
+  drainMs: 10_000,
+  tailSessionTimeoutMs: 10_000,
+  tailFetchBytes: 4 * 1_048_576,
+}
+
+/** Tries inside kafkajs: few, because everything above it tries again with its own bound. */
+export const kafkaRetry = { retries: 2, initialRetryTime: 100, maxRetryTime: 500, factor: 0.2, multiplier: 2 } as const
+
+/** kafkajs with every option that matters said out loud. */
+export function createClient({ brokers, clientId, logger }: KafkaLogOptions, limits: KafkaLimits): Kafka {
+  return new Kafka({
+    brokers: [...brokers],
+    clientId,
+    connectionTimeout: limits.connectTimeoutMs,
+    authenticationTimeout: limits.requestTimeoutMs,
+    requestTimeout: limits.requestTimeoutMs,
+    enforceRequestTimeout: true,
+    retry: kafkaRetry,
+    logLevel: logger === undefined ? logLevel.NOTHING : logLevel.WARN,
+    // kafkajs calls every rebalance and every reconnect an error; what matters comes back as a rejection.
+    logCreator:
+      () =>
+      ({ log, label, namespace }: LogEntry) =>
+        logger?.debug(log.message, { client: 'kafkajs', level: label, namespace, error: log['error'] }),
+  })
+}

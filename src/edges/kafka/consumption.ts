@@ -1,0 +1,155 @@
+import type { Kafka } from 'kafkajs'
+import { RiverbankError } from '../../core/errors.ts'
+import type { ConsumeOptions, GroupHandler, Logger, Subscription } from '../../ports.ts'
+import type { KafkaAdmin } from './admin.ts'
+import type { KafkaLimits } from './client.ts'
+import { outOfRangeIn, toLogError } from './errors.ts'
+import { checkInRange } from './range.ts'
+import { GroupSession, type Mark, type SessionEnd } from './session.ts'
+import { slotKey } from './slot.ts'
+
+export interface ConsumptionContext {
+  readonly kafka: Kafka
+  readonly admin: KafkaAdmin
+  readonly limits: KafkaLimits
+  readonly logger: Logger | undefined
+}
+
+/**
+ * Sessions one after the other, until it is stopped, its handler fails or the log is out of reach for `outageMs`.
+ * Rejects with `topic_missing` when a topic is not there.
+ */
+export async function startConsumption(
+  context: ConsumptionContext,
+  options: ConsumeOptions,
+  handler: GroupHandler,
+): Promise<Subscription> {
+  const consumption = new Consumption(context, options, handler, await fetchBytesPerPartition(context, options))
+  const finished = consumption.run()
+  // Whoever does not look at `finished` must not end the process with it.
+  finished.catch(() => undefined)
+  return { finished, stop: () => consumption.stop() }
+}
+
+/**
+ * The brokers fill a fetch partition by partition in the order asked for, always the same one: a share for each, or a
+ * backlog in the first would starve the others. A share holds the largest batch, which would be skipped otherwise.
+ */
+async function fetchBytesPerPartition({ admin }: ConsumptionContext, options: ConsumeOptions): Promise<number> {
+  let partitions = 0
+  let largest = 0
+  for (const topic of options.topics) {
+    const facts = await admin.topicFacts(topic)
+    partitions += facts.partitions
+    largest = Math.max(largest, facts.maxMessageBytes)
+  }
+  return Math.max(largest, Math.floor(options.maxBytes / Math.max(1, partitions)))
+}
+
+class Consumption {
+  readonly #context: ConsumptionContext
+  readonly #options: ConsumeOptions
+  readonly #handler: GroupHandler
+  readonly #fetchBytesPerPartition: number
+  readonly #releases = new Map<string, Promise<void>>()
+  readonly #marks = new Map<string, Mark>()
+  #session: GroupSession | null = null
+  #stopping = false
+  #wake: () => void = () => undefined
+  #finished: Promise<void> | null = null
+  #reachableMs = performance.now()
+  #failures = 0
+
+  constructor(
+    context: ConsumptionContext,
+    options: ConsumeOptions,
+    handler: GroupHandler,
+    fetchBytesPerPartition: number,
+  ) {
+    this.#context = context
+    this.#options = options
+    this.#handler = handler
+    this.#fetchBytesPerPartition = fetchBytesPerPartition
+  }
+
+  run(): Promise<void> {
+    this.#finished ??= this.#loop()
+    return this.#finished
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true
+    this.#wake()
+    await this.#session?.stop()
+    await this.#finished?.catch(() => undefined)
+  }
+
+  async #loop(): Promise<void> {
+    while (!this.#stopping) {
+      const end = await this.#runSession()
+      if (end.kind === 'stopped') return
+      if (end.kind === 'failed') throw end.error
+      await this.#afterLoss(end)
+    }
+  }
+
+  async #runSession(): Promise<SessionEnd> {
+    const session = new GroupSession({
+      ...this.#context,
+      options: this.#options,
+      handler: this.#handler,
+      fetchBytesPerPartition: this.#fetchBytesPerPartition,
+      releases: this.#releases,
+      marks: this.#marks,
+      onJoined: () => {
+        this.#reachableMs = performance.now()
+        this.#failures = 0
+      },
+    })
+    this.#session = session
+    const starting = session.start()
+    const end = await session.ended
+    // A stop closes it by itself, and is waiting for that.
+    if (end.kind !== 'stopped') await session.close()
+    await starting
+    this.#session = null
+    return end
+  }
+
+  /** Throws what ends the consumption; else waits before the next session. */
+  async #afterLoss(end: SessionEnd & { readonly kind: 'lost' }): Promise<void> {
+    const { limits, admin, logger } = this.#context
+    const failure = toLogError(end.error, `consume as ${this.#options.group}`)
+    logger?.warn('the consumer lost its connection or its membership', { group: this.#options.group, err: failure })
+    if (failure.code === 'log_refused') throw failure
+    const outOfRange = outOfRangeIn(end.error)
+    try {
+      if (outOfRange !== null) {
+        const position = this.#marks.get(slotKey(outOfRange.topic, outOfRange.partition))?.position
+        const range = (await admin.describeTopic(outOfRange.topic))?.[outOfRange.partition]
+        if (position !== undefined && range !== undefined) checkInRange(outOfRange.topic, range, position)
+      }
+      for (const topic of this.#options.topics) {
+        if ((await admin.describeTopic(topic)) === null) {
+          throw new RiverbankError('topic_missing', `topic ${topic} was deleted`, { cause: end.error })
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof RiverbankError && error.canRetry)) throw error
+    }
+    if (performance.now() - this.#reachableMs > limits.outageMs) throw failure
+    const delayMs = Math.min(limits.outageDelayMaxMs, 100 * 2 ** Math.min(this.#failures, 10))
+    this.#failures += 1
+    if (!this.#stopping) await this.#pause(delayMs)
+  }
+
+  #pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, delayMs)
+      this.#wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+}

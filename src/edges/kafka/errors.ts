@@ -1,0 +1,75 @@
+import { RiverbankError, isRiverbankError } from '../../core/errors.ts'
+
+/** The group has gone on without this member. */
+const fencedTypes: ReadonlySet<string> = new Set([
+  'UNKNOWN_MEMBER_ID',
+  'ILLEGAL_GENERATION',
+  'REBALANCE_IN_PROGRESS',
+  'FENCED_INSTANCE_ID',
+])
+const tooLargeTypes: ReadonlySet<string> = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'])
+/** Asking again changes nothing: somebody has to change a right, a setting or a version. */
+const refusedTypes =
+  /^(INVALID_|UNSUPPORTED_|POLICY_VIOLATION|SASL_|ILLEGAL_SASL|SECURITY_|TOPIC_DELETION_DISABLED|.*_AUTHORIZATION_FAILED)/
+const refusedNames: ReadonlySet<string> = new Set([
+  'KafkaJSSASLAuthenticationError',
+  'KafkaJSServerDoesNotSupportApiKey',
+  'KafkaJSNotImplemented',
+])
+
+interface Trace {
+  readonly name: string | undefined
+  readonly type: string | undefined
+}
+
+/** The error and what it wraps, outermost first: kafkajs wraps up to three times. */
+function* chainOf(error: unknown): Generator<Trace & { readonly error: object }> {
+  let current = error
+  for (let depth = 0; depth < 8 && typeof current === 'object' && current !== null; depth += 1) {
+    const { name, type, cause, errors } = current as Record<'name' | 'type' | 'cause' | 'errors', unknown>
+    yield {
+      error: current,
+      name: typeof name === 'string' ? name : undefined,
+      type: typeof type === 'string' ? type : undefined,
+    }
+    current = cause ?? (Array.isArray(errors) ? errors[0] : undefined)
+  }
+}
+
+/** Kafka's name of the protocol error inside a kafkajs error, such as `UNKNOWN_MEMBER_ID`; null when there is none. */
+export function protocolTypeOf(error: unknown): string | null {
+  for (const { type } of chainOf(error)) if (type !== undefined) return type
+  return null
+}
+
+/** Where a fetch was out of range, or null for any other error. */
+export function outOfRangeIn(error: unknown): { readonly topic: string; readonly partition: number } | null {
+  for (const { name, error: link } of chainOf(error)) {
+    if (name !== 'KafkaJSOffsetOutOfRange') continue
+    const { topic, partition } = link as { topic?: unknown; partition?: unknown }
+    if (typeof topic === 'string' && typeof partition === 'number') return { topic, partition }
+  }
+  return null
+}
+
+/**
+ * The port's error for whatever kafkajs rejected with. Total: what is not known to be final counts as
+ * `log_unavailable` (canRetry), because every caller's retries are bounded. `doing` completes "cannot ...".
+ */
+export function toLogError(error: unknown, doing: string): RiverbankError {
+  if (isRiverbankError(error)) return error
+  const type = protocolTypeOf(error)
+  const message = `cannot ${doing}: ${type ?? (error instanceof Error ? error.message : String(error))}`
+  if (type !== null) {
+    if (fencedTypes.has(type)) return new RiverbankError('fenced', message, { cause: error })
+    if (tooLargeTypes.has(type)) return new RiverbankError('record_too_large', message, { cause: error })
+    if (type === 'UNKNOWN_TOPIC_OR_PARTITION') return new RiverbankError('topic_missing', message, { cause: error })
+    if (refusedTypes.test(type)) return new RiverbankError('log_refused', message, { cause: error })
+  }
+  for (const { name } of chainOf(error)) {
+    if (name !== undefined && refusedNames.has(name)) {
+      return new RiverbankError('log_refused', message, { cause: error })
+    }
+  }
+  return new RiverbankError('log_unavailable', message, { canRetry: true, cause: error })
+}

@@ -1,0 +1,31 @@
+import { Kafka, logLevel } from 'kafkajs'
+
+export interface ProbeOptions {
+  readonly brokers: readonly string[]
+  readonly connectTimeoutMs: number
+  readonly requestTimeoutMs: number
+}
+
+/**
+ * Resolves when the brokers answer for their metadata and for groups (whose topic of positions a new broker creates at
+ * the first question); rejects with kafkajs's error. One try.
+ */
+export async function probeKafka({ brokers, connectTimeoutMs, requestTimeoutMs }: ProbeOptions): Promise<void> {
+  const kafka = new Kafka({
+    brokers: [...brokers],
+    clientId: 'riverbank.probe',
+    connectionTimeout: connectTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    enforceRequestTimeout: true,
+    logLevel: logLevel.NOTHING,
+    retry: { retries: 0, initialRetryTime: 50 },
+  })
+  const admin = kafka.admin()
+  try {
+    await admin.connect()
+    await admin.describeCluster()
+    await admin.fetchOffsets({ groupId: 'riverbank.probe' })
+  } finally {
+    await admin.disconnect()
+  }
+}
