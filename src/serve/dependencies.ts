@@ -1,0 +1,54 @@
+import type { PaymentScored } from '../core/emitted.ts'
+import type { EventCatalog } from '../core/event.ts'
+import type { FeatureSetManifest } from '../core/feature-set.ts'
+import type { Clock, EventLog, Logger, Meter, SqlRunner } from '../ports.ts'
+import type { FeatureReader } from './feature-reader.ts'
+import type { ServeLimits } from './limits.ts'
+import type { ScoreHub } from './score-hub.ts'
+
+export interface EventIdentity {
+  readonly customerId: string
+  readonly eventId: string
+}
+
+/**
+ * Which of these events their customers' states remember, in the order given. Best effort: events that are in the log
+ * but not processed yet are not known, and the processor drops what slips through.
+ */
+export interface KnownEvents {
+  known(events: readonly EventIdentity[]): Promise<readonly boolean[]>
+}
+
+/** Scores that are older than the hub's memory. Errors: those of {@link SqlRunner}. */
+export interface ScoreLookup {
+  findScore(paymentId: string): Promise<PaymentScored | null>
+}
+
+/** One thing the role needs before it may get traffic. Answers null when it is there, else the reason why not. */
+export interface ReadinessProbe {
+  readonly name: string
+  check(): Promise<string | null>
+}
+
+/** Everything the HTTP role talks to. It owns none of it: whoever made it closes it. */
+export interface ServeDependencies {
+  readonly log: Pick<EventLog, 'publish'>
+  readonly eventsTopic: string
+  readonly catalog: EventCatalog
+  /** Types that are answered with a score, whose eventId is the score's paymentId. */
+  readonly scoredTypes: ReadonlySet<string>
+  readonly knownEvents: KnownEvents
+  readonly features: FeatureReader
+  readonly featureSet: FeatureSetManifest
+  readonly hub: ScoreHub
+  readonly scores: ScoreLookup
+  readonly sql: Pick<SqlRunner, 'run'>
+  readonly probes: readonly ReadinessProbe[]
+  readonly clock: Clock
+  readonly meter: Meter
+  readonly logger: Logger
+  /** Bearer token of every call; null: loopback only, and browsers of other origins are refused. */
+  readonly apiKey: string | null
+  readonly version: string
+  readonly limits: ServeLimits
+}

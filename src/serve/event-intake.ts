@@ -1,0 +1,75 @@
+import {
+  encodeEvent,
+  eventLimits,
+  parseEvent,
+  type DomainEvent,
+  type EventCatalog,
+  type EventErrorCode,
+} from '../core/event.ts'
+import type { EventIdentity } from './dependencies.ts'
+
+export interface AdmittedEvent extends EventIdentity {
+  readonly kind: 'admitted'
+  readonly eventType: string
+  /** The CloudEvent to publish. */
+  readonly value: string
+}
+
+export interface RejectedEvent {
+  readonly kind: 'rejected'
+  readonly eventId: string | null
+  readonly code: EventErrorCode
+  readonly detail: string
+}
+
+export type IntakeResult = AdmittedEvent | RejectedEvent
+
+/**
+ * Judges the events of one request, in order. What goes into the log is what was sent: its version and its data, in
+ * the CloudEvents spelling, with the event's own id as correlation id where it has none. Total; publishes nothing.
+ */
+export function admitEvents(events: readonly unknown[], catalog: EventCatalog, nowMs: number): IntakeResult[] {
+  const seen = new Set<string>()
+  return events.map((json) => {
+    const result = admit(json, catalog, nowMs)
+    if (result.kind === 'rejected') return result
+    if (seen.has(result.eventId)) {
+      return reject(result.eventId, 'duplicate_event', 'an event of this request before it has the same id')
+    }
+    seen.add(result.eventId)
+    return result
+  })
+}
+
+/** Turns the events that the states remember into duplicates. */
+export function rejectKnown(results: readonly IntakeResult[], known: ReadonlySet<IntakeResult>): IntakeResult[] {
+  return results.map((result) =>
+    known.has(result) && result.kind === 'admitted'
+      ? reject(result.eventId, 'duplicate_event', 'an event with this id was accepted before')
+      : result,
+  )
+}
+
+function admit(json: unknown, catalog: EventCatalog, nowMs: number): IntakeResult {
+  const parsed = parseEvent(json, catalog, nowMs)
+  if (parsed.kind === 'invalid') return reject(parsed.eventId ?? null, parsed.code, parsed.detail)
+  const { eventId, eventType, aggregateId } = parsed.event
+  const correlated: DomainEvent = { ...parsed.received, correlationId: parsed.received.correlationId ?? eventId }
+  const value = encodeEvent(correlated)
+  const bytes = Buffer.byteLength(value)
+  if (bytes > eventLimits.maxBytes) {
+    return reject(eventId, 'event_too_large', `${bytes} bytes as a CloudEvent, at most ${eventLimits.maxBytes}`)
+  }
+  return { kind: 'admitted', eventId, eventType, customerId: aggregateId, value }
+}
+
+function reject(eventId: string | null, code: EventErrorCode, detail: string): RejectedEvent {
+  return { kind: 'rejected', eventId, code, detail }
+}
+
+/** The header as it came when it is a valid W3C trace context, else null: a broken one is not passed on. */
+export function validTraceparent(header: string | undefined): string | null {
+  const match = /^(?!ff)[\da-f]{2}-([\da-f]{32})-([\da-f]{16})-[\da-f]{2}$/.exec(header ?? '')
+  if (match === null || /^0+$/.test(match[1] ?? '') || /^0+$/.test(match[2] ?? '')) return null
+  return match[0]
+}

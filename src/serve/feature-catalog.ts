@@ -1,0 +1,61 @@
+import type { EntityManifest, FeatureManifest, FeatureSetManifest } from '../core/feature-set.ts'
+
+export interface CatalogEntity {
+  readonly name: string
+  readonly keyField: string
+  readonly horizonMs: number
+  readonly featureNames: readonly string[]
+}
+
+export interface CatalogFeature {
+  readonly name: string
+  /** Without its view: what Feast calls the feature's name when it is not asked for full ones. */
+  readonly shortName: string
+  /** null for a derived feature. */
+  readonly entity: string | null
+}
+
+/** The feature set, arranged for looking up names. */
+export interface FeatureCatalog {
+  readonly hash: string
+  readonly entities: ReadonlyMap<string, CatalogEntity>
+  /** By entity name and by key field: `customer` and `customerId` mean the same. */
+  readonly entitiesByAlias: ReadonlyMap<string, CatalogEntity>
+  readonly features: ReadonlyMap<string, CatalogFeature>
+  /** By every accepted spelling: `view__name`, Feast's `view:name`, and the name of a derived feature. */
+  readonly featuresByReference: ReadonlyMap<string, CatalogFeature>
+  readonly services: ReadonlyMap<string, readonly CatalogFeature[]>
+}
+
+export function createFeatureCatalog(manifest: FeatureSetManifest): FeatureCatalog {
+  const features = new Map(manifest.features.map((feature) => [feature.name, catalogFeature(feature)]))
+  const byReference = new Map(features)
+  for (const { name, view } of manifest.features) {
+    const feature = features.get(name)
+    if (feature !== undefined && view !== null) byReference.set(`${view}:${feature.shortName}`, feature)
+  }
+  const entities = new Map(manifest.entities.map((entity) => [entity.name, catalogEntity(entity, manifest)]))
+  const byAlias = new Map([...entities.values()].map((entity) => [entity.keyField, entity]))
+  for (const [name, entity] of entities) byAlias.set(name, entity)
+  const services = manifest.services.map((service) => {
+    return [service.name, service.features.flatMap((name) => features.get(name) ?? [])] as const
+  })
+  return {
+    hash: manifest.hash,
+    entities,
+    entitiesByAlias: byAlias,
+    features,
+    featuresByReference: byReference,
+    services: new Map(services),
+  }
+}
+
+function catalogFeature({ name, view, entity }: FeatureManifest): CatalogFeature {
+  const prefix = `${view ?? ''}__`
+  return { name, entity, shortName: view !== null && name.startsWith(prefix) ? name.slice(prefix.length) : name }
+}
+
+function catalogEntity({ name, keyField, horizonMs }: EntityManifest, manifest: FeatureSetManifest): CatalogEntity {
+  const featureNames = manifest.features.filter((feature) => feature.entity === name).map((feature) => feature.name)
+  return { name, keyField, horizonMs, featureNames }
+}

@@ -1,0 +1,149 @@
+import { z } from 'zod'
+import { assert, RiverbankError } from '../core/errors.ts'
+import type { ServeDependencies } from './dependencies.ts'
+import type { CatalogEntity, FeatureCatalog } from './feature-catalog.ts'
+import type { EntityFeatures } from './feature-reader.ts'
+import { featureStatus, featureStatuses, isForgotten, remembersFromMs, type FeatureStatus } from './freshness.ts'
+import { invalid, parseList, parseTimeMs } from './parameters.ts'
+import { problemResponse } from './problem.ts'
+import { jsonResponse, type Route, type ServeContext } from './route.ts'
+
+const idLengthMax = 256
+
+/** Features of one entity, for applications that have their payment in hand. The hot path: no schemas on the way out. */
+export function featureRoutes(deps: ServeDependencies, catalog: FeatureCatalog): Route[] {
+  return [
+    {
+      method: 'GET',
+      path: '/v1/entities/:entity/:id/features',
+      access: 'key',
+      timeoutMs: deps.limits.requestTimeoutMs,
+      handle: (c) => readFeatures(c, deps, catalog),
+      description: readFeaturesDescription,
+    },
+  ]
+}
+
+async function readFeatures(c: ServeContext, deps: ServeDependencies, catalog: FeatureCatalog): Promise<Response> {
+  const name = c.req.param('entity') ?? ''
+  const entity = catalog.entities.get(name)
+  if (entity === undefined) {
+    throw new RiverbankError('unknown_entity', `entities are ${[...catalog.entities.keys()].join(', ')}`)
+  }
+  const id = c.req.param('id') ?? ''
+  if (id.length > idLengthMax) throw invalid('id', `at most ${idLengthMax} characters`)
+  const wanted = parseList('features', c.req.query('features'), deps.limits.featureNamesMax)
+  const { names, unknown } = select(entity, catalog, wanted)
+  if (unknown.length > 0) {
+    const detail = `${name} has no features ${unknown.join(', ')}`
+    return problemResponse(c, 'unknown_feature', detail, { extra: { unknown } })
+  }
+  const asOf = c.req.query('asOf')
+  const nowMs = deps.clock.nowMs()
+  const atMs = asOf === undefined ? nowMs : parseTimeMs('asOf', asOf)
+  const [answer] = await deps.features.read([{ entity: name, id }], atMs)
+  assert(answer !== undefined, 'the reader answers every key')
+  const read = { answer, names, atMs, clock: asOf === undefined ? 'now' : 'asOf' } as const
+  return jsonResponse(c, 200, describe(read, entity, catalog.hash, nowMs))
+}
+
+function select(entity: CatalogEntity, catalog: FeatureCatalog, wanted: readonly string[] | null) {
+  if (wanted === null) return { names: entity.featureNames, unknown: [] }
+  const unknown: string[] = []
+  const names: string[] = []
+  for (const reference of wanted) {
+    const feature = catalog.featuresByReference.get(reference)
+    if (feature?.entity === entity.name) names.push(feature.name)
+    else unknown.push(reference)
+  }
+  return { names, unknown }
+}
+
+interface FeatureRead {
+  readonly answer: EntityFeatures
+  readonly names: readonly string[]
+  readonly atMs: number
+  readonly clock: 'now' | 'asOf'
+}
+
+function describe(read: FeatureRead, entity: CatalogEntity, featureSet: string, nowMs: number) {
+  const { answer, names, atMs, clock } = read
+  const forgotten = isForgotten(answer, entity.horizonMs, atMs)
+  const values: Record<string, number | null> = {}
+  const statuses: Record<string, FeatureStatus> = {}
+  for (const name of names) {
+    const value = forgotten ? null : (answer.features[name] ?? null)
+    values[name] = value
+    statuses[name] = featureStatus(answer.found, forgotten, value)
+  }
+  const newest = answer.newestTimeMs
+  const note = noteOf(answer, entity, atMs)
+  return {
+    entity: entity.name,
+    id: answer.key.id,
+    found: answer.found,
+    readAt: new Date(atMs).toISOString(),
+    clock,
+    values,
+    statuses,
+    freshness: {
+      newestObservation: newest === null ? null : new Date(newest).toISOString(),
+      ageMs: newest === null ? null : nowMs - newest,
+      sequence: answer.sequence,
+    },
+    featureSet,
+    ...(note === null ? {} : { note }),
+  }
+}
+
+/** What a reader of the past must know: the state is as it is now, and it does not remember everything. */
+function noteOf(answer: EntityFeatures, entity: CatalogEntity, atMs: number): string | null {
+  const fromMs = remembersFromMs(answer, entity.horizonMs)
+  if (fromMs === null || answer.newestTimeMs === null || atMs >= answer.newestTimeMs) return null
+  const from = new Date(fromMs).toISOString()
+  return (
+    `The state has seen later observations. Windows are computed from what it knows now, late arrivals included; ` +
+    `what is older than ${from} it has forgotten. What was known at a time is in the lake.`
+  )
+}
+
+const answerSchema = z.object({
+  entity: z.string(),
+  id: z.string(),
+  found: z.boolean(),
+  readAt: z.iso.datetime().describe('windows end here'),
+  clock: z.enum(['now', 'asOf']).describe('where readAt comes from'),
+  values: z.record(z.string(), z.number().nullable()),
+  statuses: z.record(z.string(), z.enum(featureStatuses)),
+  freshness: z.object({
+    newestObservation: z.iso.datetime().nullable(),
+    ageMs: z.number().int().nullable().describe('of the newest observation, by the wall clock'),
+    sequence: z.number().int().nullable().describe('what the next observation takes'),
+  }),
+  featureSet: z.string().describe('hash of the definitions'),
+  note: z.string().optional(),
+})
+
+const readFeaturesDescription: Route['description'] = {
+  operationId: 'readFeatures',
+  summary: 'Read the features of one entity',
+  detail:
+    'Windows are computed at read time and end at the wall clock, or at asOf. An asOf in the past is answered as the ' +
+    'state knows it now; where it lies before everything the state remembers, values are null and OUTSIDE_MAX_AGE. An ' +
+    'entity that nobody has seen is an answer too: found is false.',
+  tag: 'features',
+  parameters: [
+    { name: 'entity', in: 'path', description: 'such as customer', schema: z.string() },
+    { name: 'id', in: 'path', description: 'the id, percent-encoded', schema: z.string().max(idLengthMax) },
+    {
+      name: 'features',
+      in: 'query',
+      description: 'names separated by commas; all of the entity when missing',
+      schema: z.string().optional(),
+    },
+    { name: 'asOf', in: 'query', description: 'RFC 3339 or milliseconds since 1970', schema: z.string().optional() },
+  ],
+  answers: { 200: { description: 'The features', content: { 'application/json': answerSchema } } },
+  problems: ['unknown_entity', 'unknown_feature', 'invalid_parameter', 'state_unavailable'],
+  example: "curl -s '$base/v1/entities/customer/c-1/features'",
+}

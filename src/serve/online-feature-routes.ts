@@ -1,0 +1,113 @@
+import { z } from 'zod'
+import { parseJson, readBody, requireMediaType } from './body.ts'
+import type { ServeDependencies } from './dependencies.ts'
+import type { FeatureCatalog } from './feature-catalog.ts'
+import type { FeatureRequest } from './feature-reader.ts'
+import { featureStatuses } from './freshness.ts'
+import { answerOnlineQuery, planOnlineQuery } from './online-features.ts'
+import { parseBody, parseTimeMs } from './parameters.ts'
+import { problemResponse } from './problem.ts'
+import { jsonResponse, type Route, type ServeContext } from './route.ts'
+
+const time = z.union([z.string().max(40), z.number().int()])
+const entityId = z.union([z.string().min(1).max(256), z.number().int()])
+
+/** Features of many entities. `/get-online-features` is the same for clients of Feast. */
+export function onlineFeatureRoutes(deps: ServeDependencies, catalog: FeatureCatalog): Route[] {
+  const schema = bodySchema(deps.limits)
+  const route = (path: string, operationId: string): Route => ({
+    method: 'POST',
+    path,
+    access: 'key',
+    timeoutMs: deps.limits.requestTimeoutMs,
+    handle: (c) => readOnlineFeatures(c, deps, catalog, schema),
+    description: describeRoute(schema, operationId),
+  })
+  return [route('/v1/features', 'readManyFeatures'), route('/get-online-features', 'getOnlineFeatures')]
+}
+
+type BodySchema = ReturnType<typeof bodySchema>
+
+/** Unknown members are left alone: Feast's clients send some that mean nothing here. */
+function bodySchema({ featureNamesMax, featureRowsMax }: ServeDependencies['limits']) {
+  return z.object({
+    feature_service: z.string().max(256).optional(),
+    features: z.array(z.string().max(256)).min(1).max(featureNamesMax).optional(),
+    entities: z
+      .record(z.string().max(256), z.array(entityId).max(featureRowsMax))
+      .describe('ids by entity name (customer) or key field (customerId); row n is made of the nth of each'),
+    full_feature_names: z.boolean().default(false),
+    asOf: time.optional().describe('windows end here, RFC 3339 or milliseconds; the wall clock when missing'),
+    request: z
+      .object({
+        amountMinor: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
+        currency: z
+          .string()
+          .regex(/^[A-Z]{3}$/, 'must be an ISO 4217 code')
+          .optional(),
+        time: time.optional(),
+      })
+      .optional()
+      .describe('the payment that derived features are about; without it they are NULL_VALUE'),
+  })
+}
+
+async function readOnlineFeatures(
+  c: ServeContext,
+  deps: ServeDependencies,
+  catalog: FeatureCatalog,
+  schema: BodySchema,
+): Promise<Response> {
+  requireMediaType(c, ['application/json'])
+  const body = parseBody(schema, parseJson(await readBody(c, deps.limits.bodyBytesMax)))
+  const atMs = body.asOf === undefined ? deps.clock.nowMs() : parseTimeMs('asOf', body.asOf)
+  const planned = planOnlineQuery(body, catalog, { atMs, request: requestOf(body.request, atMs) })
+  if (planned.kind === 'refused') {
+    return problemResponse(c, planned.code, planned.detail, { extra: { names: planned.names } })
+  }
+  return jsonResponse(c, 200, await answerOnlineQuery(planned.query, deps.features))
+}
+
+function requestOf(request: z.infer<BodySchema>['request'], atMs: number): FeatureRequest | null {
+  if (request === undefined) return null
+  const { amountMinor, currency } = request
+  const timeMs = request.time === undefined ? atMs : parseTimeMs('request.time', request.time)
+  return { amountMinor, currency: currency ?? null, timeMs }
+}
+
+const answerSchema = z.object({
+  metadata: z.object({ feature_names: z.array(z.string()) }),
+  results: z.array(
+    z.object({
+      values: z.array(z.union([z.string(), z.number(), z.null()])),
+      statuses: z.array(z.enum(featureStatuses)),
+      event_timestamps: z.array(z.iso.datetime()),
+    }),
+  ),
+})
+
+function describeRoute(schema: BodySchema, operationId: string): Route['description'] {
+  return {
+    operationId,
+    summary: 'Read features of many entities',
+    detail:
+      "The shape of Feast's online API: a feature service or a list of features (view:name, or full names), and lists " +
+      'of ids. One result per entity key and feature, one value per row. event_timestamps is the newest observation of ' +
+      'the entity; a derived feature has the newest of its row.',
+    tag: 'features',
+    body: { 'application/json': schema },
+    answers: { 200: { description: 'The features', content: { 'application/json': answerSchema } } },
+    problems: [
+      'invalid_json',
+      'invalid_request',
+      'unknown_feature',
+      'unknown_feature_service',
+      'missing_entity',
+      'feature_name_collision',
+      'state_unavailable',
+    ],
+    example:
+      `curl -s '$base${operationId === 'getOnlineFeatures' ? '/get-online-features' : '/v1/features'}' -H 'content-type: application/json' ` +
+      `-d '{"features":["customer_spend:amount_sum_7d"],"entities":{"customer":["c-1","c-2"]}}'`,
+  }
+}

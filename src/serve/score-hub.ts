@@ -1,0 +1,208 @@
+import { emittedTypes, type PaymentScored } from '../core/emitted.ts'
+import type { LogBatch, LogRecord, Meter } from '../ports.ts'
+import type { PartitionCursor } from './partition-cursor.ts'
+import type { FrameFormat } from './score-frames.ts'
+import { ScoreRing, type ScoreEntry } from './score-ring.ts'
+import { ScoreSubscriber, type ScoreFilter } from './score-subscriber.ts'
+
+export interface ScoreHubOptions {
+  /** Newest scores held in memory. */
+  readonly capacity: number
+  /** Scores that a subscriber may be behind. */
+  readonly lagMax: number
+  readonly subscribersMax: number
+  /** Requests that wait for a decision at the same time; beyond it they are answered without. */
+  readonly waitersMax: number
+  readonly heartbeatMs: number
+  /** What clients are told to wait before they come back. */
+  readonly retryMs: number
+  /** How long a subscriber that was cut off has to take its last frame, before its connection is closed. */
+  readonly overflowGraceMs: number
+  /** About how much is written to a client at once. */
+  readonly chunkChars: number
+  /** Where the tail that feeds the hub starts, by partition. */
+  readonly start: ReadonlyMap<number, number>
+  readonly meter: Meter
+}
+
+export const scoreHubLimits = {
+  subscribersMax: 200,
+  waitersMax: 1_000,
+  heartbeatMs: 15_000,
+  retryMs: 2_000,
+  overflowGraceMs: 2_000,
+  chunkChars: 65_536,
+} as const
+
+export interface ScoreSubscription {
+  read(): Promise<string | null>
+  /** Gives the place back. Safe to call twice. */
+  close(): void
+}
+
+interface Waiter {
+  readonly customerId: string
+  readonly answer: (score: PaymentScored) => void
+}
+
+/**
+ * Scores on their way from the log to whoever waits for them: streams, requests that wait for a decision, and reads
+ * of what was decided lately. Fed by one tail of the scores topic; everything it holds is bounded.
+ */
+export class ScoreHub {
+  readonly #options: ScoreHubOptions
+  readonly #ring: ScoreRing
+  readonly #subscribers = new Map<ScoreSubscriber, () => void>()
+  readonly #waiters = new Map<string, Set<Waiter>>()
+  readonly #metrics: HubMetrics
+  #waiting = 0
+  #closed = false
+
+  constructor(options: ScoreHubOptions) {
+    this.#options = options
+    this.#ring = new ScoreRing(options.capacity, options.start)
+    this.#metrics = hubMetrics(options.meter)
+    this.#metrics.subscribers.set(0)
+  }
+
+  /** Takes a batch of the scores topic. Never waits for a subscriber. */
+  accept(batch: LogBatch): void {
+    for (const record of batch.records) {
+      const entry = readScore(record)
+      if (entry === 'unreadable') this.#metrics.unreadable.add(1)
+      else if (entry !== null && this.#ring.push(entry)) this.#answer(entry.score)
+    }
+    this.#ring.advance(batch.partition, batch.next)
+    for (const [subscriber, cutOff] of this.#subscribers) {
+      if (subscriber.check() === 'overflow') this.#overflow(subscriber, cutOff)
+    }
+  }
+
+  find(paymentId: string): PaymentScored | null {
+    return this.#ring.find(paymentId)?.score ?? null
+  }
+
+  /** The score of this customer's payment, as soon as it is known; null once the signal is aborted. */
+  waitFor(paymentId: string, customerId: string, signal: AbortSignal): Promise<PaymentScored | null> {
+    const known = this.find(paymentId)
+    if (known?.customerId === customerId) return Promise.resolve(known)
+    if (signal.aborted || this.#closed) return Promise.resolve(null)
+    if (this.#waiting >= this.#options.waitersMax) {
+      this.#metrics.waitsRefused.add(1)
+      return Promise.resolve(null)
+    }
+    return new Promise((resolve) => {
+      const settle = (score: PaymentScored | null) => {
+        signal.removeEventListener('abort', onAbort)
+        this.#removeWaiter(paymentId, waiter)
+        resolve(score)
+      }
+      const onAbort = () => settle(null)
+      const waiter: Waiter = { customerId, answer: settle }
+      const waiters = this.#waiters.get(paymentId) ?? new Set()
+      this.#waiters.set(paymentId, waiters.add(waiter))
+      this.#waiting += 1
+      signal.addEventListener('abort', onAbort, { once: true })
+    })
+  }
+
+  /**
+   * A new reader from `from` on, or from now on when it is null; null when all places are taken or the hub is closed.
+   * `cutOff` closes the connection of a client that was too slow and does not even take its last frame.
+   */
+  subscribe(
+    filter: ScoreFilter,
+    from: PartitionCursor | null,
+    format: FrameFormat,
+    cutOff: () => void,
+  ): ScoreSubscription | null {
+    if (this.#closed || this.#subscribers.size >= this.#options.subscribersMax) return null
+    const subscriber = new ScoreSubscriber({ ...this.#options, ring: this.#ring, filter, format, from })
+    this.#subscribers.set(subscriber, cutOff)
+    this.#metrics.subscribers.set(this.#subscribers.size)
+    return {
+      read: () => subscriber.read(),
+      close: () => {
+        subscriber.end()
+        this.#remove(subscriber)
+      },
+    }
+  }
+
+  get subscribers(): number {
+    return this.#subscribers.size
+  }
+
+  get waiting(): number {
+    return this.#waiting
+  }
+
+  /** Ends every stream; waiting requests are answered by their own time limit. */
+  close(): void {
+    this.#closed = true
+    for (const subscriber of this.#subscribers.keys()) subscriber.end()
+    this.#subscribers.clear()
+    this.#metrics.subscribers.set(0)
+  }
+
+  #answer(score: PaymentScored): void {
+    for (const waiter of this.#waiters.get(score.paymentId) ?? []) {
+      if (waiter.customerId === score.customerId) waiter.answer(score)
+    }
+  }
+
+  #removeWaiter(paymentId: string, waiter: Waiter): void {
+    const waiters = this.#waiters.get(paymentId)
+    if (waiters?.delete(waiter) !== true) return
+    this.#waiting -= 1
+    if (waiters.size === 0) this.#waiters.delete(paymentId)
+  }
+
+  #overflow(subscriber: ScoreSubscriber, cutOff: () => void): void {
+    this.#metrics.overflows.add(1)
+    this.#remove(subscriber)
+    setTimeout(cutOff, this.#options.overflowGraceMs).unref()
+  }
+
+  #remove(subscriber: ScoreSubscriber): void {
+    if (this.#subscribers.delete(subscriber)) this.#metrics.subscribers.set(this.#subscribers.size)
+  }
+}
+
+type HubMetrics = ReturnType<typeof hubMetrics>
+
+function hubMetrics(meter: Meter) {
+  return {
+    subscribers: meter.gauge('riverbank_stream_subscribers', 'Open streams of scores'),
+    overflows: meter.counter('riverbank_stream_overflows_total', 'Subscribers cut off because they were too slow'),
+    waitsRefused: meter.counter('riverbank_waits_refused_total', 'Waits for a decision that found no free place'),
+    unreadable: meter.counter('riverbank_stream_unreadable_total', 'Records of the scores topic that are no scores'),
+  }
+}
+
+const utf8 = new TextDecoder()
+
+/** null for an event of another type. Scores are written by our own processors: their shape is checked, not parsed. */
+function readScore(record: LogRecord): ScoreEntry | 'unreadable' | null {
+  const text = utf8.decode(record.value)
+  let event: { id?: unknown; type?: unknown; data?: Partial<PaymentScored> } | null
+  try {
+    event = JSON.parse(text) as typeof event
+  } catch {
+    return 'unreadable'
+  }
+  if (typeof event !== 'object' || event === null || typeof event.type !== 'string') return 'unreadable'
+  if (event.type !== emittedTypes.scored) return null
+  const { id, data } = event
+  if (typeof id !== 'string' || typeof data?.paymentId !== 'string' || typeof data.customerId !== 'string') {
+    return 'unreadable'
+  }
+  return {
+    partition: record.partition,
+    offset: record.offset,
+    eventId: id,
+    score: data as PaymentScored,
+    // A frame is one line.
+    json: /[\r\n]/.test(text) ? JSON.stringify(event) : text,
+  }
+}

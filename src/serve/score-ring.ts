@@ -1,0 +1,89 @@
+import type { PaymentScored } from '../core/emitted.ts'
+import { PartitionCursor } from './partition-cursor.ts'
+
+export interface ScoreEntry {
+  readonly partition: number
+  readonly offset: number
+  readonly eventId: string
+  readonly score: PaymentScored
+  /** The CloudEvent as it is in the log: one line of JSON. */
+  readonly json: string
+}
+
+/**
+ * The newest scores, in the order in which this process saw them. Entries have growing indexes; the ones from `tail`
+ * up to (not with) `head` are held. A copy of a score that is still held is left out: copies are byte-identical.
+ */
+export class ScoreRing {
+  readonly #capacity: number
+  readonly #entries: ScoreEntry[] = []
+  readonly #byPayment = new Map<string, ScoreEntry>()
+  /** Next offset of what was seen. */
+  readonly #seen: PartitionCursor
+  /** From here on everything is held. */
+  readonly #held: PartitionCursor
+  #head = 0
+
+  constructor(capacity: number, start: ReadonlyMap<number, number>) {
+    this.#capacity = capacity
+    this.#seen = PartitionCursor.from(start)
+    this.#held = PartitionCursor.from(start)
+  }
+
+  get head(): number {
+    return this.#head
+  }
+
+  get tail(): number {
+    return Math.max(0, this.#head - this.#capacity)
+  }
+
+  /** `undefined` for an index that is no longer, or not yet, held. */
+  at(index: number): ScoreEntry | undefined {
+    return index < this.tail || index >= this.#head ? undefined : this.#entries[index % this.#capacity]
+  }
+
+  find(paymentId: string): ScoreEntry | null {
+    return this.#byPayment.get(paymentId) ?? null
+  }
+
+  /** Where a reader is that has seen everything. */
+  position(): PartitionCursor {
+    return this.#seen.copy()
+  }
+
+  /** True when it is news. */
+  push(entry: ScoreEntry): boolean {
+    if (entry.offset < (this.#seen.next(entry.partition) ?? 0)) return false
+    if (this.#held.next(entry.partition) === null) this.#held.advance(entry.partition, entry.offset)
+    this.#seen.advance(entry.partition, entry.offset + 1)
+    const held = this.#byPayment.get(entry.score.paymentId)
+    if (held?.eventId === entry.eventId) return false
+    const slot = this.#head % this.#capacity
+    const evicted = this.#entries[slot]
+    if (evicted !== undefined) {
+      this.#held.advance(evicted.partition, evicted.offset + 1)
+      if (this.#byPayment.get(evicted.score.paymentId) === evicted) this.#byPayment.delete(evicted.score.paymentId)
+    }
+    this.#entries[slot] = entry
+    this.#byPayment.set(entry.score.paymentId, entry)
+    this.#head += 1
+    return true
+  }
+
+  /** Everything of the partition below `next` was seen, scores or not. */
+  advance(partition: number, next: number): void {
+    if (this.#held.next(partition) === null) this.#held.advance(partition, next)
+    this.#seen.advance(partition, next)
+  }
+
+  /** The first held offset by partition, where a reader at `from` would miss something; empty when it would not. */
+  missing(from: PartitionCursor): ReadonlyMap<number, number> {
+    const gaps = new Map<number, number>()
+    for (const partition of from.partitions()) {
+      const held = this.#held.next(partition)
+      if (held !== null && (from.next(partition) ?? 0) < held) gaps.set(partition, held)
+    }
+    return gaps
+  }
+}

@@ -1,0 +1,130 @@
+import type { Decision, PaymentScored } from '../core/emitted.ts'
+import type { PartitionCursor } from './partition-cursor.ts'
+import type { FrameFormat } from './score-frames.ts'
+import type { ScoreRing } from './score-ring.ts'
+
+/** What a subscriber wants to see; null: everything. */
+export interface ScoreFilter {
+  readonly decisions: ReadonlySet<Decision> | null
+  readonly customers: ReadonlySet<string> | null
+}
+
+export interface SubscriberOptions {
+  readonly ring: ScoreRing
+  readonly filter: ScoreFilter
+  readonly format: FrameFormat
+  /** Where the client left off; null: only what comes from now on. */
+  readonly from: PartitionCursor | null
+  readonly lagMax: number
+  readonly heartbeatMs: number
+  readonly retryMs: number
+  readonly chunkChars: number
+}
+
+type State = 'live' | 'overflow' | 'ended'
+
+/**
+ * One reader of the ring. It has no queue of its own: it pulls from its place in the ring when its client takes the
+ * bytes, so a slow client costs a number, and being too far behind is being cut off.
+ */
+export class ScoreSubscriber {
+  readonly #options: SubscriberOptions
+  readonly #cursor: PartitionCursor
+  #index: number
+  #state: State = 'live'
+  #opening: string
+  #wake: (() => void) | null = null
+  #lagMax: number
+  /** Index at the last {@link check}: a reader that moved since then is not stuck. */
+  #indexChecked = -1
+
+  constructor(options: SubscriberOptions) {
+    const { ring, from, format } = options
+    this.#options = options
+    this.#opening = format.opening(options.retryMs)
+    if (from === null) {
+      this.#index = ring.head
+      this.#cursor = ring.position()
+    } else {
+      this.#index = ring.tail
+      this.#cursor = from.copy()
+      const gaps = ring.missing(from)
+      if (gaps.size > 0) this.#opening += format.gap(gaps)
+    }
+    // A reader that comes back may be far behind; it has to catch up, not to be there already.
+    this.#lagMax = options.lagMax + (ring.head - this.#index)
+  }
+
+  /**
+   * The next text for the client; null at the end. Waits for scores, or for the time of a heartbeat. Calls must not
+   * overlap.
+   */
+  async read(): Promise<string | null> {
+    const opening = this.#opening
+    this.#opening = ''
+    const text = opening + this.#collect()
+    if (text !== '') return text
+    return this.#later()
+  }
+
+  /** Called after the ring has grown: wakes a waiting reader; answers `overflow` (once) when it was cut off. */
+  check(): State {
+    if (this.#state !== 'live') return 'ended'
+    const { ring, lagMax } = this.#options
+    const lag = ring.head - this.#index
+    const waiting = this.#wake !== null
+    if (lag <= lagMax) this.#lagMax = lagMax
+    const stuck = !waiting && this.#index === this.#indexChecked
+    this.#indexChecked = this.#index
+    if (this.#index < ring.tail || (stuck && lag > this.#lagMax)) this.#state = 'overflow'
+    this.#wake?.()
+    return this.#state
+  }
+
+  /** The client is gone, or the service stops: {@link read} answers null from now on. */
+  end(): void {
+    this.#state = 'ended'
+    this.#wake?.()
+  }
+
+  /** Waits until there is something for this client, but not longer than to the next heartbeat. */
+  async #later(): Promise<string | null> {
+    const dueMs = performance.now() + this.#options.heartbeatMs
+    const timer = setTimeout(() => this.#wake?.(), this.#options.heartbeatMs)
+    try {
+      for (;;) {
+        if (this.#state === 'ended') return null
+        // Timers may fire a moment early.
+        if (performance.now() >= dueMs - 2) return this.#options.format.heartbeat(this.#cursor.toString())
+        await new Promise<void>((resolve) => (this.#wake = resolve))
+        this.#wake = null
+        const text = this.#collect()
+        if (text !== '') return text
+      }
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  #collect(): string {
+    const { ring, filter, format, chunkChars } = this.#options
+    if (this.#state === 'overflow') {
+      this.#state = 'ended'
+      return format.overflow(ring.head - this.#index)
+    }
+    let text = ''
+    for (; this.#state === 'live' && text.length < chunkChars; this.#index += 1) {
+      const entry = ring.at(this.#index)
+      if (entry === undefined) break
+      if (entry.offset < (this.#cursor.next(entry.partition) ?? 0)) continue
+      this.#cursor.advance(entry.partition, entry.offset + 1)
+      if (matches(filter, entry.score)) text += format.score(this.#cursor.toString(), entry.json)
+    }
+    return text
+  }
+}
+
+function matches(filter: ScoreFilter, score: PaymentScored): boolean {
+  if (filter.decisions !== null && !filter.decisions.has(score.decision)) return false
+  return filter.customers === null || filter.customers.has(score.customerId)
+}

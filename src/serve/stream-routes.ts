@@ -1,0 +1,140 @@
+import { z } from 'zod'
+import type { HttpBindings } from '@hono/node-server'
+import { decisions, paymentScoredSchema, type Decision } from '../core/emitted.ts'
+import { RiverbankError } from '../core/errors.ts'
+import type { ServeDependencies } from './dependencies.ts'
+import { invalid, parseList } from './parameters.ts'
+import { PartitionCursor } from './partition-cursor.ts'
+import type { Route, ServeContext } from './route.ts'
+import { newlineDelimitedJson, serverSentEvents, type FrameFormat } from './score-frames.ts'
+import type { ScoreSubscription } from './score-hub.ts'
+import type { ScoreFilter } from './score-subscriber.ts'
+
+const customersMax = 100
+
+/** The stream of scores: server-sent events, or one JSON object per line. */
+export function streamRoutes(deps: ServeDependencies): Route[] {
+  return [
+    {
+      method: 'GET',
+      path: '/v1/scores/stream',
+      access: 'key',
+      timeoutMs: null,
+      handle: (c) => streamScores(c, deps),
+      description: streamDescription,
+    },
+  ]
+}
+
+function streamScores(c: ServeContext, deps: ServeDependencies): Response {
+  const format = chooseFormat(c.req.header('accept'))
+  const filter = readFilter(c)
+  const from = readCursor(c)
+  const headers = {
+    'content-type': format.contentType,
+    'cache-control': 'no-store',
+    // Proxies that buffer would hold every event back.
+    'x-accel-buffering': 'no',
+    'x-request-id': c.get('requestId'),
+  }
+  // HEAD gets the same headers, and must not take a place that nobody would give back.
+  if (c.req.method === 'HEAD') return new Response(null, { headers })
+  const subscription = deps.hub.subscribe(filter, from, format, () => cutOff(c))
+  if (subscription === null) throw new RiverbankError('too_many_subscribers', 'try again later')
+  return new Response(streamOf(subscription), { headers })
+}
+
+/** Pulled by the client: nothing is read from the hub before the bytes before it are on their way. */
+function streamOf(subscription: ScoreSubscription): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder()
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const text = await subscription.read()
+        if (text !== null) {
+          controller.enqueue(encoder.encode(text))
+          return
+        }
+        subscription.close()
+        controller.close()
+      },
+      cancel() {
+        subscription.close()
+      },
+    },
+    { highWaterMark: 0 },
+  )
+}
+
+/** Without a connection (a call inside the process) there is nothing to close. */
+function cutOff(c: ServeContext): void {
+  const outgoing = (c.env as Partial<HttpBindings> | undefined)?.outgoing
+  if (outgoing?.writableFinished === false) outgoing.destroy()
+}
+
+function chooseFormat(accept: string | undefined): FrameFormat {
+  const types = (accept ?? '*/*').toLowerCase()
+  const [lines, events] = [types.indexOf('application/x-ndjson'), types.indexOf('text/event-stream')]
+  return lines >= 0 && (events < 0 || lines < events) ? newlineDelimitedJson : serverSentEvents
+}
+
+function readFilter(c: ServeContext): ScoreFilter {
+  const wanted = parseList('decision', c.req.query('decision'), decisions.length)
+  const customers = parseList('customer', c.req.query('customer'), customersMax)
+  const known = wanted?.filter((decision): decision is Decision => decisions.some((each) => each === decision))
+  if (known?.length !== wanted?.length) throw invalid('decision', `write ${decisions.join(', ')}`)
+  return {
+    decisions: known === undefined ? null : new Set(known),
+    customers: customers === null ? null : new Set(customers),
+  }
+}
+
+function readCursor(c: ServeContext): PartitionCursor | null {
+  const id = c.req.header('last-event-id') ?? c.req.query('lastEventId')
+  if (id === undefined || id === '') return null
+  const cursor = PartitionCursor.parse(id)
+  if (cursor === null) throw invalid('Last-Event-ID', 'send an id of this stream, as it was')
+  return cursor
+}
+
+const scoreLine = z.object({ event: z.literal('score'), id: z.string(), data: z.object({ data: paymentScoredSchema }) })
+
+const streamDescription: Route['description'] = {
+  operationId: 'streamScores',
+  summary: 'Follow the decisions as they are made',
+  detail:
+    'Server-sent events (or, with Accept: application/x-ndjson, lines of {event, id, data}): `score` with the ' +
+    'CloudEvent; `gap` when Last-Event-ID is older than what is held in memory, before the oldest that is; `overflow` ' +
+    'as the last event of a client that was too slow. The id is the next offset of every partition. Without an id the ' +
+    'stream begins now. At least once: after a reconnect a score may come again, with the same CloudEvents id.',
+  tag: 'scores',
+  parameters: [
+    {
+      name: 'decision',
+      in: 'query',
+      description: `only these, separated by commas: ${decisions.join(', ')}`,
+      schema: z.string().optional(),
+    },
+    {
+      name: 'customer',
+      in: 'query',
+      description: `only these customers, separated by commas, at most ${customersMax}`,
+      schema: z.string().optional(),
+    },
+    { name: 'last-event-id', in: 'header', description: 'go on after this event', schema: z.string().optional() },
+    {
+      name: 'lastEventId',
+      in: 'query',
+      description: 'the same, for clients that cannot set the header',
+      schema: z.string().optional(),
+    },
+  ],
+  answers: {
+    200: {
+      description: 'The stream; it ends when the service stops',
+      content: { 'text/event-stream': null, 'application/x-ndjson': scoreLine },
+    },
+  },
+  problems: ['invalid_parameter', 'too_many_subscribers'],
+  example: "curl -sN '$base/v1/scores/stream?decision=review,block'",
+}
