@@ -29,3 +29,8 @@ export class ModelRefused extends RiverbankError<'model_refused'> {
     this.reason = reason
   }
 }
+
+/** True for a {@link ModelRefused}, for this reason when one is given. */
+export function isModelRefused(error: unknown, reason?: RefusalReason): error is ModelRefused {
+  return error instanceof ModelRefused && (reason === undefined || error.reason === reason)
+}

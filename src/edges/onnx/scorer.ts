@@ -84,9 +84,7 @@ export class OnnxScorer implements Scorer {
     const answer = outputs[probability.output]
     assert(answer !== undefined && answer.data instanceof Float32Array, `no float32 output ${probability.output}`)
     const columns = columnsOf(this.#outputShape())
-    if (answer.data.length !== rows * columns) {
-      throw new RiverbankError('score_not_finite', `${answer.data.length} values for ${rows} rows of ${columns}`)
-    }
+    assert(answer.data.length === rows * columns, `${answer.data.length} values for ${rows} × ${columns}`)
     return finiteColumn(answer.data, rows, columns, probability.column)
   }
 
