@@ -54,7 +54,7 @@ async function main(): Promise<void> {
       if (stop.signal.aborted) break
       summaries.push(await run(part, sink, options, stop.signal))
     }
-    if (options.to === 'log') await output.write(`${JSON.stringify(summaryOf(summaries, startMs))}\n`)
+    if (options.to === 'log') await output.write(`${JSON.stringify(summaryOf(summaries, startMs, stop.signal.aborted))}\n`)
   } finally {
     await sink.close()
   }
@@ -182,7 +182,7 @@ async function openLog(config: Config): Promise<EventLog> {
   return openEventLog(config)
 }
 
-function summaryOf(summaries: readonly StreamSummary[], startMs: number) {
+function summaryOf(summaries: readonly StreamSummary[], startMs: number, stopped: boolean) {
   const sum = (name: 'published' | 'payments' | 'labels' | 'retries') => summaries.reduce((n, s) => n + s[name], 0)
   const iso = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString())
   return {
@@ -193,7 +193,8 @@ function summaryOf(summaries: readonly StreamSummary[], startMs: number) {
     seconds: Math.round(performance.now() - startMs) / 1000,
     firstEventTime: iso(summaries[0]?.firstEventMs ?? null),
     lastEventTime: iso(summaries.at(-1)?.lastEventMs ?? null),
-    stopped: summaries.some((summary) => summary.kind === 'stopped'),
+    /** By a signal; reaching --live-for is an end like any other. */
+    stopped,
   }
 }
 
