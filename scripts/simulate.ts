@@ -54,7 +54,8 @@ async function main(): Promise<void> {
       if (stop.signal.aborted) break
       summaries.push(await run(part, sink, options, stop.signal))
     }
-    if (options.to === 'log') await output.write(`${JSON.stringify(summaryOf(summaries, startMs, stop.signal.aborted))}\n`)
+    if (options.to === 'log')
+      await output.write(`${JSON.stringify(summaryOf(summaries, startMs, stop.signal.aborted))}\n`)
   } finally {
     await sink.close()
   }
