@@ -1,0 +1,16 @@
+/**
+ * Ties this process to the one that forked it: when that one is gone, however it went, `drain` is called, and whatever
+ * it does, this process ends after `drainMsMax`. Does nothing in a process that was started by hand. The connection
+ * does not keep the process alive.
+ */
+export function exitWithParent(drain: () => void, drainMsMax: number): void {
+  if (process.channel === undefined) return
+  const orphaned = () => {
+    setTimeout(() => process.exit(1), drainMsMax).unref()
+    drain()
+  }
+  process.once('disconnect', orphaned)
+  process.channel.unref()
+  // The parent died between the fork and this line.
+  if (!process.connected) orphaned()
+}

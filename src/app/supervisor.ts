@@ -1,0 +1,184 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { RiverbankError } from '../core/errors.ts'
+import type { Clock, Logger } from '../ports.ts'
+import { eachLine } from './lines.ts'
+import { decideRestart, recentCrashes, type RestartLimits } from './restart-policy.ts'
+
+export interface RoleSpec {
+  /** Such as `process`; instances are called `process-1`, `process-2`. */
+  readonly role: string
+  readonly count: number
+  readonly args: readonly string[]
+  /** On top of this process's environment. */
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** A program and the arguments that stand before a role's own. */
+export interface Command {
+  readonly file: string
+  readonly args: readonly string[]
+}
+
+export interface SupervisorOptions {
+  readonly roles: readonly RoleSpec[]
+  readonly command: Command
+  readonly restart: RestartLimits
+  /** From SIGTERM to SIGKILL: the roles' own drain time and a margin. */
+  readonly stopTimeoutMs: number
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Every line a child writes on stdout or stderr; whole JSON lines come unchanged, others with the child's name. */
+  readonly onLine: (line: string) => void
+}
+
+export interface Supervisor {
+  /** Resolves after `stop`; rejects with `role_gave_up` when one crashed too often, after all others were stopped. */
+  readonly finished: Promise<void>
+  /** Process ids by instance name, of those that run. */
+  pids(): ReadonlyMap<string, number>
+  /** SIGTERM to all, SIGKILL to what is left at the deadline; resolves when all are gone. Safe to call twice. */
+  stop(): Promise<void>
+  /** SIGKILL to all that is left. */
+  kill(): void
+}
+
+interface Instance {
+  readonly name: string
+  readonly spec: RoleSpec
+  child: ChildProcess | null
+  crashesMs: readonly number[]
+  /** The restart that is due. */
+  timer: NodeJS.Timeout | null
+}
+
+const lineCharsMax = 65_536
+
+/** The command that runs this program again, TypeScript or compiled, without a debugger's port. */
+export function ownCommand(): Command {
+  const entry = process.argv[1] ?? ''
+  const flags = process.execArgv.filter((flag) => !flag.startsWith('--inspect'))
+  const loads = flags.some((flag) => flag.includes('tsx'))
+  const loader = entry.endsWith('.ts') && !loads ? ['--import', import.meta.resolve('tsx')] : []
+  return { file: process.execPath, args: [...flags, ...loader, entry] }
+}
+
+/** Starts every instance of every role and keeps them running: a child that ends without being told to is restarted. */
+export function supervise(options: SupervisorOptions): Supervisor {
+  const { clock, logger } = options
+  const instances = options.roles.flatMap(instancesOf)
+  let isStopping = false
+  let failure: RiverbankError | null = null
+  let finish: () => void = () => undefined
+  const ended = new Promise<void>((resolve) => (finish = resolve))
+  const finished = ended.then(() => {
+    if (failure !== null) throw failure
+  })
+  // Whoever waits gets the rejection; nobody waiting yet is no crash.
+  finished.catch(() => undefined)
+
+  const start = (instance: Instance): void => {
+    instance.timer = null
+    instance.child = launch(instance, options, (how) => {
+      instance.child = null
+      if (isStopping) finishWhenAllGone()
+      else crashed(instance, how)
+    })
+    logger.info('started', { instance: instance.name, pid: instance.child.pid })
+  }
+
+  const crashed = (instance: Instance, how: string): void => {
+    const nowMs = clock.nowMs()
+    instance.crashesMs = recentCrashes([...instance.crashesMs, nowMs], nowMs, options.restart)
+    const decision = decideRestart(instance.crashesMs, nowMs, options.restart)
+    if (decision.kind === 'give_up') {
+      const message = `${instance.name} ended ${decision.crashes} times within ${options.restart.windowMs} ms (last: ${how})`
+      failure = new RiverbankError('role_gave_up', `${message}; its last lines say why`)
+      logger.error('giving up', { instance: instance.name, crashes: decision.crashes, how })
+      void stop()
+      return
+    }
+    logger.warn('ended unexpectedly, restarting', { instance: instance.name, how, delayMs: decision.delayMs })
+    instance.timer = setTimeout(() => start(instance), decision.delayMs)
+  }
+
+  const finishWhenAllGone = (): void => {
+    if (instances.every(({ child }) => child === null)) finish()
+  }
+
+  const signalAll = (signal: NodeJS.Signals): void => {
+    for (const { child } of instances) child?.kill(signal)
+  }
+
+  const stop = async (): Promise<void> => {
+    if (!isStopping) {
+      isStopping = true
+      for (const { timer } of instances) if (timer !== null) clearTimeout(timer)
+      signalAll('SIGTERM')
+      const deadline = setTimeout(() => {
+        const left = instances.filter(({ child }) => child !== null).map(({ name }) => name)
+        logger.error('killing what did not stop in time', { left, stopTimeoutMs: options.stopTimeoutMs })
+        signalAll('SIGKILL')
+      }, options.stopTimeoutMs)
+      void ended.then(() => clearTimeout(deadline))
+      finishWhenAllGone()
+    }
+    await ended
+  }
+
+  for (const instance of instances) start(instance)
+  const pids = () => new Map(instances.flatMap(({ name, child }) => (child?.pid ? [[name, child.pid] as const] : [])))
+  return { finished, pids, stop, kill: () => signalAll('SIGKILL') }
+}
+
+/** Starts the child of an instance; `gone` is called exactly once, never before this returns. */
+function launch(instance: Instance, options: SupervisorOptions, gone: (how: string) => void): ChildProcess {
+  const { file, args } = options.command
+  const child = spawn(file, [...args, ...instance.spec.args], {
+    env: { ...process.env, ...instance.spec.env },
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  })
+  const write = (line: string) => options.onLine(line.startsWith('{') ? line : `[${instance.name}] ${line}`)
+  for (const stream of [child.stdout, child.stderr]) if (stream !== null) eachLine(stream, lineCharsMax, write)
+  let isGone = false
+  const once = (how: string): void => {
+    if (!isGone) gone(how)
+    isGone = true
+  }
+  child.once('exit', (code, signal) => once(signal === null ? `exit code ${code}` : `signal ${signal}`))
+  child.on('error', (error) => {
+    // Also emitted when a signal could not be sent; only a child that never started has no process id.
+    if (child.pid === undefined) once(error.message)
+  })
+  return child
+}
+
+function instancesOf(spec: RoleSpec): Instance[] {
+  return Array.from({ length: spec.count }, (_, i) => ({
+    name: `${spec.role}-${i + 1}`,
+    spec,
+    child: null,
+    crashesMs: [],
+    timer: null,
+  }))
+}
+
+/**
+ * Supervises until SIGTERM or SIGINT, then lets everything drain; a second signal ends it at once. Rejects with
+ * `role_gave_up`.
+ */
+export async function superviseUntilSignalled(options: SupervisorOptions): Promise<void> {
+  const supervisor = supervise(options)
+  let signals = 0
+  const onSignal = (): void => {
+    signals += 1
+    if (signals === 1) void supervisor.stop()
+    else supervisor.kill()
+  }
+  const names = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
+  for (const name of names) process.on(name, onSignal)
+  try {
+    await supervisor.finished
+  } finally {
+    for (const name of names) process.off(name, onSignal)
+  }
+}
