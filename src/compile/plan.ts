@@ -58,7 +58,7 @@ interface PlacedSlot {
 function compileEntity(entity: Entity, views: readonly View[]): { plan: EntityPlan; slots: readonly PlacedSlot[] } {
   const hops = [...new Set(views.map((view) => durationMs(view.hop)))].sort((a, b) => a - b)
   const slots: PlacedSlot[] = []
-  const reads: Map<number, Set<number>>[] = hops.map(() => new Map())
+  const reads: Map<number, Set<number>>[] = hops.map(() => new Map<number, Set<number>>())
   for (const view of views) {
     const group = hops.indexOf(durationMs(view.hop))
     for (const definition of view.aggregates.flatMap((aggregate) => aggregate.slots)) {

@@ -1,4 +1,13 @@
-import { z } from 'zod'
+import type { z } from 'zod'
+import {
+  cloudEventSchema,
+  domainEventSchema,
+  earliestMs,
+  eventLimits,
+  latestMs,
+  schemaUrn,
+  type CloudEvent,
+} from './envelope.ts'
 import type { EventTimeMs } from './units.ts'
 
 /** An immutable fact, in the words of this code. On the wire it is a CloudEvent (see {@link toCloudEvent}). */
@@ -60,52 +69,6 @@ export const eventErrorCodes = [
   'duplicate_event',
 ] as const
 export type EventErrorCode = (typeof eventErrorCodes)[number]
-
-export const eventLimits = {
-  /** Larger bodies are refused at HTTP and dead-lettered from the log. */
-  maxBytes: 64 * 1024 - 1,
-  /** Clocks differ; beyond this an event from the future would move every window of its customer. */
-  maxFutureMs: 5 * 60_000,
-  maxIdLength: 256,
-  maxKeyDepth: 16,
-} as const
-
-const id = z.string().min(1).max(eventLimits.maxIdLength)
-/** What CloudEvents `time` (RFC 3339) can spell: the years 0000 to 9999. */
-const earliestMs = -62_167_219_200_000
-const latestMs = 253_402_300_799_999
-const schemaUrn = /^urn:riverbank:([a-z_.]+):(\d{1,6})$/
-
-const cloudEventSchema = z.object({
-  specversion: z.literal('1.0'),
-  id,
-  type: id,
-  source: id,
-  subject: id,
-  time: z.iso.datetime({ offset: true }),
-  dataschema: z.string().regex(schemaUrn, 'must be urn:riverbank:<type>:<version>'),
-  datacontenttype: z.literal('application/json').optional(),
-  correlationid: id.optional(),
-  causationid: id.optional(),
-  data: z.unknown(),
-})
-
-const domainEventSchema = z.object({
-  eventId: id,
-  eventType: id,
-  timestamp: z.union([z.number().int(), z.iso.datetime({ offset: true })]),
-  aggregateId: id,
-  aggregateType: id,
-  version: z.number().int().positive(),
-  causationId: id.optional(),
-  correlationId: id.optional(),
-  data: z.unknown(),
-  metadata: z.object({ source: id }).optional(),
-})
-
-/** The two spellings of an event that HTTP accepts; the log carries the first. */
-export const eventSpellings = { cloudEvent: cloudEventSchema, domainEvent: domainEventSchema }
-export type CloudEvent = z.infer<typeof cloudEventSchema>
 
 export type EventResult =
   | {

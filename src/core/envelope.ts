@@ -1,0 +1,50 @@
+import { z } from 'zod'
+
+export const eventLimits = {
+  /** Larger bodies are refused at HTTP and dead-lettered from the log. */
+  maxBytes: 64 * 1024 - 1,
+  /** Clocks differ; beyond this an event from the future would move every window of its customer. */
+  maxFutureMs: 5 * 60_000,
+  maxIdLength: 256,
+  /** Shorter, because the ids of what an event causes are made of it. */
+  maxEventIdLength: 240,
+  maxKeyDepth: 16,
+} as const
+
+const id = z.string().min(1).max(eventLimits.maxIdLength)
+const eventId = z.string().min(1).max(eventLimits.maxEventIdLength)
+/** What CloudEvents `time` (RFC 3339) can spell: the years 0000 to 9999. */
+export const earliestMs = -62_167_219_200_000
+export const latestMs = 253_402_300_799_999
+export const schemaUrn = /^urn:riverbank:([a-z_.]+):(\d{1,6})$/
+
+export const cloudEventSchema = z.object({
+  specversion: z.literal('1.0'),
+  id: eventId,
+  type: id,
+  source: id,
+  subject: id,
+  time: z.iso.datetime({ offset: true }),
+  dataschema: z.string().regex(schemaUrn, 'must be urn:riverbank:<type>:<version>'),
+  datacontenttype: z.literal('application/json').optional(),
+  correlationid: id.optional(),
+  causationid: id.optional(),
+  data: z.unknown(),
+})
+
+export const domainEventSchema = z.object({
+  eventId,
+  eventType: id,
+  timestamp: z.union([z.number().int(), z.iso.datetime({ offset: true })]),
+  aggregateId: id,
+  aggregateType: id,
+  version: z.number().int().positive(),
+  causationId: id.optional(),
+  correlationId: id.optional(),
+  data: z.unknown(),
+  metadata: z.object({ source: id }).optional(),
+})
+
+/** The two spellings of an event that HTTP accepts; the log carries the first. */
+export const eventSpellings = { cloudEvent: cloudEventSchema, domainEvent: domainEventSchema }
+export type CloudEvent = z.infer<typeof cloudEventSchema>

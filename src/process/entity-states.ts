@@ -1,0 +1,157 @@
+import { LRUCache } from 'lru-cache'
+import { RiverbankError } from '../core/errors.ts'
+import { observe, type Answer, type Observation } from '../core/observe.ts'
+import type { EntityPlan } from '../core/plan.ts'
+import { decodeState, encodeState, stateVersion } from '../core/state-blob.ts'
+import type { EntityState } from '../core/state.ts'
+import type { EntityKey, StateStore } from '../ports.ts'
+
+/** A state as the store holds it: `version` is what the next write must find there. */
+interface Loaded {
+  readonly state: EntityState | null
+  readonly version: Uint8Array | null
+}
+
+const absent: Loaded = { state: null, version: null }
+
+/** Where a batch stands, and on which connection of the store it began. */
+export interface BatchPlace {
+  readonly partition: number
+  /** The batch's first offset: older snapshots of the partition may go (R3). */
+  readonly floorOffset: number
+  readonly epoch: number
+}
+
+export interface SettleResult {
+  /** By entity id: one answer per observation, in order. */
+  readonly answers: ReadonlyMap<string, readonly Answer[]>
+  readonly conflicts: number
+  readonly written: number
+}
+
+export interface EntityStatesOptions {
+  readonly store: StateStore
+  /** Decoded states kept in memory; 0 keeps none. */
+  readonly cacheEntries: number
+  /** Lost compare-and-sets of one entity in one batch, until the batch fails: another writer must let us through. */
+  readonly roundsMax: number
+}
+
+/**
+ * The states of all entities, read through a cache, written by compare-and-set. A state enters the cache only after
+ * the store has it, and is never changed there; whoever loses a write loads again and computes again (R2).
+ */
+export class EntityStates {
+  private readonly store: StateStore
+  private readonly roundsMax: number
+  private readonly cache: LRUCache<string, Loaded> | null
+
+  constructor(options: EntityStatesOptions) {
+    this.store = options.store
+    this.roundsMax = options.roundsMax
+    this.cache = options.cacheEntries > 0 ? new LRUCache<string, Loaded>({ max: options.cacheEntries }) : null
+  }
+
+  /** Forgets every cached state: after a partition changed hands, or a reconnect, others may have written. */
+  clear(): void {
+    this.cache?.clear()
+  }
+
+  /**
+   * Applies one batch's observations of one kind of entity and returns when all are in the store. Errors:
+   * `state_unavailable`, `state_contended` (canRetry), `state_moved` when the store was reconnected since `at.epoch`
+   * and may have lost writes, and those of decoding a state.
+   */
+  async settle(
+    plan: EntityPlan,
+    observations: ReadonlyMap<string, readonly Observation[]>,
+    at: BatchPlace,
+  ): Promise<SettleResult> {
+    const answers = new Map<string, readonly Answer[]>()
+    const loaded = new Map<string, Loaded>()
+    const missing: string[] = []
+    for (const id of observations.keys()) {
+      const cached = this.cache?.get(cacheKey(plan, id))
+      if (cached === undefined) missing.push(id)
+      else loaded.set(id, cached)
+    }
+    await this.load(plan, missing, loaded, at)
+    let pending = observations
+    let conflicts = 0
+    let written = 0
+    for (let rounds = 0; pending.size > 0; rounds += 1) {
+      if (rounds === this.roundsMax) {
+        const reason = `${pending.size} states of ${plan.name} lost ${rounds} writes in a row`
+        throw new RiverbankError('state_contended', reason, { canRetry: true })
+      }
+      const result = await this.round(plan, pending, loaded, at, answers)
+      written += result.written
+      conflicts += result.lost.length
+      for (const id of result.lost) this.cache?.delete(cacheKey(plan, id))
+      await this.load(plan, result.lost, loaded, at)
+      pending = new Map(result.lost.map((id) => [id, observations.get(id) ?? []]))
+    }
+    return { answers, conflicts, written }
+  }
+
+  /** One attempt for every entity in `pending`; answers those that lost. */
+  private async round(
+    plan: EntityPlan,
+    pending: ReadonlyMap<string, readonly Observation[]>,
+    loaded: ReadonlyMap<string, Loaded>,
+    at: BatchPlace,
+    answers: Map<string, readonly Answer[]>,
+  ): Promise<{ lost: string[]; written: number }> {
+    const proposals: { id: string; state: EntityState; blob: Uint8Array; expected: Uint8Array | null }[] = []
+    for (const [id, observations] of pending) {
+      const base = loaded.get(id) ?? absent
+      const observed = observe(plan, base.state, observations, at.partition, at.floorOffset)
+      answers.set(id, observed.answers)
+      if (!observed.changed || observed.state === null) this.cache?.set(cacheKey(plan, id), base)
+      else
+        proposals.push({ id, state: observed.state, blob: encodeState(plan, observed.state), expected: base.version })
+    }
+    if (proposals.length === 0) return { lost: [], written: 0 }
+    this.checkEpoch(at)
+    const won = await this.store.compareAndSet(
+      proposals.map(({ id, blob, expected }) => ({ key: keyOf(plan, id), expected, blob, ttlMs: plan.ttlMs })),
+    )
+    const lost: string[] = []
+    for (const [i, { id, state, blob }] of proposals.entries()) {
+      if (won[i] === true) this.cache?.set(cacheKey(plan, id), { state, version: stateVersion(blob) })
+      else lost.push(id)
+    }
+    return { lost, written: proposals.length - lost.length }
+  }
+
+  private async load(
+    plan: EntityPlan,
+    ids: readonly string[],
+    into: Map<string, Loaded>,
+    at: BatchPlace,
+  ): Promise<void> {
+    if (ids.length === 0) return
+    this.checkEpoch(at)
+    const blobs = await this.store.load(ids.map((id) => keyOf(plan, id)))
+    for (const [i, id] of ids.entries()) {
+      const blob = blobs[i] ?? null
+      // The version is copied: a view would keep the whole reply alive.
+      into.set(id, blob === null ? absent : { state: decodeState(plan, blob), version: stateVersion(blob).slice() })
+    }
+  }
+
+  /** A server that came back may have lost acknowledged writes: what was computed before must not be mixed with it. */
+  private checkEpoch(at: BatchPlace): void {
+    if (this.store.epoch !== at.epoch) {
+      throw new RiverbankError('state_moved', 'the state store was reconnected during a batch')
+    }
+  }
+}
+
+function keyOf(plan: EntityPlan, id: string): EntityKey {
+  return { entity: plan.name, id }
+}
+
+function cacheKey(plan: EntityPlan, id: string): string {
+  return `${plan.name}:${id}`
+}

@@ -1,0 +1,47 @@
+import { attemptsHeader } from '../core/emitted.ts'
+import { decodeEvent, type DomainEvent, type EventCatalog, type EventErrorCode } from '../core/event.ts'
+import type { EventPlan, FeaturePlan } from '../core/plan.ts'
+import { assert } from '../core/errors.ts'
+import type { LogBatch, LogRecord } from '../ports.ts'
+
+/** A record of a batch, decoded: an event with its plan, or what is wrong with it. */
+export type Intake =
+  | {
+      readonly kind: 'event'
+      readonly record: LogRecord
+      readonly event: DomainEvent
+      readonly data: Readonly<Record<string, unknown>>
+      readonly observedAtMs: number
+      readonly plan: EventPlan
+      /** To be scored; the others only change states. */
+      readonly scored: boolean
+    }
+  | { readonly kind: 'invalid'; readonly record: LogRecord; readonly code: EventErrorCode; readonly detail: string }
+
+export type EventIntake = Extract<Intake, { kind: 'event' }>
+
+/** Decodes and validates a batch. Total: every record has its answer, in order. */
+export function takeIn(batch: LogBatch, catalog: EventCatalog, plan: FeaturePlan, scoredType: string): Intake[] {
+  return batch.records.map((record): Intake => {
+    const result = decodeEvent(record.value, catalog, record.appendTimeMs)
+    if (result.kind === 'invalid') return { kind: 'invalid', record, code: result.code, detail: result.detail }
+    const { event, observedAt } = result
+    const eventPlan = plan.events.get(event.eventType)
+    assert(eventPlan !== undefined, `the plan knows every type of the catalog, also ${event.eventType}`)
+    return {
+      kind: 'event',
+      record,
+      event,
+      data: event.data as Readonly<Record<string, unknown>>,
+      observedAtMs: observedAt,
+      plan: eventPlan,
+      scored: event.eventType === scoredType,
+    }
+  })
+}
+
+/** How often a record was tried, this time included: the header counts replays of a dead letter. */
+export function attemptsOf(record: LogRecord): number {
+  const before = Number(record.headers[attemptsHeader] ?? 0)
+  return Number.isSafeInteger(before) && before >= 0 && before < 1_000_000 ? before + 1 : 1
+}

@@ -1,0 +1,71 @@
+import type { BatchEffects } from './observe-batch.ts'
+import type { Intake } from './intake.ts'
+import type { LogBatch, Meter } from '../ports.ts'
+
+const latencyBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600]
+
+export interface BatchReport {
+  readonly batch: LogBatch
+  readonly intake: readonly Intake[]
+  readonly observed: BatchEffects
+  readonly published: number
+  readonly startedMs: number
+  readonly endedMs: number
+}
+
+/** What the processor tells Prometheus. */
+export interface ProcessMetrics {
+  batch(report: BatchReport): void
+  committed(topic: string, partition: number, lag: number): void
+  rewound(topic: string, partition: number, records: number): void
+}
+
+export function createProcessMetrics(meter: Meter): ProcessMetrics {
+  const events = meter.counter('riverbank_process_events_total', 'Events handled, by what came of them', ['outcome'])
+  const refused = meter.counter('riverbank_process_dead_letters_total', 'Records put into dead letters', ['code'])
+  const late = meter.counter('riverbank_process_too_late_total', 'Observations older than a state remembers', [
+    'entity',
+  ])
+  const published = meter.counter('riverbank_process_published_total', 'Records published')
+  const conflicts = meter.counter('riverbank_process_conflicts_total', 'Lost compare-and-sets, each computed again')
+  const written = meter.counter('riverbank_process_states_written_total', 'Entity states written')
+  const rewinds = meter.counter('riverbank_process_rewinds_total', 'Times the states were behind the commit')
+  const rewoundRecords = meter.counter(
+    'riverbank_process_rewound_records_total',
+    'Records applied again after a rewind',
+  )
+  const lag = meter.gauge('riverbank_process_lag_records', 'Records not handled yet', ['topic', 'partition'])
+  const batchSeconds = meter.histogram('riverbank_process_batch_seconds', 'Handling one batch', latencyBuckets)
+  const latency = meter.histogram(
+    'riverbank_process_event_seconds',
+    'From the log accepting an event to its score being published',
+    latencyBuckets,
+  )
+
+  return {
+    batch({ intake, observed, published: count, startedMs, endedMs }) {
+      batchSeconds.observe((endedMs - startedMs) / 1_000)
+      published.add(count)
+      conflicts.add(observed.conflicts)
+      written.add(observed.written)
+      const outcomes = new Map<string, number>()
+      for (const effect of observed.effects) {
+        const outcome = effect.kind === 'applied' ? (effect.item.scored ? 'scored' : 'observed') : effect.kind
+        outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
+        if (effect.kind === 'duplicate') refused.add(1, { code: 'duplicate_event' })
+        if (effect.kind !== 'applied') continue
+        latency.observe(Math.max(0, endedMs - effect.item.record.appendTimeMs) / 1_000)
+        if (effect.snapshots.some((snapshot) => snapshot?.outcome === 'too_late')) late.add(1, { entity: 'any' })
+      }
+      for (const item of intake) if (item.kind === 'invalid') refused.add(1, { code: item.code })
+      for (const [outcome, number] of outcomes) events.add(number, { outcome })
+    },
+    committed(topic, partition, left) {
+      lag.set(left, { topic, partition: String(partition) })
+    },
+    rewound(_topic, _partition, records) {
+      rewinds.add(1)
+      rewoundRecords.add(records)
+    },
+  }
+}

@@ -1,0 +1,103 @@
+import type { Answer, Observation } from '../core/observe.ts'
+import type { EntityPlan, FeaturePlan } from '../core/plan.ts'
+import type { Snapshot } from '../core/state.ts'
+import type { BatchPlace, EntityStates } from './entity-states.ts'
+import type { EventIntake } from './intake.ts'
+
+/**
+ * What came of one event. `applied`: one snapshot per entity of the plan, null where the event does not name it.
+ * `gone`: another worker published and committed it (R5).
+ */
+export type Effect =
+  | { readonly kind: 'applied'; readonly item: EventIntake; readonly snapshots: readonly (Snapshot | null)[] }
+  | { readonly kind: 'duplicate'; readonly item: EventIntake }
+  | { readonly kind: 'gone'; readonly item: EventIntake }
+
+export interface BatchEffects {
+  readonly effects: readonly Effect[]
+  readonly conflicts: number
+  readonly written: number
+}
+
+/**
+ * Applies a batch to all entities, the partition-key entity first: only its settled states decide what is a duplicate,
+ * and a duplicate may not count at the others. (One write for both would let a stale cache decide.)
+ */
+export async function observeBatch(
+  states: EntityStates,
+  plan: FeaturePlan,
+  items: readonly EventIntake[],
+  at: BatchPlace,
+): Promise<BatchEffects> {
+  const answers: (Answer | null)[][] = items.map(() => [])
+  let conflicts = 0
+  let written = 0
+  const owners = plan.entities.filter((entity) => entity.partitionKey)
+  const shared = plan.entities.filter((entity) => !entity.partitionKey)
+  for (const entities of [owners, shared]) {
+    const settled = await Promise.all(
+      entities.map(async (entity) => settleEntity(states, plan, entity, items, answers, at)),
+    )
+    for (const result of settled) {
+      conflicts += result.conflicts
+      written += result.written
+    }
+  }
+  return { effects: items.map((item, i) => effectOf(item, answers[i] ?? [])), conflicts, written }
+}
+
+async function settleEntity(
+  states: EntityStates,
+  plan: FeaturePlan,
+  entity: EntityPlan,
+  items: readonly EventIntake[],
+  answers: (Answer | null)[][],
+  at: BatchPlace,
+): Promise<{ conflicts: number; written: number }> {
+  const index = plan.entities.indexOf(entity)
+  const observations = new Map<string, Observation[]>()
+  const places: { item: number; id: string; position: number }[] = []
+  for (const [number, item] of items.entries()) {
+    const touch = item.plan.touches[index] ?? null
+    const row = answers[number]
+    if (row === undefined) continue
+    row[index] = null
+    if (touch === null) continue
+    const id = item.data[touch.keyField] as string
+    const list = observations.get(id) ?? []
+    observations.set(id, list)
+    places.push({ item: number, id, position: list.length })
+    list.push({
+      offset: item.record.offset,
+      appendTimeMs: item.record.appendTimeMs,
+      eventId: item.event.eventId,
+      timeMs: item.observedAtMs,
+      data: item.data,
+      touch,
+      reads: item.scored,
+      duplicate: isDuplicate(row),
+    })
+  }
+  const result = await states.settle(entity, observations, at)
+  for (const { item, id, position } of places) {
+    const answer = result.answers.get(id)?.[position] ?? null
+    const row = answers[item]
+    if (row !== undefined) row[index] = answer
+  }
+  return result
+}
+
+/** What the partition-key entity, settled before, found out. */
+function isDuplicate(answers: readonly (Answer | null)[]): boolean {
+  return answers.some(
+    (answer) =>
+      answer !== null && (answer.kind === 'gone' ? answer.duplicate : answer.snapshot.outcome === 'duplicate'),
+  )
+}
+
+function effectOf(item: EventIntake, answers: readonly (Answer | null)[]): Effect {
+  if (answers.some((answer) => answer?.kind === 'gone')) return { kind: 'gone', item }
+  if (isDuplicate(answers)) return { kind: 'duplicate', item }
+  const snapshots = answers.map((answer) => (answer?.kind === 'snapshot' ? answer.snapshot : null))
+  return { kind: 'applied', item, snapshots }
+}

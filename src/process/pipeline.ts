@@ -1,0 +1,84 @@
+import { createEmission } from './emission.ts'
+import type { EntityStates } from './entity-states.ts'
+import { takeIn, type EventIntake } from './intake.ts'
+import type { ProcessMetrics } from './metrics.ts'
+import { observeBatch } from './observe-batch.ts'
+import { withRetry, type RetryPolicy, type Sleeper } from './retry.ts'
+import { assert } from '../core/errors.ts'
+import type { EventCatalog } from '../core/event.ts'
+import type { FeaturePlan, ServicePlan } from '../core/plan.ts'
+import type { EventLog, LogBatch, Logger, Scorer, StateStore } from '../ports.ts'
+
+export interface PipelineOptions {
+  readonly log: Pick<EventLog, 'publish'>
+  readonly store: StateStore
+  readonly states: EntityStates
+  readonly scorer: Scorer
+  readonly catalog: EventCatalog
+  readonly plan: FeaturePlan
+  readonly service: ServicePlan
+  /** The event type that is scored. */
+  readonly scoredType: string
+  readonly topics: { readonly scores: string; readonly deadLetters: string }
+  readonly retry: RetryPolicy
+  readonly clock: Sleeper
+  readonly metrics: ProcessMetrics
+  readonly logger: Logger
+}
+
+export interface BatchRun {
+  /** Nothing below is published: it was, before the states were rewound (R7). */
+  readonly publishFrom: number
+  /** The connection of the state store on which the start of this claim was decided. */
+  readonly epoch: number
+  readonly signal: AbortSignal
+}
+
+export interface BatchOutcome {
+  /** Highest offset that another worker must have published and committed (R5), null when there is none. */
+  readonly goneOffset: number | null
+}
+
+export type Pipeline = (batch: LogBatch, run: BatchRun) => Promise<BatchOutcome>
+
+/**
+ * The whole story of one batch of one partition. Every step is pure, or may be repeated without harm; the batch is done
+ * when the promise resolves, and only then may the caller commit it and take the next (R4).
+ */
+export function createPipeline(options: PipelineOptions): Pipeline {
+  const { log, store, states, catalog, plan, clock, metrics, logger } = options
+  const emit = createEmission(options)
+
+  return async (batch, { publishFrom, epoch, signal }) => {
+    const retrying = <Result>(step: string, run: () => Promise<Result>) =>
+      withRetry(step, options.retry, { clock, signal, logger }, run)
+    const startedMs = clock.nowMs()
+    const first = batch.records[0]
+    assert(first !== undefined, 'a batch has records')
+
+    // decode and validate
+    const intake = takeIn(batch, catalog, plan, options.scoredType)
+    const events = intake.filter((item): item is EventIntake => item.kind === 'event')
+
+    // load entity states, observe, write them
+    const place = { partition: batch.partition, floorOffset: first.offset, epoch }
+    const observed = await retrying('observing', () => observeBatch(states, plan, events, place))
+
+    // the position only after its entities (R6)
+    await retrying('advancing', () => store.advance(batch.topic, batch.partition, batch.next))
+
+    // assemble vectors, score, decide
+    const due = observed.effects.filter((effect) => effect.item.record.offset >= publishFrom)
+    const records = await emit(
+      intake.filter((item) => item.record.offset >= publishFrom),
+      due,
+    )
+
+    // publish; a repeated publish may leave copies, and copies are equal
+    if (records.length > 0) await retrying('publishing', () => log.publish(records))
+
+    metrics.batch({ batch, intake, observed, published: records.length, startedMs, endedMs: clock.nowMs() })
+    const gone = due.filter((effect) => effect.kind === 'gone').map((effect) => effect.item.record.offset)
+    return { goneOffset: gone.at(-1) ?? null }
+  }
+}

@@ -1,0 +1,106 @@
+import type { EntityStates } from './entity-states.ts'
+import type { ProcessMetrics } from './metrics.ts'
+import type { Pipeline } from './pipeline.ts'
+import { assert, isRiverbankError, RiverbankError } from '../core/errors.ts'
+import type { Claim, GroupHandler, LogBatch, Logger, StateStore } from '../ports.ts'
+
+export interface ProcessorOptions {
+  readonly pipeline: Pipeline
+  readonly store: StateStore
+  readonly states: EntityStates
+  /** The group's committed position now, as the log knows it. */
+  readonly committed: (topic: string, partition: number) => Promise<number | null>
+  readonly metrics: ProcessMetrics
+  readonly logger: Logger
+}
+
+/** Where a claim begins to read, and from where on it publishes. */
+export type Start =
+  | { readonly kind: 'resume'; readonly readFrom: number; readonly publishFrom: number }
+  | { readonly kind: 'stop'; readonly code: string; readonly reason: string }
+
+/**
+ * Compares the committed position with the one the states know. States ahead: applied, but never committed: replays
+ * are answered from snapshots. States behind: they lost their tail: go back, apply again, publish nothing below the
+ * commit (R7). States without any position: rebuild from the log, while it still begins at its beginning.
+ */
+export function startOf(claim: Pick<Claim, 'committed' | 'range'>, applied: number | null): Start {
+  const { start, end } = claim.range
+  const committed = claim.committed ?? start
+  if (applied !== null && applied > end) {
+    const reason = `the log ends at ${end}, below the applied position ${applied}: the topic was created anew`
+    return { kind: 'stop', code: 'log_recreated', reason }
+  }
+  if (applied === null && committed > start && start > 0) {
+    const reason = `the states know nothing, and the log begins at ${start} only: rebuild them from the lake first`
+    return { kind: 'stop', code: 'state_lost', reason }
+  }
+  const readFrom = Math.min(committed, applied ?? start)
+  if (readFrom < start) {
+    const reason = `position ${readFrom} is needed, and the log begins at ${start}: retention dropped what was not read`
+    return { kind: 'stop', code: 'log_truncated', reason }
+  }
+  return { kind: 'resume', readFrom, publishFrom: committed }
+}
+
+/** The processor as a member of its group: decides where to start, runs batches, commits them. */
+export function createProcessor(options: ProcessorOptions): GroupHandler {
+  const { pipeline, store, states, metrics, logger } = options
+  const claims = new Map<string, { publishFrom: number; epoch: number }>()
+
+  async function begin(claim: Claim, committed: number | null): Promise<number> {
+    // Others may have written what this process still holds.
+    states.clear()
+    const { epoch } = store
+    const positions = await store.positions(claim.topic)
+    const start = startOf({ committed, range: claim.range }, positions.get(claim.partition) ?? null)
+    if (start.kind === 'stop') throw new RiverbankError(start.code, `${nameOf(claim)}: ${start.reason}`)
+    const { readFrom, publishFrom } = start
+    if (readFrom < publishFrom) {
+      metrics.rewound(claim.topic, claim.partition, publishFrom - readFrom)
+      logger.warn('the states lost their tail; applying again without publishing', {
+        partition: claim.partition,
+        from: readFrom,
+        publishFrom,
+      })
+    }
+    claims.set(nameOf(claim), { publishFrom, epoch })
+    return readFrom
+  }
+
+  async function runBatch(claim: Claim, batch: LogBatch, current: { publishFrom: number; epoch: number }) {
+    const { publishFrom, epoch } = current
+    const { goneOffset } = await pipeline(batch, { publishFrom, epoch, signal: claim.signal })
+    if (goneOffset !== null) {
+      const committed = await options.committed(claim.topic, claim.partition)
+      assert(committed !== null && committed > goneOffset, 'R5: a snapshot is gone only after its batch was committed')
+    }
+    if (batch.next >= publishFrom) await claim.commit(batch.next)
+    metrics.committed(batch.topic, batch.partition, batch.end - batch.next)
+    return batch.next
+  }
+
+  return {
+    assigned: (claim) => begin(claim, claim.committed),
+    async batch(claim, batch) {
+      const current = claims.get(nameOf(claim))
+      assert(current !== undefined, 'a batch belongs to a claim that began')
+      try {
+        return await runBatch(claim, batch, current)
+      } catch (error) {
+        if (!isRiverbankError(error, 'state_moved')) throw error
+        // The store may have lost writes: decide the start again. All before this batch is published and committed.
+        const position = batch.records[0]?.offset ?? batch.next
+        return begin(claim, Math.max(current.publishFrom, position))
+      }
+    },
+    released(claim) {
+      claims.delete(nameOf(claim))
+      return Promise.resolve()
+    },
+  }
+}
+
+function nameOf({ topic, partition }: Pick<Claim, 'topic' | 'partition'>): string {
+  return `${topic}/${partition}`
+}

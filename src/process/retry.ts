@@ -1,0 +1,36 @@
+import { isRiverbankError } from '../core/errors.ts'
+import type { Clock, Logger } from '../ports.ts'
+
+export interface RetryPolicy {
+  /** Tries in all. */
+  readonly attempts: number
+  readonly firstDelayMs: number
+  readonly maxDelayMs: number
+}
+
+export interface Sleeper extends Clock {
+  /** Resolves after the time or, early, when the signal is aborted. */
+  sleep(ms: number, signal: AbortSignal): Promise<void>
+}
+
+/**
+ * Repeats what failed with `canRetry`, with doubling pauses, and gives up after the last attempt, when the signal is
+ * aborted, or at once for any other error. Only for steps that may be repeated: loads, compare-and-sets, publishing.
+ */
+export async function withRetry<Result>(
+  step: string,
+  policy: RetryPolicy,
+  { clock, signal, logger }: { clock: Sleeper; signal: AbortSignal; logger: Logger },
+  run: () => Promise<Result>,
+): Promise<Result> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await run()
+    } catch (error) {
+      if (!isRiverbankError(error) || !error.canRetry || attempt >= policy.attempts || signal.aborted) throw error
+      const delayMs = Math.min(policy.maxDelayMs, policy.firstDelayMs * 2 ** (attempt - 1))
+      logger.warn(`${step} failed, trying again`, { attempt, delayMs, code: error.code, reason: error.message })
+      await clock.sleep(delayMs, signal)
+    }
+  }
+}
