@@ -1,0 +1,208 @@
+import { readFileSync } from 'node:fs'
+import * as sources from '../../../features/sources.ts'
+import { RiverbankError } from '../../../src/core/errors.ts'
+import { emittedTypes, type Decision, type PaymentScored } from '../../../src/core/emitted.ts'
+import { encodeEvent, type EventCatalog } from '../../../src/core/event.ts'
+import type { FeatureSetManifest } from '../../../src/core/feature-set.ts'
+import type { EventTimeMs } from '../../../src/core/units.ts'
+import { pinoLogger } from '../../../src/edges/pino/logger.ts'
+import { prometheusMeter } from '../../../src/edges/prometheus/meter.ts'
+import type { LogBatch, LogRecord, OutgoingRecord, Position, SqlResult } from '../../../src/ports.ts'
+import { createApp } from '../../../src/serve/app.ts'
+import type { EventIdentity, ServeDependencies } from '../../../src/serve/dependencies.ts'
+import type { EntityFeatures } from '../../../src/serve/feature-reader.ts'
+import { serveLimits } from '../../../src/serve/limits.ts'
+import { ScoreHub, scoreHubLimits, type ScoreHubOptions } from '../../../src/serve/score-hub.ts'
+
+export const nowMs = Date.parse('2026-03-01T12:00:00Z')
+
+export const featureSet = JSON.parse(
+  readFileSync(new URL('../../../features/compiled/feature-set.json', import.meta.url), 'utf8'),
+) as FeatureSetManifest
+
+export const catalog: EventCatalog = new Map(
+  [sources.paymentInitiated, sources.fraudReported, sources.customerProfileChanged].map((type) => [type.type, type]),
+)
+
+/** A log that answers the next offset of one partition, or fails with `failure`. */
+export class MemoryLog {
+  readonly records: OutgoingRecord[] = []
+  failure: RiverbankError | null = null
+  /** Called after the records are in the log, before they are acknowledged. */
+  onPublish: (records: readonly OutgoingRecord[]) => Promise<void> | void = () => undefined
+
+  async publish(records: readonly OutgoingRecord[]): Promise<readonly Position[]> {
+    if (this.failure !== null) throw this.failure
+    const positions = records.map((_, index) => ({ partition: 0, offset: this.records.length + index }))
+    this.records.push(...records)
+    await this.onPublish(records)
+    return positions
+  }
+}
+
+export interface Fixture {
+  readonly app: ReturnType<typeof createApp>
+  readonly deps: ServeDependencies
+  readonly log: MemoryLog
+  readonly hub: ScoreHub
+  readonly lines: () => Record<string, unknown>[]
+}
+
+export interface FixtureOptions {
+  readonly deps?: Partial<ServeDependencies>
+  readonly hub?: Partial<ScoreHubOptions>
+  readonly entities?: Readonly<Record<string, EntityFeatures>>
+  readonly known?: ReadonlySet<string>
+  readonly run?: (sql: string, signal: AbortSignal | undefined) => Promise<SqlResult>
+}
+
+export function serveFixture(options: FixtureOptions = {}): Fixture {
+  const meter = prometheusMeter({ processMetrics: false, constantLabels: {} })
+  const text: string[] = []
+  const logger = pinoLogger({ level: 'debug', fields: {}, to: { write: (line) => void text.push(line) } })
+  const log = new MemoryLog()
+  const hub = new ScoreHub({
+    ...scoreHubLimits,
+    capacity: 100,
+    lagMax: 50,
+    start: new Map([[0, 0]]),
+    meter,
+    ...options.hub,
+  })
+  const deps: ServeDependencies = {
+    log,
+    eventsTopic: 'payments.events',
+    catalog,
+    scoredTypes: new Set(['payment.initiated']),
+    knownEvents: {
+      known: async (events: readonly EventIdentity[]) =>
+        events.map(({ eventId }) => options.known?.has(eventId) === true),
+    },
+    features: { read: async (keys) => keys.map((key) => options.entities?.[`${key.entity}:${key.id}`] ?? unseen(key)) },
+    featureSet,
+    hub,
+    scores: { findScore: async () => null },
+    sql: {
+      run: async (sql, at) => {
+        if (options.run === undefined) throw new RiverbankError('sql_failed', 'no lake')
+        return options.run(sql, at?.signal)
+      },
+    },
+    probes: [],
+    clock: { nowMs: () => nowMs },
+    meter,
+    logger,
+    apiKey: null,
+    version: '0.0.0',
+    limits: serveLimits,
+    ...options.deps,
+  }
+  const lines = () => text.map((line) => JSON.parse(line) as Record<string, unknown>)
+  return { app: createApp(deps), deps, log, hub, lines }
+}
+
+function unseen(key: EntityFeatures['key']): EntityFeatures {
+  return { key, found: false, newestTimeMs: null, sequence: null, features: {} }
+}
+
+export function paymentEvent(eventId: string, changes: Readonly<Record<string, unknown>> = {}) {
+  return {
+    eventId,
+    eventType: 'payment.initiated',
+    timestamp: nowMs - 1000,
+    aggregateId: 'c-1',
+    aggregateType: 'customer',
+    version: 2,
+    data: { customerId: 'c-1', terminalId: 't-1', amountMinor: 1250, currency: 'EUR' },
+    ...changes,
+  }
+}
+
+export function cloudPayment(id: string, changes: Readonly<Record<string, unknown>> = {}) {
+  return {
+    specversion: '1.0',
+    id,
+    type: 'payment.initiated',
+    source: 'urn:test',
+    subject: 'c-1',
+    time: new Date(nowMs - 1000).toISOString(),
+    dataschema: 'urn:riverbank:payment.initiated:2',
+    data: { customerId: 'c-1', terminalId: 't-1', amountMinor: 1250, currency: 'EUR' },
+    ...changes,
+  }
+}
+
+export function paymentScore(paymentId: string, changes: Partial<PaymentScored> = {}): PaymentScored {
+  return {
+    paymentId,
+    customerId: 'c-1',
+    terminalId: 't-1',
+    amountMinor: 1250,
+    currency: 'EUR',
+    paymentTimeMs: nowMs - 1000,
+    score: 0.5,
+    decision: 'approve' satisfies Decision,
+    model: { name: 'fraud', version: '1' },
+    service: 'fraud_v1',
+    featureSet: featureSet.hash,
+    features: { amount: 12.5 },
+    entities: {},
+    position: { topic: 'payments.events', partition: 0, offset: 0 },
+    ...changes,
+  }
+}
+
+export function scoreRecord(score: PaymentScored, offset: number, partition = 0): LogRecord {
+  const value = encodeEvent({
+    eventId: `score:${score.paymentId}`,
+    eventType: emittedTypes.scored,
+    timestamp: nowMs as EventTimeMs,
+    aggregateId: score.customerId,
+    aggregateType: 'customer',
+    version: 1,
+    correlationId: score.paymentId,
+    causationId: score.paymentId,
+    data: score,
+  })
+  return rawRecord(value, offset, partition)
+}
+
+export function rawRecord(value: string, offset: number, partition = 0): LogRecord {
+  return {
+    topic: 'payments.scores',
+    partition,
+    offset,
+    appendTimeMs: nowMs,
+    key: 'c-1',
+    value: new TextEncoder().encode(value),
+    headers: {},
+  }
+}
+
+export function batchOf(...records: readonly LogRecord[]): LogBatch {
+  const last = records.at(-1)!
+  const next = last.offset + 1
+  return { topic: last.topic, partition: last.partition, records, next, end: next }
+}
+
+export function postJson(body: unknown, contentType = 'application/json', headers: Record<string, string> = {}) {
+  return {
+    method: 'POST',
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+    headers: { 'content-type': contentType, ...headers },
+  }
+}
+
+/** The body, after a check that it is a problem of this code and that status and type agree with it. */
+export async function problemOf(response: Response, code: string): Promise<Record<string, unknown>> {
+  const body = (await response.json()) as Record<string, unknown>
+  const seen = { code: body['code'], type: body['type'], status: body['status'] }
+  const expected = { code, type: `urn:riverbank:problem:${code}`, status: response.status }
+  if (JSON.stringify(seen) !== JSON.stringify(expected)) {
+    throw new Error(`expected problem ${code}, got HTTP ${response.status} ${JSON.stringify(body)}`)
+  }
+  const contentType = response.headers.get('content-type')
+  if (contentType !== 'application/problem+json') throw new Error(`a problem came as ${contentType}`)
+  if ('stack' in body || JSON.stringify(body).includes('.ts:')) throw new Error('a stack trace leaked')
+  return body
+}
