@@ -1,6 +1,5 @@
 import { z } from 'zod'
-import { eventSpellings } from '../core/event.ts'
-import type { CloudEvent } from '../core/event.ts'
+import { eventSpellings, type CloudEvent } from '../core/envelope.ts'
 import { emittedTypes, eventObservedSchema, paymentScoredSchema } from '../core/emitted.ts'
 import type { EntityPosition, EventObserved, PaymentScored } from '../core/emitted.ts'
 import type { FeatureManifest, FeatureSetManifest } from '../core/feature-set.ts'

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { isRiverbankError, RiverbankError } from '../core/errors.ts'
 import type { TableWriter } from '../ports.ts'
 import type { FileEntry } from './commit.ts'
 import { makeFolder, sealFile, syncFolder } from './durable.ts'
@@ -33,13 +34,23 @@ export function filePrefix(topic: string, partition: number): string {
   return `${topic}-${partition}-`
 }
 
+/** Errors: `lake_write_failed` (canRetry). See {@link placeFiles}. */
+export async function writeFiles(parts: readonly FilePart[], options: WriteOptions): Promise<readonly FileEntry[]> {
+  try {
+    return await placeFiles(parts, options)
+  } catch (cause) {
+    if (isRiverbankError(cause)) throw cause
+    throw new RiverbankError('lake_write_failed', `cannot write to ${options.dir}`, { cause, canRetry: true })
+  }
+}
+
 /**
  * Writes the parts where readers of the manifest will find them. They are on disk, whole and under their final names
  * when this resolves, and nobody reads them until they are committed. The last part of a name is random: two writers
  * of one range (one of them a zombie) must never replace each other's file. After a rejection, files may be left:
  * they are orphans, see janitor.ts.
  */
-export async function writeFiles(parts: readonly FilePart[], options: WriteOptions): Promise<readonly FileEntry[]> {
+async function placeFiles(parts: readonly FilePart[], options: WriteOptions): Promise<readonly FileEntry[]> {
   const staging = join(options.dir, stagingFolder)
   await makeFolder(staging)
   const entries: FileEntry[] = []

@@ -1,0 +1,87 @@
+import { DuckDBBlobValue, DuckDBInstance, DuckDBTimestampValue } from '@duckdb/node-api'
+import type { DuckDBValue } from '@duckdb/node-api'
+import { RiverbankError } from '../../core/errors.ts'
+import { literal } from './quote.ts'
+
+export interface QueryOptions {
+  readonly threads: number
+  readonly memoryMb: number
+  /** Where large queries spill to, and how much. */
+  readonly tempDir: string
+  readonly tempMb: number
+  /** Statements to begin with, such as those of an SqlCatalog. */
+  readonly setup: readonly string[]
+}
+
+/** Doubles keep their bits (-0, NaN); BIGINT is a number where that is exact; TIMESTAMP is milliseconds; BLOB bytes. */
+export type QueryCell = string | number | bigint | boolean | Uint8Array | null
+
+/** A database for SQL that this project wrote: training, proofs, compaction. Never give it a user's SQL. */
+export interface Query {
+  run(sql: string): Promise<void>
+  /** All rows at once: for results that fit into memory. */
+  rows(sql: string): Promise<readonly Readonly<Record<string, QueryCell>>[]>
+  /** Rows as they come, at most about 2,000 at a time, each in the order of the columns. */
+  each(sql: string, take: (rows: readonly (readonly QueryCell[])[]) => void | Promise<void>): Promise<void>
+  close(): void
+}
+
+/** Errors: `query_failed`, with what DuckDB said. */
+export async function openQuery(options: QueryOptions): Promise<Query> {
+  const instance = await DuckDBInstance.create(':memory:', {
+    threads: String(options.threads),
+    memory_limit: `${options.memoryMb}MB`,
+    autoinstall_known_extensions: 'false',
+    autoload_known_extensions: 'false',
+  })
+  const connection = await instance.connect()
+
+  async function attempt<Result>(sql: string, work: () => Promise<Result>): Promise<Result> {
+    try {
+      return await work()
+    } catch (cause) {
+      const said = cause instanceof Error ? cause.message : String(cause)
+      throw new RiverbankError('query_failed', `${said} (in: ${sql.slice(0, 200)})`, { cause })
+    }
+  }
+
+  const run = (sql: string) => attempt(sql, async () => void (await connection.run(sql)))
+  await run(`SET temp_directory = ${literal(options.tempDir)}`)
+  await run(`SET max_temp_directory_size = '${options.tempMb}MB'`)
+  await run("SET TimeZone = 'UTC'")
+  for (const sql of options.setup) await run(sql)
+  return {
+    run,
+    rows: (sql) =>
+      attempt(sql, async () => {
+        const reader = await connection.runAndReadAll(sql)
+        return reader
+          .getRowObjects()
+          .map((row) => Object.fromEntries(Object.entries(row).map(([column, value]) => [column, cell(value)])))
+      }),
+    each: (sql, take) =>
+      attempt(sql, async () => {
+        const result = await connection.stream(sql)
+        for (;;) {
+          const chunk = await result.fetchChunk()
+          if (chunk === null || chunk.rowCount === 0) return
+          await take(chunk.getRows().map((row) => row.map(cell)))
+        }
+      }),
+    close() {
+      connection.closeSync()
+      instance.closeSync()
+    },
+  }
+}
+
+function cell(value: DuckDBValue): QueryCell {
+  if (typeof value === 'bigint') {
+    const number = Number(value)
+    return Number.isSafeInteger(number) ? number : value
+  }
+  if (value === null || typeof value !== 'object') return value
+  if (value instanceof DuckDBTimestampValue) return Number(value.micros / 1000n)
+  if (value instanceof DuckDBBlobValue) return value.bytes
+  return String(value)
+}
