@@ -24,11 +24,11 @@ export interface EventLogFixture {
 /** What a case gets: clients are closed after it, topic names are its own. */
 export interface LogCase {
   readonly fixture: () => EventLogFixture
-  open(): Promise<EventLog>
+  readonly open: () => Promise<EventLog>
   /** Creates a topic with a name of its own. */
-  topic(log: EventLog, spec?: Partial<TopicSpec>): Promise<string>
+  readonly topic: (log: EventLog, spec?: Partial<TopicSpec>) => Promise<string>
   /** Every record of the topic, ordered within its partition, once there are `count` of them. */
-  readAll(log: EventLog, topic: string, count: number): Promise<LogRecord[]>
+  readonly readAll: (log: EventLog, topic: string, count: number) => Promise<LogRecord[]>
 }
 
 /**

@@ -151,11 +151,13 @@ function answers(port: number, pid: number): Promise<boolean> {
 }
 
 function startFailed(why: string, logFile: string): RiverbankError {
-  let tail = ''
+  return new RiverbankError('redis_start_failed', `the redis server did not start: ${why}\n${lastLines(logFile)}`)
+}
+
+function lastLines(logFile: string): string {
   try {
-    tail = readFileSync(logFile, 'utf8').split('\n').slice(-8).join('\n')
+    return readFileSync(logFile, 'utf8').split('\n').slice(-8).join('\n')
   } catch {
-    tail = '(it wrote no log)'
+    return '(it wrote no log)'
   }
-  return new RiverbankError('redis_start_failed', `the redis server did not start: ${why}\n${tail}`)
 }

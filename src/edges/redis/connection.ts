@@ -1,0 +1,118 @@
+import { createHash } from 'node:crypto'
+import { Redis, ReplyError } from 'ioredis'
+import { isRiverbankError, RiverbankError } from '../../core/errors.ts'
+
+export interface ConnectionOptions {
+  readonly url: string
+  /** Shown by CLIENT LIST. */
+  readonly name: string
+  /** A command without an answer for this long counts as failed; whether it ran is then unknown. */
+  readonly commandTimeoutMs: number
+  /** Longest pause between two attempts to connect. Attempts never end: whoever needs an answer has a deadline. */
+  readonly reconnectMaxDelayMs: number
+}
+
+export type Unavailable = 'log_unavailable' | 'state_unavailable'
+
+/**
+ * A connection that never repeats a command by itself: ioredis would resend what was not answered, and an append would
+ * be applied twice. Commands fail at once while there is no connection. RESP2, because its replies nest plainly.
+ */
+function createConnection(options: ConnectionOptions): Redis {
+  const redis = new Redis(options.url, {
+    lazyConnect: true,
+    protocol: 2,
+    connectionName: options.name,
+    connectTimeout: options.commandTimeoutMs,
+    commandTimeout: options.commandTimeoutMs,
+    // A peer that vanished without a word: drop the connection instead of timing out command after command.
+    socketTimeout: options.commandTimeoutMs * 2,
+    keepAlive: 10_000,
+    noDelay: true,
+    enableReadyCheck: true,
+    maxLoadingRetryTime: options.reconnectMaxDelayMs,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    autoResubscribe: false,
+    enableAutoPipelining: false,
+    maxRetriesPerRequest: 0,
+    reconnectOnError: null,
+    retryStrategy: (attempt) => Math.min(options.reconnectMaxDelayMs, 20 * 2 ** Math.min(attempt, 20)),
+  })
+  // Without a listener ioredis prints every failed attempt; commands and the events `close` and `ready` tell the rest.
+  redis.on('error', () => undefined)
+  return redis
+}
+
+/** Connects, or rejects with `code` (canRetry). Reconnects by itself from then on. */
+export async function connectRedis(options: ConnectionOptions, code: Unavailable): Promise<Redis> {
+  const redis = createConnection(options)
+  let last: unknown
+  redis.on('error', (error: unknown) => {
+    last = error
+  })
+  try {
+    await redis.connect()
+    return redis
+  } catch (error) {
+    redis.disconnect()
+    const why = last instanceof Error ? last.message : String(error)
+    throw new RiverbankError(code, `no connection to redis: ${why}`, { canRetry: true, cause: last ?? error })
+  }
+}
+
+/** Errors of a server that is up and will answer later. */
+const passing = /^(LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|MISCONF|NOREPLICAS|UNBLOCKED)\b/
+
+/** The one classification of what ioredis rejects with. Total: what is unknown cannot be retried. */
+export function redisFailure(code: Unavailable, doing: string, error: unknown): RiverbankError {
+  if (isRiverbankError(error)) return error
+  const message = error instanceof Error ? error.message : String(error)
+  if (!isReplyError(error)) {
+    return new RiverbankError(code, `${doing}: ${message}`, { canRetry: true, cause: error })
+  }
+  if (message.startsWith('OOM')) {
+    const full = code === 'log_unavailable' ? 'log_full' : code
+    return new RiverbankError(full, `${doing}: redis is at its memory limit`, { canRetry: true, cause: error })
+  }
+  return new RiverbankError(code, `${doing}: ${message}`, { canRetry: passing.test(message), cause: error })
+}
+
+/** The server answered with an error; everything else is about the connection. */
+function isReplyError(error: unknown): error is Error {
+  return error instanceof ReplyError
+}
+
+/** True when the command failed because there is no connection (and not because of its answer, or a late one). */
+export function connectionLost(error: unknown): boolean {
+  return !isReplyError(error) && !(error instanceof Error && error.message === 'Command timed out')
+}
+
+type Argument = string | number | Buffer
+
+/** A Lua script, called by its hash; sent in full when the server does not know it (each restart forgets). */
+export class RedisScript {
+  readonly #lua: string
+  readonly #sha: string
+
+  /** `oom: 'allow'` lets it run at the memory limit: for scripts that only move positions and let go of things. */
+  constructor(body: string, oom: 'deny' | 'allow' = 'deny') {
+    this.#lua = `#!lua${oom === 'allow' ? ' flags=allow-oom' : ''}\n${body.trim()}\n`
+    this.#sha = createHash('sha1').update(this.#lua).digest('hex')
+  }
+
+  /** Replies as ioredis gives them, strings as Buffer. At most a few thousand arguments a call. */
+  async run(redis: Redis, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+    try {
+      return await redis.callBuffer('EVALSHA', [this.#sha, keys.length, ...keys, ...args])
+    } catch (error) {
+      if (!isReplyError(error) || !error.message.startsWith('NOSCRIPT')) throw error
+      return redis.callBuffer('EVAL', [this.#lua, keys.length, ...keys, ...args])
+    }
+  }
+}
+
+/** A Buffer over the same bytes. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}

@@ -1,0 +1,167 @@
+import { isRiverbankError, RiverbankError } from '../../core/errors.ts'
+import type { LogBatch, LogRecord, PartitionRange } from '../../ports.ts'
+import { decodeFrame } from './log-frame.ts'
+import type { PartitionState, RedisTopics, TopicInfo } from './log-topics.ts'
+import type { StreamEntry, StreamReader } from './stream-reader.ts'
+
+export interface FeedLimits {
+  readonly maxRecords: number
+  readonly maxBytes: number
+}
+
+interface Chunk {
+  readonly offset: number
+  readonly records: readonly LogRecord[]
+  /** The server had more than what was asked for. */
+  readonly more: boolean
+}
+
+interface Kept {
+  readonly offset: number
+  readonly chunk: Promise<Chunk | null>
+  readonly drop: AbortController
+}
+
+/**
+ * Batches of one partition from any offset on, with the checks that make a log that changed under its reader a hard
+ * stop: offsets are dense, so a first entry above the one asked for was trimmed away before it was read, and an entry
+ * of another incarnation belongs to another topic.
+ */
+export class PartitionFeed {
+  readonly #reader: StreamReader
+  readonly #topics: RedisTopics
+  readonly #info: TopicInfo
+  readonly #partition: number
+  readonly #limits: FeedLimits
+  readonly #signal: AbortSignal
+  #bytesPerRecord: number
+  /** What one read gave above maxBytes, or was read ahead. */
+  #kept: Kept | null = null
+  #waitingAt: number | null = null
+
+  constructor(
+    reader: StreamReader,
+    topics: RedisTopics,
+    info: TopicInfo,
+    state: PartitionState,
+    limits: FeedLimits,
+    signal: AbortSignal,
+  ) {
+    this.#reader = reader
+    this.#topics = topics
+    this.#info = info
+    this.#partition = state.partition
+    this.#limits = limits
+    this.#signal = signal
+    this.#bytesPerRecord = Math.max(1, state.bytes / Math.max(1, state.end - state.start))
+  }
+
+  /** The offset that is waited for just now, null while a batch is worked on. */
+  get waitingAt(): number | null {
+    return this.#waitingAt
+  }
+
+  /** Resolves with a batch that starts at `offset`, or null once the signal is aborted. */
+  async next(offset: number): Promise<LogBatch | null> {
+    const kept = this.#kept
+    this.#kept = null
+    if (kept !== null && kept.offset !== offset) kept.drop.abort()
+    this.#waitingAt = offset
+    let chunk: Chunk | null
+    try {
+      chunk = await (kept?.offset === offset ? kept.chunk : this.#read(offset, this.#signal))
+    } finally {
+      this.#waitingAt = null
+    }
+    if (chunk === null || this.#signal.aborted) return null
+    const records = this.#cut(chunk)
+    const next = offset + records.length
+    const allRead = !chunk.more && records.length === chunk.records.length
+    const end = allRead ? next : await this.#end(next)
+    return { topic: this.#info.topic, partition: this.#partition, records, next, end }
+  }
+
+  /** Reads on while `batch` is worked on, when there is more to read: the server answers meanwhile. */
+  readAhead(batch: LogBatch): void {
+    if (this.#kept !== null || batch.end <= batch.next || this.#signal.aborted) return
+    const drop = new AbortController()
+    const chunk = this.#read(batch.next, AbortSignal.any([this.#signal, drop.signal]))
+    // Whoever asks for it gets the error; nobody may ask.
+    chunk.catch(() => undefined)
+    this.#kept = { offset: batch.next, chunk, drop }
+  }
+
+  /**
+   * Why the offset that was waited for, before and after `range` was asked for, can never come; null when it can. A
+   * stream that was deleted or emptied wakes nobody.
+   */
+  stuck(range: PartitionRange, waitedAt: number | null): RiverbankError | null {
+    if (waitedAt === null || waitedAt !== this.#waitingAt) return null
+    return outOfRange(this.#info.topic, range, waitedAt)
+  }
+
+  async #read(offset: number, signal: AbortSignal): Promise<Chunk | null> {
+    const { incarnation, partitions, topic } = this.#info
+    const { maxBytes, maxRecords } = this.#limits
+    const count = Math.max(1, Math.min(maxRecords, Math.floor(maxBytes / this.#bytesPerRecord)))
+    const after = offset === 0 ? '0-0' : `${incarnation}-${offset - 1}`
+    const stream = partitions[this.#partition]?.stream ?? ''
+    const answer = await this.#reader.read({ stream, after, count }, signal)
+    if (answer === null) return null
+    const where = `${topic}/${this.#partition}`
+    const records = answer.entries.map((entry, i) => this.#record(entry, offset + i, where))
+    const bytes = records.reduce((sum, record) => sum + record.value.length, 0)
+    this.#bytesPerRecord = Math.max(1, bytes / records.length)
+    return { offset, records, more: answer.more }
+  }
+
+  /** The log's end. Without a connection the reader is about to start over anyway. */
+  async #end(next: number): Promise<number> {
+    try {
+      return Math.max(next, (await this.#topics.state(this.#info, this.#partition)).end)
+    } catch (error) {
+      if (isRiverbankError(error) && error.canRetry) return next
+      throw error
+    }
+  }
+
+  #record([id, fields]: StreamEntry, expected: number, where: string): LogRecord {
+    const [incarnation, offset] = id.toString('latin1').split('-')
+    if (incarnation !== this.#info.incarnation) {
+      throw new RiverbankError('log_recreated', `${where} was created anew while it was read at offset ${expected}`)
+    }
+    if (Number(offset) !== expected) {
+      const why = `${where} was read at offset ${expected}, and starts at ${offset} by now: records are gone unread`
+      throw new RiverbankError('log_truncated', why)
+    }
+    return decodeFrame(this.#info.topic, this.#partition, expected, fields[1] ?? Buffer.alloc(0))
+  }
+
+  /** At most maxBytes, at least one record; the rest is kept for the next call. */
+  #cut(chunk: Chunk): readonly LogRecord[] {
+    let bytes = 0
+    let length = 0
+    for (const record of chunk.records) {
+      bytes += record.value.length
+      if (length > 0 && bytes > this.#limits.maxBytes) break
+      length += 1
+    }
+    if (length === chunk.records.length) return chunk.records
+    const rest = { offset: chunk.offset + length, records: chunk.records.slice(length), more: chunk.more }
+    this.#kept = { offset: rest.offset, chunk: Promise.resolve(rest), drop: new AbortController() }
+    return chunk.records.slice(0, length)
+  }
+}
+
+/** Why a reader cannot go on at `offset` of a partition that holds `range`, or null when it can. */
+export function outOfRange(topic: string, range: PartitionRange, offset: number): RiverbankError | null {
+  const where = `${topic}/${range.partition}`
+  if (offset < range.start) {
+    return new RiverbankError('log_truncated', `${where} starts at ${range.start}: offset ${offset} is gone`)
+  }
+  if (offset > range.end) {
+    const why = `${where} ends at ${range.end}, below the position ${offset}: it was created anew or has lost its tail`
+    return new RiverbankError('log_recreated', why)
+  }
+  return null
+}
