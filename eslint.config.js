@@ -118,6 +118,8 @@ export default tseslint.config(
     },
   },
   { files: ['scripts/**/*.mjs'], rules: { 'max-lines': ['error', 300], 'max-lines-per-function': ['error', 70] } },
+  // The runner of the tests asks their support what this machine can run.
+  { files: ['scripts/test.mjs'], rules: { 'import-x/no-restricted-paths': 'off' } },
   // Each edge's own client is open to it; the other clients stay closed.
   ...[...new Set(Object.values(clients))].map((folder) => ({
     files: [`${folder}/**/*.ts`],

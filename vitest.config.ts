@@ -9,6 +9,7 @@ export default defineConfig({
     // A fork per file: native modules (ONNX, DuckDB) and signals do not get along with worker threads.
     pool: 'forks',
     teardownTimeout: 20_000,
+    reporters: ['default', './test/support/outcome-reporter.ts'],
     projects: [
       {
         extends: true,

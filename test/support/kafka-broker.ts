@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startKafkaBroker, type KafkaBroker } from '../../scripts/kafka/broker.ts'
 import { kafkaAvailable } from '../../scripts/kafka/distribution.ts'
+import { knownMissing } from './missing.ts'
 
 /**
  * Null when a real broker can be started here, else the reason to skip. With CI=true a missing broker is a failure:
@@ -10,9 +11,10 @@ import { kafkaAvailable } from '../../scripts/kafka/distribution.ts'
  */
 export function kafkaMissing(): string | null {
   const available = kafkaAvailable()
-  if (available.kind === 'available') return null
-  if (process.env['CI'] === 'true') throw new Error(`${available.reason}, and CI=true allows no skipping`)
-  return available.reason
+  const reason = knownMissing('Kafka') ?? (available.kind === 'missing' ? available.reason : null)
+  if (reason === null) return null
+  if (process.env['CI'] === 'true') throw new Error(`${reason}, and CI=true allows no skipping`)
+  return reason
 }
 
 export interface TestKafka extends KafkaBroker {

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { knownMissing } from './missing.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -14,7 +15,7 @@ const setupTimeoutMs = 300_000
  * missing one is a failure: `describe.skipIf((await pythonAvailable()) !== null)`.
  */
 export async function pythonAvailable(): Promise<string | null> {
-  const reason = await setUp()
+  const reason = knownMissing('Python') ?? (await setUp())
   if (reason !== null && process.env['CI'] === 'true') throw new Error(`${reason}, and CI=true allows no skipping`)
   return reason
 }

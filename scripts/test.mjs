@@ -1,0 +1,101 @@
+// npm test [-- vitest's arguments]: sets up, says what this machine can run, runs it, and ends with two lines:
+// what was skipped and why, and "N passed, N failed, N skipped".
+import { ensureNode } from './bootstrap/node-version.mjs'
+
+ensureNode()
+const { mkdtempSync, readFileSync, rmSync } = await import('node:fs')
+const { tmpdir } = await import('node:os')
+const { join } = await import('node:path')
+const { ensureDependencies, root } = await import('./bootstrap/dependencies.mjs')
+const { ensureRedis } = await import('./bootstrap/redis.mjs')
+const { runChild } = await import('./bootstrap/child.mjs')
+
+const say = (line) => process.stdout.write(`${line}\n`)
+const mayNotSkip = process.env.CI === 'true'
+
+/** Answers why the suites that need it cannot run here, null when they can; under CI=true the probes throw. */
+async function why(probe) {
+  try {
+    return await probe()
+  } catch (error) {
+    return error.message
+  }
+}
+
+async function probes() {
+  await import('tsx')
+  const { kafkaAvailable, kafkaJars, kafkaVersion, defaultCacheDir } = await import('./kafka/distribution.ts')
+  const { pythonAvailable } = await import('../test/support/python.ts')
+  const { redisAvailable } = await import('../test/support/redis-server.ts')
+  return {
+    Redis: redisAvailable,
+    [`Kafka ${kafkaVersion}`]: async () => {
+      const available = kafkaAvailable()
+      if (available.kind === 'missing') return available.reason
+      // Here rather than in the first suite that needs it, whose time is limited.
+      await kafkaJars({ cacheDir: defaultCacheDir(), onProgress: say })
+      return null
+    },
+    Python: pythonAvailable,
+  }
+}
+
+/** What is missing on this machine, by requirement. */
+async function lookAround() {
+  const missing = {}
+  say(`Node ${process.versions.node}`)
+  for (const [name, probe] of Object.entries(await probes())) {
+    const reason = await why(probe)
+    say(reason === null ? `${name}: yes` : `${name}: no, ${reason}`)
+    if (reason !== null) missing[name.split(' ')[0]] = reason.replaceAll(/\s+/g, ' ')
+  }
+  return missing
+}
+
+async function runVitest(args, missing) {
+  const dir = mkdtempSync(join(tmpdir(), 'riverbank-test-'))
+  const file = join(dir, 'outcome.json')
+  try {
+    const env = { ...process.env, TEST_OUTCOME_FILE: file, TEST_MISSING: JSON.stringify(missing) }
+    const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs')
+    const reporters = ['--reporter=default', '--reporter=./test/support/outcome-reporter.ts']
+    const code = await runChild(process.execPath, [vitest, 'run', ...reporters, ...args], { cwd: root, env })
+    return { code, outcome: readOutcome(file) }
+  } finally {
+    rmSync(dir, { recursive: true, force: true })
+  }
+}
+
+function readOutcome(file) {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'))
+  } catch {
+    return { passed: 0, failed: 0, skipped: 0, left: [] }
+  }
+}
+
+async function main() {
+  await ensureDependencies()
+  const redis = await ensureRedis()
+  if (redis !== null) say(redis)
+  const missing = await lookAround()
+  const { code, outcome } = await runVitest(process.argv.slice(2), missing)
+  const { countsLine, skippedLine } = await import('../test/support/outcome.ts')
+  const needed = outcome.left.filter(({ reason }) => /^(Redis|Kafka|Python):/.test(reason))
+  const forbidden = mayNotSkip ? needed.length : 0
+  if (forbidden > 0) say(`CI=true allows no skipping: ${forbidden} of what was skipped counts as failed`)
+  const failed = outcome.failed + forbidden
+  const isGood = code === 0 && failed === 0
+  say(skippedLine(outcome.left))
+  say(countsLine({ ...outcome, failed: isGood ? 0 : Math.max(1, failed) }))
+  return isGood ? 0 : code === 0 ? 1 : code
+}
+
+try {
+  process.exitCode = await main()
+} catch (error) {
+  process.stderr.write(`${error.message}\n`)
+  say('skipped: everything (the set-up failed)')
+  say('0 passed, 1 failed, 0 skipped')
+  process.exitCode = 1
+}
