@@ -19,6 +19,20 @@ export async function sqlCatalog(lake: Lake, manifest: FeatureSetManifest): Prom
   return catalogOf(lake, await lake.snapshot(), manifest)
 }
 
+/** {@link sqlCatalog} for many queries: made anew only when the lake has changed. */
+export function sqlCatalogSource(lake: Lake, manifest: FeatureSetManifest): () => Promise<SqlCatalog> {
+  let cached: SqlCatalog | null = null
+  let version = -1
+  return async () => {
+    const state = await lake.log.refresh()
+    if (cached !== null && state.version === version) return cached
+    const snapshot = await lake.snapshot()
+    cached = catalogOf(lake, snapshot, manifest)
+    version = snapshot.version
+    return cached
+  }
+}
+
 export function catalogOf(lake: Lake, snapshot: Snapshot, manifest: FeatureSetManifest): SqlCatalog {
   const declared = declaredTables(manifest)
   const tables = tableNames.map((table) => tableView(lake, snapshot, table, declared[table]))

@@ -51,7 +51,9 @@ const builtIn = /^(duckdb_|pragma_|sqlite_|pg_|information_schema)/i
 export function checkTree(tree: unknown, allowance: SqlAllowance): void {
   const commonTables = new Set<string>()
   visit(tree, (node) => collectCommonTables(node, commonTables))
-  visit(tree, (node) => checkNode(node, allowance, commonTables))
+  // A table function's call is a FUNCTION node too, and always met after the node that says where it stands.
+  const tableCalls = new Set<Node>()
+  visit(tree, (node) => checkNode(node, allowance, commonTables, tableCalls))
 }
 
 function visit(value: unknown, see: (node: Node) => void): void {
@@ -78,13 +80,18 @@ function collectCommonTables(node: Node, found: Set<string>): void {
   }
 }
 
-function checkNode(node: Node, allowance: SqlAllowance, commonTables: ReadonlySet<string>): void {
+function checkNode(
+  node: Node,
+  allowance: SqlAllowance,
+  commonTables: ReadonlySet<string>,
+  tableCalls: Set<Node>,
+): void {
   const kind = node['class']
   const { type } = node
   if (typeof kind === 'string') {
     if (!knownClasses.has(kind)) forbidden(`expressions of class ${kind} are not allowed`)
-    if (kind === 'FUNCTION') checkFunction(node, allowance.functions, 'function')
-    if (kind === 'WINDOW') checkFunction(node, new Set([...allowance.functions, ...windowFunctions]), 'window function')
+    if (kind === 'FUNCTION' && !tableCalls.has(node)) checkFunction(node, [allowance.functions], 'function')
+    if (kind === 'WINDOW') checkFunction(node, [allowance.functions, windowFunctions], 'window function')
     return
   }
   if (typeof type !== 'string') return
@@ -92,8 +99,9 @@ function checkNode(node: Node, allowance: SqlAllowance, commonTables: ReadonlySe
   if (type === 'BASE_TABLE') checkTable(node, allowance.relations, commonTables)
   if (type === 'TABLE_FUNCTION') {
     const call = node['function'] as Node | undefined
-    if (call?.['class'] !== 'FUNCTION') forbidden('this table function is not allowed')
-    else checkFunction(call, allowance.tableFunctions, 'table function')
+    if (call?.['class'] !== 'FUNCTION') return forbidden('this table function is not allowed')
+    checkFunction(call, [allowance.tableFunctions], 'table function')
+    tableCalls.add(call)
   }
   if (type === 'SHOW_REF') checkShow(node)
 }
@@ -103,12 +111,14 @@ function isTypeInfo(node: Node): boolean {
   return typeof node['type'] === 'string' && node['type'].endsWith('_TYPE_INFO')
 }
 
-function checkFunction(node: Node, allowed: ReadonlySet<string>, what: string): void {
-  const functionName = node['function_name']
-  if (node['schema'] !== '' || node['catalog'] !== '') forbidden(`name the ${what} without a schema`)
-  if (typeof functionName !== 'string' || !allowed.has(functionName.toLowerCase())) {
-    forbidden(`the ${what} "${String(functionName)}" is not allowed`)
+function checkFunction(node: Node, allowed: readonly ReadonlySet<string>[], what: string): void {
+  const { schema, catalog, function_name: called } = node
+  // The parser writes `main` itself, for the functions behind literals such as {'a': 1}.
+  if ((schema !== '' && schema !== 'main') || (catalog !== '' && catalog !== 'system')) {
+    forbidden(`name the ${what} without a schema`)
   }
+  const lower = typeof called === 'string' ? called.toLowerCase() : ''
+  if (!allowed.some((names) => names.has(lower))) forbidden(`the ${what} "${String(called)}" is not allowed`)
 }
 
 function checkTable(node: Node, relations: ReadonlySet<string>, commonTables: ReadonlySet<string>): void {

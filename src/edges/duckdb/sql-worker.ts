@@ -53,7 +53,13 @@ export function startWorker(options: { readonly startTimeoutMs: number; readonly
     isAlive = false
     child.kill('SIGKILL')
   }
-  const ready = answer(child, options.startTimeoutMs, undefined, kill, () => undefined).then(() => undefined)
+  const ready = answer(child, {
+    timeoutMs: options.startTimeoutMs,
+    signal: undefined,
+    kill,
+    exitError: () => new RiverbankError('sql_failed', 'the query process did not start', { canRetry: true }),
+    begin: () => undefined,
+  }).then(() => undefined)
   ready.catch(kill)
 
   async function run(query: WorkerQuery): Promise<SqlResult> {
@@ -68,7 +74,14 @@ export function startWorker(options: { readonly startTimeoutMs: number; readonly
     }
     version = catalog.version
     try {
-      const reply = await answer(child, timeoutMs + graceMs, signal, kill, () => child.send(message))
+      const reply = await answer(child, {
+        timeoutMs: timeoutMs + graceMs,
+        signal,
+        kill,
+        // Aborted by V8 or the system: memory is the only thing a query can take without being asked.
+        exitError: () => new RiverbankError('sql_too_large', 'the query ended its process: it needs too much memory'),
+        begin: () => child.send(message),
+      })
       if (reply.kind !== 'result') throw new RiverbankError('sql_failed', `unexpected answer: ${reply.kind}`)
       return reply.result
     } catch (error) {
@@ -90,14 +103,17 @@ export function startWorker(options: { readonly startTimeoutMs: number; readonly
   }
 }
 
+interface Exchange {
+  readonly timeoutMs: number
+  readonly signal: AbortSignal | undefined
+  readonly kill: () => void
+  /** What it means when the process ends instead of answering. */
+  readonly exitError: () => RiverbankError
+  readonly begin: () => unknown
+}
+
 /** The next message of the process; kills it when none comes in time, or when the caller gives up. */
-function answer(
-  child: ChildProcess,
-  timeoutMs: number,
-  signal: AbortSignal | undefined,
-  kill: () => void,
-  begin: () => unknown,
-): Promise<FromProcess> {
+function answer(child: ChildProcess, { timeoutMs, signal, kill, exitError, begin }: Exchange): Promise<FromProcess> {
   return new Promise((resolve, reject) => {
     const end = (act: () => void) => {
       clearTimeout(timer)
@@ -117,9 +133,7 @@ function answer(
       const { code, canRetry } = reply
       end(() => reject(new RiverbankError(code, reply.message, { canRetry })))
     }
-    // Aborted by V8 or the system: memory is the only thing a query can take without being asked.
-    const onExit = () =>
-      dead(new RiverbankError('sql_too_large', 'the query ended its process: it needs too much memory'))
+    const onExit = () => dead(exitError())
     const onError = (cause: Error) =>
       dead(new RiverbankError('sql_failed', 'the query process failed', { cause, canRetry: true }))
     const onAbort = () => dead(new RiverbankError('sql_cancelled', 'the query was given up'))
