@@ -68,7 +68,7 @@ function npmAncestors(): number[] {
   let pid = process.ppid
   for (let level = 0; level < 8 && pid > 1; level += 1) {
     const { stdout } = spawnSync('ps', ['-o', 'ppid=,command=', '-p', String(pid)], { encoding: 'utf8' })
-    const line = /^\s*(\d+)\s+(.*)/.exec(stdout ?? '')
+    const line = /^\s*(\d+)\s+(.*)/.exec(stdout)
     if (line === null) return []
     found.push(pid)
     if (/^(\S*node )?\S*npm\b/.test(line[2] ?? '')) return found

@@ -179,8 +179,8 @@ async function endProcess({ child, ended }: Running, signal: 'SIGTERM' | 'SIGKIL
 /** Ready means: it answers for its metadata, and its group coordinator has created the topic it keeps offsets in. */
 async function untilReady({ ended }: Running, port: number, timeoutMs: number, dir: string): Promise<void> {
   const deadline = Date.now() + timeoutMs
-  let gone = false
-  void ended.then(() => (gone = true))
+  const exit = { seen: false }
+  void ended.then(() => (exit.seen = true))
   for (;;) {
     const failure = await probeKafka({
       brokers: [`127.0.0.1:${port}`],
@@ -191,8 +191,8 @@ async function untilReady({ ended }: Running, port: number, timeoutMs: number, d
       (error: unknown) => error,
     )
     if (failure === null) return
-    if (gone || Date.now() > deadline) {
-      const what = gone ? 'ended while starting' : `is not ready after ${timeoutMs} ms`
+    if (exit.seen || Date.now() > deadline) {
+      const what = exit.seen ? 'ended while starting' : `is not ready after ${timeoutMs} ms`
       throw new Error(`the Kafka broker ${what}\n${logTail(dir)}`, { cause: failure })
     }
     await new Promise((resolve) => setTimeout(resolve, 100))

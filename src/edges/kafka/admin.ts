@@ -1,4 +1,5 @@
-import { ConfigResourceTypes, type Admin, type Kafka } from 'kafkajs'
+import kafkajs from 'kafkajs'
+import type { Admin, Kafka } from 'kafkajs'
 import { RiverbankError } from '../../core/errors.ts'
 import type { PartitionRange, TopicSpec } from '../../ports.ts'
 import { kafkaRetry, type KafkaLimits } from './client.ts'
@@ -84,7 +85,7 @@ export class KafkaAdmin {
       const metadata = await admin.fetchTopicMetadata({ topics: [topic] })
       const configNames = ['max.message.bytes', 'message.timestamp.type']
       const { resources } = await admin.describeConfigs({
-        resources: [{ type: ConfigResourceTypes.TOPIC, name: topic, configNames }],
+        resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configNames }],
         includeSynonyms: false,
       })
       const entries = new Map(resources[0]?.configEntries.map((entry) => [entry.configName, entry.configValue]))
@@ -202,7 +203,8 @@ function configOf({ replicationFactor, retentionMs, retentionBytes, maxRecordByt
   const settings: Record<string, string | number> = {
     'cleanup.policy': 'delete',
     'message.timestamp.type': 'LogAppendTime',
-    'compression.type': 'producer',
+    // kafkajs reads gzip only: whatever other producers compress with, the broker undoes it.
+    'compression.type': 'uncompressed',
     'retention.ms': retentionMs,
     'retention.bytes': retentionBytes,
     'segment.bytes': segmentBytes,

@@ -5,7 +5,8 @@ import type { KafkaAdmin } from './admin.ts'
 import type { KafkaLimits } from './client.ts'
 import { outOfRangeIn, toLogError } from './errors.ts'
 import { checkInRange } from './range.ts'
-import { GroupSession, type Mark, type SessionEnd } from './session.ts'
+import { GroupSession } from './session.ts'
+import type { Mark, SessionEnd } from './session-context.ts'
 import { slotKey } from './slot.ts'
 
 export interface ConsumptionContext {
@@ -13,6 +14,8 @@ export interface ConsumptionContext {
   readonly admin: KafkaAdmin
   readonly limits: KafkaLimits
   readonly logger: Logger | undefined
+  /** The group of the nth session, where nothing is committed: a lost session then keeps no partition from the next. */
+  readonly groupOf?: (session: number) => string
 }
 
 /**
@@ -59,6 +62,7 @@ class Consumption {
   #finished: Promise<void> | null = null
   #reachableMs = performance.now()
   #failures = 0
+  #sessions = 0
 
   constructor(
     context: ConsumptionContext,
@@ -94,30 +98,32 @@ class Consumption {
   }
 
   async #runSession(): Promise<SessionEnd> {
+    this.#sessions += 1
+    const group = this.#context.groupOf?.(this.#sessions) ?? this.#options.group
     const session = new GroupSession({
       ...this.#context,
-      options: this.#options,
+      options: { ...this.#options, group },
       handler: this.#handler,
       fetchBytesPerPartition: this.#fetchBytesPerPartition,
       releases: this.#releases,
       marks: this.#marks,
-      onJoined: () => {
+      onSteady: () => {
         this.#reachableMs = performance.now()
         this.#failures = 0
       },
     })
     this.#session = session
-    const starting = session.start()
+    void session.start()
     const end = await session.ended
     // A stop closes it by itself, and is waiting for that.
     if (end.kind !== 'stopped') await session.close()
-    await starting
     this.#session = null
     return end
   }
 
   /** Throws what ends the consumption; else waits before the next session. */
   async #afterLoss(end: SessionEnd & { readonly kind: 'lost' }): Promise<void> {
+    if (this.#stopping) return
     const { limits, admin, logger } = this.#context
     const failure = toLogError(end.error, `consume as ${this.#options.group}`)
     logger?.warn('the consumer lost its connection or its membership', { group: this.#options.group, err: failure })
@@ -140,11 +146,12 @@ class Consumption {
     if (performance.now() - this.#reachableMs > limits.outageMs) throw failure
     const delayMs = Math.min(limits.outageDelayMaxMs, 100 * 2 ** Math.min(this.#failures, 10))
     this.#failures += 1
-    if (!this.#stopping) await this.#pause(delayMs)
+    await this.#pause(delayMs)
   }
 
   #pause(delayMs: number): Promise<void> {
     return new Promise((resolve) => {
+      if (this.#stopping) return resolve()
       const timer = setTimeout(resolve, delayMs)
       this.#wake = () => {
         clearTimeout(timer)

@@ -77,10 +77,10 @@ export class KafkaPublisher {
   async close(): Promise<void> {
     this.#closed = true
     const lanes = [...this.#lanes.values()]
-    await within(this.#limits.drainMs, Promise.allSettled(lanes.map((lane) => lane.draining)))
+    await within(this.#limits.drainMs, Promise.allSettled(lanes.map(async (lane) => lane.draining)))
     const closed = new RiverbankError('log_unavailable', 'cannot publish: the log is closed')
     for (const lane of lanes) for (const parcel of lane.parcels.splice(0)) this.#settle(parcel, closed)
-    await within(this.#limits.drainMs, Promise.allSettled(lanes.map((lane) => lane.producer?.disconnect())))
+    await within(this.#limits.drainMs, Promise.allSettled(lanes.map(async (lane) => lane.producer?.disconnect())))
   }
 
   #laneOf(topic: string): Lane {

@@ -18,7 +18,7 @@ export function toLogRecord(topic: string, partition: number, message: KafkaMess
     partition,
     offset: Number(message.offset),
     appendTimeMs: Number(message.timestamp),
-    key: message.key === null || message.key === undefined ? null : message.key.toString('utf8'),
+    key: message.key?.toString('utf8') ?? null,
     value: new Uint8Array(value.buffer, value.byteOffset, value.byteLength),
     headers: toHeaders(message.headers ?? {}),
   }
@@ -29,7 +29,7 @@ function toHeaders(headers: IHeaders): Record<string, string> {
   for (const [name, value] of Object.entries(headers)) {
     // Kafka allows a header more than once; as in HTTP clients, the first one counts.
     const first = Array.isArray(value) ? value[0] : value
-    if (first !== undefined && first !== null) found[name] = typeof first === 'string' ? first : first.toString('utf8')
+    if (first !== undefined) found[name] = typeof first === 'string' ? first : first.toString('utf8')
   }
   return found
 }

@@ -1,49 +1,13 @@
-import {
-  KafkaJSProtocolError,
-  type Consumer,
-  type ConsumerGroupJoinEvent,
-  type EachBatchPayload,
-  type Kafka,
-} from 'kafkajs'
-import { RiverbankError, assert, isRiverbankError } from '../../core/errors.ts'
-import type { Claim, ConsumeOptions, GroupHandler, LogBatch, Logger, PartitionRange } from '../../ports.ts'
-import type { KafkaAdmin } from './admin.ts'
-import type { KafkaLimits } from './client.ts'
+import type { Consumer, ConsumerGroupJoinEvent, EachBatchPayload } from 'kafkajs'
+import { RiverbankError, isRiverbankError } from '../../core/errors.ts'
+import type { Claim, PartitionRange } from '../../ports.ts'
 import { within } from './deadline.ts'
+import { deliverBatch, type Course } from './delivery.ts'
 import { protocolTypeOf, toLogError } from './errors.ts'
 import { createGroupClient, heartbeatMsOf } from './group-client.ts'
 import { checkInRange } from './range.ts'
-import { toLogRecord } from './record.ts'
-import { Slot, slotKey } from './slot.ts'
-
-export interface SessionContext {
-  readonly kafka: Kafka
-  readonly admin: KafkaAdmin
-  readonly limits: KafkaLimits
-  readonly options: ConsumeOptions
-  readonly handler: GroupHandler
-  readonly fetchBytesPerPartition: number
-  /** The last release of each partition, also across sessions: the next claim of it waits for that. */
-  readonly releases: Map<string, Promise<void>>
-  /** Where each partition stands, also across sessions. */
-  readonly marks: Map<string, Mark>
-  readonly logger: Logger | undefined
-  onJoined(): void
-}
-
-export interface Mark {
-  /** The offset to read next. */
-  readonly position: number
-  /** The highest one there ever was: the log cannot end below it. */
-  readonly highest: number
-}
-
-export type SessionEnd =
-  | { readonly kind: 'stopped' }
-  /** The handler failed, or the log is not what it was: the consumption ends with this. */
-  | { readonly kind: 'failed'; readonly error: Error }
-  /** The connection or the membership is gone: a new session may go on. */
-  | { readonly kind: 'lost'; readonly error: unknown }
+import type { SessionContext, SessionEnd } from './session-context.ts'
+import { Slot, SlotTable } from './slot.ts'
 
 /**
  * One kafkajs consumer from its first join to its end. kafkajs fetches, waits until every partition of that fetch is
@@ -53,8 +17,9 @@ export class GroupSession {
   readonly ended: Promise<SessionEnd>
   readonly #context: SessionContext
   readonly #consumer: Consumer
-  readonly #slots = new Map<string, Slot>()
+  readonly #slots: SlotTable
   readonly #watch: NodeJS.Timeout
+  readonly #course: Course
   #end: (end: SessionEnd) => void = () => undefined
   /** Its functions reach the coordinator with the generation of this moment; kafkajs offers them nowhere else. */
   #payload: EachBatchPayload | null = null
@@ -64,16 +29,32 @@ export class GroupSession {
   #rebalancing = false
   #lost: Error | null = null
   #over = false
+  #batches = 0
+  #starting: Promise<void> = Promise.resolve()
 
   constructor(context: SessionContext) {
     this.#context = context
+    this.#slots = new SlotTable(context.releases)
     this.ended = new Promise((resolve) => (this.#end = resolve))
     this.#consumer = createGroupClient(context)
+    this.#course = {
+      maxRecords: context.options.maxRecords,
+      mayDeliver: (slot, payload) => this.#mayDeliver(slot, payload),
+      handle: (claim, batch) =>
+        context.handler.batch(claim, batch).catch((error: unknown) => this.#unlessFenced(error)),
+      move: (slot, position, highest) => this.#move(slot, position, highest),
+      seek: (slot, offset) => this.#seek(slot, offset),
+    }
     this.#listen()
     this.#watch = setInterval(() => this.#onWatch(), heartbeatMsOf(context.options))
   }
 
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    this.#starting = this.#run()
+    return this.#starting
+  }
+
+  async #run(): Promise<void> {
     const { topics, concurrency } = this.#context.options
     try {
       await this.#consumer.connect()
@@ -99,13 +80,13 @@ export class GroupSession {
   /** Gives every partition back and disconnects; after {@link ended}. Calls that run may still commit. */
   async close(): Promise<void> {
     const { drainMs, requestTimeoutMs } = this.#context.limits
-    await within(drainMs, Promise.all([...this.#slots.values()].map((slot) => slot.idle())))
+    await within(drainMs, this.#slots.idle())
     await within(drainMs, this.#revokeAll())
     clearInterval(this.#watch)
-    await within(
-      requestTimeoutMs,
-      this.#consumer.disconnect().catch(() => undefined),
-    )
+    const disconnect = () => this.#consumer.disconnect().catch(() => undefined)
+    await within(requestTimeoutMs, disconnect())
+    // A kafkajs consumer that is stopped while it joins goes on as if nothing had been said.
+    await within(requestTimeoutMs, this.#starting.then(disconnect))
   }
 
   #listen(): void {
@@ -115,7 +96,10 @@ export class GroupSession {
     }
     this.#consumer.on(events.FETCH_START, active)
     this.#consumer.on(events.FETCH, active)
-    this.#consumer.on(events.HEARTBEAT, () => this.#contact())
+    this.#consumer.on(events.HEARTBEAT, () => {
+      this.#contact()
+      this.#context.onSteady()
+    })
     // Both listeners run inside kafkajs's own step: before the next fetch, and before it asks to join again.
     this.#consumer.on(events.GROUP_JOIN, (event) => this.#onJoin(event))
     this.#consumer.on(events.REBALANCING, () => void this.#revokeAll())
@@ -128,22 +112,20 @@ export class GroupSession {
     this.#rebalancing = false
     this.#lost = null
     if (this.#over) return
-    this.#context.onJoined()
     for (const [topic, partitions] of Object.entries(memberAssignment)) {
       // Nothing is fetched of a partition before the handler has said from where.
       this.#consumer.pause([{ topic, partitions }])
       const slots = partitions.map((partition) => new Slot(topic, partition))
-      for (const slot of slots) this.#slots.set(slot.key, slot)
+      for (const slot of slots) this.#slots.add(slot)
       this.#assign(topic, slots).catch((error: unknown) => this.#onFailure(error))
     }
   }
 
   async #assign(topic: string, slots: readonly Slot[]): Promise<void> {
-    const { admin, options, releases } = this.#context
-    await Promise.all(slots.map((slot) => releases.get(slot.key)))
-    const ranges = await admin.describeTopic(topic)
-    if (ranges === null) throw new RiverbankError('topic_missing', `topic ${topic} was deleted`)
-    const committed = await admin.committed(options.group, topic)
+    await this.#slots.free(slots)
+    const found = await this.#lookUp(topic)
+    if (found === null) return
+    const { ranges, committed } = found
     await Promise.all(
       slots.map(async (slot) => {
         const range = ranges.find(({ partition }) => partition === slot.partition)
@@ -153,8 +135,21 @@ export class GroupSession {
     )
   }
 
+  async #lookUp(topic: string) {
+    const { admin, options } = this.#context
+    try {
+      const ranges = await admin.describeTopic(topic)
+      if (ranges === null) throw new RiverbankError('topic_missing', `topic ${topic} was deleted`)
+      return { ranges, committed: await admin.committed(options.group, topic) }
+    } catch (error) {
+      if (!(isRiverbankError(error) && error.canRetry)) throw error
+      this.#finish({ kind: 'lost', error })
+      return null
+    }
+  }
+
   async #begin(slot: Slot, range: PartitionRange, committed: number | null): Promise<void> {
-    if (slot.aborted) return
+    if (slot.isAborted()) return
     const { topic, partition, signal } = slot
     const { highest } = this.#context.marks.get(slot.key) ?? { highest: 0 }
     // Kafka forgets a group's positions with the topic, so the handler could not tell.
@@ -162,48 +157,23 @@ export class GroupSession {
     const claim: Claim = { topic, partition, committed, range, signal, commit: (next) => this.#commit(slot, next) }
     slot.claim = claim
     const first = await this.#context.handler.assigned(claim).catch((error: unknown) => this.#unlessFenced(error))
-    if (first === null || slot.aborted) return
+    if (first === null || slot.isAborted()) return
     checkInRange(topic, range, first)
     this.#move(slot, first, first)
     slot.ready = true
-    this.#consumer.seek({ topic, partition, offset: String(first) })
+    this.#seek(slot, first)
     this.#consumer.resume([{ topic, partitions: [partition] }])
   }
 
   async #onBatch(payload: EachBatchPayload): Promise<void> {
     this.#payload = payload
-    const slot = this.#slots.get(slotKey(payload.batch.topic, payload.batch.partition))
+    this.#batches += 1
+    const slot = this.#slots.get(payload.batch.topic, payload.batch.partition)
     if (slot?.ready === true && !payload.isStale()) {
-      await slot.during(this.#deliver(slot, payload)).catch((error: unknown) => this.#onFailure(error))
+      await slot.during(deliverBatch(slot, payload, this.#course)).catch((error: unknown) => this.#onFailure(error))
     }
+    this.#batches -= 1
     if (this.#lost !== null && !this.#over) throw this.#lost
-  }
-
-  async #deliver(slot: Slot, payload: EachBatchPayload): Promise<void> {
-    const { options, handler } = this.#context
-    const { batch } = payload
-    const { claim, topic, partition } = slot
-    assert(claim !== null, 'a ready slot has a claim')
-    let from = batch.messages.findIndex(({ offset }) => Number(offset) >= slot.position)
-    while (from >= 0 && from < batch.messages.length) {
-      if (!(await this.#mayDeliver(slot, payload))) return
-      const messages = batch.messages.slice(from, from + options.maxRecords)
-      from += messages.length
-      const lastOffset = from === batch.messages.length ? batch.lastOffset() : messages.at(-1)?.offset
-      const next = Number(lastOffset) + 1
-      const records = messages.map((message) => toLogRecord(topic, partition, message))
-      const delivered: LogBatch = { topic, partition, records, next, end: Math.max(next, Number(batch.highWatermark)) }
-      const answer = await handler.batch(claim, delivered).catch((error: unknown) => this.#unlessFenced(error))
-      // After an abort kafkajs may be in the next generation: its position is no longer this slot's to move.
-      if (answer === null || slot.aborted) return
-      assert(Number.isInteger(answer) && answer >= 0 && answer <= next, `the handler answered ${answer} for ${next}`)
-      this.#move(slot, answer, next)
-      if (answer < next) {
-        this.#consumer.seek({ topic, partition, offset: String(answer) })
-        return
-      }
-      payload.resolveOffset(String(next - 1))
-    }
   }
 
   /**
@@ -215,7 +185,7 @@ export class GroupSession {
       await payload.heartbeat().catch((error: unknown) => this.#onSilence(error))
       this.#checkSilence()
     }
-    return !(slot.aborted || this.#over || this.#rebalancing || this.#lost !== null)
+    return !(slot.isAborted() || this.#over || this.#rebalancing || this.#lost !== null)
   }
 
   async #commit(slot: Slot, next: number): Promise<void> {
@@ -243,16 +213,14 @@ export class GroupSession {
   }
 
   #onFailure(error: unknown): void {
-    const lookup = isRiverbankError(error, 'log_unavailable') && error.canRetry
-    const failure = error instanceof Error ? error : new Error(String(error))
-    this.#finish(lookup ? { kind: 'lost', error } : { kind: 'failed', error: failure })
+    this.#finish({ kind: 'failed', error: error instanceof Error ? error : new Error(String(error)) })
   }
 
   #onSilence(error: unknown): void {
     if (protocolTypeOf(error) === 'REBALANCE_IN_PROGRESS') {
       this.#contact()
       this.#rebalancing = true
-      this.#abortAll()
+      this.#slots.abortAll()
     } else if (toLogError(error, 'send a heartbeat').code === 'fenced') {
       this.#loseMembership(error)
     }
@@ -264,7 +232,9 @@ export class GroupSession {
     // kafkajs joins again on errors of this type, and asks for a new member id on the other.
     const unknown = protocolTypeOf(cause) === 'UNKNOWN_MEMBER_ID'
     const type = unknown ? 'UNKNOWN_MEMBER_ID' : 'REBALANCE_IN_PROGRESS'
-    this.#lost = Object.assign(new KafkaJSProtocolError('the membership was lost'), { type, retriable: false })
+    this.#lost = Object.assign(new Error('the membership was lost'), { type })
+    // Only a batch can throw it into kafkajs; without one the whole session is made anew.
+    if (this.#batches === 0) this.#finish({ kind: 'lost', error: cause })
   }
 
   #contact(): void {
@@ -273,16 +243,13 @@ export class GroupSession {
   }
 
   #onWatch(): void {
-    const busy = [...this.#slots.values()].some((slot) => slot.busy)
+    const { busy } = this.#slots
     if (busy) this.#payload?.heartbeat().catch((error: unknown) => this.#onSilence(error))
     this.#checkSilence()
     const { limits, options } = this.#context
     const stallMs = limits.rebalanceTimeoutMs + limits.requestTimeoutMs + options.sessionTimeoutMs
     if (!busy && performance.now() - this.#lastActivityMs > stallMs) {
-      this.#finish({
-        kind: 'lost',
-        error: new Error(`no sign of life for ${stallMs} ms`),
-      })
+      this.#finish({ kind: 'lost', error: new Error(`no sign of life for ${stallMs} ms`) })
     }
   }
 
@@ -294,24 +261,18 @@ export class GroupSession {
     void this.#revokeAll()
   }
 
-  #revokeAll(): Promise<unknown> {
-    const { releases, handler } = this.#context
-    const slots = [...this.#slots.values()]
-    this.#slots.clear()
-    return Promise.all(
-      slots.map((slot) => {
-        slot.revoke()
-        const release = slot
-          .idle()
-          .then(() => (slot.claim === null ? undefined : handler.released?.(slot.claim)))
-          .catch((error: unknown) => this.#onFailure(error))
-          .finally(() => {
-            if (releases.get(slot.key) === release) releases.delete(slot.key)
-          })
-        releases.set(slot.key, release)
-        return release
-      }),
-    )
+  #revokeAll(): Promise<void> {
+    return this.#slots.revokeAll(async (slot) => {
+      try {
+        if (slot.claim !== null) await this.#context.handler.released?.(slot.claim)
+      } catch (error) {
+        this.#onFailure(error)
+      }
+    })
+  }
+
+  #seek({ topic, partition }: Slot, offset: number): void {
+    this.#consumer.seek({ topic, partition, offset: String(offset) })
   }
 
   #move(slot: Slot, position: number, highest: number): void {
@@ -320,14 +281,9 @@ export class GroupSession {
     marks.set(slot.key, { position, highest: Math.max(highest, marks.get(slot.key)?.highest ?? 0) })
   }
 
-  /** Tells the running calls to come to an end; they may still commit. */
-  #abortAll(): void {
-    for (const slot of this.#slots.values()) slot.abort()
-  }
-
   #finish(end: SessionEnd): void {
     this.#over = true
-    this.#abortAll()
+    this.#slots.abortAll()
     this.#end(end)
   }
 }

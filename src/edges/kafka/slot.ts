@@ -30,7 +30,7 @@ export class Slot {
     return this.#controller.signal
   }
 
-  get aborted(): boolean {
+  isAborted(): boolean {
     return this.#controller.signal.aborted
   }
 
@@ -68,4 +68,64 @@ export class Slot {
 
 export function slotKey(topic: string, partition: number): string {
   return `${topic}/${partition}`
+}
+
+/** The partitions of one session, and the release of each that it gives back. */
+export class SlotTable {
+  readonly #slots = new Map<string, Slot>()
+  /** The last release of each partition, also across sessions: the next claim of it waits for that. */
+  readonly #releases: Map<string, Promise<void>>
+
+  constructor(releases: Map<string, Promise<void>>) {
+    this.#releases = releases
+  }
+
+  get size(): number {
+    return this.#slots.size
+  }
+
+  get busy(): boolean {
+    return [...this.#slots.values()].some((slot) => slot.busy)
+  }
+
+  add(slot: Slot): void {
+    this.#slots.set(slot.key, slot)
+  }
+
+  get(topic: string, partition: number): Slot | undefined {
+    return this.#slots.get(slotKey(topic, partition))
+  }
+
+  async idle(): Promise<void> {
+    await Promise.all([...this.#slots.values()].map((slot) => slot.idle()))
+  }
+
+  /** Resolves when the partitions have been released by their last holders. */
+  async free(slots: readonly Slot[]): Promise<void> {
+    await Promise.all(slots.map(async (slot) => this.#releases.get(slot.key)))
+  }
+
+  /** Tells the running calls to come to an end; they may still commit. */
+  abortAll(): void {
+    for (const slot of this.#slots.values()) slot.abort()
+  }
+
+  /** Takes every partition away; `released` is called for each after its last call has settled, and must not reject. */
+  async revokeAll(released: (slot: Slot) => Promise<void>): Promise<void> {
+    const slots = [...this.#slots.values()]
+    this.#slots.clear()
+    await Promise.all(slots.map((slot) => this.#revoke(slot, released)))
+  }
+
+  #revoke(slot: Slot, released: (slot: Slot) => Promise<void>): Promise<void> {
+    slot.revoke()
+    const release = slot
+      .idle()
+      .then(() => released(slot))
+      .finally(() => {
+        if (this.#releases.get(slot.key) === release) this.#releases.delete(slot.key)
+      })
+    this.#releases.set(slot.key, release)
+    return release
+  }
 }

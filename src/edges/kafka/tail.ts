@@ -4,7 +4,8 @@ import type { LogBatch, Subscription, TailOptions } from '../../ports.ts'
 import { startConsumption, type ConsumptionContext } from './consumption.ts'
 
 /**
- * Reads every partition in a group of its own, which commits nothing and is deleted at the end. Where it stands is kept
+ * Reads every partition in a group of its own, which commits nothing and is deleted at the end (a new one after an
+ * outage: the coordinator would keep the partitions for the member that was cut off). Where it stands is kept
  * here, so that it goes on from there after an outage.
  */
 export async function startTail(
@@ -21,11 +22,12 @@ export async function startTail(
     const position = from === 'end' ? end : from.get(partition)
     if (position !== undefined) positions.set(partition, position)
   }
-  const group = `riverbank.tail.${randomUUID()}`
+  const name = `riverbank.tail.${randomUUID()}`
+  let group = name
   const subscription = await startConsumption(
-    context,
+    { ...context, groupOf: (session) => (group = `${name}.${session}`) },
     {
-      group,
+      group: name,
       topics: [topic],
       maxRecords,
       maxWaitMs,
@@ -46,7 +48,7 @@ export async function startTail(
     finished: subscription.finished,
     stop: async () => {
       await subscription.stop()
-      // Brokers forget an empty group by themselves, later.
+      // Those of sessions that were lost are empty; brokers forget them by themselves.
       await admin.deleteGroup(group).catch(() => undefined)
     },
   }
