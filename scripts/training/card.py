@@ -7,14 +7,14 @@ def card(manifest: dict, args) -> str:
     review, block = metrics["atReview"], metrics["atBlock"]
     return f"""# {manifest["name"]}/{manifest["version"]}
 
-The probability that a payment is fraud, from the {len(manifest["features"])} features of `{manifest["service"]}`.
-{training["parameters"]["trees"]} gradient-boosted trees of depth {training["parameters"]["depth"]} (XGBoost),
-written as one ONNX tree ensemble that also carries each node's cover, so that exact SHAP values need only the file.
+The probability that a payment is fraud, from the {len(manifest["features"])} features of `{manifest["service"]}`:
+{training["parameters"]["trees"]} gradient-boosted trees of depth {training["parameters"]["depth"]} (XGBoost), written as one ONNX tree ensemble that also carries
+each node's cover, so that exact SHAP values need only the file.
 
-Trained on simulated payments of {training["from"][:10]} to {training["to"][:10]} (days {training["days"][0]} to
-{training["days"][1]} of the simulator; {training["rows"]:,} payments, {training["frauds"]:,} frauds), whose features came
-out of Riverbank's own engine with labels {args.delay_days} days late. No feature knows the calendar beyond hour and
-weekday, so the model does not depend on when an installation starts.
+Trained on simulated payments of {training["from"][:10]} to {training["to"][:10]} (days {training["days"][0]} to {training["days"][1]} of the simulator,
+{training["rows"]:,} payments, {training["frauds"]:,} frauds). Their features came out of Riverbank's own engine, with labels
+{args.delay_days} days late. Of the calendar the model sees no more than night and weekend (UTC), so it does not
+matter when an installation starts; simulated time must keep both (`--keep-time week`).
 
 | | AUC ROC | AP | CP@100 | payments | frauds |
 |---|---|---|---|---|---|
@@ -28,7 +28,7 @@ known to be compromised are left out. A perfect score reaches about 0.40 here, b
 **These are figures of simulated data. On real card data the same method gives far lower figures** (for example
 AUC ROC .899, AP .035, CP@100 .090 with XGBoost on 400,000 payments a day): train on your own payments.
 
-| decision | from score | share of test payments | precision | recall |
+| decision | at or above | share of test payments | precision | recall |
 |---|---|---|---|---|
 | review | {thresholds["review"]} | {review["alertRate"]:.2%} | {review["precision"]:.1%} | {review["recall"]:.1%} |
 | block | {thresholds["block"]} | {block["alertRate"]:.2%} | {block["precision"]:.1%} | {block["recall"]:.1%} |

@@ -20,7 +20,7 @@ import numpy as np
 import onnxruntime
 
 from card import card
-from ensemble import INPUT, OUTPUT, fit, predict, to_onnx
+from ensemble import BINS, INPUT, OUTPUT, fit, predict, to_onnx
 from golden import golden_vectors
 from metrics import Windows, evaluate, operating_point, pick_thresholds, split
 from table import read_table
@@ -46,9 +46,9 @@ def options() -> argparse.Namespace:
     add("--folds", type=int, default=1, help="test folds for the mean, each one test length later than the last")
     add("--seed", type=int, default=0)
     add("--trees", type=int, default=200)
-    add("--depth", type=int, default=5)
+    add("--depth", type=int, default=4)
     add("--rate", type=float, default=0.05)
-    add("--min-child-weight", type=float, default=1.0)
+    add("--min-child-weight", type=float, default=5.0)
     add("--review-rate", type=float, default=0.01, help="share of the validation payments that reach review")
     add("--block-precision", type=float, default=0.95, help="precision on the validation payments that block")
     add("--block-alerts-min", type=int, default=30, help="fewest validation payments that precision is measured on")
@@ -139,6 +139,7 @@ def manifest_of(args, table, model: bytes, parts: dict) -> dict:
                 "depth": args.depth,
                 "rate": args.rate,
                 "minChildWeight": args.min_child_weight,
+                "bins": BINS,
             },
             "tools": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         },

@@ -25,7 +25,7 @@ from metrics import Windows, split
 from table import read_table
 table = read_table(sys.argv[1], ${JSON.stringify(features)})
 train, test = split(table, Windows(14, 7, 3, 3))
-booster = fit(table.features[train], table.label[train], ${seed}, 40, 5, 0.05, 5.0)
+booster = fit(table.features[train], table.label[train], ${seed}, 40, 5, 0.05, 2.0)
 rows = table.features[:1000]
 rows.tofile(sys.argv[2])
 predict(booster, rows).tofile(sys.argv[3])
@@ -43,7 +43,7 @@ describe.skipIf(missing !== null)(`training${missing === null ? '' : ` (skipped:
       'train.py',
       ...['--table', join(folder, 'table.parquet'), '--feature-set', join(folder, 'feature-set.json')],
       ...['--out', join(folder, out), '--train-from', '14', '--delay-days', '3', '--test-days', '3'],
-      ...['--trees', '40', '--seed', String(seed), '--min-child-weight', '5', ...args],
+      ...['--trees', '40', '--seed', String(seed), '--depth', '5', '--min-child-weight', '2', ...args],
     )
   }
 
