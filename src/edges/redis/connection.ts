@@ -36,7 +36,8 @@ function createConnection(options: ConnectionOptions): Redis {
     autoResubscribe: false,
     enableAutoPipelining: false,
     maxRetriesPerRequest: 0,
-    reconnectOnError: null,
+    // A primary that became a replica: reconnect, to whoever has its name by now. Never repeat the command.
+    reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 1 : false),
     retryStrategy: (attempt) => Math.min(options.reconnectMaxDelayMs, 20 * 2 ** Math.min(attempt, 20)),
   })
   // Without a listener ioredis prints every failed attempt; commands and the events `close` and `ready` tell the rest.

@@ -1,0 +1,202 @@
+import { readdirSync, statSync, truncateSync } from 'node:fs'
+import { join } from 'node:path'
+import { Redis } from 'ioredis'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { openRedisStateStore } from '../../src/edges/redis/state-store.ts'
+import { isRiverbankError } from '../../src/core/errors.ts'
+import type { EntityKey, StateStore, StateWrite } from '../../src/ports.ts'
+import { redisAvailable, startTestRedis, type TestRedis } from '../support/redis-server.ts'
+import { eventually } from '../support/wait.ts'
+
+const hourMs = 3_600_000
+
+/** As state blobs begin: format, sequence (8 bytes), checksum (4 bytes). */
+function blob(sequence: number, checksum = 0, payload = ''): Uint8Array {
+  const bytes = Buffer.alloc(13 + Buffer.byteLength(payload))
+  bytes[0] = 1
+  bytes.writeBigUInt64BE(BigInt(sequence), 1)
+  bytes.writeUInt32BE(checksum, 9)
+  bytes.write(payload, 13)
+  return new Uint8Array(bytes)
+}
+
+const version = (bytes: Uint8Array) => bytes.subarray(1, 13)
+const sequenceOf = (bytes: Uint8Array) => Number(Buffer.from(bytes).readBigUInt64BE(1))
+const customer = (id: string): EntityKey => ({ entity: 'customer', id })
+
+function write(key: EntityKey, before: Uint8Array | null, after: Uint8Array): StateWrite {
+  return { key, expected: before === null ? null : version(before), blob: after, ttlMs: hourMs }
+}
+
+describe.skipIf(redisAvailable() !== null)('state store: redis', () => {
+  let server: TestRedis
+  const stores: StateStore[] = []
+  const open = async (namespace = 'test'): Promise<StateStore> => {
+    const store = await openRedisStateStore({ url: server.url, namespace, commandTimeoutMs: 2_000 })
+    stores.push(store)
+    return store
+  }
+  beforeEach(async () => {
+    server = await startTestRedis({ persistence: 'always' })
+  })
+  afterEach(async () => {
+    await Promise.all(stores.splice(0).map((store) => store.close()))
+    await server.stop()
+  })
+
+  it('loads in the order of the keys, also more than one command takes', async () => {
+    const store = await open()
+    const keys = Array.from({ length: 1_201 }, (_, i) => customer(`c${i}`))
+    const odd = keys.filter((_, i) => i % 2 === 1)
+    expect(await store.load([])).toEqual([])
+    expect(await store.load(keys)).toEqual(keys.map(() => null))
+    const written = await store.compareAndSet(odd.map((key, i) => write(key, null, blob(i, 7, key.id))))
+    expect(written).toEqual(odd.map(() => true))
+    const found = await store.load(keys)
+    for (const [i, key] of keys.entries()) {
+      const text = found[i] === null ? null : Buffer.from(found[i]?.subarray(13) ?? []).toString()
+      expect(text).toBe(i % 2 === 1 ? key.id : null)
+    }
+  })
+
+  it('writes where the version is the expected one, each key by itself', async () => {
+    const store = await open()
+    const [a, b, c, d] = [customer('a'), customer('b'), { entity: 'terminal', id: 'a' }, customer('ü{x}')]
+    const first = blob(1, 11)
+    expect(await store.compareAndSet([write(a, null, first), write(b, null, first)])).toEqual([true, true])
+    const second = blob(2, 22)
+    const answers = await store.compareAndSet([
+      write(a, first, second),
+      write(b, blob(1, 99), second),
+      write(c, first, second),
+      write(d, null, second),
+    ])
+    expect(answers).toEqual([true, false, false, true])
+    const found = await store.load([a, b, c, d])
+    expect(found.map((bytes) => (bytes === null ? null : sequenceOf(bytes)))).toEqual([2, 1, null, 2])
+    expect(await store.compareAndSet([write(a, null, blob(3, 33))])).toEqual([false])
+  })
+
+  it('takes a write that is there already for done: its reply was lost', async () => {
+    const store = await open()
+    const [before, after] = [blob(1, 1), blob(2, 2)]
+    await store.compareAndSet([write(customer('a'), null, before)])
+    expect(await store.compareAndSet([write(customer('a'), before, after)])).toEqual([true])
+    expect(await store.compareAndSet([write(customer('a'), before, after)])).toEqual([true])
+    expect(await store.compareAndSet([write(customer('a'), before, blob(2, 3))])).toEqual([false])
+  })
+
+  it('lets exactly one of many writers win each version', async () => {
+    const writers = await Promise.all([open(), open(), open(), open()])
+    const key = customer('contended')
+    let won = 0
+    await Promise.all(
+      writers.map(async (store, writer) => {
+        for (let attempt = 0; attempt < 100; attempt += 1) {
+          const [before] = await store.load([key])
+          const sequence = before === null || before === undefined ? 0 : sequenceOf(before)
+          const [ok] = await store.compareAndSet([
+            write(key, before ?? null, blob(sequence + 1, writer * 1_000 + attempt)),
+          ])
+          if (ok === true) won += 1
+        }
+      }),
+    )
+    const [last] = await writers[0].load([key])
+    expect(won).toBeGreaterThanOrEqual(100)
+    expect(last === null || last === undefined ? 0 : sequenceOf(last)).toBe(won)
+  })
+
+  it('lets states expire', async () => {
+    const store = await open()
+    await store.compareAndSet([{ ...write(customer('a'), null, blob(1)), ttlMs: 60 }])
+    const redis = new Redis(server.url)
+    expect(await redis.pttl('test:state:{customer:a}')).toBeLessThanOrEqual(60)
+    redis.disconnect()
+    await eventually(async () => (await store.load([customer('a')]))[0] === null, { deadlineMs: 5_000 })
+    expect(await store.compareAndSet([write(customer('a'), null, blob(9))])).toEqual([true])
+  })
+
+  it('raises positions and never lowers them', async () => {
+    const [store, other] = [await open(), await open()]
+    expect(await store.positions('events')).toEqual(new Map())
+    await store.advance('events', 0, 10)
+    await Promise.all([other.advance('events', 0, 7), store.advance('events', 1, 3), other.advance('events', 0, 12)])
+    await store.advance('events', 0, 11)
+    expect(await store.positions('events')).toEqual(
+      new Map([
+        [0, 12],
+        [1, 3],
+      ]),
+    )
+    expect(await store.positions('others')).toEqual(new Map())
+  })
+
+  it('is bound to the first feature set, and keeps namespaces apart', async () => {
+    const [store, other, apart] = [await open(), await open(), await open('apart')]
+    const answers = await Promise.all([store.bindFeatureSet('aaa'), other.bindFeatureSet('bbb')])
+    expect(new Set(answers).size).toBe(1)
+    expect(await store.bindFeatureSet('ccc')).toBe(answers[0])
+    expect(await apart.bindFeatureSet('ccc')).toBe('ccc')
+    await store.compareAndSet([write(customer('a'), null, blob(1))])
+    expect(await apart.load([customer('a')])).toEqual([null])
+  })
+
+  it('says state_unavailable while the server is gone, and goes on with a new epoch when it is back', async () => {
+    const store = await open()
+    const first = blob(1, 1)
+    await store.compareAndSet([write(customer('a'), null, first)])
+    const { epoch } = store
+    await server.kill()
+    const failure: unknown = await eventually(
+      () =>
+        store.load([customer('a')]).then(
+          () => null,
+          (error: unknown) => error,
+        ),
+      { deadlineMs: 5_000 },
+    )
+    expect(isRiverbankError(failure, 'state_unavailable') && failure.canRetry).toBe(true)
+    await server.restart()
+    // The script is unknown to the new process: it is sent again.
+    const done = await eventually(() => store.compareAndSet([write(customer('a'), first, blob(2, 2))]), {
+      deadlineMs: 10_000,
+    })
+    expect(done).toEqual([true])
+    expect(store.epoch).toBeGreaterThan(epoch)
+  })
+
+  it('shows a lost tail: the version that was acknowledged is not there any more', async () => {
+    const store = await open()
+    const [kept, lost] = [blob(1, 1, 'kept'), blob(2, 2, 'lost')]
+    await store.compareAndSet([write(customer('a'), null, kept)])
+    const log = appendOnlyFile(server.dir)
+    const { size } = statSync(log)
+    await store.compareAndSet([write(customer('a'), kept, lost)])
+    await server.kill()
+    truncateSync(log, size)
+    await server.restart()
+    const found = await eventually(() => store.load([customer('a')]), { deadlineMs: 10_000 })
+    expect(Buffer.from(found[0]?.subarray(13) ?? []).toString()).toBe('kept')
+    expect(await store.compareAndSet([write(customer('a'), lost, blob(3, 3))])).toEqual([false])
+    // Another history that reaches the same number is another version.
+    await store.compareAndSet([write(customer('a'), kept, blob(2, 20))])
+    expect(await store.compareAndSet([write(customer('a'), lost, blob(3, 3))])).toEqual([false])
+  })
+
+  it('rejects when there is no server to connect to', async () => {
+    const { url } = server
+    await server.kill()
+    await expect(openRedisStateStore({ url, namespace: 'test', commandTimeoutMs: 500 })).rejects.toMatchObject({
+      code: 'state_unavailable',
+      canRetry: true,
+    })
+  })
+})
+
+function appendOnlyFile(dir: string): string {
+  const folder = join(dir, 'appendonlydir')
+  const name = readdirSync(folder).find((file) => file.endsWith('.incr.aof'))
+  if (name === undefined) throw new Error(`no append-only file in ${folder}`)
+  return join(folder, name)
+}
