@@ -1,11 +1,5 @@
-import {
-  encodeEvent,
-  eventLimits,
-  parseEvent,
-  type DomainEvent,
-  type EventCatalog,
-  type EventErrorCode,
-} from '../core/event.ts'
+import { eventLimits } from '../core/envelope.ts'
+import { encodeEvent, parseEvent, type DomainEvent, type EventCatalog, type EventErrorCode } from '../core/event.ts'
 import type { EventIdentity } from './dependencies.ts'
 
 export interface AdmittedEvent extends EventIdentity {

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { paymentScoredSchema, traceHeader, type PaymentScored } from '../core/emitted.ts'
-import { eventErrorCodes, eventLimits, eventSpellings } from '../core/event.ts'
+import { eventLimits, eventSpellings } from '../core/envelope.ts'
+import { eventErrorCodes } from '../core/event.ts'
 import { assert, RiverbankError } from '../core/errors.ts'
 import type { Position } from '../ports.ts'
 import { parseJson, readBody, requireMediaType } from './body.ts'

@@ -1,6 +1,6 @@
 import { getRequestListener } from '@hono/node-server'
 import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { Hono } from 'hono'
 import { RiverbankError } from '../core/errors.ts'
 import type { Logger } from '../ports.ts'
@@ -65,6 +65,11 @@ export async function listen(options: ListenOptions): Promise<Listening> {
     (incoming, outgoing) => void listener(incoming, outgoing),
   )
   server.maxConnections = timeouts.connectionsMax
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
   const address = await bind(server, host, port)
   server.on('error', (error) => options.logger.error('http server', { error }))
   let stopping: Promise<void> | null = null
@@ -72,7 +77,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
     host,
     port: address.port,
     url: `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`,
-    stop: () => (stopping ??= stop(server, options)),
+    stop: () => (stopping ??= stop(server, sockets, options)),
   }
 }
 
@@ -89,8 +94,11 @@ function bind(server: Server, host: string, port: number): Promise<AddressInfo> 
   })
 }
 
-async function stop(server: Server, { drainMs, endStreams }: ListenOptions): Promise<void> {
+async function stop(server: Server, sockets: ReadonlySet<Socket>, options: ListenOptions): Promise<void> {
+  const { drainMs, endStreams } = options
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  // Connections on which nothing was ever asked (browsers open such ones) do not count as idle for Node.
+  for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
   endStreams()
   const timer = setTimeout(() => server.closeAllConnections(), drainMs)
   // Connections that were busy when the server closed become idle one after the other.

@@ -8,8 +8,9 @@ import { ScoreSubscriber, type ScoreFilter } from './score-subscriber.ts'
 export interface ScoreHubOptions {
   /** Newest scores held in memory. */
   readonly capacity: number
-  /** Scores that a subscriber may be behind. */
+  /** Scores that a subscriber may be behind when it has taken nothing for `stallMs`. */
   readonly lagMax: number
+  readonly stallMs: number
   readonly subscribersMax: number
   /** Requests that wait for a decision at the same time; beyond it they are answered without. */
   readonly waitersMax: number
@@ -28,6 +29,8 @@ export interface ScoreHubOptions {
 export const scoreHubLimits = {
   subscribersMax: 200,
   waitersMax: 1_000,
+  /** A burst of batches in one turn of the event loop must not look like a slow client. */
+  stallMs: 1_000,
   heartbeatMs: 15_000,
   retryMs: 2_000,
   overflowGraceMs: 2_000,

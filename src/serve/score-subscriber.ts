@@ -15,7 +15,9 @@ export interface SubscriberOptions {
   readonly format: FrameFormat
   /** Where the client left off; null: only what comes from now on. */
   readonly from: PartitionCursor | null
+  /** Scores that a client may be behind when it has taken nothing for `stallMs`. */
   readonly lagMax: number
+  readonly stallMs: number
   readonly heartbeatMs: number
   readonly retryMs: number
   readonly chunkChars: number
@@ -25,7 +27,8 @@ type State = 'live' | 'overflow' | 'ended'
 
 /**
  * One reader of the ring. It has no queue of its own: it pulls from its place in the ring when its client takes the
- * bytes, so a slow client costs a number, and being too far behind is being cut off.
+ * bytes, so a slow client costs a number. One that has stopped reading is cut off when it is
+ * too far behind, any client when the ring no longer holds what it needs.
  */
 export class ScoreSubscriber {
   readonly #options: SubscriberOptions
@@ -34,9 +37,7 @@ export class ScoreSubscriber {
   #state: State = 'live'
   #opening: string
   #wake: (() => void) | null = null
-  #lagMax: number
-  /** Index at the last {@link check}: a reader that moved since then is not stuck. */
-  #indexChecked = -1
+  #readAtMs = performance.now()
 
   constructor(options: SubscriberOptions) {
     const { ring, from, format } = options
@@ -51,8 +52,6 @@ export class ScoreSubscriber {
       const gaps = ring.missing(from)
       if (gaps.size > 0) this.#opening += format.gap(gaps)
     }
-    // A reader that comes back may be far behind; it has to catch up, not to be there already.
-    this.#lagMax = options.lagMax + (ring.head - this.#index)
   }
 
   /**
@@ -60,6 +59,7 @@ export class ScoreSubscriber {
    * overlap.
    */
   async read(): Promise<string | null> {
+    this.#readAtMs = performance.now()
     const opening = this.#opening
     this.#opening = ''
     const text = opening + this.#collect()
@@ -70,13 +70,9 @@ export class ScoreSubscriber {
   /** Called after the ring has grown: wakes a waiting reader; answers `overflow` (once) when it was cut off. */
   check(): State {
     if (this.#state !== 'live') return 'ended'
-    const { ring, lagMax } = this.#options
-    const lag = ring.head - this.#index
-    const waiting = this.#wake !== null
-    if (lag <= lagMax) this.#lagMax = lagMax
-    const stuck = !waiting && this.#index === this.#indexChecked
-    this.#indexChecked = this.#index
-    if (this.#index < ring.tail || (stuck && lag > this.#lagMax)) this.#state = 'overflow'
+    const { ring, lagMax, stallMs } = this.#options
+    const stalled = this.#wake === null && performance.now() - this.#readAtMs >= stallMs
+    if (this.#index < ring.tail || (stalled && ring.head - this.#index > lagMax)) this.#state = 'overflow'
     this.#wake?.()
     return this.#state
   }
@@ -98,6 +94,7 @@ export class ScoreSubscriber {
         if (performance.now() >= dueMs - 2) return this.#options.format.heartbeat(this.#cursor.toString())
         await new Promise<void>((resolve) => (this.#wake = resolve))
         this.#wake = null
+        this.#readAtMs = performance.now()
         const text = this.#collect()
         if (text !== '') return text
       }

@@ -210,7 +210,7 @@ describe('a batch', () => {
       ['p-1', 'rejected', 'duplicate_event', undefined],
       [null, 'rejected', 'invalid_envelope', undefined],
     ])
-    expect(log.records.map(({ value }) => JSON.parse(value as string).id)).toEqual(['p-1', 'p-3'])
+    expect(log.records.map(({ value }) => (JSON.parse(value as string) as { id: string }).id)).toEqual(['p-1', 'p-3'])
   })
 
   test('a rejected event does not make the next one with its id a duplicate', async () => {

@@ -1,0 +1,64 @@
+import type { EventIdentity, KnownEvents } from './dependencies.ts'
+import type { FeatureReader } from './feature-reader.ts'
+import { assert } from '../core/errors.ts'
+import { hashEventId } from '../core/event-id-hash.ts'
+import { compileExpression } from '../core/expression.ts'
+import { readFeatures } from '../core/observe.ts'
+import type { FeaturePlan, ServicePlan } from '../core/plan.ts'
+import { decodeState } from '../core/state-blob.ts'
+import { knowsEventId } from '../core/state.ts'
+import type { StateStore } from '../ports.ts'
+
+/** Features read at request time from the states' tiles: a silent entity's windows empty by themselves. */
+export function createFeatureReader(
+  store: Pick<StateStore, 'load'>,
+  plan: FeaturePlan,
+  service: ServicePlan,
+): FeatureReader {
+  const entities = new Map(plan.entities.map((entity) => [entity.name, entity]))
+  const indexOf = new Map(service.names.map((name, index) => [name, index]))
+  const derived = service.derived.map(({ name, expression }) => ({
+    name,
+    evaluate: compileExpression(expression, (feature) => indexOf.get(feature) ?? -1),
+  }))
+  return {
+    async read(keys, atMs) {
+      const blobs = await store.load(keys)
+      return keys.map((key, i) => {
+        const entity = entities.get(key.entity)
+        assert(entity !== undefined, `the caller asks for entities that exist, not ${key.entity}`)
+        const blob = blobs[i] ?? null
+        if (blob === null) return { key, found: false, newestTimeMs: null, sequence: null, features: {} }
+        const state = decodeState(entity, blob)
+        const values = readFeatures(entity, state, atMs)
+        const features: Record<string, number | null> = {}
+        for (const [at, feature] of entity.features.entries()) features[feature.name] = values[at] ?? null
+        return { key, found: true, newestTimeMs: state.newestTimeMs, sequence: state.sequence, features }
+      })
+    },
+    derive(names, features, request) {
+      if (request === null) return {}
+      const values: (number | null)[] = service.names.map((name) => features[name] ?? null)
+      for (const { name, evaluate } of derived) values[indexOf.get(name) ?? -1] = evaluate(values, request)
+      const wanted = names.map((name): [string, number | null] => [name, values[indexOf.get(name) ?? -1] ?? null])
+      return Object.fromEntries(wanted)
+    },
+  }
+}
+
+/** Asks the states of the partition-key entity which event ids they remember. */
+export function createKnownEvents(store: Pick<StateStore, 'load'>, plan: FeaturePlan): KnownEvents {
+  const owner = plan.entities.find((entity) => entity.partitionKey)
+  assert(owner !== undefined, 'a plan has a partition-key entity')
+  return {
+    async known(events: readonly EventIdentity[]) {
+      const ids = [...new Set(events.map((event) => event.customerId))]
+      const blobs = await store.load(ids.map((id) => ({ entity: owner.name, id })))
+      const states = new Map(ids.map((id, i) => [id, blobs[i] ?? null]))
+      return events.map(({ customerId, eventId }) => {
+        const blob = states.get(customerId) ?? null
+        return blob !== null && knowsEventId(decodeState(owner, blob), hashEventId(eventId))
+      })
+    },
+  }
+}
