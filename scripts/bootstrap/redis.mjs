@@ -3,7 +3,6 @@ import { delimiter, join } from 'node:path'
 import { runChild } from './child.mjs'
 
 const binaries = ['redis-server', 'valkey-server']
-const policy = '/usr/sbin/policy-rc.d'
 const advice =
   'no redis-server or valkey-server here: install one (Debian, Ubuntu: apt-get install redis-server; ' +
   'macOS: brew install redis; Fedora: dnf install valkey) or set REDIS_URL'
@@ -26,15 +25,15 @@ export function findRedis(path = process.env.PATH ?? '') {
 
 /**
  * Null when there is a Redis to work with: REDIS_URL, a binary, or one that could be installed (root on Debian).
- * Else one line that says what to install.
+ * Else one line that says what to install. `policy` is the file that tells Debian to start no services.
  */
-export async function ensureRedis(env = process.env) {
+export async function ensureRedis(env = process.env, policy = '/usr/sbin/policy-rc.d') {
   if ((env.REDIS_URL ?? '') !== '' || findRedis(env.PATH) !== null) return null
   if (process.getuid?.() !== 0 || !existsSync('/etc/debian_version')) return advice
-  return (await installOnDebian(env)) && findRedis(env.PATH) !== null ? null : advice
+  return (await installOnDebian(env, policy)) && findRedis(env.PATH) !== null ? null : advice
 }
 
-async function installOnDebian(base) {
+async function installOnDebian(base, policy) {
   process.stderr.write('installing redis-server with apt-get (once); its system service stays off\n')
   const env = { ...base, DEBIAN_FRONTEND: 'noninteractive' }
   const run = async (...command) => (await runChild(command[0], command.slice(1), { env, stdout: 'stderr' })) === 0
