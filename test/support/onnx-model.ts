@@ -51,6 +51,8 @@ export interface LinearModel {
   readonly batchMean?: boolean
   readonly input?: string
   readonly output?: string
+  /** A model that takes exactly so many rows at once. */
+  readonly rows?: number
   /** The weights' bytes in another file. */
   readonly external?: string
 }
@@ -76,8 +78,8 @@ export function linearModel(model: LinearModel): Uint8Array {
     [2, 'linear'],
     [5, message([1, weights.length], [1, 1], [2, float], [8, 'weights'], ...data)],
     [5, message([1, 1], [2, float], [8, 'bias'], [9, Float32Array.of(bias)])],
-    [11, valueInfo(input, ['rows', weights.length])],
-    [12, valueInfo(output, ['rows', 1])],
+    [11, valueInfo(input, [model.rows ?? 'rows', weights.length])],
+    [12, valueInfo(output, [model.rows ?? 'rows', 1])],
   )
   return message([1, 8], [2, 'riverbank tests'], [7, graph], [8, message([1, ''], [2, 17])])
 }

@@ -81,10 +81,10 @@ describe('files', () => {
   })
 
   it.each(['../fraud', '..', '/etc', 'a/b', ''])('the name %j cannot leave the folder', async (name) => {
-    const modelsDir = modelsFolder()
-    writeModel(modelsDir)
-    const options = { modelsDir, name, version: '1', featureSetHash, features }
-    expect((await refusal(loadScorer(options))).reason).toBe('file_missing')
+    const outside = modelsFolder()
+    writeModel(outside)
+    const options = { modelsDir: join(outside, 'inside'), name, version: '1', featureSetHash, features }
+    expect((await refusal(loadScorer(options))).message).toContain('names no model')
   })
 
   it('a missing or broken registry is refused', async () => {
@@ -202,12 +202,18 @@ describe('the service it was trained for', () => {
 })
 
 describe('what it computes', () => {
+  const fixedRows = (m: Manifest) => ({
+    ...m,
+    input: { ...m.input, shape: [16, 3] },
+    outputs: [{ ...m.outputs[0], shape: [16, 1] }],
+  })
   it.each<[string, ModelOptions]>([
     ['input name', { model: { input: 'x' } }],
     ['output name', { model: { output: 'y' } }],
     ['input width', { model: { weights: [1, 2, 3, 4] } }],
     ['stated input width', { manifest: (m) => ({ ...m, input: { ...m.input, shape: ['rows', 4] } }) }],
-    ['fixed batch', { manifest: (m) => ({ ...m, input: { ...m.input, shape: [1, 3] } }) }],
+    ['number of rows', { manifest: (m) => ({ ...m, input: { ...m.input, shape: [1, 3] } }) }],
+    ['fixed number of rows', { model: { rows: 16 }, manifest: fixedRows }],
     ['output width', { manifest: (m) => ({ ...m, outputs: [{ ...m.outputs[0], shape: ['rows', 2] }] }) }],
   ])('another %s is refused', async (_name, options) => {
     expect((await refusalOf(options)).reason).toBe('signature_mismatch')
