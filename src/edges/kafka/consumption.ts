@@ -151,12 +151,12 @@ class Consumption {
 
   #pause(delayMs: number): Promise<void> {
     return new Promise((resolve) => {
-      if (this.#stopping) return resolve()
       const timer = setTimeout(resolve, delayMs)
       this.#wake = () => {
         clearTimeout(timer)
         resolve()
       }
+      if (this.#stopping) this.#wake()
     })
   }
 }

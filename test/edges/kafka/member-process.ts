@@ -1,0 +1,46 @@
+/**
+ * A group member in a process of its own, so that a test can freeze it. Tells what happens as JSON lines, and holds each
+ * batch until it reads a line. Arguments: brokers, group, topic, session timeout in ms.
+ */
+import { createInterface } from 'node:readline'
+import { openKafkaEventLog } from '../../../src/edges/kafka/event-log.ts'
+import { codeOf } from '../../contract/log-probe.ts'
+
+const [brokers = '', group = '', topic = '', sessionTimeoutMs = ''] = process.argv.slice(2)
+const tell = (line: object) => process.stdout.write(`${JSON.stringify(line)}\n`)
+const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
+
+async function main(): Promise<void> {
+  const log = await openKafkaEventLog({ brokers: [brokers], clientId: 'riverbank.test.member' })
+  const subscription = await log.consume(
+    {
+      group,
+      topics: [topic],
+      maxRecords: 1,
+      maxBytes: 1_000_000,
+      maxWaitMs: 20,
+      sessionTimeoutMs: Number(sessionTimeoutMs),
+      concurrency: 1,
+    },
+    {
+      assigned: (claim) => {
+        const first = claim.committed ?? claim.range.start
+        tell({ kind: 'assigned', first })
+        return Promise.resolve(first)
+      },
+      batch: async (claim, batch) => {
+        tell({ kind: 'batch', offset: batch.records[0]?.offset })
+        await lines.next()
+        tell({ kind: 'commit', code: await codeOf(claim.commit(batch.next)), aborted: claim.signal.aborted })
+        return batch.next
+      },
+    },
+  )
+  process.once('SIGTERM', () => {
+    void subscription.stop().then(() => log.close())
+    process.stdin.destroy()
+  })
+  await subscription.finished
+}
+
+void main()
