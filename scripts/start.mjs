@@ -1,4 +1,4 @@
-// npm start [-- args]: sets up what is missing, then is `riverbank demo [args]`.
+// npm start [-- args]: sets up what is missing, then runs the demo.
 import { ensureNode } from './bootstrap/node-version.mjs'
 
 ensureNode()
@@ -17,4 +17,4 @@ if (problem !== null) {
   process.stderr.write(`${problem}\n`)
   process.exit(1)
 }
-await becomeProgram('src/main.ts', ['demo', ...process.argv.slice(2)])
+await becomeProgram('scripts/demo.ts', process.argv.slice(2))

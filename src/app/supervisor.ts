@@ -65,7 +65,7 @@ export function ownCommand(): Command {
 /** Starts every instance of every role and keeps them running: a child that ends without being told to is restarted. */
 export function supervise(options: SupervisorOptions): Supervisor {
   const { clock, logger } = options
-  const instances = options.roles.flatMap(instancesOf)
+  const instances = instancesOf(options.roles)
   let isStopping = false
   let failure: RiverbankError | null = null
   let finish: () => void = () => undefined
@@ -152,14 +152,15 @@ function launch(instance: Instance, options: SupervisorOptions, gone: (how: stri
   return child
 }
 
-function instancesOf(spec: RoleSpec): Instance[] {
-  return Array.from({ length: spec.count }, (_, i) => ({
-    name: `${spec.role}-${i + 1}`,
-    spec,
-    child: null,
-    crashesMs: [],
-    timer: null,
-  }))
+/** Numbered per role, also when one role has several specs. */
+function instancesOf(specs: readonly RoleSpec[]): Instance[] {
+  const counts = new Map<string, number>()
+  const named = (spec: RoleSpec): Instance => {
+    const number = (counts.get(spec.role) ?? 0) + 1
+    counts.set(spec.role, number)
+    return { name: `${spec.role}-${number}`, spec, child: null, crashesMs: [], timer: null }
+  }
+  return specs.flatMap((spec) => Array.from({ length: spec.count }, () => named(spec)))
 }
 
 /**

@@ -1,0 +1,43 @@
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { isRiverbankError } from '../src/core/errors.ts'
+import { runDemo, type DemoOptions } from './demo/run.ts'
+
+function positive(text: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('a whole number from 1 on')
+  return value
+}
+
+const program = new Command('npm start --')
+  .description(
+    'Runs everything on this machine and feeds it simulated payments: 30 days of history that end now, then live\n' +
+      'traffic. With --events and --exit: so many payments, a JSON summary as the last line, and an exit code.',
+  )
+  .option('--events <n>', 'how many payments of the history, from its first day on', positive)
+  .option('--exit', 'stop when everything is scored, in the lake and verified')
+  .option('--data <dir>', 'folder for everything that is kept')
+  .option('--rate <n>', 'live payments per second', positive, 50)
+  .option('--port <n>', 'HTTP port', positive, 8080)
+  .addOption(new Option('--log <driver>', 'what carries the events').choices(['redis', 'kafka']).default('redis'))
+  .showHelpAfterError()
+  .exitOverride((error) => {
+    process.exit(error.exitCode === 0 ? 0 : 2)
+  })
+
+/** A bug shows where it is. */
+function describeBug(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}
+
+program.parse()
+try {
+  process.exitCode = await runDemo(program.opts<DemoOptions>())
+} catch (error) {
+  const known = isRiverbankError(error)
+  process.stderr.write(
+    known ? `${error.code}: ${error.message}\n` : `${error instanceof Error ? error.stack : error}\n`,
+  )
+  process.exitCode = 1
+}
+// Whatever a library still holds open, the demo is over.
+process.exit()

@@ -1,0 +1,90 @@
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { z } from 'zod'
+import { environmentName, readConfig, type Config } from '../../src/app/config.ts'
+import { startEmbeddedRedis, type EmbeddedRedis } from '../../src/app/embedded-redis.ts'
+import type { Logger } from '../../src/ports.ts'
+import type { DemoOptions } from './run.ts'
+
+/** What a later start on the same folder must know. */
+const recordSchema = z.object({
+  namespace: z.string(),
+  log: z.enum(['redis', 'kafka']),
+  /** When day 0 of the history was. */
+  originMs: z.number().nullable(),
+})
+export type InstallationRecord = z.infer<typeof recordSchema>
+
+export interface Installation {
+  readonly config: Config
+  /** For the children: this process's environment with the settings of the installation. */
+  readonly env: Readonly<Record<string, string>>
+  readonly record: InstallationRecord
+  readonly redis: EmbeddedRedis | null
+  remember(record: InstallationRecord): void
+  /** Stops Redis; deletes what was only for this run, if all went well. */
+  close(keep: boolean): Promise<void>
+}
+
+/** Folder, namespace, Redis and settings of one run. Two runs meet only when they are given the same folder. */
+export async function openInstallation(options: DemoOptions, logger: Logger): Promise<Installation> {
+  const temporary = options.data === undefined && options.exit === true
+  const dir = temporary ? temporaryDir() : resolve(options.data ?? '.riverbank')
+  mkdirSync(dir, { recursive: true })
+  const recordPath = join(dir, 'installation.json')
+  const record = existsSync(recordPath)
+    ? recordSchema.parse(JSON.parse(readFileSync(recordPath, 'utf8')))
+    : { namespace: `demo-${randomBytes(4).toString('hex')}`, log: options.log, originMs: null }
+  const redis = process.env['REDIS_URL'] === undefined ? await embeddedRedis(dir, logger) : null
+  const settings: Record<string, string> = {
+    LOG: record.log,
+    NAMESPACE: record.namespace,
+    DATA_DIR: dir,
+    HTTP_PORT: options.exit === true ? '0' : String(options.port),
+    // A demo keeps its log small; everything older is in the lake.
+    RETENTION_BYTES: String(64 * 1024 * 1024),
+    LAKE_FLUSH_MS: options.exit === true ? '1000' : '5000',
+    LOG_LEVEL: 'warn',
+    ...(redis === null ? {} : { REDIS_URL: redis.url }),
+  }
+  const env = { ...process.env } as Record<string, string>
+  for (const [name, value] of Object.entries(settings)) {
+    const variable = environmentName(name)
+    if (variable === 'REDIS_URL' || env[variable] === undefined || fixed.has(name)) env[variable] = value
+  }
+  const installation: Installation = {
+    config: readConfig(env),
+    env,
+    record,
+    redis,
+    remember(next) {
+      writeFileSync(recordPath, `${JSON.stringify(next, null, 2)}\n`)
+    },
+    async close(keep) {
+      await redis?.stop()
+      if (temporary && !keep) rmSync(dir, { recursive: true, force: true })
+    },
+  }
+  installation.remember(record)
+  return installation
+}
+
+/** Not to be overridden by the environment: they make the run what was asked for. */
+const fixed: ReadonlySet<string> = new Set(['LOG', 'NAMESPACE', 'DATA_DIR', 'HTTP_PORT'])
+
+function temporaryDir(): string {
+  const runs = resolve('.riverbank', 'runs')
+  mkdirSync(runs, { recursive: true })
+  return mkdtempSync(join(runs, 'run-'))
+}
+
+function embeddedRedis(dir: string, logger: Logger): Promise<EmbeddedRedis> {
+  return startEmbeddedRedis({
+    dir: join(dir, 'redis'),
+    maxMemoryBytes: 0,
+    startTimeoutMs: 20_000,
+    stopTimeoutMs: 10_000,
+    logger,
+  })
+}

@@ -1,0 +1,70 @@
+import { describeLag } from '../../src/app/topics.ts'
+import { names, type Config } from '../../src/app/config.ts'
+import { emittedTypes } from '../../src/core/emitted.ts'
+import type { EventLog, LogBatch, Subscription } from '../../src/ports.ts'
+
+/** Latencies of the newest scores that percentiles are taken of. */
+const latenciesMax = 2_000
+
+/** Follows the scores and says how the service does: rate, lag, latency, alerts. */
+export class LiveStatus {
+  readonly #log: EventLog
+  readonly #config: Config
+  #tail: Subscription | null = null
+  #scored = 0
+  #scoredBefore = 0
+  #atMs = performance.now()
+  #alerts = 0
+  #latenciesMs: number[] = []
+
+  private constructor(log: EventLog, config: Config) {
+    this.#log = log
+    this.#config = config
+  }
+
+  static async follow(log: EventLog, config: Config): Promise<LiveStatus> {
+    const status = new LiveStatus(log, config)
+    const topic = names(config).topics.scores
+    status.#tail = await log.tail({ topic, from: 'end', maxRecords: 1_000, maxWaitMs: 200 }, (batch) => {
+      status.#take(batch)
+      return Promise.resolve()
+    })
+    return status
+  }
+
+  #take(batch: LogBatch): void {
+    for (const record of batch.records) {
+      const event = JSON.parse(Buffer.from(record.value).toString('utf8')) as {
+        type: string
+        time: string
+        data: { decision?: string }
+      }
+      if (event.type !== emittedTypes.scored) continue
+      this.#scored += 1
+      if (event.data.decision !== 'approve') this.#alerts += 1
+      // The emitted event's time is when the log took its cause.
+      this.#latenciesMs.push(record.appendTimeMs - Date.parse(event.time))
+    }
+    if (this.#latenciesMs.length > latenciesMax) this.#latenciesMs = this.#latenciesMs.slice(-latenciesMax)
+  }
+
+  async describe(): Promise<string> {
+    const lags = await describeLag(this.#config, this.#log)
+    const group = names(this.#config).groups.process
+    const lag = lags.filter((row) => row.group === group).reduce((sum, row) => sum + row.lag, 0)
+    const nowMs = performance.now()
+    const rate = ((this.#scored - this.#scoredBefore) * 1_000) / (nowMs - this.#atMs)
+    this.#scoredBefore = this.#scored
+    this.#atMs = nowMs
+    const sorted = this.#latenciesMs.toSorted((a, b) => a - b)
+    const quantile = (q: number) => sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? 0
+    return (
+      `${rate.toFixed(0)} payments/s, lag ${lag}, publish to score p50 ${quantile(0.5)} ms p99 ${quantile(0.99)} ms, ` +
+      `${this.#alerts} alerts of ${this.#scored}`
+    )
+  }
+
+  async stop(): Promise<void> {
+    await this.#tail?.stop()
+  }
+}

@@ -1,0 +1,83 @@
+import { finishRun } from './finish.ts'
+import { openInstallation, type Installation } from './installation.ts'
+import { runLive } from './live.ts'
+import { say } from './say.ts'
+import { feedHistory } from './feed.ts'
+import { createTopics } from '../../src/app/topics.ts'
+import { openEventLog } from '../../src/app/event-log.ts'
+import { roleSpecs, supervisorOptions } from '../../src/app/up.ts'
+import { ownCommand, supervise, type Command, type Supervisor } from '../../src/app/supervisor.ts'
+import { RiverbankError } from '../../src/core/errors.ts'
+import { pinoLogger } from '../../src/edges/pino/logger.ts'
+import type { EventLog } from '../../src/ports.ts'
+
+export interface DemoOptions {
+  readonly events?: number
+  readonly exit?: boolean
+  readonly data?: string
+  readonly rate: number
+  readonly port: number
+  readonly log: 'redis' | 'kafka'
+}
+
+/** What the parts of a demo work with. */
+export interface Demo {
+  readonly options: DemoOptions
+  readonly installation: Installation
+  readonly log: EventLog
+  /** Aborted by SIGINT, SIGTERM, or the end of a role or of Redis. */
+  readonly ending: AbortSignal
+}
+
+/** Starts everything, feeds it, and answers the exit code. */
+export async function runDemo(options: DemoOptions): Promise<number> {
+  const startedMs = performance.now()
+  const logger = pinoLogger({ level: 'warn', fields: { role: 'demo' } })
+  const ending = new AbortController()
+  const interrupt = () => {
+    ending.abort(new RiverbankError('interrupted', 'stopped before it was done'))
+  }
+  process.on('SIGINT', interrupt)
+  process.on('SIGTERM', interrupt)
+  say('starting Redis, the processor, the HTTP role and the materializer')
+  const installation = await openInstallation(options, logger)
+  void installation.redis?.crashed.then((error) => {
+    ending.abort(error)
+  })
+  let code = 1
+  let supervisor: Supervisor | null = null
+  let log: EventLog | null = null
+  try {
+    const { config } = installation
+    log = await openEventLog(config, logger)
+    await createTopics(config, log)
+    const roles = roleSpecs(config, 1).map((role) => ({ ...role, env: { ...installation.env, ...role.env } }))
+    supervisor = supervise(supervisorOptions(config, logger, roleCommand(), roles))
+    supervisor.finished.catch((error: unknown) => {
+      ending.abort(error)
+    })
+    const demo: Demo = { options, installation, log, ending: ending.signal }
+    const fed = await feedHistory(demo)
+    code = options.exit === true ? await finishRun(demo, fed, startedMs) : await runLive(demo, fed)
+  } finally {
+    await supervisor?.stop()
+    if (log !== null && options.exit === true && code === 0) await deleteTopics(installation, log)
+    await log?.close()
+    await installation.close(code !== 0)
+    if (code !== 0 && options.exit === true) say(`everything is kept in ${installation.config.DATA_DIR}`)
+  }
+  return code
+}
+
+/** The roles are the product's own command line, not this script. */
+function roleCommand(): Command {
+  const { file, args } = ownCommand()
+  return { file, args: [...args.slice(0, -1), new URL('../../src/main.ts', import.meta.url).pathname] }
+}
+
+/** A shared broker keeps nothing of a run whose folder is gone. */
+async function deleteTopics({ config }: Installation, log: EventLog): Promise<void> {
+  if (config.LOG !== 'kafka') return
+  const { topicSpecs } = await import('../../src/app/topics.ts')
+  for (const { topic } of topicSpecs(config)) await log.deleteTopic(topic)
+}

@@ -1,0 +1,108 @@
+import { z } from 'zod'
+import { names, type Config } from './config.ts'
+import { openEventLog } from './event-log.ts'
+import { table } from './table.ts'
+import { attemptsHeader, deadLetterSchema, type DeadLetter } from '../core/emitted.ts'
+import type { EventLog } from '../ports.ts'
+
+const envelope = z.object({ id: z.string(), time: z.string(), data: deadLetterSchema })
+type Letter = z.infer<typeof envelope>
+
+/** Dead letters in the log, oldest first within each partition, copies left out. */
+async function readDeadLetters(config: Config, log: EventLog, take: (letter: Letter) => Promise<void>): Promise<void> {
+  const { topics } = names(config)
+  const ranges = (await log.describeTopic(topics.deadLetters)) ?? []
+  const ends = new Map(ranges.filter(({ start, end }) => end > start).map(({ partition, end }) => [partition, end]))
+  if (ends.size === 0) return
+  const seen = new Set<string>()
+  const done = deferred()
+  const from = new Map(ranges.map(({ partition, start }) => [partition, start]))
+  const tail = await log.tail({ topic: topics.deadLetters, from, maxRecords: 500, maxWaitMs: 200 }, async (batch) => {
+    for (const record of batch.records) {
+      const letter = envelope.parse(JSON.parse(Buffer.from(record.value).toString('utf8')))
+      if (!seen.has(letter.id)) await take(letter)
+      seen.add(letter.id)
+    }
+    if (batch.next >= (ends.get(batch.partition) ?? Infinity)) ends.delete(batch.partition)
+    if (ends.size === 0) done.resolve()
+  })
+  await Promise.race([done.promise, tail.finished])
+  await tail.stop()
+}
+
+function deferred() {
+  let resolve: () => void = () => undefined
+  const promise = new Promise<void>((settle) => {
+    resolve = settle
+  })
+  return { promise, resolve }
+}
+
+export async function listDeadLetters(
+  config: Config,
+  options: { readonly json?: boolean; readonly limit: number },
+): Promise<number> {
+  const log = await openEventLog(config)
+  const letters: Letter[] = []
+  try {
+    await readDeadLetters(config, log, (letter) => {
+      letters.push(letter)
+      if (letters.length > options.limit) letters.shift()
+      return Promise.resolve()
+    })
+  } finally {
+    await log.close()
+  }
+  if (options.json === true) {
+    for (const letter of letters) process.stdout.write(`${JSON.stringify(letter)}\n`)
+  } else {
+    const rows = letters.map(({ time, data }) => ({
+      time,
+      partition: data.position.partition,
+      offset: data.position.offset,
+      attempts: data.attempts,
+      code: data.code,
+      detail: data.detail,
+    }))
+    process.stdout.write(table(rows))
+  }
+  return 0
+}
+
+/**
+ * Publishes dead letters to where they came from, with the number of tries so far in a header. What fails again becomes
+ * a new dead letter with one more attempt; what was applied meanwhile is refused as a duplicate, not applied twice.
+ */
+export async function replayDeadLetters(
+  config: Config,
+  options: { readonly json?: boolean; readonly code: string; readonly dryRun?: boolean },
+): Promise<number> {
+  const log = await openEventLog(config)
+  const counts: Record<string, number> = {}
+  try {
+    await readDeadLetters(config, log, async ({ data }) => {
+      // A duplicate is no mistake of its bytes: sending it again can only make another duplicate.
+      const wanted = options.code === 'all' ? data.code !== 'duplicate_event' : data.code === options.code
+      if (!wanted) return
+      counts[data.code] = (counts[data.code] ?? 0) + 1
+      if (options.dryRun !== true) await log.publish([replayOf(data)])
+    })
+  } finally {
+    await log.close()
+  }
+  const replayed = Object.values(counts).reduce((sum, count) => sum + count, 0)
+  const verb = options.dryRun === true ? 'would be replayed' : 'replayed'
+  if (options.json === true) process.stdout.write(`${JSON.stringify({ replayed, byCode: counts })}\n`)
+  else process.stdout.write(`${replayed} ${verb} ${JSON.stringify(counts)}\n`)
+  return 0
+}
+
+function replayOf(letter: DeadLetter) {
+  return {
+    topic: letter.position.topic,
+    key: letter.key ?? '',
+    partition: letter.position.partition,
+    value: Buffer.from(letter.value, 'base64'),
+    headers: { ...letter.headers, [attemptsHeader]: String(letter.attempts) },
+  }
+}

@@ -1,0 +1,35 @@
+import { riverbank } from '../../features/index.ts'
+import { compileManifest } from '../compile/manifest.ts'
+import { compilePlan } from '../compile/plan.ts'
+import { assert, RiverbankError } from '../core/errors.ts'
+import type { EventCatalog } from '../core/event.ts'
+import { loadChampion } from '../edges/onnx/load.ts'
+import type { Scorer, StateStore } from '../ports.ts'
+
+/** The installation's definitions, compiled: the only place that knows the folder features/. */
+export function definitions() {
+  const plan = compilePlan(riverbank)
+  const [service] = plan.services
+  const [vector] = riverbank.services
+  assert(service !== undefined && vector !== undefined, 'the feature set has a service')
+  const catalog: EventCatalog = new Map(riverbank.events.map((event) => [event.type, event]))
+  return { set: riverbank, plan, service, vector: vector.vector, catalog, manifest: compileManifest(riverbank) }
+}
+
+export type Definitions = ReturnType<typeof definitions>
+
+/** The champion, checked against the definitions. Errors: `model_refused`. */
+export function loadModel(modelsDir: string, { plan, vector }: Definitions): Promise<Scorer> {
+  return loadChampion({ modelsDir, featureSetHash: plan.featureSetHash, features: vector })
+}
+
+/** States of another feature set mean something else: better no service than a wrong one. Errors: `feature_set_mismatch`. */
+export async function bindStates(store: StateStore, { plan }: Definitions): Promise<void> {
+  const bound = await store.bindFeatureSet(plan.featureSetHash)
+  if (bound === plan.featureSetHash) return
+  throw new RiverbankError(
+    'feature_set_mismatch',
+    `the states belong to feature set ${bound.slice(0, 12)}, this program computes ${plan.featureSetHash.slice(0, 12)}: ` +
+      'give it a namespace of its own (RIVERBANK_NAMESPACE) and let it read the log from the start',
+  )
+}

@@ -1,0 +1,195 @@
+import { randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, rm, statfs, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join, resolve } from 'node:path'
+import { isRiverbankError } from '../core/errors.ts'
+import { findRedisServer } from '../edges/redis/server.ts'
+import type { Config } from './config.ts'
+import { fail, ok, warn, type Finding, type Probe } from './doctor.ts'
+
+const nodeMin = [20, 19] as const
+const redisMajorMin = 7
+const freeBytesMin = 1_073_741_824
+
+/** Needs no configuration. */
+export function machineProbes(): Probe[] {
+  const reinstall = 'run npm ci'
+  return [
+    { name: 'node', fix: 'install a newer Node', run: async () => nodeFinding(process.versions.node) },
+    // Loaded only here: a library that does not load is what this is about.
+    {
+      name: 'onnxruntime',
+      fix: reinstall,
+      run: async () => (await import('../edges/onnx/scorer.ts'), ok('loads')),
+    },
+    {
+      name: 'duckdb',
+      fix: reinstall,
+      run: async () => (await import('../edges/duckdb/table-writer.ts'), ok('loads')),
+    },
+    { name: 'redis program', fix: '', run: async () => redisProgramFinding(findRedisServer()) },
+    { name: 'feature set', fix: 'run npm run features:compile', run: featureSetFinding },
+  ]
+}
+
+/** What the configuration names. */
+export function installationProbes(config: Config): Probe[] {
+  const probes: Probe[] = [
+    {
+      name: 'redis server',
+      fix: 'start it, or correct REDIS_URL; npm start brings its own',
+      run: async () => {
+        const { probeRedis } = await import('../edges/redis/probe.ts')
+        return redisFinding(await probeRedis(config.REDIS_URL, config.STATE_TIMEOUT_MS))
+      },
+    },
+    { name: 'topics', fix: 'see the checks of the log and of redis', run: () => topicsFinding(config) },
+    {
+      name: 'model',
+      fix: 'train one for these definitions, or correct models/registry.json and RIVERBANK_MODELS_DIR',
+      run: async () => {
+        const { definitions, loadModel } = await import('./definitions.ts')
+        const scorer = await loadModel(config.MODELS_DIR, definitions())
+        await scorer.close()
+        return ok(`${scorer.name} ${scorer.version}, golden vectors agree`)
+      },
+    },
+    {
+      name: 'data folder',
+      fix: 'make it writable, or choose another RIVERBANK_DATA_DIR',
+      run: () => folderFinding(resolve(config.DATA_DIR)),
+    },
+    portProbe('http port', 'RIVERBANK_HTTP_PORT', config.HTTP_HOST, config.HTTP_PORT),
+  ]
+  if (config.METRICS_PORT !== 0) {
+    probes.push(portProbe('metrics port', 'RIVERBANK_METRICS_PORT', '127.0.0.1', config.METRICS_PORT))
+  }
+  if (config.LOG === 'kafka') probes.splice(1, 0, brokersProbe(config))
+  return probes
+}
+
+export function nodeFinding(version: string): Finding {
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  const isNewEnough = major > nodeMin[0] || (major === nodeMin[0] && minor >= nodeMin[1])
+  return isNewEnough ? ok(version) : fail(version, `install Node ${nodeMin.join('.')} or newer`)
+}
+
+function redisProgramFinding(path: string | null): Finding {
+  if (path !== null) return ok(path)
+  return warn(
+    'neither redis-server nor valkey-server on the PATH',
+    'only npm start and the tests need it: apt-get install redis-server, brew install redis, dnf install valkey',
+  )
+}
+
+interface RedisTold {
+  readonly version: string
+  readonly maxmemoryPolicy: string
+  readonly appendonly: string
+  readonly appendfsync: string
+}
+
+export function redisFinding({ version, maxmemoryPolicy, appendonly, appendfsync }: RedisTold): Finding {
+  const told = `${version}, maxmemory-policy ${maxmemoryPolicy || '?'}, appendonly ${appendonly}, appendfsync ${appendfsync || '?'}`
+  const major = Number(/\d+/.exec(version)?.[0] ?? 0)
+  if (major < redisMajorMin) return fail(told, `use Redis ${redisMajorMin} or newer, or Valkey`)
+  if (maxmemoryPolicy !== '' && maxmemoryPolicy !== 'noeviction') {
+    return fail(told, 'set maxmemory-policy noeviction: any other drops states and positions in silence')
+  }
+  if (appendonly !== 'yes') {
+    return warn(told, 'set appendonly yes: without it a restart of redis loses all states and they are rebuilt')
+  }
+  if (appendfsync === 'no') return warn(told, 'set appendfsync everysec or always: no leaves it to the kernel')
+  return ok(told)
+}
+
+function brokersProbe(config: Config): Probe {
+  return {
+    name: 'kafka brokers',
+    fix: 'start them, or correct KAFKA_BROKERS',
+    run: async () => {
+      const { probeKafka } = await import('../edges/kafka/probe.ts')
+      const brokers = config.KAFKA_BROKERS.split(',').map((broker) => broker.trim())
+      await probeKafka({ brokers, connectTimeoutMs: 3_000, requestTimeoutMs: 5_000 })
+      return ok(brokers.join(', '))
+    },
+  }
+}
+
+async function topicsFinding(config: Config): Promise<Finding> {
+  const { openEventLog } = await import('./event-log.ts')
+  const { topicSpecs } = await import('./topics.ts')
+  const log = await openEventLog(config)
+  try {
+    const missing: string[] = []
+    const wrong: string[] = []
+    for (const { topic, partitions } of topicSpecs(config)) {
+      const ranges = await log.describeTopic(topic)
+      if (ranges === null) missing.push(topic)
+      else if (ranges.length !== partitions) wrong.push(`${topic} has ${ranges.length} partitions, not ${partitions}`)
+    }
+    if (wrong.length > 0) {
+      return fail(wrong.join(', '), 'set RIVERBANK_PARTITIONS to what is there: adding partitions moves keys')
+    }
+    if (missing.length > 0)
+      return warn(`missing: ${missing.join(', ')}`, 'run riverbank topics create, or riverbank up')
+    return ok(`${topicSpecs(config).length} with ${config.PARTITIONS} partitions each (${log.driver})`)
+  } finally {
+    await log.close()
+  }
+}
+
+/** Only a checkout has the committed file; a build took it from there. */
+async function featureSetFinding(): Promise<Finding> {
+  const committed = new URL('../../features/compiled/feature-set.json', import.meta.url)
+  const { definitions } = await import('./definitions.ts')
+  const { manifest } = definitions()
+  const short = manifest.hash.slice(0, 12)
+  if (!existsSync(committed)) return ok(`${short}, built`)
+  if ((await readFile(committed, 'utf8')) === `${JSON.stringify(manifest, null, 2)}\n`)
+    return ok(`${short}, as committed`)
+  return fail(
+    `the definitions give ${short}, features/compiled/feature-set.json says something else`,
+    'run npm run features:compile and commit it; models must be trained for the new hash',
+  )
+}
+
+async function folderFinding(folder: string): Promise<Finding> {
+  await mkdir(folder, { recursive: true })
+  const trial = join(folder, `.doctor-${randomUUID()}`)
+  await writeFile(trial, 'writable')
+  await rm(trial)
+  const { bavail, bsize } = await statfs(folder)
+  const freeBytes = bavail * bsize
+  const detail = `${folder}, ${(freeBytes / 1e9).toFixed(1)} GB free`
+  return freeBytes < freeBytesMin ? warn(detail, 'make room: the lake stops when it cannot write') : ok(detail)
+}
+
+function portProbe(name: string, setting: string, host: string, port: number): Probe {
+  const fix = `correct ${setting} and RIVERBANK_HTTP_HOST`
+  return {
+    name,
+    fix,
+    run: () =>
+      new Promise((done, failed) => {
+        const server = createServer()
+        server.once('error', (error: NodeJS.ErrnoException) => {
+          if (error.code !== 'EADDRINUSE') failed(error)
+          else done(warn(`${host}:${port} is taken`, `fine if Riverbank runs there; else choose another ${setting}`))
+        })
+        server.listen(port, host, () => server.close(() => done(ok(port === 0 ? 'any' : `${host}:${port} is free`))))
+      }),
+  }
+}
+
+/** Whether the environment is a configuration, and which; its probes follow only then. */
+export function configurationFinding(read: () => Config): { finding: Finding; config: Config | null } {
+  try {
+    const config = read()
+    return { finding: ok(`log ${config.LOG}, namespace ${config.NAMESPACE}`), config }
+  } catch (error) {
+    if (!isRiverbankError(error, 'invalid_config')) throw error
+    return { finding: fail(error.message, 'riverbank doctor --settings lists every setting'), config: null }
+  }
+}

@@ -1,0 +1,32 @@
+import { RiverbankError } from '../core/errors.ts'
+import type { Config } from './config.ts'
+import { openKafkaEventLog } from '../edges/kafka/event-log.ts'
+import { openRedisEventLog } from '../edges/redis/event-log.ts'
+import { openRedisStateStore } from '../edges/redis/state-store.ts'
+import type { EventLog, Logger, StateStore } from '../ports.ts'
+
+/** The log that the configuration names. Errors: `log_unavailable`, `invalid_config`. */
+export async function openEventLog(config: Config, logger?: Logger): Promise<EventLog> {
+  switch (config.LOG) {
+    case 'kafka': {
+      const brokers = config.KAFKA_BROKERS.split(',').map((broker) => broker.trim())
+      if (brokers.includes('')) throw new RiverbankError('invalid_config', 'KAFKA_BROKERS: host:port, host:port')
+      const clientId = `riverbank-${config.NAMESPACE}`
+      return openKafkaEventLog({ brokers, clientId, ...(logger === undefined ? {} : { logger }) })
+    }
+    case 'redis':
+      return openRedisEventLog({
+        url: config.REDIS_URL,
+        namespace: config.NAMESPACE,
+        commandTimeoutMs: config.STATE_TIMEOUT_MS,
+      })
+  }
+}
+
+export async function openStateStore(config: Config): Promise<StateStore> {
+  return openRedisStateStore({
+    url: config.REDIS_URL,
+    namespace: config.NAMESPACE,
+    commandTimeoutMs: config.STATE_TIMEOUT_MS,
+  })
+}

@@ -1,0 +1,63 @@
+import { names } from './config.ts'
+import { bindStates, definitions, loadModel } from './definitions.ts'
+import { openEventLog, openStateStore } from './event-log.ts'
+import type { Role, Work } from './role.ts'
+import { EntityStates } from '../process/entity-states.ts'
+import { createProcessMetrics } from '../process/metrics.ts'
+import { createPipeline } from '../process/pipeline.ts'
+import { createProcessor } from '../process/processor.ts'
+
+/** Lost compare-and-sets of one entity in one batch, before the batch is tried again from the start. */
+const conflictRoundsMax = 50
+
+/** The processor: events in, states and scores out. */
+export async function startProcess(role: Role): Promise<Work> {
+  const { config, logger, clock, meter } = role
+  const compiled = definitions()
+  const { plan, service, catalog } = compiled
+  const scorer = await loadModel(config.MODELS_DIR, compiled)
+  const log = await openEventLog(config, logger)
+  const store = await openStateStore(config)
+  await bindStates(store, compiled)
+  const { topics, groups } = names(config)
+  const states = new EntityStates({ store, cacheEntries: config.STATE_CACHE_ENTITIES, roundsMax: conflictRoundsMax })
+  const metrics = createProcessMetrics(meter)
+  const pipeline = createPipeline({
+    log,
+    store,
+    states,
+    scorer,
+    catalog,
+    plan,
+    service,
+    scoredType: compiled.set.scored,
+    topics,
+    retry: { attempts: config.RETRY_ATTEMPTS, firstDelayMs: 20, maxDelayMs: config.RETRY_MAX_DELAY_MS },
+    clock,
+    metrics,
+    logger,
+  })
+  const committed = async (topic: string, partition: number) =>
+    (await log.committed(groups.process, topic)).get(partition) ?? null
+  const processor = createProcessor({ pipeline, store, states, committed, metrics, logger })
+  const consumption = await log.consume(
+    {
+      group: groups.process,
+      topics: [topics.events],
+      maxRecords: config.BATCH_RECORDS,
+      maxBytes: config.BATCH_BYTES,
+      maxWaitMs: config.FETCH_WAIT_MS,
+      sessionTimeoutMs: config.SESSION_TIMEOUT_MS,
+      concurrency: config.PARTITIONS,
+    },
+    processor,
+  )
+  return {
+    finished: consumption.finished,
+    async stop() {
+      await consumption.stop()
+      await Promise.allSettled([log.close(), store.close()])
+      await scorer.close()
+    },
+  }
+}

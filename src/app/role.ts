@@ -1,0 +1,97 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Config } from './config.ts'
+import { exitWithParent } from './exit-with-parent.ts'
+import { serveOperations } from './operations.ts'
+import { pinoLogger } from '../edges/pino/logger.ts'
+import { prometheusMeter } from '../edges/prometheus/meter.ts'
+import type { Logger, Meter } from '../ports.ts'
+import type { Sleeper } from '../process/retry.ts'
+
+/** What every role has: its own names on logs and metrics, a clock, and a signal that says when to end. */
+export interface Role {
+  readonly name: string
+  readonly config: Config
+  readonly logger: Logger
+  readonly meter: Meter
+  readonly clock: Sleeper
+  /** Aborted by SIGTERM, SIGINT or the end of the parent. */
+  readonly ending: AbortSignal
+}
+
+export const systemClock: Sleeper = {
+  nowMs: () => Date.now(),
+  async sleep(ms, signal) {
+    await delay(ms, undefined, { signal }).catch(() => undefined)
+  },
+}
+
+/** A piece of a role that works until it is stopped: `finished` rejects with what ended it. */
+export interface Work {
+  readonly finished: Promise<void>
+  stop(): Promise<void>
+}
+
+/**
+ * Runs a role until it is told to end or its work fails, then stops everything within DRAIN_MS. Answers the exit code:
+ * 0 after an orderly end, 1 after a failure.
+ */
+export async function runRole(
+  name: string,
+  config: Config,
+  start: (role: Role) => Promise<Work & { readonly ready?: () => Promise<string | null> }>,
+): Promise<number> {
+  const logger = pinoLogger({ level: config.LOG_LEVEL, fields: { role: name, pid: process.pid } })
+  const meter = prometheusMeter({ processMetrics: true, constantLabels: { role: name } })
+  const ending = new AbortController()
+  const end = () => {
+    ending.abort()
+  }
+  process.once('SIGTERM', end)
+  process.once('SIGINT', end)
+  exitWithParent(end, config.DRAIN_MS)
+  const role: Role = { name, config, logger, meter, clock: systemClock, ending: ending.signal }
+  try {
+    const work = await start(role)
+    const operations =
+      name === 'serve' || config.METRICS_PORT === 0
+        ? null
+        : await serveOperations({
+            port: config.METRICS_PORT,
+            meter,
+            ready: work.ready ?? (() => Promise.resolve(null)),
+          })
+    logger.info('started', operations === null ? {} : { metrics: operations.url })
+    const ended = new Promise<void>((resolve) => {
+      if (ending.signal.aborted) resolve()
+      else
+        ending.signal.addEventListener(
+          'abort',
+          () => {
+            resolve()
+          },
+          { once: true },
+        )
+    })
+    try {
+      await Promise.race([ended, work.finished])
+    } finally {
+      await drain(role, async () => {
+        await work.stop()
+        await operations?.stop()
+      })
+    }
+    logger.info('stopped')
+    return 0
+  } catch (error) {
+    logger.error('failed', { error })
+    return 1
+  }
+}
+
+async function drain({ config, logger }: Role, stop: () => Promise<void>): Promise<void> {
+  const deadline = new AbortController()
+  const late = delay(config.DRAIN_MS, 'late' as const, { signal: deadline.signal }).catch(() => 'done' as const)
+  const result = await Promise.race([stop().then(() => 'done' as const), late])
+  deadline.abort()
+  if (result === 'late') logger.warn('did not drain in time; what was not committed is done again by the next owner')
+}

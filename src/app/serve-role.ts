@@ -1,0 +1,120 @@
+import { join } from 'node:path'
+import { names, type Config } from './config.ts'
+import { definitions, type Definitions } from './definitions.ts'
+import { openEventLog, openStateStore } from './event-log.ts'
+import type { Role, Work } from './role.ts'
+import { lakeScoreLookup } from './score-lookup.ts'
+import { programVersion } from './version.ts'
+import { createSqlRunner, sqlRunnerDefaults } from '../edges/duckdb/sql-runner.ts'
+import { openLake } from '../lake/lake.ts'
+import { sqlCatalog } from '../lake/sql-catalog.ts'
+import type { EventLog, Meter, SqlRunner, StateStore } from '../ports.ts'
+import { createApp } from '../serve/app.ts'
+import type { ReadinessProbe } from '../serve/dependencies.ts'
+import { serveLimits } from '../serve/limits.ts'
+import { listen, listenTimeouts } from '../serve/listen.ts'
+import { ScoreHub, scoreHubLimits } from '../serve/score-hub.ts'
+import { recentStart } from '../serve/score-tail.ts'
+import { createFeatureReader, createKnownEvents } from '../serve/state-reader.ts'
+
+export type ServeWork = Work & { readonly url: string }
+
+/** The HTTP role. It keeps nothing but what it can read again from log, states and lake. */
+export async function startServe(role: Role): Promise<ServeWork> {
+  const { config, logger, clock, meter } = role
+  const compiled = definitions()
+  const { plan, service, catalog, manifest } = compiled
+  const log = await openEventLog(config, logger)
+  const store = await openStateStore(config)
+  const { topics } = names(config)
+  const hub = await startHub(config, log, meter)
+  const tail = await log.tail({ topic: topics.scores, from: hub.start, maxRecords: 2_000, maxWaitMs: 500 }, (batch) => {
+    hub.hub.accept(batch)
+    return Promise.resolve()
+  })
+  const sql = await openSql(config, compiled, { memoryMb: config.SQL_MEMORY_MB, maxRows: config.SQL_MAX_ROWS })
+  const app = createApp({
+    log,
+    eventsTopic: topics.events,
+    catalog,
+    scoredTypes: new Set([compiled.set.scored]),
+    knownEvents: createKnownEvents(store, plan),
+    features: createFeatureReader(store, plan, service),
+    featureSet: manifest,
+    hub: hub.hub,
+    scores: lakeScoreLookup(sql, manifest),
+    sql,
+    probes: probes(log, store, topics.events),
+    clock,
+    meter,
+    logger,
+    apiKey: config.API_KEY === '' ? null : config.API_KEY,
+    version: programVersion(),
+    limits: serveLimits,
+  })
+  const listening = await listen({
+    app,
+    host: config.HTTP_HOST,
+    port: config.HTTP_PORT,
+    hasApiKey: config.API_KEY !== '',
+    drainMs: Math.floor(config.DRAIN_MS / 2),
+    endStreams: () => {
+      hub.hub.close()
+    },
+    logger,
+    timeouts: listenTimeouts,
+  })
+  logger.info('listening', { url: listening.url })
+  return {
+    url: listening.url,
+    finished: tail.finished,
+    async stop() {
+      await listening.stop()
+      await tail.stop()
+      await Promise.allSettled([log.close(), store.close(), sql.close()])
+    },
+  }
+}
+
+async function startHub(config: Config, log: EventLog, meter: Meter) {
+  const start = await recentStart(log, { topic: names(config).topics.scores, records: config.RECENT_SCORES })
+  const hub = new ScoreHub({
+    ...scoreHubLimits,
+    capacity: config.RECENT_SCORES,
+    lagMax: config.STREAM_QUEUE,
+    start,
+    meter,
+  })
+  return { hub, start }
+}
+
+/** SQL over the lake in processes of its own, with the limits that the caller's trust allows. */
+export async function openSql(
+  config: Config,
+  { manifest }: Pick<Definitions, 'manifest'>,
+  limits: { readonly memoryMb: number; readonly maxRows: number },
+): Promise<SqlRunner> {
+  const lake = await openLake({ dir: join(config.DATA_DIR, 'lake') })
+  return createSqlRunner({
+    ...sqlRunnerDefaults,
+    catalog: () => sqlCatalog(lake, manifest),
+    timeoutMs: config.SQL_TIMEOUT_MS,
+    ...limits,
+  })
+}
+
+function probes(log: EventLog, store: StateStore, topic: string): ReadinessProbe[] {
+  return [
+    {
+      name: 'log',
+      check: async () => ((await log.describeTopic(topic)) === null ? `no topic ${topic}` : null),
+    },
+    {
+      name: 'states',
+      check: async () => {
+        await store.positions(topic)
+        return null
+      },
+    },
+  ]
+}

@@ -1,0 +1,147 @@
+import { Command, InvalidArgumentError } from 'commander'
+import type { Config } from './app/config.ts'
+import { readConfig } from './app/config.ts'
+import { isRiverbankError } from './core/errors.ts'
+
+/**
+ * The command line. Exit codes: 0 done and well, 1 failed or found something wrong, 2 called wrongly or misconfigured.
+ * Results go to stdout, everything else to stderr.
+ */
+export const exitCodes = { ok: 0, failed: 1, usage: 2 } as const
+
+interface Common {
+  readonly json?: boolean
+}
+
+const program = new Command('riverbank')
+  .description('Real-time features and fraud decisions on an event stream. Settings: riverbank doctor --settings')
+  .showHelpAfterError()
+  .exitOverride((error) => {
+    process.exit(error.exitCode === 0 ? exitCodes.ok : exitCodes.usage)
+  })
+
+program
+  .command('up')
+  .description('run all roles, restart what crashes')
+  .option('--processors <n>', 'how many processors', wholeNumber, 1)
+  .option('--json', 'log lines are JSON anyway; accepted everywhere')
+  .action(async ({ processors }: { processors: number }) => {
+    const config = settings()
+    const { runAll } = await import('./app/up.ts')
+    process.exitCode = await runAll(config, { processors })
+  })
+
+for (const [name, description] of [
+  ['process', 'events in; features, scores and dead letters out'],
+  ['serve', 'HTTP: features, decisions, streams, SQL'],
+  ['materialize', 'events and scores into the lake'],
+] as const) {
+  program
+    .command(name)
+    .description(description)
+    .option('--json', 'log lines are JSON anyway; accepted everywhere')
+    .action(async () => {
+      const config = settings()
+      const { runNamedRole } = await import('./app/roles.ts')
+      process.exit(await runNamedRole(name, config))
+    })
+}
+
+const topics = program.command('topics').description('the topics of this installation')
+for (const [name, description] of [
+  ['create', 'create the topics, or check that they are as configured'],
+  ['describe', 'offsets of every partition'],
+  ['lag', 'how far every group is behind; exit code 1 above --max'],
+] as const) {
+  const command = topics.command(name).description(description).option('--json', 'print JSON')
+  if (name === 'lag') command.option('--max <records>', 'largest lag that is well', wholeNumber)
+  command.action(async (options: Common & { max?: number }) => {
+    const config = settings()
+    const { topicsCommand } = await import('./app/topics-command.ts')
+    process.exitCode = await topicsCommand(config, name, options)
+  })
+}
+
+program
+  .command('sql')
+  .description('one SELECT over the lake: events, scores, observations, payments, labels, training_set')
+  .argument('<select>', 'the query, or - to read it from standard input')
+  .option('--json', 'print JSON')
+  .action(async (query: string, options: Common) => {
+    const config = settings()
+    const { sqlCommand } = await import('./app/sql-command.ts')
+    process.exitCode = await sqlCommand(config, query, options)
+  })
+
+program
+  .command('verify')
+  .description('recompute what was promised from what was written; exit code 1 when anything differs')
+  .option('--json', 'print JSON')
+  .option('--fast', 'do not read every file again for its checksum')
+  .action(async (options: Common & { fast?: boolean }) => {
+    const config = settings()
+    const { verifyCommand } = await import('./app/verify-command.ts')
+    process.exitCode = await verifyCommand(config, options)
+  })
+
+const deadLetters = program.command('dead-letters').description('what could not be processed')
+deadLetters
+  .command('list')
+  .description('newest last: position, code, detail')
+  .option('--json', 'print one JSON object per line, with the bytes')
+  .option('--limit <n>', 'at most so many', wholeNumber, 100)
+  .action(async (options: Common & { limit: number }) => {
+    const config = settings()
+    const { listDeadLetters } = await import('./app/dead-letters.ts')
+    process.exitCode = await listDeadLetters(config, options)
+  })
+deadLetters
+  .command('replay')
+  .description('send records back to the topic they came from, each once')
+  .option('--json', 'print JSON')
+  .requiredOption('--code <code>', 'only those with this code, such as invalid_data; "all" for all')
+  .option('--dry-run', 'only count')
+  .action(async (options: Common & { code: string; dryRun?: boolean }) => {
+    const config = settings()
+    const { replayDeadLetters } = await import('./app/dead-letters.ts')
+    process.exitCode = await replayDeadLetters(config, options)
+  })
+
+program
+  .command('doctor')
+  .description('what is installed, reachable and misconfigured, and what to do')
+  .option('--json', 'print JSON')
+  .option('--settings', 'print every setting with its default instead')
+  .action(async (options: Common & { settings?: boolean }) => {
+    const { doctorCommand } = await import('./app/doctor-command.ts')
+    process.exitCode = await doctorCommand(process.env, options)
+  })
+
+function settings(): Config {
+  try {
+    return readConfig(process.env)
+  } catch (error) {
+    if (!isRiverbankError(error, 'invalid_config')) throw error
+    process.stderr.write(`${error.message}\n`)
+    process.exit(exitCodes.usage)
+  }
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('a whole number is needed')
+  return value
+}
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  // Expected failures are one line with their code; anything else is a bug and shows where it is.
+  const text = isRiverbankError(error) ? `${error.code}: ${error.message}` : bugReport(error)
+  process.stderr.write(`${text}\n`)
+  process.exitCode = exitCodes.failed
+}
+
+function bugReport(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}
