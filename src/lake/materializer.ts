@@ -4,18 +4,16 @@ import type { EventCatalog } from '../core/event.ts'
 import type { FeatureSetManifest } from '../core/feature-set.ts'
 import type { Claim, Clock, GroupHandler, LogBatch, LogRecord, Logger, Meter, TableWriter } from '../ports.ts'
 import { partitionKey } from './commit.ts'
-import type { Cover, TableSchema } from './commit.ts'
 import { eventTable, readEventRow } from './event-table.ts'
+import { flushPartition, takeOwnership } from './flush.ts'
 import { removeOrphans } from './janitor.ts'
 import type { Lake } from './lake.ts'
 import { lakeMetrics } from './metrics.ts'
+import type { LakeMetrics } from './metrics.ts'
 import { PartitionBuffer } from './partition-buffer.ts'
 import type { PlacedRow } from './partition-buffer.ts'
 import { scoreTables } from './score-table.ts'
-import { discardFiles, writeFiles } from './table-files.ts'
 import type { WritePoint } from './table-files.ts'
-import { declaredColumns } from './table.ts'
-import type { TableSpec } from './table.ts'
 
 export interface MaterializerOptions {
   readonly lake: Lake
@@ -53,44 +51,60 @@ export interface Materializer extends GroupHandler {
  * (`lake_conflict`). The group's commit comes after, for the log's retention and for lag.
  */
 export function createMaterializer(options: MaterializerOptions): Materializer {
-  const { lake, logger, clock } = options
-  const metrics = lakeMetrics(options.meter)
-  const place = placement(options)
-  const partitions = new Map<string, PartitionBuffer>()
-  const timers = new Map<PartitionBuffer, NodeJS.Timeout>()
-  let failure: unknown = null
-  let stopped = false
+  const member = new Member(options)
+  return {
+    assigned: (claim) => member.assigned(claim),
+    batch: (claim, batch) => member.batch(claim, batch),
+    released: (claim) => member.released(claim),
+    flush: () => member.flush(),
+    stop: () => member.stop(),
+  }
+}
 
-  async function assigned(claim: Claim): Promise<number> {
+class Member {
+  private readonly options: MaterializerOptions
+  private readonly metrics: LakeMetrics
+  private readonly place: (record: LogRecord) => PlacedRow
+  private readonly partitions = new Map<string, PartitionBuffer>()
+  private readonly timers = new Map<PartitionBuffer, NodeJS.Timeout>()
+  private failure: Error | null = null
+  private isStopped = false
+
+  constructor(options: MaterializerOptions) {
+    this.options = options
+    this.metrics = lakeMetrics(options.meter)
+    this.place = placement(options)
+  }
+
+  async assigned(claim: Claim): Promise<number> {
+    const { lake, logger, clock, orphanGraceMs } = this.options
     const { topic, partition } = claim
     const owner = randomUUID()
     const key = partitionKey(topic, partition)
-    forget(key)
-    const taken = await lake.log.commit({ owners: [{ topic, partition, owner }] })
-    if (taken.kind !== 'committed') throw new Error(`ownership of ${key} was refused: ${taken.kind}`)
+    this.forget(key)
+    await takeOwnership(lake, { topic, partition, owner })
     const covered = await lake.covered(topic, partition)
-    const nowMs = clock.nowMs()
-    const orphans = await removeOrphans(lake, { topic, partition, graceMs: options.orphanGraceMs, nowMs })
+    const orphans = await removeOrphans(lake, { topic, partition, graceMs: orphanGraceMs, nowMs: clock.nowMs() })
     if (orphans.length > 0) logger.warn('removed orphaned lake files', { topic, partition, orphans })
     await lake.log.trim()
-    const position = covered ?? claim.range.start
-    partitions.set(key, new PartitionBuffer(claim, owner, covered, position))
-    return position
+    const buffer = new PartitionBuffer(claim, owner, covered)
+    this.partitions.set(key, buffer)
+    return buffer.position
   }
 
-  async function batch(claim: Claim, { records, next, topic, partition }: LogBatch): Promise<number> {
-    const buffer = partitions.get(partitionKey(topic, partition))
-    if (buffer?.claim !== claim || stopped) {
+  async batch(claim: Claim, { records, next, topic, partition }: LogBatch): Promise<number> {
+    const buffer = this.partitions.get(partitionKey(topic, partition))
+    if (buffer?.claim !== claim || this.isStopped) {
       throw new RiverbankError('fenced', `partition ${partition} of ${topic} is not held by this materializer`)
     }
     return buffer.serially(async () => {
-      if (failure !== null) throw failure
+      if (this.failure !== null) throw this.failure
       if (buffer.rewindTo === null) {
-        for (const record of records) if (record.offset >= buffer.position) buffer.add(record, place(record))
+        for (const record of records) if (record.offset >= buffer.position) buffer.add(record, this.place(record))
         buffer.position = Math.max(buffer.position, next)
-        metrics.buffered(bufferedRows())
-        if (isFull(buffer)) await flushPartition(buffer)
-        else startTimer(buffer)
+        this.gauge()
+        if (this.isFull(buffer)) await this.write(buffer)
+        else this.startTimer(buffer)
       }
       // A position above `next` (another writer covered more) is reached by reading on: such records are skipped.
       const answer = Math.min(buffer.rewindTo ?? next, next)
@@ -99,124 +113,77 @@ export function createMaterializer(options: MaterializerOptions): Materializer {
     })
   }
 
-  function isFull(buffer: PartitionBuffer): boolean {
-    let bytes = 0
-    for (const other of partitions.values()) bytes += other.bytes
-    return buffer.rows >= options.flushRows || bytes >= options.bufferBytes
+  async released(claim: Claim): Promise<void> {
+    const key = partitionKey(claim.topic, claim.partition)
+    const buffer = this.partitions.get(key)
+    if (buffer?.claim !== claim) return
+    this.forget(key)
+    await buffer.serially(() => Promise.resolve())
+    this.gauge()
   }
 
-  function bufferedRows(): number {
-    let rows = 0
-    for (const { rows: held } of partitions.values()) rows += held
-    return rows
+  async flush(): Promise<void> {
+    for (const buffer of [...this.partitions.values()]) await buffer.serially(() => this.write(buffer))
   }
 
-  function startTimer(buffer: PartitionBuffer): void {
-    if (timers.has(buffer) || buffer.position === (buffer.covered ?? buffer.claim.range.start)) return
-    const onTime = () => {
-      timers.delete(buffer)
-      buffer.serially(() => flushPartition(buffer)).catch((error: unknown) => fail(buffer, error))
+  async stop(): Promise<void> {
+    this.isStopped = true
+    try {
+      await this.flush()
+    } finally {
+      for (const key of [...this.partitions.keys()]) this.forget(key)
     }
-    timers.set(buffer, setTimeout(onTime, options.flushMs))
   }
 
-  function fail(buffer: PartitionBuffer, error: unknown): void {
+  private async write(buffer: PartitionBuffer): Promise<void> {
+    clearTimeout(this.timers.get(buffer))
+    this.timers.delete(buffer)
     const { topic, partition } = buffer.claim
+    const isHeld = () => this.partitions.get(partitionKey(topic, partition)) === buffer
+    await flushPartition(buffer, { ...this.options, metrics: this.metrics, isHeld })
+    this.gauge()
+  }
+
+  private isFull(buffer: PartitionBuffer): boolean {
+    let bytes = 0
+    for (const other of this.partitions.values()) bytes += other.bytes
+    return buffer.rows >= this.options.flushRows || bytes >= this.options.bufferBytes
+  }
+
+  private gauge(): void {
+    let rows = 0
+    for (const { rows: held } of this.partitions.values()) rows += held
+    this.metrics.buffered(rows)
+  }
+
+  private startTimer(buffer: PartitionBuffer): void {
+    if (this.timers.has(buffer) || buffer.isEmpty) return
+    const onTime = () => {
+      this.timers.delete(buffer)
+      buffer.serially(() => this.write(buffer)).catch((error: unknown) => this.fail(buffer, error))
+    }
+    this.timers.set(buffer, setTimeout(onTime, this.options.flushMs))
+  }
+
+  private fail({ claim: { topic, partition } }: PartitionBuffer, error: unknown): void {
+    const { logger, onFailure } = this.options
     if (isRiverbankError(error, 'fenced')) {
       logger.info('lost a partition while writing it', { topic, partition })
       return
     }
     logger.error('writing to the lake failed', { topic, partition, error: String(error) })
-    if (failure !== null) return
-    failure = error
-    options.onFailure?.(error)
+    if (this.failure !== null) return
+    this.failure = error instanceof Error ? error : new Error(String(error))
+    onFailure?.(this.failure)
   }
 
-  /** Writes and commits what is buffered; on a lost race drops it and says where to go on. */
-  async function flushPartition(buffer: PartitionBuffer): Promise<void> {
-    clearTimeout(timers.get(buffer))
-    timers.delete(buffer)
-    const from = buffer.covered
-    const next = buffer.position
-    if (next === (from ?? buffer.claim.range.start)) return
-    const startedMs = clock.nowMs()
-    const { topic, partition } = buffer.claim
-    const parts = buffer.parts()
-    const { dir } = lake
-    const entries = await writeFiles(parts, { ...options, dir, materializedAtMs: startedMs })
-    const cover: Cover = { topic, partition, from, next }
-    const schemas = parts.map(({ buffer: { spec } }) => schemaOf(spec))
-    const result = await lake.log.commit({ owner: buffer.owner, added: entries, covered: [cover], schemas })
-    const oldestMs = buffer.oldestAppendTimeMs
-    buffer.clear()
-    if (result.kind !== 'committed') {
-      await discardFiles(dir, entries)
-      metrics.conflict()
-      logger.warn('another writer has this range', { code: 'lake_conflict', topic, partition, from, next, ...result })
-      await retake(buffer)
-      return
-    }
-    await options.onPoint?.('committed')
-    buffer.covered = next
-    metrics.written(entries, clock.nowMs() - startedMs, oldestMs === null ? null : startedMs - oldestMs)
-    metrics.buffered(bufferedRows())
-    await commitToGroup(buffer, next)
-  }
-
-  /** The group decides who lost: `fenced` ends this claim; else it takes the partition back and reads on from there. */
-  async function retake(buffer: PartitionBuffer): Promise<void> {
-    const { claim, owner } = buffer
-    const { topic, partition } = claim
-    if (claim.signal.aborted || partitions.get(partitionKey(topic, partition)) !== buffer) {
-      throw new RiverbankError('fenced', `partition ${partition} of ${topic} has another owner`)
-    }
-    const seen = await lake.covered(topic, partition)
-    if (seen !== null) await claim.commit(seen)
-    await lake.log.commit({ owners: [{ topic, partition, owner }] })
-    buffer.covered = await lake.covered(topic, partition)
-    buffer.position = buffer.covered ?? claim.range.start
-    buffer.rewindTo = buffer.position
-  }
-
-  async function commitToGroup(buffer: PartitionBuffer, next: number): Promise<void> {
-    try {
-      await buffer.claim.commit(next)
-    } catch (error) {
-      // The lake has the rows; the next flush commits again, and a restart resumes from the manifest.
-      if (!isRiverbankError(error) || !error.canRetry) throw error
-      const { topic, partition } = buffer.claim
-      logger.warn('the group commit failed', { topic, partition, next, error: error.message })
-    }
-  }
-
-  function forget(key: string): void {
-    const buffer = partitions.get(key)
+  private forget(key: string): void {
+    const buffer = this.partitions.get(key)
     if (buffer === undefined) return
-    partitions.delete(key)
-    clearTimeout(timers.get(buffer))
-    timers.delete(buffer)
+    this.partitions.delete(key)
+    clearTimeout(this.timers.get(buffer))
+    this.timers.delete(buffer)
   }
-
-  async function released(claim: Claim): Promise<void> {
-    const key = partitionKey(claim.topic, claim.partition)
-    const buffer = partitions.get(key)
-    if (buffer?.claim !== claim) return
-    forget(key)
-    await buffer.serially(() => Promise.resolve())
-    metrics.buffered(bufferedRows())
-  }
-
-  async function flush(): Promise<void> {
-    for (const buffer of [...partitions.values()]) await buffer.serially(() => flushPartition(buffer))
-  }
-
-  async function stop(): Promise<void> {
-    stopped = true
-    await flush()
-    for (const key of [...partitions.keys()]) forget(key)
-  }
-
-  return { assigned, batch, released, flush, stop }
 }
 
 function placement(options: MaterializerOptions): (record: LogRecord) => PlacedRow {
@@ -230,8 +197,4 @@ function placement(options: MaterializerOptions): (record: LogRecord) => PlacedR
     if (read.kind === 'observation') return { spec: tables.observations, row: read.row }
     return { spec: tables.unreadable, row: read.row }
   }
-}
-
-function schemaOf(spec: TableSpec<never>): TableSchema {
-  return { id: spec.schemaId, table: spec.table, columns: [...declaredColumns(spec)] }
 }

@@ -39,11 +39,24 @@ export class PartitionBuffer {
   private segments: Segment[] = []
   private tail: Promise<unknown> = Promise.resolve()
 
-  constructor(claim: Claim, owner: string, covered: number | null, position: number) {
+  constructor(claim: Claim, owner: string, covered: number | null) {
     this.claim = claim
     this.owner = owner
     this.covered = covered
-    this.position = position
+    this.position = covered ?? claim.range.start
+  }
+
+  /** True when a flush would change nothing. */
+  get isEmpty(): boolean {
+    return this.position === (this.covered ?? this.claim.range.start)
+  }
+
+  /** Goes on where the manifest ends; what was buffered is lost. */
+  resume(covered: number | null): void {
+    this.clear()
+    this.covered = covered
+    this.position = covered ?? this.claim.range.start
+    this.rewindTo = this.position
   }
 
   /** One after the other: batches and the timer's flushes never meet. */

@@ -159,6 +159,6 @@ test('columns whose types have nothing in common are an error, not text', async 
     maxEventTimeMs: null,
   }
   const broken = { ...snapshot, files: [entry], schemas: [{ id: 'x', table: 'scores' as const, columns }] }
-  expect(() => catalogOf(lake, broken, manifest)).toThrowError(/scores\.score is/)
-  expect(() => catalogOf(lake, { ...broken, schemas: [] }, manifest)).toThrowError(/schema that no version declares/)
+  expect(() => catalogOf(lake, broken, manifest)).toThrow(/scores\.score is/)
+  expect(() => catalogOf(lake, { ...broken, schemas: [] }, manifest)).toThrow(/schema that no version declares/)
 })

@@ -45,7 +45,10 @@ export async function openQuery(options: QueryOptions): Promise<Query> {
     }
   }
 
-  const run = (sql: string) => attempt(sql, async () => void (await connection.run(sql)))
+  const run = (sql: string) =>
+    attempt(sql, async () => {
+      await connection.run(sql)
+    })
   await run(`SET temp_directory = ${literal(options.tempDir)}`)
   await run(`SET max_temp_directory_size = '${options.tempMb}MB'`)
   await run("SET TimeZone = 'UTC'")

@@ -60,11 +60,10 @@ function visit(value: unknown, see: (node: Node) => void): void {
   const open: unknown[] = [value]
   while (open.length > 0) {
     const next = open.pop()
-    if (Array.isArray(next)) open.push(...(next as unknown[]))
+    if (Array.isArray(next)) for (const item of next as unknown[]) open.push(item)
     else if (typeof next === 'object' && next !== null) {
       see(next as Node)
-      // A constant's value is data, not syntax.
-      open.push(...Object.values(next).filter((inner) => typeof inner === 'object'))
+      for (const inner of Object.values(next as Node)) if (typeof inner === 'object') open.push(inner)
     }
   }
 }

@@ -10,9 +10,9 @@ let session: SqlSession | null = null
 
 async function run({ sql, catalog, limits, timeoutMs }: ToProcess): Promise<SqlResult> {
   const watch = setInterval(() => exitWhenTooLarge(limits), 50)
-  let isLate = false
+  const late = new AbortController()
   const deadline = setTimeout(() => {
-    isLate = true
+    late.abort()
     session?.interrupt()
   }, timeoutMs)
   try {
@@ -24,7 +24,8 @@ async function run({ sql, catalog, limits, timeoutMs }: ToProcess): Promise<SqlR
     if (session === null) throw new RiverbankError('sql_failed', 'the process has no catalog')
     return await session.query(sql)
   } catch (error) {
-    if (isLate) throw new RiverbankError('sql_timeout', `the query ran longer than ${timeoutMs} ms`, { canRetry: true })
+    if (late.signal.aborted)
+      throw new RiverbankError('sql_timeout', `the query ran longer than ${timeoutMs} ms`, { canRetry: true })
     throw classified(error)
   } finally {
     clearInterval(watch)

@@ -129,9 +129,10 @@ function answer(child: ChildProcess, { timeoutMs, signal, kill, exitError, begin
     }
     const onMessage = (message: unknown) => {
       const reply = message as FromProcess
-      if (reply.kind !== 'error') return end(() => resolve(reply))
-      const { code, canRetry } = reply
-      end(() => reject(new RiverbankError(code, reply.message, { canRetry })))
+      end(() => {
+        if (reply.kind !== 'error') resolve(reply)
+        else reject(new RiverbankError(reply.code, reply.message, { canRetry: reply.canRetry }))
+      })
     }
     const onExit = () => dead(exitError())
     const onError = (cause: Error) =>

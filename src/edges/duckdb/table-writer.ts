@@ -1,7 +1,17 @@
 import { setImmediate } from 'node:timers/promises'
-import { DuckDBDataChunk, DuckDBInstance, DuckDBTimestampValue } from '@duckdb/node-api'
+import {
+  BIGINT,
+  BLOB,
+  BOOLEAN,
+  DOUBLE,
+  DuckDBBlobValue,
+  DuckDBDataChunk,
+  DuckDBInstance,
+  DuckDBTimestampValue,
+  TIMESTAMP,
+  VARCHAR,
+} from '@duckdb/node-api'
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api'
-import { BIGINT, BLOB, BOOLEAN, DOUBLE, DuckDBBlobValue, TIMESTAMP, VARCHAR } from '@duckdb/node-api'
 import { RiverbankError } from '../../core/errors.ts'
 import type { ColumnData, ColumnType, TableWriter } from '../../ports.ts'
 import { literal, name } from './quote.ts'
