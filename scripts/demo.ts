@@ -33,10 +33,7 @@ program.parse()
 try {
   process.exitCode = await runDemo(program.opts<DemoOptions>())
 } catch (error) {
-  const known = isRiverbankError(error)
-  process.stderr.write(
-    known ? `${error.code}: ${error.message}\n` : `${error instanceof Error ? error.stack : error}\n`,
-  )
+  process.stderr.write(`${isRiverbankError(error) ? `${error.code}: ${error.message}` : describeBug(error)}\n`)
   process.exitCode = 1
 }
 // Whatever a library still holds open, the demo is over.
