@@ -1,8 +1,7 @@
-import { randomUUID } from 'node:crypto'
-import { existsSync } from 'node:fs'
-import { mkdir, readFile, rm, statfs, writeFile } from 'node:fs/promises'
+import { constants, existsSync } from 'node:fs'
+import { access, readFile, statfs } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { join, resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { isRiverbankError } from '../core/errors.ts'
 import { findRedisServer } from '../edges/redis/server.ts'
 import type { Config } from './config.ts'
@@ -156,11 +155,11 @@ async function featureSetFinding(): Promise<Finding> {
 }
 
 async function folderFinding(folder: string): Promise<Finding> {
-  await mkdir(folder, { recursive: true })
-  const trial = join(folder, `.doctor-${randomUUID()}`)
-  await writeFile(trial, 'writable')
-  await rm(trial)
-  const { bavail, bsize } = await statfs(folder)
+  // What does not exist yet is made by whoever needs it first, in the nearest folder that does.
+  let existing = folder
+  while (!existsSync(existing)) existing = dirname(existing)
+  await access(existing, constants.W_OK | constants.X_OK)
+  const { bavail, bsize } = await statfs(existing)
   const freeBytes = bavail * bsize
   const detail = `${folder}, ${(freeBytes / 1e9).toFixed(1)} GB free`
   return freeBytes < freeBytesMin ? warn(detail, 'make room: the lake stops when it cannot write') : ok(detail)

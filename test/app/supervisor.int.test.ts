@@ -56,12 +56,13 @@ describe('supervisor', () => {
     const source = `console.error(process.argv[2], process.env.PLACE); process.on('message', () => {})`
     const supervisor = start(source, {
       roles: [
-        { role: 'process', count: 2, args: ['one'], env: { PLACE: 'here' } },
+        { role: 'process', count: 1, args: ['one'], env: { PLACE: 'here' } },
+        { role: 'process', count: 1, args: ['one'], env: { PLACE: 'there' } },
         { role: 'serve', count: 1, args: ['two'] },
       ],
     })
     await says('[process-1] one here')
-    await says('[process-2] one here')
+    await says('[process-2] one there')
     await says('[serve-1] two undefined')
     expect([...supervisor.pids().keys()]).toEqual(['process-1', 'process-2', 'serve-1'])
   })

@@ -1,0 +1,106 @@
+import { describe, expect, test } from 'vitest'
+import { configSchema, environmentName, readConfig } from '../../src/app/config.ts'
+import { settingRows } from '../../src/app/doctor-command.ts'
+import { configurationFinding, nodeFinding, redisFinding } from '../../src/app/doctor-probes.ts'
+import { exitCodeOf, fail, ok, renderChecks, runProbes, warn, type Probe } from '../../src/app/doctor.ts'
+
+const probe = (name: string, run: Probe['run']): Probe => ({ name, fix: `mend ${name}`, run })
+
+describe('doctor', () => {
+  test('answers in order, whatever a probe does', async () => {
+    const checks = await runProbes(
+      [
+        probe('slow', () => new Promise(() => undefined)),
+        probe('good', async () => ok('fine')),
+        probe('broken', () => Promise.reject(new Error('no route'))),
+      ],
+      50,
+    )
+    expect(checks).toEqual([
+      { name: 'slow', status: 'fail', detail: 'no answer within 50 ms', fix: 'mend slow' },
+      { name: 'good', status: 'ok', detail: 'fine', fix: null },
+      { name: 'broken', status: 'fail', detail: 'no route', fix: 'mend broken' },
+    ])
+  })
+
+  test('only a failure is an exit code', () => {
+    const named = { name: 'x' }
+    expect(exitCodeOf([])).toBe(0)
+    expect(
+      exitCodeOf([
+        { ...named, ...ok('a') },
+        { ...named, ...warn('b', 'c') },
+      ]),
+    ).toBe(0)
+    expect(
+      exitCodeOf([
+        { ...named, ...ok('a') },
+        { ...named, ...fail('b', 'c') },
+      ]),
+    ).toBe(1)
+  })
+
+  test('prints what to do below what is wrong, and counts', () => {
+    const text = renderChecks([
+      { name: 'a', ...ok('fine') },
+      { name: 'long', ...fail('one\ntwo', 'mend it') },
+      { name: 'b', ...warn('odd', 'look') },
+    ])
+    expect(text).toBe(
+      [
+        'ok    a     fine',
+        'fail  long  one',
+        '            two',
+        '            → mend it',
+        'warn  b     odd',
+        '            → look',
+        '1 ok, 1 warnings, 1 failed',
+        '',
+      ].join('\n'),
+    )
+  })
+
+  test.each([
+    ['20.18.9', 'fail'],
+    ['20.19.0', 'ok'],
+    ['24.1.0', 'ok'],
+    ['18.20.4', 'fail'],
+  ])('node %s: %s', (version, status) => {
+    expect(nodeFinding(version).status).toBe(status)
+  })
+
+  const good = { version: '7.0.15', maxmemoryPolicy: 'noeviction', appendonly: 'yes', appendfsync: 'everysec' }
+  test.each([
+    ['good', {}, 'ok'],
+    ['valkey', { version: 'valkey 8.1.0' }, 'ok'],
+    ['a managed server that hides its configuration', { maxmemoryPolicy: '', appendfsync: '' }, 'ok'],
+    ['too old', { version: '6.2.1' }, 'fail'],
+    ['evicting', { maxmemoryPolicy: 'allkeys-lru' }, 'fail'],
+    ['volatile', { maxmemoryPolicy: 'volatile-ttl' }, 'fail'],
+    ['forgetful', { appendonly: 'no' }, 'warn'],
+    ['careless', { appendfsync: 'no' }, 'warn'],
+  ])('redis, %s', (_name, change, status) => {
+    expect(redisFinding({ ...good, ...change }).status).toBe(status)
+  })
+
+  test('names every mistake of the configuration', () => {
+    const env = { RIVERBANK_LOG: 'kafka', RIVERBANK_PARTITION: '4' }
+    const { finding, config } = configurationFinding(() => readConfig(env))
+    expect(config).toBeNull()
+    expect(finding.status).toBe('fail')
+    expect(finding.detail).toContain('RIVERBANK_PARTITION: no such setting')
+    expect(finding.detail).toContain('KAFKA_BROKERS: needed')
+  })
+
+  test('lists every setting with a default and a purpose', () => {
+    const rows = settingRows()
+    expect(rows.map(({ name }) => name)).toEqual(Object.keys(configSchema.shape).map(environmentName))
+    for (const { about } of rows) expect(about).not.toBe('')
+    expect(rows).toContainEqual({
+      name: 'RIVERBANK_PARTITIONS',
+      default: '4',
+      values: '1 to 256',
+      about: expect.stringContaining('partitions') as string,
+    })
+  })
+})
