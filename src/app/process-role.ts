@@ -21,7 +21,10 @@ export async function startProcess(role: Role): Promise<Work> {
   await bindStates(store, compiled)
   const { topics, groups } = names(config)
   const states = new EntityStates({ store, cacheEntries: config.STATE_CACHE_ENTITIES, roundsMax: conflictRoundsMax })
-  const metrics = createProcessMetrics(meter)
+  const metrics = createProcessMetrics(
+    meter,
+    plan.entities.map((entity) => entity.name),
+  )
   const pipeline = createPipeline({
     log,
     store,

@@ -20,7 +20,8 @@ export interface ProcessMetrics {
   rewound(topic: string, partition: number, records: number): void
 }
 
-export function createProcessMetrics(meter: Meter): ProcessMetrics {
+/** `entities`: names in plan order. */
+export function createProcessMetrics(meter: Meter, entities: readonly string[]): ProcessMetrics {
   const events = meter.counter('riverbank_process_events_total', 'Events handled, by what came of them', ['outcome'])
   const refused = meter.counter('riverbank_process_dead_letters_total', 'Records put into dead letters', ['code'])
   const late = meter.counter('riverbank_process_too_late_total', 'Observations older than a state remembers', [
@@ -55,7 +56,9 @@ export function createProcessMetrics(meter: Meter): ProcessMetrics {
         if (effect.kind === 'duplicate') refused.add(1, { code: 'duplicate_event' })
         if (effect.kind !== 'applied') continue
         latency.observe(Math.max(0, endedMs - effect.item.record.appendTimeMs) / 1_000)
-        if (effect.snapshots.some((snapshot) => snapshot?.outcome === 'too_late')) late.add(1, { entity: 'any' })
+        for (const [i, snapshot] of effect.snapshots.entries()) {
+          if (snapshot?.outcome === 'too_late') late.add(1, { entity: entities[i] ?? 'unknown' })
+        }
       }
       for (const item of intake) if (item.kind === 'invalid') refused.add(1, { code: item.code })
       for (const [outcome, number] of outcomes) events.add(number, { outcome })

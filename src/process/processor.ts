@@ -46,7 +46,7 @@ export function startOf(claim: Pick<Claim, 'committed' | 'range'>, applied: numb
 /** The processor as a member of its group: decides where to start, runs batches, commits them. */
 export function createProcessor(options: ProcessorOptions): GroupHandler {
   const { pipeline, store, states, metrics, logger } = options
-  const claims = new Map<string, { publishFrom: number; epoch: number }>()
+  const starts = new WeakMap<Claim, { readonly publishFrom: number; readonly epoch: number }>()
 
   async function begin(claim: Claim, committed: number | null): Promise<number> {
     // Others may have written what this process still holds.
@@ -54,7 +54,8 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
     const { epoch } = store
     const positions = await store.positions(claim.topic)
     const start = startOf({ committed, range: claim.range }, positions.get(claim.partition) ?? null)
-    if (start.kind === 'stop') throw new RiverbankError(start.code, `${nameOf(claim)}: ${start.reason}`)
+    if (start.kind === 'stop')
+      throw new RiverbankError(start.code, `${claim.topic}/${claim.partition}: ${start.reason}`)
     const { readFrom, publishFrom } = start
     if (readFrom < publishFrom) {
       metrics.rewound(claim.topic, claim.partition, publishFrom - readFrom)
@@ -64,7 +65,7 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
         publishFrom,
       })
     }
-    claims.set(nameOf(claim), { publishFrom, epoch })
+    starts.set(claim, { publishFrom, epoch })
     return readFrom
   }
 
@@ -83,7 +84,7 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
   return {
     assigned: (claim) => begin(claim, claim.committed),
     async batch(claim, batch) {
-      const current = claims.get(nameOf(claim))
+      const current = starts.get(claim)
       assert(current !== undefined, 'a batch belongs to a claim that began')
       try {
         return await runBatch(claim, batch, current)
@@ -94,13 +95,5 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
         return begin(claim, Math.max(current.publishFrom, position))
       }
     },
-    released(claim) {
-      claims.delete(nameOf(claim))
-      return Promise.resolve()
-    },
   }
-}
-
-function nameOf({ topic, partition }: Pick<Claim, 'topic' | 'partition'>): string {
-  return `${topic}/${partition}`
 }

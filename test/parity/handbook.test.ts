@@ -30,13 +30,14 @@ const published = {
 
 /**
  * What a sum may differ by. Counts and flags are integers: not at all. Customer means: two payments of one customer in
- * one second see each other in log order, while the book's order of such ties is arbitrary; 24 rows, each off by at most
- * a few units, and a published figure is rounded to cents. Risks are rounded at the sixth digit.
+ * one second see each other in log order, while the book's order of such ties is arbitrary: in 24 rows the first of two
+ * tied payments stands where the second does in the book. The sums of means move by 20.6, 2.3 and 1.0 of 94 million, and
+ * by that only. Risks are published to the sixth digit.
  */
 const tolerance: Readonly<Record<string, number>> = {
-  customer_mean_amount_1d: 1_000,
-  customer_mean_amount_7d: 300,
-  customer_mean_amount_30d: 100,
+  customer_mean_amount_1d: 25,
+  customer_mean_amount_7d: 3,
+  customer_mean_amount_30d: 1.5,
   terminal_risk_1d: 1e-5,
   terminal_risk_7d: 1e-5,
   terminal_risk_30d: 1e-5,
@@ -46,7 +47,9 @@ describe('the published data set through the online engine, hop 1 s', () => {
   it('gives the column sums of the fifteen inputs', { timeout: 300_000 }, () => {
     const sums = columnSums()
     for (const [name, sum] of Object.entries(published)) {
-      expect(Math.abs((sums.get(name) ?? NaN) - sum), `${name}: ${sums.get(name)} against ${sum}`).toBeLessThanOrEqual(tolerance[name] ?? 0)
+      expect(Math.abs((sums.get(name) ?? NaN) - sum), `${name}: ${sums.get(name)} against ${sum}`).toBeLessThanOrEqual(
+        tolerance[name] ?? 0,
+      )
     }
   })
 })
