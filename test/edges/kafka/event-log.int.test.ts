@@ -177,25 +177,29 @@ describe.skipIf(kafkaMissing() !== null)('event log on Kafka', () => {
     await broker.restart()
   })
 
-  it('hands a member that was frozen past its session nothing more, and refuses its commit', async () => {
+  it.each([
+    ['commits', 'fenced'],
+    ['keeps quiet', 'none'],
+    ['blocks', 'none'],
+  ])('hands nothing more to a member that was cut off, and %s', async (habit, code) => {
     const log = await open()
     const topic = await create(log)
     const options = consumeOptions(topic)
     await log.publish(['a', 'b', 'c'].map((value) => ({ topic, key: 'k', value })))
-    const zombie = startMember([broker.brokers, options.group, topic, String(sessionTimeoutMs)])
+    const zombie = startMember([broker.brokers, options.group, topic, String(sessionTimeoutMs), habit])
     await eventually(() => zombie.told.some((line) => line.kind === 'batch'), within)
-    zombie.child.kill('SIGSTOP')
+    if (habit === 'blocks') zombie.child.stdin.write('\n')
+    else zombie.child.kill('SIGSTOP')
 
     const heir = new Member()
     const subscription = await log.consume(options, heir)
     await eventually(() => heir.records.length === 3, within)
     const end = heir.batches.at(-1)?.next ?? -1
     await eventually(async () => (await log.committed(options.group, topic)).get(0) === end, within)
-    // Waiting in its pipe when it wakes: the handler ends before any timer of its process has run.
-    zombie.child.stdin.write('\n')
+    if (habit !== 'blocks') zombie.child.stdin.write('\n')
     zombie.child.kill('SIGCONT')
-    await eventually(() => zombie.told.some((line) => line.kind === 'commit'), within)
-    expect(zombie.told.find((line) => line.kind === 'commit')?.code).toBe('fenced')
+    await eventually(() => zombie.told.some((line) => line.kind === 'done'), within)
+    expect(zombie.told.find((line) => line.kind === 'done')?.code).toBe(code)
     await eventually(
       () => heir.claims.length > 1 || zombie.told.filter((l) => l.kind === 'assigned').length > 1,
       within,
@@ -236,7 +240,7 @@ async function failureOf(promise: Promise<unknown>): Promise<unknown> {
 }
 
 interface Told {
-  readonly kind: 'assigned' | 'batch' | 'commit'
+  readonly kind: 'assigned' | 'batch' | 'done'
   readonly offset?: number
   readonly code?: string
 }

@@ -1,12 +1,13 @@
 /**
  * A group member in a process of its own, so that a test can freeze it. Tells what happens as JSON lines, and holds each
- * batch until it reads a line. Arguments: brokers, group, topic, session timeout in ms.
+ * batch until it reads a line. Arguments: brokers, group, topic, session timeout in ms, and what it does with a
+ * line: `commits`, `keeps quiet`, or `blocks` its event loop for two sessions.
  */
 import { createInterface } from 'node:readline'
 import { openKafkaEventLog } from '../../../src/edges/kafka/event-log.ts'
 import { codeOf } from '../../contract/log-probe.ts'
 
-const [brokers = '', group = '', topic = '', sessionTimeoutMs = ''] = process.argv.slice(2)
+const [brokers = '', group = '', topic = '', sessionTimeoutMs = '', habit = ''] = process.argv.slice(2)
 const tell = (line: object) => process.stdout.write(`${JSON.stringify(line)}\n`)
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
 
@@ -31,7 +32,10 @@ async function main(): Promise<void> {
       batch: async (claim, batch) => {
         tell({ kind: 'batch', offset: batch.records[0]?.offset })
         await lines.next()
-        tell({ kind: 'commit', code: await codeOf(claim.commit(batch.next)), aborted: claim.signal.aborted })
+        const blockedUntil = performance.now() + (habit === 'blocks' ? 2 * Number(sessionTimeoutMs) : 0)
+        while (performance.now() < blockedUntil);
+        const code = habit === 'commits' ? await codeOf(claim.commit(batch.next)) : 'none'
+        tell({ kind: 'done', code })
         return batch.next
       },
     },
