@@ -237,6 +237,8 @@ export interface ColumnData extends Column {
 export interface TableWriter {
   /** Writes a new file; every double keeps its bits, -0 included. Whoever calls syncs and renames it. */
   write(path: string, columns: readonly ColumnData[], rows: number): Promise<void>
+  /** Writes a new file with the rows of others of one schema, in the order given; answers how many. */
+  merge(paths: readonly string[], path: string): Promise<number>
   close(): Promise<void>
 }
 

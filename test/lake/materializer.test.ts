@@ -346,6 +346,7 @@ test('a write that fails in the background is reported once, and again by the ne
   const failures: unknown[] = []
   const writer = {
     write: () => Promise.reject(new RiverbankError('lake_write_failed', 'disk full', { canRetry: true })),
+    merge: () => Promise.resolve(0),
     close: () => Promise.resolve(),
   }
   const m = await materializer(lake, { flushMs: 10, writer, onFailure: (error) => failures.push(error) })

@@ -46,7 +46,7 @@ export async function openTableWriter(options: TableWriterOptions): Promise<Tabl
   async function write(path: string, columns: readonly ColumnData[], rows: number): Promise<void> {
     try {
       await fill(connection, columns, rows)
-      await copy(connection, path, options.rowGroupRows)
+      await copy(connection, 'staged', path, options.rowGroupRows)
     } catch (cause) {
       throw new RiverbankError('lake_write_failed', `cannot write ${path}`, { cause, canRetry: true })
     } finally {
@@ -54,12 +54,24 @@ export async function openTableWriter(options: TableWriterOptions): Promise<Tabl
     }
   }
 
+  async function merge(paths: readonly string[], path: string): Promise<number> {
+    const sources = `read_parquet([${paths.map(literal).join(', ')}], hive_partitioning = false)`
+    try {
+      return await copy(connection, `(SELECT * FROM ${sources})`, path, options.rowGroupRows)
+    } catch (cause) {
+      throw new RiverbankError('lake_write_failed', `cannot merge into ${path}`, { cause, canRetry: true })
+    }
+  }
+
+  function serially<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = tail.then(work)
+    tail = result.catch(() => undefined)
+    return result
+  }
+
   return {
-    write(path, columns, rows) {
-      const result = tail.then(() => write(path, columns, rows))
-      tail = result.catch(() => undefined)
-      return result
-    },
+    write: (path, columns, rows) => serially(() => write(path, columns, rows)),
+    merge: (paths, path) => serially(() => merge(paths, path)),
     async close() {
       await tail
       connection.closeSync()
@@ -111,9 +123,10 @@ function cell(type: ColumnType, value: number | string | Uint8Array): DuckDBValu
  * Without dictionaries: in a dictionary -0 and 0 are one entry, and -0 comes back as 0. The second format version has
  * encodings that are as small.
  */
-async function copy(connection: DuckDBConnection, path: string, rowGroupRows: number): Promise<void> {
-  await connection.run(
-    `COPY staged TO ${literal(path)} (FORMAT parquet, PARQUET_VERSION v2, DICTIONARY_SIZE_LIMIT 1,
+async function copy(connection: DuckDBConnection, source: string, path: string, rowGroupRows: number): Promise<number> {
+  const result = await connection.runAndReadAll(
+    `COPY ${source} TO ${literal(path)} (FORMAT parquet, PARQUET_VERSION v2, DICTIONARY_SIZE_LIMIT 1,
        COMPRESSION zstd, ROW_GROUP_SIZE ${rowGroupRows})`,
   )
+  return Number(result.getRows()[0]?.[0])
 }

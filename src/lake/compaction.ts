@@ -1,0 +1,139 @@
+import { randomBytes } from 'node:crypto'
+import { rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { RiverbankError } from '../core/errors.ts'
+import type { TableWriter } from '../ports.ts'
+import type { FileEntry } from './commit.ts'
+import { makeFolder, sealFile, syncFolder } from './durable.ts'
+import type { Lake } from './lake.ts'
+import { discardFiles, filePrefix, stagingFolder } from './table-files.ts'
+
+export interface CompactionOptions {
+  readonly lake: Lake
+  readonly writer: TableWriter
+  /** Fewer neighbours than this are left alone. */
+  readonly minFiles: number
+  /** At most this many become one. */
+  readonly maxFiles: number
+  /** Files of this size are large enough. */
+  readonly targetBytes: number
+  /** How long a retired file stays on disk, for the queries that still read it. */
+  readonly retireGraceMs: number
+  readonly nowMs: number
+}
+
+export interface CompactionResult {
+  readonly merged: number
+  readonly written: number
+  readonly purged: number
+  /** Merges given up because another compaction was first. */
+  readonly lost: number
+}
+
+/**
+ * Merges neighbouring small files of one table, day, partition and schema; then deletes what was retired long enough
+ * ago. The rows and their order stay, so a reader of any version reads the same. Safe to run anywhere, any number of
+ * times at once: the commit that comes second is refused.
+ */
+export async function compact(options: CompactionOptions): Promise<CompactionResult> {
+  const { lake } = options
+  const { files } = await lake.snapshot()
+  let merged = 0
+  let written = 0
+  let lost = 0
+  for (const run of mergeRuns(files, options)) {
+    const entry = await mergeRun(run, options)
+    const result = await lake.log.commit({ added: [entry], removed: run.map(({ path }) => path) })
+    if (result.kind === 'committed') {
+      merged += run.length
+      written += 1
+    } else {
+      lost += 1
+      await discardFiles(lake.dir, [entry])
+    }
+  }
+  return { merged, written, lost, purged: await purge(options) }
+}
+
+/** Neighbours that can become one file. Pure. */
+export function mergeRuns(
+  files: readonly FileEntry[],
+  limits: Pick<CompactionOptions, 'minFiles' | 'maxFiles' | 'targetBytes'>,
+): readonly (readonly FileEntry[])[] {
+  const groups = new Map<string, FileEntry[]>()
+  for (const file of files) {
+    const key = `${dirname(file.path)} ${file.topic} ${file.partition}`
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [file])
+    else group.push(file)
+  }
+  const runs: FileEntry[][] = []
+  for (const group of groups.values()) {
+    let run: FileEntry[] = []
+    let bytes = 0
+    for (const file of group.toSorted((a, b) => a.firstOffset - b.firstOffset)) {
+      const fits = file.schemaId === run[0]?.schemaId && run.length < limits.maxFiles && bytes < limits.targetBytes
+      if (!fits || file.bytes >= limits.targetBytes) {
+        runs.push(run)
+        run = []
+        bytes = 0
+      }
+      if (file.bytes >= limits.targetBytes) continue
+      run.push(file)
+      bytes += file.bytes
+    }
+    runs.push(run)
+  }
+  return runs.filter(({ length }) => length >= Math.max(2, limits.minFiles))
+}
+
+async function mergeRun(run: readonly FileEntry[], { lake, writer }: CompactionOptions): Promise<FileEntry> {
+  const first = run[0] as FileEntry
+  const { lastOffset } = run.at(-1) as FileEntry
+  const { topic, partition, firstOffset } = first
+  const suffix = randomBytes(4).toString('hex')
+  const name = `${filePrefix(topic, partition)}${firstOffset}-${lastOffset}.${suffix}.parquet`
+  const path = `${dirname(first.path)}/${name}`
+  const staged = join(lake.dir, stagingFolder, name)
+  await makeFolder(dirname(staged))
+  const rows = await writer.merge(
+    run.map((file) => lake.pathOf(file)),
+    staged,
+  )
+  const expected = run.reduce((sum, file) => sum + file.rows, 0)
+  if (rows !== expected) {
+    await rm(staged, { force: true })
+    throw new RiverbankError(
+      'lake_corrupt',
+      `${run.length} files from ${first.path} hold ${rows} rows, not ${expected}`,
+    )
+  }
+  const sealed = await sealFile(staged)
+  await rename(staged, join(lake.dir, path))
+  await syncFolder(dirname(join(lake.dir, path)))
+  const times = run.flatMap(({ minEventTimeMs: min, maxEventTimeMs: max }) =>
+    min === null || max === null ? [] : [min, max],
+  )
+  return {
+    ...first,
+    path,
+    lastOffset,
+    rows,
+    ...sealed,
+    minEventTimeMs: times.length === 0 ? null : Math.min(...times),
+    maxEventTimeMs: times.length === 0 ? null : Math.max(...times),
+  }
+}
+
+async function purge({ lake, retireGraceMs, nowMs }: CompactionOptions): Promise<number> {
+  const state = await lake.log.refresh()
+  const due = [...state.retired].filter(([, removedAtMs]) => nowMs - removedAtMs >= retireGraceMs)
+  const purged = due.map(([path]) => path)
+  if (purged.length === 0) return 0
+  await discardFiles(
+    lake.dir,
+    purged.map((path) => ({ path })),
+  )
+  await lake.log.commit({ purged })
+  return purged.length
+}

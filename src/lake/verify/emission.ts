@@ -1,0 +1,71 @@
+import { countOf, text, type LakeCell, type LakeQuery, type LakeRow } from './lake-query.ts'
+import { shown, type Tally } from './report.ts'
+
+/** I2: every valid payment below the frontier has a score, and all copies of a score are equal. Answers the pending. */
+export async function checkEmission(query: LakeQuery, scoredType: string, tally: Tally): Promise<number> {
+  const payments = `event_type = ${text(scoredType)}`
+  const [totals] = await query.rows(
+    `SELECT (SELECT count(*) FROM (SELECT DISTINCT owner_id, event_id FROM caused WHERE valid AND ${payments})) AS payments,
+       (SELECT count(*) FROM applied WHERE is_score) AS scores,
+       (SELECT count(*) FROM scores) AS score_rows`,
+  )
+  tally.count('payments', countOf(totals, 'payments'))
+  tally.count('scores', countOf(totals, 'scores'))
+  tally.count('copies', countOf(totals, 'score_rows') - countOf(totals, 'scores'))
+  const unscored = `SELECT owner_id, event_id, bool_and(ahead) AS pending, min(log_partition) AS log_partition,
+      min(log_offset) AS log_offset
+    FROM unanswered WHERE ${payments} AND NOT answered_elsewhere GROUP BY owner_id, event_id`
+  const [counts] = await query.rows(
+    `SELECT count(*) FILTER (pending) AS pending, count(*) FILTER (NOT pending) AS missing FROM (${unscored})`,
+  )
+  const missing = countOf(counts, 'missing')
+  if (missing > 0) {
+    const examples = await query.rows(`${unscored} HAVING NOT pending ORDER BY ALL LIMIT 10`)
+    for (const [i, row] of examples.entries()) {
+      tally.violation('score_missing', () => fieldsOf(row), i === 0 ? missing - examples.length + 1 : 1)
+    }
+  }
+  await checkCopies(query, 'scores', tally)
+  await checkCopies(query, 'observations', tally)
+  return countOf(counts, 'pending')
+}
+
+/** Where and when a copy was published: all that copies may differ in. */
+const ownToACopy = ['log_topic', 'log_partition', 'log_offset', 'append_time_ms', 'materialized_at_ms'] as const
+
+async function checkCopies(query: LakeQuery, table: 'scores' | 'observations', tally: Tally): Promise<void> {
+  const described = await query.rows(`DESCRIBE SELECT * EXCLUDE (${ownToACopy.join(', ')}) FROM ${table}`)
+  const columns = described.map((row) => String(row['column_name']))
+  const at = ['source_topic', 'source_partition', 'source_offset', 'event_id'].map((name) => columns.indexOf(name))
+  let first: readonly LakeCell[] | null = null
+  const isOf = (a: readonly LakeCell[], b: readonly LakeCell[]) => at.slice(0, 3).every((i) => a[i] === b[i])
+  await query.each(
+    `SELECT * EXCLUDE (${ownToACopy.join(', ')}) FROM ${table}
+     SEMI JOIN (SELECT source_topic, source_partition, source_offset FROM ${table} GROUP BY ALL HAVING count(*) > 1)
+       USING (source_topic, source_partition, source_offset)
+     ORDER BY source_topic, source_partition, source_offset, log_partition, log_offset`,
+    (rows) => {
+      for (const row of rows) {
+        if (first === null || !isOf(first, row)) {
+          first = row
+          continue
+        }
+        const original = first
+        // Object.is tells -0 from 0, as the bytes do.
+        const column = row.findIndex((cell, i) => !Object.is(cell, original[i]))
+        if (column < 0) continue
+        tally.violation('copies_differ', () => ({
+          table,
+          event: shown(original[at[3] ?? 0]),
+          column: columns[column] ?? '',
+          first: shown(original[column]),
+          copy: shown(row[column]),
+        }))
+      }
+    },
+  )
+}
+
+export function fieldsOf(row: LakeRow): Record<string, string | number | boolean | null> {
+  return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, shown(value)]))
+}

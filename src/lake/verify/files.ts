@@ -1,0 +1,125 @@
+import { stat } from 'node:fs/promises'
+import { partitionKey, type FileEntry } from '../commit.ts'
+import { isErrno } from '../durable.ts'
+import { findDamage, type Damage, type Lake, type Snapshot } from '../lake.ts'
+import { tableNames } from '../table.ts'
+import { countOf, identifier, text, type LakeQuery } from './lake-query.ts'
+import { shown, type Tally } from './report.ts'
+
+/** Files that are not what the manifest says; `fast` looks at their sizes only, and finds no flipped bit. */
+export async function checkDamage(lake: Lake, snapshot: Snapshot, fast: boolean, tally: Tally): Promise<boolean> {
+  tally.count('files', snapshot.files.length)
+  const damages = fast ? await sizeDamage(lake, snapshot) : await findDamage(lake, snapshot)
+  for (const { path, kind } of damages) tally.violation(`file_${kind}`, () => ({ path }))
+  return damages.length > 0
+}
+
+async function sizeDamage(lake: Lake, snapshot: Snapshot): Promise<readonly Damage[]> {
+  const found: Damage[] = []
+  for (const file of snapshot.files) {
+    try {
+      const { size } = await stat(lake.pathOf(file))
+      if (size !== file.bytes) found.push({ path: file.path, kind: 'wrong_size' })
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT')) throw error
+      found.push({ path: file.path, kind: 'missing' })
+    }
+  }
+  return found
+}
+
+/** What the manifest alone can say: ranges of one table do not overlap, and `covered` is above all of them. */
+export function checkRanges(snapshot: Snapshot, tally: Tally): void {
+  for (const file of snapshot.files) {
+    const covered = snapshot.covered.get(partitionKey(file.topic, file.partition)) ?? 0
+    if (file.lastOffset >= covered) {
+      tally.violation('file_beyond_covered', () => ({ path: file.path, lastOffset: file.lastOffset, covered }))
+    }
+  }
+  const ofPartition = groupBy(snapshot.files, (f) => `${f.table} ${partitionKey(f.topic, f.partition)}`)
+  for (const files of ofPartition) {
+    files.sort((a, b) => a.firstOffset - b.firstOffset || a.lastOffset - b.lastOffset)
+    let last: FileEntry | null = null
+    for (const file of files) {
+      if (last !== null && file.firstOffset <= last.lastOffset) {
+        const other = last.path
+        tally.violation('ranges_overlap', () => ({ path: file.path, other }))
+      }
+      if (last === null || file.lastOffset > last.lastOffset) last = file
+    }
+  }
+}
+
+/** Every file against its entry: rows, offsets and partition are what the manifest says. */
+export async function checkFiles(lake: Lake, snapshot: Snapshot, query: LakeQuery, tally: Tally): Promise<void> {
+  // One schema at a time: files of different schemas are not read together by name.
+  for (const files of groupBy(snapshot.files, ({ table, schemaId }) => `${table}/${schemaId}`)) {
+    const byPath = new Map(files.map((file) => [lake.pathOf(file), file]))
+    const paths = [...byPath.keys()].map(text).join(', ')
+    const sql = `SELECT filename, count(*), min(log_offset), max(log_offset), count(DISTINCT log_offset),
+        min(log_partition), max(log_partition), min(log_topic), max(log_topic)
+      FROM read_parquet([${paths}], hive_partitioning = false, filename = true) GROUP BY filename`
+    await query.each(sql, (rows) => {
+      for (const [path, count, first, last, distinct, partition, partitionMax, topic, topicMax] of rows) {
+        const file = byPath.get(String(path))
+        if (file === undefined) continue
+        byPath.delete(String(path))
+        tally.count('rows', Number(count))
+        const found = [count, first, last, distinct, partition, partitionMax, topic, topicMax]
+        const { rows: stated, firstOffset, lastOffset, partition: p, topic: t } = file
+        const expected = [stated, firstOffset, lastOffset, stated, p, p, t, t]
+        if (found.some((value, i) => value !== expected[i])) {
+          tally.violation('file_differs', () => ({
+            path: file.path,
+            found: JSON.stringify(found.map(shown)),
+            stated: JSON.stringify(expected),
+          }))
+        }
+      }
+    })
+    for (const file of byPath.values()) tally.violation('file_differs', () => ({ path: file.path, found: 'no rows' }))
+  }
+}
+
+/**
+ * The rows of all tables that one topic feeds: no offset twice, and, where the log gives every offset to a record
+ * (`dense`), none missing between the first row and `covered`.
+ */
+export async function checkOffsets(snapshot: Snapshot, query: LakeQuery, dense: boolean, tally: Tally): Promise<void> {
+  const positions = tableNames.map((t) => `SELECT log_topic, log_partition, log_offset FROM ${identifier(t)}`)
+  await query.run(`CREATE TEMP VIEW positions AS ${positions.join(' UNION ALL ')}`)
+  const partitions = await query.rows(
+    `SELECT log_topic, log_partition, count(*) AS total, count(DISTINCT log_offset) AS offsets,
+       min(log_offset) AS first_offset, max(log_offset) AS last_offset
+     FROM positions GROUP BY ALL ORDER BY ALL`,
+  )
+  for (const row of partitions) {
+    const [topic, partition] = [String(row['log_topic']), countOf(row, 'log_partition')]
+    const offsets = countOf(row, 'offsets')
+    const doubled = countOf(row, 'total') - offsets
+    tally.count('offsets', offsets)
+    if (doubled > 0) {
+      const [example] = await query.rows(
+        `SELECT log_offset FROM positions WHERE log_topic = ${text(topic)} AND log_partition = ${partition}
+         GROUP BY log_offset HAVING count(*) > 1 ORDER BY log_offset LIMIT 1`,
+      )
+      const firstOffset = countOf(example, 'log_offset')
+      tally.violation('offset_twice', () => ({ topic, partition, rows: doubled, firstOffset }), doubled)
+    }
+    const covered = snapshot.covered.get(partitionKey(topic, partition)) ?? 0
+    const absent = covered - countOf(row, 'first_offset') - offsets
+    if (absent <= 0) continue
+    tally.count('offsets absent', absent)
+    if (dense) tally.violation('offset_missing', () => ({ topic, partition, covered, rows: absent }), absent)
+  }
+}
+
+function groupBy(files: readonly FileEntry[], keyOf: (file: FileEntry) => string): FileEntry[][] {
+  const groups = new Map<string, FileEntry[]>()
+  for (const file of files) {
+    const group = groups.get(keyOf(file))
+    if (group === undefined) groups.set(keyOf(file), [file])
+    else group.push(file)
+  }
+  return [...groups.values()]
+}

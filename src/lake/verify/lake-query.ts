@@ -1,0 +1,25 @@
+export type LakeCell = string | number | bigint | boolean | Uint8Array | null
+export type LakeRow = Readonly<Record<string, LakeCell>>
+
+/** A database over the lake for SQL that this project wrote; doubles keep their bits. src/edges/duckdb/query.ts is one. */
+export interface LakeQuery {
+  run(sql: string): Promise<void>
+  /** All rows at once: for results that fit into memory. */
+  rows(sql: string): Promise<readonly LakeRow[]>
+  /** Rows as they come, each in the order of the columns. */
+  each(sql: string, take: (rows: readonly (readonly LakeCell[])[]) => void | Promise<void>): Promise<void>
+  close(): void
+}
+
+/** A number that SQL counted; 0 for what is missing. */
+export function countOf(row: LakeRow | undefined, column: string): number {
+  return Number(row?.[column] ?? 0)
+}
+
+export function text(value: string): string {
+  return `'${value.replaceAll("'", "''")}'`
+}
+
+export function identifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}

@@ -1,0 +1,114 @@
+/** A value as a person and JSON can both read it: -0 is not 0. */
+export type Shown = number | string | boolean | null
+
+export interface Violation {
+  /** Stable. */
+  readonly code: string
+  readonly fields: Readonly<Record<string, Shown>>
+}
+
+export interface InvariantReport {
+  readonly title: string
+  /** Null when it was checked, else why it could not be. What was not checked is not ok. */
+  readonly unchecked: string | null
+  readonly counts: Readonly<Record<string, number>>
+  readonly violations: number
+  readonly byCode: Readonly<Record<string, number>>
+  /** The first ones of each code. */
+  readonly examples: readonly Violation[]
+}
+
+export interface ParityReport extends InvariantReport {
+  /** Mismatches by feature; `score`, `decision` and `outcome` stand beside the features. */
+  readonly byFeature: Readonly<Record<string, number>>
+}
+
+/** What is on its way and was therefore not judged. Never a failure. */
+export interface Pending {
+  /** Records of the event and the score topic that are in the log and not yet in the lake; null without a log. */
+  readonly eventRecords: number | null
+  readonly scoreRecords: number | null
+  /** Payments and other events in the lake whose score or observation may still come. */
+  readonly payments: number
+  readonly otherEvents: number
+  /** Reads of an entity that cannot be recomputed yet, because an earlier observation of it may still come. */
+  readonly reads: number
+}
+
+export interface VerifyReport {
+  readonly ok: boolean
+  readonly lakeVersion: number
+  readonly featureSet: string
+  /**
+   * How it is known which events must have been scored. `committed`: everything below the processor's committed
+   * position, because the lake has caught up with the log. `seen`: everything below the newest event of its partition
+   * that has a score or an observation in the lake.
+   */
+  readonly frontier: 'committed' | 'seen'
+  readonly invariants: {
+    readonly I1: InvariantReport
+    readonly I2: InvariantReport
+    readonly I3: ParityReport
+    readonly I5: InvariantReport
+  }
+  readonly pending: Pending
+  /** Values that differ from their recomputation: the violations of I3. */
+  readonly mismatches: number
+  readonly violations: number
+  /** What was left out, and why. */
+  readonly notes: readonly string[]
+  readonly seconds: number
+}
+
+/** Examples kept of each code; the counts are complete. */
+const examplesMax = 10
+
+/** Collects the counts and violations of one invariant. */
+export class Tally {
+  readonly title: string
+  readonly byFeature = new Map<string, number>()
+  private readonly counts = new Map<string, number>()
+  private readonly byCode = new Map<string, number>()
+  private readonly examples: Violation[] = []
+
+  constructor(title: string, counts: readonly string[]) {
+    this.title = title
+    for (const name of counts) this.counts.set(name, 0)
+  }
+
+  count(name: string, by = 1): void {
+    this.counts.set(name, (this.counts.get(name) ?? 0) + by)
+  }
+
+  /** `fields` is asked only while there are few examples of the code. `times`: how many violations this one stands for. */
+  violation(code: string, fields: () => Violation['fields'], times = 1): void {
+    const before = this.byCode.get(code) ?? 0
+    this.byCode.set(code, before + times)
+    const shown = this.examples.filter((example) => example.code === code).length
+    if (shown < examplesMax) this.examples.push({ code, fields: fields() })
+  }
+
+  mismatch(feature: string, fields: () => Violation['fields']): void {
+    this.byFeature.set(feature, (this.byFeature.get(feature) ?? 0) + 1)
+    this.violation('mismatch', fields)
+  }
+
+  report(unchecked: string | null = null): ParityReport {
+    return {
+      title: this.title,
+      unchecked,
+      counts: Object.fromEntries(this.counts),
+      violations: [...this.byCode.values()].reduce((sum, count) => sum + count, 0),
+      byCode: Object.fromEntries(this.byCode),
+      examples: this.examples,
+      byFeature: Object.fromEntries([...this.byFeature].sort(([, a], [, b]) => b - a)),
+    }
+  }
+}
+
+export function shown(value: unknown): Shown {
+  if (Object.is(value, -0)) return '-0'
+  if (typeof value === 'number') return Number.isFinite(value) ? value : String(value)
+  if (value === null || typeof value === 'boolean' || typeof value === 'string') return value
+  return typeof value === 'bigint' ? value.toString() : JSON.stringify(value)
+}

@@ -1,0 +1,55 @@
+import type { InvariantReport, Pending, VerifyReport, Violation } from './report.ts'
+
+/** The report for a terminal: one line per invariant, then what is wrong, then what is left out. */
+export function verifyText(report: VerifyReport): string {
+  const { invariants } = report
+  const lines = Object.entries(invariants).map(([name, invariant]) => lineOf(name, invariant))
+  for (const [name, invariant] of Object.entries(invariants)) {
+    for (const [code, count] of Object.entries(invariant.byCode)) {
+      lines.push('', `${name} ${code}: ${number(count)}`)
+      for (const example of invariant.examples.filter((e) => e.code === code)) lines.push(`  ${exampleText(example)}`)
+    }
+  }
+  const byFeature = Object.entries(invariants.I3.byFeature)
+  if (byFeature.length > 0) {
+    lines.push('', 'I3 mismatches by feature:')
+    for (const [feature, count] of byFeature) lines.push(`  ${feature}: ${number(count)}`)
+  }
+  const waiting = pendingText(report.pending)
+  lines.push('')
+  if (waiting !== '') lines.push(`pending (not judged): ${waiting}`)
+  for (const note of report.notes) lines.push(`note: ${note}`)
+  const verdict = report.ok ? 'ok' : `NOT OK, ${number(report.violations)} violations`
+  lines.push(`${verdict}: lake version ${report.lakeVersion}, ${report.seconds.toFixed(1)} s`)
+  return `${lines.join('\n')}\n`
+}
+
+function lineOf(name: string, { title, unchecked, counts, violations }: InvariantReport): string {
+  const verdict = unchecked !== null ? 'UNCHECKED' : violations === 0 ? 'ok' : 'VIOLATED'
+  const details = Object.entries(counts).map(([label, count]) => `${number(count)} ${label}`)
+  const rest = unchecked ?? [...details, `${number(violations)} violations`].join(', ')
+  return `${name}  ${title.padEnd(12)} ${verdict.padEnd(9)} ${rest}`
+}
+
+function exampleText({ fields }: Violation): string {
+  return Object.entries(fields)
+    .map(([name, value]) => `${name}=${String(value)}`)
+    .join(' ')
+}
+
+function pendingText(pending: Pending): string {
+  const parts: readonly (readonly [number | null, string])[] = [
+    [pending.eventRecords, 'event records not yet in the lake'],
+    [pending.scoreRecords, 'score records not yet in the lake'],
+    [pending.payments, 'payments not yet scored'],
+    [pending.otherEvents, 'other events not yet observed'],
+    [pending.reads, 'reads that need an earlier observation'],
+  ]
+  return parts
+    .flatMap(([count, what]) => (count === null || count === 0 ? [] : [`${number(count)} ${what}`]))
+    .join(', ')
+}
+
+function number(value: number): string {
+  return value.toLocaleString('en-US')
+}

@@ -1,0 +1,70 @@
+import type { FeatureSetManifest } from '../../core/feature-set.ts'
+import type { Frontier, Topics } from './frontier.ts'
+import { identifier, text, type LakeQuery } from './lake-query.ts'
+
+/** Where the table of events has a field of an event's data. Fields without a column are read from the body. */
+export const eventColumns: Readonly<Record<string, string>> = {
+  customerId: 'customer_id',
+  terminalId: 'terminal_id',
+  amountMinor: 'amount_minor',
+  currency: 'currency',
+  kind: 'label_kind',
+}
+
+/**
+ * Narrow tables that all checks share, each position once (what stands twice is I5's to report):
+ * - `caused`: the records of the event topic, with their fields;
+ * - `applied`: the first copy of every score and observation, by the position of its cause, with the cause beside it
+ *   (`cause_valid` is null when the cause is not in the lake);
+ * - `unanswered`: valid events without a row of their own. `answered_elsewhere`: a duplicate, because another event of
+ *   this customer with this id was applied. `ahead`: at or above the frontier, so the answer may still come.
+ */
+export async function createWorkingTables(
+  query: LakeQuery,
+  manifest: FeatureSetManifest,
+  topics: Topics,
+  frontier: Frontier,
+): Promise<void> {
+  const entities = manifest.entities.flatMap(({ name }) =>
+    ['id', 'sequence', 'born', 'outcome'].map((part) => identifier(`${name}_${part}`)),
+  )
+  const owner = identifier(`${partitionEntity(manifest).name}_id`)
+  const ownerField = identifier(eventColumns[partitionEntity(manifest).keyField] ?? 'customer_id')
+  const shared = ['feature_set', 'source_partition', 'source_offset', 'log_partition', 'log_offset', ...entities].join(', ')
+  const ofEvents = `source_topic = ${text(topics.events)}`
+  await query.run(`CREATE TEMP TABLE caused AS
+    SELECT log_partition, log_offset, append_time_ms, valid, event_id, event_type, ${ownerField} AS owner_id,
+      observed_time_ms, ${[...new Set(Object.values(eventColumns))].join(', ')}
+    FROM events WHERE log_topic = ${text(topics.events)}
+    QUALIFY row_number() OVER (PARTITION BY log_partition, log_offset) = 1`)
+  await query.run(`CREATE TEMP TABLE applied AS
+    WITH emitted AS (
+      SELECT true AS is_score, payment_id AS cause_id, payment_time_ms, amount_minor AS stated_amount_minor, ${shared}
+      FROM scores WHERE ${ofEvents}
+      UNION ALL
+      SELECT false, observed_id, NULL, NULL, ${shared} FROM observations WHERE ${ofEvents}
+    ), first_copies AS (
+      SELECT *, ${owner} AS owner_id FROM emitted
+      QUALIFY row_number() OVER (PARTITION BY source_partition, source_offset ORDER BY log_partition, log_offset) = 1
+    )
+    SELECT a.*, c.valid AS cause_valid, c.event_type, c.event_id, c.owner_id AS cause_owner_id, c.append_time_ms,
+      c.observed_time_ms, ${Object.values(eventColumns).map((column) => `c.${column} AS cause_${column}`).join(', ')}
+    FROM first_copies a
+    LEFT JOIN caused c ON c.log_partition = a.source_partition AND c.log_offset = a.source_offset`)
+  const next = [...frontier.next].map(([partition, offset]) => `(${partition}, ${offset})`)
+  await query.run('CREATE TEMP TABLE frontier (log_partition BIGINT, next_offset BIGINT)')
+  if (next.length > 0) await query.run(`INSERT INTO frontier VALUES ${next.join(', ')}`)
+  await query.run(`CREATE TEMP TABLE unanswered AS
+    SELECT c.*, c.log_offset >= coalesce(f.next_offset, 0) AS ahead,
+      (c.owner_id, c.event_id) IN (SELECT (owner_id, cause_id) FROM applied) AS answered_elsewhere
+    FROM caused c
+    LEFT JOIN frontier f ON f.log_partition = c.log_partition
+    ANTI JOIN applied a ON a.source_partition = c.log_partition AND a.source_offset = c.log_offset
+    WHERE c.valid`)
+}
+
+export function partitionEntity(manifest: FeatureSetManifest): FeatureSetManifest['entities'][number] {
+  const found = manifest.entities.find(({ partitionKey }) => partitionKey)
+  if (found === undefined) throw new Error('a feature set has an entity that is the partition key')
+  return found
+}
