@@ -64,7 +64,7 @@ describe.skipIf(redisAvailable() !== null)('retention of the redis log', () => {
   })
 
   it('trims by age', async () => {
-    await create({ retentionMs: 300 })
+    await create({ retentionMs: 300, retentionBytes: 64 * 1024 * 1024 })
     await log.publish(kilobytes(10))
     await eventually(async () => {
       await log.publish(kilobytes(1))
