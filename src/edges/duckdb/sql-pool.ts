@@ -58,11 +58,13 @@ export class SqlPool {
     else waiting.start(next)
   }
 
-  /** Kills every process, running or not. */
-  close(): void {
+  /** Kills every process, running or not; resolves when they are gone. */
+  async close(): Promise<void> {
     this.isClosed = true
     for (const { giveUp } of [...this.queue]) giveUp(closed())
-    for (const worker of [...this.workers]) this.discard(worker)
+    const workers = [...this.workers]
+    for (const worker of workers) this.discard(worker)
+    await Promise.all(workers.map(({ exited }) => exited))
   }
 
   private start(): SqlWorker {

@@ -67,9 +67,6 @@ export function createSqlRunner(options: SqlRunnerOptions): SqlRunner {
 
   return {
     run,
-    close() {
-      pool.close()
-      return Promise.resolve()
-    },
+    close: () => pool.close(),
   }
 }

@@ -27,27 +27,29 @@ export interface SqlWorker {
   readonly ready: Promise<void>
   run(query: WorkerQuery): Promise<SqlResult>
   kill(): void
+  /** Resolves when the process and its folder are gone. */
+  readonly exited: Promise<void>
 }
 
 /** How long after its deadline a query may need to end by itself, before its process is killed. */
 const graceMs = 250
 
-/** Starts a process with nothing of this one's environment: secrets in it are no business of a query. */
+/** Starts a query process in a folder of its own. */
 export function startWorker(options: { readonly startTimeoutMs: number; readonly heapMb: number }): SqlWorker {
   const tempDir = mkdtempSync(join(tmpdir(), 'riverbank-sql-'))
-  const child = fork(entryPath(), [], {
-    cwd: tempDir,
-    env: { TZ: 'UTC', HOME: tempDir, TMPDIR: tempDir },
-    execArgv: [...loader(), `--max-old-space-size=${options.heapMb}`],
-    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-    serialization: 'advanced',
-  })
+  const child = spawnProcess(tempDir, options.heapMb)
   let isAlive = true
   let uses = 0
   let version: string | null = null
-  child.once('exit', () => {
-    isAlive = false
-    rmSync(tempDir, { recursive: true, force: true })
+  const exited = new Promise<void>((resolve) => {
+    const gone = () => {
+      isAlive = false
+      rmSync(tempDir, { recursive: true, force: true })
+      resolve()
+    }
+    child.once('exit', gone)
+    // A process that never was has no exit.
+    child.once('error', gone)
   })
   const kill = () => {
     isAlive = false
@@ -100,7 +102,19 @@ export function startWorker(options: { readonly startTimeoutMs: number; readonly
     ready,
     run,
     kill,
+    exited,
   }
+}
+
+/** Starts a process with nothing of this one's environment: secrets in it are no business of a query. */
+function spawnProcess(tempDir: string, heapMb: number): ChildProcess {
+  return fork(entryPath(), [], {
+    cwd: tempDir,
+    env: { TZ: 'UTC', HOME: tempDir, TMPDIR: tempDir },
+    execArgv: [...loader(), `--max-old-space-size=${heapMb}`],
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    serialization: 'advanced',
+  })
 }
 
 interface Exchange {
