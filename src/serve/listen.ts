@@ -8,7 +8,7 @@ import { describeProblem } from './problem.ts'
 import type { ServeEnv } from './route.ts'
 
 export interface ListenOptions {
-  readonly app: Hono<ServeEnv>
+  readonly app: Pick<Hono<ServeEnv>, 'fetch'>
   readonly host: string
   /** 0 takes a free one. */
   readonly port: number
