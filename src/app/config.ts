@@ -54,6 +54,10 @@ export const configSchema = z.object({
     .describe('address the HTTP role listens on; another than loopback needs RIVERBANK_API_KEY'),
   HTTP_PORT: int(0, 65_535, 8080).describe('port of the HTTP role; 0 takes a free one'),
   API_KEY: z.string().default('').describe('bearer token that HTTP calls must carry when set; at least 16 characters'),
+  METRICS_HOST: z
+    .string()
+    .default('127.0.0.1')
+    .describe('address of /metrics, /livez and /readyz of the roles process and materialize; they ask for no key'),
   METRICS_PORT: int(0, 65_535, 0).describe(
     'port of /metrics, /livez and /readyz of the roles process and materialize; 0 turns it off',
   ),
@@ -67,6 +71,10 @@ export const configSchema = z.object({
 
   LAKE_FLUSH_ROWS: int(1, 1_000_000, 50_000).describe('rows of one table that are written at once'),
   LAKE_FLUSH_MS: int(100, 600_000, 5_000).describe('milliseconds until rows are written even if they are few'),
+
+  LAKE_COMPACT_MS: int(0, 86_400_000, 300_000).describe(
+    'milliseconds between two merges of small files; 0 turns it off',
+  ),
 
   DRAIN_MS: int(100, 60_000, 8_000).describe('milliseconds that a role may use to finish its batches after SIGTERM'),
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info').describe('how much is logged'),

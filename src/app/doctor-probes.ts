@@ -62,7 +62,7 @@ export function installationProbes(config: Config): Probe[] {
     portProbe('http port', 'RIVERBANK_HTTP_PORT', config.HTTP_HOST, config.HTTP_PORT),
   ]
   if (config.METRICS_PORT !== 0) {
-    probes.push(portProbe('metrics port', 'RIVERBANK_METRICS_PORT', '127.0.0.1', config.METRICS_PORT))
+    probes.push(portProbe('metrics port', 'RIVERBANK_METRICS_PORT', config.METRICS_HOST, config.METRICS_PORT))
   }
   if (config.LOG === 'kafka') probes.splice(1, 0, brokersProbe(config))
   return probes

@@ -3,11 +3,16 @@ import { names } from './config.ts'
 import { definitions } from './definitions.ts'
 import { openEventLog } from './event-log.ts'
 import type { Role, Work } from './role.ts'
+import { compact } from '../lake/compaction.ts'
 import { openTableWriter } from '../edges/duckdb/table-writer.ts'
-import { openLake } from '../lake/lake.ts'
+import { openLake, type Lake } from '../lake/lake.ts'
+import type { TableWriter } from '../ports.ts'
 import { createMaterializer } from '../lake/materializer.ts'
 
 const mebibyte = 1_048_576
+
+/** Files of five seconds become files of minutes; what a running query still reads stays for ten more. */
+const compaction = { minFiles: 8, maxFiles: 64, targetBytes: 64 * mebibyte, retireGraceMs: 600_000 } as const
 
 /** The materializer: copies events and scores into the lake. */
 export async function startMaterialize(role: Role): Promise<Work> {
@@ -29,8 +34,8 @@ export async function startMaterialize(role: Role): Promise<Work> {
     manifest,
     flushRows: config.LAKE_FLUSH_ROWS,
     flushMs: config.LAKE_FLUSH_MS,
-    bufferBytes: 256 * mebibyte,
-    orphanGraceMs: 3_600_000,
+    bufferBytes: 64 * mebibyte,
+    orphanGraceMs: 600_000,
     clock,
     meter,
     logger,
@@ -50,13 +55,41 @@ export async function startMaterialize(role: Role): Promise<Work> {
     },
     materializer,
   )
+  const compacting = compactEvery(role, lake, writer)
   return {
     finished: Promise.race([consumption.finished, failed]),
     async stop() {
-      await materializer.stop()
+      await materializer.flush()
       await consumption.stop()
+      await materializer.stop()
+      await compacting.stop()
       await log.close()
       await writer.close()
+    },
+  }
+}
+
+/** Merges small files now and then, one run after the other; a run that fails is tried again at the next turn. */
+function compactEvery({ config, clock, logger }: Role, lake: Lake, writer: TableWriter): { stop(): Promise<void> } {
+  if (config.LAKE_COMPACT_MS === 0) return { stop: () => Promise.resolve() }
+  const stopping = new AbortController()
+  const run = async () => {
+    while (!stopping.signal.aborted) {
+      await clock.sleep(config.LAKE_COMPACT_MS, stopping.signal)
+      if (stopping.signal.aborted) return
+      try {
+        const result = await compact({ ...compaction, lake, writer, nowMs: clock.nowMs() })
+        if (result.merged > 0) logger.info('merged small files', { ...result })
+      } catch (error) {
+        logger.warn('compaction failed', { error })
+      }
+    }
+  }
+  const done = run()
+  return {
+    async stop() {
+      stopping.abort()
+      await done
     },
   }
 }

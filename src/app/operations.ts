@@ -3,15 +3,15 @@ import type { AddressInfo } from 'node:net'
 import type { Meter } from '../ports.ts'
 
 export interface OperationsOptions {
+  /** Loopback, unless the network around it is closed: nothing here asks for a key. */
+  readonly host: string
   readonly port: number
   readonly meter: Meter
   /** Null when ready, else the reason why not. */
   readonly ready: () => Promise<string | null>
 }
 
-const host = '127.0.0.1'
-
-/** /livez, /readyz and /metrics of a role that serves nothing else. Loopback only: it has no key. */
+/** /livez, /readyz and /metrics of a role that serves nothing else. */
 export async function serveOperations(options: OperationsOptions): Promise<{ url: string; stop(): Promise<void> }> {
   const server = createServer((request, response) => {
     const answer = (status: number, body: string, contentType = 'text/plain; charset=utf-8') => {
@@ -35,11 +35,11 @@ export async function serveOperations(options: OperationsOptions): Promise<{ url
   server.requestTimeout = 5_000
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen(options.port, host, resolve)
+    server.listen(options.port, options.host, resolve)
   })
   const { port } = server.address() as AddressInfo
   return {
-    url: `http://${host}:${port}/metrics`,
+    url: `http://${options.host}:${port}/metrics`,
     stop: () =>
       new Promise((resolve) => {
         server.close(() => {

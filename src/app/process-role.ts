@@ -25,6 +25,7 @@ export async function startProcess(role: Role): Promise<Work> {
     meter,
     plan.entities.map((entity) => entity.name),
   )
+  const retry = { attempts: config.RETRY_ATTEMPTS, firstDelayMs: 20, maxDelayMs: config.RETRY_MAX_DELAY_MS }
   const pipeline = createPipeline({
     log,
     store,
@@ -35,14 +36,14 @@ export async function startProcess(role: Role): Promise<Work> {
     service,
     scoredType: compiled.set.scored,
     topics,
-    retry: { attempts: config.RETRY_ATTEMPTS, firstDelayMs: 20, maxDelayMs: config.RETRY_MAX_DELAY_MS },
+    retry,
     clock,
     metrics,
     logger,
   })
   const committed = async (topic: string, partition: number) =>
     (await log.committed(groups.process, topic)).get(partition) ?? null
-  const processor = createProcessor({ pipeline, store, states, committed, metrics, logger })
+  const processor = createProcessor({ pipeline, store, states, committed, retry, clock, metrics, logger })
   const consumption = await log.consume(
     {
       group: groups.process,

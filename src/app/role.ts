@@ -56,6 +56,7 @@ export async function runRole(
       name === 'serve' || config.METRICS_PORT === 0
         ? null
         : await serveOperations({
+            host: config.METRICS_HOST,
             port: config.METRICS_PORT,
             meter,
             ready: work.ready ?? (() => Promise.resolve(null)),

@@ -7,7 +7,7 @@ import { lakeScoreLookup } from './score-lookup.ts'
 import { programVersion } from './version.ts'
 import { createSqlRunner, sqlRunnerDefaults } from '../edges/duckdb/sql-runner.ts'
 import { openLake } from '../lake/lake.ts'
-import { sqlCatalog } from '../lake/sql-catalog.ts'
+import { sqlCatalogSource } from '../lake/sql-catalog.ts'
 import type { EventLog, Meter, SqlRunner, StateStore } from '../ports.ts'
 import { createApp } from '../serve/app.ts'
 import type { ReadinessProbe } from '../serve/dependencies.ts'
@@ -97,7 +97,7 @@ export async function openSql(
   const lake = await openLake({ dir: join(config.DATA_DIR, 'lake') })
   return createSqlRunner({
     ...sqlRunnerDefaults,
-    catalog: () => sqlCatalog(lake, manifest),
+    catalog: sqlCatalogSource(lake, manifest),
     timeoutMs: config.SQL_TIMEOUT_MS,
     ...limits,
   })

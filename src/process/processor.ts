@@ -1,6 +1,7 @@
 import type { EntityStates } from './entity-states.ts'
 import type { ProcessMetrics } from './metrics.ts'
 import type { Pipeline } from './pipeline.ts'
+import { withRetry, type RetryPolicy, type Sleeper } from './retry.ts'
 import { assert, isRiverbankError, RiverbankError } from '../core/errors.ts'
 import type { Claim, GroupHandler, LogBatch, Logger, StateStore } from '../ports.ts'
 
@@ -10,6 +11,8 @@ export interface ProcessorOptions {
   readonly states: EntityStates
   /** The group's committed position now, as the log knows it. */
   readonly committed: (topic: string, partition: number) => Promise<number | null>
+  readonly retry: RetryPolicy
+  readonly clock: Sleeper
   readonly metrics: ProcessMetrics
   readonly logger: Logger
 }
@@ -45,17 +48,26 @@ export function startOf(claim: Pick<Claim, 'committed' | 'range'>, applied: numb
 
 /** The processor as a member of its group: decides where to start, runs batches, commits them. */
 export function createProcessor(options: ProcessorOptions): GroupHandler {
-  const { pipeline, store, states, metrics, logger } = options
+  const { pipeline, store, states, clock, metrics, logger } = options
   const starts = new WeakMap<Claim, { readonly publishFrom: number; readonly epoch: number }>()
 
   async function begin(claim: Claim, committed: number | null): Promise<number> {
     // Others may have written what this process still holds.
     states.clear()
-    const { epoch } = store
-    const positions = await store.positions(claim.topic)
+    const { signal } = claim
+    const { epoch, positions } = await withRetry(
+      'reading positions',
+      options.retry,
+      { clock, signal, logger },
+      async () => {
+        const before = store.epoch
+        return { epoch: before, positions: await store.positions(claim.topic) }
+      },
+    )
     const start = startOf({ committed, range: claim.range }, positions.get(claim.partition) ?? null)
-    if (start.kind === 'stop')
+    if (start.kind === 'stop') {
       throw new RiverbankError(start.code, `${claim.topic}/${claim.partition}: ${start.reason}`)
+    }
     const { readFrom, publishFrom } = start
     if (readFrom < publishFrom) {
       metrics.rewound(claim.topic, claim.partition, publishFrom - readFrom)
@@ -89,6 +101,10 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
       try {
         return await runBatch(claim, batch, current)
       } catch (error) {
+        if (claim.signal.aborted && isRiverbankError(error) && (error.canRetry || error.code === 'state_moved')) {
+          // What failed while the claim was lost is its next owner's business.
+          throw new RiverbankError('fenced', 'the claim ended during a batch', { cause: error })
+        }
         if (!isRiverbankError(error, 'state_moved')) throw error
         // The store may have lost writes: decide the start again. All before this batch is published and committed.
         const position = batch.records[0]?.offset ?? batch.next

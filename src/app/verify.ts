@@ -1,0 +1,105 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { names, type Config } from './config.ts'
+import { definitions, loadModel, type Definitions } from './definitions.ts'
+import { systemClock } from './role.ts'
+import { createReferenceEvaluator } from '../compile/reference-evaluator.ts'
+import { isRiverbankError } from '../core/errors.ts'
+import { openQuery } from '../edges/duckdb/query.ts'
+import { openLake, type Lake } from '../lake/lake.ts'
+import { lagOf, readLogPositions, type LogPositions, type Topics } from '../lake/verify/frontier.ts'
+import type { VerifyReport } from '../lake/verify/report.ts'
+import { verifyLake } from '../lake/verify/verify.ts'
+import type { EventLog, Scorer } from '../ports.ts'
+
+export { renderVerify } from '../lake/verify/text.ts'
+export type { VerifyReport } from '../lake/verify/report.ts'
+
+export interface RunVerifyOptions {
+  /** Only read. Without it nothing is known of what never reached the lake. */
+  readonly log?: Pick<EventLog, 'driver' | 'describeTopic' | 'committed'>
+  /** Compares sizes of files instead of checksums. */
+  readonly fast: boolean
+  readonly onProgress?: (line: string) => void
+}
+
+/** The lake is given this long to take in what the log held when verify began; what is missing then is `pending`. */
+const catchUpMs = 30_000
+const catchUpPollMs = 200
+
+/**
+ * `riverbank verify`: recomputes I1, I2, I3 and I5 of this installation. Writes nothing but its own temporary files.
+ * Errors: those of the log and the lake. A model that cannot be loaded is a note in the report: scores are then not
+ * recomputed.
+ */
+export async function runVerify(config: Config, options: RunVerifyOptions): Promise<VerifyReport> {
+  const compiled = definitions()
+  const { topics, groups } = names(config)
+  const say = options.onProgress ?? (() => undefined)
+  const lake = await openLake({ dir: join(config.DATA_DIR, 'lake'), clock: systemClock })
+  const positions = options.log === undefined ? null : await readLogPositions(options.log, topics, groups.process)
+  if (positions !== null) await catchUp(lake, positions, topics, say)
+  const scorer = await modelOrNull(config, compiled, say)
+  const tempDir = await mkdtemp(join(config.DATA_DIR, 'verify-'))
+  try {
+    return await verifyLake({
+      lake,
+      openQuery: (setup) => openQuery({ threads: 2, memoryMb: 2_048, tempDir, tempMb: 65_536, setup }),
+      manifest: compiled.manifest,
+      catalog: compiled.catalog,
+      scoredType: compiled.set.scored,
+      topics,
+      evaluator: createReferenceEvaluator(compiled.set),
+      scorer,
+      positions,
+      fast: options.fast,
+      clock: systemClock,
+      onProgress: progressLines(say),
+    })
+  } finally {
+    await scorer?.close()
+    await rm(tempDir, { recursive: true, force: true })
+  }
+}
+
+async function catchUp(
+  lake: Lake,
+  positions: LogPositions,
+  topics: Topics,
+  say: (line: string) => void,
+): Promise<void> {
+  const endMs = systemClock.nowMs() + catchUpMs
+  const never = new AbortController().signal
+  for (let waited = false; ; waited = true) {
+    const snapshot = await lake.snapshot()
+    const lag = (lagOf(snapshot, positions, topics.events) ?? 0) + (lagOf(snapshot, positions, topics.scores) ?? 0)
+    if (lag === 0 || systemClock.nowMs() >= endMs) return
+    if (!waited) say(`waiting for the lake: ${lag} records behind the log`)
+    await systemClock.sleep(catchUpPollMs, never)
+  }
+}
+
+async function modelOrNull(config: Config, compiled: Definitions, say: (line: string) => void): Promise<Scorer | null> {
+  try {
+    return await loadModel(config.MODELS_DIR, compiled)
+  } catch (error) {
+    if (!isRiverbankError(error, 'model_refused')) throw error
+    say(`scores are not recomputed: ${error.message}`)
+    return null
+  }
+}
+
+const rowsBetweenLines = 200_000
+
+/** One line when a phase begins, and one every so many rows. */
+function progressLines(say: (line: string) => void): (phase: string, rows: number) => void {
+  let current = ''
+  let next = 0
+  return (phase, rows) => {
+    if (phase === current && rows < next) return
+    if (phase !== current) say(`verify: ${phase}`)
+    else say(`verify: ${phase}, ${rows} rows`)
+    current = phase
+    next = rows + rowsBetweenLines
+  }
+}
