@@ -74,7 +74,7 @@ function compactEvery({ config, clock, logger }: Role, lake: Lake, writer: Table
   if (config.LAKE_COMPACT_MS === 0) return { stop: () => Promise.resolve() }
   const stopping = new AbortController()
   const run = async () => {
-    while (!stopping.signal.aborted) {
+    for (;;) {
       await clock.sleep(config.LAKE_COMPACT_MS, stopping.signal)
       if (stopping.signal.aborted) return
       try {
