@@ -1,4 +1,4 @@
-import { countOf, text, type LakeCell, type LakeQuery, type LakeRow } from './lake-query.ts'
+import { countOf, text, type LakeCell, type LakeQuery } from './lake-query.ts'
 import { shown, type Tally } from './report.ts'
 
 /** I2: every valid payment below the frontier has a score, and all copies of a score are equal. Answers the pending. */
@@ -15,16 +15,8 @@ export async function checkEmission(query: LakeQuery, scoredType: string, tally:
   const unscored = `SELECT owner_id, event_id, bool_and(ahead) AS pending, min(log_partition) AS log_partition,
       min(log_offset) AS log_offset
     FROM unanswered WHERE ${payments} AND NOT answered_elsewhere GROUP BY owner_id, event_id`
-  const [counts] = await query.rows(
-    `SELECT count(*) FILTER (pending) AS pending, count(*) FILTER (NOT pending) AS missing FROM (${unscored})`,
-  )
-  const missing = countOf(counts, 'missing')
-  if (missing > 0) {
-    const examples = await query.rows(`${unscored} HAVING NOT pending ORDER BY ALL LIMIT 10`)
-    for (const [i, row] of examples.entries()) {
-      tally.violation('score_missing', () => fieldsOf(row), i === 0 ? missing - examples.length + 1 : 1)
-    }
-  }
+  const [counts] = await query.rows(`SELECT count(*) FILTER (pending) AS pending FROM (${unscored})`)
+  await tallyRows(query, tally, 'score_missing', `${unscored} HAVING NOT pending`)
   await checkCopies(query, 'scores', tally)
   await checkCopies(query, 'observations', tally)
   return countOf(counts, 'pending')
@@ -66,6 +58,14 @@ async function checkCopies(query: LakeQuery, table: 'scores' | 'observations', t
   )
 }
 
-export function fieldsOf(row: LakeRow): Record<string, string | number | boolean | null> {
-  return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, shown(value)]))
+/** Counts every row that `sql` answers as a violation; shows the first ones. */
+export async function tallyRows(query: LakeQuery, tally: Tally, code: string, sql: string): Promise<void> {
+  const [counted] = await query.rows(`SELECT count(*) AS total FROM (${sql})`)
+  const total = countOf(counted, 'total')
+  if (total === 0) return
+  const examples = await query.rows(`SELECT * FROM (${sql}) ORDER BY ALL LIMIT 10`)
+  for (const [i, row] of examples.entries()) {
+    const fields = Object.fromEntries(Object.entries(row).map(([name, value]) => [name, shown(value)]))
+    tally.violation(code, () => fields, i === 0 ? total - examples.length + 1 : 1)
+  }
 }

@@ -38,13 +38,18 @@ export async function readLogPositions(
   const committed = await log.committed(group, topics.events)
   const ends = new Map<string, number>()
   for (const topic of [topics.events, topics.scores]) {
-    for (const { partition, end } of (await log.describeTopic(topic)) ?? []) ends.set(partitionKey(topic, partition), end)
+    for (const { partition, end } of (await log.describeTopic(topic)) ?? [])
+      ends.set(partitionKey(topic, partition), end)
   }
   return { committed, ends, dense: log.driver === 'redis' }
 }
 
 /** Records of a topic that the lake does not cover; null without a log. */
-export function lagOf(snapshot: Pick<Snapshot, 'covered'>, positions: LogPositions | null, topic: string): number | null {
+export function lagOf(
+  snapshot: Pick<Snapshot, 'covered'>,
+  positions: LogPositions | null,
+  topic: string,
+): number | null {
   if (positions === null) return null
   let lag = 0
   for (const [key, end] of positions.ends) {

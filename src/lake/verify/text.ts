@@ -1,7 +1,7 @@
 import type { InvariantReport, Pending, VerifyReport, Violation } from './report.ts'
 
 /** The report for a terminal: one line per invariant, then what is wrong, then what is left out. */
-export function verifyText(report: VerifyReport): string {
+export function renderVerify(report: VerifyReport): string {
   const { invariants } = report
   const lines = Object.entries(invariants).map(([name, invariant]) => lineOf(name, invariant))
   for (const [name, invariant] of Object.entries(invariants)) {

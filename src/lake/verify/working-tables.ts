@@ -30,7 +30,9 @@ export async function createWorkingTables(
   )
   const owner = identifier(`${partitionEntity(manifest).name}_id`)
   const ownerField = identifier(eventColumns[partitionEntity(manifest).keyField] ?? 'customer_id')
-  const shared = ['feature_set', 'source_partition', 'source_offset', 'log_partition', 'log_offset', ...entities].join(', ')
+  const shared = ['feature_set', 'source_partition', 'source_offset', 'log_partition', 'log_offset', ...entities].join(
+    ', ',
+  )
   const ofEvents = `source_topic = ${text(topics.events)}`
   await query.run(`CREATE TEMP TABLE caused AS
     SELECT log_partition, log_offset, append_time_ms, valid, event_id, event_type, ${ownerField} AS owner_id,
@@ -48,7 +50,9 @@ export async function createWorkingTables(
       QUALIFY row_number() OVER (PARTITION BY source_partition, source_offset ORDER BY log_partition, log_offset) = 1
     )
     SELECT a.*, c.valid AS cause_valid, c.event_type, c.event_id, c.owner_id AS cause_owner_id, c.append_time_ms,
-      c.observed_time_ms, ${Object.values(eventColumns).map((column) => `c.${column} AS cause_${column}`).join(', ')}
+      c.observed_time_ms, ${Object.values(eventColumns)
+        .map((column) => `c.${column} AS cause_${column}`)
+        .join(', ')}
     FROM first_copies a
     LEFT JOIN caused c ON c.log_partition = a.source_partition AND c.log_offset = a.source_offset`)
   const next = [...frontier.next].map(([partition, offset]) => `(${partition}, ${offset})`)

@@ -1,0 +1,96 @@
+import type { FeatureSetManifest } from '../../core/feature-set.ts'
+import { deduplication } from '../../core/state.ts'
+import { hourMs } from '../../core/units.ts'
+import type { Snapshot } from '../lake.ts'
+import { partitionKey } from '../commit.ts'
+import { tallyRows } from './emission.ts'
+import type { Topics } from './frontier.ts'
+import { countOf, identifier, text, type LakeQuery } from './lake-query.ts'
+import type { Tally } from './report.ts'
+import { eventColumns, partitionEntity } from './working-tables.ts'
+
+export interface ApplicationInput {
+  readonly query: LakeQuery
+  readonly manifest: FeatureSetManifest
+  readonly snapshot: Snapshot
+  readonly topics: Topics
+  readonly scoredType: string
+}
+
+/**
+ * I1, as far as rows tell it: every valid event was applied, or is the duplicate of one that was; none was applied twice
+ * within the deduplication horizon; every row answers the event at its position and names that event's entities. (What
+ * sequence numbers tell is in lives.ts.) Answers how many events that are not scored may still be observed.
+ */
+export async function checkApplication(input: ApplicationInput, tally: Tally): Promise<number> {
+  const { query, scoredType } = input
+  const [counts] = await query.rows(
+    `SELECT (SELECT count(*) FROM applied) AS applied,
+       (SELECT count(*) FROM caused WHERE NOT valid) AS invalid,
+       count(*) FILTER (answered_elsewhere) AS duplicates,
+       count(*) FILTER (ahead AND NOT answered_elsewhere AND event_type <> ${text(scoredType)}) AS pending
+     FROM unanswered`,
+  )
+  tally.count('events applied', countOf(counts, 'applied'))
+  tally.count('duplicates', countOf(counts, 'duplicates'))
+  tally.count('invalid', countOf(counts, 'invalid'))
+  // A payment without a score is I2's to report.
+  await tallyRows(
+    query,
+    tally,
+    'event_not_applied',
+    `SELECT owner_id, event_type, event_id, log_partition, log_offset FROM unanswered
+     WHERE NOT ahead AND NOT answered_elsewhere AND event_type <> ${text(scoredType)}`,
+  )
+  await tallyRows(query, tally, 'applied_twice', appliedTwice(input.manifest))
+  await tallyRows(query, tally, 'wrong_cause', wrongCause())
+  for (const entity of input.manifest.entities) {
+    const column = eventColumns[entity.keyField]
+    if (column !== undefined) {
+      await tallyRows(query, tally, 'wrong_entity', wrongEntity(input.manifest, entity.name, column))
+    }
+  }
+  await tallyRows(query, tally, 'cause_not_in_lake', withoutCause(input))
+  return countOf(counts, 'pending')
+}
+
+/** The same id twice, so close that the customer's state must have known it. */
+function appliedTwice(manifest: FeatureSetManifest): string {
+  const { name } = partitionEntity(manifest)
+  const [sequence, born] = [identifier(`${name}_sequence`), identifier(`${name}_born`)]
+  return `SELECT owner_id, cause_id, source_partition, earlier_offset, source_offset FROM (
+      SELECT *, ${sequence} - lag(${sequence}) OVER w AS numbers_later, ${born} = lag(${born}) OVER w AS same_life,
+        append_time_ms - lag(append_time_ms) OVER w AS ms_later, lag(source_offset) OVER w AS earlier_offset
+      FROM applied WHERE (owner_id, cause_id) IN (
+        SELECT (owner_id, cause_id) FROM applied GROUP BY owner_id, cause_id HAVING count(*) > 1)
+      WINDOW w AS (PARTITION BY owner_id, cause_id ORDER BY ${sequence})
+    ) WHERE same_life AND numbers_later <= ${deduplication.ids} AND ms_later <= ${deduplication.hours * hourMs}`
+}
+
+/** A row must be about the event that stands at its position. */
+function wrongCause(): string {
+  return `SELECT owner_id, cause_id, event_id AS found_id, source_partition, source_offset FROM applied
+    WHERE cause_valid IS NOT NULL AND (NOT cause_valid OR cause_id <> event_id OR owner_id IS DISTINCT FROM cause_owner_id
+      OR (is_score AND (payment_time_ms IS DISTINCT FROM observed_time_ms
+        OR stated_amount_minor IS DISTINCT FROM cause_amount_minor)))`
+}
+
+/** Exactly one sequence number at each entity that the event names, and none elsewhere. */
+function wrongEntity(manifest: FeatureSetManifest, name: string, column: string): string {
+  const [id, sequence] = [identifier(`${name}_id`), identifier(`${name}_sequence`)]
+  return `SELECT ${text(name)} AS entity, ${id} AS id, cause_${column} AS named, cause_id, source_partition, source_offset
+    FROM applied WHERE cause_valid AND feature_set = ${text(manifest.hash)}
+      AND (${id} IS DISTINCT FROM cause_${column} OR (${sequence} IS NULL) <> (${id} IS NULL))`
+}
+
+/** The events up to `covered` are all in the lake: an answer to one that is not was caused by nothing. */
+function withoutCause({ snapshot, topics }: ApplicationInput): string {
+  const covered = [...snapshot.covered].flatMap(([key, next]) => {
+    const partition = key.slice(topics.events.length + 1)
+    return key === partitionKey(topics.events, Number(partition)) ? [`(${partition}, ${next})`] : []
+  })
+  const known = covered.length === 0 ? 'SELECT 0, 0 WHERE false' : `VALUES ${covered.join(', ')}`
+  return `SELECT owner_id, cause_id, source_partition, source_offset FROM applied
+    JOIN (${known}) AS c(log_partition, next_offset) ON c.log_partition = source_partition
+    WHERE cause_valid IS NULL AND source_offset < c.next_offset`
+}

@@ -1,0 +1,222 @@
+import type { FeatureEvaluator, LifeEvaluator } from '../../compile/reference-evaluator.ts'
+import type { EntityManifest, FeatureManifest, FeatureSetManifest } from '../../core/feature-set.ts'
+import type { EventCatalog } from '../../core/event.ts'
+import { eventDataSource, type EventData } from './event-data.ts'
+import type { Topics } from './frontier.ts'
+import { identifier, type LakeCell, type LakeQuery } from './lake-query.ts'
+import { shown, type Tally } from './report.ts'
+import { eventColumns } from './working-tables.ts'
+
+export interface LivesInput {
+  readonly query: LakeQuery
+  readonly manifest: FeatureSetManifest
+  readonly catalog: EventCatalog
+  readonly evaluator: FeatureEvaluator
+  readonly topics: Topics
+  /** Nothing is on its way: every gap must have its reason in the lake. */
+  readonly settled: boolean
+  readonly tallies: { readonly apply: Tally; readonly parity: Tally }
+  readonly onProgress: (rows: number) => void
+}
+
+/** One event as one entity met it. */
+interface Visit {
+  readonly id: string
+  readonly sequence: number
+  readonly born: number
+  readonly outcome: string
+  readonly cause: string
+  /** Null when the event is not in the lake. */
+  readonly eventType: string | null
+  readonly timeMs: number
+  readonly isScore: boolean
+  /** Made by this feature set. */
+  readonly isOurs: boolean
+  /** Events that name the entity and have no row: known to have a reason, and those that may still get a row. */
+  readonly unansweredKnown: number
+  readonly unansweredAhead: number
+  readonly cells: readonly LakeCell[]
+}
+
+/** An entity's life so far. */
+interface Life {
+  readonly id: string
+  readonly born: number
+  readonly evaluator: LifeEvaluator
+  next: number
+  gaps: number
+  isGapTold: boolean
+  /** An observation is unknown: nothing that follows can be recomputed. */
+  isBroken: boolean
+}
+
+const visitColumns = 12
+
+/**
+ * Walks through every entity's events in the order of their sequence numbers, one life in memory at a time. I1: no
+ * number twice, none before its life, none left out without a reason (duplicates take a number and have no row). I3:
+ * what each payment read, and each outcome, recomputed and compared bit for bit. Answers how many reads could not be
+ * judged yet.
+ */
+export async function checkLives(input: LivesInput): Promise<number> {
+  let unjudged = 0
+  for (const entity of input.manifest.entities) {
+    const features = input.manifest.features.filter((feature) => feature.entity === entity.name)
+    const walk = new LifeWalk(input, entity, features)
+    const data = eventDataSource(input.evaluator.fields, input.catalog, input.topics)
+    await input.query.each(visitsSql(entity, features, data.columns, data.joins), (rows) => {
+      for (const row of rows) {
+        const dataEnd = visitColumns + data.columns.length
+        walk.visit(visitOf(row, input.manifest.hash, dataEnd), () => data.read(row.slice(visitColumns, dataEnd)))
+      }
+      input.onProgress(rows.length)
+    })
+    unjudged += walk.unjudged
+  }
+  return unjudged
+}
+
+function visitsSql(
+  entity: EntityManifest,
+  features: readonly FeatureManifest[],
+  dataColumns: readonly string[],
+  joins: string,
+): string {
+  const column = (part: string) => `a.${identifier(`${entity.name}_${part}`)}`
+  const key = eventColumns[entity.keyField]
+  // Without a column to look at, every gap has its reason.
+  const unanswered =
+    key === undefined
+      ? `SELECT NULL::VARCHAR AS id, 0 AS known, 0 AS ahead WHERE false`
+      : `SELECT ${key} AS id, count(*) FILTER (answered_elsewhere OR NOT ahead) AS known,
+           count(*) FILTER (ahead AND NOT answered_elsewhere) AS ahead
+         FROM unanswered WHERE ${key} IS NOT NULL GROUP BY ${key}`
+  const missing = key === undefined ? 'CAST(9007199254740991 AS BIGINT)' : '0'
+  const columns = [
+    ...[column('id'), column('sequence'), column('born'), column('outcome'), 'a.cause_id'],
+    ...['a.event_type', 'a.observed_time_ms', 'a.is_score', 'a.feature_set'],
+    ...[`coalesce(u.known, ${missing})`, 'coalesce(u.ahead, 0)', 'a.cause_valid'],
+    ...dataColumns,
+    ...features.map(({ name }) => `s.${identifier(name)}`),
+  ]
+  return `SELECT ${columns.join(', ')} FROM applied a
+    LEFT JOIN scores s ON a.is_score AND s.log_partition = a.log_partition AND s.log_offset = a.log_offset
+    LEFT JOIN (${unanswered}) u ON u.id = ${column('id')} ${joins}
+    WHERE ${column('sequence')} IS NOT NULL
+    ORDER BY ${column('id')}, ${column('sequence')}, a.source_partition, a.source_offset`
+}
+
+function visitOf(row: readonly LakeCell[], hash: string, dataEnd: number): Visit {
+  const [id, sequence, born, outcome, cause, eventType, timeMs, isScore, featureSet, known, ahead, valid] = row
+  return {
+    id: String(id),
+    sequence: Number(sequence),
+    born: Number(born),
+    outcome: String(outcome),
+    cause: String(cause),
+    eventType: valid === true ? String(eventType) : null,
+    timeMs: Number(timeMs),
+    isScore: isScore === true,
+    isOurs: featureSet === hash,
+    unansweredKnown: Number(known),
+    unansweredAhead: Number(ahead),
+    cells: row.slice(dataEnd),
+  }
+}
+
+class LifeWalk {
+  unjudged = 0
+  private readonly input: LivesInput
+  private readonly entity: EntityManifest
+  private readonly features: readonly FeatureManifest[]
+  private life: Life | null = null
+
+  constructor(input: LivesInput, entity: EntityManifest, features: readonly FeatureManifest[]) {
+    this.input = input
+    this.entity = entity
+    this.features = features
+  }
+
+  visit(visit: Visit, dataOf: () => EventData): void {
+    const life = this.lifeOf(visit)
+    const isJudged = this.follow(life, visit)
+    if (visit.eventType === null) {
+      life.isBroken = true
+      return
+    }
+    if (visit.isScore && visit.isOurs) {
+      if (isJudged) this.compare(life, visit)
+      else this.unjudged += 1
+    }
+    const { sequence, timeMs, eventType } = visit
+    const outcome = life.evaluator.apply({ sequence, timeMs, eventType, data: dataOf() })
+    if (isJudged && visit.isOurs && outcome !== visit.outcome) this.mismatch(visit, 'outcome', visit.outcome, outcome)
+  }
+
+  private lifeOf(visit: Visit): Life {
+    const { entity, input } = this
+    const before = this.life
+    if (before !== null && before.id === visit.id && before.born === visit.born) return before
+    const { apply } = input.tallies
+    if (before?.id !== visit.id) apply.count(`${entity.name}s`)
+    else if (visit.born < before.next) {
+      apply.violation('lives_overlap', () => ({ ...this.place(visit), born: visit.born, earlier: before.born }))
+    }
+    const { id, born } = visit
+    const evaluator = input.evaluator.begin(entity.name, born)
+    this.life = { id, born, evaluator, next: born, gaps: 0, isGapTold: false, isBroken: false }
+    return this.life
+  }
+
+  /** Checks the visit's number against the life so far. Answers whether all before it is known. */
+  private follow(life: Life, visit: Visit): boolean {
+    const { apply } = this.input.tallies
+    const { sequence } = visit
+    apply.count('sequence numbers')
+    if (sequence < life.born) {
+      apply.violation('sequence_before_birth', () => ({ ...this.place(visit), born: life.born }))
+    } else if (sequence < life.next) {
+      apply.violation('sequence_twice', () => this.place(visit))
+    } else {
+      life.gaps += sequence - life.next
+      life.next = sequence + 1
+    }
+    if (life.isBroken) return false
+    if (life.gaps === 0) return true
+    // Only other partitions can owe an entity something that came before: those of its own arrive in order.
+    const owed = this.entity.partitionKey ? 0 : visit.unansweredAhead
+    if (life.gaps <= visit.unansweredKnown && owed === 0) return true
+    if (!this.input.settled) return false
+    if (!life.isGapTold) {
+      life.isGapTold = true
+      const { gaps } = life
+      apply.violation('sequence_gap', () => ({ ...this.place(visit), gaps, explained: visit.unansweredKnown }))
+    }
+    return true
+  }
+
+  private compare(life: Life, visit: Visit): void {
+    const recomputed = life.evaluator.read(visit.sequence, visit.timeMs)
+    this.input.tallies.parity.count('values', this.features.length)
+    for (const [i, { name }] of this.features.entries()) {
+      const logged = visit.cells[i] ?? null
+      const value = recomputed[name] ?? null
+      if (!Object.is(logged, value)) this.mismatch(visit, name, logged, value)
+    }
+  }
+
+  private mismatch(visit: Visit, feature: string, logged: LakeCell, recomputed: LakeCell): void {
+    const definition = this.features.find(({ name }) => name === feature)?.definition
+    this.input.tallies.parity.mismatch(feature, () => ({
+      ...this.place(visit),
+      feature,
+      logged: shown(logged),
+      recomputed: shown(recomputed),
+      ...(definition === undefined ? {} : { definition: JSON.stringify(definition) }),
+    }))
+  }
+
+  private place({ id, sequence, cause }: Visit) {
+    return { entity: this.entity.name, id, sequence, cause }
+  }
+}

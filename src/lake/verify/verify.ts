@@ -1,0 +1,140 @@
+import type { FeatureEvaluator } from '../../compile/reference-evaluator.ts'
+import type { EventCatalog } from '../../core/event.ts'
+import type { FeatureSetManifest } from '../../core/feature-set.ts'
+import type { Clock, Scorer } from '../../ports.ts'
+import type { Lake, Snapshot } from '../lake.ts'
+import { catalogOf } from '../sql-catalog.ts'
+import { checkApplication } from './application.ts'
+import { checkDecisions } from './decisions.ts'
+import { checkEmission } from './emission.ts'
+import { checkDamage, checkFiles, checkOffsets, checkRanges } from './files.ts'
+import { findFrontier, lagOf, type Frontier, type LogPositions, type Topics } from './frontier.ts'
+import type { LakeQuery } from './lake-query.ts'
+import { checkLives } from './lives.ts'
+import { Tally, type Pending, type VerifyReport } from './report.ts'
+import { createWorkingTables } from './working-tables.ts'
+
+export type VerifyPhase = 'files' | 'rows' | 'events' | 'features' | 'decisions'
+
+export interface VerifyOptions {
+  readonly lake: Lake
+  /** Opens a database in which these statements were run; it needs room to spill. */
+  readonly openQuery: (setup: readonly string[]) => Promise<LakeQuery>
+  readonly manifest: FeatureSetManifest
+  readonly catalog: EventCatalog
+  /** The event type that is scored. */
+  readonly scoredType: string
+  readonly topics: Topics
+  /** Recomputes the features. */
+  readonly evaluator: FeatureEvaluator
+  /** Recomputes the scores; null leaves them out, and the report says so. */
+  readonly scorer: Scorer | null
+  /** Read before the lake; null without a log. */
+  readonly positions: LogPositions | null
+  /** Compares the sizes of the files instead of their checksums. */
+  readonly fast: boolean
+  readonly clock: Clock
+  readonly onProgress?: (phase: VerifyPhase, rows: number) => void
+}
+
+interface Tallies {
+  readonly I1: Tally
+  readonly I2: Tally
+  readonly I3: Tally
+  readonly I5: Tally
+}
+
+const nothingPending = { payments: 0, otherEvents: 0, reads: 0 }
+type JudgedPending = typeof nothingPending
+
+/**
+ * Recomputes I1, I2, I3 and I5 from one version of the lake. What may still be on its way is `pending`, never a
+ * failure; what could not be checked is not ok. In memory: one entity's life, one batch of rows, and what the database
+ * may use. Errors: those of the lake and `query_failed`; a damaged file is a violation, not an error.
+ */
+export async function verifyLake(options: VerifyOptions): Promise<VerifyReport> {
+  const { lake, positions, topics, clock } = options
+  const startedMs = clock.nowMs()
+  const snapshot = await lake.snapshot()
+  const tallies: Tallies = {
+    I1: new Tally('apply once', ['events applied', 'duplicates', 'invalid', 'sequence numbers']),
+    I2: new Tally('emission', ['payments', 'scores', 'copies']),
+    I3: new Tally('parity', ['score rows', 'values', 'scores recomputed']),
+    I5: new Tally('lake', ['files', 'rows', 'offsets']),
+  }
+  options.onProgress?.('files', snapshot.files.length)
+  const isDamaged = await checkDamage(lake, snapshot, options.fast, tallies.I5)
+  checkRanges(snapshot, tallies.I5)
+  const judged = isDamaged ? null : await checkRows(options, snapshot, tallies)
+  const unchecked = isDamaged ? 'files are damaged (I5): what they held is unknown' : null
+  const invariants = {
+    I1: tallies.I1.report(unchecked),
+    I2: tallies.I2.report(unchecked),
+    I3: tallies.I3.report(unchecked),
+    I5: tallies.I5.report(),
+  }
+  const all = Object.values(invariants)
+  const violations = all.reduce((sum, invariant) => sum + invariant.violations, 0)
+  const pending: Pending = {
+    eventRecords: lagOf(snapshot, positions, topics.events),
+    scoreRecords: lagOf(snapshot, positions, topics.scores),
+    ...(judged?.pending ?? nothingPending),
+  }
+  return {
+    ok: violations === 0 && all.every((invariant) => invariant.unchecked === null),
+    lakeVersion: snapshot.version,
+    featureSet: options.manifest.hash,
+    frontier: judged?.frontier.kind ?? 'seen',
+    invariants,
+    pending,
+    mismatches: invariants.I3.violations,
+    violations,
+    notes: notesOf(options),
+    seconds: (clock.nowMs() - startedMs) / 1_000,
+  }
+}
+
+async function checkRows(
+  options: VerifyOptions,
+  snapshot: Snapshot,
+  tallies: Tallies,
+): Promise<{ readonly frontier: Frontier; readonly pending: JudgedPending }> {
+  const { lake, manifest, catalog, topics, positions, evaluator, scorer, scoredType } = options
+  const progress = (phase: VerifyPhase) => {
+    let done = 0
+    return (rows: number) => options.onProgress?.(phase, (done += rows))
+  }
+  const query = await options.openQuery(catalogOf(lake, snapshot, manifest).setup)
+  try {
+    progress('rows')(0)
+    await checkFiles(lake, snapshot, query, tallies.I5)
+    await checkOffsets(snapshot, query, positions?.dense ?? false, tallies.I5)
+    progress('events')(0)
+    const frontier = await findFrontier(query, snapshot, positions, topics)
+    await createWorkingTables(query, manifest, topics, frontier)
+    const payments = await checkEmission(query, scoredType, tallies.I2)
+    const otherEvents = await checkApplication({ query, manifest, snapshot, topics, scoredType }, tallies.I1)
+    const reads = await checkLives({
+      query,
+      manifest,
+      catalog,
+      evaluator,
+      topics,
+      settled: frontier.settled,
+      tallies: { apply: tallies.I1, parity: tallies.I3 },
+      onProgress: progress('features'),
+    })
+    await checkDecisions({ query, manifest, evaluator, scorer, tally: tallies.I3, onProgress: progress('decisions') })
+    return { frontier, pending: { payments, otherEvents, reads } }
+  } finally {
+    query.close()
+  }
+}
+
+function notesOf({ scorer, positions, fast }: VerifyOptions): string[] {
+  return [
+    ...(scorer === null ? ['scores were not recomputed: no model'] : []),
+    ...(positions === null ? ['without the log: what never reached the lake cannot be missed'] : []),
+    ...(fast ? ['checksums of files were not compared'] : []),
+  ]
+}
