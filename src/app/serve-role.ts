@@ -14,7 +14,7 @@ import type { ReadinessProbe } from '../serve/dependencies.ts'
 import { serveLimits } from '../serve/limits.ts'
 import { listen, listenTimeouts } from '../serve/listen.ts'
 import { ScoreHub, scoreHubLimits } from '../serve/score-hub.ts'
-import { recentStart } from '../serve/score-tail.ts'
+import { recentScores } from '../serve/score-tail.ts'
 import { createFeatureReader, createKnownEvents } from '../serve/state-reader.ts'
 
 export type ServeWork = Work & { readonly url: string }
@@ -28,7 +28,7 @@ export async function startServe(role: Role): Promise<ServeWork> {
   const store = await openStateStore(config)
   const { topics } = names(config)
   const hub = await startHub(config, log, meter)
-  const tail = await log.tail({ topic: topics.scores, from: hub.start, maxRecords: 2_000, maxWaitMs: 500 }, (batch) => {
+  const tail = await log.tail({ topic: topics.scores, from: hub.from, maxRecords: 2_000, maxWaitMs: 500 }, (batch) => {
     hub.hub.accept(batch)
     return Promise.resolve()
   })
@@ -77,15 +77,15 @@ export async function startServe(role: Role): Promise<ServeWork> {
 }
 
 async function startHub(config: Config, log: EventLog, meter: Meter) {
-  const start = await recentStart(log, { topic: names(config).topics.scores, records: config.RECENT_SCORES })
+  const recent = await recentScores(log, { topic: names(config).topics.scores, records: config.RECENT_SCORES })
   const hub = new ScoreHub({
     ...scoreHubLimits,
     capacity: config.RECENT_SCORES,
     lagMax: config.STREAM_QUEUE,
-    start,
+    recent,
     meter,
   })
-  return { hub, start }
+  return { hub, from: recent.from }
 }
 
 /** SQL over the lake in processes of its own, with the limits that the caller's trust allows. */

@@ -3,6 +3,7 @@ import type { LogBatch, LogRecord, Meter } from '../ports.ts'
 import type { PartitionCursor } from './partition-cursor.ts'
 import type { FrameFormat } from './score-frames.ts'
 import { ScoreRing, type ScoreEntry } from './score-ring.ts'
+import type { RecentScores } from './score-tail.ts'
 import { ScoreSubscriber, type ScoreFilter } from './score-subscriber.ts'
 
 export interface ScoreHubOptions {
@@ -21,8 +22,8 @@ export interface ScoreHubOptions {
   readonly overflowGraceMs: number
   /** About how much is written to a client at once. */
   readonly chunkChars: number
-  /** Where the tail that feeds the hub starts, by partition. */
-  readonly start: ReadonlyMap<number, number>
+  /** Where the tail that feeds the hub starts, and from where on its scores are news. */
+  readonly recent: RecentScores
   readonly meter: Meter
 }
 
@@ -63,7 +64,7 @@ export class ScoreHub {
 
   constructor(options: ScoreHubOptions) {
     this.#options = options
-    this.#ring = new ScoreRing(options.capacity, options.start)
+    this.#ring = new ScoreRing(options.capacity, options.recent)
     this.#metrics = hubMetrics(options.meter)
     this.#metrics.subscribers.set(0)
   }

@@ -1,5 +1,6 @@
 import type { PaymentScored } from '../core/emitted.ts'
 import { PartitionCursor } from './partition-cursor.ts'
+import type { RecentScores } from './score-tail.ts'
 
 export interface ScoreEntry {
   readonly partition: number
@@ -24,10 +25,13 @@ export class ScoreRing {
   readonly #held: PartitionCursor
   #head = 0
 
-  constructor(capacity: number, start: ReadonlyMap<number, number>) {
+  readonly #live: ReadonlyMap<number, number>
+
+  constructor(capacity: number, recent: RecentScores) {
     this.#capacity = capacity
-    this.#seen = PartitionCursor.from(start)
-    this.#held = PartitionCursor.from(start)
+    this.#seen = PartitionCursor.from(recent.from)
+    this.#held = PartitionCursor.from(recent.from)
+    this.#live = recent.live
   }
 
   get head(): number {
@@ -47,9 +51,11 @@ export class ScoreRing {
     return this.#byPayment.get(paymentId) ?? null
   }
 
-  /** Where a reader is that has seen everything. */
+  /** Where a reader is that has seen everything until now, also what this process has yet to read again. */
   position(): PartitionCursor {
-    return this.#seen.copy()
+    const position = this.#seen.copy()
+    for (const [partition, next] of this.#live) position.advance(partition, next)
+    return position
   }
 
   /** True when it is news. */

@@ -30,6 +30,7 @@ function follow(hub: ScoreHub, from: string | null = null, filter: ScoreFilter =
     },
   }
 }
+const startingAt = (...positions: [number, number][]) => ({ from: new Map(positions), live: new Map(positions) })
 const ids = (frames: Frame[] | null) => frames?.map((frame) => frame.data?.data?.paymentId ?? frame.event)
 
 describe('recent scores', () => {
@@ -64,10 +65,7 @@ describe('a stream', () => {
   test('begins now, keeps the order of each partition, and tells where it is in all of them', async () => {
     const { hub } = serveFixture({
       hub: {
-        start: new Map([
-          [0, 0],
-          [1, 7],
-        ]),
+        recent: startingAt([0, 0], [1, 7]),
       },
     })
     hub.accept(batchOf(scored(0)))
@@ -80,24 +78,30 @@ describe('a stream', () => {
   })
 
   test('goes on after its id, at this process or at another that saw the partitions in another order', async () => {
-    const start = new Map([
-      [0, 0],
-      [1, 0],
-    ])
+    const recent = startingAt([0, 0], [1, 0])
     const orders = [
       [scored(0), scored(0, 1), scored(1), scored(1, 1)],
       [scored(0, 1), scored(1, 1), scored(0), scored(1)],
     ]
-    const first = serveFixture({ hub: { start } }).hub
+    const first = serveFixture({ hub: { recent } }).hub
     const stream = follow(first)
     first.accept(batchOf(orders[0]![0]!))
     first.accept(batchOf(orders[0]![1]!))
     const last = (await stream.read())!.at(-1)!.id!
     for (const order of orders) {
-      const { hub } = serveFixture({ hub: { start } })
+      const { hub } = serveFixture({ hub: { recent } })
       for (const record of order) hub.accept(batchOf(record))
       expect(ids(await follow(hub, last).read())?.toSorted()).toEqual(['p-0-1', 'p-1-1'])
     }
+  })
+
+  test('without an id has no history, also while the hub is still reading it again', async () => {
+    const { hub } = serveFixture({ hub: { recent: { from: new Map([[0, 0]]), live: new Map([[0, 2]]) } } })
+    const [fresh, back] = [follow(hub), follow(hub, '0:1')]
+    hub.accept(batchOf(scored(0), scored(1), scored(2)))
+    expect(ids(await fresh.read())).toEqual(['p-0-2'])
+    expect(ids(await back.read())).toEqual(['p-0-1', 'p-0-2'])
+    expect(hub.find('p-0-0')).not.toBeNull()
   })
 
   test('says gap when its id is older than what is held, and not when it is not', async () => {

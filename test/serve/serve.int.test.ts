@@ -3,7 +3,7 @@ import { partitionOf } from '../../src/core/partitioner.ts'
 import { openRedisEventLog, type RedisEventLog } from '../../src/edges/redis/event-log.ts'
 import type { Subscription } from '../../src/ports.ts'
 import { listen, listenTimeouts, type Listening } from '../../src/serve/listen.ts'
-import { recentStart } from '../../src/serve/score-tail.ts'
+import { recentScores } from '../../src/serve/score-tail.ts'
 import { redisAvailable, startTestRedis, type TestRedis } from '../support/redis-server.ts'
 import { eventually } from '../support/wait.ts'
 import { paymentEvent, paymentScore, postJson, problemOf, scoreRecord, serveFixture } from './support/serve-fixture.ts'
@@ -56,9 +56,9 @@ describe.skipIf(reason !== null)(`serving over the redis log${reason === null ? 
 
   /** One process of the role, as the composition root wires it. */
   async function startServing(): Promise<Serving> {
-    const start = await recentStart(log, { topic: scoresTopic, records: 1_000 })
-    const { app, hub, deps } = serveFixture({ deps: { log }, hub: { start } })
-    const tailed = { topic: scoresTopic, from: start, maxRecords: 100, maxWaitMs: 20 }
+    const recent = await recentScores(log, { topic: scoresTopic, records: 1_000 })
+    const { app, hub, deps } = serveFixture({ deps: { log }, hub: { recent } })
+    const tailed = { topic: scoresTopic, from: recent.from, maxRecords: 100, maxWaitMs: 20 }
     const tail = await log.tail(tailed, async (batch) => hub.accept(batch))
     const listening: Listening = await listen({
       app,

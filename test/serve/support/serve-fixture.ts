@@ -65,7 +65,7 @@ export function serveFixture(options: FixtureOptions = {}): Fixture {
     ...scoreHubLimits,
     capacity: 100,
     lagMax: 50,
-    start: new Map([[0, 0]]),
+    recent: { from: new Map([[0, 0]]), live: new Map([[0, 0]]) },
     meter,
     ...options.hub,
   })
