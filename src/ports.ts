@@ -119,7 +119,8 @@ export interface TailOptions {
 
 /**
  * Error codes of a log: `log_unavailable` (canRetry), `log_full` (canRetry: retention may not drop what a group has
- * not read), `record_too_large`, `fenced`, `log_truncated`, `log_recreated`, `topic_missing`, `topic_mismatch`.
+ * not read), `record_too_large`, `fenced`, `log_truncated`, `log_recreated`, `topic_missing`, `topic_mismatch`,
+ * `log_refused` (the server will not, until somebody changes a right or a setting).
  */
 export interface EventLog {
   readonly driver: 'kafka' | 'redis'

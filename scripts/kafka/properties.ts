@@ -29,6 +29,8 @@ export function serverProperties({ port, controllerPort, dataDir }: BrokerPlace)
     'share.coordinator.state.topic.min.isr': 1,
     'group.initial.rebalance.delay.ms': 0,
     'group.min.session.timeout.ms': 1_000,
+    // By default the coordinator gathers commits for 5 ms, and a reader that commits every batch waits for that.
+    'group.coordinator.append.linger.ms': 0,
     // A killed broker is registered again only after its session, by default 9 s.
     'broker.session.timeout.ms': 3_000,
     'broker.heartbeat.interval.ms': 500,
