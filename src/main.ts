@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 import { Command, InvalidArgumentError } from 'commander'
 import type { Config } from './app/config.ts'
 import { readConfig } from './app/config.ts'

@@ -31,6 +31,9 @@ export interface Work {
   stop(): Promise<void>
 }
 
+/** Between the drain time and the end of an orphaned role. */
+const drainMarginMs = 1_000
+
 /**
  * Runs a role until it is told to end or its work fails, then stops everything within DRAIN_MS. Answers the exit code:
  * 0 after an orderly end, 1 after a failure.
@@ -48,7 +51,7 @@ export async function runRole(
   }
   process.once('SIGTERM', end)
   process.once('SIGINT', end)
-  exitWithParent(end, config.DRAIN_MS)
+  exitWithParent(end, config.DRAIN_MS + drainMarginMs)
   const role: Role = { name, config, logger, meter, clock: systemClock, ending: ending.signal }
   try {
     const work = await start(role)
