@@ -44,7 +44,7 @@ export async function checkDecisions(input: DecisionsInput): Promise<void> {
   const derived = manifest.features.filter(({ entity }) => entity === null)
   const names = [...aggregated, ...derived].map(({ name }) => name)
   const columns = [...fixedColumns, 'service', ...names.map(identifier)].map((column) => `s.${column}`)
-  const sql = `SELECT ${columns.join(', ')} FROM scores s
+  const sql = `SELECT ${columns.join(', ')} FROM score_rows s
     JOIN applied a ON a.is_score AND a.log_partition = s.log_partition AND a.log_offset = s.log_offset
     WHERE s.feature_set = ${text(manifest.hash)}`
   await query.each(sql, async (rows) => {

@@ -7,7 +7,7 @@ export async function checkEmission(query: LakeQuery, scoredType: string, tally:
   const [totals] = await query.rows(
     `SELECT (SELECT count(*) FROM (SELECT DISTINCT owner_id, event_id FROM caused WHERE valid AND ${payments})) AS payments,
        (SELECT count(*) FROM applied WHERE is_score) AS scores,
-       (SELECT count(*) FROM scores) AS score_rows`,
+       (SELECT count(*) FROM score_rows) AS score_rows`,
   )
   tally.count('payments', countOf(totals, 'payments'))
   tally.count('scores', countOf(totals, 'scores'))

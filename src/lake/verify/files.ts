@@ -83,9 +83,15 @@ export async function checkFiles(lake: Lake, snapshot: Snapshot, query: LakeQuer
 
 /**
  * The rows of all tables that one topic feeds: no offset twice, and, where the log gives every offset to a record
- * (`dense`), none missing between the first row and `covered`.
+ * (`dense`), none missing between the first row and `covered`. Answers whether any stands twice.
  */
-export async function checkOffsets(snapshot: Snapshot, query: LakeQuery, dense: boolean, tally: Tally): Promise<void> {
+export async function checkOffsets(
+  snapshot: Snapshot,
+  query: LakeQuery,
+  dense: boolean,
+  tally: Tally,
+): Promise<boolean> {
+  let hasDoubles = false
   const positions = tableNames.map((t) => `SELECT log_topic, log_partition, log_offset FROM ${identifier(t)}`)
   await query.run(`CREATE TEMP VIEW positions AS ${positions.join(' UNION ALL ')}`)
   const partitions = await query.rows(
@@ -99,6 +105,7 @@ export async function checkOffsets(snapshot: Snapshot, query: LakeQuery, dense: 
     const doubled = countOf(row, 'total') - offsets
     tally.count('offsets', offsets)
     if (doubled > 0) {
+      hasDoubles = true
       const [example] = await query.rows(
         `SELECT log_offset FROM positions WHERE log_topic = ${text(topic)} AND log_partition = ${partition}
          GROUP BY log_offset HAVING count(*) > 1 ORDER BY log_offset LIMIT 1`,
@@ -112,6 +119,7 @@ export async function checkOffsets(snapshot: Snapshot, query: LakeQuery, dense: 
     tally.count('offsets absent', absent)
     if (dense) tally.violation('offset_missing', () => ({ topic, partition, covered, rows: absent }), absent)
   }
+  return hasDoubles
 }
 
 function groupBy(files: readonly FileEntry[], keyOf: (file: FileEntry) => string): FileEntry[][] {

@@ -108,10 +108,10 @@ async function checkRows(
   try {
     progress('rows')(0)
     await checkFiles(lake, snapshot, query, tallies.I5)
-    await checkOffsets(snapshot, query, positions?.dense ?? false, tallies.I5)
+    const hasDoubles = await checkOffsets(snapshot, query, positions?.dense ?? false, tallies.I5)
     progress('events')(0)
     const frontier = await findFrontier(query, snapshot, positions, topics)
-    await createWorkingTables(query, manifest, topics, frontier)
+    await createWorkingTables(query, manifest, topics, frontier, hasDoubles)
     const payments = await checkEmission(query, scoredType, tallies.I2)
     const otherEvents = await checkApplication({ query, manifest, snapshot, topics, scoredType }, tallies.I1)
     const reads = await checkLives({

@@ -13,6 +13,7 @@ export const eventColumns: Readonly<Record<string, string>> = {
 
 /**
  * Narrow tables that all checks share, each position once (what stands twice is I5's to report):
+ * - `score_rows`: the scores, copied only when some stand twice;
  * - `caused`: the records of the event topic, with their fields;
  * - `applied`: the first copy of every score and observation, by the position of its cause, with the cause beside it
  *   (`cause_valid` is null when the cause is not in the lake);
@@ -24,6 +25,7 @@ export async function createWorkingTables(
   manifest: FeatureSetManifest,
   topics: Topics,
   frontier: Frontier,
+  hasDoubles: boolean,
 ): Promise<void> {
   const entities = manifest.entities.flatMap(({ name }) =>
     ['id', 'sequence', 'born', 'outcome'].map((part) => identifier(`${name}_${part}`)),
@@ -34,15 +36,20 @@ export async function createWorkingTables(
     ', ',
   )
   const ofEvents = `source_topic = ${text(topics.events)}`
+  const once = 'QUALIFY row_number() OVER (PARTITION BY log_partition, log_offset) = 1'
+  const whole = 'SELECT * FROM scores'
+  await query.run(
+    hasDoubles ? `CREATE TEMP TABLE score_rows AS ${whole} ${once}` : `CREATE TEMP VIEW score_rows AS ${whole}`,
+  )
   await query.run(`CREATE TEMP TABLE caused AS
     SELECT log_partition, log_offset, append_time_ms, valid, event_id, event_type, ${ownerField} AS owner_id,
       observed_time_ms, ${[...new Set(Object.values(eventColumns))].join(', ')}
     FROM events WHERE log_topic = ${text(topics.events)}
-    QUALIFY row_number() OVER (PARTITION BY log_partition, log_offset) = 1`)
+    ${once}`)
   await query.run(`CREATE TEMP TABLE applied AS
     WITH emitted AS (
       SELECT true AS is_score, payment_id AS cause_id, payment_time_ms, amount_minor AS stated_amount_minor, ${shared}
-      FROM scores WHERE ${ofEvents}
+      FROM score_rows WHERE ${ofEvents}
       UNION ALL
       SELECT false, observed_id, NULL, NULL, ${shared} FROM observations WHERE ${ofEvents}
     ), first_copies AS (
