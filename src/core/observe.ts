@@ -5,6 +5,7 @@ import type { EntityPlan, EntityTouch } from './plan.ts'
 import {
   beginDraft,
   isDuplicate,
+  knowsEventId,
   progressOf,
   rememberId,
   setProgress,
@@ -96,7 +97,8 @@ function apply(plan: EntityPlan, state: EntityState, observation: Observation): 
 function applyOnce(plan: EntityPlan, state: EntityState, observation: Observation): Outcome {
   if (plan.partitionKey) {
     const hash = hashEventId(observation.eventId)
-    if (isDuplicate(state, hash, observation.offset)) return 'duplicate'
+    // Not applied before, so whatever is remembered is another record: its offset may be the same in another partition.
+    if (knowsEventId(state, hash)) return 'duplicate'
     rememberId(state, hash, observation.offset, observation.appendTimeMs)
   } else if (observation.duplicate) {
     return 'duplicate'

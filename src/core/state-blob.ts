@@ -7,11 +7,11 @@ import type { TileTable } from './tiles.ts'
 /*
  * byte 0       format
  * bytes 1-8    sequence, big-endian
- * bytes 9-12   checksum of everything after it
+ * bytes 9-12   checksum of everything else
  * bytes 13-16  layout of the plan
  * then, as LEB128 unless said otherwise: born, newest time, tiles per group, recent ids, partitions with snapshots.
  */
-const format = 1
+const format = 2
 const checksumAt = 9
 const bodyAt = 13
 
@@ -45,8 +45,12 @@ export function encodeState(plan: EntityPlan, state: EntityState): Uint8Array {
     for (const snapshot of snapshots) writeSnapshot(snapshot, state)
   }
   const blob = writer.take()
-  new DataView(blob.buffer).setUint32(checksumAt, checksum(blob, bodyAt))
+  new DataView(blob.buffer).setUint32(checksumAt, checksumOf(blob))
   return blob
+}
+
+function checksumOf(blob: Uint8Array): number {
+  return (checksum(blob.subarray(0, checksumAt), 0) ^ checksum(blob, bodyAt)) >>> 0
 }
 
 /** Errors: `state_corrupt` when the bytes are damaged, `state_layout` when another feature set wrote them. */
@@ -55,7 +59,7 @@ export function decodeState(plan: EntityPlan, blob: Uint8Array): EntityState {
   const found = reader.byte()
   if (found !== format) throw new RiverbankError('state_layout', `state format ${found}, this version reads ${format}`)
   const sequence = reader.uint64()
-  if (reader.uint32() !== checksum(blob, bodyAt)) {
+  if (reader.uint32() !== checksumOf(blob)) {
     throw new RiverbankError('state_corrupt', `a state of entity ${plan.name} does not match its checksum`)
   }
   if (reader.uint32() !== plan.layout) {
@@ -102,7 +106,10 @@ function readTiles(reader: ByteReader, slotCount: number): TileTable {
   return { index, slots }
 }
 
-/** Ids of one hour share it; offsets are differences. Eight bytes of hash are the bulk. */
+/**
+ * Ids of one hour share it; offsets are differences, negative ones too: a producer with a partitioner of its own can
+ * spread a customer over partitions. Eight bytes of hash are the bulk.
+ */
 function writeRecentIds({ hashes, offsets, appendHours }: RecentIds): void {
   writer.unsigned(offsets.length)
   let hour = 0
@@ -111,7 +118,8 @@ function writeRecentIds({ hashes, offsets, appendHours }: RecentIds): void {
     writer.uint32(hashes[2 * i] ?? 0)
     writer.uint32(hashes[2 * i + 1] ?? 0)
     const appendHour = appendHours[i] ?? 0
-    writer.unsigned((offset - previous) * 2 + (appendHour === hour ? 0 : 1))
+    const step = offset - previous
+    writer.unsigned((step >= 0 ? step * 2 : -step * 2 - 1) * 2 + (appendHour === hour ? 0 : 1))
     if (appendHour !== hour) writer.signed(appendHour - hour)
     hour = appendHour
     previous = offset
@@ -125,7 +133,8 @@ function readRecentIds(reader: ByteReader): RecentIds {
   for (let left = reader.unsigned(); left > 0; left -= 1) {
     ids.hashes.push(reader.uint32() | 0, reader.uint32() | 0)
     const step = reader.unsigned()
-    offset += Math.floor(step / 2)
+    const zigzag = Math.floor(step / 2)
+    offset += zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2
     if (step % 2 === 1) appendHour += reader.signed()
     ids.offsets.push(offset)
     ids.appendHours.push(appendHour)

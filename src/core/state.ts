@@ -105,7 +105,7 @@ export function isDuplicate(state: EntityState, hash: EventIdHash, offset: numbe
   return false
 }
 
-/** Is this id remembered at all? For callers that have no offset yet. */
+/** Is this id remembered at all? For what has no offset yet, or was not applied at it. */
 export function knowsEventId(state: EntityState, hash: EventIdHash): boolean {
   return isDuplicate(state, hash, -1)
 }
