@@ -1,0 +1,30 @@
+import { riverbank } from '../../../features/index.ts'
+import { compilePlan } from '../../../src/compile/plan.ts'
+import type { EntityPlan, EntityTouch } from '../../../src/core/plan.ts'
+
+const plan = compilePlan(riverbank)
+
+function entity(name: string): EntityPlan {
+  const found = plan.entities.find((candidate) => candidate.name === name)
+  if (found === undefined) throw new Error(`no entity ${name}`)
+  return found
+}
+
+function touch(name: string): EntityTouch {
+  const index = plan.entities.indexOf(entity(name))
+  const found = plan.events.get('payment.initiated')?.touches[index] ?? null
+  if (found === null) throw new Error(`a payment names its ${name}`)
+  return found
+}
+
+/** The shipped definitions: the customer is the partition key, its first feature counts payments in 5 minutes. */
+export const customerPlan = entity('customer')
+export const terminalPlan = entity('terminal')
+export const paymentTouch = { customer: touch('customer'), terminal: touch('terminal') }
+
+/** Frozen to the last array: whoever changes it throws. */
+export function frozen<Value>(value: Value): Value {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
+  for (const inner of Object.values(value)) frozen(inner)
+  return Object.freeze(value)
+}
