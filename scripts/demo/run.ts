@@ -3,10 +3,11 @@ import { openInstallation, type Installation } from './installation.ts'
 import { runLive } from './live.ts'
 import { say } from './say.ts'
 import { feedHistory } from './feed.ts'
+import { roleCommand } from '../role-command.ts'
 import { createTopics } from '../../src/app/topics.ts'
 import { openEventLog } from '../../src/app/event-log.ts'
 import { roleSpecs, supervisorOptions } from '../../src/app/up.ts'
-import { ownCommand, supervise, type Command, type Supervisor } from '../../src/app/supervisor.ts'
+import { supervise, type Supervisor } from '../../src/app/supervisor.ts'
 import { RiverbankError } from '../../src/core/errors.ts'
 import { pinoLogger } from '../../src/edges/pino/logger.ts'
 import type { EventLog } from '../../src/ports.ts'
@@ -67,12 +68,6 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     if (code !== 0 && options.exit === true) say(`everything is kept in ${installation.config.DATA_DIR}`)
   }
   return code
-}
-
-/** The roles are the product's own command line, not this script. */
-function roleCommand(): Command {
-  const { file, args } = ownCommand()
-  return { file, args: [...args.slice(0, -1), new URL('../../src/main.ts', import.meta.url).pathname] }
 }
 
 /** A shared broker keeps nothing of a run whose folder is gone. */

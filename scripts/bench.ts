@@ -1,0 +1,161 @@
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { benchBytes } from './bench/bytes.ts'
+import { benchEngine } from './bench/engine.ts'
+import { feedHistory, openFeed } from './bench/feed.ts'
+import { openInstallation, type Driver } from './bench/installation.ts'
+import { benchLatency } from './bench/latency.ts'
+import { describeMachine, machineLine } from './bench/machine.ts'
+import { Measurements, rowOf } from './bench/measurement.ts'
+import { benchPipeline } from './bench/pipeline.ts'
+import { benchReads } from './bench/reads.ts'
+import type { Run } from './bench/run.ts'
+import { startKafkaBroker, type KafkaBroker } from './kafka/broker.ts'
+import { kafkaAvailable } from './kafka/distribution.ts'
+import { table } from '../src/app/table.ts'
+import { isRiverbankError, RiverbankError } from '../src/core/errors.ts'
+
+const benchmarks = ['engine', 'pipeline', 'latency', 'reads', 'bytes'] as const
+type Benchmark = (typeof benchmarks)[number]
+
+interface Options {
+  readonly only?: Benchmark
+  readonly rounds: number
+  readonly seconds: number
+  readonly payments: number
+  readonly log: Driver | 'both'
+  readonly json?: string
+}
+
+/** Before any clock starts: connections, caches and compiled code are then as they stay. */
+const warmUpPayments = 10_000
+/** After this long no further rounds are begun. */
+const enoughMs = 280_000
+
+const program = new Command('npm run bench --')
+  .description('Measures this program on this machine: medians of several rounds, with the smallest and the largest.')
+  .addOption(new Option('--only <name>', 'one benchmark instead of all').choices(benchmarks))
+  .option('--rounds <n>', 'how often each is measured', positive, 3)
+  .option('--seconds <n>', 'length of a round of latency and of reads', positive, 6)
+  .option('--payments <n>', 'payments of a round of the pipeline', positive, 40_000)
+  .addOption(
+    new Option('--log <driver>', 'what carries the events').choices(['redis', 'kafka', 'both']).default('both'),
+  )
+  .option('--json <file>', 'write the numbers of every round there')
+  .showHelpAfterError()
+  .exitOverride((error) => {
+    process.exit(error.exitCode === 0 ? 0 : 2)
+  })
+
+function positive(text: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('a whole number from 1 on')
+  return value
+}
+
+const say = (text: string) => {
+  process.stderr.write(`${text}\n`)
+}
+
+async function main(options: Options): Promise<void> {
+  const startedMs = performance.now()
+  const ending = new AbortController()
+  const interrupt = () => ending.abort(new RiverbankError('interrupted', 'stopped before it was done'))
+  process.once('SIGINT', interrupt)
+  process.once('SIGTERM', interrupt)
+  const machine = describeMachine()
+  say(machineLine(machine))
+  const measurements = new Measurements()
+  const run: Run = {
+    ...options,
+    signal: ending.signal,
+    record: (metric, value) => measurements.add(metric, value),
+    say,
+    isLate: () => performance.now() - startedMs > enoughMs,
+  }
+  const isAsked = (name: Benchmark) => options.only === undefined || options.only === name
+  try {
+    if (isAsked('engine')) await benchEngine(run)
+    if (isAsked('bytes')) await benchBytes(run)
+    if (['pipeline', 'latency', 'reads'].some((name) => isAsked(name as Benchmark))) {
+      for (const driver of ['redis', 'kafka'] as const) {
+        if (options.log === 'both' || options.log === driver) await benchDriver(run, driver, isAsked, ending)
+      }
+    }
+  } finally {
+    // What was measured before an interruption is worth reading.
+    const all = measurements.all()
+    process.stdout.write(`${machineLine(machine)}\n${table(all.map(rowOf))}`)
+    const report = { machine, measuredAt: new Date().toISOString(), options, measurements: all }
+    if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(report, null, 2)}\n`)
+  }
+}
+
+/** One installation for all that needs one: each benchmark finds the history that those before it left. */
+async function benchDriver(
+  run: Run,
+  driver: Driver,
+  isAsked: (name: Benchmark) => boolean,
+  ending: AbortController,
+): Promise<void> {
+  // Reads do not touch the log.
+  if (driver === 'kafka' && !isAsked('pipeline') && !isAsked('latency')) return
+  const broker = driver === 'kafka' ? await startBroker() : null
+  if (driver === 'kafka' && broker === null) return
+  try {
+    const installation = await openInstallation({
+      driver,
+      ...(broker === null ? {} : { brokers: broker.kafka.brokers }),
+      onFailure: (error) => ending.abort(error),
+    })
+    try {
+      const feed = openFeed(warmUpPayments + run.payments * run.rounds)
+      await feedHistory(installation, feed, warmUpPayments, run.signal)
+      if (isAsked('pipeline')) await benchPipeline(run, installation, feed)
+      else await feedHistory(installation, feed, run.payments, run.signal)
+      if (isAsked('latency')) await benchLatency(run, installation, feed)
+      if (isAsked('reads') && driver === 'redis') await benchReads(run, installation)
+    } finally {
+      await installation.close()
+    }
+  } finally {
+    await broker?.close()
+  }
+}
+
+/** Null, with a line that says why, where there is no Java. */
+async function startBroker(): Promise<{ readonly kafka: KafkaBroker; close(): Promise<void> } | null> {
+  const available = kafkaAvailable()
+  if (available.kind === 'missing') {
+    say(`kafka: skipped (${available.reason})`)
+    return null
+  }
+  const dir = await mkdtemp(join(tmpdir(), 'riverbank-bench-kafka-'))
+  const remove = () => rm(dir, { recursive: true, force: true, maxRetries: 5 })
+  try {
+    const kafka = await startKafkaBroker({ dir, onProgress: say })
+    return {
+      kafka,
+      async close() {
+        await kafka.stop()
+        await remove()
+      },
+    }
+  } catch (error) {
+    await remove()
+    throw error
+  }
+}
+
+program.parse()
+try {
+  await main(program.opts<Options>())
+} catch (error) {
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  say(isRiverbankError(error) ? `${error.code}: ${error.message}` : text)
+  process.exitCode = 1
+}
+// Whatever a library still holds open, the benchmark is over.
+process.exit()

@@ -1,0 +1,102 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { loggedEvents, applyLogged } from './engine.ts'
+import { quantile, type Metric } from './measurement.ts'
+import type { Run } from './run.ts'
+import { definitions } from '../../src/app/definitions.ts'
+import { startEmbeddedRedis } from '../../src/app/embedded-redis.ts'
+import { createMemoryEngine } from '../../src/core/engine.ts'
+import type { EntityPlan } from '../../src/core/plan.ts'
+import { encodeState } from '../../src/core/state-blob.ts'
+import type { EntityState } from '../../src/core/state.ts'
+import { connectRedis } from '../../src/edges/redis/connection.ts'
+import { openRedisStateStore } from '../../src/edges/redis/state-store.ts'
+import { pinoLogger } from '../../src/edges/pino/logger.ts'
+
+/** About 30 days of the published data set: what the longest windows look back. */
+const payments = 290_000
+/** Of each entity that `MEMORY USAGE` is asked about. */
+const sampleSize = 500
+const namespace = 'bench-bytes'
+const commandTimeoutMs = 10_000
+const redisTimeouts = { startTimeoutMs: 20_000, stopTimeoutMs: 10_000 } as const
+
+/**
+ * What an entity costs in Redis after that history: the state's own bytes, and the server's memory with its key and
+ * bookkeeping. The states are those of the engine, written by the store that the processor uses. Sizes do not vary
+ * from round to round: there is one.
+ */
+export async function benchBytes(run: Run): Promise<void> {
+  run.say(`bytes: ${payments} payments`)
+  const { plan, catalog } = definitions()
+  const engine = createMemoryEngine(plan)
+  let newest = 0
+  let oldest = Infinity
+  for (const event of loggedEvents(payments)) {
+    applyLogged(engine, catalog, event)
+    newest = Math.max(newest, event.appendTimeMs)
+    oldest = Math.min(oldest, event.appendTimeMs)
+    run.signal.throwIfAborted()
+  }
+  const days = Math.round((newest - oldest) / 86_400_000)
+  const dir = await mkdtemp(join(tmpdir(), 'riverbank-bench-'))
+  const logger = pinoLogger({ level: 'warn', fields: { role: 'bench' } })
+  const redis = await startEmbeddedRedis({ dir, maxMemoryBytes: 0, ...redisTimeouts, logger })
+  try {
+    for (const [index, entity] of plan.entities.entries()) {
+      await measureEntity(run, redis.url, entity, engine.states[index] ?? new Map<string, EntityState>(), days)
+    }
+  } finally {
+    await redis.stop()
+    await rm(dir, { recursive: true, force: true, maxRetries: 5 })
+  }
+}
+
+type States = ReadonlyMap<string, EntityState>
+
+async function measureEntity(run: Run, url: string, entity: EntityPlan, states: States, days: number): Promise<void> {
+  const blobs = [...states].map(([id, state]) => ({ id, blob: encodeState(entity, state) }))
+  const store = await openRedisStateStore({ url, namespace, commandTimeoutMs })
+  await store.compareAndSet(
+    blobs.map(({ id, blob }) => ({ key: { entity: entity.name, id }, expected: null, blob, ttlMs: entity.ttlMs })),
+  )
+  await store.close()
+  const lengths = blobs.map(({ blob }) => blob.length)
+  const memory = await memoryOf(url, entity)
+  const metric = (name: string): Metric => ({
+    benchmark: 'bytes',
+    driver: null,
+    name: `${entity.name} after ${days} days, ${name}`,
+    unit: 'bytes',
+  })
+  run.record(metric('state, mean'), mean(lengths))
+  run.record(metric('state, p99'), quantile(lengths, 0.99))
+  run.record(metric('in Redis, mean'), mean(memory))
+  run.record({ ...metric('entities'), unit: '' }, blobs.length)
+}
+
+/** `MEMORY USAGE` of a sample of the entity's keys. */
+async function memoryOf(url: string, entity: EntityPlan): Promise<number[]> {
+  const connection = { url, name: namespace, commandTimeoutMs, reconnectMaxDelayMs: 1_000 }
+  const redis = await connectRedis(connection, 'state_unavailable')
+  try {
+    const keys: string[] = []
+    for (let cursor = '0'; keys.length < sampleSize;) {
+      const [next, found] = await redis.scan(cursor, 'MATCH', `${namespace}:state:{${entity.name}:*`, 'COUNT', 1_000)
+      keys.push(...found)
+      cursor = next
+      if (cursor === '0') break
+    }
+    const sample = keys.slice(0, sampleSize)
+    return await Promise.all(
+      sample.map(async (key) => Number(await redis.call('MEMORY', 'USAGE', key, 'SAMPLES', '0'))),
+    )
+  } finally {
+    redis.disconnect()
+  }
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length
+}

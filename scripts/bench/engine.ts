@@ -1,0 +1,77 @@
+import { labelDelayMs } from './feed.ts'
+import { eachRound, type Run } from './run.ts'
+import { history } from '../simulator/history.ts'
+import { generatePayments } from '../simulator/payments.ts'
+import { definitions } from '../../src/app/definitions.ts'
+import { createMemoryEngine, type MemoryEngine } from '../../src/core/engine.ts'
+import { assert } from '../../src/core/errors.ts'
+import { decodeEvent, encodeEvent, type EventCatalog } from '../../src/core/event.ts'
+import { partitionOf } from '../../src/core/partitioner.ts'
+import type { EntityPlan } from '../../src/core/plan.ts'
+import { decodeState, encodeState } from '../../src/core/state-blob.ts'
+
+const warmUpEvents = 20_000
+const measuredPayments = 60_000
+const codecStates = 2_000
+
+export interface LoggedEvent {
+  readonly bytes: Uint8Array
+  readonly partition: number
+  readonly offset: number
+  readonly appendTimeMs: number
+}
+
+/** Events as a log of four partitions would hold them, taken the moment they happened. */
+export function* loggedEvents(payments: number, partitions = 4): Generator<LoggedEvent> {
+  const encoder = new TextEncoder()
+  const offsets = new Array<number>(partitions).fill(0)
+  for (const event of history(generatePayments({ limit: payments }), { labelDelayMs })) {
+    const partition = partitionOf(event.aggregateId, partitions)
+    const offset = offsets[partition] ?? 0
+    offsets[partition] = offset + 1
+    yield { bytes: encoder.encode(encodeEvent(event)), partition, offset, appendTimeMs: event.timestamp }
+  }
+}
+
+/** What the processor does to one event, without log, store and model: decode, observe, answer a snapshot. */
+export function applyLogged(engine: MemoryEngine, catalog: EventCatalog, logged: LoggedEvent): void {
+  const result = decodeEvent(logged.bytes, catalog, logged.appendTimeMs)
+  assert(result.kind === 'valid', 'the simulator makes valid events')
+  engine.apply(result.event, result.observedAt, logged, result.event.eventType === 'payment.initiated')
+}
+
+/** The pure core on one core, and the coding of the states it leaves. */
+export async function benchEngine(run: Run): Promise<void> {
+  const { plan, catalog } = definitions()
+  const events = [...loggedEvents(measuredPayments + warmUpEvents)]
+  await eachRound(run, 'engine', (): Promise<void> => {
+    const engine = createMemoryEngine(plan)
+    for (const event of events.slice(0, warmUpEvents)) applyLogged(engine, catalog, event)
+    const measured = events.slice(warmUpEvents)
+    const seconds = secondsOf(() => {
+      for (const event of measured) applyLogged(engine, catalog, event)
+    })
+    const metric = { benchmark: 'engine', driver: null, unit: 'events/s' } as const
+    run.record({ ...metric, name: 'decode, observe, snapshot' }, measured.length / seconds)
+    for (const [index, entity] of plan.entities.entries()) benchCodec(run, entity, engine, index)
+    return Promise.resolve()
+  })
+}
+
+function benchCodec(run: Run, entity: EntityPlan, engine: MemoryEngine, index: number): void {
+  const states = [...(engine.states[index]?.values() ?? [])].slice(0, codecStates)
+  let blobs: Uint8Array[] = []
+  const encoding = secondsOf(() => (blobs = states.map((state) => encodeState(entity, state))))
+  const decoding = secondsOf(() => {
+    for (const blob of blobs) decodeState(entity, blob)
+  })
+  const metric = { benchmark: 'engine', driver: null, unit: 'µs/state' } as const
+  run.record({ ...metric, name: `encode ${entity.name}` }, (encoding * 1e6) / states.length)
+  run.record({ ...metric, name: `decode ${entity.name}` }, (decoding * 1e6) / states.length)
+}
+
+function secondsOf(work: () => void): number {
+  const startedMs = performance.now()
+  work()
+  return (performance.now() - startedMs) / 1_000
+}

@@ -1,0 +1,65 @@
+import type { Installation } from './installation.ts'
+import { untilDone } from './progress.ts'
+import { history } from '../simulator/history.ts'
+import { isPayment, type SimulatedEvent } from '../simulator/payment-events.ts'
+import { generatePayments } from '../simulator/payments.ts'
+import { streamEvents } from '../simulator/stream-events.ts'
+import { originEndingAt } from '../simulator/time-axis.ts'
+import { names } from '../../src/app/config.ts'
+import { dayMs } from '../../src/core/units.ts'
+
+export const labelDelayMs = 7 * dayMs
+
+/** The published data set's payments and labels, shifted to end today, taken in pieces. */
+export interface Feed {
+  readonly originMs: number
+  /** The next so many payments, and the labels between them. */
+  take(payments: number): Iterable<SimulatedEvent>
+}
+
+/** `payments`: how many will be taken in all. */
+export function openFeed(payments: number): Feed {
+  const columns = generatePayments({ limit: payments })
+  const originMs = originEndingAt(Date.now(), columns.endSecond, 'day')
+  const events = history(columns, { originMs, labelDelayMs, labelsBeforeMs: Date.now() })
+  return {
+    originMs,
+    // Not for-of: it would close the history with its first piece.
+    *take(wanted) {
+      for (let taken = 0; taken < wanted;) {
+        const next = events.next()
+        if (next.done === true) return
+        if (isPayment(next.value)) taken += 1
+        yield next.value
+      }
+    },
+  }
+}
+
+/** Publishes as fast as the log takes it; answers how many events. */
+export async function publishAll(
+  { config, log }: Installation,
+  events: Iterable<SimulatedEvent>,
+  signal: AbortSignal,
+): Promise<number> {
+  const summary = await streamEvents(events, (records) => log.publish(records), {
+    topic: names(config).topics.events,
+    partitions: config.PARTITIONS,
+    batchRecords: 500,
+    inFlightMax: config.PARTITIONS,
+    signal,
+  })
+  signal.throwIfAborted()
+  return summary.published
+}
+
+/** Publishes the next so many payments and waits until all is settled. */
+export async function feedHistory(
+  installation: Installation,
+  feed: Feed,
+  payments: number,
+  signal: AbortSignal,
+): Promise<void> {
+  await publishAll(installation, feed.take(payments), signal)
+  await untilDone(installation, 'materialized', signal)
+}

@@ -1,0 +1,108 @@
+/**
+ * A client process of its own, so that what is measured shares no event loop with who measures. Reads one order from
+ * its parent, sends its requests round and round over kept connections, each as soon as the last was answered, and
+ * answers with what it saw.
+ */
+import { connect, type Socket } from 'node:net'
+import { quantile } from './measurement.ts'
+
+export interface LoadOrder {
+  readonly port: number
+  readonly connections: number
+  readonly warmUpMs: number
+  readonly measureMs: number
+  /** Whole HTTP/1.1 requests. */
+  readonly requests: readonly string[]
+}
+
+export interface LoadResult {
+  readonly requests: number
+  readonly seconds: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+  /** Answers with another status than 200. */
+  readonly failures: number
+}
+
+interface Reading {
+  readonly order: LoadOrder
+  readonly startMs: number
+  readonly endMs: number
+  readonly latenciesMs: number[]
+  failures: number
+  /** Where in the requests the next one is. */
+  turn: number
+}
+
+async function runLoad(order: LoadOrder): Promise<LoadResult> {
+  const startMs = performance.now() + order.warmUpMs
+  const reading: Reading = { order, startMs, endMs: startMs + order.measureMs, latenciesMs: [], failures: 0, turn: 0 }
+  await Promise.all(Array.from({ length: order.connections }, () => keepAsking(reading)))
+  const { latenciesMs, failures } = reading
+  const [p50Ms, p99Ms] = [quantile(latenciesMs, 0.5), quantile(latenciesMs, 0.99)]
+  return { requests: latenciesMs.length, seconds: order.measureMs / 1_000, p50Ms, p99Ms, failures }
+}
+
+/** One connection; rejects when the server closes it or says nothing. */
+function keepAsking(reading: Reading): Promise<void> {
+  const socket = connect({ port: reading.order.port, host: '127.0.0.1', noDelay: true })
+  socket.setTimeout(10_000, () => socket.destroy(new Error('no answer within 10 seconds')))
+  return new Promise((resolve, reject) => {
+    socket.once('error', reject)
+    socket.once('close', resolve)
+    let askedMs = 0
+    const ask = () => {
+      const { requests } = reading.order
+      askedMs = performance.now()
+      socket.write(requests[reading.turn++ % requests.length] ?? '')
+    }
+    socket.once('connect', ask)
+    eachAnswer(socket, (status) => {
+      const nowMs = performance.now()
+      if (askedMs >= reading.startMs && nowMs < reading.endMs) {
+        reading.latenciesMs.push(nowMs - askedMs)
+        if (status !== 200) reading.failures += 1
+      }
+      if (nowMs < reading.endMs) ask()
+      else socket.end()
+    })
+  })
+}
+
+/** One answer at a time, with a content-length: what this service sends. */
+function eachAnswer(socket: Socket, take: (status: number) => void): void {
+  let text = ''
+  let expected = -1
+  socket.setEncoding('latin1')
+  socket.on('data', (chunk: string) => {
+    text += chunk
+    if (expected < 0) {
+      const head = text.indexOf('\r\n\r\n')
+      if (head < 0) return
+      const length = /\r\ncontent-length: *(\d+)/i.exec(text.slice(0, head + 2))?.[1]
+      if (length === undefined) {
+        socket.destroy(new Error('an answer without a content-length'))
+        return
+      }
+      expected = head + 4 + Number(length)
+    }
+    if (text.length < expected) return
+    const status = Number(text.slice(9, 12))
+    text = text.slice(expected)
+    expected = -1
+    take(status)
+  })
+}
+
+process.once('message', (order: LoadOrder) => {
+  runLoad(order).then(
+    (result) => {
+      process.send?.(result, () => process.disconnect())
+    },
+    (error: unknown) => {
+      process.stderr.write(`${String(error)}\n`)
+      process.exit(1)
+    },
+  )
+})
+process.once('disconnect', () => process.exit(0))

@@ -1,0 +1,124 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { roleCommand } from '../role-command.ts'
+import { environmentName, readConfig, type Config } from '../../src/app/config.ts'
+import { startEmbeddedRedis } from '../../src/app/embedded-redis.ts'
+import { openEventLog } from '../../src/app/event-log.ts'
+import { supervise, type Supervisor } from '../../src/app/supervisor.ts'
+import { createTopics, topicSpecs } from '../../src/app/topics.ts'
+import { roleSpecs, supervisorOptions } from '../../src/app/up.ts'
+import { RiverbankError } from '../../src/core/errors.ts'
+import { pinoLogger } from '../../src/edges/pino/logger.ts'
+import { freePort } from '../../src/edges/redis/server.ts'
+import type { EventLog } from '../../src/ports.ts'
+
+export type Driver = 'redis' | 'kafka'
+
+export interface InstallationOptions {
+  readonly driver: Driver
+  /** Of the kafka driver. */
+  readonly brokers?: string
+  /** Aborted with what ended a role or Redis. */
+  readonly onFailure: (error: unknown) => void
+}
+
+/** Everything that serves, as real processes in a folder and a namespace of their own, with their default settings. */
+export interface Installation {
+  readonly driver: Driver
+  readonly config: Config
+  /** Of the HTTP role. */
+  readonly port: number
+  /** The publisher's own connection to the log. */
+  readonly log: EventLog
+  /** Of the roles, of Redis and of the publisher, which is this process. */
+  pids(): ReadonlyMap<string, number>
+  /** Ends the processes and deletes what they left. */
+  close(): Promise<void>
+}
+
+const readyMs = 60_000
+const redisTimeouts = { startTimeoutMs: 20_000, stopTimeoutMs: 10_000 } as const
+
+export async function openInstallation(options: InstallationOptions): Promise<Installation> {
+  const logger = pinoLogger({ level: 'warn', fields: { role: 'bench' } })
+  const dir = await mkdtemp(join(tmpdir(), 'riverbank-bench-'))
+  const closers: (() => Promise<unknown>)[] = [() => rm(dir, { recursive: true, force: true, maxRetries: 5 })]
+  const close = async (): Promise<void> => {
+    for (const closer of closers.splice(0).reverse()) await closer().catch(() => undefined)
+  }
+  try {
+    const redis = await startEmbeddedRedis({ dir: join(dir, 'redis'), maxMemoryBytes: 0, ...redisTimeouts, logger })
+    closers.push(() => redis.stop())
+    void redis.crashed.then(options.onFailure)
+    const port = await freePort()
+    const env = environment({ dir, port, redisUrl: redis.url, ...options })
+    const config = readConfig(env)
+    const log = await openEventLog(config, logger)
+    closers.push(() => log.close())
+    await createTopics(config, log)
+    if (options.driver === 'kafka') closers.push(() => deleteTopics(config, log))
+    const supervisor = startRoles(config, env)
+    supervisor.finished.catch(options.onFailure)
+    closers.push(() => supervisor.stop())
+    await untilReady(port)
+    const pids = () => new Map([['publisher', process.pid], ['redis', redis.pid], ...supervisor.pids()])
+    return { driver: options.driver, config, port, log, pids, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+interface Place extends InstallationOptions {
+  readonly dir: string
+  readonly port: number
+  readonly redisUrl: string
+}
+
+/** The settings of the shell are left out: two machines shall measure the same thing. */
+function environment({ dir, port, redisUrl, driver, brokers }: Place): Record<string, string> {
+  const inherited = Object.entries(process.env).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined && !entry[0].startsWith('RIVERBANK_'),
+  )
+  const settings = {
+    LOG: driver,
+    NAMESPACE: `bench-${randomBytes(4).toString('hex')}`,
+    DATA_DIR: dir,
+    HTTP_PORT: String(port),
+    LOG_LEVEL: 'warn',
+    REDIS_URL: redisUrl,
+    KAFKA_BROKERS: brokers ?? '',
+    // As the demo does: whatever is older is in the lake.
+    RETENTION_BYTES: String(64 * 1024 * 1024),
+  }
+  const own = Object.entries(settings).map(([name, value]): [string, string] => [environmentName(name), value])
+  return Object.fromEntries([...inherited, ...own])
+}
+
+function startRoles(config: Config, env: Readonly<Record<string, string>>): Supervisor {
+  const logger = pinoLogger({ level: 'warn', fields: { role: 'bench' } })
+  const roles = roleSpecs(config, 1).map((role) => ({ ...role, env: { ...env, ...role.env } }))
+  return supervise(supervisorOptions(config, logger, roleCommand(), roles))
+}
+
+async function untilReady(port: number): Promise<void> {
+  const deadlineMs = performance.now() + readyMs
+  for (;;) {
+    const isReady = await fetch(`http://127.0.0.1:${port}/readyz`).then(
+      (response) => response.ok,
+      () => false,
+    )
+    if (isReady) return
+    if (performance.now() > deadlineMs) {
+      throw new RiverbankError('not_ready', `the HTTP role was not ready within ${readyMs} ms`)
+    }
+    await delay(50)
+  }
+}
+
+async function deleteTopics(config: Config, log: EventLog): Promise<void> {
+  for (const { topic } of topicSpecs(config)) await log.deleteTopic(topic)
+}

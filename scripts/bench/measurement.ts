@@ -1,0 +1,91 @@
+/** One number that a benchmark measures once per round. */
+export interface Metric {
+  readonly benchmark: string
+  /** Which log carried the events; null where there was none. */
+  readonly driver: 'redis' | 'kafka' | null
+  readonly name: string
+  readonly unit: string
+  readonly goal?: Goal
+}
+
+/** What we want to reach; a benchmark reports it and never fails on it. */
+export interface Goal {
+  readonly kind: 'above' | 'below'
+  readonly value: number
+}
+
+export interface Measurement extends Metric {
+  /** One per round, in order. */
+  readonly values: readonly number[]
+  readonly median: number
+  readonly min: number
+  readonly max: number
+}
+
+/** Collects one value per metric and round. */
+export class Measurements {
+  readonly #metrics = new Map<string, { readonly metric: Metric; readonly values: number[] }>()
+
+  add(metric: Metric, value: number): void {
+    const key = [metric.benchmark, metric.driver, metric.name].join('/')
+    const known = this.#metrics.get(key)
+    if (known === undefined) this.#metrics.set(key, { metric, values: [value] })
+    else known.values.push(value)
+  }
+
+  /** In the order in which the metrics came first. */
+  all(): Measurement[] {
+    return [...this.#metrics.values()].map(({ metric, values }) => ({
+      ...metric,
+      values,
+      median: median(values),
+      min: Math.min(...values),
+      max: Math.max(...values),
+    }))
+  }
+}
+
+/** The middle value, or the mean of the two in the middle; NaN of none. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = sorted.length / 2
+  const low = sorted[Math.ceil(middle) - 1] ?? NaN
+  const high = sorted[Math.floor(middle)] ?? NaN
+  return (low + high) / 2
+}
+
+/** The smallest value that at least a share `q` of all values does not exceed (nearest rank); NaN of none. */
+export function quantile(values: readonly number[], q: number): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(q * sorted.length) - 1))] ?? NaN
+}
+
+export function isReached(goal: Goal, value: number): boolean {
+  return goal.kind === 'above' ? value > goal.value : value < goal.value
+}
+
+/** A row of the table that is printed. */
+export function rowOf(measurement: Measurement): Record<string, string | number> {
+  const { benchmark, driver, name, unit, values, median: middle, min, max, goal } = measurement
+  return {
+    benchmark,
+    log: driver ?? '-',
+    what: name,
+    median: shown(middle),
+    'min - max': `${shown(min)} - ${shown(max)}`,
+    unit,
+    rounds: values.length,
+    goal: goal === undefined ? '' : goalText(goal, middle),
+  }
+}
+
+function goalText(goal: Goal, value: number): string {
+  return `goal ${goal.kind} ${shown(goal.value)}: ${isReached(goal, value) ? 'reached' : 'missed'}`
+}
+
+/** Three digits that matter; thousands apart. */
+function shown(value: number): string {
+  if (!Number.isFinite(value)) return String(value)
+  const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2
+  return value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits })
+}
