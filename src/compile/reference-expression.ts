@@ -6,19 +6,25 @@ export function referenceExpression(
   features: Readonly<Record<string, number | null>>,
   request: RequestValues,
 ): number | null {
-  const walk = (inner: Expression) => referenceExpression(inner, features, request)
   if (tree.op === 'feature') return features[tree.name] ?? null
   if (tree.op === 'request') return request[tree.field]
   if (tree.op === 'constant') return tree.value
-  if (tree.op === 'coalesce') return tree.values.map(walk).find((value) => value !== null) ?? null
+  if (tree.op === 'coalesce') {
+    for (const inner of tree.values) {
+      const value = referenceExpression(inner, features, request)
+      if (value !== null) return value
+    }
+    return null
+  }
   if ('value' in tree) {
-    const value = walk(tree.value)
+    const value = referenceExpression(tree.value, features, request)
     if (value === null) return null
     if (tree.op === 'floor') return Math.floor(value)
     return value < 0 ? null : Math.sqrt(value)
   }
   const { op } = tree
-  const [left, right] = [walk(tree.left), walk(tree.right)]
+  const left = referenceExpression(tree.left, features, request)
+  const right = referenceExpression(tree.right, features, request)
   if (left === null || right === null) return null
   switch (op) {
     case 'add':

@@ -45,7 +45,7 @@ export async function checkDecisions(input: DecisionsInput): Promise<void> {
   const names = [...aggregated, ...derived].map(({ name }) => name)
   const columns = [...fixedColumns, 'service', ...names.map(identifier)].map((column) => `s.${column}`)
   const sql = `SELECT ${columns.join(', ')} FROM score_rows s
-    JOIN applied a ON a.is_score AND a.log_partition = s.log_partition AND a.log_offset = s.log_offset
+    JOIN applied a ON a.log_partition = s.log_partition AND a.log_offset = s.log_offset
     WHERE s.feature_set = ${text(manifest.hash)}`
   await query.each(sql, async (rows) => {
     const batch: DecisionRow[] = []
@@ -54,8 +54,7 @@ export async function checkDecisions(input: DecisionsInput): Promise<void> {
       const features = namedNumbers(names, row.slice(fixedColumns.length + 1))
       tally.count('score rows')
       tally.count('values', derived.length)
-      const given = Object.fromEntries(aggregated.map(({ name }) => [name, features[name] ?? null]))
-      const recomputed = evaluator.derived(given, { amountMinor: Number(amountMinor), timeMs: Number(timeMs) })
+      const recomputed = evaluator.derived(features, { amountMinor: Number(amountMinor), timeMs: Number(timeMs) })
       for (const { name, definition } of derived) {
         const [logged, value] = [features[name] ?? null, recomputed[name] ?? null]
         if (Object.is(logged, value)) continue

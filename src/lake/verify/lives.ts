@@ -100,7 +100,7 @@ function visitsSql(
     ...features.map(({ name }) => `s.${identifier(name)}`),
   ]
   return `SELECT ${columns.join(', ')} FROM applied a
-    LEFT JOIN score_rows s ON a.is_score AND s.log_partition = a.log_partition AND s.log_offset = a.log_offset
+    LEFT JOIN score_rows s ON s.log_partition = a.log_partition AND s.log_offset = a.log_offset
     LEFT JOIN (${unanswered}) u ON u.id = ${column('id')} ${joins}
     WHERE ${column('sequence')} IS NOT NULL
     ORDER BY ${column('id')}, ${column('sequence')}, a.source_partition, a.source_offset`

@@ -1,6 +1,7 @@
 import { history } from '../../../../scripts/simulator/history.ts'
 import { generatePayments } from '../../../../scripts/simulator/payments.ts'
 import { encodeEvent } from '../../../../src/core/event.ts'
+import { openQuery } from '../../../../src/edges/duckdb/query.ts'
 import { openLake } from '../../../../src/lake/lake.ts'
 import { renderVerify } from '../../../../src/lake/verify/text.ts'
 import { tempFolder } from '../../support/feed.ts'
@@ -21,14 +22,32 @@ await write(lake, content, 50_000)
 let peak = 0
 const phases: Record<string, number> = {}
 const cpu = process.cpuUsage()
+const slow: string[] = []
+const timed = async <Result>(sql: string, work: Promise<Result>): Promise<Result> => {
+  const startedMs = performance.now()
+  const result = await work
+  const tookMs = Math.round(performance.now() - startedMs)
+  if (tookMs > 200) slow.push(`${tookMs} ms: ${sql.replaceAll(/\s+/g, ' ').slice(0, 90)}`)
+  return result
+}
 const report = await verify(lake, {
   positions,
+  openQuery: async (setup) => {
+    const query = await openQuery({ threads: 2, memoryMb: 2_048, tempDir: dir, tempMb: 4_096, setup })
+    return {
+      run: (sql) => timed(sql, query.run(sql)),
+      rows: (sql) => timed(sql, query.rows(sql)),
+      each: (sql, take) => timed(sql, query.each(sql, take)),
+      close: () => query.close(),
+    }
+  },
   onProgress: (phase) => {
     phases[phase] ??= Math.round(process.cpuUsage(cpu).user / 1000)
     peak = Math.max(peak, process.memoryUsage.rss())
   },
 })
 console.log(renderVerify(report))
+for (const line of slow) console.log(line)
 const used = process.cpuUsage(cpu)
 console.log({ events: sent.length, cpuSeconds: (used.user + used.system) / 1e6, rssMb: Math.round(peak / 1e6), phases })
 remove()
