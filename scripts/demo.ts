@@ -17,7 +17,7 @@ const program = new Command('npm start --')
   .option('--exit', 'stop when everything is scored, in the lake and verified')
   .option('--data <dir>', 'folder for everything that is kept')
   .option('--rate <n>', 'live payments per second', positive, 50)
-  .option('--port <n>', 'HTTP port', positive, 8080)
+  .option('--port <n>', 'HTTP port; without it 8080, or a free one when that is taken', positive)
   .addOption(new Option('--log <driver>', 'what carries the events').choices(['redis', 'kafka']).default('redis'))
   .showHelpAfterError()
   .exitOverride((error) => {

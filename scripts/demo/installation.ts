@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import { environmentName, readConfig, type Config } from '../../src/app/config.ts'
 import { startEmbeddedRedis, type EmbeddedRedis } from '../../src/app/embedded-redis.ts'
+import { freePort } from '../../src/edges/redis/server.ts'
 import type { Logger } from '../../src/ports.ts'
 import type { DemoOptions } from './run.ts'
 
@@ -41,7 +43,7 @@ export async function openInstallation(options: DemoOptions, logger: Logger): Pr
     LOG: record.log,
     NAMESPACE: record.namespace,
     DATA_DIR: dir,
-    HTTP_PORT: options.exit === true ? '0' : String(options.port),
+    HTTP_PORT: options.exit === true ? '0' : String(options.port ?? (await portOrFree(usualPort))),
     // A demo keeps its log small; everything older is in the lake.
     RETENTION_BYTES: String(64 * 1024 * 1024),
     LAKE_FLUSH_MS: options.exit === true ? '1000' : '5000',
@@ -72,6 +74,24 @@ export async function openInstallation(options: DemoOptions, logger: Logger): Pr
 
 /** Not to be overridden by the environment: they make the run what was asked for. */
 const fixed: ReadonlySet<string> = new Set(['LOG', 'NAMESPACE', 'DATA_DIR', 'HTTP_PORT'])
+
+const usualPort = 8080
+
+/** This port, or a free one when somebody listens there: a second demo must not fail for that. */
+async function portOrFree(port: number): Promise<number> {
+  const server = createServer()
+  const free = await new Promise<boolean>((resolve) => {
+    server.once('error', () => {
+      resolve(false)
+    })
+    server.listen(port, '127.0.0.1', () => {
+      server.close(() => {
+        resolve(true)
+      })
+    })
+  })
+  return free ? port : freePort()
+}
 
 function temporaryDir(): string {
   const runs = resolve('.riverbank', 'runs')

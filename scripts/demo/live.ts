@@ -17,7 +17,7 @@ export async function runLive(demo: Demo, fed: Fed): Promise<number> {
   const { options, installation, log, ending } = demo
   const { config } = installation
   await catchUp(demo, 'scored')
-  say(welcome(`http://127.0.0.1:${options.port}`, config.DATA_DIR, options.rate))
+  say(welcome(`http://127.0.0.1:${config.HTTP_PORT}`, config.DATA_DIR, options.rate))
   const live = await LiveStatus.follow(log, config)
   const line = new StatusLine()
   const timer = setInterval(() => {

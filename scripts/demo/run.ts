@@ -17,7 +17,7 @@ export interface DemoOptions {
   readonly exit?: boolean
   readonly data?: string
   readonly rate: number
-  readonly port: number
+  readonly port?: number
   readonly log: 'redis' | 'kafka'
 }
 

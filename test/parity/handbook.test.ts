@@ -78,7 +78,7 @@ function columnSums(): Map<string, number> {
       version: 1,
       data,
     }
-    const position = { partition: 0, offset, appendTimeMs: startMs + offset }
+    const position = { partition: 0, offset, appendTimeMs: timestamp }
     offset += 1
     const snapshots = engine.apply(event, paymentTimeMs, position, !fraud)
     if (fraud) return
