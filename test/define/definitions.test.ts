@@ -1,0 +1,188 @@
+import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { count, mean, rate, sum } from '../../src/define/aggregate.ts'
+import { defineEntity } from '../../src/define/entity.ts'
+import { defineEvent } from '../../src/define/event-type.ts'
+import { coalesce, divide, featureReference, modulo, add } from '../../src/define/expression.ts'
+import { defineDerived, defineFeatureSet, defineService, type FeatureSet } from '../../src/define/feature-set.ts'
+import { defineSource } from '../../src/define/source.ts'
+import { defineView, featureName } from '../../src/define/view.ts'
+import { customer, large, order, orders, orderSchema, shop, shopOpened, spend } from './support/shop.ts'
+
+const eventOptions = {
+  type: 'order.placed',
+  aggregateType: 'customer',
+  aggregateField: 'customerId' as const,
+  timestamp: 'time' as const,
+  current: orderSchema,
+}
+const viewOptions = {
+  name: 'spend',
+  version: 1,
+  entity: customer,
+  aggregates: [count(orders)],
+  windows: ['1h', '1d'] as const,
+  hop: '1m' as const,
+}
+const setOptions: FeatureSet = {
+  events: [order],
+  scored: 'order.placed',
+  entities: [customer, shop],
+  views: [spend],
+  derived: [],
+  services: [],
+}
+
+describe('an event type', () => {
+  it('knows its current version and the field that names its aggregate', () => {
+    expect(order).toMatchObject({ type: 'order.placed', currentVersion: 1, aggregateField: 'customerId' })
+    expect(Object.isFrozen(order)).toBe(true)
+  })
+
+  it.each(['order', 'Order.placed', 'order.Placed', 'order..placed', 'order.placed.', 'order.2', ''])(
+    'is not called "%s"',
+    (type) => {
+      expect(() => defineEvent({ ...eventOptions, type, versions: { 1: { schema: orderSchema } } })).toThrow(
+        `event type "${type}": write it as noun.past_tense in lower case`,
+      )
+    },
+  )
+
+  it('needs every version, each but the newest with a way up, and the newest as the current one', () => {
+    const old = z.object({ customerId: z.string() })
+    const upcast = (data: never) => data
+    const define = (versions: Parameters<typeof defineEvent>[0]['versions']) => () =>
+      defineEvent({ ...eventOptions, versions })
+    expect(define({ 1: { schema: old, upcast }, 3: { schema: orderSchema } })).toThrow('version 2 is missing')
+    expect(define({ 2: { schema: orderSchema } })).toThrow('version 1 is missing')
+    expect(define({ 1: { schema: old }, 2: { schema: orderSchema } })).toThrow(
+      'event type "order.placed": version 1 has no upcast to version 2',
+    )
+    expect(define({ 1: { schema: old } })).toThrow('current is not the schema of version 1')
+    expect(define({ 1: { schema: old, upcast }, 2: { schema: orderSchema } })).not.toThrow()
+  })
+})
+
+describe('names', () => {
+  it.each(['Customer', 'customer-id', 'customer_', '_customer', 'customer1', ''])(
+    'no entity is called "%s"',
+    (name) => {
+      expect(() => defineEntity({ name, keyField: 'id' })).toThrow(
+        `entity "${name}": write the name in lower_snake_case`,
+      )
+    },
+  )
+
+  it.each(['Orders', 'big-orders', 'orders2', ''])('no source and no column is called "%s"', (name) => {
+    expect(() => defineSource({ name, event: order, columns: {} })).toThrow(`"${name}" is not lower_snake_case`)
+    expect(() => defineSource({ name: 'orders', event: order, columns: { [name]: 'amountMinor' } })).toThrow(
+      `source "orders": "${name}" is not lower_snake_case`,
+    )
+  })
+
+  it('of features are derived: view, column, aggregate, window', () => {
+    expect(featureName('customer_spend', 'amount_sum', '7d')).toBe('customer_spend__amount_sum_7d')
+    expect(
+      [count(orders), sum(orders, 'amount'), mean(orders, 'amount'), rate(large, orders)].map((a) => a.name),
+    ).toEqual(['order_count', 'amount_sum', 'amount_mean', 'large_rate'])
+    expect(spend.feature('amount_mean_1h').tree).toEqual({ op: 'feature', name: 'spend__amount_mean_1h' })
+  })
+})
+
+describe('a view', () => {
+  it.each([
+    [{ name: 'Spend' }, 'view "Spend": write the name in lower_snake_case'],
+    [{ aggregates: [] }, 'view "spend": needs at least one aggregate and one window'],
+    [{ windows: [] }, 'view "spend": needs at least one aggregate and one window'],
+    [{ hop: '0s' as const }, 'view "spend": the hop must be longer than nothing'],
+    [{ hop: '7m' as const }, 'view "spend": the hop 7m does not divide 1h'],
+    [{ delay: '90s' as const }, 'view "spend": the hop 1m does not divide 90s'],
+    [{ windows: ['1h', '0s'] as const }, 'view "spend": a window must be longer than nothing'],
+    [{ windows: ['1h', '60m'] as const }, 'view "spend": two windows have the same length'],
+    [{ aggregates: [count(orders), count(orders)] }, 'view "spend": two aggregates are both named order_count'],
+    [{ hop: '1x' as never }, '"1x" is not a duration: write a whole number and s, m, h or d, such as 30s, 5m, 7d'],
+  ])('explains the mistake in %j', (mistake, message) => {
+    expect(() => defineView({ ...viewOptions, ...mistake })).toThrow(message)
+  })
+
+  it('has no feature that it does not compute', () => {
+    expect(() => defineView(viewOptions).feature('order_count_7d' as never)).toThrow(
+      'view "spend": has no feature order_count_7d',
+    )
+  })
+
+  it('says whether a feature can be null', () => {
+    expect(spend.feature('order_count_1h').nullable).toBe(false)
+    expect(spend.feature('amount_sum_1h').nullable).toBe(false)
+    expect(spend.feature('amount_mean_1h').nullable).toBe(true)
+    expect(spend.feature('large_rate_1d').nullable).toBe(true)
+  })
+})
+
+describe('an expression', () => {
+  it('has finite constants and divides by none that is 0', () => {
+    const value = spend.feature('order_count_1h')
+    expect(() => add(value, NaN)).toThrow('a constant in an expression must be finite, not NaN')
+    expect(() => add(Infinity, value)).toThrow('a constant in an expression must be finite, not Infinity')
+    expect(() => divide(value, 0)).toThrow('divide by a constant other than 0; ratio answers null where')
+    expect(() => modulo(value, 0)).toThrow('modulo needs a constant other than 0')
+  })
+})
+
+describe('a service', () => {
+  const named = defineDerived('busy', 'orders', coalesce(spend.feature('amount_mean_1h'), 0))
+
+  it('takes named features, each once', () => {
+    expect(defineService({ name: 's', vector: [named, spend.feature('order_count_1h')] }).vector).toEqual([
+      'busy',
+      'spend__order_count_1h',
+    ])
+    expect(() => defineService({ name: 's', vector: [add(spend.feature('order_count_1h'), 1)] })).toThrow(
+      'service "s": element 0 is an expression; give it a name with defineDerived',
+    )
+    expect(() => defineService({ name: 's', vector: [named, named] })).toThrow(
+      'service "s": busy stands twice in the vector',
+    )
+  })
+
+  it.each(['Busy', 'busy-1', '1busy', 'busy__twice', ''])('no derived feature is called "%s"', (name) => {
+    expect(() => defineDerived(name, 'orders', add(1, 1))).toThrow(`feature "${name}": write it in lower_snake_case`)
+  })
+})
+
+describe('a feature set', () => {
+  const define = (changes: Partial<FeatureSet>) => () => defineFeatureSet({ ...setOptions, ...changes })
+  const unknown = featureReference('spend__nothing_1h', false)
+
+  it('is one that a processor can run', () => {
+    expect(define({})).not.toThrow()
+  })
+
+  it('has exactly one entity with partitionKey', () => {
+    expect(define({ entities: [shop] })).toThrow('a feature set has one entity with partitionKey, not 0')
+    const second = defineEntity({ name: 'card', keyField: 'cardId', partitionKey: true })
+    expect(define({ entities: [customer, second] })).toThrow('a feature set has one entity with partitionKey, not 2')
+  })
+
+  it('has the entities and events of its views', () => {
+    const card = defineEntity({ name: 'card', keyField: 'cardId' })
+    const ofCards = defineView({ ...viewOptions, entity: card })
+    expect(define({ views: [ofCards] })).toThrow('view "spend": its entity is not in the feature set')
+    expect(define({ entities: [customer, card], views: [ofCards] })).toThrow(
+      'view "spend": order.placed has no field cardId',
+    )
+    expect(define({ events: [shopOpened] })).toThrow('view "spend": event type order.placed is not in the feature set')
+  })
+
+  it('has every feature once, and each before it is read', () => {
+    const busy = defineDerived('busy', 'orders', spend.feature('order_count_1h'))
+    const busier = defineDerived('busier', 'orders', add(busy, 1))
+    expect(define({ views: [spend, spend] })).toThrow('two features are both named spend__order_count_1h')
+    expect(define({ derived: [busy, busy] })).toThrow('two features are both named busy')
+    expect(define({ derived: [busier, busy] })).toThrow('feature "busier": reads busy, which is not defined before it')
+    expect(define({ derived: [busy, busier] })).not.toThrow()
+    expect(define({ services: [defineService({ name: 's', vector: [unknown] })] })).toThrow(
+      'service "s": no feature spend__nothing_1h',
+    )
+  })
+})

@@ -1,0 +1,117 @@
+import { fileURLToPath } from 'node:url'
+import ts from 'typescript'
+import { describe, expect, expectTypeOf, it } from 'vitest'
+import { mean, sum, type Aggregate } from '../../src/define/aggregate.ts'
+import { defineEvent } from '../../src/define/event-type.ts'
+import { add, coalesce, divide, ratio, request, type Typed } from '../../src/define/expression.ts'
+import { defineDerived, defineService } from '../../src/define/feature-set.ts'
+import { defineSource } from '../../src/define/source.ts'
+import { order, orders, orderSchema, spend } from './support/shop.ts'
+
+/**
+ * What must not compile. An expected error that does not come is an error of the compiler, which one test below runs. The
+ * functions are never called; some of the mistakes would throw as well.
+ */
+const mistakes = {
+  'a column of text': () =>
+    // @ts-expect-error -- currency is a string: nothing can be summed
+    defineSource({ name: 'order', event: order, columns: { currency: 'currency' } }),
+  'a column that the event does not have': () =>
+    // @ts-expect-error -- orders have no tax
+    defineSource({ name: 'order', event: order, columns: { tax: 'taxMinor' } }),
+  'a sum over a column that the source does not have': () =>
+    // @ts-expect-error -- the source has the column amount only
+    sum(orders, 'currency'),
+  'a mean over a field by its name in the event': () =>
+    // @ts-expect-error -- the column is called amount
+    mean(orders, 'amountMinor'),
+  'a condition with a value of another type': () =>
+    defineSource({
+      name: 'order',
+      event: order,
+      columns: {},
+      // @ts-expect-error -- amounts are numbers
+      where: [{ field: 'amountMinor', is: '>', value: '100' }],
+    }),
+  'a condition on a value that never occurs': () =>
+    defineSource({
+      name: 'order',
+      event: order,
+      columns: {},
+      // @ts-expect-error -- the schema knows EUR and USD
+      where: [{ field: 'currency', is: '==', value: 'GBP' }],
+    }),
+  'an order of texts': () =>
+    defineSource({
+      name: 'order',
+      event: order,
+      columns: {},
+      // @ts-expect-error -- texts are equal or not
+      where: [{ field: 'currency', is: '<', value: 'EUR' }],
+    }),
+  'a feature with another window': () =>
+    // @ts-expect-error -- the windows are 1h and 1d
+    spend.feature('order_count_7d'),
+  'a feature with another aggregate': () =>
+    // @ts-expect-error -- there is no maximum
+    spend.feature('amount_max_1h'),
+  'a nullable feature in a service': () =>
+    // @ts-expect-error -- a mean is null where there is nothing
+    defineService({ name: 's', vector: [spend.feature('amount_mean_1h')] }),
+  'a derived feature that can be null in a service': () => {
+    const share = defineDerived('share', 'x', ratio(spend.feature('amount_sum_1h'), spend.feature('amount_sum_1d')))
+    // @ts-expect-error -- a ratio is null where its right side is 0
+    return defineService({ name: 's', vector: [share] })
+  },
+  'a default that can be null': () =>
+    // @ts-expect-error -- the last value must always be there
+    coalesce(spend.feature('amount_mean_1h'), spend.feature('amount_mean_1d')),
+  'a field that the request does not have': () =>
+    // @ts-expect-error -- a payment has an amount and a time
+    request('currency'),
+  'an aggregate field that the data does not have': () =>
+    defineEvent({
+      type: 'order.placed',
+      aggregateType: 'customer',
+      // @ts-expect-error -- there is no such field
+      aggregateField: 'buyerId',
+      timestamp: 'time',
+      versions: { 1: { schema: orderSchema } },
+      current: orderSchema,
+    }),
+}
+
+describe('the compiler', () => {
+  it(`refuses ${Object.keys(mistakes).join(', ')}`, { timeout: 120_000 }, () => {
+    const file = fileURLToPath(import.meta.url)
+    const config = ts.findConfigFile(file, (path) => ts.sys.fileExists(path)) ?? ''
+    const { options } = ts.convertCompilerOptionsFromJson(
+      (ts.readConfigFile(config, (path) => ts.sys.readFile(path)).config as { compilerOptions: unknown })
+        .compilerOptions,
+      config.replace(/[^/]*$/, ''),
+    )
+    const program = ts.createProgram([file], options)
+    const found = [...program.getSemanticDiagnostics(program.getSourceFile(file))]
+    expect(found.map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'))).toEqual([])
+  })
+})
+
+describe('the compiler knows', () => {
+  it('what a name must be', () => {
+    expectTypeOf(sum(orders, 'amount')).toEqualTypeOf<Aggregate<'amount_sum', false>>()
+    expectTypeOf<
+      Parameters<typeof spend.feature>[0]
+    >().toEqualTypeOf<`${'order_count' | 'amount_sum' | 'amount_mean' | 'large_rate'}_${'1h' | '1d'}`>()
+  })
+
+  it('what can be null', () => {
+    const [there, maybe] = [spend.feature('order_count_1h'), spend.feature('amount_mean_1h')]
+    expectTypeOf(there).toEqualTypeOf<Typed<false>>()
+    expectTypeOf(maybe).toEqualTypeOf<Typed<true>>()
+    expectTypeOf(add(there, 1)).toEqualTypeOf<Typed<false>>()
+    expectTypeOf(add(there, maybe)).toEqualTypeOf<Typed<true>>()
+    expectTypeOf(divide(maybe, 2)).toEqualTypeOf<Typed<true>>()
+    expectTypeOf(ratio(there, there)).toEqualTypeOf<Typed<true>>()
+    expectTypeOf(coalesce(maybe, there)).toEqualTypeOf<Typed<false>>()
+  })
+})
