@@ -106,6 +106,17 @@ describe('I3', () => {
     expect(result.invariants.I3.examples[0]?.fields).toMatchObject({ logged: '-0', recomputed: 0 })
   })
 
+  test('-0 is not 0 in an aggregated feature either', async () => {
+    const content = await run([pay('p0', day, day), pay('p1', day + 8 * dayMs, day + 8 * dayMs)])
+    const name = 'terminal_risk__fraud_rate_30d'
+    const text = new TextDecoder().decode(content.scores[1]?.value)
+    expect(text).toContain(`"${name}":0`)
+    const value = new TextEncoder().encode(text.replace(`"${name}":0`, `"${name}":-0`))
+    content.scores[1] = { ...content.scores[1], value } as LogContent['scores'][number]
+    const { result } = await found(content)
+    expect(result.invariants.I3.byFeature[name]).toBe(1)
+  })
+
   test('a label that counted at another time than its payment is a mismatch', async () => {
     const content = await small()
     edit(
