@@ -1,0 +1,54 @@
+import { describe, expect, test } from 'vitest'
+import { riverbank } from './support/program.ts'
+
+describe.concurrent('the command line', () => {
+  test.for([
+    ['no command', []],
+    ['an unknown command', ['flow']],
+    ['an unknown option', ['up', '--fast']],
+    ['a number that is none', ['up', '--processors', 'two']],
+    ['an argument that is missing', ['sql']],
+    ['an option that is missing', ['dead-letters', 'replay']],
+  ] as const)('%s is exit code 2, with a word on stderr and none on stdout', async ([, args]) => {
+    const { code, stdout, stderr } = await riverbank(args)
+    expect(code, stderr).toBe(2)
+    expect(stdout).toBe('')
+    expect(stderr).toMatch(/usage|error/i)
+  })
+
+  test('help is no mistake', async () => {
+    const { code, stdout } = await riverbank(['--help'])
+    expect(code).toBe(0)
+    for (const command of ['up', 'process', 'serve', 'materialize', 'topics', 'sql', 'verify', 'dead-letters'])
+      expect(stdout).toContain(`  ${command}`)
+  })
+
+  test('a wrong configuration is exit code 2 and one line for each mistake', async () => {
+    const { code, stdout, stderr } = await riverbank(['up'], {
+      RIVERBANK_PARTITIONS: '0',
+      RIVERBANK_LOG: 'paper',
+      RIVERBANK_SPEED: 'high',
+    })
+    expect(code).toBe(2)
+    expect(stdout).toBe('')
+    const lines = stderr.trimEnd().split('\n').toSorted()
+    expect(lines.map((line) => line.split(':')[0])).toEqual([
+      'RIVERBANK_LOG',
+      'RIVERBANK_PARTITIONS',
+      'RIVERBANK_SPEED',
+    ])
+  })
+
+  test.for(['serve', 'up'])('%s listens beyond loopback only with an API key', async (role) => {
+    const { code, stderr } = await riverbank([role], { RIVERBANK_HTTP_HOST: '0.0.0.0' })
+    expect(code).toBe(2)
+    expect(stderr).toContain('RIVERBANK_API_KEY')
+  })
+
+  test('a server that is not there is exit code 1 and one line with its code', async () => {
+    // Port 9 is discard: nobody listens there.
+    const { code, stderr } = await riverbank(['topics', 'lag'], { REDIS_URL: 'redis://127.0.0.1:9' })
+    expect(code).toBe(1)
+    expect(stderr.trimEnd()).toMatch(/^log_unavailable: .*$/)
+  })
+})
