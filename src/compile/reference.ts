@@ -41,7 +41,8 @@ export function referenceFeatures(
     const remembered = applied(seen, durationMs(view.hop), horizonMs(views))
     for (const aggregate of view.aggregates) {
       for (const window of view.windows) {
-        const inside = remembered.filter((o) => inWindow(o.timeMs, view, durationMs(window), read.timeMs))
+        const isInside = windowOf(view, durationMs(window), read.timeMs)
+        const inside = remembered.filter((o) => isInside(o.timeMs))
         result[featureName(view.name, aggregate.name, window)] = aggregateOf(aggregate, inside)
       }
     }
@@ -52,13 +53,17 @@ export function referenceFeatures(
 /** What is left at the end of what the state was told: nothing that was too late, nothing forgotten since. */
 function applied(seen: readonly ReferenceObservation[], hopMs: number, horizon: number): ReferenceObservation[] {
   const newest = seen.reduce((max, o) => Math.max(max, o.timeMs), -Infinity)
-  return seen.filter((o) => tileOf(o.timeMs, hopMs) > forgottenTile(newest, horizon, hopMs))
+  const forgotten = forgottenTile(newest, horizon, hopMs)
+  return seen.filter((o) => tileOf(o.timeMs, hopMs) > forgotten)
 }
 
-function inWindow(timeMs: number, view: View, windowMs: number, readMs: number): boolean {
+function windowOf(view: View, windowMs: number, readMs: number): (timeMs: number) => boolean {
   const [hop, delay] = [durationMs(view.hop), durationMs(view.delay)]
-  const tile = tileOf(timeMs, hop)
-  return windowStartTile(readMs, delay, windowMs, hop) < tile && tile <= windowEndTile(readMs, delay, hop)
+  const [start, end] = [windowStartTile(readMs, delay, windowMs, hop), windowEndTile(readMs, delay, hop)]
+  return (timeMs) => {
+    const tile = tileOf(timeMs, hop)
+    return start < tile && tile <= end
+  }
 }
 
 function aggregateOf(aggregate: Aggregate, inside: readonly ReferenceObservation[]): number | null {

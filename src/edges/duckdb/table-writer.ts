@@ -125,7 +125,7 @@ function cell(type: ColumnType, value: number | string | Uint8Array): DuckDBValu
  */
 async function copy(connection: DuckDBConnection, source: string, path: string, rowGroupRows: number): Promise<number> {
   const result = await connection.runAndReadAll(
-    `COPY ${source} TO ${literal(path)} (FORMAT parquet, PARQUET_VERSION v2, DICTIONARY_SIZE_LIMIT 1,
+    `COPY ${source} TO ${literal(path)} (FORMAT parquet, PARQUET_VERSION v2, DICTIONARY_SIZE_LIMIT 0,
        COMPRESSION zstd, ROW_GROUP_SIZE ${rowGroupRows})`,
   )
   return Number(result.getRows()[0]?.[0])
