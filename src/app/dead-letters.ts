@@ -4,6 +4,7 @@ import { openEventLog } from './event-log.ts'
 import { table } from './table.ts'
 import { attemptsHeader, deadLetterSchema, type DeadLetter } from '../core/emitted.ts'
 import type { EventLog } from '../ports.ts'
+import { keyAndHeadersOf } from '../process/dead-letter.ts'
 
 const envelope = z.object({ id: z.string(), time: z.string(), data: deadLetterSchema })
 type Letter = z.infer<typeof envelope>
@@ -98,11 +99,12 @@ export async function replayDeadLetters(
 }
 
 function replayOf(letter: DeadLetter) {
+  const { key, headers } = keyAndHeadersOf(letter)
   return {
     topic: letter.position.topic,
-    key: letter.key ?? '',
+    key: key ?? '',
     partition: letter.position.partition,
     value: Buffer.from(letter.value, 'base64'),
-    headers: { ...letter.headers, [attemptsHeader]: String(letter.attempts) },
+    headers: { ...headers, [attemptsHeader]: String(letter.attempts) },
   }
 }

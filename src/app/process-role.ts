@@ -43,7 +43,9 @@ export async function startProcess(role: Role): Promise<Work> {
   })
   const committed = async (topic: string, partition: number) =>
     (await log.committed(groups.process, topic)).get(partition) ?? null
-  const processor = createProcessor({ pipeline, store, states, committed, retry, clock, metrics, logger })
+  const range = async (topic: string, partition: number) =>
+    (await log.describeTopic(topic))?.find((held) => held.partition === partition) ?? null
+  const processor = createProcessor({ pipeline, store, states, committed, range, retry, clock, metrics, logger })
   const consumption = await log.consume(
     {
       group: groups.process,

@@ -53,6 +53,8 @@ export const deadLetterSchema = z.object({
   /** How often this record was tried, replays included; 1 for the first time. */
   attempts: z.number().int().min(1),
   position: sourcePosition,
+  /** How the key and the names and values of the headers are written: base64 where text would be far larger as JSON. */
+  encoding: z.enum(['text', 'base64']),
   key: z.string().nullable(),
   headers: z.record(z.string(), z.string()),
   /** The record's value, base64. */
@@ -73,5 +75,3 @@ export const emittedTypes = {
 
 /** Header that counts how often a record was tried; set when a dead letter is replayed. */
 export const attemptsHeader = 'riverbank-attempts'
-/** W3C trace context, copied from a record to everything it causes. */
-export const traceHeader = 'traceparent'

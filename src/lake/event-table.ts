@@ -1,6 +1,6 @@
 import { decodeEvent } from '../core/event.ts'
 import type { DomainEvent, EventCatalog, EventErrorCode } from '../core/event.ts'
-import { traceHeader } from '../core/emitted.ts'
+import { traceHeader } from '../core/trace.ts'
 import type { LogRecord } from '../ports.ts'
 import { tableSpec } from './table.ts'
 import type { Cell, ColumnSpec, TableSpec } from './table.ts'

@@ -1,4 +1,5 @@
-import { deadLetterRecord, observedRecord, scoredRecord, type Scored } from './emit.ts'
+import { deadLetterRecord } from './dead-letter.ts'
+import { observedRecord, scoredRecord, type Scored } from './emit.ts'
 import type { EventIntake, Intake } from './intake.ts'
 import type { Effect } from './observe-batch.ts'
 import { decide } from '../core/decision.ts'

@@ -1,8 +1,6 @@
-import { attemptsOf, type EventIntake, type Intake } from './intake.ts'
+import type { EventIntake } from './intake.ts'
 import {
   emittedTypes,
-  traceHeader,
-  type DeadLetter,
   type Decision,
   type EntityPosition,
   type EventObserved,
@@ -11,6 +9,7 @@ import {
 import { encodeEvent, type DomainEvent } from '../core/event.ts'
 import type { FeaturePlan } from '../core/plan.ts'
 import type { Snapshot } from '../core/state.ts'
+import { traceHeader, validTraceparent } from '../core/trace.ts'
 import type { EventTimeMs } from '../core/units.ts'
 import type { LogRecord, OutgoingRecord } from '../ports.ts'
 
@@ -70,46 +69,28 @@ export function observedRecord(
   return emitted(topic, item, emittedTypes.observed, `${item.event.eventId}:observed`, data)
 }
 
-/** `event.dead_lettered`: the record whole, with the reason, so that it can be replayed after the fix (I6). */
-export function deadLetterRecord(topic: string, intake: Intake, code: string, detail: string): OutgoingRecord {
-  const { record } = intake
-  const id = `${record.topic}:${record.partition}:${record.offset}:dead`
-  const data: DeadLetter = {
-    code,
-    detail,
-    attempts: attemptsOf(record),
-    position: positionOf(record),
-    key: record.key,
-    headers: record.headers,
-    value: Buffer.from(record.value).toString('base64'),
-  }
-  const event: DomainEvent<DeadLetter> = {
-    eventId: id,
-    eventType: emittedTypes.deadLettered,
-    timestamp: record.appendTimeMs as EventTimeMs,
-    aggregateId: record.key ?? id,
-    aggregateType: 'record',
-    version: 1,
-    ...(intake.kind === 'event' ? causeOf(intake.event) : {}),
-    data,
-    metadata: { source },
-  }
-  return { topic, key: event.aggregateId, value: encodeEvent(event), headers: traceOf(record) }
+function emitted(topic: string, item: EventIntake, eventType: string, eventId: string, data: unknown): OutgoingRecord {
+  const { aggregateId, aggregateType } = item.event
+  return emissionOf(topic, item.record, { eventId, eventType, aggregateId, aggregateType, cause: item.event, data })
 }
 
-function emitted(topic: string, item: EventIntake, eventType: string, eventId: string, data: unknown): OutgoingRecord {
-  const event: DomainEvent = {
-    eventId,
-    eventType,
-    timestamp: item.record.appendTimeMs as EventTimeMs,
-    aggregateId: item.event.aggregateId,
-    aggregateType: item.event.aggregateType,
+export interface Emitted extends Pick<DomainEvent, 'eventId' | 'eventType' | 'aggregateId' | 'aggregateType' | 'data'> {
+  /** Null when the record could not be read as an event. */
+  readonly cause: DomainEvent | null
+}
+
+/** What a record caused, as a record: at its time, with its trace, correlated with it (version 1 of every type). */
+export function emissionOf(topic: string, record: LogRecord, { cause, ...event }: Emitted): OutgoingRecord {
+  const { data, ...names } = event
+  const emittedEvent: DomainEvent = {
+    ...names,
+    timestamp: record.appendTimeMs as EventTimeMs,
     version: 1,
-    ...causeOf(item.event),
+    ...(cause === null ? {} : causeOf(cause)),
     data,
     metadata: { source },
   }
-  return { topic, key: event.aggregateId, value: encodeEvent(event), headers: traceOf(item.record) }
+  return { topic, key: event.aggregateId, value: encodeEvent(emittedEvent), headers: traceOf(record) }
 }
 
 /** An event without a correlation id begins a correlation of its own. */
@@ -118,11 +99,11 @@ function causeOf(cause: DomainEvent): { readonly correlationId: string; readonly
 }
 
 function traceOf(record: LogRecord): Readonly<Record<string, string>> {
-  const trace = record.headers[traceHeader]
-  return trace === undefined ? {} : { [traceHeader]: trace }
+  const trace = validTraceparent(record.headers[traceHeader])
+  return trace === null ? {} : { [traceHeader]: trace }
 }
 
-function positionOf({ topic, partition, offset }: LogRecord) {
+export function positionOf({ topic, partition, offset }: LogRecord) {
   return { topic, partition, offset }
 }
 

@@ -112,7 +112,7 @@ export class EntityStates {
         proposals.push({ id, state: observed.state, blob: encodeState(plan, observed.state), expected: base.version })
     }
     if (proposals.length === 0) return { lost: [], written: 0 }
-    this.checkEpoch(at)
+    checkEpoch(this.store, at.epoch)
     const won = await this.store.compareAndSet(
       proposals.map(({ id, blob, expected }) => ({ key: keyOf(plan, id), expected, blob, ttlMs: plan.ttlMs })),
     )
@@ -131,7 +131,7 @@ export class EntityStates {
     at: BatchPlace,
   ): Promise<void> {
     if (ids.length === 0) return
-    this.checkEpoch(at)
+    checkEpoch(this.store, at.epoch)
     const blobs = await this.store.load(ids.map((id) => keyOf(plan, id)))
     for (const [i, id] of ids.entries()) {
       const blob = blobs[i] ?? null
@@ -139,12 +139,15 @@ export class EntityStates {
       into.set(id, blob === null ? absent : { state: decodeState(plan, blob), version: stateVersion(blob).slice() })
     }
   }
+}
 
-  /** A server that came back may have lost acknowledged writes: what was computed before must not be mixed with it. */
-  private checkEpoch(at: BatchPlace): void {
-    if (this.store.epoch !== at.epoch) {
-      throw new RiverbankError('state_moved', 'the state store was reconnected during a batch')
-    }
+/**
+ * A server that came back may have lost acknowledged writes: what was computed before must not be mixed with it. Holds
+ * for a command that is sent at once, on the connection that was looked at. Errors: `state_moved`.
+ */
+export function checkEpoch(store: Pick<StateStore, 'epoch'>, epoch: number): void {
+  if (store.epoch !== epoch) {
+    throw new RiverbankError('state_moved', 'the state store was reconnected during a batch')
   }
 }
 

@@ -1,5 +1,5 @@
 import { createEmission } from './emission.ts'
-import type { EntityStates } from './entity-states.ts'
+import { checkEpoch, type EntityStates } from './entity-states.ts'
 import { takeIn, type EventIntake } from './intake.ts'
 import type { ProcessMetrics } from './metrics.ts'
 import { observeBatch } from './observe-batch.ts'
@@ -64,8 +64,11 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     const place = { partition: batch.partition, floorOffset: first.offset, epoch }
     const observed = await retrying('observing', () => observeBatch(states, plan, events, place))
 
-    // the position only after its entities (R6)
-    await retrying('advancing', () => store.advance(batch.topic, batch.partition, batch.next))
+    // the position only after its entities (R6), and only where they are: a store that came back may have lost them
+    await retrying('advancing', async () => {
+      checkEpoch(store, epoch)
+      await store.advance(batch.topic, batch.partition, batch.next)
+    })
 
     // assemble vectors, score, decide
     const due = observed.effects.filter((effect) => effect.item.record.offset >= publishFrom)

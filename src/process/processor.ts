@@ -3,7 +3,7 @@ import type { ProcessMetrics } from './metrics.ts'
 import type { Pipeline } from './pipeline.ts'
 import { withRetry, type RetryPolicy, type Sleeper } from './retry.ts'
 import { assert, isRiverbankError, RiverbankError } from '../core/errors.ts'
-import type { Claim, GroupHandler, LogBatch, Logger, StateStore } from '../ports.ts'
+import type { Claim, GroupHandler, LogBatch, Logger, PartitionRange, StateStore } from '../ports.ts'
 
 export interface ProcessorOptions {
   readonly pipeline: Pipeline
@@ -11,6 +11,8 @@ export interface ProcessorOptions {
   readonly states: EntityStates
   /** The group's committed position now, as the log knows it. */
   readonly committed: (topic: string, partition: number) => Promise<number | null>
+  /** What the partition holds now: a claim's own range is as old as the claim. Null when the topic is gone. */
+  readonly range: (topic: string, partition: number) => Promise<PartitionRange | null>
   readonly retry: RetryPolicy
   readonly clock: Sleeper
   readonly metrics: ProcessMetrics
@@ -30,8 +32,9 @@ export type Start =
 export function startOf(claim: Pick<Claim, 'committed' | 'range'>, applied: number | null): Start {
   const { start, end } = claim.range
   const committed = claim.committed ?? start
-  if (applied !== null && applied > end) {
-    const reason = `the log ends at ${end}, below the applied position ${applied}: the topic was created anew`
+  const position = Math.max(committed, applied ?? start)
+  if (position > end) {
+    const reason = `the log ends at ${end}, below the position ${position}: the topic was created anew`
     return { kind: 'stop', code: 'log_recreated', reason }
   }
   if (applied === null && committed > start && start > 0) {
@@ -51,20 +54,18 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
   const { pipeline, store, states, clock, metrics, logger } = options
   const starts = new WeakMap<Claim, { readonly publishFrom: number; readonly epoch: number }>()
 
-  async function begin(claim: Claim, committed: number | null): Promise<number> {
+  function retrying<Result>(claim: Claim, step: string, run: () => Promise<Result>): Promise<Result> {
+    return withRetry(step, options.retry, { clock, signal: claim.signal, logger }, run)
+  }
+
+  async function begin(claim: Claim, committed: number | null, range: PartitionRange): Promise<number> {
     // Others may have written what this process still holds.
     states.clear()
-    const { signal } = claim
-    const { epoch, positions } = await withRetry(
-      'reading positions',
-      options.retry,
-      { clock, signal, logger },
-      async () => {
-        const before = store.epoch
-        return { epoch: before, positions: await store.positions(claim.topic) }
-      },
-    )
-    const start = startOf({ committed, range: claim.range }, positions.get(claim.partition) ?? null)
+    const { epoch, positions } = await retrying(claim, 'reading positions', async () => {
+      const before = store.epoch
+      return { epoch: before, positions: await store.positions(claim.topic) }
+    })
+    const start = startOf({ committed, range }, positions.get(claim.partition) ?? null)
     if (start.kind === 'stop') {
       throw new RiverbankError(start.code, `${claim.topic}/${claim.partition}: ${start.reason}`)
     }
@@ -81,6 +82,14 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
     return readFrom
   }
 
+  /** The store may have lost writes: decides the start of a claim again. All before the batch is committed (R4). */
+  async function beginAgain(claim: Claim, batch: LogBatch, publishFrom: number): Promise<number> {
+    const range = await retrying(claim, 'reading the range', () => options.range(claim.topic, claim.partition))
+    if (range === null) throw new RiverbankError('log_recreated', `topic ${claim.topic} was deleted`)
+    const position = batch.records[0]?.offset ?? batch.next
+    return begin(claim, Math.max(publishFrom, position), range)
+  }
+
   async function runBatch(claim: Claim, batch: LogBatch, current: { publishFrom: number; epoch: number }) {
     const { publishFrom, epoch } = current
     const { goneOffset } = await pipeline(batch, { publishFrom, epoch, signal: claim.signal })
@@ -94,21 +103,21 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
   }
 
   return {
-    assigned: (claim) => begin(claim, claim.committed),
+    assigned: (claim) => begin(claim, claim.committed, claim.range),
     async batch(claim, batch) {
       const current = starts.get(claim)
       assert(current !== undefined, 'a batch belongs to a claim that began')
       try {
-        return await runBatch(claim, batch, current)
+        return await runBatch(claim, batch, current).catch((error: unknown) => {
+          if (!isRiverbankError(error, 'state_moved') || claim.signal.aborted) throw error
+          return beginAgain(claim, batch, current.publishFrom)
+        })
       } catch (error) {
         if (claim.signal.aborted && isRiverbankError(error) && (error.canRetry || error.code === 'state_moved')) {
           // What failed while the claim was lost is its next owner's business.
           throw new RiverbankError('fenced', 'the claim ended during a batch', { cause: error })
         }
-        if (!isRiverbankError(error, 'state_moved')) throw error
-        // The store may have lost writes: decide the start again. All before this batch is published and committed.
-        const position = batch.records[0]?.offset ?? batch.next
-        return begin(claim, Math.max(current.publishFrom, position))
+        throw error
       }
     },
   }

@@ -1,0 +1,276 @@
+import { expect } from 'vitest'
+import { createReferenceEvaluator } from '../../../src/compile/reference-evaluator.ts'
+import { referenceFeatures, type ReferenceObservation } from '../../../src/compile/reference.ts'
+import {
+  deadLetterSchema,
+  eventObservedSchema,
+  paymentScoredSchema,
+  type DeadLetter,
+  type EntityPosition,
+  type PaymentScored,
+} from '../../../src/core/emitted.ts'
+import { decodeEvent, type DomainEvent } from '../../../src/core/event.ts'
+import { observe } from '../../../src/core/observe.ts'
+import type { EntityPlan } from '../../../src/core/plan.ts'
+import { decodeState } from '../../../src/core/state-blob.ts'
+import type { EntityState } from '../../../src/core/state.ts'
+import { createAssembler } from '../../../src/core/vector.ts'
+import type { LogRecord } from '../../../src/ports.ts'
+import { keyAndHeadersOf } from '../../../src/process/dead-letter.ts'
+import { compiled, scorer, type World } from './world.ts'
+
+const { catalog, plan, service, set } = compiled
+const decoder = new TextDecoder()
+
+/** One emitted event, with every copy of it that is in the log. */
+export interface Emitted<Data> {
+  readonly id: string
+  readonly type: string
+  readonly envelope: Readonly<Record<string, unknown>>
+  readonly data: Data
+  readonly copies: readonly LogRecord[]
+}
+
+/** What an event did, told by what was published of it. */
+interface Told {
+  readonly record: LogRecord
+  readonly event: DomainEvent
+  readonly observedAtMs: number
+  readonly entities: Readonly<Record<string, EntityPosition>>
+  readonly scored: PaymentScored | null
+}
+
+export interface Findings {
+  readonly told: readonly Told[]
+  readonly scored: readonly Emitted<PaymentScored>[]
+  readonly deadLetters: readonly Emitted<DeadLetter>[]
+  readonly copies: number
+}
+
+/**
+ * I1, I2, I3, I4 and I6, from the outside: from the topics and the stored states alone. Assumes that everything was
+ * published by a program that may have crashed at any point, and that Redis lost nothing.
+ */
+export async function checkInvariants(world: World): Promise<Findings> {
+  const events = await world.read(world.topics.events)
+  const scores = byId(await world.read(world.topics.scores))
+  const letters = byId(await world.read(world.topics.deadLetters))
+  const deadLetters = letters.map((letter) => ({ ...letter, data: deadLetterSchema.parse(letter.data) }))
+  checkCopies([...scores, ...letters])
+  const told = tell(events, scores, deadLetters)
+  await checkStates(world, told, events, deadLetters)
+  await checkFeatures(told)
+  await checkPositions(world)
+  const scored = scores.filter(({ type }) => type === 'payment.scored') as Emitted<PaymentScored>[]
+  return {
+    told,
+    scored,
+    deadLetters,
+    copies: [...scores, ...letters].reduce((sum, { copies }) => sum + copies.length - 1, 0),
+  }
+}
+
+function byId(records: readonly LogRecord[]): Emitted<unknown>[] {
+  const found = new Map<string, LogRecord[]>()
+  const envelopes = new Map<string, Record<string, unknown>>()
+  for (const record of records) {
+    const envelope = JSON.parse(decoder.decode(record.value)) as Record<string, unknown>
+    const id = envelope['id'] as string
+    found.set(id, [...(found.get(id) ?? []), record])
+    if (!envelopes.has(id)) envelopes.set(id, envelope)
+  }
+  return [...found].map(([id, copies]) => {
+    const envelope = envelopes.get(id) ?? {}
+    return { id, type: envelope['type'] as string, envelope, data: envelope['data'], copies }
+  })
+}
+
+/** I2: one id, one event, byte for byte; also in its key, its headers and its partition. */
+function checkCopies(emitted: readonly Emitted<unknown>[]): void {
+  for (const { id, copies } of emitted) {
+    const shapes = copies.map(({ partition, key, headers, value }) =>
+      JSON.stringify([partition, key, headers, decoder.decode(value)]),
+    )
+    expect(new Set(shapes).size, `I2: copies of ${id} differ`).toBe(1)
+  }
+}
+
+/** I2 and I6: every record has one answer, and no answer is without its record. */
+function tell(
+  events: readonly LogRecord[],
+  scores: readonly Emitted<unknown>[],
+  deadLetters: readonly Emitted<DeadLetter>[],
+): Told[] {
+  const place = (at: { partition: number; offset: number }) => `${at.partition}:${at.offset}`
+  const dead = new Map(deadLetters.map((letter) => [place(letter.data.position), letter]))
+  const answers = new Map(
+    scores.map(({ type, data, id }) => {
+      const parsed = type === 'payment.scored' ? paymentScoredSchema.parse(data) : eventObservedSchema.parse(data)
+      return [
+        place(parsed.position),
+        { id, parsed, scored: type === 'payment.scored' ? paymentScoredSchema.parse(data) : null },
+      ]
+    }),
+  )
+  expect(answers.size, 'one event per position').toBe(scores.length)
+  const told: Told[] = []
+  for (const record of events) {
+    const at = place(record)
+    const [letter, answer] = [dead.get(at), answers.get(at)]
+    expect((letter === undefined) !== (answer === undefined), `record ${at} has one answer`).toBe(true)
+    const result = decodeEvent(record.value, catalog, record.appendTimeMs)
+    if (letter !== undefined) {
+      expect(letter.data.code, at).toBe(result.kind === 'invalid' ? result.code : 'duplicate_event')
+      expect(letter.data.value, at).toBe(Buffer.from(record.value).toString('base64'))
+      expect(keyAndHeadersOf(letter.data), at).toEqual({ key: record.key, headers: record.headers })
+      continue
+    }
+    if (result.kind === 'invalid' || answer === undefined) throw new Error(`${at} is invalid and was applied`)
+    const { event, observedAt } = result
+    expect(answer.scored !== null, at).toBe(event.eventType === set.scored)
+    expect(answer.id).toBe(`${event.eventId}:${answer.scored === null ? 'observed' : 'scored'}`)
+    const { entities } = answer.parsed
+    told.push({ record, event, observedAtMs: observedAt, entities, scored: answer.scored })
+  }
+  expect(told.length + deadLetters.length, 'every record is answered, and nothing else is').toBe(events.length)
+  expect(new Set(told.map(({ event }) => event.eventId)).size, 'I1: no id was applied twice').toBe(told.length)
+  return told
+}
+
+/** I1: each entity's state is that of its events, one by one, in the order of their sequence numbers. */
+async function checkStates(
+  world: World,
+  told: readonly Told[],
+  events: readonly LogRecord[],
+  deadLetters: readonly Emitted<DeadLetter>[],
+): Promise<void> {
+  for (const [index, entity] of plan.entities.entries()) {
+    const lives = new Map<string, Told[]>()
+    for (const one of told) {
+      const id = one.entities[entity.name]?.id
+      if (id !== undefined) lives.set(id, [...(lives.get(id) ?? []), one])
+    }
+    const duplicates = duplicatesOf(entity, events, deadLetters)
+    for (const [id, life] of lives) {
+      const [blob] = await world.store.load([{ entity: entity.name, id }])
+      if (blob === null || blob === undefined) throw new Error(`I1: no state of ${entity.name} ${id}`)
+      const stored = decodeState(entity, blob)
+      const where = `I1: ${entity.name} ${id}`
+      const sequences = life.map((one) => one.entities[entity.name]?.sequence ?? NaN)
+      expect(new Set(sequences).size, `${where}: a sequence number was given twice`).toBe(life.length)
+      const handled = life.length + (duplicates.get(id) ?? 0)
+      expect(stored.sequence - stored.born, `${where}: events counted`).toBe(handled)
+      const replayed = replay(entity, index, life, stored)
+      expect(replayed.tiles, where).toEqual(stored.tiles)
+      expect([replayed.newestTimeMs, replayed.sequence], where).toEqual([stored.newestTimeMs, stored.sequence])
+      expect(replayed.recentIds.hashes, where).toEqual(stored.recentIds.hashes)
+    }
+  }
+}
+
+function duplicatesOf(
+  entity: EntityPlan,
+  events: readonly LogRecord[],
+  deadLetters: readonly Emitted<DeadLetter>[],
+): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>()
+  for (const { data } of deadLetters) {
+    if (data.code !== 'duplicate_event') continue
+    const { partition, offset } = data.position
+    const record = events.find((candidate) => candidate.partition === partition && candidate.offset === offset)
+    const result = record === undefined ? null : decodeEvent(record.value, catalog, record.appendTimeMs)
+    if (result?.kind !== 'valid') throw new Error('a duplicate is a valid event')
+    const id = (result.event.data as Record<string, unknown>)[entity.keyField]
+    if (typeof id === 'string') counts.set(id, (counts.get(id) ?? 0) + 1)
+  }
+  return counts
+}
+
+/** One observation at a time; a number that nobody tells of was a duplicate's. */
+function replay(entity: EntityPlan, index: number, life: readonly Told[], stored: EntityState): EntityState {
+  const inOrder = [...life].sort(
+    (a, b) => (a.entities[entity.name]?.sequence ?? 0) - (b.entities[entity.name]?.sequence ?? 0),
+  )
+  let state: EntityState | null = null
+  for (const { record, event, observedAtMs, entities } of inOrder) {
+    const position = entities[entity.name]
+    const touch = plan.events.get(event.eventType)?.touches[index] ?? null
+    if (touch === null || position === undefined) throw new Error(`${event.eventId} touches ${entity.name}`)
+    expect(position.born, `${entity.name} ${position.id}: one life`).toBe(stored.born)
+    state ??= observe(entity, null, [], 0, 0).state ?? emptyLife(entity, stored.born)
+    state.sequence = position.sequence
+    const observation = {
+      offset: record.offset,
+      appendTimeMs: record.appendTimeMs,
+      eventId: event.eventId,
+      timeMs: observedAtMs,
+      data: event.data as Record<string, unknown>,
+      touch,
+      reads: false,
+      duplicate: false,
+    }
+    // Each in a partition of its own: what was applied before is the stored state's business, not this one's.
+    state = observe(entity, { ...state, partitions: [] }, [observation], record.partition, record.offset).state
+    const outcome = state?.partitions[0]?.snapshots[0]?.outcome
+    expect(outcome, `${event.eventId} at ${entity.name} ${position.id}`).toBe(position.outcome)
+  }
+  if (state === null) throw new Error('a life has events')
+  // Duplicates at the end took numbers, too.
+  return { ...state, sequence: Math.max(state.sequence, stored.sequence) }
+}
+
+function emptyLife(entity: EntityPlan, born: number): EntityState {
+  return {
+    sequence: born,
+    born,
+    newestTimeMs: null,
+    tiles: entity.groups.map(({ slots }) => ({ index: [], slots: slots.map(() => []) })),
+    recentIds: { hashes: [], offsets: [], appendHours: [] },
+    partitions: [],
+  }
+}
+
+/** I3: features, derived features and scores, recomputed from the logged sequence numbers alone. */
+async function checkFeatures(told: readonly Told[]): Promise<void> {
+  const evaluator = createReferenceEvaluator(set)
+  const assembler = createAssembler(service)
+  const observations = new Map<string, ReferenceObservation[]>()
+  for (const { event, observedAtMs, entities } of told) {
+    for (const [entity, { id, sequence }] of Object.entries(entities)) {
+      const key = `${entity}:${id}`
+      const data = event.data as Record<string, unknown>
+      const list = observations.get(key) ?? []
+      list.push({ sequence, timeMs: observedAtMs, eventType: event.eventType, data })
+      observations.set(key, list)
+    }
+  }
+  for (const { scored, observedAtMs, event } of told) {
+    if (scored === null) continue
+    const aggregated: Record<string, number | null> = {}
+    for (const [entity, { id, sequence, born }] of Object.entries(scored.entities)) {
+      const read = { sequence, born, timeMs: observedAtMs }
+      Object.assign(aggregated, referenceFeatures(set, entity, observations.get(`${entity}:${id}`) ?? [], read))
+    }
+    const request = { amountMinor: scored.amountMinor, timeMs: observedAtMs }
+    const expected = { ...aggregated, ...evaluator.derived(aggregated, request) }
+    expect(scored.features, `I3: ${event.eventId}`).toEqual(expected)
+    const vector = new Float32Array(assembler.vectorLength)
+    assembler.write(
+      service.names.map((name) => expected[name] ?? null),
+      vector,
+      0,
+    )
+    expect(scored.score, `I3: the score of ${event.eventId}`).toBe((await scorer.score(vector, 1))[0])
+  }
+}
+
+/** I4, at the end: committed is what the states know, and the whole log. */
+async function checkPositions(world: World): Promise<void> {
+  const { events } = world.topics
+  const [committed, applied] = [await world.log.committed(world.group, events), await world.store.positions(events)]
+  for (const { partition, end } of (await world.log.describeTopic(events)) ?? []) {
+    if (end === 0) continue
+    expect(committed.get(partition), `partition ${partition}`).toBe(end)
+    expect(applied.get(partition), `partition ${partition}`).toBe(end)
+  }
+}

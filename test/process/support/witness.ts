@@ -1,0 +1,34 @@
+import type { World } from './world.ts'
+import type { OutgoingRecord } from '../../../src/ports.ts'
+
+interface EmittedAt {
+  readonly data: { readonly position: { readonly partition: number; readonly offset: number } }
+}
+
+/**
+ * I4, while it happens: what was acknowledged by the score and dead-letter topics, across all workers and crashes, and
+ * whether anything was committed that is not there or that the states do not know.
+ */
+export class Witness {
+  readonly #published = new Set<string>()
+  readonly violations: string[] = []
+  commits = 0
+
+  published(records: readonly OutgoingRecord[]): void {
+    for (const { value } of records) {
+      const { data } = JSON.parse(typeof value === 'string' ? value : Buffer.from(value).toString()) as EmittedAt
+      this.#published.add(`${data.position.partition}:${data.position.offset}`)
+    }
+  }
+
+  async committing(world: World, partition: number, next: number): Promise<void> {
+    this.commits += 1
+    const applied = (await world.store.positions(world.topics.events)).get(partition) ?? 0
+    if (applied < next) this.violations.push(`I4: ${partition} committed to ${next}, applied to ${applied}`)
+    for (let offset = 0; offset < next; offset += 1) {
+      if (!this.#published.has(`${partition}:${offset}`)) {
+        this.violations.push(`I4: ${partition} committed to ${next}, and ${offset} was not published`)
+      }
+    }
+  }
+}

@@ -1,0 +1,260 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { names, readConfig } from '../../../src/app/config.ts'
+import { definitions } from '../../../src/app/definitions.ts'
+import { topicSpecs } from '../../../src/app/topics.ts'
+import { openRedisEventLog, type RedisEventLog } from '../../../src/edges/redis/event-log.ts'
+import { openRedisStateStore } from '../../../src/edges/redis/state-store.ts'
+import type { ProcessMetrics } from '../../../src/process/metrics.ts'
+import { EntityStates } from '../../../src/process/entity-states.ts'
+import { createPipeline, type Pipeline } from '../../../src/process/pipeline.ts'
+import { createProcessor } from '../../../src/process/processor.ts'
+import { Witness } from './witness.ts'
+import type { Claim, GroupHandler, LogRecord, Logger, Scorer, StateStore } from '../../../src/ports.ts'
+import type { Sleeper } from '../../../src/process/retry.ts'
+
+export const compiled = definitions()
+
+/** Deterministic, and different for every vector: whatever changes in one shows in the score. */
+export const scorer: Scorer = {
+  name: 'sum-of-bits',
+  version: '1',
+  thresholds: { review: 0.5, block: 0.9 },
+  score(vectors, rows) {
+    const width = vectors.length / rows
+    const bits = new Uint32Array(vectors.buffer, vectors.byteOffset, vectors.length)
+    const scores = new Float32Array(rows)
+    for (let row = 0; row < rows; row += 1) {
+      let hash = 0x811c9dc5
+      for (const word of bits.subarray(row * width, (row + 1) * width)) {
+        hash = Math.imul(hash ^ word, 0x01000193)
+        hash ^= hash >>> 15
+      }
+      scores[row] = (hash >>> 8) / 2 ** 24
+    }
+    return Promise.resolve(scores)
+  },
+  close: () => Promise.resolve(),
+}
+
+export const quiet: Logger = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  child: () => quiet,
+}
+
+export const clock: Sleeper = {
+  nowMs: () => Date.now(),
+  async sleep(ms, signal) {
+    await delay(ms, undefined, { signal }).catch(() => undefined)
+  },
+}
+
+/** One call of a worker to the outside, in the order of a batch. */
+export type Step = 'positions' | 'load' | 'write' | 'advance' | 'publish' | 'commit'
+
+/** Runs before and after each call; what it throws is what the call throws. */
+export type Around = <Result>(step: Step, partition: number | null, call: () => Promise<Result>) => Promise<Result>
+
+export interface Counts {
+  conflicts: number
+  rewinds: number
+  batches: number
+}
+
+export interface Parts {
+  readonly store: StateStore
+  readonly pipeline: Pipeline
+  readonly handler: GroupHandler
+  readonly counts: Counts
+}
+
+export interface WorldOptions {
+  readonly url: string
+  readonly namespace: string
+  readonly partitions: number
+  readonly maxRecords: number
+}
+
+/** One installation on a server of its own, with the shipped definitions; states and log under names of their own. */
+export class World {
+  readonly topics: ReturnType<typeof names>['topics']
+  readonly group: string
+  readonly log: RedisEventLog
+  readonly store: StateStore
+  /** Sees every publish and commit of every worker. */
+  readonly witness = new Witness()
+  readonly #options: WorldOptions
+
+  private constructor(options: WorldOptions, log: RedisEventLog, store: StateStore) {
+    const { topics, groups } = names({ NAMESPACE: options.namespace })
+    this.topics = topics
+    this.group = groups.process
+    this.log = log
+    this.store = store
+    this.#options = options
+  }
+
+  static async open(options: WorldOptions): Promise<World> {
+    const world = new World(options, await openLog(options), await openStates(options))
+    const config = readConfig({
+      RIVERBANK_NAMESPACE: options.namespace,
+      RIVERBANK_PARTITIONS: String(options.partitions),
+    })
+    for (const spec of topicSpecs(config)) await world.log.createTopic(spec)
+    return world
+  }
+
+  get partitions(): number {
+    return this.#options.partitions
+  }
+
+  /** The prefix of every key of the states. */
+  get statesNamespace(): string {
+    return statesNamespace(this.#options)
+  }
+
+  /** A processor as the role wires it, with `around` between it and the outside. Its store is its own connection. */
+  async parts(log: RedisEventLog, around: Around = (_step, _partition, call) => call()): Promise<Parts> {
+    const real = await openStates(this.#options)
+    const store: StateStore = {
+      get epoch() {
+        return real.epoch
+      },
+      load: (keys) => around('load', null, () => real.load(keys)),
+      compareAndSet: (writes) => around('write', null, () => real.compareAndSet(writes)),
+      positions: (topic) => around('positions', null, () => real.positions(topic)),
+      advance: (topic, partition, next) => around('advance', partition, () => real.advance(topic, partition, next)),
+      bindFeatureSet: (hash) => real.bindFeatureSet(hash),
+      close: () => real.close(),
+    }
+    const counts: Counts = { conflicts: 0, rewinds: 0, batches: 0 }
+    const metrics: ProcessMetrics = {
+      batch({ observed }) {
+        counts.batches += 1
+        counts.conflicts += observed.conflicts
+      },
+      committed: () => undefined,
+      rewound: () => {
+        counts.rewinds += 1
+      },
+    }
+    const states = new EntityStates({ store, cacheEntries: 1_000, roundsMax: 100 })
+    const retry = { attempts: 8, firstDelayMs: 5, maxDelayMs: 200 }
+    const shared = { store, states, retry, clock, metrics, logger: quiet }
+    const pipeline = createPipeline({
+      ...shared,
+      log: {
+        publish: (records) =>
+          around('publish', null, async () => {
+            const positions = await log.publish(records)
+            this.witness.published(records)
+            return positions
+          }),
+      },
+      scorer,
+      catalog: compiled.catalog,
+      plan: compiled.plan,
+      service: compiled.service,
+      scoredType: compiled.set.scored,
+      topics: this.topics,
+    })
+    const processor = createProcessor({
+      ...shared,
+      pipeline,
+      committed: async (topic, partition) => (await log.committed(this.group, topic)).get(partition) ?? null,
+      range: async (topic, partition) => (await log.describeTopic(topic))?.[partition] ?? null,
+    })
+    const guarded = (claim: Claim): Claim => {
+      const known = claims.get(claim)
+      if (known !== undefined) return known
+      const { topic, partition, committed, range, signal } = claim
+      const commit = (next: number) =>
+        around('commit', partition, async () => {
+          await this.witness.committing(this, partition, next)
+          await claim.commit(next)
+        })
+      const wrapped: Claim = { topic, partition, committed, range, signal, commit }
+      claims.set(claim, wrapped)
+      return wrapped
+    }
+    const claims = new WeakMap<Claim, Claim>()
+    const handler: GroupHandler = {
+      assigned: (claim) => processor.assigned(guarded(claim)),
+      batch: (claim, batch) => processor.batch(guarded(claim), batch),
+    }
+    return { store, pipeline, handler, counts }
+  }
+
+  /** A worker that is a member of the group, until it is stopped or fails. */
+  async work(around?: Around) {
+    const log = await openLog(this.#options)
+    const parts = await this.parts(log, around)
+    const subscription = await log.consume(
+      {
+        group: this.group,
+        topics: [this.topics.events],
+        maxRecords: this.#options.maxRecords,
+        maxBytes: 4_194_304,
+        maxWaitMs: 20,
+        sessionTimeoutMs: 1_500,
+        concurrency: this.partitions,
+      },
+      parts.handler,
+    )
+    return {
+      ...parts,
+      finished: subscription.finished,
+      async stop() {
+        await subscription.stop()
+        await Promise.all([log.close(), parts.store.close()])
+      },
+    }
+  }
+
+  /** Has the group committed everything there is? */
+  async isDone(): Promise<boolean> {
+    const ranges = (await this.log.describeTopic(this.topics.events)) ?? []
+    const committed = await this.log.committed(this.group, this.topics.events)
+    return ranges.every(({ partition, end }) => (committed.get(partition) ?? 0) === end)
+  }
+
+  /** Every record of a topic, by partition and offset. */
+  async read(topic: string): Promise<LogRecord[]> {
+    const ranges = (await this.log.describeTopic(topic)) ?? []
+    const left = new Map(ranges.filter(({ start, end }) => end > start).map(({ partition, end }) => [partition, end]))
+    const found: LogRecord[] = []
+    if (left.size === 0) return found
+    let finish: () => void = () => undefined
+    const all = new Promise<void>((resolve) => {
+      finish = resolve
+    })
+    const from = new Map(ranges.map(({ partition, start }) => [partition, start]))
+    const tail = await this.log.tail({ topic, from, maxRecords: 500, maxWaitMs: 20 }, (batch) => {
+      found.push(...batch.records)
+      if (batch.next >= (left.get(batch.partition) ?? Infinity)) left.delete(batch.partition)
+      if (left.size === 0) finish()
+      return Promise.resolve()
+    })
+    await Promise.race([all, tail.finished])
+    await tail.stop()
+    return found.sort((a, b) => a.partition - b.partition || a.offset - b.offset)
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.log.close(), this.store.close()])
+  }
+}
+
+function statesNamespace({ namespace }: WorldOptions): string {
+  return `${namespace}-states`
+}
+
+function openLog({ url, namespace }: WorldOptions): Promise<RedisEventLog> {
+  return openRedisEventLog({ url, namespace, commandTimeoutMs: 2_000 })
+}
+
+function openStates(options: WorldOptions): Promise<StateStore> {
+  return openRedisStateStore({ url: options.url, namespace: statesNamespace(options), commandTimeoutMs: 2_000 })
+}
