@@ -5,13 +5,15 @@ import {
   divide,
   equal,
   hourOfDay,
+  includingThisPayment,
   lessOrEqual,
   modulo,
   ratio,
   request,
+  zScore,
 } from '../src/define/expression.ts'
 import { defineDerived } from '../src/define/feature-set.ts'
-import { customerSpend, terminalRisk } from './views.ts'
+import { customerAtTerminal, customerHabits, customerSpend, terminalLabels, terminalRisk } from './views.ts'
 
 const amountMinor = request('amountMinor')
 const time = request('timeMs')
@@ -27,16 +29,17 @@ export const weekend = defineDerived(
 
 export const night = defineDerived('night', '1 until 06:59 (UTC)', lessOrEqual(hourOfDay(time), 6))
 
-/** A window's count and mean with the payment itself, which the window by definition has not seen. */
 function withThisPayment(window: '1d' | '7d' | '30d') {
-  const counted = add(customerSpend.feature(`payment_count_${window}`), 1)
-  const spent = add(customerSpend.feature(`amount_sum_${window}`), amountMinor)
+  const { count, mean } = includingThisPayment(
+    customerSpend.feature(`payment_count_${window}`),
+    customerSpend.feature(`amount_sum_${window}`),
+  )
   return {
-    count: defineDerived(`customer_payments_${window}`, `payments in ${window}, this one included`, counted),
+    count: defineDerived(`customer_payments_${window}`, `payments in ${window}, this one included`, count),
     mean: defineDerived(
       `customer_mean_amount_${window}`,
       `mean amount in ${window}, this payment included, in units of its currency`,
-      divide(coalesce(ratio(spent, counted), 0), 100),
+      divide(mean, 100),
     ),
   }
 }
@@ -73,4 +76,42 @@ export const shareOfDay = defineDerived(
   'amount_share_1d',
   "the payment's share of what the customer spent in a day, itself included",
   coalesce(ratio(amountMinor, add(customerSpend.feature('amount_sum_1d'), amountMinor)), 0),
+)
+
+export const amountZScore30d = defineDerived(
+  'amount_z_score_30d',
+  "how many standard deviations the payment is from the customer's mean over the 30 days before it; 0 where unknown",
+  coalesce(
+    zScore(amountMinor, customerSpend.feature('amount_mean_30d'), customerHabits.feature('amount_stddev_30d')),
+    0,
+  ),
+)
+
+export const velocity5m = defineDerived(
+  'velocity_5m',
+  'payments of the customer in 5 minutes, this one included',
+  add(customerSpend.feature('payment_count_5m'), 1),
+)
+
+/** The longest the view looks back. */
+const neverSeconds = 30 * 86_400
+export const secondsSincePayment = defineDerived(
+  'seconds_since_payment',
+  "from the customer's last payment to this one; 30 days where there was none",
+  coalesce(customerHabits.feature('payment_seconds_since_last_30d'), neverSeconds),
+)
+
+export const firstHere = defineDerived(
+  'first_here',
+  '1 when the customer never paid at this terminal before',
+  equal(customerAtTerminal.feature('payment_count_lifetime'), 0),
+)
+
+export const lastLabel = defineDerived(
+  'terminal_last_label',
+  "1 when the terminal's newest payment with a known label was fraud; 0 when it was not, or there was none",
+  equal(
+    coalesce(terminalLabels.feature('payment_seconds_since_last_30d'), -1),
+    coalesce(terminalLabels.feature('fraud_seconds_since_last_30d'), -2),
+  ),
 )

@@ -1,47 +1,91 @@
 import { defineFeatureSet, defineService } from '../src/define/feature-set.ts'
 import * as derived from './derived.ts'
-import { customer, terminal } from './entities.ts'
+import { customer, customerTerminal, terminal } from './entities.ts'
 import { customerProfileChanged, fraudReported, paymentInitiated } from './sources.ts'
-import { customerSpend, terminalActivity, terminalRisk } from './views.ts'
+import {
+  customerAtTerminal,
+  customerHabits,
+  customerReach,
+  customerSpend,
+  terminalActivity,
+  terminalFrauds,
+  terminalLabels,
+  terminalRisk,
+} from './views.ts'
 
 const { customer1d, customer7d, customer30d, risk1d, risk7d, risk30d } = derived
 
-/** The fifteen inputs of the Fraud Detection Handbook, then what else the shipped model looks at. */
-export const fraudService = defineService({
-  name: 'fraud_v1',
+/** The fifteen inputs of the Fraud Detection Handbook. */
+const handbook = [
+  derived.amount,
+  derived.weekend,
+  derived.night,
+  customer1d.count,
+  customer1d.mean,
+  customer7d.count,
+  customer7d.mean,
+  customer30d.count,
+  customer30d.mean,
+  terminalRisk.feature('payment_count_1d'),
+  risk1d,
+  terminalRisk.feature('payment_count_7d'),
+  risk7d,
+  terminalRisk.feature('payment_count_30d'),
+  risk30d,
+] as const
+
+/** What else the first model looks at. */
+const behaviour = [
+  derived.amountToMean30d,
+  derived.shareOfDay,
+  derived.firstIn30d,
+  terminalRisk.feature('fraud_count_7d'),
+  customerSpend.feature('payment_count_5m'),
+  customerSpend.feature('payment_count_1h'),
+  customerSpend.feature('amount_sum_1h'),
+  terminalActivity.feature('payment_count_1h'),
+  terminalActivity.feature('payment_count_1d'),
+] as const
+
+export const fraudService = defineService({ name: 'fraud_v1', vector: [...handbook, ...behaviour] })
+
+/** With what fraud work asks for: how unusual, how fast, how new, and what is known of the terminal. */
+export const fraudService2 = defineService({
+  name: 'fraud_v2',
   vector: [
-    derived.amount,
-    derived.weekend,
-    derived.night,
-    customer1d.count,
-    customer1d.mean,
-    customer7d.count,
-    customer7d.mean,
-    customer30d.count,
-    customer30d.mean,
-    terminalRisk.feature('payment_count_1d'),
-    risk1d,
-    terminalRisk.feature('payment_count_7d'),
-    risk7d,
-    terminalRisk.feature('payment_count_30d'),
-    risk30d,
-    derived.amountToMean30d,
-    derived.shareOfDay,
-    derived.firstIn30d,
-    terminalRisk.feature('fraud_count_7d'),
-    customerSpend.feature('payment_count_5m'),
-    customerSpend.feature('payment_count_1h'),
-    customerSpend.feature('amount_sum_1h'),
-    terminalActivity.feature('payment_count_1h'),
-    terminalActivity.feature('payment_count_1d'),
+    ...handbook,
+    ...behaviour,
+    derived.amountZScore30d,
+    derived.velocity5m,
+    derived.secondsSincePayment,
+    customerReach.feature('terminal_distinct_1d'),
+    customerReach.feature('terminal_distinct_7d'),
+    derived.firstHere,
+    terminalRisk.feature('fraud_count_1d'),
+    terminalFrauds.feature('fraud_count_3d'),
+    terminalFrauds.feature('fraud_count_14d'),
+    terminalFrauds.feature('fraud_count_21d'),
+    terminalFrauds.feature('fraud_count_28d'),
+    terminalRisk.feature('fraud_count_30d'),
+    derived.lastLabel,
+    terminalLabels.feature('fraud_run_30d'),
   ],
 })
 
 export const riverbank = defineFeatureSet({
   events: [paymentInitiated, fraudReported, customerProfileChanged],
   scored: paymentInitiated.type,
-  entities: [customer, terminal],
-  views: [customerSpend, terminalActivity, terminalRisk],
+  entities: [customer, terminal, customerTerminal],
+  views: [
+    customerSpend,
+    customerHabits,
+    customerReach,
+    terminalActivity,
+    terminalRisk,
+    terminalFrauds,
+    terminalLabels,
+    customerAtTerminal,
+  ],
   derived: [
     derived.amount,
     derived.weekend,
@@ -58,6 +102,11 @@ export const riverbank = defineFeatureSet({
     derived.amountToMean30d,
     derived.firstIn30d,
     derived.shareOfDay,
+    derived.amountZScore30d,
+    derived.velocity5m,
+    derived.secondsSincePayment,
+    derived.firstHere,
+    derived.lastLabel,
   ],
-  services: [fraudService],
+  services: [fraudService, fraudService2],
 })

@@ -1,10 +1,24 @@
-import { count, mean, rate, sum } from '../src/define/aggregate.ts'
+import {
+  count,
+  distinct,
+  mean,
+  rate,
+  run,
+  secondsSinceFirst,
+  secondsSinceLast,
+  stddev,
+  sum,
+} from '../src/define/aggregate.ts'
 import { defineSource } from '../src/define/source.ts'
 import { defineView } from '../src/define/view.ts'
-import { customer, terminal } from './entities.ts'
+import { customer, customerTerminal, terminal } from './entities.ts'
 import { fraudReported, paymentInitiated } from './sources.ts'
 
-export const payments = defineSource({ name: 'payment', event: paymentInitiated, columns: { amount: 'amountMinor' } })
+export const payments = defineSource({
+  name: 'payment',
+  event: paymentInitiated,
+  columns: { amount: 'amountMinor', terminal: 'terminalId' },
+})
 export const frauds = defineSource({ name: 'fraud', event: fraudReported, columns: { amount: 'amountMinor' } })
 
 /** How much and how often a customer pays. */
@@ -14,6 +28,26 @@ export const customerSpend = defineView({
   entity: customer,
   aggregates: [count(payments), sum(payments, 'amount'), mean(payments, 'amount')],
   windows: ['5m', '1h', '1d', '7d', '30d'],
+  hop: '1s',
+})
+
+/** What is usual for a customer: how much the amounts vary, and when the last payment was. */
+export const customerHabits = defineView({
+  name: 'customer_habits',
+  version: 1,
+  entity: customer,
+  aggregates: [stddev(payments, 'amount'), secondsSinceLast(payments)],
+  windows: ['30d'],
+  hop: '1s',
+})
+
+/** At how many terminals a customer pays. */
+export const customerReach = defineView({
+  name: 'customer_reach',
+  version: 1,
+  entity: customer,
+  aggregates: [distinct(payments, 'terminal', { cap: 64 })],
+  windows: ['1d', '7d'],
   hop: '1s',
 })
 
@@ -36,4 +70,36 @@ export const terminalRisk = defineView({
   windows: ['1d', '7d', '30d'],
   hop: '1s',
   delay: '7d',
+})
+
+/** The same frauds over more windows: how a terminal's trouble grew and faded. */
+export const terminalFrauds = defineView({
+  name: 'terminal_frauds',
+  version: 1,
+  entity: terminal,
+  aggregates: [count(frauds)],
+  windows: ['3d', '14d', '21d', '28d'],
+  hop: '1s',
+  delay: '7d',
+})
+
+/** The newest payments whose label is known: when they were, and how many of them in a row were fraud. */
+export const terminalLabels = defineView({
+  name: 'terminal_labels',
+  version: 1,
+  entity: terminal,
+  aggregates: [secondsSinceLast(payments), secondsSinceLast(frauds), run(frauds, payments)],
+  windows: ['30d'],
+  hop: '1s',
+  delay: '7d',
+})
+
+/** Has this customer paid here before? */
+export const customerAtTerminal = defineView({
+  name: 'customer_at_terminal',
+  version: 1,
+  entity: customerTerminal,
+  aggregates: [count(payments), secondsSinceFirst(payments)],
+  windows: ['lifetime'],
+  hop: '1h',
 })

@@ -181,6 +181,8 @@ export interface StateStore {
 export interface Scorer {
   readonly name: string
   readonly version: string
+  /** The feature service that makes its vectors. */
+  readonly service: string
   readonly thresholds: { readonly review: number; readonly block: number }
   /** `vectors` is row-major, `rows` × the service's length; answers one probability of fraud per row. */
   score(vectors: Float32Array, rows: number): Promise<Float32Array>

@@ -56,12 +56,12 @@ def options() -> argparse.Namespace:
 
 
 def service_of(path: str, name: str) -> tuple:
-    """(hash of the feature set, ordered features of the service)"""
+    """(hash of the service, its ordered features)"""
     compiled = json.loads(Path(path).read_text())
-    found = [service["features"] for service in compiled["services"] if service["name"] == name]
+    found = [service for service in compiled["services"] if service["name"] == name]
     if not found:
         raise SystemExit(f"{path} has no service {name}")
-    return compiled["hash"], found[0]
+    return found[0]["hash"], found[0]["features"]
 
 
 def onnx_scores(model: bytes, vectors) -> np.ndarray:

@@ -64,9 +64,11 @@ function checkCompiled(hash: string): void {
 
 /** Loads the model with all checks, then names it champion; shadows stay. */
 async function register(): Promise<void> {
-  const features = compiled.services.find((candidate) => candidate.name === service)?.features
-  assert(features !== undefined, `there is a service ${service}`)
-  const scorer = await loadScorer({ modelsDir, name, version, featureSetHash: compiled.hash, features })
+  assert(
+    compiled.services.some((candidate) => candidate.name === service),
+    `there is a service ${service}`,
+  )
+  const scorer = await loadScorer({ modelsDir, name, version, services: compiled.services })
   await scorer.close()
   const shadows = await readRegistry(modelsDir).then(
     (registry) => registry.shadows,

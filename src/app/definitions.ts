@@ -3,24 +3,29 @@ import { compileManifest } from '../compile/manifest.ts'
 import { compilePlan } from '../compile/plan.ts'
 import { assert, RiverbankError } from '../core/errors.ts'
 import type { EventCatalog } from '../core/event.ts'
+import type { ServicePlan } from '../core/plan.ts'
 import { loadChampion } from '../edges/onnx/load.ts'
 import type { Scorer, StateStore } from '../ports.ts'
 
 /** The installation's definitions, compiled: the only place that knows the folder features/. */
 export function definitions() {
   const plan = compilePlan(riverbank)
-  const [service] = plan.services
-  const [vector] = riverbank.services
-  assert(service !== undefined && vector !== undefined, 'the feature set has a service')
   const catalog: EventCatalog = new Map(riverbank.events.map((event) => [event.type, event]))
-  return { set: riverbank, plan, service, vector: vector.vector, catalog, manifest: compileManifest(riverbank) }
+  return { set: riverbank, plan, catalog, manifest: compileManifest(riverbank) }
 }
 
 export type Definitions = ReturnType<typeof definitions>
 
 /** The champion, checked against the definitions. Errors: `model_refused`. */
-export function loadModel(modelsDir: string, { plan, vector }: Definitions): Promise<Scorer> {
-  return loadChampion({ modelsDir, featureSetHash: plan.featureSetHash, features: vector })
+export function loadModel(modelsDir: string, { manifest }: Pick<Definitions, 'manifest'>): Promise<Scorer> {
+  return loadChampion({ modelsDir, services: manifest.services })
+}
+
+/** The service that a model takes: load checks have proven that there is one. */
+export function serviceOf({ plan }: Pick<Definitions, 'plan'>, scorer: Pick<Scorer, 'service'>): ServicePlan {
+  const service = plan.services.find(({ name }) => name === scorer.service)
+  assert(service !== undefined, `there is a service ${scorer.service}`)
+  return service
 }
 
 /** States of another feature set mean something else: better no service than a wrong one. Errors: `feature_set_mismatch`. */

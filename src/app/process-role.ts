@@ -1,5 +1,5 @@
 import { names } from './config.ts'
-import { bindStates, definitions, loadModel } from './definitions.ts'
+import { bindStates, definitions, loadModel, serviceOf } from './definitions.ts'
 import { openEventLog, openStateStore } from './event-log.ts'
 import type { Role, Work } from './role.ts'
 import { EntityStates } from '../process/entity-states.ts'
@@ -14,7 +14,7 @@ const conflictRoundsMax = 50
 export async function startProcess(role: Role): Promise<Work> {
   const { config, logger, clock, meter } = role
   const compiled = definitions()
-  const { plan, service, catalog } = compiled
+  const { plan, catalog } = compiled
   const scorer = await loadModel(config.MODELS_DIR, compiled)
   const log = await openEventLog(config, logger)
   const store = await openStateStore(config)
@@ -33,7 +33,7 @@ export async function startProcess(role: Role): Promise<Work> {
     scorer,
     catalog,
     plan,
-    service,
+    service: serviceOf(compiled, scorer),
     scoredType: compiled.set.scored,
     topics,
     retry,

@@ -23,7 +23,7 @@ export type ServeWork = Work & { readonly url: string }
 export async function startServe(role: Role): Promise<ServeWork> {
   const { config, logger, clock, meter } = role
   const compiled = definitions()
-  const { plan, service, catalog, manifest } = compiled
+  const { plan, catalog, manifest } = compiled
   const log = await openEventLog(config, logger)
   const store = await openStateStore(config)
   const { topics } = names(config)
@@ -39,7 +39,7 @@ export async function startServe(role: Role): Promise<ServeWork> {
     catalog,
     scoredTypes: new Set([compiled.set.scored]),
     knownEvents: createKnownEvents(store, plan),
-    features: createFeatureReader(store, plan, service),
+    features: createFeatureReader(store, plan),
     featureSet: manifest,
     hub: hub.hub,
     scores: lakeScoreLookup(sql, manifest),

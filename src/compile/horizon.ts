@@ -1,11 +1,18 @@
-import { dayMs, durationMs } from '../core/units.ts'
+import { dayMs, durationMs, windowMs } from '../core/units.ts'
 import type { View } from '../define/view.ts'
 
 /** An observation this much older than the newest one still counts in every window it belongs to. */
 const allowedLatenessMs = dayMs
 
-/** What the state of an entity with these views remembers: longest window + delay + allowed lateness. */
+/**
+ * What the state of an entity with these views remembers: longest window + delay + allowed lateness. A lifetime window
+ * adds nothing to it: what the state forgets is merged into what such a window reads always.
+ */
 export function horizonMs(views: readonly View[]): number {
-  const reach = views.flatMap((view) => view.windows.map((window) => durationMs(window) + durationMs(view.delay)))
+  const reach = views.flatMap((view) => view.windows.map((window) => finite(window) + durationMs(view.delay)))
   return Math.max(0, ...reach) + allowedLatenessMs
+}
+
+function finite(window: string): number {
+  return window === 'lifetime' ? 0 : windowMs(window)
 }

@@ -1,29 +1,52 @@
 import { aggregateRules } from '../core/aggregates.ts'
+import { featuresOf } from '../core/expression.ts'
 import type { FeatureManifest, FeatureSetManifest } from '../core/feature-set.ts'
 import type { FeatureSet } from '../define/feature-set.ts'
 import { featureName, type View } from '../define/view.ts'
 import { canonicalJson, hashText } from './hash.ts'
 import { horizonMs } from './horizon.ts'
+import { fieldOf } from './slots.ts'
 
 /** The feature set as data: what is committed, and what models, lake and readers know of it. */
 export function compileManifest(set: FeatureSet): FeatureSetManifest {
+  const features = [...set.views.flatMap(viewManifest), ...set.derived.map(derivedManifest)]
   const content: Omit<FeatureSetManifest, 'hash'> = {
-    format: 1,
+    format: 2,
     events: set.events.map((event) => ({ type: event.type, version: event.currentVersion })),
     entities: set.entities.map((entity) => ({
       name: entity.name,
-      keyField: entity.keyField,
+      keyFields: entity.keyFields,
       partitionKey: entity.partitionKey,
       horizonMs: horizonMs(set.views.filter((view) => view.entity === entity)),
+      tilesMax: entity.tilesMax,
     })),
-    features: [...set.views.flatMap(viewManifest), ...set.derived.map(derivedManifest)],
-    services: set.services.map((service) => ({ name: service.name, features: service.vector })),
+    features,
+    services: set.services.map(({ name, vector }) => ({
+      name,
+      hash: serviceHash(set, vector, features),
+      features: vector,
+    })),
   }
   return { ...content, hash: hashText(canonicalJson(content)) }
 }
 
 export function featureSetHash(set: FeatureSet): string {
   return compileManifest(set).hash
+}
+
+/** A view that is added, or a feature that no model takes, changes no service: models stay valid. */
+function serviceHash(set: FeatureSet, vector: readonly string[], features: readonly FeatureManifest[]): string {
+  const known = new Map(features.map((feature) => [feature.name, feature]))
+  const needed = new Set(vector)
+  // Backwards: a derived feature reads only those before it.
+  for (const { name, expression } of set.derived.toReversed()) {
+    if (needed.has(name)) for (const read of featuresOf(expression.tree)) needed.add(read)
+  }
+  const meanings = [...needed].sort().map((name) => {
+    const { type, entity, definition } = known.get(name) ?? { type: null, entity: null, definition: null }
+    return { name, type, entity, definition }
+  })
+  return hashText(canonicalJson({ vector, meanings }))
 }
 
 function viewManifest(view: View): FeatureManifest[] {
@@ -36,16 +59,18 @@ function viewManifest(view: View): FeatureManifest[] {
         nullable: aggregate.nullable,
         entity: view.entity.name,
         view: view.name,
-        description: `${aggregate.name.replaceAll('_', ' ')} of the ${view.entity.name} over ${window}${delayed}`,
+        description: `${aggregate.name.replaceAll('_', ' ')} of the ${view.entity.name} ${window === 'lifetime' ? 'ever' : `over ${window}`}${delayed}`,
         definition: {
           version: view.version,
           aggregate: aggregate.kind,
-          slots: aggregate.slots.map(({ kind, source, column }) => ({
+          slots: aggregate.slots.map(({ kind, source, column, size }) => ({
             kind,
             eventType: source.eventType,
-            field: column === null ? null : source.columns[column],
+            field: fieldOf(source, column),
             where: source.where,
+            ...(size === 0 ? {} : { size }),
           })),
+          ...(aggregate.kind === 'last' ? { position: aggregate.position } : {}),
           window,
           hop: view.hop,
           delay: view.delay,

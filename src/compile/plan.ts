@@ -1,4 +1,3 @@
-import { hash32 } from './hash.ts'
 import type {
   DelayRead,
   EntityFeaturePlan,
@@ -6,21 +5,26 @@ import type {
   EntityTouch,
   EventPlan,
   FeaturePlan,
+  RunRead,
   ServicePlan,
   SlotUpdate,
   TileGroupPlan,
 } from '../core/plan.ts'
-import { dayMs, durationMs } from '../core/units.ts'
-import type { SlotDefinition } from '../define/aggregate.ts'
+import { slotAlgebra } from '../core/slot.ts'
+import { dayMs, durationMs, windowMs } from '../core/units.ts'
+import type { Aggregate, SlotDefinition } from '../define/aggregate.ts'
 import type { Entity } from '../define/entity.ts'
 import type { FeatureSet } from '../define/feature-set.ts'
-import type { Comparison, Condition } from '../define/source.ts'
 import { featureName, type View } from '../define/view.ts'
 import { horizonMs } from './horizon.ts'
 import { featureSetHash } from './manifest.ts'
+import { slotId, slotValue } from './slots.ts'
+import { layoutHash, stateLayout } from './layout.ts'
 
 /** How much longer a silent state is kept than any window could need it. */
 const ttlSlackMs = dayMs
+/** A lifetime ends when nothing was observed for this long; the next observation begins another. */
+const lifetimeTtlMs = 400 * dayMs
 
 /** Resolves a feature set to what the engine runs. Deterministic: equal definitions give equal plans. */
 export function compilePlan(set: FeatureSet): FeaturePlan {
@@ -35,7 +39,7 @@ export function compilePlan(set: FeatureSet): FeaturePlan {
     const { schema } = event.versions[event.currentVersion] ?? {}
     const shape = schema !== undefined && 'shape' in schema ? (schema.shape as object) : {}
     const touches = drafts.map(({ plan, slots }): EntityTouch | null =>
-      plan.keyField in shape ? { keyField: plan.keyField, updates: updatesOf(slots, event.type) } : null,
+      plan.keyFields.every((field) => field in shape) ? { updates: updatesOf(slots, event.type) } : null,
     )
     return { type: event.type, touches }
   })
@@ -57,8 +61,31 @@ interface PlacedSlot {
 
 function compileEntity(entity: Entity, views: readonly View[]): { plan: EntityPlan; slots: readonly PlacedSlot[] } {
   const hops = [...new Set(views.map((view) => durationMs(view.hop)))].sort((a, b) => a - b)
+  const slots = placeSlots(views, hops)
+  const groups = hops.map((hopMs, group) =>
+    compileGroup(
+      entity,
+      views.filter((view) => durationMs(view.hop) === hopMs),
+      slots.filter((slot) => slot.group === group),
+    ),
+  )
+  const horizon = horizonMs(views)
+  const isLifetime = views.some((view) => view.windows.includes('lifetime'))
+  const plan: EntityPlan = {
+    name: entity.name,
+    keyFields: entity.keyFields,
+    partitionKey: entity.partitionKey,
+    horizonMs: horizon,
+    ttlMs: isLifetime ? Math.max(lifetimeTtlMs, horizon + ttlSlackMs) : horizon + ttlSlackMs,
+    layout: layoutHash(stateLayout(entity.name, entity.partitionKey, horizon, groups)),
+    groups,
+    features: views.flatMap((view) => viewFeatures(view, groups, hops.indexOf(durationMs(view.hop)), slots)),
+  }
+  return { plan, slots }
+}
+
+function placeSlots(views: readonly View[], hops: readonly number[]): PlacedSlot[] {
   const slots: PlacedSlot[] = []
-  const reads: Map<number, Set<number>>[] = hops.map(() => new Map<number, Set<number>>())
   for (const view of views) {
     const group = hops.indexOf(durationMs(view.hop))
     for (const definition of view.aggregates.flatMap((aggregate) => aggregate.slots)) {
@@ -66,90 +93,123 @@ function compileEntity(entity: Entity, views: readonly View[]): { plan: EntityPl
       if (slots.some((slot) => slot.group === group && slot.id === id)) continue
       slots.push({ id, group, slot: slots.filter((slot) => slot.group === group).length, definition })
     }
-    const delayMs = durationMs(view.delay)
-    const windows = reads[group]?.get(delayMs) ?? new Set()
-    for (const window of view.windows) windows.add(durationMs(window))
-    reads[group]?.set(delayMs, windows)
   }
-  const groups = hops.map((hopMs, group): TileGroupPlan => {
-    const delays = [...(reads[group] ?? [])].sort(([a], [b]) => a - b)
-    return {
-      hopMs,
-      slots: slots.filter((slot) => slot.group === group).map((slot) => slot.definition.kind),
-      reads: delays.map(([delayMs, w]): DelayRead => ({ delayMs, windowsMs: [...w].sort((a, b) => a - b) })),
+  return slots
+}
+
+/** `views` are those of one hop. */
+function compileGroup(entity: Entity, views: readonly View[], placed: readonly PlacedSlot[]): TileGroupPlan {
+  const delays = [...new Set(views.map((view) => durationMs(view.delay)))].sort((a, b) => a - b)
+  const slotOf = (definition: SlotDefinition) => placed.findIndex((slot) => slot.id === slotId(definition))
+  const isLifetime = (id: string) =>
+    views.some(
+      (view) =>
+        view.windows.includes('lifetime') && view.aggregates.some((a) => a.slots.some((slot) => slotId(slot) === id)),
+    )
+  return {
+    hopMs: durationMs(views[0]?.hop ?? '1s'),
+    tilesMax: entity.tilesMax,
+    slots: placed.map(({ id, definition: { kind, size } }) => ({
+      id,
+      kind,
+      size,
+      algebra: slotAlgebra(kind, size),
+      lifetime: isLifetime(id),
+    })),
+    reads: delays.map((delayMs) =>
+      compileRead(
+        delayMs,
+        views.filter((view) => durationMs(view.delay) === delayMs),
+        slotOf,
+      ),
+    ),
+  }
+}
+
+function compileRead(
+  delayMs: number,
+  views: readonly View[],
+  slotOf: (definition: SlotDefinition) => number,
+): DelayRead {
+  const windows = [...new Set(views.flatMap((view) => view.windows.map(windowMs)))].sort((a, b) => a - b)
+  const needed = new Map<number, number>()
+  const runs: RunRead[] = []
+  for (const view of views) {
+    const reach = Math.max(...view.windows.map((window) => windows.indexOf(windowMs(window)))) + 1
+    for (const aggregate of view.aggregates) {
+      if (aggregate.kind === 'run') {
+        const [matching = -1, all = -1] = aggregate.slots.map(slotOf)
+        runs.push(...view.windows.map((w) => ({ window: windows.indexOf(windowMs(w)), matching, all })))
+        continue
+      }
+      for (const definition of aggregate.slots) {
+        const slot = slotOf(definition)
+        needed.set(slot, Math.max(needed.get(slot) ?? 0, reach))
+      }
     }
-  })
-  const horizon = horizonMs(views)
-  const layout = JSON.stringify(
-    hops.map((hop, group) => [hop, slots.filter((s) => s.group === group).map((s) => s.id)]),
-  )
-  const plan: EntityPlan = {
-    name: entity.name,
-    keyField: entity.keyField,
-    partitionKey: entity.partitionKey,
-    horizonMs: horizon,
-    ttlMs: horizon + ttlSlackMs,
-    layout: hash32(`${entity.name}:${layout}:${horizon}`),
-    groups,
-    features: views.flatMap((view) => viewFeatures(view, groups, hops.indexOf(durationMs(view.hop)), slots)),
   }
-  return { plan, slots }
+  const slots = [...needed].sort(([a], [b]) => a - b).map(([slot, reach]) => ({ slot, windows: reach }))
+  return { delayMs, windowsMs: windows, slots, runs: uniqueRuns(runs) }
+}
+
+function uniqueRuns(runs: readonly RunRead[]): RunRead[] {
+  return runs.filter((run, i) => runs.findIndex((other) => isSameRun(run, other)) === i)
+}
+
+function isSameRun(a: RunRead, b: RunRead): boolean {
+  return a.window === b.window && a.matching === b.matching && a.all === b.all
 }
 
 function viewFeatures(
   view: View,
   groups: readonly TileGroupPlan[],
   group: number,
-  slots: readonly PlacedSlot[],
+  placed: readonly PlacedSlot[],
 ): EntityFeaturePlan[] {
   const { reads, slots: kinds } = groups[group] ?? { reads: [], slots: [] }
-  const read = reads.findIndex(({ delayMs }) => delayMs === durationMs(view.delay))
-  const windowsBefore = reads.slice(0, read).reduce((total, { windowsMs }) => total + windowsMs.length, 0)
-  return view.aggregates.flatMap((aggregate) =>
-    view.windows.map((window) => {
-      const row = windowsBefore + (reads[read]?.windowsMs.indexOf(durationMs(window)) ?? -1)
-      const cells = aggregate.slots.map((definition) => {
-        const id = slotId(definition)
-        return row * kinds.length + (slots.find((slot) => slot.group === group && slot.id === id)?.slot ?? -1)
-      })
-      return { name: featureName(view.name, aggregate.name, window), aggregate: aggregate.kind, group, cells }
-    }),
-  )
+  const delayMs = durationMs(view.delay)
+  const number = reads.findIndex((read) => read.delayMs === delayMs)
+  const read: Pick<DelayRead, 'windowsMs' | 'runs'> = reads[number] ?? { windowsMs: [], runs: [] }
+  const cellsOf = (r: Pick<DelayRead, 'windowsMs' | 'runs'>) => r.windowsMs.length * kinds.length + r.runs.length
+  const base = reads.slice(0, number).reduce((total, earlier) => total + cellsOf(earlier), 0)
+  return view.aggregates.flatMap((aggregate) => {
+    const slots = aggregate.slots.map(
+      (definition) => placed.find((slot) => slot.group === group && slot.id === slotId(definition))?.slot ?? -1,
+    )
+    return view.windows.map((name): EntityFeaturePlan => {
+      const window = read.windowsMs.indexOf(windowMs(name))
+      const cells =
+        aggregate.kind === 'run'
+          ? [base + read.windowsMs.length * kinds.length + runCell(read.runs, window, slots)]
+          : slots.map((slot) => base + window * kinds.length + slot)
+      return {
+        name: featureName(view.name, aggregate.name, name),
+        aggregate: aggregate.kind,
+        group,
+        cells,
+        position: aggregate.position,
+        cap: capOf(aggregate),
+        delayMs,
+        windowMs: windowMs(name),
+        slots,
+      }
+    })
+  })
 }
 
-/** Two aggregates that mean the same share a slot, whatever their views and sources are called. */
-export function slotId({ kind, source, column }: SlotDefinition): string {
-  const field = column === null ? null : source.columns[column]
-  const where = source.where.map(({ field: name, is, value }) => [name, is, value])
-  return JSON.stringify([kind, source.eventType, field ?? null, where])
+function runCell(runs: readonly RunRead[], window: number, slots: readonly number[]): number {
+  const [matching = -1, all = -1] = slots
+  return runs.findIndex((run) => isSameRun(run, { window, matching, all }))
+}
+
+function capOf({ kind, slots }: Aggregate): number {
+  return kind === 'distinct' ? (slots[0]?.size ?? 0) : 0
 }
 
 function updatesOf(slots: readonly PlacedSlot[], eventType: string): SlotUpdate[] {
   return slots
     .filter(({ definition }) => definition.source.eventType === eventType)
     .map(({ group, slot, definition }) => ({ group, slot, value: slotValue(definition) }))
-}
-
-/** Reads the value to add from an event's data; null when a condition does not hold. */
-export function slotValue({ source, column }: SlotDefinition): SlotUpdate['value'] {
-  const field = column === null ? undefined : source.columns[column]
-  const { where } = source
-  const read = (data: Readonly<Record<string, unknown>>) => (field === undefined ? 1 : (data[field] as number))
-  if (where.length === 0) return read
-  return (data) => (where.every((condition) => holds(condition, data[condition.field])) ? read(data) : null)
-}
-
-const comparisons: Readonly<Record<Comparison, (a: number | string, b: number | string) => boolean>> = {
-  '==': (a, b) => a === b,
-  '!=': (a, b) => a !== b,
-  '<': (a, b) => a < b,
-  '<=': (a, b) => a <= b,
-  '>': (a, b) => a > b,
-  '>=': (a, b) => a >= b,
-}
-
-function holds(condition: Condition, value: unknown): boolean {
-  return comparisons[condition.is](value as number | string, condition.value)
 }
 
 /** Aggregated features of every entity first, in plan order, then derived ones: the order of a service's values. */

@@ -1,10 +1,11 @@
 import { forgottenTile, tileOf, windowEndTile, windowStartTile } from '../core/window.ts'
-import { durationMs } from '../core/units.ts'
+import { durationMs, windowMs } from '../core/units.ts'
 import type { Aggregate, SlotDefinition } from '../define/aggregate.ts'
 import type { FeatureSet } from '../define/feature-set.ts'
 import type { Condition } from '../define/source.ts'
 import { featureName, type View } from '../define/view.ts'
 import { horizonMs } from './horizon.ts'
+import { referenceAggregate, type ReferenceValue } from './reference-aggregate.ts'
 
 /** An event as one entity saw it, with the sequence number it took there. Duplicates are not observations. */
 export interface ReferenceObservation {
@@ -32,59 +33,95 @@ export function referenceFeatures(
   read: ReferenceRead,
 ): Record<string, number | null> {
   const views = set.views.filter((view) => view.entity.name === entity)
-  const fed = new Set(views.flatMap((v) => v.aggregates.flatMap((a) => a.slots.map((s) => s.source.eventType))))
+  const fed = new Set(views.flatMap(slotsOf).map((slot) => slot.source.eventType))
   const seen = observations
     .filter((o) => o.sequence >= read.born && o.sequence < read.sequence && fed.has(o.eventType))
     .sort((a, b) => a.sequence - b.sequence)
   const result: Record<string, number | null> = {}
-  for (const view of views) {
-    const remembered = applied(seen, durationMs(view.hop), horizonMs(views))
-    for (const aggregate of view.aggregates) {
-      for (const window of view.windows) {
-        const isInside = windowOf(view, durationMs(window), read.timeMs)
-        const inside = remembered.filter((o) => isInside(o.timeMs))
-        result[featureName(view.name, aggregate.name, window)] = aggregateOf(aggregate, inside)
+  for (const hop of new Set(views.map((view) => view.hop))) {
+    const told = tell(seen, views, durationMs(hop))
+    for (const view of views.filter((v) => durationMs(v.hop) === durationMs(hop))) {
+      for (const aggregate of view.aggregates) {
+        for (const window of view.windows) {
+          const inside = told.applied.filter((o) => isInside(view, windowMs(window), read.timeMs, told.forgotten, o))
+          result[featureName(view.name, aggregate.name, window)] = valueOf(view, aggregate, inside, read.timeMs)
+        }
       }
     }
   }
   return result
 }
 
-/** What is left at the end of what the state was told: nothing that was too late, nothing forgotten since. */
-function applied(seen: readonly ReferenceObservation[], hopMs: number, horizon: number): ReferenceObservation[] {
-  const newest = seen.reduce((max, o) => Math.max(max, o.timeMs), -Infinity)
-  const forgotten = forgottenTile(newest, horizon, hopMs)
-  return seen.filter((o) => tileOf(o.timeMs, hopMs) > forgotten)
+interface Told {
+  /** All that were not too late when they came. */
+  readonly applied: readonly ReferenceObservation[]
+  /** The newest tile that is forgotten after the last of them. */
+  readonly forgotten: number
 }
 
-function windowOf(view: View, windowMs: number, readMs: number): (timeMs: number) => boolean {
+/**
+ * What one hop's tiles were told, one observation after the other: each is too late or counts, then what is older than
+ * the horizon is forgotten, then the oldest tiles above the limit.
+ */
+function tell(seen: readonly ReferenceObservation[], views: readonly View[], hopMs: number): Told {
+  const [horizon, tilesMax] = [horizonMs(views), views[0]?.entity.tilesMax ?? 0]
+  const slots = views.filter((view) => durationMs(view.hop) === hopMs).flatMap(slotsOf)
+  const applied: ReferenceObservation[] = []
+  let newestMs = -Infinity
+  let forgotten = -Infinity
+  for (const o of seen) {
+    newestMs = Math.max(newestMs, o.timeMs)
+    forgotten = Math.max(forgotten, forgottenTile(newestMs, horizon, hopMs))
+    if (tileOf(o.timeMs, hopMs) <= forgotten) continue
+    applied.push(o)
+    if (applied.length <= tilesMax) continue
+    const tiles = new Set(
+      applied.filter((a) => slots.some((slot) => matches(slot, a))).map((a) => tileOf(a.timeMs, hopMs)),
+    )
+    const kept = [...tiles].filter((tile) => tile > forgotten).sort((a, b) => b - a)
+    forgotten = Math.max(forgotten, kept[tilesMax] ?? -Infinity)
+  }
+  return { applied, forgotten }
+}
+
+/** What is forgotten is outside every window but a lifetime's, which holds it whatever the time of the read. */
+function isInside(
+  view: View,
+  lengthMs: number,
+  readMs: number,
+  forgotten: number,
+  { timeMs }: ReferenceObservation,
+): boolean {
   const [hop, delay] = [durationMs(view.hop), durationMs(view.delay)]
-  const [start, end] = [windowStartTile(readMs, delay, windowMs, hop), windowEndTile(readMs, delay, hop)]
-  return (timeMs) => {
-    const tile = tileOf(timeMs, hop)
-    return start < tile && tile <= end
-  }
+  const tile = tileOf(timeMs, hop)
+  if (tile <= forgotten) return lengthMs === Infinity
+  return windowStartTile(readMs, delay, lengthMs, hop) < tile && tile <= windowEndTile(readMs, delay, hop)
 }
 
-function aggregateOf(aggregate: Aggregate, inside: readonly ReferenceObservation[]): number | null {
-  const [first, second] = aggregate.slots.map((slot) => slotOf(slot, inside))
-  if (first === undefined) throw new Error(`aggregate ${aggregate.name} has no slot`)
-  switch (aggregate.kind) {
-    case 'count':
-    case 'sum':
-      return first
-    case 'mean':
-    case 'rate':
-      return second === undefined || second === 0 ? null : first / second
-  }
+function valueOf(
+  view: View,
+  aggregate: Aggregate,
+  inside: readonly ReferenceObservation[],
+  readMs: number,
+): number | null {
+  const slots = aggregate.slots.map((slot): ReferenceValue[] =>
+    inside
+      .filter((o) => matches(slot, o))
+      .map((o) => ({
+        timeMs: o.timeMs,
+        tile: tileOf(o.timeMs, durationMs(view.hop)),
+        value: slot.column === null ? 1 : (o.data[slot.source.columns[slot.column] ?? ''] as number | string),
+      })),
+  )
+  return referenceAggregate(aggregate, slots, readMs)
 }
 
-function slotOf(slot: SlotDefinition, inside: readonly ReferenceObservation[]): number {
-  const { source, column } = slot
-  const matching = inside.filter((o) => o.eventType === source.eventType && source.where.every((c) => meets(c, o.data)))
-  if (slot.kind === 'count') return matching.length
-  const field = column === null ? '' : (source.columns[column] ?? '')
-  return matching.reduce((total, o) => total + Number(o.data[field]), 0)
+function slotsOf(view: View): readonly SlotDefinition[] {
+  return view.aggregates.flatMap((aggregate) => aggregate.slots)
+}
+
+function matches({ source }: SlotDefinition, { eventType, data }: ReferenceObservation): boolean {
+  return eventType === source.eventType && source.where.every((condition) => meets(condition, data))
 }
 
 function meets({ field, is, value }: Condition, data: Readonly<Record<string, unknown>>): boolean {

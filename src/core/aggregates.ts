@@ -1,53 +1,100 @@
 import { assert } from './errors.ts'
-
-/**
- * A slot is the part of an aggregate that tiles hold; several aggregates share one (a mean is a sum and a count).
- * Each kind is an algebra over its accumulator: `update` adds one prepared value, `merge` joins two tiles. Sums are
- * over integers, so neither order nor grouping can change a bit.
- */
-export type SlotKind = 'count' | 'sum'
-export type Accumulator = number
-
-export interface SlotAlgebra {
-  readonly empty: Accumulator
-  update(accumulator: Accumulator, value: number): Accumulator
-  merge(left: Accumulator, right: Accumulator): Accumulator
-}
-
-export const slotAlgebras: Readonly<Record<SlotKind, SlotAlgebra>> = {
-  count: { empty: 0, update: (count) => count + 1, merge: (left, right) => left + right },
-  sum: { empty: 0, update: (sum, value) => sum + value, merge: (left, right) => left + right },
-}
+import type { Accumulator, Point, SlotValue } from './slot.ts'
+import { secondMs } from './units.ts'
 
 /** How an aggregate's value follows from its slots, merged over the window. Null: there was nothing to aggregate. */
-export type AggregateKind = 'count' | 'sum' | 'mean' | 'rate'
+export type AggregateKind =
+  | 'count'
+  | 'sum'
+  | 'mean'
+  | 'min'
+  | 'max'
+  | 'stddev'
+  | 'first'
+  | 'last'
+  | 'distinct'
+  | 'rate'
+  | 'seconds_since_first'
+  | 'seconds_since_last'
+  | 'run'
 
 export interface AggregateRule {
   readonly type: 'integer' | 'double'
   readonly nullable: boolean
-  /** `cells` says where in `merged` the aggregate's slots stand. */
-  finalize(merged: readonly Accumulator[], cells: readonly number[]): number | null
+  /**
+   * `cells` says where in `merged` the aggregate's slots stand; `readMs` is the time of the read; `position` counts
+   * from the newest (1) for `last`.
+   */
+  finalize(merged: readonly Accumulator[], cells: readonly number[], readMs: number, position: number): number | null
 }
 
-/** mean: slots [sum, count]. rate: slots [matching, all]. */
+/** mean: slots [sum, count]. rate: [matching, all]. stddev: [square_sum, sum, count]. run: its own fold over tiles. */
 export const aggregateRules: Readonly<Record<AggregateKind, AggregateRule>> = {
-  count: { type: 'integer', nullable: false, finalize: first },
-  sum: { type: 'integer', nullable: false, finalize: first },
+  count: { type: 'integer', nullable: false, finalize: onlyNumber },
+  sum: { type: 'integer', nullable: false, finalize: onlyNumber },
   mean: { type: 'double', nullable: true, finalize: quotient },
+  min: { type: 'integer', nullable: true, finalize: only },
+  max: { type: 'integer', nullable: true, finalize: only },
+  stddev: { type: 'double', nullable: true, finalize: sampleDeviation },
+  first: { type: 'integer', nullable: true, finalize: (merged, cells) => pointsAt(merged, cells)[0]?.value ?? null },
+  last: {
+    type: 'integer',
+    nullable: true,
+    finalize: (merged, cells, _readMs, position) => pointsAt(merged, cells).at(-position)?.value ?? null,
+  },
+  distinct: { type: 'integer', nullable: false, finalize: (merged, cells) => listAt<SlotValue>(merged, cells).length },
   rate: { type: 'double', nullable: true, finalize: quotient },
+  seconds_since_first: { type: 'double', nullable: true, finalize: secondsSince },
+  seconds_since_last: { type: 'double', nullable: true, finalize: secondsSince },
+  run: { type: 'integer', nullable: false, finalize: onlyNumber },
 }
 
-function first(merged: readonly Accumulator[], cells: readonly number[]): number {
-  return cell(merged, cells[0])
+function only(merged: readonly Accumulator[], cells: readonly number[]): number | null {
+  return merged[cells[0] ?? -1] as number | null
 }
 
-function quotient(merged: readonly Accumulator[], cells: readonly number[]): number | null {
-  const denominator = cell(merged, cells[1])
-  return denominator === 0 ? null : cell(merged, cells[0]) / denominator
-}
-
-function cell(merged: readonly Accumulator[], index: number | undefined): Accumulator {
-  const value = index === undefined ? undefined : merged[index]
-  assert(value !== undefined, 'an aggregate has all its slots')
+function onlyNumber(merged: readonly Accumulator[], cells: readonly number[]): number {
+  const value = merged[cells[0] ?? -1]
+  assert(typeof value === 'number', 'an aggregate has all its slots')
   return value
+}
+
+function listAt<Item>(merged: readonly Accumulator[], cells: readonly number[]): readonly Item[] {
+  return merged[cells[0] ?? -1] as unknown as readonly Item[]
+}
+
+function pointsAt(merged: readonly Accumulator[], cells: readonly number[]): readonly Point[] {
+  return listAt<Point>(merged, cells)
+}
+
+/** One rounding. */
+function quotient(merged: readonly Accumulator[], cells: readonly number[]): number | null {
+  const denominator = merged[cells[1] ?? -1] as number
+  return denominator === 0 ? null : (merged[cells[0] ?? -1] as number) / denominator
+}
+
+/** Never negative: an observation later in the read's own tile is 0 seconds ago. */
+function secondsSince(merged: readonly Accumulator[], cells: readonly number[], readMs: number): number | null {
+  const timeMs = merged[cells[0] ?? -1] as number | null
+  return timeMs === null ? null : Math.max(0, readMs - timeMs) / secondMs
+}
+
+/**
+ * The sample standard deviation √((n·Σx² − (Σx)²) ÷ (n·(n − 1))), null below two observations. The numerator is an exact
+ * integer, rounded once to a double; then one division and one root. So it does not depend on order or grouping, and SQL
+ * over 128-bit integers gives the same bits.
+ */
+export function standardDeviation(count: number, sum: number, squares: number | bigint): number | null {
+  if (count < 2) return null
+  const plain = typeof squares === 'number' && count * squares <= Number.MAX_SAFE_INTEGER
+  const numerator =
+    plain && sum * sum <= Number.MAX_SAFE_INTEGER
+      ? count * squares - sum * sum
+      : Number(BigInt(count) * BigInt(squares) - BigInt(sum) * BigInt(sum))
+  return Math.sqrt(numerator / (count * (count - 1)))
+}
+
+function sampleDeviation(merged: readonly Accumulator[], cells: readonly number[]): number | null {
+  const [squares, sum, count] = cells.map((cell) => merged[cell])
+  return standardDeviation(count as number, sum as number, squares as number | bigint)
 }

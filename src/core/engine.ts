@@ -1,7 +1,7 @@
 import { assert } from './errors.ts'
 import type { DomainEvent } from './event.ts'
 import { observe, type Observation } from './observe.ts'
-import type { FeaturePlan } from './plan.ts'
+import { entityIdOf, type FeaturePlan } from './plan.ts'
 import type { EntityState, Snapshot } from './state.ts'
 
 /** Where an event stands in a log. */
@@ -34,7 +34,7 @@ export function createMemoryEngine(plan: FeaturePlan): MemoryEngine {
       return plan.entities.map((entity, index) => {
         const touch = eventPlan.touches[index] ?? null
         if (touch === null) return null
-        const id = data[touch.keyField] as string
+        const id = entityIdOf(entity.keyFields, data)
         const observation: Observation = {
           offset: position.offset,
           appendTimeMs: position.appendTimeMs,

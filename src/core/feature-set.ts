@@ -3,24 +3,33 @@
  * models (which name its hash), the lake (whose columns it names) and readers.
  */
 export interface FeatureSetManifest {
-  readonly format: 1
+  readonly format: 2
   /** sha256 (hex) of the canonical JSON of everything below. */
   readonly hash: string
   readonly events: readonly { readonly type: string; readonly version: number }[]
   readonly entities: readonly EntityManifest[]
   readonly features: readonly FeatureManifest[]
-  readonly services: readonly { readonly name: string; readonly features: readonly string[] }[]
+  readonly services: readonly ServiceManifest[]
+}
+
+export interface ServiceManifest {
+  readonly name: string
+  /** sha256 (hex) of what its features mean, those they are derived from included. A model names it. */
+  readonly hash: string
+  readonly features: readonly string[]
 }
 
 export interface EntityManifest {
   /** Such as `customer`. Lake columns: `<name>_id`, `<name>_sequence`, `<name>_born`. */
   readonly name: string
-  /** The field of an event's data that holds the id, such as `customerId`. */
-  readonly keyField: string
+  /** The fields of an event's data that make the id, such as `customerId`; several are joined by `|`. */
+  readonly keyFields: readonly string[]
   /** Exactly one entity is the log's partition key; it carries the deduplication. */
   readonly partitionKey: boolean
   /** What the state remembers: longest window + delay + allowed lateness, in milliseconds. */
   readonly horizonMs: number
+  /** Tiles of one hop that a state holds at most. */
+  readonly tilesMax: number
 }
 
 export interface FeatureManifest {

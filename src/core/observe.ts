@@ -14,7 +14,8 @@ import {
   type PartitionProgress,
   type Snapshot,
 } from './state.ts'
-import { emptyTiles, pruneTiles, readWindows, rowOf, updateSlot } from './tiles.ts'
+import { flagsOf, type FeatureFlag } from './flags.ts'
+import { emptyTiles, pruneTiles, readWindows, updateSlot } from './tiles.ts'
 import { forgottenTile, tileOf } from './window.ts'
 
 /** One event as one entity sees it. */
@@ -87,11 +88,18 @@ function storedAnswer(
 }
 
 function apply(plan: EntityPlan, state: EntityState, observation: Observation): Snapshot {
-  const features = observation.reads ? readFeatures(plan, state, observation.timeMs) : null
+  const read = observation.reads ? readFeatures(plan, state, observation.timeMs) : null
   const { sequence } = state
   const outcome = applyOnce(plan, state, observation)
   state.sequence = sequence + 1
-  return { offset: observation.offset, sequence, born: state.born, outcome, features }
+  return {
+    offset: observation.offset,
+    sequence,
+    born: state.born,
+    outcome,
+    features: read?.features ?? null,
+    flags: read?.flags ?? noFlags,
+  }
 }
 
 function applyOnce(plan: EntityPlan, state: EntityState, observation: Observation): Outcome {
@@ -107,41 +115,48 @@ function applyOnce(plan: EntityPlan, state: EntityState, observation: Observatio
 }
 
 function addToTiles(plan: EntityPlan, state: EntityState, observation: Observation): Outcome {
-  const { updates } = observation.touch
+  const { touch, timeMs } = observation
+  const { updates } = touch
   if (updates.length === 0) return 'applied'
-  const newest = Math.max(state.newestTimeMs ?? observation.timeMs, observation.timeMs)
+  const newest = Math.max(state.newestTimeMs ?? timeMs, timeMs)
   let outcome: Outcome = 'applied'
   for (const [number, group] of plan.groups.entries()) {
     const table = state.tiles[number]
     assert(table !== undefined, 'a state has a table for each tile group')
-    const tile = tileOf(observation.timeMs, group.hopMs)
-    const forgotten = forgottenTile(newest, plan.horizonMs, group.hopMs)
-    if (tile <= forgotten) {
+    const at = { tile: tileOf(timeMs, group.hopMs), timeMs }
+    const forgotten = Math.max(forgottenTile(newest, plan.horizonMs, group.hopMs), table.cappedTile ?? -Infinity)
+    if (at.tile <= forgotten) {
       if (updates.some((update) => update.group === number)) outcome = 'too_late'
       continue
     }
-    let row = -1
     for (const update of updates) {
       if (update.group !== number) continue
       const value = update.value(observation.data)
-      if (value === null) continue
-      if (row < 0) row = rowOf(table, group, tile)
-      updateSlot(table, group, row, update.slot, value)
+      if (value !== null) updateSlot(table, group, at, update.slot, value)
     }
-    pruneTiles(table, forgotten)
+    pruneTiles(table, group, forgotten)
   }
   state.newestTimeMs = newest
   return outcome
 }
 
-/** The entity's features at `timeMs`, in plan order; of a state that does not exist, those of empty windows. */
-export function readFeatures(plan: EntityPlan, state: EntityState | null, timeMs: number): (number | null)[] {
+export interface EntityRead {
+  /** In plan order; of a state that does not exist, those of empty windows. */
+  readonly features: readonly (number | null)[]
+  /** What a reader must know about some of them; most often none. */
+  readonly flags: readonly FeatureFlag[]
+}
+
+const noFlags: readonly FeatureFlag[] = []
+
+/** The entity's features at `timeMs`. */
+export function readFeatures(plan: EntityPlan, state: EntityState | null, timeMs: number): EntityRead {
   const windows = plan.groups.map((group, number) =>
     readWindows(state?.tiles[number] ?? emptyTiles(group), group, timeMs),
   )
   const features: (number | null)[] = []
-  for (const feature of plan.features) {
-    features.push(aggregateRules[feature.aggregate].finalize(windows[feature.group] ?? [], feature.cells))
+  for (const { aggregate, group, cells, position } of plan.features) {
+    features.push(aggregateRules[aggregate].finalize(windows[group] ?? [], cells, timeMs, position))
   }
-  return features
+  return { features, flags: state === null ? noFlags : flagsOf(plan, state, features, timeMs) }
 }

@@ -1,4 +1,5 @@
-import type { AggregateKind, SlotKind } from './aggregates.ts'
+import type { AggregateKind } from './aggregates.ts'
+import type { SlotAlgebra, SlotKind, SlotValue } from './slot.ts'
 import type { Expression } from './expression.ts'
 
 /** What the engine needs to know of the definitions, resolved to indices. Built by src/compile/plan.ts. */
@@ -18,7 +19,6 @@ export interface EventPlan {
 }
 
 export interface EntityTouch {
-  readonly keyField: string
   /** Empty when no view of the entity looks at this event: it takes a sequence number, and that is all. */
   readonly updates: readonly SlotUpdate[]
 }
@@ -27,34 +27,58 @@ export interface SlotUpdate {
   readonly group: number
   readonly slot: number
   /** The value to add, or null when the slot's condition does not hold. */
-  readonly value: (data: Readonly<Record<string, unknown>>) => number | null
+  readonly value: (data: Readonly<Record<string, unknown>>) => SlotValue | null
 }
 
 export interface EntityPlan {
   readonly name: string
-  readonly keyField: string
+  /** The fields of an event's data that make the id: see {@link entityIdOf}. */
+  readonly keyFields: readonly string[]
   readonly partitionKey: boolean
   /** Longest window + delay + allowed lateness. */
   readonly horizonMs: number
   readonly ttlMs: number
-  /** Names the slots and hops, so that a blob of another layout is never misread. */
+  /** Names what a blob holds, so that one of another layout is never misread: see {@link StateLayout}. */
   readonly layout: number
   /** One table of tiles per hop. */
   readonly groups: readonly TileGroupPlan[]
   readonly features: readonly EntityFeaturePlan[]
 }
 
+export interface SlotPlan {
+  /** What the slot means; equal in every feature set that has it. */
+  readonly id: string
+  readonly kind: SlotKind
+  /** Points or values kept, 0 for the other kinds. */
+  readonly size: number
+  readonly algebra: SlotAlgebra
+  /** A lifetime window reads it: its forgotten tiles are merged, not dropped. */
+  readonly lifetime: boolean
+}
+
 export interface TileGroupPlan {
   readonly hopMs: number
-  readonly slots: readonly SlotKind[]
+  /** A table never holds more tiles: the oldest ones go, and what reads there is flagged. */
+  readonly tilesMax: number
+  readonly slots: readonly SlotPlan[]
   /** Grouped by delay, so that one walk over the tiles serves all windows of that delay. */
   readonly reads: readonly DelayRead[]
 }
 
 export interface DelayRead {
   readonly delayMs: number
-  /** Ascending. */
+  /** Ascending; a lifetime window is infinite and last. */
   readonly windowsMs: readonly number[]
+  /** Which slots are read, and how many of the windows, from the shortest on, each of them needs. */
+  readonly slots: readonly { readonly slot: number; readonly windows: number }[]
+  readonly runs: readonly RunRead[]
+}
+
+/** Observations back from the newest tile of a window, while all of a tile match. Slots are counts. */
+export interface RunRead {
+  readonly window: number
+  readonly matching: number
+  readonly all: number
 }
 
 export interface EntityFeaturePlan {
@@ -63,6 +87,14 @@ export interface EntityFeaturePlan {
   readonly group: number
   /** Where `readWindows` puts the aggregate's slots for this feature's delay and window. */
   readonly cells: readonly number[]
+  /** From the newest (1), for `last`. */
+  readonly position: number
+  /** What `distinct` never exceeds: a value equal to it says "at least"; 0 for the others. */
+  readonly cap: number
+  readonly delayMs: number
+  readonly windowMs: number
+  /** Indices into the group's slots. */
+  readonly slots: readonly number[]
 }
 
 export interface ServicePlan {
@@ -74,4 +106,14 @@ export interface ServicePlan {
   readonly derived: readonly { readonly name: string; readonly expression: Expression }[]
   /** The model's vector: for each element its index into {@link names}. */
   readonly vector: readonly number[]
+}
+
+/** No id holds it: what separates the parts of a composite id. */
+export const idSeparator = '|'
+
+/** The id of the entity instance that an event names: one field, or several in the order of the key fields. */
+export function entityIdOf(keyFields: readonly string[], data: Readonly<Record<string, unknown>>): string {
+  const [only] = keyFields
+  if (keyFields.length === 1 && only !== undefined) return data[only] as string
+  return keyFields.map((field) => data[field] as string).join(idSeparator)
 }

@@ -2,7 +2,8 @@ import { ByteReader, ByteWriter, checksum } from './bytes.ts'
 import { assert, RiverbankError } from './errors.ts'
 import type { EntityPlan } from './plan.ts'
 import type { EntityState, Outcome, PartitionProgress, RecentIds, Snapshot } from './state.ts'
-import type { TileTable } from './tiles.ts'
+import { flagKinds, type FeatureFlag } from './flags.ts'
+import { readTiles, writeTiles } from './tile-codec.ts'
 
 /*
  * byte 0       format
@@ -11,7 +12,7 @@ import type { TileTable } from './tiles.ts'
  * bytes 13-16  layout of the plan
  * then, as LEB128 unless said otherwise: born, newest time, tiles per group, recent ids, partitions with snapshots.
  */
-const format = 2
+const format = 3
 const checksumAt = 9
 const bodyAt = 13
 
@@ -35,7 +36,11 @@ export function encodeState(plan: EntityPlan, state: EntityState): Uint8Array {
   writer.unsigned(state.sequence - state.born)
   writer.byte(state.newestTimeMs === null ? 0 : 1)
   if (state.newestTimeMs !== null) writer.signed(state.newestTimeMs)
-  for (const table of state.tiles) writeTiles(table)
+  for (const [number, group] of plan.groups.entries()) {
+    const table = state.tiles[number]
+    assert(table !== undefined, 'a state has a table for each tile group')
+    writeTiles(writer, group, table)
+  }
   if (plan.partitionKey) writeRecentIds(state.recentIds)
   writer.unsigned(state.partitions.length)
   for (const { partition, next, snapshots } of state.partitions) {
@@ -67,7 +72,7 @@ export function decodeState(plan: EntityPlan, blob: Uint8Array): EntityState {
   }
   const born = sequence - reader.unsigned()
   const newestTimeMs = reader.byte() === 0 ? null : reader.signed()
-  const tiles = plan.groups.map((group) => readTiles(reader, group.slots.length))
+  const tiles = plan.groups.map((group) => readTiles(reader, group))
   const recentIds = plan.partitionKey ? readRecentIds(reader) : { hashes: [], offsets: [], appendHours: [] }
   const partitions: PartitionProgress[] = []
   for (let left = reader.unsigned(); left > 0; left -= 1) {
@@ -79,31 +84,6 @@ export function decodeState(plan: EntityPlan, blob: Uint8Array): EntityState {
   }
   if (!reader.done) throw new RiverbankError('state_corrupt', 'the state goes on after its end')
   return { sequence, born, newestTimeMs, tiles, recentIds, partitions }
-}
-
-function writeTiles(table: TileTable): void {
-  const { index, slots } = table
-  writer.unsigned(index.length)
-  let previous = 0
-  for (const [row, tile] of index.entries()) {
-    if (row === 0) writer.signed(tile)
-    else writer.unsigned(tile - previous)
-    previous = tile
-    for (const column of slots) writer.signed(column[row] ?? 0)
-  }
-}
-
-function readTiles(reader: ByteReader, slotCount: number): TileTable {
-  const count = reader.unsigned()
-  const index: number[] = []
-  const slots: number[][] = Array.from({ length: slotCount }, () => [])
-  let tile = 0
-  for (let row = 0; row < count; row += 1) {
-    tile = row === 0 ? reader.signed() : tile + reader.unsigned()
-    index.push(tile)
-    for (const column of slots) column.push(reader.signed())
-  }
-  return { index, slots }
 }
 
 /**
@@ -158,6 +138,11 @@ function writeSnapshot(snapshot: Snapshot, state: EntityState): void {
   }
   assert(snapshot.features.length < noFeatures, 'an entity has fewer than 255 features')
   writer.byte(snapshot.features.length)
+  writer.byte(snapshot.flags.length)
+  for (const { feature, flag } of snapshot.flags) {
+    writer.byte(feature)
+    writer.byte(flagKinds.indexOf(flag))
+  }
   for (const value of snapshot.features) {
     if (value === null) {
       writer.byte(tag.null)
@@ -177,11 +162,17 @@ function readSnapshot(reader: ByteReader, stateSequence: number, born: number): 
   const outcome = outcomes[reader.byte()]
   if (outcome === undefined) throw new RiverbankError('state_corrupt', 'a snapshot has an unknown outcome')
   const count = reader.byte()
-  if (count === noFeatures) return { offset, sequence, born, outcome, features: null }
+  if (count === noFeatures) return { offset, sequence, born, outcome, features: null, flags: [] }
+  const flags = Array.from({ length: reader.byte() }, (): FeatureFlag => {
+    const feature = reader.byte()
+    const flag = flagKinds[reader.byte()]
+    if (flag === undefined) throw new RiverbankError('state_corrupt', 'a snapshot has an unknown flag')
+    return { feature, flag }
+  })
   const features = Array.from({ length: count }, () => {
     const kind = reader.byte()
     if (kind === tag.null) return null
     return kind === tag.integer ? reader.signed() : reader.double()
   })
-  return { offset, sequence, born, outcome, features }
+  return { offset, sequence, born, outcome, features, flags }
 }

@@ -1,7 +1,8 @@
 import { assert } from './errors.ts'
 import type { EventIdHash } from './event-id-hash.ts'
 import type { EntityPlan } from './plan.ts'
-import { emptyTiles, copyTiles, type TileTable } from './tiles.ts'
+import type { FeatureFlag } from './flags.ts'
+import { emptyTiles, nextVersion, type TileTable } from './tiles.ts'
 import { hourMs } from './units.ts'
 
 /** Everything known about one entity instance. Never changed once it was written: see {@link beginDraft}. */
@@ -50,6 +51,7 @@ export interface Snapshot {
   readonly outcome: Outcome
   /** The entity's features as the event saw them, in plan order; null for an event that reads nothing. */
   readonly features: readonly (number | null)[] | null
+  readonly flags: readonly FeatureFlag[]
 }
 
 /** Deduplication reaches back this far, whichever is less. */
@@ -77,7 +79,7 @@ export function beginDraft(plan: EntityPlan, base: EntityState | null, appendTim
     sequence: base.sequence,
     born: base.born,
     newestTimeMs: base.newestTimeMs,
-    tiles: base.tiles.map(copyTiles),
+    tiles: base.tiles.map(nextVersion),
     recentIds: { hashes: hashes.slice(), offsets: offsets.slice(), appendHours: appendHours.slice() },
     partitions: base.partitions.slice(),
   }

@@ -1,99 +1,201 @@
-import { slotAlgebras, type Accumulator, type SlotAlgebra } from './aggregates.ts'
 import { assert } from './errors.ts'
-import type { TileGroupPlan } from './plan.ts'
+import type { DelayRead, RunRead, TileGroupPlan } from './plan.ts'
+import type { Accumulator, SlotValue } from './slot.ts'
 import { windowEndTile, windowStartTile } from './window.ts'
 
-/** Sparse tiles of one hop, oldest first: `slots[k][i]` is the accumulator of slot k in tile `index[i]`. */
-export interface TileTable {
-  readonly index: number[]
-  readonly slots: Accumulator[][]
-}
-
-export function emptyTiles(group: TileGroupPlan): TileTable {
-  return { index: [], slots: group.slots.map(() => []) }
-}
-
-export function copyTiles(table: TileTable): TileTable {
-  return { index: table.index.slice(), slots: table.slots.map((column) => column.slice()) }
-}
-
-/** The row of a tile, made when it is not there. Most observations are the newest, so the search starts there. */
-export function rowOf(table: TileTable, group: TileGroupPlan, tile: number): number {
-  const { index, slots } = table
-  let row = index.length
-  while (row > 0 && at(index, row - 1) > tile) row -= 1
-  if (row > 0 && index[row - 1] === tile) return row - 1
-  index.splice(row, 0, tile)
-  for (let slot = 0; slot < slots.length; slot += 1) {
-    slots[slot]?.splice(row, 0, slotAlgebras[kindOf(group, slot)].empty)
-  }
-  return row
-}
-
-export function updateSlot(table: TileTable, group: TileGroupPlan, row: number, slot: number, value: number): void {
-  const column = table.slots[slot]
-  assert(column !== undefined, 'a table has all slots of its group')
-  column[row] = slotAlgebras[kindOf(group, slot)].update(at(column, row), value)
-}
-
-/** Drops every tile up to and including `forgotten`. */
-export function pruneTiles(table: TileTable, forgotten: number): void {
-  const { index, slots } = table
-  let count = 0
-  while (count < index.length && at(index, count) <= forgotten) count += 1
-  if (count === 0) return
-  index.splice(0, count)
-  for (const column of slots) column.splice(0, count)
+/** What a slot does not know: the observations with a smaller sequence number than `since`, up to and in `tile`. */
+export interface Gap {
+  readonly since: number
+  readonly tile: number
 }
 
 /**
- * Merges the tiles of every window of the group at `timeMs`. The answer is flat: one row of slots for each window of
- * each delay, in plan order. One walk from the newest tile back serves all windows of a delay.
+ * Sparse tiles of one hop. Rows `start` ≤ row < `end`, oldest first: `columns[k][row]` is the accumulator of slot k in
+ * tile `index[row]`. The arrays are shared with older versions of the table, which end earlier: a row is appended in
+ * place when nobody has done so before, and everything else copies first.
+ */
+export interface TileTable {
+  index: number[]
+  columns: Accumulator[][]
+  start: number
+  end: number
+  /** Rows from here on are this version's own. */
+  ownFrom: number
+  /** Everything forgotten so far, by slot; null before there is any, or when no lifetime window reads the group. */
+  base: readonly Accumulator[] | null
+  /** The newest tile dropped because there were too many; null when there never were. */
+  cappedTile: number | null
+  /** By slot; null when nothing is missing. A new slot of a state that is older than it has one until history is added. */
+  gaps: readonly (Gap | null)[] | null
+}
+
+export function emptyTiles(group: TileGroupPlan): TileTable {
+  return tableOf(
+    [],
+    group.slots.map(() => []),
+  )
+}
+
+export function tableOf(index: number[], columns: Accumulator[][]): TileTable {
+  const end = index.length
+  return { index, columns, start: 0, end, ownFrom: 0, base: null, cappedTile: null, gaps: null }
+}
+
+/** A version to change: what it shares with `table` it copies before it changes it. */
+export function nextVersion(table: TileTable): TileTable {
+  return { ...table, ownFrom: table.end }
+}
+
+/** Adds a value to the tile of an observation; the tile is above what the table has forgotten. */
+export function updateSlot(
+  table: TileTable,
+  group: TileGroupPlan,
+  at: { readonly tile: number; readonly timeMs: number },
+  slot: number,
+  value: SlotValue,
+): void {
+  const row = rowOf(table, group, at.tile)
+  const column = table.columns[slot]
+  const plan = group.slots[slot]
+  assert(column !== undefined && plan !== undefined, 'a table has all slots of its group')
+  column[row] = plan.algebra.update(column[row] as Accumulator, value, at.timeMs)
+}
+
+/** A row of the tile that may be changed, made when there is none. Most observations are the newest. */
+function rowOf(table: TileTable, group: TileGroupPlan, tile: number): number {
+  const row = rowAfter(table, tile)
+  const isThere = row > table.start && table.index[row - 1] === tile
+  if (isThere && row - 1 >= table.ownFrom) return row - 1
+  const mayInsert = !isThere && row >= table.ownFrom && table.index.length === table.end
+  if (!mayInsert) copyRows(table)
+  // Copying moves the rows to the front of new arrays.
+  const place = mayInsert ? row : rowAfter(table, tile)
+  if (isThere) return place - 1
+  table.index.splice(place, 0, tile)
+  for (const [slot, column] of table.columns.entries()) column.splice(place, 0, emptyOf(group, slot))
+  table.end += 1
+  return place
+}
+
+function copyRows(table: TileTable): void {
+  table.index = table.index.slice(table.start, table.end)
+  table.columns = table.columns.map((column) => column.slice(table.start, table.end))
+  table.start = 0
+  table.end = table.index.length
+  table.ownFrom = 0
+}
+
+/** The first row whose tile is newer. */
+function rowAfter(table: TileTable, tile: number): number {
+  let row = table.end
+  while (row > table.start && (table.index[row - 1] as number) > tile) row -= 1
+  return row
+}
+
+/** Forgotten rows in front of a table are left in memory until they outnumber the others. */
+const forgottenRowsMax = 64
+
+/** Forgets every tile up to and including `forgotten`, then the oldest ones above the group's limit. */
+export function pruneTiles(table: TileTable, group: TileGroupPlan, forgotten: number): void {
+  let { start } = table
+  while (start < table.end && (table.index[start] as number) <= forgotten) start += 1
+  const tooMany = table.end - start - group.tilesMax
+  if (tooMany > 0) {
+    start += tooMany
+    table.cappedTile = table.index[start - 1] as number
+  }
+  if (start === table.start) return
+  if (group.slots.some((slot) => slot.lifetime)) mergeIntoBase(table, group, start)
+  table.start = start
+  if (start > forgottenRowsMax && start > table.end - start) copyRows(table)
+}
+
+function mergeIntoBase(table: TileTable, group: TileGroupPlan, to: number): void {
+  const before = table.base
+  table.base = group.slots.map((plan, slot) => {
+    if (!plan.lifetime) return plan.algebra.empty
+    let merged = before?.[slot] ?? plan.algebra.empty
+    const column = columnOf(table, slot)
+    for (let row = table.start; row < to; row += 1) {
+      merged = plan.algebra.merge(merged, column[row] as Accumulator)
+    }
+    return merged
+  })
+}
+
+/**
+ * Merges the tiles of every window of the group at `timeMs`. The answer is flat: for each delay one row of slots for
+ * each window, then its runs, in plan order. One walk from the newest tile back serves all windows of a delay. Cells
+ * that no feature needs stay empty.
  */
 export function readWindows(table: TileTable, group: TileGroupPlan, timeMs: number): Accumulator[] {
-  const { index } = table
   const width = group.slots.length
   const merged: Accumulator[] = []
-  for (const { delayMs, windowsMs } of group.reads) {
-    const end = windowEndTile(timeMs, delayMs, group.hopMs)
-    let row = index.length
-    while (row > 0 && at(index, row - 1) > end) row -= 1
+  for (const read of group.reads) {
     const base = merged.length
-    for (let window = 0; window < windowsMs.length; window += 1) {
-      const start = windowStartTile(timeMs, delayMs, at(windowsMs, window), group.hopMs)
-      const newest = row
-      while (row > 0 && at(index, row - 1) > start) row -= 1
-      for (let slot = 0; slot < width; slot += 1) {
-        const algebra = slotAlgebras[kindOf(group, slot)]
-        const shorter = window === 0 ? algebra.empty : at(merged, base + (window - 1) * width + slot)
-        merged.push(mergeRows(table.slots[slot] ?? [], row, newest, algebra, shorter))
+    const bounds = windowRows(table, group, read, timeMs)
+    for (let cell = read.windowsMs.length * width; cell > 0; cell -= 1) merged.push(null)
+    for (const { slot, windows } of read.slots) {
+      const { algebra } = group.slots[slot] as TileGroupPlan['slots'][number]
+      const column = columnOf(table, slot)
+      let value = algebra.empty
+      for (let window = 0; window < windows; window += 1) {
+        value = algebra.fold(column, bounds[window + 1] as number, bounds[window] as number, value)
+        if (read.windowsMs[window] === Infinity && table.base !== null) {
+          value = algebra.merge(table.base[slot] as Accumulator, value)
+        }
+        merged[base + window * width + slot] = value
       }
     }
+    for (const run of read.runs) merged.push(runOf(table, run, bounds))
   }
   return merged
 }
 
-/** Rows `from` ≤ row < `to`, older than what `newer` holds. */
-function mergeRows(
-  column: readonly Accumulator[],
-  from: number,
-  to: number,
-  algebra: SlotAlgebra,
-  newer: Accumulator,
-): Accumulator {
-  let merged = newer
-  for (let row = to - 1; row >= from; row -= 1) merged = algebra.merge(at(column, row), merged)
-  return merged
+/** The row after the newest tile of a delay's windows, then the first row of each window, from the shortest on. */
+function windowRows(table: TileTable, group: TileGroupPlan, read: DelayRead, timeMs: number): number[] {
+  const { delayMs, windowsMs } = read
+  let row = rowAfter(table, windowEndTile(timeMs, delayMs, group.hopMs))
+  const bounds = [row]
+  for (const windowMs of windowsMs) {
+    const start = windowStartTile(timeMs, delayMs, windowMs, group.hopMs)
+    while (row > table.start && (table.index[row - 1] as number) > start) row -= 1
+    bounds.push(row)
+  }
+  return bounds
 }
 
-function kindOf(group: TileGroupPlan, slot: number) {
-  const kind = group.slots[slot]
-  assert(kind !== undefined, 'the slot exists')
-  return kind
+function runOf(table: TileTable, { window, matching, all }: RunRead, bounds: readonly number[]): number {
+  const [matchingCounts, allCounts] = [columnOf(table, matching), columnOf(table, all)]
+  const first = bounds[window + 1] as number
+  let run = 0
+  for (let row = (bounds[0] as number) - 1; row >= first; row -= 1) {
+    const [matched, total] = [matchingCounts[row] as number, allCounts[row] as number]
+    if (total === 0) continue
+    if (matched < total) break
+    run += total
+  }
+  return run
 }
 
-function at(values: readonly number[], position: number): number {
-  const value = values[position]
-  assert(value !== undefined, 'the position is in the array')
-  return value
+function columnOf(table: TileTable, slot: number): Accumulator[] {
+  const column = table.columns[slot]
+  assert(column !== undefined, 'a table has all slots of its group')
+  return column
+}
+
+function emptyOf(group: TileGroupPlan, slot: number): Accumulator {
+  const plan = group.slots[slot]
+  assert(plan !== undefined, 'the slot exists')
+  return plan.algebra.empty
+}
+
+/** What a table holds, without how it holds it: equal tables are deeply equal. */
+export function plainTable(table: TileTable) {
+  const { base, cappedTile, gaps } = table
+  const rows = []
+  for (let row = table.start; row < table.end; row += 1) {
+    rows.push({ tile: table.index[row], values: table.columns.map((column) => column[row]) })
+  }
+  return { rows, base, cappedTile, gaps }
 }

@@ -17,8 +17,14 @@ export const dayMs = 24 * hourMs
 
 /** `30s`, `5m`, `1h`, `7d`: a positive whole number of one unit. */
 export type Duration = `${number}${'s' | 'm' | 'h' | 'd'}`
+/** A window's length; `lifetime` has no beginning. */
+export type WindowLength = Duration | 'lifetime'
 
 const unitMs: Readonly<Record<string, number>> = { s: secondMs, m: minuteMs, h: hourMs, d: dayMs }
+
+export function windowMs(window: string): number {
+  return window === 'lifetime' ? Infinity : durationMs(window)
+}
 
 /** Milliseconds of a {@link Duration}; throws a plain error, because a duration is written by a programmer. */
 export function durationMs(duration: string): number {

@@ -1,19 +1,42 @@
-/** A thing that has features: a customer, a terminal. */
+/** A thing that has features: a customer, a terminal, or a pair of them. */
 export interface Entity<Name extends string = string, KeyField extends string = string> {
   readonly name: Name
-  /** The field of an event's data that holds the id. An event without this field does not touch the entity. */
-  readonly keyField: KeyField
+  /**
+   * The fields of an event's data that make the id, in this order. An event without all of them does not touch the
+   * entity.
+   */
+  readonly keyFields: readonly KeyField[]
   /** Exactly one entity of a feature set is the log's partition key. */
   readonly partitionKey: boolean
+  /**
+   * What one state holds at most of each hop. A hot entity that exceeds it forgets its oldest tiles, and its features
+   * say so: a longer hop holds more time in as many tiles.
+   */
+  readonly tilesMax: number
 }
 
-export function defineEntity<Name extends string, KeyField extends string>(options: {
+const defaultTilesMax = 4_096
+/** A state is read and written whole: beyond this a single hot entity would slow its whole partition down. */
+const largestTilesMax = 65_536
+
+interface EntityOptions<Name extends string, KeyField extends string> {
   readonly name: Name
-  readonly keyField: KeyField
+  /** One field, or several for a composite entity. */
+  readonly keyFields: readonly [KeyField, ...KeyField[]]
   readonly partitionKey?: boolean
-}): Entity<Name, KeyField> {
-  if (!/^[a-z]+(_[a-z]+)*$/.test(options.name)) {
-    throw new Error(`entity "${options.name}": write the name in lower_snake_case`)
+  readonly tilesMax?: number
+}
+
+export function defineEntity<Name extends string, const KeyField extends string>(
+  options: EntityOptions<Name, KeyField>,
+): Entity<Name, KeyField> {
+  const { name, keyFields, partitionKey = false, tilesMax = defaultTilesMax } = options
+  const mistake = (text: string) => new Error(`entity "${name}": ${text}`)
+  if (!/^[a-z]+(_[a-z]+)*$/.test(name)) throw mistake('write the name in lower_snake_case')
+  if (new Set(keyFields).size < keyFields.length) throw mistake('a key field stands twice')
+  if (partitionKey && keyFields.length > 1) throw mistake('the partition key is one field, not a combination')
+  if (!Number.isSafeInteger(tilesMax) || tilesMax < 1 || tilesMax > largestTilesMax) {
+    throw mistake(`tilesMax is a whole number from 1 to ${largestTilesMax}, not ${tilesMax}`)
   }
-  return Object.freeze({ name: options.name, keyField: options.keyField, partitionKey: options.partitionKey ?? false })
+  return Object.freeze({ name, keyFields, partitionKey, tilesMax })
 }

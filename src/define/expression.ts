@@ -81,6 +81,21 @@ export function coalesce(value: Typed, otherwise: Typed<false> | number): Typed<
   return typed({ op: 'coalesce', values: [value.tree, lift(otherwise).tree] }, false)
 }
 
+/** (value − mean) ÷ standard deviation; null where there is no mean or the deviation is 0. */
+export function zScore(value: Operand, mean: Operand, deviation: Operand): Typed<true> {
+  return ratio(subtract(value, mean), deviation)
+}
+
+/**
+ * A count and a sum of a window with the payment itself, which the window by definition has not seen. `mean` is their
+ * quotient, null never: the payment is there.
+ */
+export function includingThisPayment<C extends Typed<false>, S extends Typed<false>>(counted: C, summed: S) {
+  const count = add(counted, 1)
+  const sum = add(summed, request('amountMinor'))
+  return { count, sum, mean: coalesce(ratio(sum, count), 0) }
+}
+
 const dayMs = 86_400_000
 /** 0 to 23, UTC. */
 export function hourOfDay(timeMs: Typed<false>): Typed<false> {

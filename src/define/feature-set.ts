@@ -87,7 +87,6 @@ function checkSource(set: FeatureSet, view: View, eventType: string): void {
   if (event === undefined) throw new Error(`view "${view.name}": event type ${eventType} is not in the feature set`)
   const { schema } = event.versions[event.currentVersion] ?? {}
   const shape = schema !== undefined && 'shape' in schema ? (schema.shape as object) : {}
-  if (!(view.entity.keyField in shape)) {
-    throw new Error(`view "${view.name}": ${eventType} has no field ${view.entity.keyField}`)
-  }
+  const missing = view.entity.keyFields.find((field) => !(field in shape))
+  if (missing !== undefined) throw new Error(`view "${view.name}": ${eventType} has no field ${missing}`)
 }

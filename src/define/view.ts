@@ -1,4 +1,4 @@
-import { durationMs, type Duration } from '../core/units.ts'
+import { durationMs, windowMs, type Duration, type WindowLength } from '../core/units.ts'
 import type { Aggregate } from './aggregate.ts'
 import type { Entity } from './entity.ts'
 import { featureReference, type Typed } from './expression.ts'
@@ -9,7 +9,7 @@ export interface View {
   readonly version: number
   readonly entity: Entity
   readonly aggregates: readonly Aggregate[]
-  readonly windows: readonly Duration[]
+  readonly windows: readonly WindowLength[]
   /** Width of a tile: the resolution of every window's ends. */
   readonly hop: Duration
   /** How long ago every window ends: what is known only later is read only later. */
@@ -34,7 +34,7 @@ export function featureName(view: string, aggregate: string, window: string): st
   return `${view}__${aggregate}_${window}`
 }
 
-export function defineView<const A extends Aggregate, const W extends Duration>(options: {
+interface ViewOptions<A extends Aggregate, W extends WindowLength> {
   readonly name: string
   readonly version: number
   readonly entity: Entity
@@ -42,21 +42,17 @@ export function defineView<const A extends Aggregate, const W extends Duration>(
   readonly windows: readonly W[]
   readonly hop: Duration
   readonly delay?: Duration
-}): TypedView<A, W> {
+}
+
+const largestHopMs = durationMs('1d')
+
+export function defineView<const A extends Aggregate, const W extends WindowLength>(
+  options: ViewOptions<A, W>,
+): TypedView<A, W> {
   const { name, windows, hop, aggregates } = options
   const mistake = (text: string) => new Error(`view "${name}": ${text}`)
-  if (!/^[a-z]+(_[a-z]+)*$/.test(name)) throw mistake('write the name in lower_snake_case')
-  if (aggregates.length === 0 || windows.length === 0) throw mistake('needs at least one aggregate and one window')
-  const hopMs = durationMs(hop)
-  if (hopMs === 0) throw mistake('the hop must be longer than nothing')
+  checkView(options, mistake)
   const delay = options.delay ?? '0s'
-  for (const duration of [...windows, delay]) {
-    if (durationMs(duration) % hopMs !== 0) throw mistake(`the hop ${hop} does not divide ${duration}`)
-  }
-  if (windows.some((window) => durationMs(window) === 0)) throw mistake('a window must be longer than nothing')
-  if (new Set(windows.map(durationMs)).size < windows.length) throw mistake('two windows have the same length')
-  const repeated = aggregates.find((a, i) => aggregates.findIndex((b) => b.name === a.name) !== i)
-  if (repeated !== undefined) throw mistake(`two aggregates are both named ${repeated.name}`)
   const view: View = { name, version: options.version, entity: options.entity, aggregates, windows, hop, delay }
   return Object.freeze({
     ...view,
@@ -66,4 +62,26 @@ export function defineView<const A extends Aggregate, const W extends Duration>(
       return featureReference(`${name}__${feature}`, aggregate.nullable as NullableOf<A, W, Name>)
     },
   })
+}
+
+function checkView(options: ViewOptions<Aggregate, WindowLength>, mistake: (text: string) => Error): void {
+  const { name, version, windows, hop, aggregates, delay = '0s' } = options
+  if (!/^[a-z]+(_[a-z]+)*$/.test(name)) throw mistake('write the name in lower_snake_case')
+  if (!Number.isSafeInteger(version) || version < 1) throw mistake('the version is a whole number from 1 on')
+  if (aggregates.length === 0 || windows.length === 0) throw mistake('needs at least one aggregate and one window')
+  const hopMs = durationMs(hop)
+  if (hopMs === 0) throw mistake('the hop must be longer than nothing')
+  if (hopMs > largestHopMs) throw mistake('the hop is at most a day')
+  for (const duration of [...windows, delay]) {
+    if (duration !== 'lifetime' && durationMs(duration) % hopMs !== 0) {
+      throw mistake(`the hop ${hop} does not divide ${duration}`)
+    }
+  }
+  if (windows.some((window) => windowMs(window) === 0)) throw mistake('a window must be longer than nothing')
+  if (new Set(windows.map(windowMs)).size < windows.length) throw mistake('two windows have the same length')
+  const repeated = aggregates.find((a, i) => aggregates.findIndex((b) => b.name === a.name) !== i)
+  if (repeated !== undefined) throw mistake(`two aggregates are both named ${repeated.name}`)
+  if (windows.includes('lifetime') && aggregates.some(({ kind }) => kind === 'run')) {
+    throw mistake('a run needs a window with a beginning: what a lifetime has forgotten it holds without its order')
+  }
 }

@@ -7,7 +7,7 @@ import {
   type PaymentScored,
 } from '../core/emitted.ts'
 import { encodeEvent, type DomainEvent } from '../core/event.ts'
-import type { FeaturePlan } from '../core/plan.ts'
+import { entityIdOf, type FeaturePlan } from '../core/plan.ts'
 import type { Snapshot } from '../core/state.ts'
 import { traceHeader, validTraceparent } from '../core/trace.ts'
 import type { EventTimeMs } from '../core/units.ts'
@@ -117,7 +117,7 @@ function entityPositions(
     const snapshot = snapshots[i] ?? null
     if (snapshot === null) continue
     positions[entity.name] = {
-      id: item.data[entity.keyField] as string,
+      id: entityIdOf(entity.keyFields, item.data),
       sequence: snapshot.sequence,
       born: snapshot.born,
       outcome: snapshot.outcome === 'too_late' ? 'too_late' : 'applied',

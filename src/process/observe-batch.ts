@@ -1,5 +1,5 @@
 import type { Answer, Observation } from '../core/observe.ts'
-import type { EntityPlan, FeaturePlan } from '../core/plan.ts'
+import { entityIdOf, type EntityPlan, type FeaturePlan } from '../core/plan.ts'
 import type { Snapshot } from '../core/state.ts'
 import type { BatchPlace, EntityStates } from './entity-states.ts'
 import type { EventIntake } from './intake.ts'
@@ -63,7 +63,7 @@ async function settleEntity(
     if (row === undefined) continue
     row[index] = null
     if (touch === null) continue
-    const id = item.data[touch.keyField] as string
+    const id = entityIdOf(entity.keyFields, item.data)
     const list = observations.get(id) ?? []
     observations.set(id, list)
     places.push({ item: number, id, position: list.length })

@@ -2,7 +2,7 @@ import type { EntityManifest, FeatureManifest, FeatureSetManifest } from '../cor
 
 export interface CatalogEntity {
   readonly name: string
-  readonly keyField: string
+  readonly keyFields: readonly string[]
   readonly horizonMs: number
   readonly featureNames: readonly string[]
 }
@@ -19,7 +19,7 @@ export interface CatalogFeature {
 export interface FeatureCatalog {
   readonly hash: string
   readonly entities: ReadonlyMap<string, CatalogEntity>
-  /** By entity name and by key field: `customer` and `customerId` mean the same. */
+  /** By entity name and by single key field: `customer` and `customerId` mean the same. */
   readonly entitiesByAlias: ReadonlyMap<string, CatalogEntity>
   readonly features: ReadonlyMap<string, CatalogFeature>
   /** By every accepted spelling: `view__name`, Feast's `view:name`, and the name of a derived feature. */
@@ -35,7 +35,7 @@ export function createFeatureCatalog(manifest: FeatureSetManifest): FeatureCatal
     if (feature !== undefined && view !== null) byReference.set(`${view}:${feature.shortName}`, feature)
   }
   const entities = new Map(manifest.entities.map((entity) => [entity.name, catalogEntity(entity, manifest)]))
-  const byAlias = new Map([...entities.values()].map((entity) => [entity.keyField, entity]))
+  const byAlias = new Map([...entities.values()].flatMap((entity) => singleKey(entity)))
   for (const [name, entity] of entities) byAlias.set(name, entity)
   const services = manifest.services.map((service) => {
     return [service.name, service.features.flatMap((name) => features.get(name) ?? [])] as const
@@ -55,7 +55,12 @@ function catalogFeature({ name, view, entity }: FeatureManifest): CatalogFeature
   return { name, entity, shortName: view !== null && name.startsWith(prefix) ? name.slice(prefix.length) : name }
 }
 
-function catalogEntity({ name, keyField, horizonMs }: EntityManifest, manifest: FeatureSetManifest): CatalogEntity {
+function singleKey(entity: CatalogEntity): [string, CatalogEntity][] {
+  const [field] = entity.keyFields
+  return field !== undefined && entity.keyFields.length === 1 ? [[field, entity]] : []
+}
+
+function catalogEntity({ name, keyFields, horizonMs }: EntityManifest, manifest: FeatureSetManifest): CatalogEntity {
   const featureNames = manifest.features.filter((feature) => feature.entity === name).map((feature) => feature.name)
-  return { name, keyField, horizonMs, featureNames }
+  return { name, keyFields, horizonMs, featureNames }
 }

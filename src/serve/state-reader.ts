@@ -4,17 +4,16 @@ import { assert } from '../core/errors.ts'
 import { hashEventId } from '../core/event-id-hash.ts'
 import { compileExpression } from '../core/expression.ts'
 import { readFeatures } from '../core/observe.ts'
-import type { FeaturePlan, ServicePlan } from '../core/plan.ts'
+import type { FeaturePlan } from '../core/plan.ts'
 import { decodeState } from '../core/state-blob.ts'
 import { knowsEventId } from '../core/state.ts'
 import type { StateStore } from '../ports.ts'
 
 /** Features read at request time from the states' tiles: a silent entity's windows empty by themselves. */
-export function createFeatureReader(
-  store: Pick<StateStore, 'load'>,
-  plan: FeaturePlan,
-  service: ServicePlan,
-): FeatureReader {
+export function createFeatureReader(store: Pick<StateStore, 'load'>, plan: FeaturePlan): FeatureReader {
+  // Services differ in their vectors; names and derived features are those of the whole set.
+  const [service] = plan.services
+  assert(service !== undefined, 'a feature set has a service')
   const entities = new Map(plan.entities.map((entity) => [entity.name, entity]))
   const indexOf = new Map(service.names.map((name, index) => [name, index]))
   const derived = service.derived.map(({ name, expression }) => ({
@@ -30,7 +29,7 @@ export function createFeatureReader(
         const blob = blobs[i] ?? null
         if (blob === null) return { key, found: false, newestTimeMs: null, sequence: null, features: {} }
         const state = decodeState(entity, blob)
-        const values = readFeatures(entity, state, atMs)
+        const { features: values } = readFeatures(entity, state, atMs)
         const features: Record<string, number | null> = {}
         for (const [at, feature] of entity.features.entries()) features[feature.name] = values[at] ?? null
         return { key, found: true, newestTimeMs: state.newestTimeMs, sequence: state.sequence, features }

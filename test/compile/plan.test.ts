@@ -48,8 +48,8 @@ describe('a compiled plan', () => {
     const [group, ...others] = planOf(setOf(spend, again), 'customer').groups
     expect(others).toEqual([])
     // Counts of orders, their sum, and counts of large ones: for eight features of one view and six of the other.
-    expect(group?.slots).toEqual(['count', 'sum', 'count'])
-    expect(group?.reads).toEqual([
+    expect(group?.slots.map(({ kind }) => kind)).toEqual(['count', 'sum', 'count'])
+    expect(group?.reads.map(({ delayMs, windowsMs }) => ({ delayMs, windowsMs }))).toEqual([
       { delayMs: 0, windowsMs: [3_600_000, 86_400_000] },
       { delayMs: 3_600_000, windowsMs: [3_600_000, 604_800_000] },
     ])
@@ -98,7 +98,7 @@ describe('a compiled plan', () => {
     }))
     const { state } = observe(plan, null, observations, 0, 0)
     const values = readFeatures(plan, state, nowMs)
-    const named = Object.fromEntries(plan.features.map(({ name }, i) => [name, values[i]]))
+    const named = Object.fromEntries(plan.features.map(({ name }, i) => [name, values.features[i]]))
     expect(named).toEqual({
       spend__order_count_1h: 2,
       spend__order_count_1d: 7,
@@ -117,7 +117,8 @@ describe('a compiled plan', () => {
 
   it('lets an event touch the entities whose key its data has', () => {
     const plan = compilePlan(setOf(spend))
-    const touches = (type: string) => plan.events.get(type)?.touches.map((touch) => touch?.keyField ?? null)
+    const touches = (type: string) =>
+      plan.events.get(type)?.touches.map((touch, i) => (touch === null ? null : plan.entities[i]?.keyFields.join()))
     expect(touches('order.placed')).toEqual(['customerId', 'shopId'])
     expect(touches('shop.opened')).toEqual([null, 'shopId'])
     // No view looks at shops: they take sequence numbers and nothing else.

@@ -2,7 +2,9 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { isRiverbankError } from '../../src/core/errors.ts'
 import { observe } from '../../src/core/observe.ts'
-import type { EntityPlan } from '../../src/core/plan.ts'
+import type { EntityPlan, SlotPlan } from '../../src/core/plan.ts'
+import type { Accumulator } from '../../src/core/slot.ts'
+import { tableOf, type TileTable } from '../../src/core/tiles.ts'
 import { decodeState, encodeState, stateVersion } from '../../src/core/state-blob.ts'
 import type { EntityState, Snapshot } from '../../src/core/state.ts'
 import { customerPlan, frozen, paymentTouch, terminalPlan } from './support/plans.ts'
@@ -20,14 +22,63 @@ const featureValue = fc.oneof(
 const ascending = (element: fc.Arbitrary<number>, maxLength: number) =>
   fc.uniqueArray(element, { maxLength }).map((values) => values.sort((a, b) => a - b))
 
+/** What a slot of this kind can hold in a tile that begins at a given time. */
+function accumulator({ kind, size, algebra }: SlotPlan): fc.Arbitrary<(tileMs: number) => Accumulator> {
+  const integer = fc.integer({ min: -(2 ** 50), max: 2 ** 50 })
+  const within = fc.integer({ min: 0, max: 86_399_999 })
+  const fixed = (value: fc.Arbitrary<Accumulator>) => value.map((found) => () => found)
+  switch (kind) {
+    case 'count':
+      return fixed(fc.integer({ min: 0, max: 2 ** 52 }))
+    case 'sum':
+      return fixed(integer)
+    case 'square_sum':
+      return fixed(
+        fc.oneof(fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }), fc.bigInt({ min: 2n ** 53n, max: 2n ** 100n })),
+      )
+    case 'min':
+    case 'max':
+      return fixed(fc.option(integer))
+    case 'oldest_time':
+    case 'newest_time':
+      return fc.option(within).map((ms) => (tileMs: number) => (ms === null ? null : tileMs + ms))
+    case 'oldest':
+    case 'newest':
+      return fc
+        .array(fc.tuple(within, integer), { maxLength: size })
+        .map((points) => (tileMs: number) => points.map(([ms, value]) => ({ timeMs: tileMs + ms, value })))
+    case 'distinct':
+      return fixed(fc.uniqueArray(fc.oneof(integer, fc.string()), { maxLength: size })).map((make) => () => {
+        const found = make()
+        return found === null ? algebra.empty : found
+      })
+  }
+}
+
 function stateOf(plan: EntityPlan): fc.Arbitrary<EntityState> {
   const tiles = plan.groups.map((group) =>
     ascending(fc.integer({ min: -(10 ** 9), max: 10 ** 10 }), 12).chain((index) => {
-      const column = fc.array(fc.integer({ min: 0, max: 2 ** 52 }), {
-        minLength: index.length,
-        maxLength: index.length,
-      })
-      return fc.tuple(...group.slots.map(() => column)).map((slots) => ({ index, slots }))
+      const rows = { minLength: index.length, maxLength: index.length }
+      const columns = group.slots.map((slot) =>
+        fc
+          .array(accumulator(slot), rows)
+          .map((found) => found.map((make, row) => make((index[row] ?? 0) * group.hopMs))),
+      )
+      const base = fc.option(
+        fc.tuple(
+          ...group.slots.map((slot) => (slot.lifetime ? accumulator(slot) : fc.constant(() => slot.algebra.empty))),
+        ),
+      )
+      const gap = fc.option(fc.record({ since: offset, tile: fc.integer() }, plain))
+      const gaps = fc.option(fc.tuple(...group.slots.map(() => gap)))
+      return fc
+        .tuple(fc.tuple(...columns), base, fc.option(fc.integer()), gaps)
+        .map(([found, ofBase, cappedTile, ofGaps]): TileTable => ({
+          ...tableOf(index, found),
+          base: ofBase?.map((make) => make(0)) ?? null,
+          cappedTile,
+          gaps: ofGaps,
+        }))
     }),
   )
   const int32 = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 })
@@ -45,6 +96,7 @@ function stateOf(plan: EntityPlan): fc.Arbitrary<EntityState> {
         born: fc.constant(born),
         outcome: fc.constantFrom('applied' as const, 'too_late' as const, 'duplicate' as const),
         features: fc.option(fc.array(featureValue, { maxLength: 40 })),
+        flags: fc.constant([]),
       },
       plain,
     )

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { TileGroupPlan } from '../../src/core/plan.ts'
-import { emptyTiles, pruneTiles, readWindows, rowOf, updateSlot } from '../../src/core/tiles.ts'
+import { emptyTiles, plainTable, pruneTiles, readWindows, updateSlot, type TileTable } from '../../src/core/tiles.ts'
+import { slotAlgebra } from '../../src/core/slot.ts'
 import { durationMs } from '../../src/core/units.ts'
 import { forgottenTile, tileOf, windowEndTile, windowStartTile } from '../../src/core/window.ts'
 
@@ -60,13 +61,23 @@ describe('a window at its edges', () => {
   })
 })
 
+const bothSlots = (windows: number) => [0, 1].map((slot) => ({ slot, windows }))
+const tilesOf = (table: TileTable) => plainTable(table).rows.map(({ tile }) => tile)
+
 describe('tiles', () => {
   const group: TileGroupPlan = {
     hopMs: 1_000,
-    slots: ['count', 'sum'],
+    tilesMax: 1_000,
+    slots: (['count', 'sum'] as const).map((kind) => ({
+      id: kind,
+      kind,
+      size: 0,
+      algebra: slotAlgebra(kind, 0),
+      lifetime: false,
+    })),
     reads: [
-      { delayMs: 0, windowsMs: [1_000, 5_000, 60_000] },
-      { delayMs: 10_000, windowsMs: [5_000] },
+      { delayMs: 0, windowsMs: [1_000, 5_000, 60_000], slots: bothSlots(3), runs: [] },
+      { delayMs: 10_000, windowsMs: [5_000], slots: bothSlots(1), runs: [] },
     ],
   }
 
@@ -78,11 +89,11 @@ describe('tiles', () => {
       fc.property(values, fc.integer({ min: -110_000, max: 110_000 }), (observations, readMs) => {
         const table = emptyTiles(group)
         for (const [tile, value] of observations) {
-          const row = rowOf(table, group, tile)
-          updateSlot(table, group, row, 0, 1)
-          updateSlot(table, group, row, 1, value)
+          const at = { tile, timeMs: tile * 1_000 }
+          updateSlot(table, group, at, 0, 1)
+          updateSlot(table, group, at, 1, value)
         }
-        expect(table.index).toEqual([...new Set(observations.map(([tile]) => tile))].sort((a, b) => a - b))
+        expect(tilesOf(table)).toEqual([...new Set(observations.map(([tile]) => tile))].sort((a, b) => a - b))
         const expected = group.reads.flatMap(({ delayMs, windowsMs }) =>
           windowsMs.flatMap((windowMs) => {
             const found = observations.filter(([tile]) => inside(tile * 1_000, readMs, windowMs, 1_000, delayMs))
@@ -97,17 +108,16 @@ describe('tiles', () => {
 
   it('are forgotten from the oldest on, the bound included', () => {
     const table = emptyTiles(group)
-    for (const tile of [5, 3, 9, 4]) updateSlot(table, group, rowOf(table, group, tile), 0, 1)
-    pruneTiles(table, 2)
-    expect(table.index).toEqual([3, 4, 5, 9])
-    pruneTiles(table, 4)
-    expect(table.index).toEqual([5, 9])
-    expect(table.slots).toEqual([
-      [1, 1],
-      [0, 0],
+    for (const tile of [5, 3, 9, 4]) updateSlot(table, group, { tile, timeMs: tile * 1_000 }, 0, 1)
+    pruneTiles(table, group, 2)
+    expect(tilesOf(table)).toEqual([3, 4, 5, 9])
+    pruneTiles(table, group, 4)
+    expect(plainTable(table).rows).toEqual([
+      { tile: 5, values: [1, 0] },
+      { tile: 9, values: [1, 0] },
     ])
-    pruneTiles(table, 100)
-    expect(table.index).toEqual([])
+    pruneTiles(table, group, 100)
+    expect(tilesOf(table)).toEqual([])
   })
 })
 

@@ -67,7 +67,7 @@ describe('names', () => {
   it.each(['Customer', 'customer-id', 'customer_', '_customer', 'customer1', ''])(
     'no entity is called "%s"',
     (name) => {
-      expect(() => defineEntity({ name, keyField: 'id' })).toThrow(
+      expect(() => defineEntity({ name, keyFields: ['id'] })).toThrow(
         `entity "${name}": write the name in lower_snake_case`,
       )
     },
@@ -160,12 +160,12 @@ describe('a feature set', () => {
 
   it('has exactly one entity with partitionKey', () => {
     expect(define({ entities: [shop] })).toThrow('a feature set has one entity with partitionKey, not 0')
-    const second = defineEntity({ name: 'card', keyField: 'cardId', partitionKey: true })
+    const second = defineEntity({ name: 'card', keyFields: ['cardId'], partitionKey: true })
     expect(define({ entities: [customer, second] })).toThrow('a feature set has one entity with partitionKey, not 2')
   })
 
   it('has the entities and events of its views', () => {
-    const card = defineEntity({ name: 'card', keyField: 'cardId' })
+    const card = defineEntity({ name: 'card', keyFields: ['cardId'] })
     const ofCards = defineView({ ...viewOptions, entity: card })
     expect(define({ views: [ofCards] })).toThrow('view "spend": its entity is not in the feature set')
     expect(define({ entities: [customer, card], views: [ofCards] })).toThrow(

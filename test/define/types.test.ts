@@ -13,9 +13,12 @@ import { order, orders, orderSchema, spend } from './support/shop.ts'
  * functions are never called; some of the mistakes would throw as well.
  */
 const mistakes = {
-  'a column of text': () =>
-    // @ts-expect-error -- currency is a string: nothing can be summed
-    defineSource({ name: 'order', event: order, columns: { currency: 'currency' } }),
+  'a sum over a column of text': () =>
+    sum(
+      defineSource({ name: 'order', event: order, columns: { currency: 'currency', amount: 'amountMinor' } }),
+      // @ts-expect-error -- currency is a string: nothing can be summed
+      'currency',
+    ),
   'a column that the event does not have': () =>
     // @ts-expect-error -- orders have no tax
     defineSource({ name: 'order', event: order, columns: { tax: 'taxMinor' } }),

@@ -4,7 +4,7 @@ import { referenceFeatures, type ReferenceObservation } from '../../src/compile/
 import { createMemoryEngine } from '../../src/core/engine.ts'
 import type { DomainEvent } from '../../src/core/event.ts'
 import { readFeatures } from '../../src/core/observe.ts'
-import type { EntityPlan } from '../../src/core/plan.ts'
+import { entityIdOf, type EntityPlan } from '../../src/core/plan.ts'
 import { decodeState, encodeState } from '../../src/core/state-blob.ts'
 import type { EventTimeMs } from '../../src/core/units.ts'
 import type { FeatureSet } from '../../src/define/feature-set.ts'
@@ -61,7 +61,7 @@ function runCase(seed: number, total: Totals): void {
     for (const [index, snapshot] of snapshots.entries()) {
       const entity = plan.entities[index]
       if (snapshot === null || entity === undefined) continue
-      const id = String(event.data[entity.keyField])
+      const id = entityIdOf(entity.keyFields, event.data)
       const seen = observationsOf(history, entity, id)
       const read = { sequence: snapshot.sequence, born: snapshot.born, timeMs: event.timeMs }
       compare(set, entity, seen, read, snapshot.features ?? [], total, `event ${offset} at ${entity.name} ${id}`)
@@ -101,7 +101,7 @@ function readAsOf(
     const [id, { sequence, born }] = state
     const reach = random.pick([1_000, 60_000, 3_600_000, entity.horizonMs, 3 * entity.horizonMs])
     const timeMs = nowMs + random.below(2 * reach) - reach
-    const features = readFeatures(entity, state[1], timeMs)
+    const { features } = readFeatures(entity, state[1], timeMs)
     const read = { sequence, born, timeMs }
     compare(set, entity, observationsOf(history, entity, id), read, features, total, `as of ${timeMs} at ${id}`)
     const horizon = (state[1].newestTimeMs ?? 0) - entity.horizonMs

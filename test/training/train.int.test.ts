@@ -11,7 +11,7 @@ import { python, pythonAvailable } from '../support/python.ts'
 const missing = await pythonAvailable()
 const scripts = fileURLToPath(new URL('../../scripts/training', import.meta.url))
 const features = ['amount', 'count', 'mean', 'risk', 'night']
-const featureSetHash = 'ab'.repeat(32)
+const service = { name: 'fraud_v1', hash: 'ab'.repeat(32), features }
 const seed = 7
 const files = ['model.onnx', 'manifest.json', 'README.md'] as const
 
@@ -49,12 +49,12 @@ describe.skipIf(missing !== null)(`training${missing === null ? '' : ` (skipped:
 
   const contents = (out: string) => files.map((file) => readFileSync(join(folder, out, 'fraud', '1', file), 'hex'))
   const load = (out: string): Promise<OnnxScorer> =>
-    loadScorer({ modelsDir: join(folder, out), name: 'fraud', version: '1', featureSetHash, features })
+    loadScorer({ modelsDir: join(folder, out), name: 'fraud', version: '1', services: [service] })
 
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'riverbank-training-'))
     run('synthetic.py', '--out', join(folder, 'table.parquet'), '--features', features.join(','), '--seed', '1')
-    const compiled = { hash: featureSetHash, services: [{ name: 'fraud_v1', features }] }
+    const compiled = { services: [service] }
     writeFileSync(join(folder, 'feature-set.json'), JSON.stringify(compiled))
     train('models')
   })
@@ -107,7 +107,7 @@ print(*(len(a.floats) or len(a.ints) for a in node.attribute if a.name in ("node
   })
 
   it('stops with one sentence when the table lacks a column', () => {
-    const compiled = { hash: featureSetHash, services: [{ name: 'fraud_v1', features: [...features, 'extra'] }] }
+    const compiled = { services: [{ ...service, features: [...features, 'extra'] }] }
     writeFileSync(join(folder, 'wider.json'), JSON.stringify(compiled))
     expect(() => train('none', '--feature-set', join(folder, 'wider.json'))).toThrow('lacks the columns extra')
   })

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { InferenceSession } from 'onnxruntime-node'
 import type { z } from 'zod'
 import { isRiverbankError } from '../../core/errors.ts'
+import type { ServiceManifest } from '../../core/feature-set.ts'
 import { hasExternalData } from './external-data.ts'
 import {
   type ModelManifest,
@@ -25,15 +26,13 @@ export const modelLimits = {
 export interface LoadOptions {
   /** Folder with registry.json and `<name>/<version>/`. */
   readonly modelsDir: string
-  /** Hash of the feature set this process computes. */
-  readonly featureSetHash: string
-  /** The elements of the service's vector, in order. */
-  readonly features: readonly string[]
+  /** What this process computes: a model takes one of them, and names it with its hash. */
+  readonly services: readonly Pick<ServiceManifest, 'name' | 'hash' | 'features'>[]
 }
 
 /**
- * Loads a model and proves that it is the one it says it is: files, manifest, sha256, self-contained, same feature set
- * and vector as this process, thresholds, session, signature, golden vectors. Rejects with `model_refused`
+ * Loads a model and proves that it is the one it says it is: files, manifest, sha256, self-contained, a service
+ * of this process that means the same, thresholds, session, signature, golden vectors. Rejects with `model_refused`
  * ({@link ModelRefused} says at which check). Checks that need no session come first, because sessions leak memory.
  */
 export async function loadScorer(options: LoadOptions & ModelReference): Promise<OnnxScorer> {
@@ -144,13 +143,15 @@ function checkBytes(model: Uint8Array, manifest: ModelManifest): void {
 }
 
 function checkService(manifest: ModelManifest, options: LoadOptions): void {
-  if (manifest.featureSet !== options.featureSetHash) {
-    const both = `trained on feature set ${manifest.featureSet}, this is ${options.featureSetHash}`
+  const service = options.services.find(({ name }) => name === manifest.service)
+  if (service?.hash !== manifest.featureSet) {
+    const here = service === undefined ? 'is not here' : `is ${service.hash} here`
+    const both = `trained on ${manifest.service} of ${manifest.featureSet}, which ${here}`
     throw new ModelRefused('feature_set_mismatch', `${both}: train a model on this one, or run the code of that one`)
   }
-  const at = differsAt(manifest.features, options.features)
+  const at = differsAt(manifest.features, service.features)
   if (at !== null) {
-    const [wanted, got] = [manifest.features[at] ?? 'nothing', options.features[at] ?? 'nothing']
+    const [wanted, got] = [manifest.features[at] ?? 'nothing', service.features[at] ?? 'nothing']
     throw new ModelRefused('features_mismatch', `element ${at} is ${wanted} in the model and ${got} in the service`)
   }
   const { review, block } = manifest.thresholds

@@ -31,7 +31,7 @@ export const modelManifestSchema = z
     version: folderName,
     /** Of model.onnx. */
     sha256,
-    /** Hash of the compiled feature set whose values the model was trained on. */
+    /** Hash of the service, as the compiled feature set has it, whose values the model was trained on. */
     featureSet: sha256,
     /** The service whose vector is the model's input. */
     service: columnName,

@@ -31,6 +31,7 @@ const sparesMax = 4
 export class OnnxScorer implements Scorer {
   readonly name: string
   readonly version: string
+  readonly service: string
   readonly thresholds: { readonly review: number; readonly block: number }
   readonly manifest: ModelManifest
   readonly #session: InferenceSession
@@ -43,6 +44,7 @@ export class OnnxScorer implements Scorer {
     this.manifest = manifest
     this.name = manifest.name
     this.version = manifest.version
+    this.service = manifest.service
     this.thresholds = Object.freeze({ ...manifest.thresholds })
   }
 

@@ -7,7 +7,7 @@ import { tallyRows } from './emission.ts'
 import type { Topics } from './frontier.ts'
 import { countOf, identifier, text, type LakeQuery } from './lake-query.ts'
 import type { Tally } from './report.ts'
-import { eventColumns, partitionEntity } from './working-tables.ts'
+import { entityIdSql, partitionEntity } from './working-tables.ts'
 
 export interface ApplicationInput {
   readonly query: LakeQuery
@@ -45,9 +45,9 @@ export async function checkApplication(input: ApplicationInput, tally: Tally): P
   await tallyRows(query, tally, 'applied_twice', appliedTwice(input.manifest))
   await tallyRows(query, tally, 'wrong_cause', wrongCause())
   for (const entity of input.manifest.entities) {
-    const column = eventColumns[entity.keyField]
-    if (column !== undefined) {
-      await tallyRows(query, tally, 'wrong_entity', wrongEntity(input.manifest, entity.name, column))
+    const named = entityIdSql(entity, 'cause_')
+    if (named !== null) {
+      await tallyRows(query, tally, 'wrong_entity', wrongEntity(input.manifest, entity.name, named))
     }
   }
   await tallyRows(query, tally, 'cause_not_in_lake', withoutCause(input))
@@ -76,11 +76,11 @@ function wrongCause(): string {
 }
 
 /** Exactly one sequence number at each entity that the event names, and none elsewhere. */
-function wrongEntity(manifest: FeatureSetManifest, name: string, column: string): string {
+function wrongEntity(manifest: FeatureSetManifest, name: string, named: string): string {
   const [id, sequence] = [identifier(`${name}_id`), identifier(`${name}_sequence`)]
-  return `SELECT ${text(name)} AS entity, ${id} AS id, cause_${column} AS named, cause_id, source_partition, source_offset
+  return `SELECT ${text(name)} AS entity, ${id} AS id, ${named} AS named, cause_id, source_partition, source_offset
     FROM applied WHERE cause_valid AND feature_set = ${text(manifest.hash)}
-      AND (${id} IS DISTINCT FROM cause_${column} OR (${sequence} IS NULL) <> (${id} IS NULL))`
+      AND (${id} IS DISTINCT FROM (${named}) OR (${sequence} IS NULL) <> (${id} IS NULL))`
 }
 
 /** The events up to `covered` are all in the lake: an answer to one that is not was caused by nothing. */

@@ -5,7 +5,7 @@ import { eventDataSource, type EventData } from './event-data.ts'
 import type { Topics } from './frontier.ts'
 import { identifier, type LakeCell, type LakeQuery } from './lake-query.ts'
 import { shown, type Tally } from './report.ts'
-import { eventColumns } from './working-tables.ts'
+import { entityIdSql } from './working-tables.ts'
 
 export interface LivesInput {
   readonly query: LakeQuery
@@ -83,15 +83,15 @@ function visitsSql(
   joins: string,
 ): string {
   const column = (part: string) => `a.${identifier(`${entity.name}_${part}`)}`
-  const key = eventColumns[entity.keyField]
+  const key = entityIdSql(entity)
   // Without a column to look at, every gap has its reason.
   const unanswered =
-    key === undefined
+    key === null
       ? `SELECT NULL::VARCHAR AS id, 0 AS known, 0 AS ahead WHERE false`
       : `SELECT ${key} AS id, count(*) FILTER (answered_elsewhere OR NOT ahead) AS known,
            count(*) FILTER (ahead AND NOT answered_elsewhere) AS ahead
-         FROM unanswered WHERE ${key} IS NOT NULL GROUP BY ${key}`
-  const missing = key === undefined ? 'CAST(9007199254740991 AS BIGINT)' : '0'
+         FROM unanswered WHERE ${key} IS NOT NULL GROUP BY 1`
+  const missing = key === null ? 'CAST(9007199254740991 AS BIGINT)' : '0'
   const columns = [
     ...[column('id'), column('sequence'), column('born'), column('outcome'), 'a.cause_id'],
     ...['a.event_type', 'a.observed_time_ms', 'a.is_score', 'a.feature_set'],

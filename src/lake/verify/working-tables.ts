@@ -1,5 +1,6 @@
 import type { FeatureSetManifest } from '../../core/feature-set.ts'
 import type { Frontier, Topics } from './frontier.ts'
+import { idSeparator } from '../../core/plan.ts'
 import { identifier, text, type LakeQuery } from './lake-query.ts'
 
 /** Where the table of events has a field of an event's data. Fields without a column are read from the body. */
@@ -31,7 +32,7 @@ export async function createWorkingTables(
     ['id', 'sequence', 'born', 'outcome'].map((part) => identifier(`${name}_${part}`)),
   )
   const owner = identifier(`${partitionEntity(manifest).name}_id`)
-  const ownerField = identifier(eventColumns[partitionEntity(manifest).keyField] ?? 'customer_id')
+  const ownerField = entityIdSql(partitionEntity(manifest)) ?? 'customer_id'
   const shared = ['feature_set', 'source_partition', 'source_offset', 'log_partition', 'log_offset', ...entities].join(
     ', ',
   )
@@ -72,6 +73,16 @@ export async function createWorkingTables(
     LEFT JOIN frontier f ON f.log_partition = c.log_partition
     ANTI JOIN applied a ON a.source_partition = c.log_partition AND a.source_offset = c.log_offset
     WHERE c.valid`)
+}
+
+/** The id that an event gives an entity, null where it does not name it; null when the events have no columns for it. */
+export function entityIdSql(
+  { keyFields }: Pick<FeatureSetManifest['entities'][number], 'keyFields'>,
+  prefix = '',
+): string | null {
+  const columns = keyFields.map((field) => eventColumns[field])
+  if (columns.includes(undefined)) return null
+  return columns.map((column) => `${prefix}${column}`).join(` || ${text(idSeparator)} || `)
 }
 
 export function partitionEntity(manifest: FeatureSetManifest): FeatureSetManifest['entities'][number] {

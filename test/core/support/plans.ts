@@ -22,9 +22,12 @@ export const customerPlan = entity('customer')
 export const terminalPlan = entity('terminal')
 export const paymentTouch = { customer: touch('customer'), terminal: touch('terminal') }
 
-/** Frozen to the last array: whoever changes it throws. */
+/** Versions of a table append to the same arrays, behind what each of them sees. */
+const sharedByVersions = new Set(['index', 'columns'])
+
+/** Frozen, all but the arrays that tables share: whoever changes it throws. */
 export function frozen<Value>(value: Value): Value {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
-  for (const inner of Object.values(value)) frozen(inner)
+  for (const [name, inner] of Object.entries(value)) if (!sharedByVersions.has(name)) frozen(inner)
   return Object.freeze(value)
 }

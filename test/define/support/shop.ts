@@ -32,8 +32,8 @@ export const shopOpened = defineEvent({
   current: openedSchema,
 })
 
-export const customer = defineEntity({ name: 'customer', keyField: 'customerId', partitionKey: true })
-export const shop = defineEntity({ name: 'shop', keyField: 'shopId' })
+export const customer = defineEntity({ name: 'customer', keyFields: ['customerId'], partitionKey: true })
+export const shop = defineEntity({ name: 'shop', keyFields: ['shopId'] })
 
 export const orders = defineSource({ name: 'order', event: order, columns: { amount: 'amountMinor' } })
 export const large = defineSource({

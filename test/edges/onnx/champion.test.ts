@@ -13,8 +13,7 @@ const compiled = JSON.parse(
 const { champion, shadows } = await readRegistry(modelsDir)
 
 function load(model: { name: string; version: string }) {
-  const features = compiled.services.find(({ name }) => name === 'fraud_v1')?.features ?? []
-  return loadScorer({ modelsDir, ...model, featureSetHash: compiled.hash, features })
+  return loadScorer({ modelsDir, ...model, services: compiled.services })
 }
 
 it.each([champion, ...shadows])('$name/$version in the registry fits the compiled feature set', async (model) => {

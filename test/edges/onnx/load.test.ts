@@ -4,10 +4,18 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { loadChampion, loadScorer, modelLimits, readRegistry } from '../../../src/edges/onnx/load.ts'
 import { ModelRefused, type RefusalReason, refusalReasons } from '../../../src/edges/onnx/refusal.ts'
-import { featureSetHash, features, type Manifest, type ModelOptions, modelsFolder, writeModel } from './model-folder.ts'
+import {
+  featureSetHash,
+  features,
+  services,
+  type Manifest,
+  type ModelOptions,
+  modelsFolder,
+  writeModel,
+} from './model-folder.ts'
 
-const load = (modelsDir: string, changes: { featureSetHash?: string; features?: readonly string[] } = {}) =>
-  loadScorer({ modelsDir, name: 'fraud', version: '1', featureSetHash, features, ...changes })
+const load = (modelsDir: string, changes: { hash?: string; features?: readonly string[] } = {}) =>
+  loadScorer({ modelsDir, name: 'fraud', version: '1', services: [{ ...services[0], ...changes }] })
 
 const seen = new Set<RefusalReason>()
 
@@ -58,7 +66,7 @@ describe('a model that is what it says', () => {
     const registry = { champion: { name: 'fraud', version: '1' }, shadows: [{ name: 'fraud', version: '2' }] }
     writeFileSync(join(modelsDir, 'registry.json'), JSON.stringify(registry))
     expect(await readRegistry(modelsDir)).toEqual(registry)
-    const scorer = await loadChampion({ modelsDir, featureSetHash, features })
+    const scorer = await loadChampion({ modelsDir, services })
     expect(scorer.version).toBe('1')
     await scorer.close()
   })
@@ -83,7 +91,7 @@ describe('files', () => {
   it.each(['../fraud', '..', '/etc', 'a/b', ''])('the name %j cannot leave the folder', async (name) => {
     const outside = modelsFolder()
     writeModel(outside)
-    const options = { modelsDir: join(outside, 'inside'), name, version: '1', featureSetHash, features }
+    const options = { modelsDir: join(outside, 'inside'), name, version: '1', services }
     expect((await refusal(loadScorer(options))).message).toContain('names no model')
   })
 
@@ -174,7 +182,7 @@ describe('the service it was trained for', () => {
     const modelsDir = modelsFolder()
     writeModel(modelsDir)
     const other = 'cd'.repeat(32)
-    const { reason, message } = await refusal(load(modelsDir, { featureSetHash: other }))
+    const { reason, message } = await refusal(load(modelsDir, { hash: other }))
     expect(reason).toBe('feature_set_mismatch')
     expect(message).toContain(featureSetHash)
     expect(message).toContain(other)

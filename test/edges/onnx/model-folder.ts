@@ -7,6 +7,7 @@ import { linearModel, type LinearModel } from '../../support/onnx-model.ts'
 
 export const featureSetHash = 'ab'.repeat(32)
 export const features = ['amount', 'count', 'risk'] as const
+export const services = [{ name: 'fraud_v1', hash: featureSetHash, features }] as const
 const weights = [0.5, -0.25, 2]
 
 /** A folder of models in a temporary directory, removed after the test. */

@@ -1,12 +1,12 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { loadScorer } from '../../../src/edges/onnx/load.ts'
 import type { OnnxScorer } from '../../../src/edges/onnx/scorer.ts'
-import { expectedScore, featureSetHash, features, type ModelOptions, modelsFolder, writeModel } from './model-folder.ts'
+import { expectedScore, features, services, type ModelOptions, modelsFolder, writeModel } from './model-folder.ts'
 
 async function scorerOf(options: ModelOptions = {}): Promise<OnnxScorer> {
   const modelsDir = modelsFolder()
   writeModel(modelsDir, options)
-  const scorer = await loadScorer({ modelsDir, name: 'fraud', version: '1', featureSetHash, features })
+  const scorer = await loadScorer({ modelsDir, name: 'fraud', version: '1', services })
   onTestFinished(() => scorer.close())
   return scorer
 }

@@ -26,16 +26,16 @@ const feature = (name: string, type: 'integer' | 'double') => ({
 })
 
 export const manifest: FeatureSetManifest = {
-  format: 1,
+  format: 2,
   hash: 'a'.repeat(64),
   events: [],
   entities: [
-    { name: 'customer', keyField: 'customerId', partitionKey: true, horizonMs: 1 },
-    { name: 'terminal', keyField: 'terminalId', partitionKey: false, horizonMs: 1 },
-    { name: 'customer_terminal', keyField: 'customerTerminalId', partitionKey: false, horizonMs: 1 },
+    { name: 'customer', keyFields: ['customerId'], partitionKey: true, horizonMs: 1, tilesMax: 1 },
+    { name: 'terminal', keyFields: ['terminalId'], partitionKey: false, horizonMs: 1, tilesMax: 1 },
+    { name: 'customer_terminal', keyFields: ['customerTerminalId'], partitionKey: false, horizonMs: 1, tilesMax: 1 },
   ],
   features: [feature('spend__count_7d', 'integer'), feature('spend__mean_7d', 'double')],
-  services: [{ name: 'fraud', features: ['spend__count_7d', 'spend__mean_7d'] }],
+  services: [{ name: 'fraud', hash: 'b'.repeat(64), features: ['spend__count_7d', 'spend__mean_7d'] }],
 }
 
 export const meter: Meter = {

@@ -1,6 +1,22 @@
 import { z } from 'zod'
-import type { Duration } from '../../../src/core/units.ts'
-import { count, mean, rate, sum, type Aggregate } from '../../../src/define/aggregate.ts'
+import type { Duration, WindowLength } from '../../../src/core/units.ts'
+import {
+  count,
+  distinct,
+  first,
+  last,
+  lastK,
+  max,
+  mean,
+  min,
+  rate,
+  run,
+  secondsSinceFirst,
+  secondsSinceLast,
+  stddev,
+  sum,
+  type Aggregate,
+} from '../../../src/define/aggregate.ts'
 import { defineEntity } from '../../../src/define/entity.ts'
 import { defineEvent } from '../../../src/define/event-type.ts'
 import { defineFeatureSet, type FeatureSet } from '../../../src/define/feature-set.ts'
@@ -70,9 +86,6 @@ const refund = defineEvent({
   current: refunded,
 })
 
-const customer = defineEntity({ name: 'customer', keyField: 'customerId', partitionKey: true })
-const terminal = defineEntity({ name: 'terminal', keyField: 'terminalId' })
-
 const hops: readonly {
   readonly hop: Duration
   readonly windows: readonly Duration[]
@@ -81,11 +94,20 @@ const hops: readonly {
   { hop: '1s', windows: ['1s', '10s', '1m', '1h', '1d'], delays: ['0s', '5s', '1h', '7d'] },
   { hop: '1m', windows: ['1m', '5m', '1h', '1d', '7d'], delays: ['0s', '1m', '1d'] },
   { hop: '1h', windows: ['1h', '6h', '1d', '30d'], delays: ['0s', '1h', '7d'] },
+  { hop: '1d', windows: ['1d', '7d', '30d'], delays: ['0s', '1d', '7d'] },
 ]
 
-/** Two to four views over two entities, sources with and without conditions, shared slots now and then. */
+/** Two to five views over three entities, every aggregate, sources with and without conditions, tight limits. */
 export function randomFeatureSet(random: Random): FeatureSet {
-  const all = defineSource({ name: 'paid', event: payment, columns: { amount: 'amount', items: 'items' } })
+  const tilesMax = random.pick([2, 5, 4_096, 4_096])
+  const customer = defineEntity({ name: 'customer', keyFields: ['customerId'], partitionKey: true, tilesMax })
+  const terminal = defineEntity({ name: 'terminal', keyFields: ['terminalId'], tilesMax })
+  const pair = defineEntity({ name: 'pair', keyFields: ['customerId', 'terminalId'] })
+  const all = defineSource({
+    name: 'paid',
+    event: payment,
+    columns: { amount: 'amount', items: 'items', shop: 'terminalId' },
+  })
   const large = defineSource({
     name: 'large',
     event: payment,
@@ -106,24 +128,38 @@ export function randomFeatureSet(random: Random): FeatureSet {
     mean(large, 'items'),
     count(large),
     rate(large, all),
+    min(all, 'items'),
+    max(large, 'items'),
+    stddev(all, 'amount'),
+    stddev(large, 'items'),
+    first(all, 'items'),
+    last(large, 'items'),
+    ...lastK(all, 'amount', 1 + random.below(3)),
+    distinct(all, 'shop', { cap: random.pick([1, 2, 64]) }),
+    distinct(large, 'items', { cap: random.pick([2, 3]) }),
+    secondsSinceFirst(large),
+    secondsSinceLast(all),
   ]
-  const ofBoth: readonly Aggregate[] = [...ofPayments, count(back), rate(back, all)]
-  const names = ['first', 'second', 'third', 'fourth'].slice(0, 2 + random.below(3))
+  const ofBoth: readonly Aggregate[] = [...ofPayments, count(back), rate(back, all), secondsSinceLast(back)]
+  const names = ['one', 'two', 'three', 'four', 'five'].slice(0, 2 + random.below(4))
   const views = names.map((name, i) => {
-    const entity = i === 0 ? customer : i === 1 ? terminal : random.pick([customer, terminal])
+    const entity = i === 0 ? customer : i === 1 ? terminal : random.pick([customer, terminal, pair])
     const { hop, windows, delays } = random.pick(hops)
+    const isLifetime = random.chance(0.3)
+    const chosen: WindowLength[] = isLifetime ? [...random.some(windows), 'lifetime'] : random.some(windows)
+    const runs = (of: typeof entity) => (of === customer && random.chance(0.5) ? [run(back, all)] : [run(large, all)])
     return defineView({
       name,
       version: 1,
       entity,
-      aggregates: random.some(entity === customer ? ofBoth : ofPayments),
-      windows: random.some(windows),
+      aggregates: [...random.some(entity === customer ? ofBoth : ofPayments), ...(isLifetime ? [] : runs(entity))],
+      windows: chosen,
       hop,
       delay: random.pick(delays),
     })
   })
   // Terminals first now and then: the plan puts the partition key first by itself.
-  const entities = random.chance(0.5) ? [customer, terminal] : [terminal, customer]
+  const entities = random.chance(0.5) ? [customer, terminal, pair] : [pair, terminal, customer]
   return defineFeatureSet({
     events: [payment, refund],
     scored: payment.type,

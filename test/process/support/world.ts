@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { names, readConfig } from '../../../src/app/config.ts'
-import { definitions } from '../../../src/app/definitions.ts'
+import { definitions, serviceOf } from '../../../src/app/definitions.ts'
 import { topicSpecs } from '../../../src/app/topics.ts'
 import { openRedisEventLog, type RedisEventLog } from '../../../src/edges/redis/event-log.ts'
 import { openRedisStateStore } from '../../../src/edges/redis/state-store.ts'
@@ -18,6 +18,7 @@ export const compiled = definitions()
 export const scorer: Scorer = {
   name: 'sum-of-bits',
   version: '1',
+  service: 'fraud_v1',
   thresholds: { review: 0.5, block: 0.9 },
   score(vectors, rows) {
     const width = vectors.length / rows
@@ -156,7 +157,7 @@ export class World {
       scorer,
       catalog: compiled.catalog,
       plan: compiled.plan,
-      service: compiled.service,
+      service: serviceOf(compiled, scorer),
       scoredType: compiled.set.scored,
       topics: this.topics,
     })

@@ -25,6 +25,7 @@ const catalog: EventCatalog = new Map(riverbank.events.map((event) => [event.typ
 export const scorer: Scorer = {
   name: 'mean',
   version: '1',
+  service: 'fraud_v1',
   thresholds: { review: 0.5, block: 0.9 },
   score(vectors, rows) {
     const width = vectors.length / Math.max(1, rows)

@@ -1,0 +1,55 @@
+import type { EntityFeaturePlan, EntityPlan } from './plan.ts'
+import type { EntityState } from './state.ts'
+import type { TileTable } from './tiles.ts'
+import { windowStartTile } from './window.ts'
+
+/**
+ * What a reader must know about a value. `incomplete`: the feature is younger than the state, and the history in its
+ * window has not been added yet. `truncated`: the entity has more tiles than its limit, and the window reaches into
+ * those that were dropped. `saturated`: a distinct count at its cap; the value is "at least".
+ */
+export const flagKinds = ['incomplete', 'truncated', 'saturated'] as const
+export type FlagKind = (typeof flagKinds)[number]
+
+export interface FeatureFlag {
+  /** Index into the entity's features. */
+  readonly feature: number
+  readonly flag: FlagKind
+}
+
+const none: readonly FeatureFlag[] = []
+
+/** The worst that holds for each feature; `features` are the values read at `timeMs`. */
+export function flagsOf(
+  plan: EntityPlan,
+  state: EntityState,
+  features: readonly (number | null)[],
+  timeMs: number,
+): readonly FeatureFlag[] {
+  let flags: FeatureFlag[] | null = null
+  for (let i = 0; i < plan.features.length; i += 1) {
+    const feature = plan.features[i] as EntityFeaturePlan
+    const table = state.tiles[feature.group] as TileTable
+    const flag = windowFlag(plan, feature, table, timeMs) ?? (isSaturated(feature, features[i]) ? 'saturated' : null)
+    if (flag !== null) (flags ??= []).push({ feature: i, flag })
+  }
+  return flags ?? none
+}
+
+function isSaturated({ cap }: EntityFeaturePlan, value: number | null | undefined): boolean {
+  return cap > 0 && value === cap
+}
+
+function windowFlag(
+  plan: EntityPlan,
+  feature: EntityFeaturePlan,
+  { gaps, cappedTile }: TileTable,
+  timeMs: number,
+): FlagKind | null {
+  if (gaps === null && cappedTile === null) return null
+  const { delayMs, windowMs, group, slots } = feature
+  const start = windowStartTile(timeMs, delayMs, windowMs, plan.groups[group]?.hopMs ?? 1)
+  if (gaps !== null && slots.some((slot) => start < (gaps[slot]?.tile ?? -Infinity))) return 'incomplete'
+  // What a lifetime window reads of dropped tiles was merged, not lost.
+  return cappedTile !== null && windowMs !== Infinity && start < cappedTile ? 'truncated' : null
+}
