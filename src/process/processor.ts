@@ -65,7 +65,11 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
       const before = store.epoch
       return { epoch: before, positions: await store.positions(claim.topic) }
     })
-    const start = startOf({ committed, range }, positions.get(claim.partition) ?? null)
+    const applied = positions.get(claim.partition) ?? null
+    const known = startOf({ committed, range }, applied)
+    // The range was read before the positions: another owner may have gone on since, and the log with it.
+    const isEndOld = known.kind === 'stop' && known.code === 'log_recreated'
+    const start = isEndOld ? startOf({ committed, range: await rangeNow(options, claim) }, applied) : known
     if (start.kind === 'stop') {
       throw new RiverbankError(start.code, `${claim.topic}/${claim.partition}: ${start.reason}`)
     }
@@ -84,8 +88,7 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
 
   /** The store may have lost writes: decides the start of a claim again. All before the batch is committed (R4). */
   async function beginAgain(claim: Claim, batch: LogBatch, publishFrom: number): Promise<number> {
-    const range = await retrying(claim, 'reading the range', () => options.range(claim.topic, claim.partition))
-    if (range === null) throw new RiverbankError('log_recreated', `topic ${claim.topic} was deleted`)
+    const range = await rangeNow(options, claim)
     const position = batch.records[0]?.offset ?? batch.next
     return begin(claim, Math.max(publishFrom, position), range)
   }
@@ -113,12 +116,23 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
           return beginAgain(claim, batch, current.publishFrom)
         })
       } catch (error) {
-        if (claim.signal.aborted && isRiverbankError(error) && (error.canRetry || error.code === 'state_moved')) {
-          // What failed while the claim was lost is its next owner's business.
-          throw new RiverbankError('fenced', 'the claim ended during a batch', { cause: error })
-        }
-        throw error
+        throw failureOf(claim, error)
       }
     },
   }
+}
+
+async function rangeNow(options: ProcessorOptions, { topic, partition, signal }: Claim): Promise<PartitionRange> {
+  const { clock, logger } = options
+  const ask = () => options.range(topic, partition)
+  const range = await withRetry('reading the range', options.retry, { clock, signal, logger }, ask)
+  if (range === null) throw new RiverbankError('log_recreated', `topic ${topic} was deleted`)
+  return range
+}
+
+/** What failed while the claim was lost is its next owner's business. */
+function failureOf(claim: Claim, error: unknown): unknown {
+  if (!claim.signal.aborted || !isRiverbankError(error)) return error
+  if (!error.canRetry && error.code !== 'state_moved') return error
+  return new RiverbankError('fenced', 'the claim ended during a batch', { cause: error })
 }
