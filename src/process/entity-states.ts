@@ -45,6 +45,8 @@ export class EntityStates {
   private readonly store: StateStore
   private readonly roundsMax: number
   private readonly cache: LRUCache<string, Loaded> | null
+  /** The connection on which everything in the cache was read or written. */
+  private cacheEpoch = 0
 
   constructor(options: EntityStatesOptions) {
     this.store = options.store
@@ -67,6 +69,7 @@ export class EntityStates {
     observations: ReadonlyMap<string, readonly Observation[]>,
     at: BatchPlace,
   ): Promise<SettleResult> {
+    this.follow(at.epoch)
     const answers = new Map<string, readonly Answer[]>()
     const loaded = new Map<string, Loaded>()
     const missing: string[] = []
@@ -94,6 +97,19 @@ export class EntityStates {
     return { answers, conflicts, written }
   }
 
+  /** What another connection has seen may be lost by now: answering from it would skip what must be applied again. */
+  private follow(epoch: number): void {
+    checkEpoch(this.store, epoch)
+    if (this.cacheEpoch === epoch) return
+    this.clear()
+    this.cacheEpoch = epoch
+  }
+
+  /** A batch that began before the others moved on keeps what it knows to itself. */
+  private remember(plan: EntityPlan, id: string, known: Loaded, epoch: number): void {
+    if (this.cacheEpoch === epoch) this.cache?.set(cacheKey(plan, id), known)
+  }
+
   /** One attempt for every entity in `pending`; answers those that lost. */
   private async round(
     plan: EntityPlan,
@@ -107,7 +123,7 @@ export class EntityStates {
       const base = loaded.get(id) ?? absent
       const observed = observe(plan, base.state, observations, at.partition, at.floorOffset)
       answers.set(id, observed.answers)
-      if (!observed.changed || observed.state === null) this.cache?.set(cacheKey(plan, id), base)
+      if (!observed.changed || observed.state === null) this.remember(plan, id, base, at.epoch)
       else
         proposals.push({ id, state: observed.state, blob: encodeState(plan, observed.state), expected: base.version })
     }
@@ -118,7 +134,7 @@ export class EntityStates {
     )
     const lost: string[] = []
     for (const [i, { id, state, blob }] of proposals.entries()) {
-      if (won[i] === true) this.cache?.set(cacheKey(plan, id), { state, version: stateVersion(blob) })
+      if (won[i] === true) this.remember(plan, id, { state, version: stateVersion(blob) }, at.epoch)
       else lost.push(id)
     }
     return { lost, written: proposals.length - lost.length }
