@@ -62,10 +62,11 @@ function interposedStore(store: StateStore, gate: Gate, wire: Wire): StateStore 
       await gate.pass('after-write')
       return won
     },
-    advance: async (topic, partition, next) => {
+    advance: async (topic, partition, next, from) => {
       await gate.pass('before-advance')
-      await store.advance(topic, partition, next)
+      const isIntact = await store.advance(topic, partition, next, from)
       await gate.pass('after-advance')
+      return isIntact
     },
   }
 }

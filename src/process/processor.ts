@@ -19,6 +19,13 @@ export interface ProcessorOptions {
   readonly logger: Logger
 }
 
+/** What a claim goes by until it begins again. */
+interface Current {
+  readonly publishFrom: number
+  readonly epoch: number
+  applied: number
+}
+
 /** Where a claim begins to read, and from where on it publishes. */
 export type Start =
   | { readonly kind: 'resume'; readonly readFrom: number; readonly publishFrom: number }
@@ -52,15 +59,13 @@ export function startOf(claim: Pick<Claim, 'committed' | 'range'>, applied: numb
 /** The processor as a member of its group: decides where to start, runs batches, commits them. */
 export function createProcessor(options: ProcessorOptions): GroupHandler {
   const { pipeline, store, states, clock, metrics, logger } = options
-  const starts = new WeakMap<Claim, { readonly publishFrom: number; readonly epoch: number }>()
+  const starts = new WeakMap<Claim, Current>()
 
   function retrying<Result>(claim: Claim, step: string, run: () => Promise<Result>): Promise<Result> {
     return withRetry(step, options.retry, { clock, signal: claim.signal, logger }, run)
   }
 
   async function begin(claim: Claim, committed: number | null, range: PartitionRange): Promise<number> {
-    // Others may have written what this process still holds.
-    states.clear()
     const { epoch, positions } = await retrying(claim, 'reading positions', async () => {
       const before = store.epoch
       return { epoch: before, positions: await store.positions(claim.topic) }
@@ -82,7 +87,12 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
         publishFrom,
       })
     }
-    starts.set(claim, { publishFrom, epoch })
+    // Others may have written what this process still holds.
+    states.clear()
+    // From now on a store without this position is one that was emptied.
+    if (applied === null)
+      await retrying(claim, 'advancing', () => store.advance(claim.topic, claim.partition, readFrom))
+    starts.set(claim, { publishFrom, epoch, applied: applied ?? readFrom })
     return readFrom
   }
 
@@ -93,14 +103,14 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
     return begin(claim, Math.max(publishFrom, position), range)
   }
 
-  async function runBatch(claim: Claim, batch: LogBatch, current: { publishFrom: number; epoch: number }) {
-    const { publishFrom, epoch } = current
-    const { goneOffset } = await pipeline(batch, { publishFrom, epoch, signal: claim.signal })
+  async function runBatch(claim: Claim, batch: LogBatch, current: Current) {
+    const { goneOffset } = await pipeline(batch, { ...current, signal: claim.signal })
+    current.applied = Math.max(current.applied, batch.next)
     if (goneOffset !== null) {
       const committed = await options.committed(claim.topic, claim.partition)
       assert(committed !== null && committed > goneOffset, 'R5: a snapshot is gone only after its batch was committed')
     }
-    if (batch.next >= publishFrom) await claim.commit(batch.next)
+    if (batch.next >= current.publishFrom) await claim.commit(batch.next)
     metrics.committed(batch.topic, batch.partition, batch.end - batch.next)
     return batch.next
   }

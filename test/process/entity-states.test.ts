@@ -26,8 +26,9 @@ it('I1: answers nothing from what it saw before the store lost its tail', async 
       return ledger.epoch
     },
   }
+  await store.advance('events', 0, 0)
   const states = new EntityStates({ store, cacheEntries: 10, roundsMax: 1 })
-  const place = { partition: 0, floorOffset: 0 }
+  const place = { topic: 'events', partition: 0, applied: 0, floorOffset: 0 }
   const settle = (epoch: number) => states.settle(terminal, new Map([['t1', [payment()]]]), { ...place, epoch })
   expect((await settle(1)).written).toBe(1)
   await ledger.lose(1)

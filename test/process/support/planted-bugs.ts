@@ -174,6 +174,13 @@ export const plantedBugs: readonly PlantedBug[] = [
     needsLosses: true,
     store: (store) => ({ ...store, epoch: 1 }),
   },
+  {
+    name: 'an emptied store that nobody notices',
+    breaks: 'I1, the position',
+    needsLosses: true,
+    states: statesWith((observations, at) => ({ observations, at: { ...at, applied: -1 } })),
+    store: (store) => storeWith(store, { advance: (topic, partition, next) => store.advance(topic, partition, next) }),
+  },
 ]
 
 function versionOrNull(blob: Uint8Array | null): Uint8Array | null {

@@ -47,10 +47,12 @@ const rewind = fc
   .tuple(fc.integer({ min: 1, max: 24 }), fc.boolean())
   .map(([count, anew]) => new Happening(`rewind(${count}, ${anew})`, (protocol) => protocol.rewind(count, anew)))
 
+const empty = fc.constant(new Happening('empty', (protocol) => protocol.empty()))
+
 /** Steps mostly: a crash that meets a batch half-way is worth more than ten at its beginning. */
 export function happenings(withRewinds: boolean): fc.Arbitrary<Iterable<Command>> {
   const often = Array.from({ length: 10 }, () => step)
-  const seldom = [crash, freeze, thaw, move, loseReply, ...(withRewinds ? [rewind] : [])]
+  const seldom = [crash, freeze, thaw, move, loseReply, ...(withRewinds ? [rewind, empty] : [])]
   return fc.commands<object, Protocol, false>([...often, ...seldom], { maxCommands: 120, size: 'max' })
 }
 

@@ -165,8 +165,8 @@ export class Member {
       load: (keys) => this.#call('load', null, () => store.load(keys)),
       compareAndSet: (writes) => this.#call('write', null, () => store.compareAndSet(writes)),
       positions: (topic) => this.#call('positions', null, () => store.positions(topic)),
-      advance: (topic, partition, next) =>
-        this.#call('advance', partition, () => store.advance(topic, partition, next)),
+      advance: (topic, partition, next, from) =>
+        this.#call('advance', partition, () => store.advance(topic, partition, next, from)),
     }
   }
 

@@ -35,8 +35,10 @@ export function memoryVault(): Vault {
       load: async (keys) => keys.map((key) => blobs.get(nameOf(key)) ?? null),
       compareAndSet: async (writes) => writes.map(write),
       positions: async (topic) => new Map(known(topic)),
-      advance: async (topic, partition, next) => {
-        if (next > (known(topic).get(partition) ?? -1)) putPosition(topic, partition, next)
+      advance: async (topic, partition, next, from = -1) => {
+        const found = known(topic).get(partition) ?? -1
+        if (next > found && found >= from) putPosition(topic, partition, next)
+        return found >= from
       },
       bindFeatureSet: async (hash) => hash,
       close: async () => undefined,
@@ -83,17 +85,18 @@ export class Ledger {
         for (const [i, { key, blob }] of writes.entries()) if (won[i] === true) this.#accepted(key, blob)
         return won
       },
-      advance: async (topic, partition, next) => {
-        await store.advance(topic, partition, next)
+      advance: async (topic, partition, next, from) => {
+        const isIntact = await store.advance(topic, partition, next, from)
         const name = `${topic}/${partition}`
         const before = this.#positions.get(name) ?? null
-        if (before !== null && before >= next) return
+        if (!isIntact || (before !== null && before >= next)) return isIntact
         this.#positions.set(name, next)
         this.#journal.push(async () => {
           if (before === null) this.#positions.delete(name)
           else this.#positions.set(name, before)
           await this.#vault.putPosition(topic, partition, before)
         })
+        return isIntact
       },
     }
   }
@@ -106,6 +109,11 @@ export class Ledger {
   async lose(count: number): Promise<void> {
     this.epoch += 1
     for (let n = 0; n < count; n += 1) await this.#journal.pop()?.()
+  }
+
+  /** Everything is gone, and no connection with it: nobody is told. */
+  async empty(): Promise<void> {
+    while (this.#journal.length > 0) await this.#journal.pop()?.()
   }
 
   #accepted(key: EntityKey, blob: Uint8Array): void {

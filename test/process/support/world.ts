@@ -76,7 +76,8 @@ export class World {
       load: (keys) => around('load', null, () => real.load(keys)),
       compareAndSet: (writes) => around('write', null, () => real.compareAndSet(writes)),
       positions: (topic) => around('positions', null, () => real.positions(topic)),
-      advance: (topic, partition, next) => around('advance', partition, () => real.advance(topic, partition, next)),
+      advance: (topic, partition, next, from) =>
+        around('advance', partition, () => real.advance(topic, partition, next, from)),
       bindFeatureSet: (hash) => real.bindFeatureSet(hash),
       close: () => real.close(),
     }
