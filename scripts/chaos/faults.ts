@@ -103,21 +103,23 @@ export const rebalance: Fault = {
   },
 }
 
-/** Redis does what it is told, and its answers never arrive; then the connections are cut. */
-export const lostReplies: Fault = {
-  name: 'lost replies',
-  async inflict({ fleet, proxy }, random) {
-    await fleet.untilCommitted(batchesBetween)
-    const before = proxy.replies
-    for (let round = 0; round < 4; round += 1) {
-      proxy.deafen(() => random() < 0.5)
-      // Shorter and longer than a command's timeout.
-      await delay(between(random, 50, 1_500))
-      proxy.cut(() => random() < 0.3)
-      await delay(between(random, 100, 600))
-    }
-    return new Map([['lost replies', proxy.replies - before]])
-  },
+/** Redis does what it is told, and its answers never arrive; then the connections are cut. So many times. */
+export function lostReplies(times = 4): Fault {
+  return {
+    name: 'lost replies',
+    async inflict({ fleet, proxy }, random) {
+      await fleet.untilCommitted(batchesBetween)
+      const before = proxy.replies
+      for (let time = 0; time < times; time += 1) {
+        proxy.deafen(() => random() < 0.5)
+        // Shorter and longer than a command's timeout.
+        await delay(between(random, 50, 1_500))
+        proxy.cut(() => random() < 0.3)
+        await delay(between(random, 100, 600))
+      }
+      return new Map([['lost replies', proxy.replies - before]])
+    },
+  }
 }
 
 /** The log's server is gone for a while: SIGKILL, or an orderly stop. */

@@ -31,7 +31,7 @@ export class RoleProcess {
 
   constructor(name: string, args: readonly string[], env: Readonly<Record<string, string>>) {
     this.name = name
-    this.#child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), ...args], {
+    this.#child = spawn(process.execPath, ['--import', 'tsx', ...args], {
       cwd: root,
       env: { ...env },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

@@ -26,7 +26,7 @@ export interface ChaosOptions {
 }
 
 export const allFaults = {
-  keeping: [kill(), zombie, rebalance, lostReplies, outage, duplicates],
+  keeping: [kill(), zombie, rebalance, lostReplies(), outage, duplicates],
   losing: [lostTail, lostTail, emptied],
 } as const
 
