@@ -13,6 +13,12 @@ interface LogLine {
   readonly error?: { readonly code?: unknown; readonly message?: unknown }
 }
 
+/** Nothing of ours outlives the harness, however it ends. */
+const alive = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of alive) child.kill('SIGKILL')
+})
+
 /** One role in a process of its own, which can be held, frozen and killed; its words and its log lines are kept. */
 export class RoleProcess {
   readonly name: string
@@ -37,12 +43,11 @@ export class RoleProcess {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })
     const child = this.#child
-    const killNow = () => void child.kill('SIGKILL')
-    process.once('exit', killNow)
+    alive.add(child)
     this.gone = new Promise((resolve) => {
       child.once('exit', (code, signal) => {
         this.ended = signal === null ? `exit code ${code}` : `signal ${signal}`
-        process.off('exit', killNow)
+        alive.delete(child)
         resolve()
       })
     })
