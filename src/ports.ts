@@ -170,8 +170,11 @@ export interface StateStore {
   compareAndSet(writes: readonly StateWrite[]): Promise<readonly boolean[]>
   /** The next offset to apply per partition of a topic, as far as this store knows. */
   positions(topic: string): Promise<ReadonlyMap<number, number>>
-  /** Raises the position; never lowers it. */
-  advance(topic: string, partition: number, next: number): Promise<void>
+  /**
+   * Raises the position; never lowers it. With `from`, only where the position is at least that, in one step: false
+   * when the store knows less, so it has lost what it held (emptied under a connection that goes on).
+   */
+  advance(topic: string, partition: number, next: number, from?: number): Promise<boolean>
   /** Binds the store to a feature set: answers the hash it is bound to, binding it to this one if it was free. */
   bindFeatureSet(hash: string): Promise<string>
   close(): Promise<void>

@@ -6,18 +6,27 @@ import { EntityStates } from '../process/entity-states.ts'
 import { createProcessMetrics } from '../process/metrics.ts'
 import { createPipeline } from '../process/pipeline.ts'
 import { createProcessor } from '../process/processor.ts'
+import type { EventLog, StateStore } from '../ports.ts'
 
 /** Lost compare-and-sets of one entity in one batch, before the batch is tried again from the start. */
 const conflictRoundsMax = 50
 
-/** The processor: events in, states and scores out. */
-export async function startProcess(role: Role): Promise<Work> {
+/** What a processor talks to. */
+export interface ProcessPorts {
+  readonly log: EventLog
+  readonly store: StateStore
+}
+
+/** The processor: events in, states and scores out. `between` may put something between it and its ports. */
+export async function startProcess(
+  role: Role,
+  between: (ports: ProcessPorts) => ProcessPorts = (ports) => ports,
+): Promise<Work> {
   const { config, logger, clock, meter } = role
   const compiled = definitions()
   const { plan, catalog } = compiled
   const scorer = await loadModel(config.MODELS_DIR, compiled)
-  const log = await openEventLog(config, logger)
-  const store = await openStateStore(config)
+  const { log, store } = between({ log: await openEventLog(config, logger), store: await openStateStore(config) })
   await bindStates(store, compiled)
   const { topics, groups } = names(config)
   const states = new EntityStates({ store, cacheEntries: config.STATE_CACHE_ENTITIES, roundsMax: conflictRoundsMax })

@@ -16,7 +16,10 @@ const absent: Loaded = { state: null, version: null }
 
 /** Where a batch stands, and on which connection of the store it began. */
 export interface BatchPlace {
+  readonly topic: string
   readonly partition: number
+  /** The partition's position, as the store knew it last: it can only know more by now. */
+  readonly applied: number
   /** The batch's first offset: older snapshots of the partition may go (R3). */
   readonly floorOffset: number
   readonly epoch: number
@@ -45,6 +48,9 @@ export class EntityStates {
   private readonly store: StateStore
   private readonly roundsMax: number
   private readonly cache: LRUCache<string, Loaded> | null
+  /** The connection on which everything in the cache was read or written. */
+  private cacheEpoch = 0
+  private generation = 0
 
   constructor(options: EntityStatesOptions) {
     this.store = options.store
@@ -54,19 +60,22 @@ export class EntityStates {
 
   /** Forgets every cached state: after a partition changed hands, or a reconnect, others may have written. */
   clear(): void {
+    this.generation += 1
     this.cache?.clear()
   }
 
   /**
    * Applies one batch's observations of one kind of entity and returns when all are in the store. Errors:
    * `state_unavailable`, `state_contended` (canRetry), `state_moved` when the store was reconnected since `at.epoch`
-   * and may have lost writes, and those of decoding a state.
+   * and may have lost writes, or was emptied, and those of decoding a state.
    */
   async settle(
     plan: EntityPlan,
     observations: ReadonlyMap<string, readonly Observation[]>,
     at: BatchPlace,
   ): Promise<SettleResult> {
+    this.follow(at.epoch)
+    const { generation } = this
     const answers = new Map<string, readonly Answer[]>()
     const loaded = new Map<string, Loaded>()
     const missing: string[] = []
@@ -84,7 +93,7 @@ export class EntityStates {
         const reason = `${pending.size} states of ${plan.name} lost ${rounds} writes in a row`
         throw new RiverbankError('state_contended', reason, { canRetry: true })
       }
-      const result = await this.round(plan, pending, loaded, at, answers)
+      const result = await this.round(plan, pending, loaded, { ...at, generation }, answers)
       written += result.written
       conflicts += result.lost.length
       for (const id of result.lost) this.cache?.delete(cacheKey(plan, id))
@@ -94,12 +103,25 @@ export class EntityStates {
     return { answers, conflicts, written }
   }
 
+  /** What another connection has seen may be lost by now: answering from it would skip what must be applied again. */
+  private follow(epoch: number): void {
+    checkEpoch(this.store, epoch)
+    if (this.cacheEpoch === epoch) return
+    this.clear()
+    this.cacheEpoch = epoch
+  }
+
+  /** A batch that began before everything was forgotten keeps what it knows to itself. */
+  private remember(plan: EntityPlan, id: string, known: Loaded, generation: number): void {
+    if (this.generation === generation) this.cache?.set(cacheKey(plan, id), known)
+  }
+
   /** One attempt for every entity in `pending`; answers those that lost. */
   private async round(
     plan: EntityPlan,
     pending: ReadonlyMap<string, readonly Observation[]>,
     loaded: ReadonlyMap<string, Loaded>,
-    at: BatchPlace,
+    at: BatchPlace & { readonly generation: number },
     answers: Map<string, readonly Answer[]>,
   ): Promise<{ lost: string[]; written: number }> {
     const proposals: { id: string; state: EntityState; blob: Uint8Array; expected: Uint8Array | null }[] = []
@@ -107,7 +129,7 @@ export class EntityStates {
       const base = loaded.get(id) ?? absent
       const observed = observe(plan, base.state, observations, at.partition, at.floorOffset)
       answers.set(id, observed.answers)
-      if (!observed.changed || observed.state === null) this.cache?.set(cacheKey(plan, id), base)
+      if (!observed.changed || observed.state === null) this.remember(plan, id, base, at.generation)
       else
         proposals.push({ id, state: observed.state, blob: encodeState(plan, observed.state), expected: base.version })
     }
@@ -118,10 +140,19 @@ export class EntityStates {
     )
     const lost: string[] = []
     for (const [i, { id, state, blob }] of proposals.entries()) {
-      if (won[i] === true) this.cache?.set(cacheKey(plan, id), { state, version: stateVersion(blob) })
+      if (won[i] === true) this.remember(plan, id, { state, version: stateVersion(blob) }, at.generation)
       else lost.push(id)
     }
     return { lost, written: proposals.length - lost.length }
+  }
+
+  /**
+   * Asked after the states: what was read from a store that was emptied, or that others have begun to fill again, would
+   * be taken for whole, and go on in the middle.
+   */
+  private async checkNotEmptied({ topic, partition, applied }: BatchPlace): Promise<void> {
+    const position = (await this.store.positions(topic)).get(partition) ?? -1
+    if (position < applied) throw stateMoved('the state store was emptied')
   }
 
   private async load(
@@ -133,6 +164,7 @@ export class EntityStates {
     if (ids.length === 0) return
     checkEpoch(this.store, at.epoch)
     const blobs = await this.store.load(ids.map((id) => keyOf(plan, id)))
+    await this.checkNotEmptied(at)
     for (const [i, id] of ids.entries()) {
       const blob = blobs[i] ?? null
       // The version is copied: a view would keep the whole reply alive.
@@ -146,9 +178,12 @@ export class EntityStates {
  * for a command that is sent at once, on the connection that was looked at. Errors: `state_moved`.
  */
 export function checkEpoch(store: Pick<StateStore, 'epoch'>, epoch: number): void {
-  if (store.epoch !== epoch) {
-    throw new RiverbankError('state_moved', 'the state store was reconnected during a batch')
-  }
+  if (store.epoch !== epoch) throw stateMoved('the state store was reconnected during a batch')
+}
+
+/** What was computed must not be mixed with what is in the store: the claim begins again. */
+export function stateMoved(why: string): RiverbankError {
+  return new RiverbankError('state_moved', why)
 }
 
 function keyOf(plan: EntityPlan, id: string): EntityKey {

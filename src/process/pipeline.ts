@@ -1,5 +1,5 @@
 import { createEmission } from './emission.ts'
-import { checkEpoch, type EntityStates } from './entity-states.ts'
+import { checkEpoch, stateMoved, type EntityStates } from './entity-states.ts'
 import { takeIn, type EventIntake } from './intake.ts'
 import type { ProcessMetrics } from './metrics.ts'
 import { observeBatch } from './observe-batch.ts'
@@ -31,6 +31,8 @@ export interface BatchRun {
   readonly publishFrom: number
   /** The connection of the state store on which the start of this claim was decided. */
   readonly epoch: number
+  /** The partition's position, as the store knew it last. */
+  readonly applied: number
   readonly signal: AbortSignal
 }
 
@@ -49,7 +51,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const { log, store, states, catalog, plan, clock, metrics, logger } = options
   const emit = createEmission(options)
 
-  return async (batch, { publishFrom, epoch, signal }) => {
+  return async (batch, { publishFrom, epoch, applied, signal }) => {
     const retrying = <Result>(step: string, run: () => Promise<Result>) =>
       withRetry(step, options.retry, { clock, signal, logger }, run)
     const startedMs = clock.nowMs()
@@ -61,13 +63,15 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     const events = intake.filter((item): item is EventIntake => item.kind === 'event')
 
     // load entity states, observe, write them
-    const place = { partition: batch.partition, floorOffset: first.offset, epoch }
+    const { topic, partition, next } = batch
+    const place = { topic, partition, applied, floorOffset: first.offset, epoch }
     const observed = await retrying('observing', () => observeBatch(states, plan, events, place))
 
     // the position only after its entities (R6), and only where they are: a store that came back may have lost them
     await retrying('advancing', async () => {
       checkEpoch(store, epoch)
-      await store.advance(batch.topic, batch.partition, batch.next)
+      const isIntact = await store.advance(topic, partition, next, applied)
+      if (!isIntact) throw stateMoved('the state store was emptied during a batch')
     })
 
     // assemble vectors, score, decide

@@ -19,6 +19,13 @@ export interface ProcessorOptions {
   readonly logger: Logger
 }
 
+/** What a claim goes by until it begins again. */
+interface Current {
+  readonly publishFrom: number
+  readonly epoch: number
+  applied: number
+}
+
 /** Where a claim begins to read, and from where on it publishes. */
 export type Start =
   | { readonly kind: 'resume'; readonly readFrom: number; readonly publishFrom: number }
@@ -52,20 +59,22 @@ export function startOf(claim: Pick<Claim, 'committed' | 'range'>, applied: numb
 /** The processor as a member of its group: decides where to start, runs batches, commits them. */
 export function createProcessor(options: ProcessorOptions): GroupHandler {
   const { pipeline, store, states, clock, metrics, logger } = options
-  const starts = new WeakMap<Claim, { readonly publishFrom: number; readonly epoch: number }>()
+  const starts = new WeakMap<Claim, Current>()
 
   function retrying<Result>(claim: Claim, step: string, run: () => Promise<Result>): Promise<Result> {
     return withRetry(step, options.retry, { clock, signal: claim.signal, logger }, run)
   }
 
   async function begin(claim: Claim, committed: number | null, range: PartitionRange): Promise<number> {
-    // Others may have written what this process still holds.
-    states.clear()
     const { epoch, positions } = await retrying(claim, 'reading positions', async () => {
       const before = store.epoch
       return { epoch: before, positions: await store.positions(claim.topic) }
     })
-    const start = startOf({ committed, range }, positions.get(claim.partition) ?? null)
+    const applied = positions.get(claim.partition) ?? null
+    const known = startOf({ committed, range }, applied)
+    // The range was read before the positions: another owner may have gone on since, and the log with it.
+    const isEndOld = known.kind === 'stop' && known.code === 'log_recreated'
+    const start = isEndOld ? startOf({ committed, range: await rangeNow(options, claim) }, applied) : known
     if (start.kind === 'stop') {
       throw new RiverbankError(start.code, `${claim.topic}/${claim.partition}: ${start.reason}`)
     }
@@ -78,26 +87,30 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
         publishFrom,
       })
     }
-    starts.set(claim, { publishFrom, epoch })
+    // Others may have written what this process still holds.
+    states.clear()
+    // From now on a store without this position is one that was emptied.
+    if (applied === null)
+      await retrying(claim, 'advancing', () => store.advance(claim.topic, claim.partition, readFrom))
+    starts.set(claim, { publishFrom, epoch, applied: applied ?? readFrom })
     return readFrom
   }
 
   /** The store may have lost writes: decides the start of a claim again. All before the batch is committed (R4). */
   async function beginAgain(claim: Claim, batch: LogBatch, publishFrom: number): Promise<number> {
-    const range = await retrying(claim, 'reading the range', () => options.range(claim.topic, claim.partition))
-    if (range === null) throw new RiverbankError('log_recreated', `topic ${claim.topic} was deleted`)
+    const range = await rangeNow(options, claim)
     const position = batch.records[0]?.offset ?? batch.next
     return begin(claim, Math.max(publishFrom, position), range)
   }
 
-  async function runBatch(claim: Claim, batch: LogBatch, current: { publishFrom: number; epoch: number }) {
-    const { publishFrom, epoch } = current
-    const { goneOffset } = await pipeline(batch, { publishFrom, epoch, signal: claim.signal })
+  async function runBatch(claim: Claim, batch: LogBatch, current: Current) {
+    const { goneOffset } = await pipeline(batch, { ...current, signal: claim.signal })
+    current.applied = Math.max(current.applied, batch.next)
     if (goneOffset !== null) {
       const committed = await options.committed(claim.topic, claim.partition)
       assert(committed !== null && committed > goneOffset, 'R5: a snapshot is gone only after its batch was committed')
     }
-    if (batch.next >= publishFrom) await claim.commit(batch.next)
+    if (batch.next >= current.publishFrom) await claim.commit(batch.next)
     metrics.committed(batch.topic, batch.partition, batch.end - batch.next)
     return batch.next
   }
@@ -113,12 +126,23 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
           return beginAgain(claim, batch, current.publishFrom)
         })
       } catch (error) {
-        if (claim.signal.aborted && isRiverbankError(error) && (error.canRetry || error.code === 'state_moved')) {
-          // What failed while the claim was lost is its next owner's business.
-          throw new RiverbankError('fenced', 'the claim ended during a batch', { cause: error })
-        }
-        throw error
+        throw failureOf(claim, error)
       }
     },
   }
+}
+
+async function rangeNow(options: ProcessorOptions, { topic, partition, signal }: Claim): Promise<PartitionRange> {
+  const { clock, logger } = options
+  const ask = () => options.range(topic, partition)
+  const range = await withRetry('reading the range', options.retry, { clock, signal, logger }, ask)
+  if (range === null) throw new RiverbankError('log_recreated', `topic ${topic} was deleted`)
+  return range
+}
+
+/** What failed while the claim was lost is its next owner's business. */
+function failureOf(claim: Claim, error: unknown): unknown {
+  if (!claim.signal.aborted || !isRiverbankError(error)) return error
+  if (!error.canRetry && error.code !== 'state_moved') return error
+  return new RiverbankError('fenced', 'the claim ended during a batch', { cause: error })
 }

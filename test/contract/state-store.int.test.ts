@@ -117,6 +117,18 @@ describe.skipIf(redisAvailable() !== null)('state store: redis', () => {
     expect(await store.compareAndSet([write(customer('a'), null, blob(9))])).toEqual([true])
   })
 
+  it('raises a position only where it is still as high as it was known to be', async () => {
+    const store = await open()
+    expect(await store.advance('events', 0, 5)).toBe(true)
+    expect(await store.advance('events', 0, 7, 5)).toBe(true)
+    expect(await store.advance('events', 0, 6, 7), 'known, and not lowered').toBe(true)
+    const redis = new Redis(server.url)
+    await redis.flushall()
+    redis.disconnect()
+    expect(await store.advance('events', 0, 9, 7), 'emptied').toBe(false)
+    expect(await store.positions('events')).toEqual(new Map())
+  })
+
   it('raises positions and never lowers them', async () => {
     const [store, other] = [await open(), await open()]
     expect(await store.positions('events')).toEqual(new Map())

@@ -42,9 +42,10 @@ end
 return answers
 `)
 
-/** KEYS positions. ARGV partition, next. */
+/** KEYS positions. ARGV partition, next, least position (-1 for any). → 0 where the position is below that. */
 const advanceScript = new RedisScript(`
 local found = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or '-1')
+if found < tonumber(ARGV[3]) then return 0 end
 if found < tonumber(ARGV[2]) then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end
 return 1
 `)
@@ -99,9 +100,9 @@ export async function openRedisStateStore(options: RedisStateStoreOptions): Prom
         const found = await redis.hgetall(positionsKey(topic))
         return new Map(Object.entries(found).map(([partition, next]) => [Number(partition), Number(next)]))
       }),
-    advance: (topic, partition, next) =>
+    advance: (topic, partition, next, from = -1) =>
       guarded('advancing a position', async () => {
-        await advanceScript.run(redis, [positionsKey(topic)], [partition, next])
+        return (await advanceScript.run(redis, [positionsKey(topic)], [partition, next, from])) === 1
       }),
     bindFeatureSet: (hash) =>
       guarded('binding the feature set', async () => {

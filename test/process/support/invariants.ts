@@ -16,14 +16,24 @@ import { decodeState } from '../../../src/core/state-blob.ts'
 import type { EntityState } from '../../../src/core/state.ts'
 import { emptyTiles, plainTable } from '../../../src/core/tiles.ts'
 import { createAssembler } from '../../../src/core/vector.ts'
-import type { LogRecord } from '../../../src/ports.ts'
+import type { EventLog, LogRecord, StateStore } from '../../../src/ports.ts'
 import { keyAndHeadersOf } from '../../../src/process/dead-letter.ts'
-import { compiled, scorer, type World } from './world.ts'
+import { compiled, scorer } from './wiring.ts'
 import { serviceOf } from '../../../src/app/definitions.ts'
 
 const { catalog, plan, set } = compiled
 const service = serviceOf(compiled, scorer)
 const decoder = new TextDecoder()
+
+/** All that can be seen of an installation from the outside. */
+export interface Outside {
+  readonly topics: { readonly events: string; readonly scores: string; readonly deadLetters: string }
+  readonly group: string
+  readonly log: Pick<EventLog, 'committed' | 'describeTopic'>
+  readonly store: Pick<StateStore, 'load' | 'positions'>
+  /** Every record of a topic, by partition and offset. */
+  read(topic: string): Promise<readonly LogRecord[]>
+}
 
 /** One emitted event, with every copy of it that is in the log. */
 export interface Emitted<Data> {
@@ -54,7 +64,7 @@ export interface Findings {
  * I1, I2, I3, I4 and I6, from the outside: from the topics and the stored states alone. Assumes that everything was
  * published by a program that may have crashed at any point, and that Redis lost nothing.
  */
-export async function checkInvariants(world: World): Promise<Findings> {
+export async function checkInvariants(world: Outside): Promise<Findings> {
   const events = await world.read(world.topics.events)
   const scores = byId(await world.read(world.topics.scores))
   const letters = byId(await world.read(world.topics.deadLetters))
@@ -142,7 +152,7 @@ function tell(
 
 /** I1: each entity's state is that of its events, one by one, in the order of their sequence numbers. */
 async function checkStates(
-  world: World,
+  world: Outside,
   told: readonly Told[],
   events: readonly LogRecord[],
   deadLetters: readonly Emitted<DeadLetter>[],
@@ -270,7 +280,7 @@ async function checkFeatures(told: readonly Told[]): Promise<void> {
 }
 
 /** I4, at the end: committed is what the states know, and the whole log. */
-async function checkPositions(world: World): Promise<void> {
+async function checkPositions(world: Outside): Promise<void> {
   const { events } = world.topics
   const [committed, applied] = [await world.log.committed(world.group, events), await world.store.positions(events)]
   for (const { partition, end } of (await world.log.describeTopic(events)) ?? []) {

@@ -1,4 +1,4 @@
-import type { World } from './world.ts'
+import type { Outside } from './invariants.ts'
 import type { OutgoingRecord } from '../../../src/ports.ts'
 
 interface EmittedAt {
@@ -21,7 +21,7 @@ export class Witness {
     }
   }
 
-  async committing(world: World, partition: number, next: number): Promise<void> {
+  async committing(world: Outside, partition: number, next: number): Promise<void> {
     this.commits += 1
     const applied = (await world.store.positions(world.topics.events)).get(partition) ?? 0
     if (applied < next) this.violations.push(`I4: ${partition} committed to ${next}, applied to ${applied}`)

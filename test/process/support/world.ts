@@ -1,68 +1,18 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { names, readConfig } from '../../../src/app/config.ts'
-import { definitions, serviceOf } from '../../../src/app/definitions.ts'
 import { topicSpecs } from '../../../src/app/topics.ts'
 import { openRedisEventLog, type RedisEventLog } from '../../../src/edges/redis/event-log.ts'
 import { openRedisStateStore } from '../../../src/edges/redis/state-store.ts'
-import type { ProcessMetrics } from '../../../src/process/metrics.ts'
 import { EntityStates } from '../../../src/process/entity-states.ts'
-import { createPipeline, type Pipeline } from '../../../src/process/pipeline.ts'
-import { createProcessor } from '../../../src/process/processor.ts'
+import type { Pipeline } from '../../../src/process/pipeline.ts'
+import { clock, wire, type Counts } from './wiring.ts'
 import { Witness } from './witness.ts'
-import type { Claim, GroupHandler, LogRecord, Logger, Scorer, StateStore } from '../../../src/ports.ts'
-import type { Sleeper } from '../../../src/process/retry.ts'
-
-export const compiled = definitions()
-
-/** Deterministic, and different for every vector: whatever changes in one shows in the score. */
-export const scorer: Scorer = {
-  name: 'sum-of-bits',
-  version: '1',
-  service: 'fraud_v1',
-  thresholds: { review: 0.5, block: 0.9 },
-  score(vectors, rows) {
-    const width = vectors.length / rows
-    const bits = new Uint32Array(vectors.buffer, vectors.byteOffset, vectors.length)
-    const scores = new Float32Array(rows)
-    for (let row = 0; row < rows; row += 1) {
-      let hash = 0x811c9dc5
-      for (const word of bits.subarray(row * width, (row + 1) * width)) {
-        hash = Math.imul(hash ^ word, 0x01000193)
-        hash ^= hash >>> 15
-      }
-      scores[row] = (hash >>> 8) / 2 ** 24
-    }
-    return Promise.resolve(scores)
-  },
-  close: () => Promise.resolve(),
-}
-
-export const quiet: Logger = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-  child: () => quiet,
-}
-
-export const clock: Sleeper = {
-  nowMs: () => Date.now(),
-  async sleep(ms, signal) {
-    await delay(ms, undefined, { signal }).catch(() => undefined)
-  },
-}
+import type { Claim, GroupHandler, LogRecord, StateStore } from '../../../src/ports.ts'
 
 /** One call of a worker to the outside, in the order of a batch. */
 export type Step = 'positions' | 'load' | 'write' | 'advance' | 'publish' | 'commit'
 
 /** Runs before and after each call; what it throws is what the call throws. */
 export type Around = <Result>(step: Step, partition: number | null, call: () => Promise<Result>) => Promise<Result>
-
-export interface Counts {
-  conflicts: number
-  rewinds: number
-  batches: number
-}
 
 export interface Parts {
   readonly store: StateStore
@@ -126,46 +76,26 @@ export class World {
       load: (keys) => around('load', null, () => real.load(keys)),
       compareAndSet: (writes) => around('write', null, () => real.compareAndSet(writes)),
       positions: (topic) => around('positions', null, () => real.positions(topic)),
-      advance: (topic, partition, next) => around('advance', partition, () => real.advance(topic, partition, next)),
+      advance: (topic, partition, next, from) =>
+        around('advance', partition, () => real.advance(topic, partition, next, from)),
       bindFeatureSet: (hash) => real.bindFeatureSet(hash),
       close: () => real.close(),
     }
     const counts: Counts = { conflicts: 0, rewinds: 0, batches: 0 }
-    const metrics: ProcessMetrics = {
-      batch({ observed }) {
-        counts.batches += 1
-        counts.conflicts += observed.conflicts
-      },
-      committed: () => undefined,
-      rewound: () => {
-        counts.rewinds += 1
-      },
-    }
-    const states = new EntityStates({ store, cacheEntries: 1_000, roundsMax: 100 })
-    const retry = { attempts: 8, firstDelayMs: 5, maxDelayMs: 200 }
-    const shared = { store, states, retry, clock, metrics, logger: quiet }
-    const pipeline = createPipeline({
-      ...shared,
-      log: {
-        publish: (records) =>
-          around('publish', null, async () => {
-            const positions = await log.publish(records)
-            this.witness.published(records)
-            return positions
-          }),
-      },
-      scorer,
-      catalog: compiled.catalog,
-      plan: compiled.plan,
-      service: serviceOf(compiled, scorer),
-      scoredType: compiled.set.scored,
-      topics: this.topics,
-    })
-    const processor = createProcessor({
-      ...shared,
-      pipeline,
+    const { pipeline, processor } = wire({
+      store,
+      states: new EntityStates({ store, cacheEntries: 1_000, roundsMax: 100 }),
+      publish: (records) =>
+        around('publish', null, async () => {
+          const positions = await log.publish(records)
+          this.witness.published(records)
+          return positions
+        }),
       committed: async (topic, partition) => (await log.committed(this.group, topic)).get(partition) ?? null,
       range: async (topic, partition) => (await log.describeTopic(topic))?.[partition] ?? null,
+      topics: this.topics,
+      clock,
+      counts,
     })
     const guarded = (claim: Claim): Claim => {
       const known = claims.get(claim)

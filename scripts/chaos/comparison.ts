@@ -1,0 +1,125 @@
+import type { Installation } from './installation.ts'
+import { definitions } from '../../src/app/definitions.ts'
+import { openStateStore } from '../../src/app/event-log.ts'
+import { decodeEvent } from '../../src/core/event.ts'
+import { entityIdOf } from '../../src/core/plan.ts'
+import { decodeState } from '../../src/core/state-blob.ts'
+import type { LogRecord } from '../../src/ports.ts'
+
+/** What the log should have made of what is in it, compared with what is in the other topics and in the states. */
+export interface Comparison {
+  readonly violations: readonly string[]
+  /** Copies of one event that are not the same bytes. */
+  readonly differing: number
+  readonly payments: number
+  readonly duplicates: number
+  readonly invalid: number
+}
+
+interface Emitted {
+  readonly type: string
+  readonly code: string | null
+  readonly bytes: Set<string>
+  copies: number
+}
+
+const decoder = new TextDecoder()
+
+export async function compareWithInput(installation: Installation): Promise<Comparison> {
+  const { topics } = installation.names
+  const [events, scores, letters] = await Promise.all(
+    [topics.events, topics.scores, topics.deadLetters].map((topic) => installation.read(topic)),
+  )
+  const answers = emittedAt([...(scores ?? []), ...(letters ?? [])])
+  const violations: string[] = []
+  const counts = { payments: 0, duplicates: 0, invalid: 0 }
+  const seen = new Set<string>()
+  const visits = new Map<string, number>()
+  for (const record of events ?? []) {
+    const at = `${record.partition}:${record.offset}`
+    const expected = expectationOf(record, seen, visits)
+    if (expected.type === 'payment.scored') counts.payments += 1
+    if (expected.code === 'duplicate_event') counts.duplicates += 1
+    else if (expected.code !== null) counts.invalid += 1
+    const found = answers.get(at) ?? []
+    const isAsExpected = found.length === 1 && found[0]?.type === expected.type && found[0].code === expected.code
+    if (isAsExpected) continue
+    const told = found.map(({ type, code }) => `${type} ${code ?? ''}`).join(', ')
+    violations.push(`record ${at}: ${expected.type} ${expected.code ?? ''} was expected, found: ${told}`)
+  }
+  for (const id of installation.sender.events.keys()) {
+    if (!seen.has(id)) violations.push(`${id} was acknowledged and is not in the log`)
+  }
+  violations.push(...(await miscounted(installation, visits)))
+  const all = [...answers.values()].flat()
+  return { violations, differing: all.reduce((sum, { bytes }) => sum + bytes.size - 1, 0), ...counts }
+}
+
+/** By the position of what caused them. */
+function emittedAt(records: readonly LogRecord[]): ReadonlyMap<string, readonly Emitted[]> {
+  const found = new Map<string, Map<string, Emitted>>()
+  for (const record of records) {
+    const text = decoder.decode(record.value)
+    const envelope = JSON.parse(text) as {
+      readonly id: string
+      readonly type: string
+      readonly data: {
+        readonly position: { readonly partition: number; readonly offset: number }
+        readonly code?: string
+      }
+    }
+    const at = `${envelope.data.position.partition}:${envelope.data.position.offset}`
+    const here = found.get(at) ?? new Map<string, Emitted>()
+    found.set(at, here)
+    const { type, data } = envelope
+    const known = here.get(envelope.id) ?? { type, code: data.code ?? null, bytes: new Set<string>(), copies: 0 }
+    known.bytes.add(text)
+    known.copies += 1
+    here.set(envelope.id, known)
+  }
+  return new Map([...found].map(([at, here]) => [at, [...here.values()]]))
+}
+
+/** What one record must come to, given those before it. */
+function expectationOf(
+  record: LogRecord,
+  seen: Set<string>,
+  visits: Map<string, number>,
+): { readonly type: string; readonly code: string | null } {
+  const { catalog, plan, set } = definitions()
+  const decoded = decodeEvent(record.value, catalog, record.appendTimeMs)
+  if (decoded.kind === 'invalid') return { type: 'event.dead_lettered', code: decoded.code }
+  const { event } = decoded
+  for (const [i, entity] of plan.entities.entries()) {
+    const touch = plan.events.get(event.eventType)?.touches[i] ?? null
+    if (touch === null) continue
+    const name = `${entity.name}:${entityIdOf(entity.keyFields, event.data as Record<string, unknown>)}`
+    visits.set(name, (visits.get(name) ?? 0) + 1)
+  }
+  if (seen.has(event.eventId)) return { type: 'event.dead_lettered', code: 'duplicate_event' }
+  seen.add(event.eventId)
+  return { type: event.eventType === set.scored ? 'payment.scored' : 'event.observed', code: null }
+}
+
+/** I1 in the states themselves: each has counted every event that names it, once. */
+async function miscounted(installation: Installation, visits: ReadonlyMap<string, number>): Promise<string[]> {
+  const { plan } = definitions()
+  const store = await openStateStore(installation.config)
+  const violations: string[] = []
+  try {
+    for (const entity of plan.entities) {
+      const prefix = `${entity.name}:`
+      const named = [...visits].filter(([name]) => name.startsWith(prefix))
+      const blobs = await store.load(named.map(([name]) => ({ entity: entity.name, id: name.slice(prefix.length) })))
+      for (const [i, [name, expected]] of named.entries()) {
+        const blob = blobs[i] ?? null
+        const state = blob === null ? null : decodeState(entity, blob)
+        const counted = state === null ? 0 : state.sequence - state.born
+        if (counted !== expected) violations.push(`I1: ${name} has counted ${counted} events of ${expected}`)
+      }
+    }
+  } finally {
+    await store.close()
+  }
+  return violations
+}

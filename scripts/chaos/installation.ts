@@ -1,0 +1,143 @@
+import { randomBytes } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { Fleet } from './fleet.ts'
+import { ReplyProxy } from './reply-proxy.ts'
+import { RoleProcess } from './role-process.ts'
+import { Sender } from './sender.ts'
+import type { ChaosRedis, Driver } from './servers.ts'
+import { Traffic } from './traffic.ts'
+import type { KafkaBroker } from '../kafka/broker.ts'
+import { environmentName, names, readConfig, type Config } from '../../src/app/config.ts'
+import { openEventLog } from '../../src/app/event-log.ts'
+import { createTopics } from '../../src/app/topics.ts'
+import type { EventLog, LogRecord } from '../../src/ports.ts'
+
+const processorFile = fileURLToPath(new URL('processor.ts', import.meta.url))
+const mainFile = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+/** The shortest that a broker and a machine with little to spare bear. */
+const sessionTimeoutMs = 2_000
+
+export interface InstallationOptions {
+  readonly driver: Driver
+  readonly redis: ChaosRedis
+  readonly kafka: KafkaBroker | null
+  /** Of its lake; a folder of its own. */
+  readonly dir: string
+  readonly seed: number
+  readonly processors: number
+}
+
+/** Topics, states and a lake of their own; processors that reach Redis through a proxy; everything else directly. */
+export class Installation {
+  readonly driver: Driver
+  readonly config: Config
+  readonly log: EventLog
+  readonly redis: ChaosRedis
+  readonly kafka: KafkaBroker | null
+  readonly proxy: ReplyProxy
+  readonly fleet: Fleet
+  readonly sender: Sender
+  materializer: RoleProcess
+  readonly #env: Readonly<Record<string, string>>
+
+  private constructor(
+    options: InstallationOptions,
+    env: Readonly<Record<string, string>>,
+    log: EventLog,
+    proxy: ReplyProxy,
+  ) {
+    this.driver = options.driver
+    this.redis = options.redis
+    this.kafka = options.kafka
+    this.config = readConfig(env)
+    this.log = log
+    this.proxy = proxy
+    this.#env = env
+    this.sender = new Sender(log, new Traffic(names(this.config).topics.events, options.seed))
+    const throughProxy = { ...env, REDIS_URL: `redis://127.0.0.1:${proxy.port}` }
+    const args = [processorFile, String(sessionTimeoutMs)]
+    this.fleet = new Fleet(this.config.PARTITIONS, (name) => new RoleProcess(name, args, throughProxy))
+    this.materializer = this.#startMaterializer()
+  }
+
+  static async open(options: InstallationOptions): Promise<Installation> {
+    await mkdir(options.dir, { recursive: true })
+    const env = environment(options)
+    const log = await openEventLog(readConfig(env))
+    await createTopics(readConfig(env), log)
+    const installation = new Installation(options, env, log, await ReplyProxy.open(options.redis.port))
+    for (let n = 0; n < options.processors; n += 1) installation.fleet.add()
+    try {
+      await installation.fleet.untilShared()
+    } catch (error) {
+      await installation.close()
+      throw error
+    }
+    return installation
+  }
+
+  get names() {
+    return names(this.config)
+  }
+
+  async stopMaterializer(): Promise<void> {
+    await this.materializer.stop()
+  }
+
+  startMaterializer(): void {
+    this.materializer = this.#startMaterializer()
+  }
+
+  /** Every record of a topic. */
+  async read(topic: string): Promise<LogRecord[]> {
+    const ranges = (await this.log.describeTopic(topic)) ?? []
+    const left = new Map(ranges.filter(({ start, end }) => end > start).map(({ partition, end }) => [partition, end]))
+    const found: LogRecord[] = []
+    if (left.size === 0) return found
+    let finish: () => void = () => undefined
+    const all = new Promise<void>((resolve) => (finish = resolve))
+    const from = new Map(ranges.map(({ partition, start }) => [partition, start]))
+    const tail = await this.log.tail({ topic, from, maxRecords: 1_000, maxWaitMs: 20 }, async (batch) => {
+      found.push(...batch.records)
+      if (batch.next >= (left.get(batch.partition) ?? Infinity)) left.delete(batch.partition)
+      if (left.size === 0) finish()
+    })
+    await Promise.race([all, tail.finished])
+    await tail.stop()
+    return found.sort((a, b) => a.partition - b.partition || a.offset - b.offset)
+  }
+
+  /** Ends every process of it. */
+  async close(): Promise<void> {
+    await Promise.allSettled([this.fleet.stop(), this.materializer.stop()])
+    await Promise.allSettled([this.proxy.close(), this.log.close()])
+  }
+
+  #startMaterializer(): RoleProcess {
+    return new RoleProcess('materialize', [mainFile, 'materialize'], this.#env)
+  }
+}
+
+/** The settings of the shell are left out. */
+function environment({ driver, redis, kafka, dir }: InstallationOptions): Record<string, string> {
+  const ours = /^(RIVERBANK_|REDIS_URL$|KAFKA_BROKERS$|VITEST|NODE_ENV$|TEST_)/
+  const inherited = Object.entries(process.env).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined && !ours.test(entry[0]),
+  )
+  const settings = {
+    LOG: driver,
+    NAMESPACE: `chaos-${randomBytes(4).toString('hex')}`,
+    DATA_DIR: dir,
+    REDIS_URL: redis.url,
+    KAFKA_BROKERS: kafka?.brokers ?? '',
+    // Small, so that there are many batches to meet half-way.
+    BATCH_RECORDS: '20',
+    STATE_TIMEOUT_MS: '1000',
+    LAKE_FLUSH_MS: '300',
+    LAKE_COMPACT_MS: '15000',
+    LOG_LEVEL: 'info',
+  }
+  const own = Object.entries(settings).map(([name, value]): [string, string] => [environmentName(name), value])
+  return Object.fromEntries([...inherited, ...own])
+}

@@ -1,0 +1,119 @@
+import type { Order, Point, Word } from './messages.ts'
+import type { ProcessPorts } from '../../src/app/process-role.ts'
+import { isRiverbankError } from '../../src/core/errors.ts'
+import type { Claim, EventLog, GroupHandler, StateStore } from '../../src/ports.ts'
+
+/** The other end of the harness: says what happened, and hears what to do. */
+export interface Wire {
+  say(word: Word): void
+  onOrder(listener: (order: Order) => void): void
+}
+
+/** Lets a processor wait at a point until it is told to go on, or is killed there. */
+class Gate {
+  readonly #wire: Wire
+  #armed: { readonly point: Point; left: number } | null = null
+  #go: (() => void) | null = null
+
+  constructor(wire: Wire) {
+    this.#wire = wire
+    wire.onOrder((order) => {
+      if (order.kind === 'hold') this.#armed = { point: order.point, left: order.nth }
+      else this.#go?.()
+    })
+  }
+
+  async pass(point: Point): Promise<void> {
+    const armed = this.#armed
+    if (armed?.point !== point) return
+    armed.left -= 1
+    if (armed.left > 0) return
+    this.#armed = null
+    this.#wire.say({ kind: 'held', point })
+    await new Promise<void>((resolve) => (this.#go = resolve))
+  }
+}
+
+/** Ports that do what theirs do, and stand still where they are told to. */
+export function interposed(ports: ProcessPorts, wire: Wire, sessionTimeoutMs: number): ProcessPorts {
+  const gate = new Gate(wire)
+  return {
+    store: interposedStore(ports.store, gate, wire),
+    log: interposedLog(ports.log, gate, wire, sessionTimeoutMs),
+  }
+}
+
+function interposedStore(store: StateStore, gate: Gate, wire: Wire): StateStore {
+  return {
+    ...store,
+    get epoch() {
+      return store.epoch
+    },
+    load: async (keys) => {
+      const found = await store.load(keys)
+      await gate.pass('after-load')
+      return found
+    },
+    compareAndSet: async (writes) => {
+      await gate.pass('before-write')
+      const won = await store.compareAndSet(writes)
+      const count = won.filter((one) => !one).length
+      if (count > 0) wire.say({ kind: 'conflicts', count })
+      await gate.pass('after-write')
+      return won
+    },
+    advance: async (topic, partition, next, from) => {
+      await gate.pass('before-advance')
+      const isIntact = await store.advance(topic, partition, next, from)
+      await gate.pass('after-advance')
+      return isIntact
+    },
+  }
+}
+
+function interposedLog(log: EventLog, gate: Gate, wire: Wire, sessionTimeoutMs: number): EventLog {
+  return {
+    ...log,
+    publish: async (records) => {
+      await gate.pass('before-publish')
+      const positions = await log.publish(records)
+      await gate.pass('after-publish')
+      return positions
+    },
+    consume: (options, handler) =>
+      log.consume({ ...options, sessionTimeoutMs }, interposedHandler(handler, gate, wire)),
+  }
+}
+
+function interposedHandler(handler: GroupHandler, gate: Gate, wire: Wire): GroupHandler {
+  const wrapped = new WeakMap<Claim, Claim>()
+  const around = (claim: Claim): Claim => {
+    const known = wrapped.get(claim)
+    if (known !== undefined) return known
+    const { topic, partition, committed, range, signal } = claim
+    const commit = async (next: number) => {
+      await gate.pass('before-commit')
+      await claim.commit(next)
+      wire.say({ kind: 'committed', partition, next })
+      await gate.pass('after-commit')
+    }
+    const guarded: Claim = { topic, partition, committed, range, signal, commit }
+    wrapped.set(claim, guarded)
+    return guarded
+  }
+  return {
+    assigned: async (claim) => {
+      const first = await handler.assigned(around(claim))
+      wire.say({ kind: 'assigned', partition: claim.partition })
+      return first
+    },
+    batch: async (claim, batch) => {
+      try {
+        return await handler.batch(around(claim), batch)
+      } catch (error) {
+        if (isRiverbankError(error, 'fenced')) wire.say({ kind: 'fenced', partition: claim.partition })
+        throw error
+      }
+    },
+  }
+}

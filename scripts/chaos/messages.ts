@@ -1,0 +1,24 @@
+/** Where a processor can be made to wait, on its way through a batch. */
+export const points = [
+  'after-load',
+  'before-write',
+  'after-write',
+  'before-advance',
+  'after-advance',
+  'before-publish',
+  'after-publish',
+  'before-commit',
+  'after-commit',
+] as const
+export type Point = (typeof points)[number]
+
+/** What a processor is told: to wait at a point the nth time it gets there, and to go on. */
+export type Order = { readonly kind: 'hold'; readonly point: Point; readonly nth: number } | { readonly kind: 'go' }
+
+/** What a processor tells. */
+export type Word =
+  | { readonly kind: 'held'; readonly point: Point }
+  | { readonly kind: 'assigned'; readonly partition: number }
+  | { readonly kind: 'committed'; readonly partition: number; readonly next: number }
+  | { readonly kind: 'fenced'; readonly partition: number }
+  | { readonly kind: 'conflicts'; readonly count: number }

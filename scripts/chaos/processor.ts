@@ -1,0 +1,15 @@
+/** The processor with something between it and its ports: `processor.ts <session timeout ms>`; see interposed.ts. */
+import { interposed, type Wire } from './interposed.ts'
+import type { Order } from './messages.ts'
+import { readConfig } from '../../src/app/config.ts'
+import { startProcess } from '../../src/app/process-role.ts'
+import { runRole } from '../../src/app/role.ts'
+
+const sessionTimeoutMs = Number(process.argv[2])
+const wire: Wire = {
+  say: (word) => void process.send?.(word),
+  onOrder: (listener) => void process.on('message', (order) => listener(order as Order)),
+}
+const start: Parameters<typeof runRole>[2] = (role) =>
+  startProcess(role, (ports) => interposed(ports, wire, sessionTimeoutMs))
+process.exit(await runRole('process', readConfig(process.env), start))

@@ -1,0 +1,98 @@
+import { readdir, stat, truncate } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { startKafkaBroker, type KafkaBroker } from '../kafka/broker.ts'
+import { RiverbankError } from '../../src/core/errors.ts'
+import { findRedisServer, freePort, startRedisServer, type RedisServer } from '../../src/edges/redis/server.ts'
+
+export type Driver = 'redis' | 'kafka'
+
+const startTimeoutMs = 20_000
+
+/** A Redis that keeps what it acknowledges (appendfsync always), unless its file is cut. */
+export class ChaosRedis {
+  readonly #dir: string
+  readonly #binary: string
+  #server: RedisServer
+
+  private constructor(dir: string, binary: string, server: RedisServer) {
+    this.#dir = dir
+    this.#binary = binary
+    this.#server = server
+  }
+
+  static async start(dir: string): Promise<ChaosRedis> {
+    const binary = findRedisServer()
+    if (binary === null)
+      throw new RiverbankError('redis_missing', 'neither redis-server nor valkey-server is on the PATH')
+    return new ChaosRedis(dir, binary, await launch(dir, binary, await freePort()))
+  }
+
+  get url(): string {
+    return this.#server.url
+  }
+
+  get port(): number {
+    return this.#server.port
+  }
+
+  kill(): Promise<void> {
+    return this.#server.kill()
+  }
+
+  async start(): Promise<void> {
+    this.#server = await launch(this.#dir, this.#binary, this.#server.port)
+  }
+
+  async logBytes(): Promise<number> {
+    return (await stat(await this.#logFile())).size
+  }
+
+  /** What a power cut does with `appendfsync everysec`: the tail was acknowledged, and never written. */
+  async loseTail(bytes: number): Promise<void> {
+    const file = await this.#logFile()
+    await truncate(file, Math.max(0, (await stat(file)).size - bytes))
+  }
+
+  /** FLUSHALL, on a connection of its own: nobody else's is touched. */
+  async empty(): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      const socket = connect(this.port, '127.0.0.1', () => socket.write('FLUSHALL\r\n'))
+      socket.once('error', reject)
+      socket.once('data', () => {
+        socket.destroy()
+        resolve()
+      })
+    })
+  }
+
+  async #logFile(): Promise<string> {
+    const folder = join(this.#dir, 'appendonlydir')
+    const newest = (await readdir(folder))
+      .filter((name) => name.endsWith('.incr.aof'))
+      .sort()
+      .at(-1)
+    if (newest === undefined) throw new RiverbankError('redis_failed', 'redis keeps no append-only file')
+    return join(folder, newest)
+  }
+}
+
+async function launch(dir: string, binary: string, port: number): Promise<RedisServer> {
+  const noRewrite = ['--auto-aof-rewrite-percentage', '0']
+  const server = await startRedisServer({
+    ...{ binary, port, dir, persistence: 'always', maxMemoryBytes: 0, startTimeoutMs },
+    extraArgs: noRewrite,
+  })
+  endWithUs(server)
+  return server
+}
+
+function endWithUs(server: RedisServer): void {
+  const killNow = () => process.kill(server.pid, 'SIGKILL')
+  process.once('exit', killNow)
+  void server.exited.then(() => process.off('exit', killNow))
+}
+
+export function startBroker(dir: string, say: (line: string) => void): Promise<KafkaBroker> {
+  return startKafkaBroker({ dir, onProgress: say })
+}

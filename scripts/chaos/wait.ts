@@ -1,0 +1,34 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { RiverbankError } from '../../src/core/errors.ts'
+
+/** Waits until the condition holds; at the deadline rejects with `chaos_stuck`, which is a violation like any other. */
+export async function until(
+  what: string,
+  deadlineMs: number,
+  condition: () => boolean | Promise<boolean>,
+  everyMs = 20,
+): Promise<void> {
+  const endMs = performance.now() + deadlineMs
+  for (;;) {
+    // Whoever is asked may be down just now.
+    const holds = await Promise.resolve(condition()).catch((error: unknown) => {
+      if (error instanceof RiverbankError && error.canRetry) return false
+      throw error
+    })
+    if (holds) return
+    if (performance.now() > endMs) throw new RiverbankError('chaos_stuck', `not within ${deadlineMs} ms: ${what}`)
+    await delay(everyMs)
+  }
+}
+
+/** Asks again for as long as whoever is asked may be coming back. */
+export async function answered<Value>(what: string, deadlineMs: number, ask: () => Promise<Value>): Promise<Value> {
+  const answers: Value[] = []
+  await until(what, deadlineMs, async () => {
+    answers.push(await ask())
+    return true
+  })
+  const [answer] = answers
+  if (answer === undefined) throw new RiverbankError('chaos_stuck', what)
+  return answer
+}

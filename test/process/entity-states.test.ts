@@ -1,0 +1,38 @@
+import { expect, it } from 'vitest'
+import { EntityStates } from '../../src/process/entity-states.ts'
+import type { StateStore } from '../../src/ports.ts'
+import { Ledger, memoryVault } from './support/protocol-states.ts'
+import { compiled } from './support/wiring.ts'
+
+const terminals = compiled.plan.entities.findIndex((entity) => !entity.partitionKey)
+const terminal = compiled.plan.entities[terminals]
+
+/** One payment at terminal t1, at the first offset of partition 0. */
+function payment() {
+  const touch = compiled.plan.events.get(compiled.set.scored)?.touches[terminals] ?? null
+  if (touch === null) throw new Error('a payment names a terminal')
+  const timeMs = Date.UTC(2026, 2, 1)
+  const data = { customerId: 'c1', terminalId: 't1', amountMinor: 100, currency: 'EUR' }
+  const times = { timeMs, appendTimeMs: timeMs }
+  return { offset: 0, eventId: 'e1', ...times, data, touch, reads: true, duplicate: false }
+}
+
+it('I1: answers nothing from what it saw before the store lost its tail', async () => {
+  if (terminal === undefined) throw new Error('there is an entity that partitions share')
+  const ledger = new Ledger(memoryVault())
+  const store: StateStore = {
+    ...ledger.store,
+    get epoch() {
+      return ledger.epoch
+    },
+  }
+  await store.advance('events', 0, 0)
+  const states = new EntityStates({ store, cacheEntries: 10, roundsMax: 1 })
+  const place = { topic: 'events', partition: 0, applied: 0, floorOffset: 0 }
+  const settle = (epoch: number) => states.settle(terminal, new Map([['t1', [payment()]]]), { ...place, epoch })
+  expect((await settle(1)).written).toBe(1)
+  await ledger.lose(1)
+  await expect(settle(1)).rejects.toMatchObject({ code: 'state_moved' })
+  // Nobody cleared the cache: another partition of this process may have filled it since its own start.
+  expect((await settle(2)).written, 'applied again').toBe(1)
+})

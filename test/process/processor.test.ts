@@ -1,0 +1,43 @@
+import { expect, it } from 'vitest'
+import type { Claim, PartitionRange, StateStore } from '../../src/ports.ts'
+import { EntityStates } from '../../src/process/entity-states.ts'
+import { memoryVault } from './support/protocol-states.ts'
+import { clock, wire } from './support/wiring.ts'
+
+const topic = 'events'
+
+/** The first offset read by a claim that saw the log end at `endThen`, while the states know `applied`. */
+async function assigned(endThen: number, applied: number, endNow: number): Promise<number> {
+  const { store: vault } = memoryVault()
+  const store: StateStore = { ...vault, epoch: 1 }
+  await store.advance(topic, 0, applied)
+  const range = (end: number): PartitionRange => ({ partition: 0, start: 0, end })
+  const { processor } = wire({
+    store,
+    states: new EntityStates({ store, cacheEntries: 0, roundsMax: 1 }),
+    publish: () => Promise.reject(new Error('nothing is published')),
+    committed: () => Promise.resolve(0),
+    range: () => Promise.resolve(range(endNow)),
+    topics: { scores: 'scores', deadLetters: 'dead-letters' },
+    clock,
+    counts: { conflicts: 0, rewinds: 0, batches: 0 },
+  })
+  const claim: Claim = {
+    topic,
+    partition: 0,
+    committed: 0,
+    range: range(endThen),
+    signal: new AbortController().signal,
+    commit: () => Promise.reject(new Error('nothing is committed')),
+  }
+  return processor.assigned(claim)
+}
+
+it('does not call a log recreated that has grown since the claim', async () => {
+  // A member that was frozen between its claim and this call: another one owned the partition meanwhile.
+  expect(await assigned(1, 2, 2)).toBe(0)
+})
+
+it('stops at a log that ends below what was applied', async () => {
+  await expect(assigned(1, 2, 1)).rejects.toMatchObject({ code: 'log_recreated' })
+})

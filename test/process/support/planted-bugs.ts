@@ -1,0 +1,188 @@
+import {
+  EntityStates,
+  type BatchPlace,
+  type EntityStatesOptions,
+  type SettleResult,
+} from '../../../src/process/entity-states.ts'
+import type { Observation } from '../../../src/core/observe.ts'
+import type { EntityPlan } from '../../../src/core/plan.ts'
+import { stateVersion } from '../../../src/core/state-blob.ts'
+import type { Claim, OutgoingRecord, StateStore } from '../../../src/ports.ts'
+import type { Plant } from './protocol-member.ts'
+
+/** A bug, the rule it breaks, and whether it shows only where the store loses acknowledged writes. */
+export interface PlantedBug extends Plant {
+  readonly breaks: string
+  readonly needsLosses: boolean
+}
+
+type Observations = ReadonlyMap<string, readonly Observation[]>
+
+/** States that look at a batch differently before they settle it. */
+function statesWith(
+  change: (observations: Observations, at: BatchPlace) => { observations: Observations; at: BatchPlace },
+): (options: EntityStatesOptions) => EntityStates {
+  class Changed extends EntityStates {
+    override settle(plan: EntityPlan, observations: Observations, at: BatchPlace): Promise<SettleResult> {
+      const changed = change(observations, at)
+      return super.settle(plan, changed.observations, changed.at)
+    }
+  }
+  return (options) => new Changed(options)
+}
+
+/** A store with one of its calls replaced; its epoch stays its own. */
+function storeWith(store: StateStore, replaced: Partial<StateStore>): StateStore {
+  return {
+    ...store,
+    get epoch() {
+      return store.epoch
+    },
+    ...replaced,
+  }
+}
+
+/** The claim without its batch's own commit: that comes when the next batch is done. */
+function commitsLate(claim: Claim): Claim {
+  let due: number | null = null
+  const { topic, partition, committed, range, signal } = claim
+  return {
+    ...{ topic, partition, committed, range, signal },
+    commit: async (next) => {
+      const before = due
+      due = next
+      if (before !== null) await claim.commit(before)
+      if (next >= claim.range.end) await claim.commit(next)
+    },
+  }
+}
+
+export const plantedBugs: readonly PlantedBug[] = [
+  {
+    name: 'a compare-and-set that does not compare',
+    breaks: 'R2',
+    needsLosses: false,
+    store: (store) =>
+      storeWith(store, {
+        compareAndSet: async (writes) => {
+          const found = await store.load(writes.map(({ key }) => key))
+          return store.compareAndSet(
+            writes.map((write, i) => ({ ...write, expected: versionOrNull(found[i] ?? null) })),
+          )
+        },
+      }),
+  },
+  {
+    name: 'a lost compare-and-set that is taken for won',
+    breaks: 'R2',
+    needsLosses: false,
+    store: (store) =>
+      storeWith(store, {
+        compareAndSet: async (writes) => {
+          await store.compareAndSet(writes)
+          return writes.map(() => true)
+        },
+      }),
+  },
+  {
+    name: 'snapshots that are pruned as soon as they are handed out',
+    breaks: 'R3',
+    needsLosses: false,
+    states: statesWith((observations, at) => ({ observations, at: { ...at, floorOffset: at.floorOffset + 2 } })),
+  },
+  {
+    name: 'a batch that begins before the one before it is committed',
+    breaks: 'R4',
+    needsLosses: false,
+    claim: commitsLate,
+  },
+  {
+    name: 'a position that is written before its entities',
+    breaks: 'R6',
+    needsLosses: true,
+    pipeline: (pipeline, store) => async (batch, run) => {
+      if (store.epoch === run.epoch) await store.advance(batch.topic, batch.partition, batch.next)
+      return pipeline(batch, run)
+    },
+  },
+  {
+    name: 'emission below the commit after a rewind',
+    breaks: 'R7',
+    needsLosses: true,
+    pipeline: (pipeline) => (batch, run) => pipeline(batch, { ...run, publishFrom: 0 }),
+  },
+  {
+    name: 'a start at the position of the states, whatever was committed',
+    breaks: 'I2',
+    needsLosses: false,
+    handler: (handler, { ledger }) => ({
+      ...handler,
+      assigned: async (claim) => {
+        const first = await handler.assigned(claim)
+        return Math.max(first, (await ledger.store.positions(claim.topic)).get(claim.partition) ?? 0)
+      },
+    }),
+  },
+  {
+    name: 'a commit before what it covers is published',
+    breaks: 'I4',
+    needsLosses: false,
+    publish: (publish) => {
+      let waiting: readonly OutgoingRecord[] = []
+      return async (records) => {
+        const due = waiting
+        waiting = records
+        await publish(due)
+        return []
+      }
+    },
+  },
+  {
+    name: 'commits that nobody fences',
+    breaks: 'I4',
+    needsLosses: false,
+    isUnfenced: true,
+  },
+  {
+    name: 'event ids that are never remembered',
+    breaks: 'I1, deduplication',
+    needsLosses: false,
+    states: statesWith((observations, at) => ({
+      observations: new Map(
+        [...observations].map(([id, list]) => [
+          id,
+          list.map((one) => ({ ...one, eventId: `${one.eventId}@${one.offset}` })),
+        ]),
+      ),
+      at,
+    })),
+  },
+  {
+    name: 'a duplicate that counts at the entities which do not decide',
+    breaks: 'I1, deduplication',
+    needsLosses: false,
+    states: statesWith((observations, at) => ({
+      observations: new Map(
+        [...observations].map(([id, list]) => [id, list.map((one) => ({ ...one, duplicate: false }))]),
+      ),
+      at,
+    })),
+  },
+  {
+    name: 'a reconnect that nobody notices',
+    breaks: 'I1, the epoch',
+    needsLosses: true,
+    store: (store) => ({ ...store, epoch: 1 }),
+  },
+  {
+    name: 'an emptied store that nobody notices',
+    breaks: 'I1, the position',
+    needsLosses: true,
+    states: statesWith((observations, at) => ({ observations, at: { ...at, applied: -1 } })),
+    store: (store) => storeWith(store, { advance: (topic, partition, next) => store.advance(topic, partition, next) }),
+  },
+]
+
+function versionOrNull(blob: Uint8Array | null): Uint8Array | null {
+  return blob === null ? null : stateVersion(blob)
+}

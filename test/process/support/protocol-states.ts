@@ -1,0 +1,187 @@
+import { expect } from 'vitest'
+import { decodeEvent } from '../../../src/core/event.ts'
+import { entityIdOf } from '../../../src/core/plan.ts'
+import { decodeState, stateVersion } from '../../../src/core/state-blob.ts'
+import type { EntityKey, LogRecord, StateStore, StateWrite } from '../../../src/ports.ts'
+import { compiled } from './wiring.ts'
+
+/** Where states are, and how to put back what was there before: a server that loses its tail does that. */
+export interface Vault {
+  readonly store: Omit<StateStore, 'epoch'>
+  put(key: EntityKey, blob: Uint8Array | null): Promise<void>
+  putPosition(topic: string, partition: number, next: number | null): Promise<void>
+}
+
+/** A state store of a few lines that keeps the port's contract. */
+export function memoryVault(): Vault {
+  const blobs = new Map<string, Uint8Array>()
+  const positions = new Map<string, Map<number, number>>()
+  const known = (topic: string) => positions.get(topic) ?? new Map<number, number>()
+  const write = ({ key, expected, blob }: StateWrite): boolean => {
+    const found = blobs.get(nameOf(key))
+    const version = found === undefined ? null : stateVersion(found)
+    if (version !== null && same(version, stateVersion(blob))) return true
+    if (version === null ? expected !== null : expected === null || !same(version, expected)) return false
+    blobs.set(nameOf(key), blob)
+    return true
+  }
+  const putPosition = (topic: string, partition: number, next: number | null) => {
+    const map = new Map(known(topic))
+    if (next === null) map.delete(partition)
+    else map.set(partition, next)
+    positions.set(topic, map)
+  }
+  return {
+    store: {
+      load: async (keys) => keys.map((key) => blobs.get(nameOf(key)) ?? null),
+      compareAndSet: async (writes) => writes.map(write),
+      positions: async (topic) => new Map(known(topic)),
+      advance: async (topic, partition, next, from = -1) => {
+        const found = known(topic).get(partition) ?? -1
+        if (next > found && found >= from) putPosition(topic, partition, next)
+        return found >= from
+      },
+      bindFeatureSet: async (hash) => hash,
+      close: async () => undefined,
+    },
+    put: async (key, blob) => {
+      if (blob === null) blobs.delete(nameOf(key))
+      else blobs.set(nameOf(key), blob)
+    },
+    putPosition: async (topic, partition, next) => putPosition(topic, partition, next),
+  }
+}
+
+interface Chain {
+  readonly key: EntityKey
+  /** Every accepted state that was not lost again, oldest first. */
+  readonly blobs: Uint8Array[]
+}
+
+/** One position of the log as an entity met it. */
+interface Visit {
+  readonly partition: number
+  readonly offset: number
+}
+
+/** Remembers every acknowledged write, so that the last ones can be lost, and every entity's history be told. */
+export class Ledger {
+  /** Moves with every loss, as a reconnect would make it. */
+  epoch = 1
+  readonly #vault: Vault
+  readonly #chains = new Map<string, Chain>()
+  readonly #positions = new Map<string, number>()
+  readonly #journal: (() => Promise<void>)[] = []
+
+  constructor(vault: Vault) {
+    this.#vault = vault
+  }
+
+  get store(): Omit<StateStore, 'epoch'> {
+    const { store } = this.#vault
+    return {
+      ...store,
+      compareAndSet: async (writes) => {
+        const won = await store.compareAndSet(writes)
+        for (const [i, { key, blob }] of writes.entries()) if (won[i] === true) this.#accepted(key, blob)
+        return won
+      },
+      advance: async (topic, partition, next, from) => {
+        const isIntact = await store.advance(topic, partition, next, from)
+        const name = `${topic}/${partition}`
+        const before = this.#positions.get(name) ?? null
+        if (!isIntact || (before !== null && before >= next)) return isIntact
+        this.#positions.set(name, next)
+        this.#journal.push(async () => {
+          if (before === null) this.#positions.delete(name)
+          else this.#positions.set(name, before)
+          await this.#vault.putPosition(topic, partition, before)
+        })
+        return isIntact
+      },
+    }
+  }
+
+  get writes(): number {
+    return this.#journal.length
+  }
+
+  /** The last so many acknowledged writes are gone, and every connection with them. */
+  async lose(count: number): Promise<void> {
+    this.epoch += 1
+    for (let n = 0; n < count; n += 1) await this.#journal.pop()?.()
+  }
+
+  /** Everything is gone, and no connection with it: nobody is told. */
+  async empty(): Promise<void> {
+    while (this.#journal.length > 0) await this.#journal.pop()?.()
+  }
+
+  #accepted(key: EntityKey, blob: Uint8Array): void {
+    const chain = this.#chains.get(nameOf(key)) ?? { key, blobs: [] }
+    this.#chains.set(nameOf(key), chain)
+    const before = chain.blobs.at(-1)
+    // The answer to an earlier try was lost.
+    if (before !== undefined && same(before, blob)) return
+    chain.blobs.push(blob)
+    this.#journal.push(async () => {
+      chain.blobs.pop()
+      await this.#vault.put(key, before ?? null)
+    })
+  }
+
+  /** I1, told by the writes themselves: every valid event was applied once to each entity that it names. */
+  checkAppliedOnce(events: readonly LogRecord[]): void {
+    const expected = new Map<string, string[]>()
+    for (const record of events) {
+      const decoded = decodeEvent(record.value, compiled.catalog, record.appendTimeMs)
+      if (decoded.kind === 'invalid') continue
+      const touches = compiled.plan.events.get(decoded.event.eventType)?.touches ?? []
+      for (const [i, entity] of compiled.plan.entities.entries()) {
+        const touch = touches[i] ?? null
+        if (touch === null) continue
+        const id = entityIdOf(entity.keyFields, decoded.event.data as Record<string, unknown>)
+        const name = nameOf({ entity: entity.name, id })
+        expected.set(name, [...(expected.get(name) ?? []), `${record.partition}:${record.offset}`])
+      }
+    }
+    const told = new Map(
+      [...this.#chains]
+        .map(
+          ([name, chain]) => [name, visitsOf(chain).map(({ partition, offset }) => `${partition}:${offset}`)] as const,
+        )
+        .filter(([, visits]) => visits.length > 0),
+    )
+    const names = new Set([...expected.keys(), ...told.keys()])
+    for (const name of names) {
+      expect((told.get(name) ?? []).sort(), `I1: ${name}`).toEqual((expected.get(name) ?? []).sort())
+    }
+  }
+}
+
+/** What each write added: the snapshots that its predecessor had not handed out. */
+function visitsOf({ key, blobs }: Chain): Visit[] {
+  const plan = compiled.plan.entities.find(({ name }) => name === key.entity)
+  if (plan === undefined) throw new Error(`there is no entity ${key.entity}`)
+  const visits: Visit[] = []
+  let next: number | null = null
+  for (const blob of blobs) {
+    const state = decodeState(plan, blob)
+    const from: number = next ?? state.born
+    const added = state.partitions.flatMap(({ partition, snapshots }) =>
+      snapshots.filter(({ sequence }) => sequence >= from).map(({ offset }) => ({ partition, offset })),
+    )
+    expect(added.length, `I1: ${nameOf(key)} counts what it was told`).toBe(state.sequence - from)
+    visits.push(...added)
+    next = state.sequence
+  }
+  return visits
+}
+
+function nameOf({ entity, id }: EntityKey): string {
+  return `${entity}:${id}`
+}
+
+function same(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i])
+}

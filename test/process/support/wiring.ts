@@ -1,0 +1,96 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { definitions, serviceOf } from '../../../src/app/definitions.ts'
+import type { EntityStates } from '../../../src/process/entity-states.ts'
+import type { ProcessMetrics } from '../../../src/process/metrics.ts'
+import { createPipeline, type Pipeline } from '../../../src/process/pipeline.ts'
+import { createProcessor, type ProcessorOptions } from '../../../src/process/processor.ts'
+import type { Sleeper } from '../../../src/process/retry.ts'
+import type { EventLog, GroupHandler, Logger, Scorer, StateStore } from '../../../src/ports.ts'
+
+export const compiled = definitions()
+
+/** Deterministic, and different for every vector: whatever changes in one shows in the score. */
+export const scorer: Scorer = {
+  name: 'sum-of-bits',
+  version: '1',
+  service: 'fraud_v1',
+  thresholds: { review: 0.5, block: 0.9 },
+  score(vectors, rows) {
+    const width = vectors.length / rows
+    const bits = new Uint32Array(vectors.buffer, vectors.byteOffset, vectors.length)
+    const scores = new Float32Array(rows)
+    for (let row = 0; row < rows; row += 1) {
+      let hash = 0x811c9dc5
+      for (const word of bits.subarray(row * width, (row + 1) * width)) {
+        hash = Math.imul(hash ^ word, 0x01000193)
+        hash ^= hash >>> 15
+      }
+      scores[row] = (hash >>> 8) / 2 ** 24
+    }
+    return Promise.resolve(scores)
+  },
+  close: () => Promise.resolve(),
+}
+
+export const quiet: Logger = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  child: () => quiet,
+}
+
+export const clock: Sleeper = {
+  nowMs: () => Date.now(),
+  async sleep(ms, signal) {
+    await delay(ms, undefined, { signal }).catch(() => undefined)
+  },
+}
+
+export interface Counts {
+  conflicts: number
+  rewinds: number
+  batches: number
+}
+
+export interface Wiring extends Pick<ProcessorOptions, 'committed' | 'range'> {
+  readonly store: StateStore
+  readonly states: EntityStates
+  readonly publish: EventLog['publish']
+  readonly topics: { readonly scores: string; readonly deadLetters: string }
+  readonly clock: Sleeper
+  readonly counts: Counts
+  /** Between the pipeline and the processor: to plant a bug. */
+  readonly alter?: (pipeline: Pipeline) => Pipeline
+}
+
+/** The processor as the role wires it, with the shipped definitions. */
+export function wire(wiring: Wiring): { readonly pipeline: Pipeline; readonly processor: GroupHandler } {
+  const { counts, alter = (pipeline: Pipeline) => pipeline } = wiring
+  const metrics: ProcessMetrics = {
+    batch({ observed }) {
+      counts.batches += 1
+      counts.conflicts += observed.conflicts
+    },
+    committed: () => undefined,
+    rewound: () => {
+      counts.rewinds += 1
+    },
+  }
+  const retry = { attempts: 8, firstDelayMs: 5, maxDelayMs: 200 }
+  const { store, states, clock: ownClock, committed, range, topics } = wiring
+  const shared = { store, states, retry, clock: ownClock, metrics, logger: quiet }
+  const pipeline = alter(
+    createPipeline({
+      ...shared,
+      log: { publish: wiring.publish },
+      scorer,
+      catalog: compiled.catalog,
+      plan: compiled.plan,
+      service: serviceOf(compiled, scorer),
+      scoredType: compiled.set.scored,
+      topics,
+    }),
+  )
+  return { pipeline, processor: createProcessor({ ...shared, pipeline, committed, range }) }
+}
