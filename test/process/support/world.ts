@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { names, readConfig } from '../../../src/app/config.ts'
 import { definitions } from '../../../src/app/definitions.ts'
 import { topicSpecs } from '../../../src/app/topics.ts'
+import { openClusterStateStore } from '../../../src/edges/redis/cluster-state-store.ts'
 import { openRedisEventLog, type RedisEventLog } from '../../../src/edges/redis/event-log.ts'
 import { openRedisStateStore } from '../../../src/edges/redis/state-store.ts'
 import type { ProcessMetrics } from '../../../src/process/metrics.ts'
@@ -75,6 +76,8 @@ export interface WorldOptions {
   readonly namespace: string
   readonly partitions: number
   readonly maxRecords: number
+  /** Nodes of the cluster that holds the states; without it they are where the log is. */
+  readonly statesSeeds?: readonly string[]
 }
 
 /** One installation on a server of its own, with the shipped definitions; states and log under names of their own. */
@@ -256,5 +259,9 @@ function openLog({ url, namespace }: WorldOptions): Promise<RedisEventLog> {
 }
 
 function openStates(options: WorldOptions): Promise<StateStore> {
-  return openRedisStateStore({ url: options.url, namespace: statesNamespace(options), commandTimeoutMs: 2_000 })
+  const own = { namespace: statesNamespace(options), commandTimeoutMs: 2_000 }
+  const { url, statesSeeds } = options
+  return statesSeeds === undefined
+    ? openRedisStateStore({ ...own, url })
+    : openClusterStateStore({ ...own, seeds: statesSeeds })
 }
