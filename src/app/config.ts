@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { RiverbankError } from '../core/errors.ts'
+import { clusterSeeds, namesCluster } from '../edges/redis/cluster-url.ts'
 
 const int = (min: number, max: number, byDefault: number) =>
   z.coerce.number().int().min(min).max(max).default(byDefault)
@@ -15,7 +16,11 @@ export const configSchema = z.object({
   REDIS_URL: z
     .string()
     .default('redis://127.0.0.1:6379')
-    .describe('where the states live, and the log of the redis driver'),
+    .describe('where the log of the redis driver lives, and the states unless RIVERBANK_STATES_URL is set'),
+  STATES_URL: z
+    .string()
+    .default('')
+    .describe('where the states live: a server (redis://), or a cluster (redis+cluster://host:port,host:port)'),
   NAMESPACE: z
     .string()
     .regex(/^[a-z0-9][a-z0-9-]{0,39}$/)
@@ -112,12 +117,31 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   return parsed.data
 }
 
+/** Where the states live: one URL of a server, or seeds of a cluster. */
+export type StatesPlace =
+  { readonly kind: 'server'; readonly url: string } | { readonly kind: 'cluster'; readonly seeds: readonly string[] }
+
+export function statesPlace({ STATES_URL, REDIS_URL }: Pick<Config, 'STATES_URL' | 'REDIS_URL'>): StatesPlace {
+  const url = STATES_URL === '' ? REDIS_URL : STATES_URL
+  const seeds = clusterSeeds(url)
+  return seeds === null ? { kind: 'server', url } : { kind: 'cluster', seeds }
+}
+
 const loopback = new Set(['127.0.0.1', '::1', 'localhost'])
 
 function conflicts(config: Config): string[] {
   const found: string[] = []
   if (config.LOG === 'kafka' && config.KAFKA_BROKERS === '')
     found.push('KAFKA_BROKERS: needed when RIVERBANK_LOG=kafka')
+  for (const setting of ['REDIS_URL', 'STATES_URL'] as const) {
+    if (namesCluster(config[setting]) && clusterSeeds(config[setting]) === null) {
+      found.push(`${environmentName(setting)}: redis+cluster://user:password@host:port,host:port, and no database`)
+    }
+  }
+  if (config.LOG === 'redis' && namesCluster(config.REDIS_URL)) {
+    const instead = 'set REDIS_URL to one and RIVERBANK_STATES_URL to the cluster, or RIVERBANK_LOG=kafka'
+    found.push(`REDIS_URL: the redis log needs a single server: ${instead}`)
+  }
   if (config.API_KEY !== '' && config.API_KEY.length < 16) found.push('RIVERBANK_API_KEY: at least 16 characters')
   if (!loopback.has(config.HTTP_HOST) && config.API_KEY === '') {
     found.push(`RIVERBANK_HTTP_HOST: ${config.HTTP_HOST} is not loopback; set RIVERBANK_API_KEY to listen there`)

@@ -4,11 +4,11 @@ import { createServer } from 'node:net'
 import { dirname, resolve } from 'node:path'
 import { isRiverbankError } from '../core/errors.ts'
 import { findRedisServer } from '../edges/redis/server.ts'
-import type { Config } from './config.ts'
+import { statesPlace, type Config } from './config.ts'
+import { clusterFinding, redisFinding } from './doctor-redis.ts'
 import { fail, ok, warn, type Finding, type Probe } from './doctor.ts'
 
 const nodeMin = [20, 19] as const
-const redisMajorMin = 7
 const freeBytesMin = 1_073_741_824
 
 /** Needs no configuration. */
@@ -35,14 +35,7 @@ export function machineProbes(): Probe[] {
 /** What the configuration names. */
 export function installationProbes(config: Config): Probe[] {
   const probes: Probe[] = [
-    {
-      name: 'redis server',
-      fix: 'start it, or correct REDIS_URL; npm start brings its own',
-      run: async () => {
-        const { probeRedis } = await import('../edges/redis/probe.ts')
-        return redisFinding(await probeRedis(config.REDIS_URL, config.STATE_TIMEOUT_MS))
-      },
-    },
+    ...redisProbes(config),
     { name: 'topics', fix: 'see the checks of the log and of redis', run: () => topicsFinding(config) },
     {
       name: 'model',
@@ -82,25 +75,27 @@ function redisProgramFinding(path: string | null): Finding {
   )
 }
 
-interface RedisTold {
-  readonly version: string
-  readonly maxmemoryPolicy: string
-  readonly appendonly: string
-  readonly appendfsync: string
-}
-
-export function redisFinding({ version, maxmemoryPolicy, appendonly, appendfsync }: RedisTold): Finding {
-  const told = `${version}, maxmemory-policy ${maxmemoryPolicy || '?'}, appendonly ${appendonly}, appendfsync ${appendfsync || '?'}`
-  const major = Number(/\d+/.exec(version)?.[0] ?? 0)
-  if (major < redisMajorMin) return fail(told, `use Redis ${redisMajorMin} or newer, or Valkey`)
-  if (maxmemoryPolicy !== '' && maxmemoryPolicy !== 'noeviction') {
-    return fail(told, 'set maxmemory-policy noeviction: any other drops states and positions in silence')
+/** The server of the log, and where the states are if that is another place. */
+function redisProbes(config: Config): Probe[] {
+  const place = statesPlace(config)
+  const server = (name: string, url: string, setting: string): Probe => ({
+    name,
+    fix: `start it, or correct ${setting}; npm start brings its own`,
+    run: async () => {
+      const { probeRedis } = await import('../edges/redis/probe.ts')
+      return redisFinding(await probeRedis(url, config.STATE_TIMEOUT_MS))
+    },
+  })
+  const isOneServer = place.kind === 'server' && place.url === config.REDIS_URL
+  const probes = isOneServer || config.LOG === 'redis' ? [server('redis server', config.REDIS_URL, 'REDIS_URL')] : []
+  if (isOneServer) return probes
+  const setting = config.STATES_URL === '' ? 'REDIS_URL' : 'RIVERBANK_STATES_URL'
+  if (place.kind === 'server') return [...probes, server('states server', place.url, setting)]
+  const run = async () => {
+    const { probeCluster } = await import('../edges/redis/probe.ts')
+    return clusterFinding(await probeCluster(place.seeds, config.STATE_TIMEOUT_MS))
   }
-  if (appendonly !== 'yes') {
-    return warn(told, 'set appendonly yes: without it a restart of redis loses all states and they are rebuilt')
-  }
-  if (appendfsync === 'no') return warn(told, 'set appendfsync everysec or always: no leaves it to the kernel')
-  return ok(told)
+  return [...probes, { name: 'states cluster', fix: `start all of its primaries, or correct ${setting}`, run }]
 }
 
 function brokersProbe(config: Config): Probe {

@@ -1,6 +1,7 @@
 import { RiverbankError } from '../core/errors.ts'
-import type { Config } from './config.ts'
+import { statesPlace, type Config } from './config.ts'
 import { openKafkaEventLog } from '../edges/kafka/event-log.ts'
+import { openClusterStateStore } from '../edges/redis/cluster-state-store.ts'
 import { openRedisEventLog } from '../edges/redis/event-log.ts'
 import { openRedisStateStore } from '../edges/redis/state-store.ts'
 import type { EventLog, Logger, StateStore } from '../ports.ts'
@@ -23,10 +24,14 @@ export async function openEventLog(config: Config, logger?: Logger): Promise<Eve
   }
 }
 
+/** The states where the configuration says. Errors: `state_unavailable`, `invalid_config`. */
 export async function openStateStore(config: Config): Promise<StateStore> {
-  return openRedisStateStore({
-    url: config.REDIS_URL,
-    namespace: config.NAMESPACE,
-    commandTimeoutMs: config.STATE_TIMEOUT_MS,
-  })
+  const options = { namespace: config.NAMESPACE, commandTimeoutMs: config.STATE_TIMEOUT_MS }
+  const place = statesPlace(config)
+  switch (place.kind) {
+    case 'server':
+      return openRedisStateStore({ ...options, url: place.url })
+    case 'cluster':
+      return openClusterStateStore({ ...options, seeds: place.seeds })
+  }
 }

@@ -4,6 +4,7 @@ import { json } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Check } from '../../src/app/doctor.ts'
 import { freePort } from '../../src/edges/redis/server.ts'
+import { startTestCluster } from '../support/redis-cluster.ts'
 import { redisAvailable, startTestRedis, type TestRedis } from '../support/redis-server.ts'
 
 const root = new URL('../..', import.meta.url).pathname
@@ -65,6 +66,24 @@ describe.skipIf(redisAvailable() !== null)('riverbank doctor', () => {
     })
     expect(check('http port').status).toBe('warn')
     expect(code).toBe(1)
+  })
+
+  test('a cluster is seen whole, and told from a single server', async () => {
+    const cluster = await startTestCluster()
+    const [seed = ''] = cluster.seeds
+    const right = await doctor({ REDIS_URL: good.url, RIVERBANK_STATES_URL: cluster.url, RIVERBANK_HTTP_PORT: '0' })
+    const wrong = await doctor({ REDIS_URL: good.url, RIVERBANK_STATES_URL: seed, RIVERBANK_HTTP_PORT: '0' })
+    await cluster.stop()
+    expect(right.check('redis server').status).toBe('ok')
+    expect(right.check('states cluster')).toMatchObject({
+      status: 'ok',
+      detail: expect.stringContaining('3 primaries, 0 replicas, cluster_state ok') as string,
+    })
+    expect(right.code).toBe(0)
+    expect(wrong.check('states server')).toMatchObject({
+      status: 'fail',
+      detail: expect.stringContaining('name a cluster as redis+cluster://') as string,
+    })
   })
 
   test('what cannot be reached fails within its limit, and the rest is still checked', async () => {

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { configSchema, environmentName, readConfig } from '../../src/app/config.ts'
+import { configSchema, environmentName, readConfig, statesPlace } from '../../src/app/config.ts'
 import { settingRows } from '../../src/app/doctor-command.ts'
-import { configurationFinding, nodeFinding, redisFinding } from '../../src/app/doctor-probes.ts'
+import { configurationFinding, nodeFinding } from '../../src/app/doctor-probes.ts'
+import { clusterFinding, redisFinding } from '../../src/app/doctor-redis.ts'
 import { exitCodeOf, fail, ok, renderChecks, runProbes, warn, type Probe } from '../../src/app/doctor.ts'
 
 const probe = (name: string, run: Probe['run']): Probe => ({ name, fix: `mend ${name}`, run })
@@ -81,6 +82,41 @@ describe('doctor', () => {
     ['careless', { appendfsync: 'no' }, 'warn'],
   ])('redis, %s', (_name, change, status) => {
     expect(redisFinding({ ...good, ...change }).status).toBe(status)
+  })
+
+  const three = new Map(['a:1', 'b:2', 'c:3'].map((address) => [address, good] as const))
+  const works = { state: 'ok', slotsServed: 16_384, primaries: three, replicas: 3 }
+  test.each([
+    ['good', {}, 'ok', '3 primaries, 3 replicas'],
+    ['with slots that nobody serves', { slotsServed: 10_000 }, 'fail', '10000 of 16384'],
+    ['that is down', { state: 'fail' }, 'fail', 'cluster_state fail'],
+    [
+      'with one node that evicts',
+      { primaries: new Map([...three, ['b:2', { ...good, maxmemoryPolicy: 'allkeys-lru' }]]) },
+      'fail',
+      'b:2',
+    ],
+    [
+      'with one node that forgets',
+      { primaries: new Map([...three, ['c:3', { ...good, appendonly: 'no' }]]) },
+      'warn',
+      'c:3',
+    ],
+  ])('a cluster %s', (_name, change, status, detail) => {
+    const finding = clusterFinding({ ...works, ...change })
+    expect(finding.status).toBe(status)
+    expect(finding.detail).toContain(detail)
+  })
+
+  test('states may live on a cluster, the redis log may not', () => {
+    const STATES_URL = 'redis+cluster://a:1,b:2'
+    const config = readConfig({ RIVERBANK_STATES_URL: STATES_URL })
+    expect(statesPlace(config)).toEqual({ kind: 'cluster', seeds: ['redis://a:1', 'redis://b:2'] })
+    expect(statesPlace(readConfig({ REDIS_URL: 'redis://a:1' }))).toEqual({ kind: 'server', url: 'redis://a:1' })
+    expect(() => readConfig({ REDIS_URL: STATES_URL })).toThrow('the redis log needs a single server')
+    const kafka = { RIVERBANK_LOG: 'kafka', KAFKA_BROKERS: 'k:9092' }
+    expect(statesPlace(readConfig({ ...kafka, REDIS_URL: STATES_URL })).kind).toBe('cluster')
+    expect(() => readConfig({ RIVERBANK_STATES_URL: 'redis+cluster://a:1/2' })).toThrow('no database')
   })
 
   test('names every mistake of the configuration', () => {

@@ -18,7 +18,7 @@ export type Unavailable = 'log_unavailable' | 'state_unavailable'
  * A connection that never repeats a command by itself: ioredis would resend what was not answered, and an append would
  * be applied twice. Commands fail at once while there is no connection. RESP2, because its replies nest plainly.
  */
-function createConnection(options: ConnectionOptions): Redis {
+export function createConnection(options: ConnectionOptions): Redis {
   const redis = new Redis(options.url, {
     lazyConnect: true,
     protocol: 2,
@@ -62,6 +62,26 @@ export async function connectRedis(options: ConnectionOptions, code: Unavailable
   }
 }
 
+/**
+ * Disconnects and rejects with `invalid_config` when this server is a node of a cluster: it would answer for some keys
+ * only, and for several at once hardly ever. `advice` says what to do instead.
+ */
+export async function refuseClusterNode(redis: Redis, code: Unavailable, advice: string): Promise<void> {
+  try {
+    if (!/^cluster_enabled:1/m.test(await redis.info('cluster'))) return
+  } catch (error) {
+    redis.disconnect()
+    throw redisFailure(code, 'asking redis whether it is a cluster', error)
+  }
+  redis.disconnect()
+  throw new RiverbankError('invalid_config', `${redisAddress(redis)} is a node of a Redis Cluster: ${advice}`)
+}
+
+/** `host:port`, without credentials. */
+export function redisAddress(redis: Redis): string {
+  return `${redis.options.host ?? ''}:${redis.options.port ?? ''}`
+}
+
 /** Errors of a server that is up and will answer later. */
 const passing = /^(LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|MISCONF|NOREPLICAS|UNBLOCKED)\b/
 
@@ -89,7 +109,7 @@ export function connectionLost(error: unknown): boolean {
   return !isReplyError(error) && !(error instanceof Error && error.message === 'Command timed out')
 }
 
-type Argument = string | number | Buffer
+export type Argument = string | number | Buffer
 
 /** A Lua script, called by its hash; sent in full when the server does not know it (each restart forgets). */
 export class RedisScript {
@@ -105,12 +125,22 @@ export class RedisScript {
   /** Replies as ioredis gives them, strings as Buffer. At most a few thousand arguments a call. */
   async run(redis: Redis, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
     try {
-      return await redis.callBuffer('EVALSHA', [this.#sha, keys.length, ...keys, ...args])
+      return await redis.callBuffer(...this.command(keys, args, 'by hash'))
     } catch (error) {
-      if (!isReplyError(error) || !error.message.startsWith('NOSCRIPT')) throw error
-      return redis.callBuffer('EVAL', [this.#lua, keys.length, ...keys, ...args])
+      if (!isUnknownScript(error)) throw error
+      return redis.callBuffer(...this.command(keys, args, 'in full'))
     }
   }
+
+  /** For callers that send it themselves: `in full` after {@link isUnknownScript}. */
+  command(keys: readonly string[], args: readonly Argument[], how: 'by hash' | 'in full'): [string, Argument[]] {
+    const [name, script] = how === 'by hash' ? ['EVALSHA', this.#sha] : ['EVAL', this.#lua]
+    return [name, [script, keys.length, ...keys, ...args]]
+  }
+}
+
+export function isUnknownScript(error: unknown): boolean {
+  return isReplyError(error) && error.message.startsWith('NOSCRIPT')
 }
 
 /** A Buffer over the same bytes. */

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis'
 import type { EventLog, Subscription } from '../../ports.ts'
-import { connectRedis, type ConnectionOptions } from './connection.ts'
+import { connectRedis, refuseClusterNode, type ConnectionOptions } from './connection.ts'
 import { GroupMember } from './group-member.ts'
 import { publishRecords } from './log-publisher.ts'
 import { LogTail } from './log-tail.ts'
@@ -31,8 +31,8 @@ const blockMsMin = 1_000
 
 /**
  * The log on Redis Streams: one stream per partition, dense offsets, groups by leases with a TTL. It needs Redis 7 or
- * Valkey. Connects before it resolves; rejects with `log_unavailable`. One connection for commands, and one more for
- * each consumption and tail.
+ * Valkey. Connects before it resolves; rejects with `log_unavailable`, and with `invalid_config` for a node of a cluster.
+ * One connection for commands, and one more for each consumption and tail.
  */
 export async function openRedisEventLog(options: RedisEventLogOptions): Promise<RedisEventLog> {
   const { namespace, commandTimeoutMs } = options
@@ -43,6 +43,8 @@ export async function openRedisEventLog(options: RedisEventLogOptions): Promise<
     reconnectMaxDelayMs: options.reconnectMaxDelayMs ?? 1_000,
   }
   const redis = await connectRedis(connection, 'log_unavailable')
+  // Its blocking reads wait for streams of many slots at once, and a lost node would end every claim.
+  await refuseClusterNode(redis, 'log_unavailable', 'only states may live on one, the log needs a server of its own')
   const topics = new RedisTopics(redis, namespace)
   const subscriptions = new Set<Subscription>()
 

@@ -1,5 +1,6 @@
 import { names, readConfig } from '../../../src/app/config.ts'
 import { topicSpecs } from '../../../src/app/topics.ts'
+import { openClusterStateStore } from '../../../src/edges/redis/cluster-state-store.ts'
 import { openRedisEventLog, type RedisEventLog } from '../../../src/edges/redis/event-log.ts'
 import { openRedisStateStore } from '../../../src/edges/redis/state-store.ts'
 import { EntityStates } from '../../../src/process/entity-states.ts'
@@ -26,6 +27,8 @@ export interface WorldOptions {
   readonly namespace: string
   readonly partitions: number
   readonly maxRecords: number
+  /** Nodes of the cluster that holds the states; without it they are where the log is. */
+  readonly statesSeeds?: readonly string[]
 }
 
 /** One installation on a server of its own, with the shipped definitions; states and log under names of their own. */
@@ -187,5 +190,9 @@ function openLog({ url, namespace }: WorldOptions): Promise<RedisEventLog> {
 }
 
 function openStates(options: WorldOptions): Promise<StateStore> {
-  return openRedisStateStore({ url: options.url, namespace: statesNamespace(options), commandTimeoutMs: 2_000 })
+  const own = { namespace: statesNamespace(options), commandTimeoutMs: 2_000 }
+  const { url, statesSeeds } = options
+  return statesSeeds === undefined
+    ? openRedisStateStore({ ...own, url })
+    : openClusterStateStore({ ...own, seeds: statesSeeds })
 }

@@ -1,49 +1,70 @@
 import { readdirSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
-import { Redis } from 'ioredis'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { openRedisStateStore } from '../../src/edges/redis/state-store.ts'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { isRiverbankError } from '../../src/core/errors.ts'
-import type { EntityKey, StateStore, StateWrite } from '../../src/ports.ts'
-import { redisAvailable, startTestRedis, type TestRedis } from '../support/redis-server.ts'
+import type { EntityKey, StateStore } from '../../src/ports.ts'
+import type { TestRedis } from '../support/redis-server.ts'
 import { eventually } from '../support/wait.ts'
+import { blob, customer, sequenceOf, write } from './state-probe.ts'
 
-const hourMs = 3_600_000
-
-/** As state blobs begin: format, sequence (8 bytes), checksum (4 bytes). */
-function blob(sequence: number, checksum = 0, payload = ''): Uint8Array {
-  const bytes = Buffer.alloc(13 + Buffer.byteLength(payload))
-  bytes[0] = 1
-  bytes.writeBigUInt64BE(BigInt(sequence), 1)
-  bytes.writeUInt32BE(checksum, 9)
-  bytes.write(payload, 13)
-  return new Uint8Array(bytes)
+/** A server, or several, with the means to hurt them. All stores that `open` gives are independent of each other. */
+export interface StateStoreFixture {
+  open(namespace: string): Promise<StateStore>
+  /** The process that holds an entity; everything acknowledged is on its disk. */
+  holderOf(namespace: string, key: EntityKey): Promise<TestRedis>
+  /** Milliseconds that a state still has. */
+  ttlMs(namespace: string, key: EntityKey): Promise<number>
+  /** Forgets everything, under connections that go on. */
+  empty(): Promise<void>
+  /** Starts whatever was killed; resolves when all of it works. */
+  restart(): Promise<void>
+  killAll(): Promise<void>
+  cleanup(): Promise<void>
 }
 
-const version = (bytes: Uint8Array) => bytes.subarray(1, 13)
-const sequenceOf = (bytes: Uint8Array) => Number(Buffer.from(bytes).readBigUInt64BE(1))
-const customer = (id: string): EntityKey => ({ entity: 'customer', id })
-
-function write(key: EntityKey, before: Uint8Array | null, after: Uint8Array): StateWrite {
-  return { key, expected: before === null ? null : version(before), blob: after, ttlMs: hourMs }
+interface StoreCase {
+  readonly fixture: () => StateStoreFixture
+  /** Its own for each case. */
+  readonly namespace: () => string
+  readonly open: (namespace?: string) => Promise<StateStore>
 }
 
-describe.skipIf(redisAvailable() !== null)('state store: redis', () => {
-  let server: TestRedis
-  const stores: StateStore[] = []
-  const open = async (namespace = 'test'): Promise<StateStore> => {
-    const store = await openRedisStateStore({ url: server.url, namespace, commandTimeoutMs: 2_000 })
-    stores.push(store)
-    return store
-  }
-  beforeEach(async () => {
-    server = await startTestRedis({ persistence: 'always' })
-  })
-  afterEach(async () => {
-    await Promise.all(stores.splice(0).map((store) => store.close()))
-    await server.stop()
-  })
+const deadlineMs = 30_000
 
+/** The contract of {@link StateStore}, as cases to run on real servers. `skip` is the reason why not, or null. */
+export function stateStoreContract(
+  name: string,
+  makeFixture: () => Promise<StateStoreFixture>,
+  skip: string | null,
+): void {
+  describe.skipIf(skip !== null)(`state store: ${name}`, () => {
+    let fixture: StateStoreFixture
+    let cases = 0
+    const stores: StateStore[] = []
+    beforeAll(async () => {
+      fixture = await makeFixture()
+    })
+    beforeEach(() => {
+      cases += 1
+    })
+    afterEach(async () => {
+      await Promise.all(stores.splice(0).map((store) => store.close()))
+    })
+    afterAll(() => fixture.cleanup())
+    const namespace = () => `test-${cases}`
+    const open = async (own = namespace()): Promise<StateStore> => {
+      const store = await fixture.open(own)
+      stores.push(store)
+      return store
+    }
+    const storeCase: StoreCase = { fixture: () => fixture, namespace, open }
+    stateCases(storeCase)
+    positionCases(storeCase)
+    lossCases(storeCase)
+  })
+}
+
+function stateCases({ fixture, namespace, open }: StoreCase): void {
   it('loads in the order of the keys, also more than one command takes', async () => {
     const store = await open()
     const keys = Array.from({ length: 1_201 }, (_, i) => customer(`c${i}`))
@@ -110,21 +131,19 @@ describe.skipIf(redisAvailable() !== null)('state store: redis', () => {
   it('lets states expire', async () => {
     const store = await open()
     await store.compareAndSet([{ ...write(customer('a'), null, blob(1)), ttlMs: 60 }])
-    const redis = new Redis(server.url)
-    expect(await redis.pttl('test:state:{customer:a}')).toBeLessThanOrEqual(60)
-    redis.disconnect()
+    expect(await fixture().ttlMs(namespace(), customer('a'))).toBeLessThanOrEqual(60)
     await eventually(async () => (await store.load([customer('a')]))[0] === null, { deadlineMs: 5_000 })
     expect(await store.compareAndSet([write(customer('a'), null, blob(9))])).toEqual([true])
   })
+}
 
+function positionCases({ fixture, namespace, open }: StoreCase): void {
   it('raises a position only where it is still as high as it was known to be', async () => {
     const store = await open()
     expect(await store.advance('events', 0, 5)).toBe(true)
     expect(await store.advance('events', 0, 7, 5)).toBe(true)
     expect(await store.advance('events', 0, 6, 7), 'known, and not lowered').toBe(true)
-    const redis = new Redis(server.url)
-    await redis.flushall()
-    redis.disconnect()
+    await fixture().empty()
     expect(await store.advance('events', 0, 9, 7), 'emptied').toBe(false)
     expect(await store.positions('events')).toEqual(new Map())
   })
@@ -145,7 +164,7 @@ describe.skipIf(redisAvailable() !== null)('state store: redis', () => {
   })
 
   it('is bound to the first feature set, and keeps namespaces apart', async () => {
-    const [store, other, apart] = [await open(), await open(), await open('apart')]
+    const [store, other, apart] = [await open(), await open(), await open(`${namespace()}-apart`)]
     const answers = await Promise.all([store.bindFeatureSet('aaa'), other.bindFeatureSet('bbb')])
     expect(new Set(answers).size).toBe(1)
     expect(await store.bindFeatureSet('ccc')).toBe(answers[0])
@@ -153,13 +172,15 @@ describe.skipIf(redisAvailable() !== null)('state store: redis', () => {
     await store.compareAndSet([write(customer('a'), null, blob(1))])
     expect(await apart.load([customer('a')])).toEqual([null])
   })
+}
 
+function lossCases({ fixture, namespace, open }: StoreCase): void {
   it('says state_unavailable while the server is gone, and goes on with a new epoch when it is back', async () => {
     const store = await open()
     const first = blob(1, 1)
     await store.compareAndSet([write(customer('a'), null, first)])
     const { epoch } = store
-    await server.kill()
+    await (await fixture().holderOf(namespace(), customer('a'))).kill()
     const failure: unknown = await eventually(
       () =>
         store.load([customer('a')]).then(
@@ -169,27 +190,29 @@ describe.skipIf(redisAvailable() !== null)('state store: redis', () => {
       { deadlineMs: 5_000 },
     )
     expect(isRiverbankError(failure, 'state_unavailable') && failure.canRetry).toBe(true)
-    await server.restart()
+    await fixture().restart()
     // The script is unknown to the new process: it is sent again.
-    const done = await eventually(() => store.compareAndSet([write(customer('a'), first, blob(2, 2))]), {
-      deadlineMs: 10_000,
-    })
+    const done = await eventually(() => store.compareAndSet([write(customer('a'), first, blob(2, 2))]), { deadlineMs })
     expect(done).toEqual([true])
     expect(store.epoch).toBeGreaterThan(epoch)
   })
 
-  it('shows a lost tail: the version that was acknowledged is not there any more', async () => {
+  it('shows a lost tail: the version that was acknowledged is not there any more, nor is the position', async () => {
     const store = await open()
     const [kept, lost] = [blob(1, 1, 'kept'), blob(2, 2, 'lost')]
     await store.compareAndSet([write(customer('a'), null, kept)])
+    await store.advance('events', 0, 5)
+    const server = await fixture().holderOf(namespace(), customer('a'))
     const log = appendOnlyFile(server.dir)
     const { size } = statSync(log)
     await store.compareAndSet([write(customer('a'), kept, lost)])
+    await store.advance('events', 0, 9)
     await server.kill()
     truncateSync(log, size)
-    await server.restart()
-    const found = await eventually(() => store.load([customer('a')]), { deadlineMs: 10_000 })
+    await fixture().restart()
+    const found = await eventually(() => store.load([customer('a')]), { deadlineMs })
     expect(Buffer.from(found[0]?.subarray(13) ?? []).toString()).toBe('kept')
+    expect(await store.positions('events')).toEqual(new Map([[0, 5]]))
     expect(await store.compareAndSet([write(customer('a'), lost, blob(3, 3))])).toEqual([false])
     // Another history that reaches the same number is another version.
     await store.compareAndSet([write(customer('a'), kept, blob(2, 20))])
@@ -197,14 +220,11 @@ describe.skipIf(redisAvailable() !== null)('state store: redis', () => {
   })
 
   it('rejects when there is no server to connect to', async () => {
-    const { url } = server
-    await server.kill()
-    await expect(openRedisStateStore({ url, namespace: 'test', commandTimeoutMs: 500 })).rejects.toMatchObject({
-      code: 'state_unavailable',
-      canRetry: true,
-    })
+    await fixture().killAll()
+    await expect(fixture().open(namespace())).rejects.toMatchObject({ code: 'state_unavailable', canRetry: true })
+    await fixture().restart()
   })
-})
+}
 
 function appendOnlyFile(dir: string): string {
   const folder = join(dir, 'appendonlydir')

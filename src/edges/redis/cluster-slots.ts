@@ -1,0 +1,54 @@
+/** What a cluster divides among its nodes. */
+export const slotCount = 16_384
+
+/** CRC16 (XMODEM): polynomial 0x1021, nothing reflected. */
+export function crc16(text: string): number {
+  let crc = 0
+  for (const byte of Buffer.from(text)) {
+    crc ^= byte << 8
+    for (let bit = 0; bit < 8; bit += 1) crc = (crc & 0x8000) === 0 ? crc << 1 : (crc << 1) ^ 0x1021
+    crc &= 0xffff
+  }
+  return crc
+}
+
+/** The slot of a key, or of the hash tag in it: what stands between the first `{` and the next `}`. */
+export function slotOf(key: string): number {
+  const open = key.indexOf('{')
+  const close = open < 0 ? -1 : key.indexOf('}', open + 1)
+  return crc16(close > open + 1 ? key.slice(open + 1, close) : key) % slotCount
+}
+
+/** `host:port` of the primary of each slot; undefined where nobody serves it. */
+export type SlotOwners = readonly (string | undefined)[]
+
+/** What CLUSTER SLOTS answers; `askedHost` stands for a host that the node does not name: it is the node's own. */
+export function parseSlots(reply: unknown, askedHost: string): SlotOwners {
+  const owners = new Array<string | undefined>(slotCount).fill(undefined)
+  for (const [from, to, primary] of reply as [number, number, [Buffer | string | null, number]][]) {
+    owners.fill(`${hostOr(askedHost, String(primary[0] ?? ''))}:${primary[1]}`, from, to + 1)
+  }
+  return owners
+}
+
+export interface Redirection {
+  /** `moved` for good, `ask` for this one call: the slot is being moved. */
+  readonly kind: 'moved' | 'ask'
+  readonly slot: number
+  readonly address: string
+}
+
+/** `MOVED 3999 127.0.0.1:6381` or `ASK ...`; null for any other message. */
+export function parseRedirection(message: string, askedHost: string): Redirection | null {
+  const [, kind, slot, host, port] = /^(MOVED|ASK) (\d+) (.*):(\d+)$/.exec(message) ?? []
+  if (kind === undefined || Number(slot) >= slotCount) return null
+  return {
+    kind: kind === 'MOVED' ? 'moved' : 'ask',
+    slot: Number(slot),
+    address: `${hostOr(askedHost, host ?? '')}:${port}`,
+  }
+}
+
+function hostOr(askedHost: string, host: string): string {
+  return host === '' || host === '?' ? askedHost : host
+}

@@ -1,0 +1,185 @@
+import { assert } from '../../core/errors.ts'
+import type { EntityKey, StateStore, StateWrite } from '../../ports.ts'
+import { ClusterNodes } from './cluster-nodes.ts'
+import { redisFailure } from './connection.ts'
+import { SlotCaller, type SlotCall, type SlotCommand } from './slot-caller.ts'
+import { bucketOf, stateBuckets, type StateBucket } from './state-buckets.ts'
+import { advanceScript, argumentsOf, chunksOf, compareAndSetScript } from './state-scripts.ts'
+
+export interface ClusterStateStoreOptions {
+  /** URLs of nodes to begin with; at least one. */
+  readonly seeds: readonly string[]
+  /** Prefix of every key. */
+  readonly namespace: string
+  /** A command without an answer for this long counts as failed; whether it ran is then unknown. */
+  readonly commandTimeoutMs: number
+  /** Longest pause between two attempts to reconnect. Default 1000. */
+  readonly reconnectMaxDelayMs?: number
+}
+
+/** Where a cluster keeps an entity's state. */
+export function clusterStateKey(namespace: string, key: EntityKey): string {
+  return stateKey(namespace, bucketOf(key), key)
+}
+
+function stateKey(namespace: string, { tag }: StateBucket, { entity, id }: EntityKey): string {
+  return `${namespace}:state:{${tag}}:${entity}:${id}`
+}
+
+/** One key of a call, and its place in the caller's list. */
+interface Placed<Value> {
+  readonly index: number
+  readonly key: string
+  readonly value: Value
+}
+
+const loading: SlotCommand<Placed<EntityKey>, Buffer | null> = {
+  encode: (items) => ['MGET', items.map(({ key }) => key)],
+  decode: (reply) => reply as (Buffer | null)[],
+}
+
+const writing: SlotCommand<Placed<StateWrite>, number> = {
+  encode: (items, script) => {
+    const keys = items.map(({ key }) => key)
+    const args = items.flatMap(({ value }) => argumentsOf(value))
+    return compareAndSetScript.command(keys, args, script)
+  },
+  decode: (reply) => reply as number[],
+}
+
+/** Field and value in turn. */
+const readingPositions: SlotCommand<string, Buffer[]> = {
+  encode: (keys) => ['HGETALL', [...keys]],
+  decode: (reply) => [reply as Buffer[]],
+}
+
+/**
+ * Entity states on a Redis Cluster: `<namespace>:state:{<bucket>}:<entity>:<id>`. A node that lost its tail lost states
+ * and nothing else tells of it, so a position stands in each bucket, written after its states and lost with them;
+ * what holds of all is the lowest. Connects to all primaries before it resolves; rejects with `state_unavailable`, and
+ * with `invalid_config` when there is no cluster.
+ */
+export async function openClusterStateStore(options: ClusterStateStoreOptions): Promise<StateStore> {
+  const { seeds, namespace, commandTimeoutMs } = options
+  const nodes = await ClusterNodes.connect({
+    seeds,
+    name: `${namespace}:state`,
+    commandTimeoutMs,
+    reconnectMaxDelayMs: options.reconnectMaxDelayMs ?? 1_000,
+  })
+  const caller = new SlotCaller(nodes)
+  const positionCalls = (topic: string): SlotCall<string>[] =>
+    stateBuckets.map(({ tag, slot }) => ({ slot, items: [`${namespace}:positions:{${tag}}:${topic}`] }))
+
+  return {
+    get epoch() {
+      return nodes.epoch
+    },
+    load: (keys) =>
+      guarded('loading states', () => {
+        const bytesOf = () => 0
+        return byBucket(caller, loading, namespace, keys, (key) => key, bytesOf)
+      }),
+    compareAndSet: async (writes) => {
+      const names = new Set(writes.map(({ key }) => `${key.entity}:${key.id}`))
+      assert(names.size === writes.length, 'one write per entity in a call')
+      return guarded('writing states', async () => {
+        const bytesOf = ({ blob }: StateWrite) => blob.length
+        const answers = await byBucket(caller, writing, namespace, writes, ({ key }) => key, bytesOf)
+        return answers.map((answer) => answer > 0)
+      })
+    },
+    positions: (topic) =>
+      guarded('reading positions', async () => {
+        const replies = await caller.run(readingPositions, positionCalls(topic))
+        return lowest(replies.map(([fields]) => positionsIn(fields ?? [])))
+      }),
+    advance: (topic, partition, next, from = -1) =>
+      guarded('advancing a position', async () => {
+        const advancing: SlotCommand<string, unknown> = {
+          encode: (keys, script) => advanceScript.command(keys, [partition, next, from], script),
+          decode: (reply) => [reply],
+        }
+        const replies = await caller.run(advancing, positionCalls(topic))
+        return replies.flat().every((raised) => raised === 1)
+      }),
+    bindFeatureSet: (hash) => guarded('binding the feature set', () => bind(caller, namespace, hash)),
+    close: () => {
+      nodes.close()
+      return Promise.resolve()
+    },
+  }
+}
+
+/** Runs a command over entities, one call for each bucket (or several); answers in the order of the values. */
+async function byBucket<Value, Answer>(
+  caller: SlotCaller,
+  command: SlotCommand<Placed<Value>, Answer>,
+  namespace: string,
+  values: readonly Value[],
+  entityOf: (value: Value) => EntityKey,
+  bytesOf: (value: Value) => number,
+): Promise<Answer[]> {
+  const buckets = new Map<StateBucket, Placed<Value>[]>()
+  for (const [index, value] of values.entries()) {
+    const entity = entityOf(value)
+    const bucket = bucketOf(entity)
+    const placed = { index, key: stateKey(namespace, bucket, entity), value }
+    const known = buckets.get(bucket)
+    if (known === undefined) buckets.set(bucket, [placed])
+    else known.push(placed)
+  }
+  const calls = [...buckets].flatMap(([{ slot }, placed]) =>
+    chunksOf(placed, ({ value }) => bytesOf(value)).map((items) => ({ slot, items })),
+  )
+  const replies = await caller.run(command, calls)
+  const answers = new Array<Answer>(values.length)
+  for (const [i, { items }] of calls.entries()) {
+    const reply = replies[i] ?? []
+    assert(reply.length === items.length, 'one answer for each key')
+    for (const [at, answer] of reply.entries()) answers[items[at]?.index ?? 0] = answer
+  }
+  return answers
+}
+
+async function bind(caller: SlotCaller, namespace: string, hash: string): Promise<string> {
+  const [bucket] = stateBuckets
+  assert(bucket !== undefined, 'there are buckets')
+  const call = { slot: bucket.slot, items: [`${namespace}:feature-set:{${bucket.tag}}`] }
+  const claim: SlotCommand<string, unknown> = {
+    encode: (keys) => ['SETNX', [...keys, hash]],
+    decode: (reply) => [reply],
+  }
+  const read: SlotCommand<string, Buffer | null> = {
+    encode: (keys) => ['GET', [...keys]],
+    decode: (reply) => [reply as Buffer | null],
+  }
+  await caller.run(claim, [call])
+  const [[bound] = []] = await caller.run(read, [call])
+  return bound?.toString() ?? hash
+}
+
+function positionsIn(fields: readonly Buffer[]): Map<number, number> {
+  const positions = new Map<number, number>()
+  for (let i = 0; i + 1 < fields.length; i += 2) positions.set(Number(fields[i]), Number(fields[i + 1]))
+  return positions
+}
+
+/** What is missing from one bucket is known of none: it lost everything. */
+function lowest(buckets: readonly ReadonlyMap<number, number>[]): Map<number, number> {
+  const [first = new Map<number, number>()] = buckets
+  const found = new Map<number, number>()
+  for (const partition of first.keys()) {
+    const positions = buckets.flatMap((bucket) => bucket.get(partition) ?? [])
+    if (positions.length === buckets.length) found.set(partition, Math.min(...positions))
+  }
+  return found
+}
+
+async function guarded<Value>(doing: string, work: () => Promise<Value>): Promise<Value> {
+  try {
+    return await work()
+  } catch (error) {
+    throw redisFailure('state_unavailable', doing, error)
+  }
+}
