@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { names } from '../../../src/app/config.ts'
 import type { LogRecord, StateStore } from '../../../src/ports.ts'
-import { seeded } from '../../parity/support/random-definitions.ts'
+import { seeded } from '../../../scripts/fuzz/definitions.ts'
 import type { Outside } from './invariants.ts'
 import { MemoryLog } from './protocol-log.ts'
 import { Member, type Plant } from './protocol-member.ts'

@@ -1,6 +1,6 @@
 import { schemaOf } from '../../../src/core/event.ts'
 import type { OutgoingRecord } from '../../../src/ports.ts'
-import { seeded } from '../../parity/support/random-definitions.ts'
+import { seeded } from '../../../scripts/fuzz/definitions.ts'
 
 const startMs = Date.UTC(2026, 2, 1)
 

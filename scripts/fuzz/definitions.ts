@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Duration, WindowLength } from '../../../src/core/units.ts'
+import type { Duration, WindowLength } from '../../src/core/units.ts'
 import {
   count,
   distinct,
@@ -16,12 +16,12 @@ import {
   stddev,
   sum,
   type Aggregate,
-} from '../../../src/define/aggregate.ts'
-import { defineEntity } from '../../../src/define/entity.ts'
-import { defineEvent } from '../../../src/define/event-type.ts'
-import { defineFeatureSet, type FeatureSet } from '../../../src/define/feature-set.ts'
-import { defineSource } from '../../../src/define/source.ts'
-import { defineView } from '../../../src/define/view.ts'
+} from '../../src/define/aggregate.ts'
+import { defineEntity } from '../../src/define/entity.ts'
+import { defineEvent } from '../../src/define/event-type.ts'
+import { defineFeatureSet, type FeatureSet } from '../../src/define/feature-set.ts'
+import { defineSource } from '../../src/define/source.ts'
+import { defineView } from '../../src/define/view.ts'
 
 /** mulberry32 and what a generator needs of it. */
 export interface Random {

@@ -1,0 +1,140 @@
+import { compilePlan } from '../../src/compile/plan.ts'
+import { referenceFeatures, type ReferenceObservation } from '../../src/compile/reference.ts'
+import { createMemoryEngine, type MemoryEngine } from '../../src/core/engine.ts'
+import type { DomainEvent } from '../../src/core/event.ts'
+import { readFeatures } from '../../src/core/observe.ts'
+import { entityIdOf, type EntityPlan, type FeaturePlan } from '../../src/core/plan.ts'
+import { decodeState, encodeState } from '../../src/core/state-blob.ts'
+import type { Outcome } from '../../src/core/state.ts'
+import type { EventTimeMs } from '../../src/core/units.ts'
+import type { FeatureSet } from '../../src/define/feature-set.ts'
+import { seeded, type Random, type StreamEvent } from './definitions.ts'
+
+/** One event as one entity met it; duplicates are no observations. */
+export interface Observed extends ReferenceObservation {
+  readonly id: string
+  readonly born: number
+  readonly outcome: Outcome
+}
+
+/** A read and what the engine answered. */
+export interface Read {
+  readonly id: string
+  readonly born: number
+  readonly sequence: number
+  readonly timeMs: number
+  readonly features: readonly (number | null)[]
+  readonly where: string
+}
+
+/** By entity index. */
+export interface Told {
+  readonly observed: readonly Observed[][]
+  readonly reads: readonly Read[][]
+}
+
+export interface Totals {
+  reads: number
+  present: number
+  late: number
+  duplicates: number
+  forgotten: number
+}
+
+export const noTotals = (): Totals => ({ reads: 0, present: 0, late: 0, duplicates: 0, forgotten: 0 })
+
+/** Runs a stream through the engine, states through bytes and back now and then, and reads as of other times too. */
+export function runEngine(plan: FeaturePlan, events: readonly StreamEvent[], seed: number): Told {
+  const random = seeded(seed)
+  const engine = createMemoryEngine(plan)
+  const told = { observed: plan.entities.map((): Observed[] => []), reads: plan.entities.map((): Read[] => []) }
+  for (const [offset, event] of events.entries()) {
+    const position = { partition: 0, offset, appendTimeMs: 1_780_000_000_000 + offset * 7 }
+    const snapshots = engine.apply(domainEvent(event), event.timeMs, position, true)
+    for (const [index, snapshot] of snapshots.entries()) {
+      const entity = plan.entities[index]
+      if (snapshot === null || entity === undefined) continue
+      const id = entityIdOf(entity.keyFields, event.data)
+      const { born, sequence, outcome, features } = snapshot
+      const where = `event ${offset} at ${entity.name} ${id}`
+      told.reads[index]?.push({ id, born, sequence, timeMs: event.timeMs, features: features ?? [], where })
+      if (outcome === 'duplicate') continue
+      const { timeMs, eventType, data } = event
+      told.observed[index]?.push({ id, born, sequence, outcome, timeMs, eventType, data })
+    }
+    if (random.chance(0.3)) storeAndLoad(engine.states, plan.entities)
+    if (random.chance(0.2)) readAsOf(random, plan.entities, engine.states, event.timeMs, told.reads)
+  }
+  return told
+}
+
+/** The engine against the oracle. Answers the first difference in words, null when there is none. */
+export function compareWithReference(set: FeatureSet, plan: FeaturePlan, told: Told, totals: Totals): string | null {
+  for (const [index, entity] of plan.entities.entries()) {
+    const history = new Map<string, Observed[]>()
+    for (const o of told.observed[index] ?? []) history.set(o.id, [...(history.get(o.id) ?? []), o])
+    for (const read of told.reads[index] ?? []) {
+      const seen = history.get(read.id) ?? []
+      const expected = referenceFeatures(set, entity.name, seen, read)
+      const names = Object.keys(expected)
+      if (names.length !== read.features.length)
+        return `${read.where}: ${read.features.length} of ${names.length} features`
+      for (const [i, { name }] of entity.features.entries()) {
+        const [found, wanted] = [read.features[i], expected[name]]
+        if (!Object.is(found, wanted)) return `${read.where}: ${name} is ${found}, the reference says ${wanted}`
+        totals.reads += 1
+        if (found !== null && found !== 0) totals.present += 1
+      }
+      if (seen.some((o) => o.sequence < read.sequence && o.timeMs < read.timeMs - entity.horizonMs))
+        totals.forgotten += 1
+    }
+    totals.late += (told.observed[index] ?? []).filter(({ outcome }) => outcome === 'too_late').length
+    totals.duplicates += (told.reads[index]?.length ?? 0) - (told.observed[index]?.length ?? 0)
+  }
+  return null
+}
+
+export function planOf(set: FeatureSet): FeaturePlan {
+  return compilePlan(set)
+}
+
+/** What happens to a state between two batches. */
+function storeAndLoad(states: MemoryEngine['states'], entities: readonly EntityPlan[]): void {
+  for (const [index, byId] of states.entries()) {
+    const entity = entities[index]
+    if (entity === undefined) continue
+    for (const [id, state] of byId) byId.set(id, decodeState(entity, encodeState(entity, state)))
+  }
+}
+
+/** HTTP reads: any state, at a time before or after its newest observation. */
+function readAsOf(
+  random: Random,
+  entities: readonly EntityPlan[],
+  states: MemoryEngine['states'],
+  nowMs: number,
+  reads: readonly Read[][],
+): void {
+  for (const [index, byId] of states.entries()) {
+    const entity = entities[index]
+    const state = [...byId][random.below(Math.max(1, byId.size))]
+    if (entity === undefined || state === undefined) continue
+    const [id, { sequence, born }] = state
+    const reach = random.pick([1_000, 60_000, 3_600_000, entity.horizonMs, 3 * entity.horizonMs])
+    const timeMs = nowMs + random.below(2 * reach) - reach
+    const { features } = readFeatures(entity, state[1], timeMs)
+    reads[index]?.push({ id, born, sequence, timeMs, features, where: `as of ${timeMs} at ${entity.name} ${id}` })
+  }
+}
+
+function domainEvent(event: StreamEvent): DomainEvent {
+  return {
+    eventId: event.eventId,
+    eventType: event.eventType,
+    timestamp: event.timeMs as EventTimeMs,
+    aggregateId: String(event.data['customerId']),
+    aggregateType: 'customer',
+    version: 1,
+    data: event.data,
+  }
+}

@@ -1,0 +1,25 @@
+import type { Condition, Source } from '../define/source.ts'
+
+/** ⌊ms ÷ hop⌋ of integers, below zero too: SQL's // truncates. */
+export function tileSql(ms: string, hopMs: number): string {
+  return `((${ms}) - ((${ms}) % ${hopMs} + ${hopMs}) % ${hopMs}) // ${hopMs}`
+}
+
+/** The observations of a source: its event type and all of its conditions. */
+export function conditionSql({ eventType, where }: Source, column: (field: string) => string, prefix = ''): string {
+  const conditions = where.map((condition) => comparisonSql(condition, `${prefix}${column(condition.field)}`))
+  return [`${prefix}event_type = ${textSql(eventType)}`, ...conditions].join(' AND ')
+}
+
+function comparisonSql({ is, value }: Condition, column: string): string {
+  const operator = is === '==' ? '=' : is === '!=' ? '<>' : is
+  return `${column} ${operator} ${typeof value === 'number' ? String(value) : textSql(value)}`
+}
+
+export function textSql(value: string): string {
+  return `'${value.replaceAll("'", "''")}'`
+}
+
+export function nameSql(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}
