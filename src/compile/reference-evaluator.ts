@@ -58,7 +58,7 @@ export function createReferenceEvaluator(set: FeatureSet): FeatureEvaluator {
 /**
  * Keeps what a later read can still see. Leaving out the rest changes no answer: an observation is forgotten by the
  * newest one before the read (M − H), and M only grows; one in a tile that every view has forgotten stays forgotten.
- * The newest observation, which M is made of, is never in a forgotten tile.
+ * The newest observation, which M is made of, is never in a forgotten tile. A lifetime window sees everything.
  */
 function beginLife(set: FeatureSet, entity: string, views: readonly View[], born: number): LifeEvaluator {
   const horizon = horizonMs(views)
@@ -66,7 +66,7 @@ function beginLife(set: FeatureSet, entity: string, views: readonly View[], born
   const fed = views.map((view) => new Set(view.aggregates.flatMap((a) => a.slots.map((s) => s.source.eventType))))
   let kept: ReferenceObservation[] = []
   let newestMs = -Infinity
-  let pruneAt = pruneFrom
+  let pruneAt = views.some((view) => view.windows.includes('lifetime')) ? Infinity : pruneFrom
 
   const isForgotten = (timeMs: number, hopMs: number) =>
     tileOf(timeMs, hopMs) <= forgottenTile(newestMs, horizon, hopMs)

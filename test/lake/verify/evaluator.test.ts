@@ -11,7 +11,7 @@ test(`I3: a life that drops what is forgotten reads as one that keeps everything
   let state = seed
   const next = () => (state = (state * 1_103_515_245 + 12_345) % 2_147_483_648) / 2_147_483_648
   const evaluator = createReferenceEvaluator(riverbank)
-  expect(evaluator.fields).toEqual(['amountMinor'])
+  expect(evaluator.fields).toEqual(['amountMinor', 'terminalId'])
   for (const entity of ['customer', 'terminal']) {
     const life = evaluator.begin(entity, 10)
     const all: ReferenceObservation[] = []
@@ -29,7 +29,8 @@ test(`I3: a life that drops what is forgotten reads as one that keeps everything
       }
       const eventType =
         next() < 0.3 ? 'fraud.reported' : next() < 0.1 ? 'customer.profile_changed' : 'payment.initiated'
-      const observation = { sequence, timeMs, eventType, data: { amountMinor: Math.floor(next() * 10_000) } }
+      const data = { amountMinor: Math.floor(next() * 10_000), terminalId: `t${Math.floor(next() * 5)}` }
+      const observation = { sequence, timeMs, eventType, data }
       all.push(observation)
       if (life.apply(observation) === 'too_late') late += 1
     }
