@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { names, type Config } from './config.ts'
 import { definitions, loadModel, type Definitions } from './definitions.ts'
 import { systemClock } from './role.ts'
-import { createReferenceEvaluator } from '../compile/reference-evaluator.ts'
+import { createFeatureSql } from '../compile/feature-sql.ts'
+import { createDerivedEvaluator } from '../compile/reference-evaluator.ts'
 import { isRiverbankError } from '../core/errors.ts'
 import { openQuery } from '../edges/duckdb/query.ts'
 import { openLake, type Lake } from '../lake/lake.ts'
@@ -46,10 +47,10 @@ export async function runVerify(config: Config, options: RunVerifyOptions): Prom
       lake,
       openQuery: (setup) => openQuery({ threads: 2, memoryMb: 2_048, tempDir, tempMb: 65_536, setup }),
       manifest: compiled.manifest,
-      catalog: compiled.catalog,
       scoredType: compiled.set.scored,
       topics,
-      evaluator: createReferenceEvaluator(compiled.set),
+      sql: createFeatureSql(compiled.set),
+      derive: createDerivedEvaluator(compiled.set),
       scorer,
       positions,
       fast: options.fast,

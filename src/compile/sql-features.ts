@@ -49,12 +49,12 @@ function cellName(group: ReadGroup, slot: SlotDefinition, window: number): strin
 const endSql = ({ delayMs, hopMs }: ReadGroup) => tileSql(`r.time_ms - ${delayMs}`, hopMs)
 const startSql = ({ delayMs, hopMs }: ReadGroup, window: number) => tileSql(`r.time_ms - ${delayMs + window}`, hopMs)
 
-/** What was observed before a read, and is in the longest window. */
+/** What was observed before a read, and is in the longest window: comparisons only, so that it stays a hash join. */
 function insideSql(group: ReadGroup, longest: number): string {
   const finite = `o.tile <= r.window_end AND o.tile > coalesce(r.forgotten, -9223372036854775807)`
   const reach =
     longest === Infinity
-      ? `(o.tile <= r.window_end OR o.tile <= r.forgotten)`
+      ? 'o.tile <= greatest(r.window_end, r.forgotten)'
       : `${finite} AND o.tile > r.start_${group.windowsMs.indexOf(longest)}`
   return `o.id = r.id AND o.born = r.born AND o.sequence < r.sequence AND ${reach}`
 }

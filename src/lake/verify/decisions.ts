@@ -1,4 +1,4 @@
-import type { FeatureEvaluator } from '../../compile/reference-evaluator.ts'
+import type { DerivedEvaluator } from '../../compile/reference-evaluator.ts'
 import { decide } from '../../core/decision.ts'
 import type { FeatureSetManifest } from '../../core/feature-set.ts'
 import type { Scorer } from '../../ports.ts'
@@ -8,7 +8,7 @@ import { shown, type Tally } from './report.ts'
 export interface DecisionsInput {
   readonly query: LakeQuery
   readonly manifest: FeatureSetManifest
-  readonly evaluator: FeatureEvaluator
+  readonly derive: DerivedEvaluator
   /** Null: scores are not recomputed. */
   readonly scorer: Scorer | null
   readonly tally: Tally
@@ -39,7 +39,7 @@ const fixedColumns = [
  * logged features the vector, the score and the decision, where the model is the one at hand. Bit for bit.
  */
 export async function checkDecisions(input: DecisionsInput): Promise<void> {
-  const { query, manifest, evaluator, tally } = input
+  const { query, manifest, derive, tally } = input
   const aggregated = manifest.features.filter(({ entity }) => entity !== null)
   const derived = manifest.features.filter(({ entity }) => entity === null)
   const names = [...aggregated, ...derived].map(({ name }) => name)
@@ -54,7 +54,7 @@ export async function checkDecisions(input: DecisionsInput): Promise<void> {
       const features = namedNumbers(names, row.slice(fixedColumns.length + 1))
       tally.count('score rows')
       tally.count('values', derived.length)
-      const recomputed = evaluator.derived(features, { amountMinor: Number(amountMinor), timeMs: Number(timeMs) })
+      const recomputed = derive(features, { amountMinor: Number(amountMinor), timeMs: Number(timeMs) })
       for (const { name, definition } of derived) {
         const [logged, value] = [features[name] ?? null, recomputed[name] ?? null]
         if (Object.is(logged, value)) continue

@@ -1,18 +1,14 @@
-import type { FeatureEvaluator, LifeEvaluator } from '../../compile/reference-evaluator.ts'
+import type { FeatureSql } from '../../compile/feature-sql.ts'
 import type { EntityManifest, FeatureManifest, FeatureSetManifest } from '../../core/feature-set.ts'
-import type { EventCatalog } from '../../core/event.ts'
-import { eventDataSource, type EventData } from './event-data.ts'
-import type { Topics } from './frontier.ts'
+import { differingSql, readIdSql, recomputeEntity } from './recompute.ts'
 import { identifier, type LakeCell, type LakeQuery } from './lake-query.ts'
-import { shown, type Tally } from './report.ts'
+import { shown, type Shown, type Tally } from './report.ts'
 import { entityIdSql } from './working-tables.ts'
 
 export interface LivesInput {
   readonly query: LakeQuery
   readonly manifest: FeatureSetManifest
-  readonly catalog: EventCatalog
-  readonly evaluator: FeatureEvaluator
-  readonly topics: Topics
+  readonly sql: FeatureSql
   /** Nothing is on its way: every gap must have its reason in the lake. */
   readonly settled: boolean
   readonly tallies: { readonly apply: Tally; readonly parity: Tally }
@@ -28,21 +24,28 @@ interface Visit {
   readonly cause: string
   /** Null when the event is not in the lake. */
   readonly eventType: string | null
-  readonly timeMs: number
   readonly isScore: boolean
   /** Made by this feature set. */
   readonly isOurs: boolean
   /** Events that name the entity and have no row: known to have a reason, and those that may still get a row. */
   readonly unansweredKnown: number
   readonly unansweredAhead: number
-  readonly cells: readonly LakeCell[]
+  /** The state must have refused it: older than all that it remembered. */
+  readonly isLate: boolean
+  /** Features that differ from their recomputation, as JSON; null when none does. */
+  readonly differing: string | null
+}
+
+interface Difference {
+  readonly feature: string
+  readonly logged: number | null
+  readonly recomputed: number | null
 }
 
 /** An entity's life so far. */
 interface Life {
   readonly id: string
   readonly born: number
-  readonly evaluator: LifeEvaluator
   next: number
   gaps: number
   isGapTold: boolean
@@ -50,10 +53,8 @@ interface Life {
   isBroken: boolean
 }
 
-const visitColumns = 12
-
 /**
- * Walks through every entity's events in the order of their sequence numbers, one life in memory at a time. I1: no
+ * Recomputes every entity with the generated SQL, then walks through its events in the order of their sequence numbers, one life in memory at a time. I1: no
  * number twice, none before its life, none left out without a reason (duplicates take a number and have no row). I3:
  * what each payment read, and each outcome, recomputed and compared bit for bit. Answers how many reads could not be
  * judged yet.
@@ -63,25 +64,16 @@ export async function checkLives(input: LivesInput): Promise<number> {
   for (const entity of input.manifest.entities) {
     const features = input.manifest.features.filter((feature) => feature.entity === entity.name)
     const walk = new LifeWalk(input, entity, features)
-    const data = eventDataSource(input.evaluator.fields, input.catalog, input.topics)
-    await input.query.each(visitsSql(entity, features, data.columns, data.joins), (rows) => {
-      for (const row of rows) {
-        const dataEnd = visitColumns + data.columns.length
-        walk.visit(visitOf(row, input.manifest.hash, dataEnd), () => data.read(row.slice(visitColumns, dataEnd)))
-      }
-      input.onProgress(rows.length)
+    await recomputeEntity(input.query, input.sql, input.manifest, entity, input.onProgress)
+    await input.query.each(visitsSql(entity, features), (rows) => {
+      for (const row of rows) walk.visit(visitOf(row, input.manifest.hash))
     })
     unjudged += walk.unjudged
   }
   return unjudged
 }
 
-function visitsSql(
-  entity: EntityManifest,
-  features: readonly FeatureManifest[],
-  dataColumns: readonly string[],
-  joins: string,
-): string {
+function visitsSql(entity: EntityManifest, features: readonly FeatureManifest[]): string {
   const column = (part: string) => `a.${identifier(`${entity.name}_${part}`)}`
   const key = entityIdSql(entity)
   // Without a column to look at, every gap has its reason.
@@ -94,20 +86,21 @@ function visitsSql(
   const missing = key === null ? 'CAST(9007199254740991 AS BIGINT)' : '0'
   const columns = [
     ...[column('id'), column('sequence'), column('born'), column('outcome'), 'a.cause_id'],
-    ...['a.event_type', 'a.observed_time_ms', 'a.is_score', 'a.feature_set'],
+    ...['a.event_type', 'a.is_score', 'a.feature_set'],
     ...[`coalesce(u.known, ${missing})`, 'coalesce(u.ahead, 0)', 'a.cause_valid'],
-    ...dataColumns,
-    ...features.map(({ name }) => `s.${identifier(name)}`),
+    ...['l.sequence IS NOT NULL', differingSql(features)],
   ]
   return `SELECT ${columns.join(', ')} FROM applied a
     LEFT JOIN score_rows s ON s.log_partition = a.log_partition AND s.log_offset = a.log_offset
-    LEFT JOIN (${unanswered}) u ON u.id = ${column('id')} ${joins}
+    LEFT JOIN recomputed n ON n.read_id = ${readIdSql}
+    LEFT JOIN late l ON l.id = ${column('id')} AND l.born = ${column('born')} AND l.sequence = ${column('sequence')}
+    LEFT JOIN (${unanswered}) u ON u.id = ${column('id')}
     WHERE ${column('sequence')} IS NOT NULL
     ORDER BY ${column('id')}, ${column('sequence')}, a.source_partition, a.source_offset`
 }
 
-function visitOf(row: readonly LakeCell[], hash: string, dataEnd: number): Visit {
-  const [id, sequence, born, outcome, cause, eventType, timeMs, isScore, featureSet, known, ahead, valid] = row
+function visitOf(row: readonly LakeCell[], hash: string): Visit {
+  const [id, sequence, born, outcome, cause, eventType, isScore, featureSet, known, ahead, valid, late, differing] = row
   return {
     id: String(id),
     sequence: Number(sequence),
@@ -115,12 +108,12 @@ function visitOf(row: readonly LakeCell[], hash: string, dataEnd: number): Visit
     outcome: String(outcome),
     cause: String(cause),
     eventType: valid === true ? String(eventType) : null,
-    timeMs: Number(timeMs),
     isScore: isScore === true,
     isOurs: featureSet === hash,
     unansweredKnown: Number(known),
     unansweredAhead: Number(ahead),
-    cells: row.slice(dataEnd),
+    isLate: late === true,
+    differing: typeof differing === 'string' ? differing : null,
   }
 }
 
@@ -137,7 +130,7 @@ class LifeWalk {
     this.features = features
   }
 
-  visit(visit: Visit, dataOf: () => EventData): void {
+  visit(visit: Visit): void {
     const life = this.lifeOf(visit)
     const isJudged = this.follow(life, visit)
     if (visit.eventType === null) {
@@ -145,11 +138,10 @@ class LifeWalk {
       return
     }
     if (visit.isScore && visit.isOurs) {
-      if (isJudged) this.compare(life, visit)
+      if (isJudged) this.compare(visit)
       else this.unjudged += 1
     }
-    const { sequence, timeMs, eventType } = visit
-    const outcome = life.evaluator.apply({ sequence, timeMs, eventType, data: dataOf() })
+    const outcome = visit.isLate ? 'too_late' : 'applied'
     if (isJudged && visit.isOurs && outcome !== visit.outcome) this.mismatch(visit, 'outcome', visit.outcome, outcome)
   }
 
@@ -163,8 +155,7 @@ class LifeWalk {
       apply.violation('lives_overlap', () => ({ ...this.place(visit), born: visit.born, earlier: before.born }))
     }
     const { id, born } = visit
-    const evaluator = input.evaluator.begin(entity.name, born)
-    this.life = { id, born, evaluator, next: born, gaps: 0, isGapTold: false, isBroken: false }
+    this.life = { id, born, next: born, gaps: 0, isGapTold: false, isBroken: false }
     return this.life
   }
 
@@ -195,23 +186,21 @@ class LifeWalk {
     return true
   }
 
-  private compare(life: Life, visit: Visit): void {
-    const recomputed = life.evaluator.read(visit.sequence, visit.timeMs)
+  private compare(visit: Visit): void {
     this.input.tallies.parity.count('values', this.features.length)
-    for (const [i, { name }] of this.features.entries()) {
-      const logged = visit.cells[i] ?? null
-      const value = recomputed[name] ?? null
-      if (!Object.is(logged, value)) this.mismatch(visit, name, logged, value)
+    if (visit.differing === null) return
+    for (const { feature, logged, recomputed } of JSON.parse(visit.differing) as readonly Difference[]) {
+      this.mismatch(visit, feature, shown(logged), shown(recomputed))
     }
   }
 
-  private mismatch(visit: Visit, feature: string, logged: LakeCell, recomputed: LakeCell): void {
+  private mismatch(visit: Visit, feature: string, logged: Shown, recomputed: Shown): void {
     const definition = this.features.find(({ name }) => name === feature)?.definition
     this.input.tallies.parity.mismatch(feature, () => ({
       ...this.place(visit),
       feature,
-      logged: shown(logged),
-      recomputed: shown(recomputed),
+      logged,
+      recomputed,
       ...(definition === undefined ? {} : { definition: JSON.stringify(definition) }),
     }))
   }

@@ -1,5 +1,5 @@
-import type { FeatureEvaluator } from '../../compile/reference-evaluator.ts'
-import type { EventCatalog } from '../../core/event.ts'
+import type { FeatureSql } from '../../compile/feature-sql.ts'
+import type { DerivedEvaluator } from '../../compile/reference-evaluator.ts'
 import type { FeatureSetManifest } from '../../core/feature-set.ts'
 import type { Clock, Scorer } from '../../ports.ts'
 import type { Lake, Snapshot } from '../lake.ts'
@@ -21,12 +21,13 @@ export interface VerifyOptions {
   /** Opens a database in which these statements were run; it needs room to spill. */
   readonly openQuery: (setup: readonly string[]) => Promise<LakeQuery>
   readonly manifest: FeatureSetManifest
-  readonly catalog: EventCatalog
   /** The event type that is scored. */
   readonly scoredType: string
   readonly topics: Topics
-  /** Recomputes the features. */
-  readonly evaluator: FeatureEvaluator
+  /** Recomputes aggregated features. */
+  readonly sql: FeatureSql
+  /** Recomputes derived features. */
+  readonly derive: DerivedEvaluator
   /** Recomputes the scores; null leaves them out, and the report says so. */
   readonly scorer: Scorer | null
   /** Read before the lake; null without a log. */
@@ -99,7 +100,7 @@ async function checkRows(
   snapshot: Snapshot,
   tallies: Tallies,
 ): Promise<{ readonly frontier: Frontier; readonly pending: JudgedPending }> {
-  const { lake, manifest, catalog, topics, positions, evaluator, scorer, scoredType } = options
+  const { lake, manifest, topics, positions, sql, derive, scorer, scoredType } = options
   const progress = (phase: VerifyPhase) => {
     let done = 0
     return (rows: number) => options.onProgress?.(phase, (done += rows))
@@ -117,14 +118,12 @@ async function checkRows(
     const reads = await checkLives({
       query,
       manifest,
-      catalog,
-      evaluator,
-      topics,
+      sql,
       settled: frontier.settled,
       tallies: { apply: tallies.I1, parity: tallies.I3 },
       onProgress: progress('features'),
     })
-    await checkDecisions({ query, manifest, evaluator, scorer, tally: tallies.I3, onProgress: progress('decisions') })
+    await checkDecisions({ query, manifest, derive, scorer, tally: tallies.I3, onProgress: progress('decisions') })
     return { frontier, pending: { payments, otherEvents, reads } }
   } finally {
     query.close()

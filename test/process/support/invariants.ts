@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { createReferenceEvaluator } from '../../../src/compile/reference-evaluator.ts'
+import { createDerivedEvaluator } from '../../../src/compile/reference-evaluator.ts'
 import { referenceFeatures, type ReferenceObservation } from '../../../src/compile/reference.ts'
 import {
   deadLetterSchema,
@@ -247,7 +247,7 @@ function emptyLife(entity: EntityPlan, born: number): EntityState {
 
 /** I3: features, derived features and scores, recomputed from the logged sequence numbers alone. */
 async function checkFeatures(told: readonly Told[]): Promise<void> {
-  const evaluator = createReferenceEvaluator(set)
+  const derive = createDerivedEvaluator(set)
   const assembler = createAssembler(service)
   const observations = new Map<string, ReferenceObservation[]>()
   for (const { event, observedAtMs, entities } of told) {
@@ -267,7 +267,7 @@ async function checkFeatures(told: readonly Told[]): Promise<void> {
       Object.assign(aggregated, referenceFeatures(set, entity, observations.get(`${entity}:${id}`) ?? [], read))
     }
     const request = { amountMinor: scored.amountMinor, timeMs: observedAtMs }
-    const expected = { ...aggregated, ...evaluator.derived(aggregated, request) }
+    const expected = { ...aggregated, ...derive(aggregated, request) }
     expect(scored.features, `I3: ${event.eventId}`).toEqual(expected)
     const vector = new Float32Array(assembler.vectorLength)
     assembler.write(

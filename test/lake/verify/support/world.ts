@@ -1,7 +1,8 @@
 import { riverbank } from '../../../../features/index.ts'
 import { compileManifest } from '../../../../src/compile/manifest.ts'
 import { compilePlan } from '../../../../src/compile/plan.ts'
-import { createReferenceEvaluator } from '../../../../src/compile/reference-evaluator.ts'
+import { createFeatureSql } from '../../../../src/compile/feature-sql.ts'
+import { createDerivedEvaluator } from '../../../../src/compile/reference-evaluator.ts'
 import { createMemoryEngine } from '../../../../src/core/engine.ts'
 import { encodeEvent, type EventCatalog } from '../../../../src/core/event.ts'
 import type { EventTimeMs } from '../../../../src/core/units.ts'
@@ -148,10 +149,10 @@ export function verify(lake: Lake, change: Partial<VerifyOptions> = {}) {
     lake,
     openQuery: (setup) => openQuery({ threads: 1, memoryMb: 512, tempDir: lake.dir, tempMb: 1_024, setup }),
     manifest,
-    catalog,
     scoredType: riverbank.scored,
     topics,
-    evaluator: createReferenceEvaluator(riverbank),
+    sql: createFeatureSql(riverbank),
+    derive: createDerivedEvaluator(riverbank),
     scorer,
     positions: null,
     fast: false,
