@@ -1,18 +1,11 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { riverbank } from '../features/index.ts'
+import { compiledPath, compiledText } from '../src/app/compiled-feature-set.ts'
 import { compileManifest } from '../src/compile/manifest.ts'
 
-/** Writes the compiled feature set, or with --check fails when the committed one is not what the definitions say. */
-const target = new URL('../features/compiled/feature-set.json', import.meta.url)
-const compiled = `${JSON.stringify(compileManifest(riverbank), null, 2)}\n`
-
-if (process.argv.includes('--check')) {
-  if (readFileSync(target, 'utf8') !== compiled) {
-    console.error('features/compiled/feature-set.json is not fresh: run npm run features:compile and commit it')
-    process.exitCode = 1
-  }
-} else {
-  mkdirSync(new URL('.', target), { recursive: true })
-  writeFileSync(target, compiled)
-  console.log(`features/compiled/feature-set.json ${compileManifest(riverbank).hash}`)
-}
+/** Writes the compiled feature set; `riverbank features check` says whether the committed one is what it would write. */
+const target = new URL(`../${compiledPath}`, import.meta.url)
+const manifest = compileManifest(riverbank)
+mkdirSync(new URL('.', target), { recursive: true })
+writeFileSync(target, compiledText(manifest))
+console.log(`${compiledPath} ${manifest.hash}`)

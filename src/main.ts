@@ -2,6 +2,8 @@
 import { Command, InvalidArgumentError } from 'commander'
 import type { Config } from './app/config.ts'
 import { readConfig } from './app/config.ts'
+import type { FeatureFilter } from './app/feature-list.ts'
+import type { FeaturesRequest } from './app/features-command.ts'
 import { isRiverbankError } from './core/errors.ts'
 
 /**
@@ -107,6 +109,41 @@ deadLetters
     const { replayDeadLetters } = await import('./app/dead-letters.ts')
     process.exitCode = await replayDeadLetters(config, options)
   })
+
+const features = program.command('features').description('what the features are; needs no server')
+features
+  .command('list')
+  .description('every feature, or those of an entity, a view, a service')
+  .option('--json', 'print JSON')
+  .option('--entity <name>', 'only those of this entity')
+  .option('--view <name>', 'only those of this view')
+  .option('--service <name>', "only this service's vector, in its order")
+  .action(async ({ json, ...filter }: Common & FeatureFilter) => describeFeatures({ kind: 'list', filter }, json))
+features
+  .command('show')
+  .description('definition, slots, who reads it, and what it costs in the state of an entity')
+  .argument('<feature|view>', 'its name')
+  .option('--json', 'print JSON')
+  .action(async (name: string, { json }: Common) => describeFeatures({ kind: 'show', name }, json))
+features
+  .command('diff')
+  .description('what changed between two compiled feature sets; exit code 1 when anything did')
+  .argument('<before>', 'a compiled feature set, such as features/compiled/feature-set.json of another commit')
+  .argument('[after]', 'another; without it the definitions of this program')
+  .option('--json', 'print JSON')
+  .action(async (before: string, after: string | undefined, { json }: Common) =>
+    describeFeatures({ kind: 'diff', before, ...(after === undefined ? {} : { after }) }, json),
+  )
+features
+  .command('check')
+  .description('is the committed feature set what the definitions say? exit code 1 when not')
+  .option('--json', 'print JSON')
+  .action(async ({ json }: Common) => describeFeatures({ kind: 'check' }, json))
+
+async function describeFeatures(request: FeaturesRequest, json = false): Promise<void> {
+  const { featuresCommand } = await import('./app/features-command.ts')
+  process.exitCode = await featuresCommand(request, { json })
+}
 
 program
   .command('doctor')

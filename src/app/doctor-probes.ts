@@ -1,9 +1,10 @@
 import { constants, existsSync } from 'node:fs'
-import { access, readFile, statfs } from 'node:fs/promises'
+import { access, statfs } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { dirname, resolve } from 'node:path'
 import { isRiverbankError } from '../core/errors.ts'
 import { findRedisServer } from '../edges/redis/server.ts'
+import { compileCommand, compiledFreshness, compiledPath } from './compiled-feature-set.ts'
 import { statesPlace, type Config } from './config.ts'
 import { clusterFinding, redisFinding } from './doctor-redis.ts'
 import { fail, ok, warn, type Finding, type Probe } from './doctor.ts'
@@ -28,7 +29,7 @@ export function machineProbes(): Probe[] {
       run: async () => (await import('../edges/duckdb/table-writer.ts'), ok('loads')),
     },
     { name: 'redis program', fix: '', run: async () => redisProgramFinding(findRedisServer()) },
-    { name: 'feature set', fix: 'run npm run features:compile', run: featureSetFinding },
+    { name: 'feature set', fix: `run ${compileCommand}`, run: featureSetFinding },
   ]
 }
 
@@ -134,19 +135,21 @@ async function topicsFinding(config: Config): Promise<Finding> {
   }
 }
 
-/** Only a checkout has the committed file; a build took it from there. */
 async function featureSetFinding(): Promise<Finding> {
-  const committed = new URL('../../features/compiled/feature-set.json', import.meta.url)
   const { definitions } = await import('./definitions.ts')
   const { manifest } = definitions()
   const short = manifest.hash.slice(0, 12)
-  if (!existsSync(committed)) return ok(`${short}, built`)
-  if ((await readFile(committed, 'utf8')) === `${JSON.stringify(manifest, null, 2)}\n`)
-    return ok(`${short}, as committed`)
-  return fail(
-    `the definitions give ${short}, features/compiled/feature-set.json says something else`,
-    'run npm run features:compile and commit it; models must be trained for the new hash',
-  )
+  switch (await compiledFreshness(manifest)) {
+    case 'missing':
+      return ok(`${short}, built`)
+    case 'fresh':
+      return ok(`${short}, as committed`)
+    case 'stale':
+      return fail(
+        `the definitions give ${short}, ${compiledPath} says something else`,
+        `run ${compileCommand} and commit it; models must be trained for the new hash`,
+      )
+  }
 }
 
 async function folderFinding(folder: string): Promise<Finding> {
