@@ -95,6 +95,6 @@ export function standardDeviation(count: number, sum: number, squares: number | 
 }
 
 function sampleDeviation(merged: readonly Accumulator[], cells: readonly number[]): number | null {
-  const [squares, sum, count] = cells.map((cell) => merged[cell])
-  return standardDeviation(count as number, sum as number, squares as number | bigint)
+  const squares = merged[cells[0] ?? -1] as number | bigint
+  return standardDeviation(merged[cells[2] ?? -1] as number, merged[cells[1] ?? -1] as number, squares)
 }

@@ -106,6 +106,12 @@ export class ByteReader {
     return this.view.getUint8(this.advance(1))
   }
 
+  /** The next bytes, in the memory that is read. */
+  take(count: number): Uint8Array {
+    const at = this.advance(count)
+    return this.bytes.subarray(at, at + count)
+  }
+
   uint32(): number {
     return this.view.getUint32(this.advance(4))
   }
@@ -117,6 +123,12 @@ export class ByteReader {
 
   unsigned(): number {
     const { bytes } = this
+    const first = bytes[this.position]
+    // Most numbers take one byte.
+    if (first !== undefined && first < 128) {
+      this.position += 1
+      return first
+    }
     let value = 0
     let factor = 1
     for (;;) {

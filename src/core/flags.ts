@@ -27,8 +27,10 @@ export function flagsOf(
   timeMs: number,
 ): readonly FeatureFlag[] {
   let flags: FeatureFlag[] | null = null
+  const isWhole = state.tiles.every(({ gaps, cappedTile }) => gaps === null && cappedTile === null)
   for (let i = 0; i < plan.features.length; i += 1) {
     const feature = plan.features[i] as EntityFeaturePlan
+    if (isWhole && feature.cap === 0) continue
     const table = state.tiles[feature.group] as TileTable
     const flag = windowFlag(plan, feature, table, timeMs) ?? (isSaturated(feature, features[i]) ? 'saturated' : null)
     if (flag !== null) (flags ??= []).push({ feature: i, flag })

@@ -1,7 +1,8 @@
 import { aggregateRules } from './aggregates.ts'
 import { assert } from './errors.ts'
 import { hashEventId } from './event-id-hash.ts'
-import type { EntityPlan, EntityTouch } from './plan.ts'
+import type { EntityPlan, EntityTouch, TileGroupPlan } from './plan.ts'
+import type { Accumulator } from './slot.ts'
 import {
   beginDraft,
   isDuplicate,
@@ -56,32 +57,46 @@ export function observe(
   partition: number,
   floorOffset: number,
 ): Observed {
+  const before = base === null ? null : progressOf(base, partition)
+  let next = before?.next ?? -Infinity
   let draft: EntityState | null = null
+  let snapshots: Snapshot[] = []
   const answers: Answer[] = []
   for (const observation of observations) {
     const state: EntityState | null = draft ?? base
-    const progress = state === null ? null : progressOf(state, partition)
-    if (state !== null && progress !== null && observation.offset < progress.next) {
-      answers.push(storedAnswer(plan, state, progress, observation))
+    if (state !== null && observation.offset < next) {
+      const stored = draft === null ? (before?.snapshots ?? []) : snapshots
+      answers.push(storedAnswer(plan, state, stored, observation))
       continue
     }
-    draft ??= beginDraft(plan, base, observation.appendTimeMs)
+    if (draft === null) {
+      draft = beginDraft(plan, base, observation.appendTimeMs)
+      snapshots = notBelow(floorOffset, before)
+    }
     const snapshot = apply(plan, draft, observation)
-    const kept = (progress?.snapshots ?? []).filter((stored) => stored.offset >= floorOffset)
-    setProgress(draft, { partition, next: observation.offset + 1, snapshots: [...kept, snapshot] })
+    next = observation.offset + 1
+    snapshots.push(snapshot)
     answers.push({ kind: 'snapshot', snapshot })
   }
+  if (draft !== null) setProgress(draft, { partition, next, snapshots })
   return { state: draft ?? base, answers, changed: draft !== null }
+}
+
+/** A new list of what must be kept; most often nothing of the batch before. */
+function notBelow(floorOffset: number, before: PartitionProgress | null): Snapshot[] {
+  const kept: Snapshot[] = []
+  if (before !== null) for (const stored of before.snapshots) if (stored.offset >= floorOffset) kept.push(stored)
+  return kept
 }
 
 /** R1: applied before, so the answer is the one given then. */
 function storedAnswer(
   plan: EntityPlan,
   state: EntityState,
-  progress: PartitionProgress,
+  snapshots: readonly Snapshot[],
   observation: Observation,
 ): Answer {
-  const snapshot = progress.snapshots.find((stored) => stored.offset === observation.offset)
+  const snapshot = snapshots.find((stored) => stored.offset === observation.offset)
   if (snapshot !== undefined) return { kind: 'snapshot', snapshot }
   const duplicate = plan.partitionKey && isDuplicate(state, hashEventId(observation.eventId), observation.offset)
   return { kind: 'gone', duplicate }
@@ -120,15 +135,17 @@ function addToTiles(plan: EntityPlan, state: EntityState, observation: Observati
   if (updates.length === 0) return 'applied'
   const newest = Math.max(state.newestTimeMs ?? timeMs, timeMs)
   let outcome: Outcome = 'applied'
-  for (const [number, group] of plan.groups.entries()) {
+  for (let number = 0; number < plan.groups.length; number += 1) {
+    const group = plan.groups[number]
     const table = state.tiles[number]
-    assert(table !== undefined, 'a state has a table for each tile group')
-    const at = { tile: tileOf(timeMs, group.hopMs), timeMs }
+    assert(group !== undefined && table !== undefined, 'a state has a table for each tile group')
+    const tile = tileOf(timeMs, group.hopMs)
     const forgotten = Math.max(forgottenTile(newest, plan.horizonMs, group.hopMs), table.cappedTile ?? -Infinity)
-    if (at.tile <= forgotten) {
+    if (tile <= forgotten) {
       if (updates.some((update) => update.group === number)) outcome = 'too_late'
       continue
     }
+    const at = { tile, timeMs }
     for (const update of updates) {
       if (update.group !== number) continue
       const value = update.value(observation.data)
@@ -151,12 +168,14 @@ const noFlags: readonly FeatureFlag[] = []
 
 /** The entity's features at `timeMs`. */
 export function readFeatures(plan: EntityPlan, state: EntityState | null, timeMs: number): EntityRead {
-  const windows = plan.groups.map((group, number) =>
-    readWindows(state?.tiles[number] ?? emptyTiles(group), group, timeMs),
-  )
+  const windows: Accumulator[][] = []
+  for (let number = 0; number < plan.groups.length; number += 1) {
+    const group = plan.groups[number] as TileGroupPlan
+    windows.push(readWindows(state?.tiles[number] ?? emptyTiles(group), group, timeMs))
+  }
   const features: (number | null)[] = []
   for (const { aggregate, group, cells, position } of plan.features) {
-    features.push(aggregateRules[aggregate].finalize(windows[group] ?? [], cells, timeMs, position))
+    features.push(aggregateRules[aggregate].finalize(windows[group] as Accumulator[], cells, timeMs, position))
   }
   return { features, flags: state === null ? noFlags : flagsOf(plan, state, features, timeMs) }
 }

@@ -193,26 +193,27 @@ type Values = readonly SlotValue[]
 
 function distinct(size: number): SlotAlgebra<Values> {
   const union = (earlier: Values, later: Values): Values => {
-    let merged: SlotValue[] | null = null
-    for (let i = 0; i < later.length; i += 1) {
-      const value = later[i] as SlotValue
-      const known: Values = merged ?? earlier
-      if (known.length >= size) break
-      if (known.includes(value)) continue
-      merged ??= earlier.slice()
-      merged.push(value)
+    const merged = earlier.slice()
+    addNew(merged, later)
+    return merged.length === earlier.length ? earlier : merged
+  }
+  const addNew = (known: SlotValue[], values: Values): void => {
+    for (let i = 0; i < values.length && known.length < size; i += 1) {
+      const value = values[i] as SlotValue
+      let at = 0
+      // A plain loop: the compiler knows what it compares, `includes` finds it out anew for each value.
+      while (at < known.length && known[at] !== value) at += 1
+      if (at === known.length) known.push(value)
     }
-    return merged ?? earlier
   }
   return {
     empty: [],
     update: (found, value) => (found.length >= size || found.includes(value) ? found : [...found, value]),
     merge: union,
     fold(column, from, to, newer) {
-      let found = newer
-      for (let row = to - 1; row >= from && found.length < size; row -= 1) {
-        found = union(found, column[row] as Values)
-      }
+      if (to <= from || newer.length >= size) return newer
+      const found = newer.slice()
+      for (let row = to - 1; row >= from && found.length < size; row -= 1) addNew(found, column[row] as Values)
       return found
     },
   }

@@ -169,10 +169,11 @@ function readSnapshot(reader: ByteReader, stateSequence: number, born: number): 
     if (flag === undefined) throw new RiverbankError('state_corrupt', 'a snapshot has an unknown flag')
     return { feature, flag }
   })
-  const features = Array.from({ length: count }, () => {
+  const features: (number | null)[] = []
+  for (let i = 0; i < count; i += 1) {
     const kind = reader.byte()
-    if (kind === tag.null) return null
-    return kind === tag.integer ? reader.signed() : reader.double()
-  })
+    if (kind === tag.null) features.push(null)
+    else features.push(kind === tag.integer ? reader.signed() : reader.double())
+  }
   return { offset, sequence, born, outcome, features, flags }
 }

@@ -54,6 +54,9 @@ export interface Snapshot {
   readonly flags: readonly FeatureFlag[]
 }
 
+/** Of every state that remembers none. */
+const noIds: RecentIds = { hashes: [], offsets: [], appendHours: [] }
+
 /** Deduplication reaches back this far, whichever is less. */
 export const deduplication = { hours: 24, ids: 1_000 } as const
 
@@ -70,19 +73,24 @@ export function beginDraft(plan: EntityPlan, base: EntityState | null, appendTim
       born: first,
       newestTimeMs: null,
       tiles: plan.groups.map(emptyTiles),
-      recentIds: { hashes: [], offsets: [], appendHours: [] },
+      recentIds: copyOfIds(plan, noIds),
       partitions: [],
     }
   }
-  const { hashes, offsets, appendHours } = base.recentIds
   return {
     sequence: base.sequence,
     born: base.born,
     newestTimeMs: base.newestTimeMs,
     tiles: base.tiles.map(nextVersion),
-    recentIds: { hashes: hashes.slice(), offsets: offsets.slice(), appendHours: appendHours.slice() },
+    recentIds: copyOfIds(plan, base.recentIds),
     partitions: base.partitions.slice(),
   }
+}
+
+/** Only the partition-key entity adds ids; the others share that they have none. */
+function copyOfIds(plan: EntityPlan, { hashes, offsets, appendHours }: RecentIds): RecentIds {
+  if (!plan.partitionKey) return noIds
+  return { hashes: hashes.slice(), offsets: offsets.slice(), appendHours: appendHours.slice() }
 }
 
 export function progressOf(state: EntityState, partition: number): PartitionProgress | null {
@@ -94,7 +102,8 @@ export function setProgress(state: EntityState, progress: PartitionProgress): vo
   const { partitions } = state
   let at = 0
   while (at < partitions.length && (partitions[at]?.partition ?? Infinity) < progress.partition) at += 1
-  partitions.splice(at, partitions[at]?.partition === progress.partition ? 1 : 0, progress)
+  if (partitions[at]?.partition === progress.partition) partitions[at] = progress
+  else partitions.splice(at, 0, progress)
 }
 
 /** True when the id was seen before at another offset, within the deduplication horizon. */

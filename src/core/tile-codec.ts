@@ -184,20 +184,52 @@ function writeValues(writer: ByteWriter, values: readonly SlotValue[]): void {
       writer.unsigned(valueTag.integer)
       writer.signed(value)
     } else {
-      const bytes = encoder.encode(value)
-      writer.unsigned(bytes.length * 2 + valueTag.text)
-      for (const byte of bytes) writer.byte(byte)
+      writeText(writer, value)
     }
   }
 }
 
 function readValues(reader: ByteReader): readonly SlotValue[] {
-  return Array.from({ length: reader.unsigned() }, (): SlotValue => {
+  const values: SlotValue[] = []
+  for (let left = reader.unsigned(); left > 0; left -= 1) {
     const written = reader.unsigned()
-    if (written % 2 === valueTag.integer) {
-      if (written !== 0) throw new RiverbankError('state_corrupt', 'a distinct value has an unknown kind')
-      return reader.signed()
+    if (written % 2 !== valueTag.integer) {
+      values.push(readText(reader, (written - 1) / 2))
+      continue
     }
-    return decoder.decode(Uint8Array.from({ length: (written - 1) / 2 }, () => reader.byte()))
-  })
+    if (written !== 0) throw new RiverbankError('state_corrupt', 'a distinct value has an unknown kind')
+    values.push(reader.signed())
+  }
+  return values
+}
+
+/** UTF-8. Most values are short ids in ASCII: for those the general coders cost more than everything around them. */
+function writeText(writer: ByteWriter, text: string): void {
+  if (!isAscii(text)) {
+    const bytes = encoder.encode(text)
+    writer.unsigned(bytes.length * 2 + valueTag.text)
+    for (const byte of bytes) writer.byte(byte)
+    return
+  }
+  writer.unsigned(text.length * 2 + valueTag.text)
+  for (let i = 0; i < text.length; i += 1) writer.byte(text.charCodeAt(i))
+}
+
+function isAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i += 1) if (text.charCodeAt(i) > 127) return false
+  return true
+}
+
+const longText = 64
+
+function readText(reader: ByteReader, length: number): string {
+  const bytes = reader.take(length)
+  if (length > longText) return decoder.decode(bytes)
+  let text = ''
+  for (let i = 0; i < length; i += 1) {
+    const byte = bytes[i] as number
+    if (byte > 127) return decoder.decode(bytes)
+    text += String.fromCharCode(byte)
+  }
+  return text
 }

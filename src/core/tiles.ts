@@ -29,10 +29,14 @@ export interface TileTable {
   gaps: readonly (Gap | null)[] | null
 }
 
+/** Of every empty table: a first row begins arrays of its own. */
+const noTiles: number[] = []
+const noValues: Accumulator[] = []
+
 export function emptyTiles(group: TileGroupPlan): TileTable {
   return tableOf(
-    [],
-    group.slots.map(() => []),
+    noTiles,
+    group.slots.map(() => noValues),
   )
 }
 
@@ -43,7 +47,8 @@ export function tableOf(index: number[], columns: Accumulator[][]): TileTable {
 
 /** A version to change: what it shares with `table` it copies before it changes it. */
 export function nextVersion(table: TileTable): TileTable {
-  return { ...table, ownFrom: table.end }
+  const { index, columns, start, end, base, cappedTile, gaps } = table
+  return { index, columns, start, end, ownFrom: end, base, cappedTile, gaps }
 }
 
 /** Adds a value to the tile of an observation; the tile is above what the table has forgotten. */
@@ -63,6 +68,7 @@ export function updateSlot(
 
 /** A row of the tile that may be changed, made when there is none. Most observations are the newest. */
 function rowOf(table: TileTable, group: TileGroupPlan, tile: number): number {
+  if (table.start === table.end) return firstRow(table, group, tile)
   const row = rowAfter(table, tile)
   const isThere = row > table.start && table.index[row - 1] === tile
   if (isThere && row - 1 >= table.ownFrom) return row - 1
@@ -71,10 +77,31 @@ function rowOf(table: TileTable, group: TileGroupPlan, tile: number): number {
   // Copying moves the rows to the front of new arrays.
   const place = mayInsert ? row : rowAfter(table, tile)
   if (isThere) return place - 1
-  table.index.splice(place, 0, tile)
-  for (const [slot, column] of table.columns.entries()) column.splice(place, 0, emptyOf(group, slot))
-  table.end += 1
+  insertRow(table, group, place, tile)
   return place
+}
+
+/** Arrays for one row: most tables never have a second one, and an array that grows by a push takes room for more. */
+function firstRow(table: TileTable, group: TileGroupPlan, tile: number): number {
+  table.index = [tile]
+  table.columns = group.slots.map((slot) => [slot.algebra.empty])
+  table.start = 0
+  table.end = 1
+  table.ownFrom = 0
+  return 0
+}
+
+function insertRow(table: TileTable, group: TileGroupPlan, place: number, tile: number): void {
+  const { index, columns } = table
+  const isLast = place === index.length
+  if (isLast) index.push(tile)
+  else index.splice(place, 0, tile)
+  for (let slot = 0; slot < columns.length; slot += 1) {
+    const column = columnOf(table, slot)
+    if (isLast) column.push(emptyOf(group, slot))
+    else column.splice(place, 0, emptyOf(group, slot))
+  }
+  table.end += 1
 }
 
 function copyRows(table: TileTable): void {

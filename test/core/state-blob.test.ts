@@ -143,7 +143,7 @@ const observed = (() => {
     appendTimeMs: 1_780_000_000_000 + i,
     eventId: `e${i}`,
     timeMs: 1_780_000_000_000 - i * 1_000,
-    data: { customerId: 'c', amountMinor: 12_345 },
+    data: { customerId: 'c', terminalId: 't', amountMinor: 12_345 },
     touch: paymentTouch.customer,
     reads: true,
     duplicate: false,
