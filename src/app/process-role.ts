@@ -29,11 +29,16 @@ export async function startProcess(
   const { log, store } = between({ log: await openEventLog(config, logger), store: await openStateStore(config) })
   await bindStates(store, compiled)
   const { topics, groups } = names(config)
-  const states = new EntityStates({ store, cacheEntries: config.STATE_CACHE_ENTITIES, roundsMax: conflictRoundsMax })
   const metrics = createProcessMetrics(
     meter,
     plan.entities.map((entity) => entity.name),
   )
+  const states = new EntityStates({
+    store,
+    cacheEntries: config.STATE_CACHE_ENTITIES,
+    roundsMax: conflictRoundsMax,
+    onWritten: (entity, bytes) => metrics.stateWritten(entity, bytes),
+  })
   const retry = { attempts: config.RETRY_ATTEMPTS, firstDelayMs: 20, maxDelayMs: config.RETRY_MAX_DELAY_MS }
   const pipeline = createPipeline({
     log,

@@ -19,7 +19,9 @@ function scoreOf({ columns, rows }: SqlResult, manifest: FeatureSetManifest): Pa
   const [first] = rows
   if (first === undefined) return null
   const row = new Map(columns.map(({ name }, i): [string, unknown] => [name, first[i] ?? null]))
-  const entities = manifest.entities.map(({ name }): [string, unknown] => [
+  // A row of an older feature set knows nothing of entities that came later.
+  const known = manifest.entities.filter(({ name }) => (row.get(`${name}_sequence`) ?? null) !== null)
+  const entities = known.map(({ name }): [string, unknown] => [
     name,
     {
       id: row.get(`${name}_id`),
@@ -28,6 +30,7 @@ function scoreOf({ columns, rows }: SqlResult, manifest: FeatureSetManifest): Pa
       outcome: row.get(`${name}_outcome`),
     },
   ])
+  const flags = row.get('flags')
   return paymentScoredSchema.parse({
     paymentId: row.get('payment_id'),
     customerId: row.get('customer_id'),
@@ -41,6 +44,7 @@ function scoreOf({ columns, rows }: SqlResult, manifest: FeatureSetManifest): Pa
     service: row.get('service'),
     featureSet: row.get('feature_set'),
     features: Object.fromEntries(manifest.features.map(({ name }) => [name, row.get(name) ?? null])),
+    ...(typeof flags === 'string' ? { flags: JSON.parse(flags) as unknown } : {}),
     entities: Object.fromEntries(entities),
     position: {
       topic: row.get('source_topic'),

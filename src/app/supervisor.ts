@@ -53,13 +53,22 @@ interface Instance {
 
 const lineCharsMax = 65_536
 
+/**
+ * States live for a batch or for long: with the default of 16 MiB a fifth of the processor's time went into copying those
+ * of the batch that was just then being handled.
+ */
+const youngGeneration = '--max-semi-space-size=64'
+
 /** The command that runs this program again, TypeScript or compiled, without a debugger's port. */
 export function ownCommand(): Command {
   const entry = process.argv[1] ?? ''
   const flags = process.execArgv.filter((flag) => !flag.startsWith('--inspect'))
   const loads = flags.some((flag) => flag.includes('tsx'))
   const loader = entry.endsWith('.ts') && !loads ? ['--import', import.meta.resolve('tsx')] : []
-  return { file: process.execPath, args: [...flags, ...loader, entry] }
+  return {
+    file: process.execPath,
+    args: [youngGeneration, ...flags.filter((flag) => flag !== youngGeneration), ...loader, entry],
+  }
 }
 
 /** Starts every instance of every role and keeps them running: a child that ends without being told to is restarted. */

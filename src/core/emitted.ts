@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { flagKinds } from './flags.ts'
 
 /** Where an entity stood when an event met it. Observations with `born` ≤ sequence < `sequence` were seen. */
 const entityPosition = z.object({
@@ -32,6 +33,14 @@ export const paymentScoredSchema = z.object({
   featureSet: z.string(),
   /** Every feature of the service and of its views by name; null where there was nothing to aggregate. */
   features: z.record(z.string(), z.number().nullable()),
+  /** By feature, for those that are not what their name says: see `flagKinds`. Left out when there are none. */
+  flags: z
+    .record(z.string(), z.enum(flagKinds))
+    .optional()
+    .describe(
+      'features with a reservation: incomplete (history not added yet), truncated (the entity had too many tiles, the ' +
+        'oldest were dropped), saturated (a distinct count at its cap: at least)',
+    ),
   /** By entity name. */
   entities: z.record(z.string(), entityPosition),
   position: sourcePosition,

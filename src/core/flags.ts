@@ -17,7 +17,22 @@ export interface FeatureFlag {
   readonly flag: FlagKind
 }
 
+/** By feature name. */
+export type NamedFlags = Readonly<Record<string, FlagKind>>
+
 const none: readonly FeatureFlag[] = []
+
+/** Flags for readers, in the order of the plan, added to `before`; null while there are none. */
+export function namedFlags(
+  plan: Pick<EntityPlan, 'features'>,
+  flags: readonly FeatureFlag[],
+  before: NamedFlags | null = null,
+): NamedFlags | null {
+  if (flags.length === 0) return before
+  const named: Record<string, FlagKind> = { ...before }
+  for (const { feature, flag } of flags) named[(plan.features[feature] as EntityFeaturePlan).name] = flag
+  return named
+}
 
 /** The worst that holds for each feature; `features` are the values read at `timeMs`. */
 export function flagsOf(

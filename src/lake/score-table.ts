@@ -181,6 +181,8 @@ function scoreTable(manifest: FeatureSetManifest): TableSpec<ScoreRow> {
     { name: 'model_version', type: 'VARCHAR', read: (r) => r.data.model.version },
     { name: 'service', type: 'VARCHAR', read: (r) => r.data.service },
     { name: 'feature_set', type: 'VARCHAR', read: (r) => r.data.featureSet },
+    // Features by name, as JSON; null for almost every payment.
+    { name: 'flags', type: 'VARCHAR', read: (r) => (r.data.flags === undefined ? null : JSON.stringify(r.data.flags)) },
   ]
   const features = manifest.features.map((feature): ColumnSpec<ScoreRow> => ({
     name: feature.name,

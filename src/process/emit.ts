@@ -7,6 +7,7 @@ import {
   type PaymentScored,
 } from '../core/emitted.ts'
 import { encodeEvent, type DomainEvent } from '../core/event.ts'
+import { namedFlags, type NamedFlags } from '../core/flags.ts'
 import { entityIdOf, type FeaturePlan } from '../core/plan.ts'
 import type { Snapshot } from '../core/state.ts'
 import { traceHeader, validTraceparent } from '../core/trace.ts'
@@ -46,10 +47,18 @@ export function scoredRecord(plan: FeaturePlan, topic: string, scored: Scored): 
     service: scored.service,
     featureSet: plan.featureSetHash,
     features,
+    // Most payments have none, and then the member is not there: the bytes of an event say no more than is known.
+    ...flagsMember(plan, scored.snapshots),
     entities: entityPositions(plan, item, scored.snapshots),
     position: positionOf(item.record),
   }
   return emitted(topic, item, emittedTypes.scored, `${item.event.eventId}:scored`, data)
+}
+
+function flagsMember(plan: FeaturePlan, snapshots: readonly (Snapshot | null)[]): { readonly flags?: NamedFlags } {
+  let flags: NamedFlags | null = null
+  for (const [i, entity] of plan.entities.entries()) flags = namedFlags(entity, snapshots[i]?.flags ?? [], flags)
+  return flags === null ? {} : { flags }
 }
 
 /** `event.observed`: what an event that is not scored changed, and in which order. */

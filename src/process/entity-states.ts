@@ -38,6 +38,8 @@ export interface EntityStatesOptions {
   readonly cacheEntries: number
   /** Lost compare-and-sets of one entity in one batch, until the batch fails: another writer must let us through. */
   readonly roundsMax: number
+  /** Called for every state that the store took. */
+  readonly onWritten?: (entity: string, bytes: number) => void
 }
 
 /**
@@ -47,6 +49,7 @@ export interface EntityStatesOptions {
 export class EntityStates {
   private readonly store: StateStore
   private readonly roundsMax: number
+  private readonly onWritten: EntityStatesOptions['onWritten']
   private readonly cache: LRUCache<string, Loaded> | null
   /** The connection on which everything in the cache was read or written. */
   private cacheEpoch = 0
@@ -55,6 +58,7 @@ export class EntityStates {
   constructor(options: EntityStatesOptions) {
     this.store = options.store
     this.roundsMax = options.roundsMax
+    this.onWritten = options.onWritten
     this.cache = options.cacheEntries > 0 ? new LRUCache<string, Loaded>({ max: options.cacheEntries }) : null
   }
 
@@ -140,8 +144,10 @@ export class EntityStates {
     )
     const lost: string[] = []
     for (const [i, { id, state, blob }] of proposals.entries()) {
-      if (won[i] === true) this.remember(plan, id, { state, version: stateVersion(blob) }, at.generation)
-      else lost.push(id)
+      if (won[i] === true) {
+        this.remember(plan, id, { state, version: stateVersion(blob) }, at.generation)
+        this.onWritten?.(plan.name, blob.length)
+      } else lost.push(id)
     }
     return { lost, written: proposals.length - lost.length }
   }

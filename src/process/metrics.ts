@@ -2,6 +2,10 @@ import type { BatchEffects } from './observe-batch.ts'
 import type { Intake } from './intake.ts'
 import type { LogBatch, Meter } from '../ports.ts'
 
+/** Bytes, 128 B to 1 MiB: a new entity has a few hundred, a hot one with all its tiles some hundred thousand. */
+const stateBuckets = [
+  128, 256, 512, 1_024, 2_048, 4_096, 8_192, 16_384, 32_768, 65_536, 131_072, 262_144, 524_288, 1_048_576,
+]
 const latencyBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600]
 
 export interface BatchReport {
@@ -16,6 +20,8 @@ export interface BatchReport {
 /** What the processor tells Prometheus. */
 export interface ProcessMetrics {
   batch(report: BatchReport): void
+  /** The store took an entity's state of this size. */
+  stateWritten(entity: string, bytes: number): void
   committed(topic: string, partition: number, lag: number): void
   rewound(topic: string, partition: number, records: number): void
 }
@@ -25,6 +31,10 @@ export function createProcessMetrics(meter: Meter, entities: readonly string[]):
   const events = meter.counter('riverbank_process_events_total', 'Events handled, by what came of them', ['outcome'])
   const refused = meter.counter('riverbank_process_dead_letters_total', 'Records put into dead letters', ['code'])
   const late = meter.counter('riverbank_process_too_late_total', 'Observations older than a state remembers', [
+    'entity',
+  ])
+  const flagged = meter.counter('riverbank_process_flagged_total', 'Feature values scored with a reservation', ['flag'])
+  const stateBytes = meter.histogram('riverbank_process_state_bytes', 'Size of the states written', stateBuckets, [
     'entity',
   ])
   const published = meter.counter('riverbank_process_published_total', 'Records published')
@@ -50,6 +60,7 @@ export function createProcessMetrics(meter: Meter, entities: readonly string[]):
       conflicts.add(observed.conflicts)
       written.add(observed.written)
       const outcomes = new Map<string, number>()
+      const flags = new Map<string, number>()
       for (const effect of observed.effects) {
         const outcome = effect.kind === 'applied' ? (effect.item.scored ? 'scored' : 'observed') : effect.kind
         outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
@@ -58,10 +69,15 @@ export function createProcessMetrics(meter: Meter, entities: readonly string[]):
         latency.observe(Math.max(0, endedMs - effect.item.record.appendTimeMs) / 1_000)
         for (const [i, snapshot] of effect.snapshots.entries()) {
           if (snapshot?.outcome === 'too_late') late.add(1, { entity: entities[i] ?? 'unknown' })
+          for (const { flag } of snapshot?.flags ?? []) flags.set(flag, (flags.get(flag) ?? 0) + 1)
         }
       }
       for (const item of intake) if (item.kind === 'invalid') refused.add(1, { code: item.code })
       for (const [outcome, number] of outcomes) events.add(number, { outcome })
+      for (const [flag, number] of flags) flagged.add(number, { flag })
+    },
+    stateWritten(entity, bytes) {
+      stateBytes.observe(bytes, { entity })
     },
     committed(topic, partition, left) {
       lag.set(left, { topic, partition: String(partition) })

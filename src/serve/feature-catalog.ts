@@ -1,3 +1,4 @@
+import { idSeparator } from '../core/plan.ts'
 import type { EntityManifest, FeatureManifest, FeatureSetManifest } from '../core/feature-set.ts'
 
 export interface CatalogEntity {
@@ -48,6 +49,14 @@ export function createFeatureCatalog(manifest: FeatureSetManifest): FeatureCatal
     featuresByReference: byReference,
     services: new Map(services),
   }
+}
+
+/** Why no instance of the entity can have this id, null when one can: a composite id has all its parts. */
+export function mistakeInId({ name, keyFields }: CatalogEntity, id: string): string | null {
+  if (keyFields.length === 1) return null
+  const parts = id.split(idSeparator)
+  if (parts.length === keyFields.length && !parts.includes('')) return null
+  return `a ${name} is ${keyFields.join(idSeparator)}, no part empty`
 }
 
 function catalogFeature({ name, view, entity }: FeatureManifest): CatalogFeature {

@@ -1,3 +1,4 @@
+import type { NamedFlags } from '../core/flags.ts'
 import type { EntityKey } from '../ports.ts'
 
 /** What the state of one entity answers at one time. */
@@ -11,6 +12,8 @@ export interface EntityFeatures {
   readonly sequence: number | null
   /** Every feature of the entity by name; null where there was nothing to aggregate. Empty when not found. */
   readonly features: Readonly<Record<string, number | null>>
+  /** Features with a reservation; missing when there are none. */
+  readonly flags?: NamedFlags
 }
 
 /** What only the caller knows: the payment that features are asked for. Amounts are in minor units. */

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { assert, RiverbankError } from '../core/errors.ts'
+import { flagKinds, type FlagKind } from '../core/flags.ts'
 import type { ServeDependencies } from './dependencies.ts'
-import type { CatalogEntity, FeatureCatalog } from './feature-catalog.ts'
+import { mistakeInId, type CatalogEntity, type FeatureCatalog } from './feature-catalog.ts'
 import type { EntityFeatures } from './feature-reader.ts'
 import { featureStatus, featureStatuses, isForgotten, remembersFromMs, type FeatureStatus } from './freshness.ts'
 import { invalid, parseList, parseTimeMs } from './parameters.ts'
@@ -32,6 +33,8 @@ async function readFeatures(c: ServeContext, deps: ServeDependencies, catalog: F
   }
   const id = c.req.param('id') ?? ''
   if (id.length > idLengthMax) throw invalid('id', `at most ${idLengthMax} characters`)
+  const mistake = mistakeInId(entity, id)
+  if (mistake !== null) throw invalid('id', mistake)
   const wanted = parseList('features', c.req.query('features'), deps.limits.featureNamesMax)
   const { names, unknown } = select(entity, catalog, wanted)
   if (unknown.length > 0) {
@@ -71,10 +74,13 @@ function describe(read: FeatureRead, entity: CatalogEntity, featureSet: string, 
   const forgotten = isForgotten(answer, entity.horizonMs, atMs)
   const values: Record<string, number | null> = {}
   const statuses: Record<string, FeatureStatus> = {}
+  const flags: Record<string, FlagKind> = {}
   for (const name of names) {
     const value = forgotten ? null : (answer.features[name] ?? null)
     values[name] = value
     statuses[name] = featureStatus(answer.found, forgotten, value)
+    const flag = answer.flags?.[name]
+    if (flag !== undefined && !forgotten) flags[name] = flag
   }
   const newest = answer.newestTimeMs
   const note = noteOf(answer, entity, atMs)
@@ -86,6 +92,7 @@ function describe(read: FeatureRead, entity: CatalogEntity, featureSet: string, 
     clock,
     values,
     statuses,
+    ...(Object.keys(flags).length === 0 ? {} : { flags }),
     freshness: {
       newestObservation: newest === null ? null : new Date(newest).toISOString(),
       ageMs: newest === null ? null : nowMs - newest,
@@ -115,6 +122,10 @@ const answerSchema = z.object({
   clock: z.enum(['now', 'asOf']).describe('where readAt comes from'),
   values: z.record(z.string(), z.number().nullable()),
   statuses: z.record(z.string(), z.enum(featureStatuses)),
+  flags: z
+    .record(z.string(), z.enum(flagKinds))
+    .optional()
+    .describe('the features with a reservation; not there when there are none'),
   freshness: z.object({
     newestObservation: z.iso.datetime().nullable(),
     ageMs: z.number().int().nullable().describe('of the newest observation, by the wall clock'),
@@ -130,11 +141,17 @@ const readFeaturesDescription: Route['description'] = {
   detail:
     'Windows are computed at read time and end at the wall clock, or at asOf. An asOf in the past is answered as the ' +
     'state knows it now; where it lies before everything the state remembers, values are null and OUTSIDE_MAX_AGE. An ' +
-    'entity that nobody has seen is an answer too: found is false.',
+    'entity that nobody has seen is an answer too: found is false. The id of a composite entity is its parts joined by ' +
+    '`|` (customer_terminal: c-1%7Ct-1); without all of them, none empty, it is an invalid parameter.',
   tag: 'features',
   parameters: [
     { name: 'entity', in: 'path', description: 'such as customer', schema: z.string() },
-    { name: 'id', in: 'path', description: 'the id, percent-encoded', schema: z.string().max(idLengthMax) },
+    {
+      name: 'id',
+      in: 'path',
+      description: 'the id, percent-encoded; of a composite entity c%7Ct',
+      schema: z.string().max(idLengthMax),
+    },
     {
       name: 'features',
       in: 'query',

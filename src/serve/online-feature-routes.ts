@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { parseJson, readBody, requireMediaType } from './body.ts'
+import { flagKinds } from '../core/flags.ts'
 import type { ServeDependencies } from './dependencies.ts'
 import type { FeatureCatalog } from './feature-catalog.ts'
 import type { FeatureRequest } from './feature-reader.ts'
@@ -15,15 +16,15 @@ const entityId = z.union([z.string().min(1).max(256), z.number().int()])
 /** Features of many entities. `/get-online-features` is the same for clients of Feast. */
 export function onlineFeatureRoutes(deps: ServeDependencies, catalog: FeatureCatalog): Route[] {
   const schema = bodySchema(deps.limits)
-  const route = (path: string, operationId: string): Route => ({
+  const route = (path: string, operationId: string, withFlags: boolean): Route => ({
     method: 'POST',
     path,
     access: 'key',
     timeoutMs: deps.limits.requestTimeoutMs,
-    handle: (c) => readOnlineFeatures(c, deps, catalog, schema),
-    description: describeRoute(schema, operationId),
+    handle: (c) => readOnlineFeatures(c, deps, catalog, { schema, withFlags }),
+    description: describeRoute(schema, operationId, withFlags),
   })
-  return [route('/v1/features', 'readManyFeatures'), route('/get-online-features', 'getOnlineFeatures')]
+  return [route('/v1/features', 'readManyFeatures', true), route('/get-online-features', 'getOnlineFeatures', false)]
 }
 
 type BodySchema = ReturnType<typeof bodySchema>
@@ -35,7 +36,10 @@ function bodySchema({ featureNamesMax, featureRowsMax }: ServeDependencies['limi
     features: z.array(z.string().max(256)).min(1).max(featureNamesMax).optional(),
     entities: z
       .record(z.string().max(256), z.array(entityId).max(featureRowsMax))
-      .describe('ids by entity name (customer) or key field (customerId); row n is made of the nth of each'),
+      .describe(
+        'ids by entity name (customer) or key field (customerId); row n is made of the nth of each. A composite ' +
+          'entity (customer_terminal) is made of its key fields when all of them are given, or named itself by ids c-1|t-1',
+      ),
     full_feature_names: z.boolean().default(false),
     asOf: time.optional().describe('windows end here, RFC 3339 or milliseconds; the wall clock when missing'),
     request: z
@@ -56,7 +60,7 @@ async function readOnlineFeatures(
   c: ServeContext,
   deps: ServeDependencies,
   catalog: FeatureCatalog,
-  schema: BodySchema,
+  { schema, withFlags }: { readonly schema: BodySchema; readonly withFlags: boolean },
 ): Promise<Response> {
   requireMediaType(c, ['application/json'])
   const body = parseBody(schema, parseJson(await readBody(c, deps.limits.bodyBytesMax)))
@@ -65,7 +69,7 @@ async function readOnlineFeatures(
   if (planned.kind === 'refused') {
     return problemResponse(c, planned.code, planned.detail, { extra: { names: planned.names } })
   }
-  return jsonResponse(c, 200, await answerOnlineQuery(planned.query, deps.features))
+  return jsonResponse(c, 200, await answerOnlineQuery(planned.query, deps.features, withFlags))
 }
 
 function requestOf(request: z.infer<BodySchema>['request'], atMs: number): FeatureRequest | null {
@@ -75,28 +79,36 @@ function requestOf(request: z.infer<BodySchema>['request'], atMs: number): Featu
   return { amountMinor, currency: currency ?? null, timeMs }
 }
 
-const answerSchema = z.object({
-  metadata: z.object({ feature_names: z.array(z.string()) }),
-  results: z.array(
-    z.object({
-      values: z.array(z.union([z.string(), z.number(), z.null()])),
-      statuses: z.array(z.enum(featureStatuses)),
-      event_timestamps: z.array(z.iso.datetime()),
-    }),
-  ),
+const result = z.object({
+  values: z.array(z.union([z.string(), z.number(), z.null()])),
+  statuses: z.array(z.enum(featureStatuses)),
+  event_timestamps: z.array(z.iso.datetime()),
 })
+const flagged = result.extend({
+  flags: z
+    .array(z.enum(flagKinds).nullable())
+    .optional()
+    .describe('one per row: what to know about the value; not there when no row has any'),
+})
+const answerOf = (each: z.ZodType) =>
+  z.object({ metadata: z.object({ feature_names: z.array(z.string()) }), results: z.array(each) })
 
-function describeRoute(schema: BodySchema, operationId: string): Route['description'] {
+function describeRoute(schema: BodySchema, operationId: string, withFlags: boolean): Route['description'] {
   return {
     operationId,
     summary: 'Read features of many entities',
     detail:
       "The shape of Feast's online API: a feature service or a list of features (view:name, or full names), and lists " +
       'of ids. One result per entity key and feature, one value per row. event_timestamps is the newest observation of ' +
-      'the entity; a derived feature has the newest of its row.',
+      'the entity; a derived feature has the newest of its row. ' +
+      (withFlags
+        ? 'A result with incomplete, truncated or saturated values says so in flags.'
+        : 'Flags of values are left out, because clients of Feast may refuse what they do not know: ask /v1/features.'),
     tag: 'features',
     body: { 'application/json': schema },
-    answers: { 200: { description: 'The features', content: { 'application/json': answerSchema } } },
+    answers: {
+      200: { description: 'The features', content: { 'application/json': answerOf(withFlags ? flagged : result) } },
+    },
     problems: [
       'invalid_json',
       'invalid_request',

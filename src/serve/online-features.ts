@@ -1,5 +1,7 @@
 import type { EntityKey } from '../ports.ts'
-import type { CatalogEntity, CatalogFeature, FeatureCatalog } from './feature-catalog.ts'
+import type { FlagKind } from '../core/flags.ts'
+import { composedColumns, missingEntities, type EntityColumn } from './composite-columns.ts'
+import { mistakeInId, type CatalogFeature, type FeatureCatalog } from './feature-catalog.ts'
 import type { EntityFeatures, FeatureReader, FeatureRequest } from './feature-reader.ts'
 import { featureStatus, isForgotten, type FeatureStatus } from './freshness.ts'
 
@@ -8,15 +10,11 @@ export interface OnlineQuery {
   readonly features: readonly CatalogFeature[]
   /** One column per entity, in the order and under the names of the request; all of the same length. */
   readonly columns: readonly EntityColumn[]
+  /** Composite entities made of the columns; they have no ids in the answer. */
+  readonly composed: readonly EntityColumn[]
   readonly atMs: number
   readonly request: FeatureRequest | null
   readonly fullFeatureNames: boolean
-}
-
-export interface EntityColumn {
-  readonly label: string
-  readonly entity: CatalogEntity
-  readonly ids: readonly string[]
 }
 
 export type OnlineQueryResult =
@@ -57,11 +55,16 @@ export function planOnlineQuery(
   if (new Set(columns.map((column) => column.ids.length)).size > 1) {
     return refuse('invalid_request', 'all lists of entities must have the same length', named)
   }
-  const missing = new Set(features.flatMap(({ entity }) => (entity === null || named.includes(entity) ? [] : [entity])))
-  if (missing.size > 0) return refuse('missing_entity', 'the features are about these entities too', [...missing])
+  for (const { label, entity, ids } of columns) {
+    const mistake = ids.map((id) => mistakeInId(entity, id)).find((each) => each !== null) ?? null
+    if (mistake !== null) return refuse('invalid_request', `entities.${label}: ${mistake}`, [label])
+  }
+  const composed = composedColumns(catalog, columns, features)
+  const missing = missingEntities(catalog, [...columns, ...composed], features)
+  if (missing !== null) return refuse('missing_entity', missing.detail, missing.names)
   const collisions = body.full_feature_names ? [] : repeated(features.map((feature) => feature.shortName))
   if (collisions.length > 0) return refuse('feature_name_collision', 'ask for full_feature_names', collisions)
-  return { kind: 'query', query: { features, columns, fullFeatureNames: body.full_feature_names, ...at } }
+  return { kind: 'query', query: { features, columns, composed, fullFeatureNames: body.full_feature_names, ...at } }
 }
 
 function chooseFeatures(body: OnlineBody, catalog: FeatureCatalog) {
@@ -96,6 +99,8 @@ interface ColumnResult {
   readonly values: (string | number | null)[]
   readonly statuses: FeatureStatus[]
   readonly event_timestamps: string[]
+  /** One per row, null where there is none; missing when no row has one. Not part of Feast's answer. */
+  flags?: (FlagKind | null)[]
 }
 
 /** The answer of Feast's online API: one result per column, entity keys first. */
@@ -107,8 +112,15 @@ export interface OnlineAnswer {
 /** What Feast answers where there is no observation. */
 const noTimestamp = '1970-01-01T00:00:00Z'
 
-/** Reads each entity once, however often it is named. */
-export async function answerOnlineQuery(query: OnlineQuery, reader: FeatureReader): Promise<OnlineAnswer> {
+/**
+ * Reads each entity once, however often it is named. Without `withFlags` the answer is Feast's and nothing else: clients
+ * that read it as protobuf JSON refuse members they do not know.
+ */
+export async function answerOnlineQuery(
+  query: OnlineQuery,
+  reader: FeatureReader,
+  withFlags: boolean,
+): Promise<OnlineAnswer> {
   const { columns, features, fullFeatureNames } = query
   const rows = columns[0]?.ids.length ?? 0
   const read = await readColumns(query, reader)
@@ -133,6 +145,11 @@ export async function answerOnlineQuery(query: OnlineQuery, reader: FeatureReade
       result.values.push(value)
       result.statuses.push(featureStatus(entity?.answer.found ?? true, forgotten, value))
       result.event_timestamps.push(entity?.timestamp ?? newest)
+      const flag = forgotten ? undefined : entity?.answer.flags?.[feature.name]
+      if (withFlags && flag !== undefined) {
+        result.flags ??= Array.from({ length: rows }, () => null)
+        result.flags[row] = flag
+      }
     }
   }
   const names = features.map((feature) => (fullFeatureNames ? feature.name : feature.shortName))
@@ -150,7 +167,8 @@ interface ReadEntity {
 
 async function readColumns(query: OnlineQuery, reader: FeatureReader): Promise<ReadEntity[][]> {
   const keys: EntityKey[] = []
-  const places = query.columns.map(({ entity, ids }) => {
+  const all = [...query.columns, ...query.composed]
+  const places = all.map(({ entity, ids }) => {
     const byId = new Map<string, number>()
     for (const id of ids) {
       if (byId.has(id)) continue
@@ -160,7 +178,7 @@ async function readColumns(query: OnlineQuery, reader: FeatureReader): Promise<R
     return byId
   })
   const answers = keys.length === 0 ? [] : await reader.read(keys, query.atMs)
-  return query.columns.map(({ entity, ids }, column) =>
+  return all.map(({ entity, ids }, column) =>
     ids.flatMap((id) => {
       const answer = answers[places[column]?.get(id) ?? -1]
       if (answer === undefined) throw new Error(`the reader left out ${entity.name} ${id}`)

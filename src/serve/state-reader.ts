@@ -3,6 +3,7 @@ import type { FeatureReader } from './feature-reader.ts'
 import { assert } from '../core/errors.ts'
 import { hashEventId } from '../core/event-id-hash.ts'
 import { compileExpression } from '../core/expression.ts'
+import { namedFlags } from '../core/flags.ts'
 import { readFeatures } from '../core/observe.ts'
 import type { FeaturePlan } from '../core/plan.ts'
 import { decodeState } from '../core/state-blob.ts'
@@ -29,10 +30,12 @@ export function createFeatureReader(store: Pick<StateStore, 'load'>, plan: Featu
         const blob = blobs[i] ?? null
         if (blob === null) return { key, found: false, newestTimeMs: null, sequence: null, features: {} }
         const state = decodeState(entity, blob)
-        const { features: values } = readFeatures(entity, state, atMs)
+        const { features: values, flags } = readFeatures(entity, state, atMs)
         const features: Record<string, number | null> = {}
         for (const [at, feature] of entity.features.entries()) features[feature.name] = values[at] ?? null
-        return { key, found: true, newestTimeMs: state.newestTimeMs, sequence: state.sequence, features }
+        const { newestTimeMs, sequence } = state
+        const named = namedFlags(entity, flags)
+        return { key, found: true, newestTimeMs, sequence, features, ...(named === null ? {} : { flags: named }) }
       })
     },
     derive(names, features, request) {

@@ -1,5 +1,6 @@
 import type { FeatureSql } from '../../compile/feature-sql.ts'
 import type { EntityManifest, FeatureManifest, FeatureSetManifest } from '../../core/feature-set.ts'
+import type { NamedFlags } from '../../core/flags.ts'
 import { differingSql, readIdSql, recomputeEntity } from './recompute.ts'
 import { identifier, type LakeCell, type LakeQuery } from './lake-query.ts'
 import { shown, type Shown, type Tally } from './report.ts'
@@ -34,7 +35,10 @@ interface Visit {
   readonly isLate: boolean
   /** Features that differ from their recomputation, as JSON; null when none does. */
   readonly differing: string | null
+  readonly flags: NamedFlags
 }
+
+const noFlags: NamedFlags = {}
 
 interface Difference {
   readonly feature: string
@@ -88,7 +92,7 @@ function visitsSql(entity: EntityManifest, features: readonly FeatureManifest[])
     ...[column('id'), column('sequence'), column('born'), column('outcome'), 'a.cause_id'],
     ...['a.event_type', 'a.is_score', 'a.feature_set'],
     ...[`coalesce(u.known, ${missing})`, 'coalesce(u.ahead, 0)', 'a.cause_valid'],
-    ...['l.sequence IS NOT NULL', differingSql(features)],
+    ...['l.sequence IS NOT NULL', differingSql(features), 's.flags'],
   ]
   return `SELECT ${columns.join(', ')} FROM applied a
     LEFT JOIN score_rows s ON s.log_partition = a.log_partition AND s.log_offset = a.log_offset
@@ -100,7 +104,22 @@ function visitsSql(entity: EntityManifest, features: readonly FeatureManifest[])
 }
 
 function visitOf(row: readonly LakeCell[], hash: string): Visit {
-  const [id, sequence, born, outcome, cause, eventType, isScore, featureSet, known, ahead, valid, late, differing] = row
+  const [
+    id,
+    sequence,
+    born,
+    outcome,
+    cause,
+    eventType,
+    isScore,
+    featureSet,
+    known,
+    ahead,
+    valid,
+    late,
+    differing,
+    flags,
+  ] = row
   return {
     id: String(id),
     sequence: Number(sequence),
@@ -114,6 +133,7 @@ function visitOf(row: readonly LakeCell[], hash: string): Visit {
     unansweredAhead: Number(ahead),
     isLate: late === true,
     differing: typeof differing === 'string' ? differing : null,
+    flags: typeof flags === 'string' ? (JSON.parse(flags) as NamedFlags) : noFlags,
   }
 }
 
@@ -187,9 +207,14 @@ class LifeWalk {
   }
 
   private compare(visit: Visit): void {
-    this.input.tallies.parity.count('values', this.features.length)
+    const { parity } = this.input.tallies
+    // The state had not been told everything yet, and the event says so. What is truncated or saturated can be recomputed.
+    const incomplete = this.features.filter(({ name }) => visit.flags[name] === 'incomplete').length
+    parity.count('values', this.features.length - incomplete)
+    if (incomplete > 0) parity.count('incomplete values', incomplete)
     if (visit.differing === null) return
     for (const { feature, logged, recomputed } of JSON.parse(visit.differing) as readonly Difference[]) {
+      if (visit.flags[feature] === 'incomplete') continue
       this.mismatch(visit, feature, shown(logged), shown(recomputed))
     }
   }

@@ -72,6 +72,7 @@ export function wire(wiring: Wiring): { readonly pipeline: Pipeline; readonly pr
       counts.batches += 1
       counts.conflicts += observed.conflicts
     },
+    stateWritten: () => undefined,
     committed: () => undefined,
     rewound: () => {
       counts.rewinds += 1
