@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { flagKinds } from './flags.ts'
 
 /** Where an entity stood when an event met it. Observations with `born` ≤ sequence < `sequence` were seen. */
-const entityPosition = z.object({
+export const entityPosition = z.object({
   id: z.string(),
   /** The sequence number this event took at the entity. */
   sequence: z.number().int(),

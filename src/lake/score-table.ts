@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { eventSpellings, type CloudEvent } from '../core/envelope.ts'
-import { emittedTypes, eventObservedSchema, paymentScoredSchema } from '../core/emitted.ts'
+import { emittedTypes, entityPosition, eventObservedSchema, paymentScoredSchema } from '../core/emitted.ts'
 import type { EntityPosition, EventObserved, PaymentScored } from '../core/emitted.ts'
 import type { FeatureManifest, FeatureSetManifest } from '../core/feature-set.ts'
 import type { LogRecord } from '../ports.ts'
@@ -42,14 +42,21 @@ export interface ScoreTables {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-/** The schema of core, with its widest field checked by a plain loop: a record of zod costs as much as all the rest. */
+/** The schema of core, with its widest fields checked by plain loops: records of zod cost as much as all the rest. */
 const scoredSchema = paymentScoredSchema.extend({
   features: z.custom<PaymentScored['features']>(isFeatures, 'must be numbers or null by name'),
+  entities: z.custom<PaymentScored['entities']>(isEntities, 'must be positions by name'),
 })
 
 function isFeatures(value: unknown): boolean {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
   for (const feature of Object.values(value)) if (feature !== null && typeof feature !== 'number') return false
+  return true
+}
+
+function isEntities(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  for (const position of Object.values(value)) if (!entityPosition.safeParse(position).success) return false
   return true
 }
 

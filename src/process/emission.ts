@@ -1,5 +1,5 @@
 import { deadLetterRecord } from './dead-letter.ts'
-import { observedRecord, scoredRecord, type Scored } from './emit.ts'
+import { createScoredRecord, observedRecord, type Scored } from './emit.ts'
 import type { EventIntake, Intake } from './intake.ts'
 import type { Effect } from './observe-batch.ts'
 import { decide } from '../core/decision.ts'
@@ -21,15 +21,18 @@ export type Emission = (intake: readonly Intake[], effects: readonly Effect[]) =
 export function createEmission({ scorer, plan, service, topics }: EmissionOptions): Emission {
   const assembler = createAssembler(service)
   const model = { name: scorer.name, version: scorer.version }
+  const scoredRecord = createScoredRecord({ plan, service, model, topic: topics.scores })
 
   async function scoreAll(effects: readonly Effect[]): Promise<ReadonlyMap<EventIntake, Scored>> {
-    const rows = effects.flatMap((effect) => {
-      if (effect.kind !== 'applied' || !effect.item.scored) return []
+    const rows: Omit<Scored, 'score' | 'decision'>[] = []
+    for (const effect of effects) {
+      if (effect.kind !== 'applied' || !effect.item.scored) continue
       const { item, snapshots } = effect
-      const aggregated = snapshots.flatMap((snapshot) => snapshot?.features ?? [])
       const request = { amountMinor: item.data['amountMinor'] as number, timeMs: item.observedAtMs }
-      return [{ item, snapshots, values: assembler.values(aggregated, request) }]
-    })
+      const aggregated: (number | null)[] = []
+      for (const snapshot of snapshots) if (snapshot?.features) aggregated.push(...snapshot.features)
+      rows.push({ item, snapshots, values: assembler.values(aggregated, request) })
+    }
     if (rows.length === 0) return new Map()
     const vectors = new Float32Array(rows.length * assembler.vectorLength)
     for (const [row, { values }] of rows.entries()) assembler.write(values, vectors, row)
@@ -38,18 +41,7 @@ export function createEmission({ scorer, plan, service, topics }: EmissionOption
       rows.map(({ item, snapshots, values }, row) => {
         const score = scores[row]
         assert(score !== undefined, 'the model answers one score per row')
-        const decision = decide(score, scorer.thresholds)
-        const scored = {
-          item,
-          snapshots,
-          names: assembler.names,
-          values,
-          score,
-          decision,
-          model,
-          service: service.name,
-        }
-        return [item, scored]
+        return [item, { item, snapshots, values, score, decision: decide(score, scorer.thresholds) }]
       }),
     )
   }
@@ -63,7 +55,7 @@ export function createEmission({ scorer, plan, service, topics }: EmissionOption
         return deadLetterRecord(topics.deadLetters, item, 'duplicate_event', 'an event with this id was applied before')
       case 'applied': {
         const score = scored.get(item)
-        if (score !== undefined) return scoredRecord(plan, topics.scores, score)
+        if (score !== undefined) return scoredRecord(score)
         return observedRecord(plan, topics.scores, item, effect.snapshots)
       }
       default:

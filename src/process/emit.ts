@@ -1,14 +1,9 @@
 import type { EventIntake } from './intake.ts'
-import {
-  emittedTypes,
-  type Decision,
-  type EntityPosition,
-  type EventObserved,
-  type PaymentScored,
-} from '../core/emitted.ts'
+import { emittedTypes, type Decision, type EntityPosition, type EventObserved } from '../core/emitted.ts'
 import { encodeEvent, type DomainEvent } from '../core/event.ts'
 import { namedFlags, type NamedFlags } from '../core/flags.ts'
-import { entityIdOf, type FeaturePlan } from '../core/plan.ts'
+import { entityIdOf, type EntityPlan, type FeaturePlan, type ServicePlan } from '../core/plan.ts'
+import { createScoredWriter, type ScoredParts } from '../core/scored-text.ts'
 import type { Snapshot } from '../core/state.ts'
 import { traceHeader, validTraceparent } from '../core/trace.ts'
 import type { EventTimeMs } from '../core/units.ts'
@@ -17,48 +12,61 @@ import type { LogRecord, OutgoingRecord } from '../ports.ts'
 /** Who emits: fixed for every installation, because an emitted event may depend on nothing but its cause. */
 const source = 'urn:riverbank:processor'
 
+/** A payment with what was found out about it. */
 export interface Scored {
   readonly item: EventIntake
   readonly snapshots: readonly (Snapshot | null)[]
-  readonly names: readonly string[]
   readonly values: readonly (number | null)[]
   readonly score: number
   readonly decision: Decision
+}
+
+export interface ScoredRecordOptions {
+  readonly plan: FeaturePlan
+  readonly service: Pick<ServicePlan, 'name' | 'names'>
   readonly model: { readonly name: string; readonly version: string }
-  readonly service: string
+  readonly topic: string
 }
 
-/** `payment.scored`: id and time are functions of the payment, so that every copy is the same bytes (I2). */
-export function scoredRecord(plan: FeaturePlan, topic: string, scored: Scored): OutgoingRecord {
-  const { item, values } = scored
-  const payment = item.data as { customerId: string; terminalId: string; amountMinor: number; currency: string }
-  const features: Record<string, number | null> = {}
-  for (const [i, name] of scored.names.entries()) features[name] = values[i] ?? null
-  const data: PaymentScored = {
-    paymentId: item.event.eventId,
-    customerId: payment.customerId,
-    terminalId: payment.terminalId,
-    amountMinor: payment.amountMinor,
-    currency: payment.currency,
-    paymentTimeMs: item.observedAtMs,
-    score: scored.score,
-    decision: scored.decision,
-    model: scored.model,
-    service: scored.service,
+/** Makes records of `payment.scored`. */
+export function createScoredRecord({
+  plan,
+  service,
+  model,
+  topic,
+}: ScoredRecordOptions): (scored: Scored) => OutgoingRecord {
+  const write = createScoredWriter({
+    source,
+    model,
+    service: service.name,
     featureSet: plan.featureSetHash,
-    features,
-    // Most payments have none, and then the member is not there: the bytes of an event say no more than is known.
-    ...flagsMember(plan, scored.snapshots),
-    entities: entityPositions(plan, item, scored.snapshots),
-    position: positionOf(item.record),
+    features: service.names,
+    entities: plan.entities.map(({ name }) => name),
+  })
+  return ({ item, snapshots, values, score, decision }) => {
+    const { record, event } = item
+    const payment = item.data as Omit<ScoredParts['payment'], 'paymentId'>
+    const value = write({
+      payment: { paymentId: event.eventId, ...payment },
+      paymentTimeMs: item.observedAtMs,
+      aggregateId: event.aggregateId,
+      correlationId: causeOf(event).correlationId,
+      timeMs: record.appendTimeMs,
+      score,
+      decision,
+      values,
+      flags: flagsOf(plan, snapshots),
+      entities: plan.entities.map((entity, i) => entityPosition(entity, item, snapshots[i] ?? null)),
+      position: positionOf(record),
+    })
+    return { topic, key: event.aggregateId, value, headers: traceOf(record) }
   }
-  return emitted(topic, item, emittedTypes.scored, `${item.event.eventId}:scored`, data)
 }
 
-function flagsMember(plan: FeaturePlan, snapshots: readonly (Snapshot | null)[]): { readonly flags?: NamedFlags } {
+function flagsOf(plan: FeaturePlan, snapshots: readonly (Snapshot | null)[]): NamedFlags | null {
   let flags: NamedFlags | null = null
   for (const [i, entity] of plan.entities.entries()) flags = namedFlags(entity, snapshots[i]?.flags ?? [], flags)
-  return flags === null ? {} : { flags }
+  return flags
 }
 
 /** `event.observed`: what an event that is not scored changed, and in which order. */
@@ -75,12 +83,9 @@ export function observedRecord(
     featureSet: plan.featureSetHash,
     position: positionOf(item.record),
   }
-  return emitted(topic, item, emittedTypes.observed, `${item.event.eventId}:observed`, data)
-}
-
-function emitted(topic: string, item: EventIntake, eventType: string, eventId: string, data: unknown): OutgoingRecord {
-  const { aggregateId, aggregateType } = item.event
-  return emissionOf(topic, item.record, { eventId, eventType, aggregateId, aggregateType, cause: item.event, data })
+  const { eventId, aggregateId, aggregateType } = item.event
+  const names = { eventId: `${eventId}:observed`, eventType: emittedTypes.observed, aggregateId, aggregateType }
+  return emissionOf(topic, item.record, { ...names, cause: item.event, data })
 }
 
 export interface Emitted extends Pick<DomainEvent, 'eventId' | 'eventType' | 'aggregateId' | 'aggregateType' | 'data'> {
@@ -123,14 +128,18 @@ function entityPositions(
 ): Record<string, EntityPosition> {
   const positions: Record<string, EntityPosition> = {}
   for (const [i, entity] of plan.entities.entries()) {
-    const snapshot = snapshots[i] ?? null
-    if (snapshot === null) continue
-    positions[entity.name] = {
-      id: entityIdOf(entity.keyFields, item.data),
-      sequence: snapshot.sequence,
-      born: snapshot.born,
-      outcome: snapshot.outcome === 'too_late' ? 'too_late' : 'applied',
-    }
+    const position = entityPosition(entity, item, snapshots[i] ?? null)
+    if (position !== null) positions[entity.name] = position
   }
   return positions
+}
+
+function entityPosition(entity: EntityPlan, item: EventIntake, snapshot: Snapshot | null): EntityPosition | null {
+  if (snapshot === null) return null
+  return {
+    id: entityIdOf(entity.keyFields, item.data),
+    sequence: snapshot.sequence,
+    born: snapshot.born,
+    outcome: snapshot.outcome === 'too_late' ? 'too_late' : 'applied',
+  }
 }

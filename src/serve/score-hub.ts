@@ -1,8 +1,9 @@
-import { emittedTypes, type PaymentScored } from '../core/emitted.ts'
-import type { LogBatch, LogRecord, Meter } from '../ports.ts'
+import type { PaymentScored } from '../core/emitted.ts'
+import type { LogBatch, Meter } from '../ports.ts'
 import type { PartitionCursor } from './partition-cursor.ts'
 import type { FrameFormat } from './score-frames.ts'
-import { ScoreRing, type ScoreEntry } from './score-ring.ts'
+import { readScore, type ScoreEntry } from './score-entry.ts'
+import { ScoreRing } from './score-ring.ts'
 import type { RecentScores } from './score-tail.ts'
 import { ScoreSubscriber, type ScoreFilter } from './score-subscriber.ts'
 
@@ -74,7 +75,7 @@ export class ScoreHub {
     for (const record of batch.records) {
       const entry = readScore(record)
       if (entry === 'unreadable') this.#metrics.unreadable.add(1)
-      else if (entry !== null && this.#ring.push(entry)) this.#answer(entry.score)
+      else if (entry !== null && this.#ring.push(entry)) this.#answer(entry)
     }
     this.#ring.advance(batch.partition, batch.next)
     for (const [subscriber, cutOff] of this.#subscribers) {
@@ -149,10 +150,12 @@ export class ScoreHub {
     this.#metrics.subscribers.set(0)
   }
 
-  #answer(score: PaymentScored): void {
-    for (const waiter of this.#waiters.get(score.paymentId) ?? []) {
-      if (waiter.customerId === score.customerId) waiter.answer(score)
-    }
+  #answer(entry: ScoreEntry): void {
+    const waiters = this.#waiters.get(entry.paymentId)
+    if (waiters === undefined) return
+    const { score } = entry
+    if (score === null) return
+    for (const waiter of waiters) if (waiter.customerId === entry.customerId) waiter.answer(score)
   }
 
   #removeWaiter(paymentId: string, waiter: Waiter): void {
@@ -181,32 +184,5 @@ function hubMetrics(meter: Meter) {
     overflows: meter.counter('riverbank_stream_overflows_total', 'Subscribers cut off because they were too slow'),
     waitsRefused: meter.counter('riverbank_waits_refused_total', 'Waits for a decision that found no free place'),
     unreadable: meter.counter('riverbank_stream_unreadable_total', 'Records of the scores topic that are no scores'),
-  }
-}
-
-const utf8 = new TextDecoder()
-
-/** null for an event of another type. Scores are written by our own processors: their shape is checked, not parsed. */
-function readScore(record: LogRecord): ScoreEntry | 'unreadable' | null {
-  const text = utf8.decode(record.value)
-  let event: { id?: unknown; type?: unknown; data?: Partial<PaymentScored> } | null
-  try {
-    event = JSON.parse(text) as typeof event
-  } catch {
-    return 'unreadable'
-  }
-  if (typeof event !== 'object' || event === null || typeof event.type !== 'string') return 'unreadable'
-  if (event.type !== emittedTypes.scored) return null
-  const { id, data } = event
-  if (typeof id !== 'string' || typeof data?.paymentId !== 'string' || typeof data.customerId !== 'string') {
-    return 'unreadable'
-  }
-  return {
-    partition: record.partition,
-    offset: record.offset,
-    eventId: id,
-    score: data as PaymentScored,
-    // A frame is one line.
-    json: /[\r\n]/.test(text) ? JSON.stringify(event) : text,
   }
 }

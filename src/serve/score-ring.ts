@@ -1,15 +1,6 @@
-import type { PaymentScored } from '../core/emitted.ts'
 import { PartitionCursor } from './partition-cursor.ts'
+import type { ScoreEntry } from './score-entry.ts'
 import type { RecentScores } from './score-tail.ts'
-
-export interface ScoreEntry {
-  readonly partition: number
-  readonly offset: number
-  readonly eventId: string
-  readonly score: PaymentScored
-  /** The CloudEvent as it is in the log: one line of JSON. */
-  readonly json: string
-}
 
 /**
  * The newest scores, in the order in which this process saw them. Entries have growing indexes; the ones from `tail`
@@ -63,16 +54,16 @@ export class ScoreRing {
     if (entry.offset < (this.#seen.next(entry.partition) ?? 0)) return false
     if (this.#held.next(entry.partition) === null) this.#held.advance(entry.partition, entry.offset)
     this.#seen.advance(entry.partition, entry.offset + 1)
-    const held = this.#byPayment.get(entry.score.paymentId)
+    const held = this.#byPayment.get(entry.paymentId)
     if (held?.eventId === entry.eventId) return false
     const slot = this.#head % this.#capacity
     const evicted = this.#entries[slot]
     if (evicted !== undefined) {
       this.#held.advance(evicted.partition, evicted.offset + 1)
-      if (this.#byPayment.get(evicted.score.paymentId) === evicted) this.#byPayment.delete(evicted.score.paymentId)
+      if (this.#byPayment.get(evicted.paymentId) === evicted) this.#byPayment.delete(evicted.paymentId)
     }
     this.#entries[slot] = entry
-    this.#byPayment.set(entry.score.paymentId, entry)
+    this.#byPayment.set(entry.paymentId, entry)
     this.#head += 1
     return true
   }

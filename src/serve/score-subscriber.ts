@@ -115,7 +115,8 @@ export class ScoreSubscriber {
       if (entry === undefined) break
       if (entry.offset < (this.#cursor.next(entry.partition) ?? 0)) continue
       this.#cursor.advance(entry.partition, entry.offset + 1)
-      if (matches(filter, entry.score)) text += format.score(this.#cursor.toString(), entry.json)
+      const { score } = entry
+      if (score !== null && matches(filter, score)) text += format.score(this.#cursor.toString(), entry.json)
     }
     return text
   }

@@ -59,6 +59,19 @@ describe('recent scores', () => {
     expect(hub.find('p-0-5')).not.toBeNull()
     expect((await deps.meter.expose()).body).toMatch(/^riverbank_stream_unreadable_total 4$/m)
   })
+
+  test("one that begins like a score and is cut off is nobody's score, and no part of a stream", async () => {
+    const { hub } = serveFixture()
+    const whole = new TextDecoder().decode(scored(1).value)
+    const stream = follow(hub)
+    const waiting = hub.waitFor('p-0-1', 'c-1', AbortSignal.timeout(5_000))
+    hub.accept(batchOf(rawRecord(whole.slice(0, -1), 1), scored(2)))
+    expect(hub.find('p-0-1')).toBeNull()
+    expect(ids(await stream.read())).toEqual(['p-0-2'])
+    // Written once more, as it should be, it is found and answers who waited.
+    hub.accept(batchOf(scored(1), rawRecord(whole.replace('score:p-0-1', 'again:p-0-1'), 3)))
+    expect((await waiting)?.paymentId).toBe('p-0-1')
+  })
 })
 
 describe('a stream', () => {
