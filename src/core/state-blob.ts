@@ -24,6 +24,20 @@ export function stateVersion(blob: Uint8Array): Uint8Array {
   return blob.subarray(1, bodyAt)
 }
 
+/** The version of a state by its parts: a cache keeps a number instead of bytes. */
+export function versionOf(sequence: number, checksum: number): Uint8Array {
+  const version = new DataView(new ArrayBuffer(bodyAt - 1))
+  version.setUint32(0, Math.floor(sequence / 2 ** 32))
+  version.setUint32(4, sequence % 2 ** 32)
+  version.setUint32(checksumAt - 1, checksum)
+  return new Uint8Array(version.buffer)
+}
+
+/** The second half of a blob's version; the first is the state's sequence. */
+export function checksumIn(blob: Uint8Array): number {
+  return new DataView(blob.buffer, blob.byteOffset).getUint32(checksumAt)
+}
+
 const writer = new ByteWriter(4096)
 
 /** Deterministic: equal states are equal bytes. */

@@ -2,17 +2,21 @@ import { LRUCache } from 'lru-cache'
 import { RiverbankError } from '../core/errors.ts'
 import { observe, type Answer, type Observation } from '../core/observe.ts'
 import type { EntityPlan } from '../core/plan.ts'
-import { decodeState, encodeState, stateVersion } from '../core/state-blob.ts'
+import { checksumIn, decodeState, encodeState, versionOf } from '../core/state-blob.ts'
 import type { EntityState } from '../core/state.ts'
 import type { EntityKey, StateStore } from '../ports.ts'
 
-/** A state as the store holds it: `version` is what the next write must find there. */
+/** A state as the store holds it: with its checksum it makes the version that the next write must find there. */
 interface Loaded {
   readonly state: EntityState | null
-  readonly version: Uint8Array | null
+  readonly checksum: number
 }
 
-const absent: Loaded = { state: null, version: null }
+const absent: Loaded = { state: null, checksum: 0 }
+
+function expectedOf({ state, checksum }: Loaded): Uint8Array | null {
+  return state === null ? null : versionOf(state.sequence, checksum)
+}
 
 /** Where a batch stands, and on which connection of the store it began. */
 export interface BatchPlace {
@@ -128,24 +132,29 @@ export class EntityStates {
     at: BatchPlace & { readonly generation: number },
     answers: Map<string, readonly Answer[]>,
   ): Promise<{ lost: string[]; written: number }> {
-    const proposals: { id: string; state: EntityState; blob: Uint8Array; expected: Uint8Array | null }[] = []
+    const proposals: { id: string; state: EntityState; blob: Uint8Array; base: Loaded }[] = []
     for (const [id, observations] of pending) {
       const base = loaded.get(id) ?? absent
       const observed = observe(plan, base.state, observations, at.partition, at.floorOffset)
       answers.set(id, observed.answers)
       if (!observed.changed || observed.state === null) this.remember(plan, id, base, at.generation)
-      else
-        proposals.push({ id, state: observed.state, blob: encodeState(plan, observed.state), expected: base.version })
+      else proposals.push({ id, state: observed.state, blob: encodeState(plan, observed.state), base })
     }
     if (proposals.length === 0) return { lost: [], written: 0 }
     checkEpoch(this.store, at.epoch)
     const won = await this.store.compareAndSet(
-      proposals.map(({ id, blob, expected }) => ({ key: keyOf(plan, id), expected, blob, ttlMs: plan.ttlMs })),
+      proposals.map(({ id, blob, base }) => ({
+        key: keyOf(plan, id),
+        expected: expectedOf(base),
+        blob,
+        ttlMs: plan.ttlMs,
+      })),
     )
     const lost: string[] = []
-    for (const [i, { id, state, blob }] of proposals.entries()) {
+    for (const [i, { id, state, blob, base }] of proposals.entries()) {
       if (won[i] === true) {
-        this.remember(plan, id, { state, version: stateVersion(blob) }, at.generation)
+        // Most pairs are never seen again: a state earns its place when it comes back.
+        if (base !== absent) this.remember(plan, id, { state, checksum: checksumIn(blob) }, at.generation)
         this.onWritten?.(plan.name, blob.length)
       } else lost.push(id)
     }
@@ -173,8 +182,7 @@ export class EntityStates {
     await this.checkNotEmptied(at)
     for (const [i, id] of ids.entries()) {
       const blob = blobs[i] ?? null
-      // The version is copied: a view would keep the whole reply alive.
-      into.set(id, blob === null ? absent : { state: decodeState(plan, blob), version: stateVersion(blob).slice() })
+      into.set(id, blob === null ? absent : { state: decodeState(plan, blob), checksum: checksumIn(blob) })
     }
   }
 }

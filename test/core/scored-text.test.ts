@@ -52,7 +52,9 @@ const parts: fc.Arbitrary<ScoredParts> = fc.record({
 function encoded(scored: ScoredParts): string {
   const { paymentId, ...payment } = scored.payment
   const named = (names: readonly string[], values: readonly unknown[]) =>
-    Object.fromEntries<unknown>(names.map((name, i) => [name, values[i]]).filter(([, one]) => one !== undefined))
+    Object.fromEntries<unknown>(
+      names.map((name, i) => [name, values[i]] as const).filter(([, one]) => one !== undefined),
+    )
   const event: DomainEvent = {
     eventId: `${paymentId}:scored`,
     eventType: emittedTypes.scored,
