@@ -78,11 +78,17 @@ def profile(values, score, features: list) -> dict:
 
 
 def distribution(column) -> dict:
-    """`edges` ascending; shares of: below edges[0], from each edge to below the next, from the last one on."""
+    """
+    `edges` ascending; shares of: below edges[0], from each edge to below the next, from the last one on. `usual` is the
+    most frequent value (of equally frequent ones the smallest), which for many features is their default.
+    """
     quantiles = np.quantile(column, np.linspace(0, 1, PROFILE_BINS + 1)[1:-1], method="lower")
     edges = np.unique(quantiles)
+    values, frequency = np.unique(column, return_counts=True)
+    top = int(np.argmax(frequency))
     counts = np.bincount(np.searchsorted(edges, column, side="right"), minlength=len(edges) + 1)
     return {
         "edges": [float(edge) for edge in edges],
         "shares": [round(float(share), 8) for share in counts / len(column)],
+        "usual": {"value": float(values[top]), "share": round(float(frequency[top] / len(column)), 8)},
     }
