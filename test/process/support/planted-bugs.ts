@@ -181,6 +181,12 @@ export const plantedBugs: readonly PlantedBug[] = [
     states: statesWith((observations, at) => ({ observations, at: { ...at, applied: -1 } })),
     store: (store) => storeWith(store, { advance: (topic, partition, next) => store.advance(topic, partition, next) }),
   },
+  {
+    name: 'a store that was emptied and filled again behind a zombie, and nobody notices',
+    breaks: 'I1, the life',
+    needsLosses: true,
+    isLifeless: true,
+  },
 ]
 
 function versionOrNull(blob: Uint8Array | null): Uint8Array | null {
