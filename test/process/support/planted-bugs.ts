@@ -178,6 +178,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'an emptied store that nobody notices',
     breaks: 'I1, the position',
     needsLosses: true,
+    isLifeless: true,
     states: statesWith((observations, at) => ({ observations, at: { ...at, applied: -1 } })),
     store: (store) => storeWith(store, { advance: (topic, partition, next) => store.advance(topic, partition, next) }),
   },
