@@ -35,7 +35,9 @@ for (let done = 0; done < options.cases; done += streamsPerDefinition) {
   if (difference !== null) {
     const file = join(options.out, `${difference.seed}.json`)
     await writeFile(file, `${JSON.stringify(difference, null, 2)}\n`)
-    process.stdout.write(`${difference.text}\nshrunk to ${difference.events.length} events: ${file}\n`)
+    process.stdout.write(
+      `${difference.text}\nshrunk to ${difference.events.length} events and ${difference.recipe.views.length} views: ${file}\n`,
+    )
     process.exitCode = 1
     break
   }

@@ -8,7 +8,7 @@ import { decodeState, encodeState } from '../../src/core/state-blob.ts'
 import type { Outcome } from '../../src/core/state.ts'
 import type { EventTimeMs } from '../../src/core/units.ts'
 import type { FeatureSet } from '../../src/define/feature-set.ts'
-import { seeded, type Random, type StreamEvent } from './definitions.ts'
+import type { StreamEvent } from './stream.ts'
 
 /** One event as one entity met it; duplicates are no observations. */
 export interface Observed extends ReferenceObservation {
@@ -43,9 +43,8 @@ export interface Totals {
 
 export const noTotals = (): Totals => ({ reads: 0, present: 0, late: 0, duplicates: 0, forgotten: 0 })
 
-/** Runs a stream through the engine, states through bytes and back now and then, and reads as of other times too. */
-export function runEngine(plan: FeaturePlan, events: readonly StreamEvent[], seed: number): Told {
-  const random = seeded(seed)
+/** Runs a stream through the engine, states through bytes and back where it says so, and its reads as of other times. */
+export function runEngine(plan: FeaturePlan, events: readonly StreamEvent[]): Told {
   const engine = createMemoryEngine(plan)
   const told = { observed: plan.entities.map((): Observed[] => []), reads: plan.entities.map((): Read[] => []) }
   for (const [offset, event] of events.entries()) {
@@ -62,8 +61,8 @@ export function runEngine(plan: FeaturePlan, events: readonly StreamEvent[], see
       const { timeMs, eventType, data } = event
       told.observed[index]?.push({ id, born, sequence, outcome, timeMs, eventType, data })
     }
-    if (random.chance(0.3)) storeAndLoad(engine.states, plan.entities)
-    if (random.chance(0.2)) readAsOf(random, plan.entities, engine.states, event.timeMs, told.reads)
+    if (event.stored === true) storeAndLoad(engine.states, plan.entities)
+    if (event.asOf !== undefined) readAsOf(plan.entities, engine.states, event.asOf, told.reads)
   }
   return told
 }
@@ -107,22 +106,20 @@ function storeAndLoad(states: MemoryEngine['states'], entities: readonly EntityP
   }
 }
 
-/** HTTP reads: any state, at a time before or after its newest observation. */
+/** HTTP reads: at a time before or after the newest observation of each state. */
 function readAsOf(
-  random: Random,
   entities: readonly EntityPlan[],
   states: MemoryEngine['states'],
-  nowMs: number,
+  asOf: NonNullable<StreamEvent['asOf']>,
   reads: readonly Read[][],
 ): void {
-  for (const [index, byId] of states.entries()) {
-    const entity = entities[index]
-    const state = [...byId][random.below(Math.max(1, byId.size))]
-    if (entity === undefined || state === undefined) continue
-    const [id, { sequence, born }] = state
-    const reach = random.pick([1_000, 60_000, 3_600_000, entity.horizonMs, 3 * entity.horizonMs])
-    const timeMs = nowMs + random.below(2 * reach) - reach
-    const { features } = readFeatures(entity, state[1], timeMs)
+  const { timeMs } = asOf
+  for (const [index, entity] of entities.entries()) {
+    const id = entityIdOf(entity.keyFields, asOf)
+    const state = states[index]?.get(id)
+    if (state === undefined) continue
+    const { sequence, born } = state
+    const { features } = readFeatures(entity, state, timeMs)
     reads[index]?.push({ id, born, sequence, timeMs, features, where: `as of ${timeMs} at ${entity.name} ${id}` })
   }
 }
