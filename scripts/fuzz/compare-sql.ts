@@ -9,8 +9,7 @@ import type { Observed, Read, Told } from './run-case.ts'
 const fields = { terminalId: 'VARCHAR', amount: 'BIGINT', items: 'BIGINT', kind: 'VARCHAR' } as const
 
 const relations: SqlRelations = {
-  observations: 'fuzz_observations',
-  reads: 'fuzz_reads',
+  entries: 'fuzz_entries',
   column: (field) => `f_${field}`,
 }
 
@@ -58,18 +57,26 @@ async function load(
   reads: readonly { readonly stream: number; readonly read: Read }[],
 ): Promise<void> {
   const columns = Object.entries(fields).map(([field, type]) => `f_${field} ${type}`)
-  await query.run(`CREATE OR REPLACE TEMP TABLE fuzz_observations (id VARCHAR, born BIGINT, sequence BIGINT, time_ms BIGINT,
-    event_type VARCHAR, ${columns.join(', ')})`)
-  await query.run(
-    'CREATE OR REPLACE TEMP TABLE fuzz_reads (read_id BIGINT, id VARCHAR, born BIGINT, sequence BIGINT, time_ms BIGINT)',
+  await query.run(`CREATE OR REPLACE TEMP TABLE fuzz_entries (id VARCHAR, born BIGINT, sequence BIGINT, time_ms BIGINT,
+    is_observed BOOLEAN, read_id BIGINT, event_type VARCHAR, ${columns.join(', ')})`)
+  const placeOf = (stream: number, { id, born, sequence }: Pick<Read, 'id' | 'born' | 'sequence'>) =>
+    [`${stream}-${id}`, born, sequence] as const
+  // An event's read stands in the row of its observation; what is read otherwise has a row of its own.
+  const readAt = new Map<string, number>()
+  for (const [i, { stream, read }] of reads.entries()) {
+    if (read.isEvent) readAt.set(placeOf(stream, read).join('/'), i)
+  }
+  const used = new Set<number>()
+  const told = observed.map(({ stream, observed: o }) => {
+    const readId = readAt.get(placeOf(stream, o).join('/')) ?? null
+    if (readId !== null) used.add(readId)
+    const values = Object.keys(fields).map((field) => (o.data[field] as number | string | undefined) ?? null)
+    return [...placeOf(stream, o), o.timeMs, 'true', readId, o.eventType, ...values]
+  })
+  const asked = reads.flatMap(({ stream, read }, i) =>
+    used.has(i) ? [] : [[...placeOf(stream, read), read.timeMs, 'false', i, null, null, null, null, null]],
   )
-  const told = observed.map(({ stream, observed: o }) => [
-    ...[`${stream}-${o.id}`, o.born, o.sequence, o.timeMs, o.eventType],
-    ...Object.keys(fields).map((field) => (o.data[field] as number | string | undefined) ?? null),
-  ])
-  const asked = reads.map(({ stream, read }, i) => [i, `${stream}-${read.id}`, read.born, read.sequence, read.timeMs])
-  if (told.length > 0) await query.run(`INSERT INTO fuzz_observations VALUES ${told.map(rowSql).join(', ')}`)
-  await query.run(`INSERT INTO fuzz_reads VALUES ${asked.map(rowSql).join(', ')}`)
+  await query.run(`INSERT INTO fuzz_entries VALUES ${[...told, ...asked].map(rowSql).join(', ')}`)
 }
 
 function rowSql(values: readonly (number | string | null)[]): string {

@@ -25,6 +25,8 @@ export interface Read {
   readonly timeMs: number
   readonly features: readonly (number | null)[]
   readonly where: string
+  /** Of an event, not as of some time. */
+  readonly isEvent: boolean
 }
 
 /** By entity index. */
@@ -57,7 +59,15 @@ export function runEngine(plan: FeaturePlan, events: readonly StreamEvent[], see
       const id = entityIdOf(entity.keyFields, event.data)
       const { born, sequence, outcome, features } = snapshot
       const where = `event ${offset} at ${entity.name} ${id}`
-      told.reads[index]?.push({ id, born, sequence, timeMs: event.timeMs, features: features ?? [], where })
+      told.reads[index]?.push({
+        id,
+        born,
+        sequence,
+        timeMs: event.timeMs,
+        features: features ?? [],
+        where,
+        isEvent: true,
+      })
       if (outcome === 'duplicate') continue
       const { timeMs, eventType, data } = event
       told.observed[index]?.push({ id, born, sequence, outcome, timeMs, eventType, data })
@@ -123,7 +133,15 @@ function readAsOf(
     const reach = random.pick([1_000, 60_000, 3_600_000, entity.horizonMs, 3 * entity.horizonMs])
     const timeMs = nowMs + random.below(2 * reach) - reach
     const { features } = readFeatures(entity, state[1], timeMs)
-    reads[index]?.push({ id, born, sequence, timeMs, features, where: `as of ${timeMs} at ${entity.name} ${id}` })
+    reads[index]?.push({
+      id,
+      born,
+      sequence,
+      timeMs,
+      features,
+      where: `as of ${timeMs} at ${entity.name} ${id}`,
+      isEvent: false,
+    })
   }
 }
 
