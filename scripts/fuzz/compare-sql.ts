@@ -1,9 +1,10 @@
 import { entitySql, outcomesSql, type SqlRelations } from '../../src/compile/sql.ts'
-import { textSql } from '../../src/compile/sql-text.ts'
+import { derivedSql } from '../../src/compile/sql-expression.ts'
+import { nameSql, textSql } from '../../src/compile/sql-text.ts'
 import type { FeaturePlan } from '../../src/core/plan.ts'
 import type { FeatureSet } from '../../src/define/feature-set.ts'
 import type { Query } from '../../src/edges/duckdb/query.ts'
-import type { Observed, Read, Told } from './run-case.ts'
+import { serviceOf, type Observed, type Read, type Told } from './run-case.ts'
 
 /** Fields of the generator's events, as columns. */
 const fields = { terminalId: 'VARCHAR', amount: 'BIGINT', items: 'BIGINT', kind: 'VARCHAR' } as const
@@ -48,7 +49,39 @@ export async function compareWithSql(
       }
     }
   }
+  return compareDerived(set, plan, told, query)
+}
+
+/** Derived features from what the engine read, once more in SQL. */
+async function compareDerived(
+  set: FeatureSet,
+  plan: FeaturePlan,
+  told: readonly Told[],
+  query: Query,
+): Promise<{ readonly stream: number; readonly text: string } | null> {
+  const { names } = serviceOf(plan)
+  const scored = told.flatMap((one, stream) => one.scored.map((values) => ({ stream, ...values })))
+  if (scored.length === 0) return null
+  const columns = ['number', 'amountMinor', 'timeMs', ...names].map((name) => `${nameSql(name)} DOUBLE`)
+  await query.run(`CREATE OR REPLACE TEMP TABLE fuzz_values (${columns.join(', ')})`)
+  const rows = scored.map(({ values, request }, i) => [i, request.amountMinor, request.timeMs, ...values])
+  await query.run(
+    `INSERT INTO fuzz_values VALUES ${rows.map((row) => `(${row.map(doubleSql).join(', ')})`).join(', ')}`,
+  )
+  const derived = derivedSql(set, { feature: nameSql, request: nameSql })
+  for (const row of await query.rows(`SELECT number, ${derived.join(', ')} FROM fuzz_values`)) {
+    const { stream, where, values } = scored[Number(row['number'])] ?? { stream: 0, where: '', values: [] }
+    for (const { name } of set.derived) {
+      const [found, said] = [values[names.indexOf(name)] ?? null, row[`derived ${name}`] ?? null]
+      if (!Object.is(found, said)) return { stream, text: `${where}: ${name} is ${found}, SQL says ${String(said)}` }
+    }
+  }
   return null
+}
+
+/** As text, which the column turns into a double: a literal would be a decimal first, and a cast each is slow. */
+function doubleSql(value: number | null): string {
+  return value === null ? 'NULL' : `'${Object.is(value, -0) ? '-0' : String(value)}'`
 }
 
 async function load(

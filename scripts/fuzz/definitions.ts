@@ -19,9 +19,10 @@ import {
 } from '../../src/define/aggregate.ts'
 import { defineEntity } from '../../src/define/entity.ts'
 import { defineEvent } from '../../src/define/event-type.ts'
-import { defineFeatureSet, type FeatureSet } from '../../src/define/feature-set.ts'
+import { defineFeatureSet, defineService, type FeatureSet } from '../../src/define/feature-set.ts'
 import { defineSource } from '../../src/define/source.ts'
 import { defineView } from '../../src/define/view.ts'
+import { featureNamesOf, randomDerived } from './expressions.ts'
 
 /** mulberry32 and what a generator needs of it. */
 export interface Random {
@@ -85,6 +86,8 @@ const refund = defineEvent({
   versions: { 1: { schema: refunded } },
   current: refunded,
 })
+
+export const scoredType = payment.type
 
 const hops: readonly {
   readonly hop: Duration
@@ -152,12 +155,16 @@ export function randomFeatureSet(random: Random): FeatureSet {
       name,
       version: 1,
       entity,
-      aggregates: [...random.some(entity === customer ? ofBoth : ofPayments), ...(isLifetime ? [] : runs(entity))],
+      aggregates: [
+        ...random.some(entity === customer ? ofBoth : ofPayments),
+        ...(isLifetime || random.chance(0.5) ? [] : runs(entity)),
+      ],
       windows: chosen,
       hop,
       delay: random.pick(delays),
     })
   })
+  const derived = randomDerived(random, views.flatMap(featureNamesOf))
   // Terminals first now and then: the plan puts the partition key first by itself.
   const entities = random.chance(0.5) ? [customer, terminal, pair] : [pair, terminal, customer]
   return defineFeatureSet({
@@ -165,8 +172,8 @@ export function randomFeatureSet(random: Random): FeatureSet {
     scored: payment.type,
     entities,
     views,
-    derived: [],
-    services: [],
+    derived,
+    services: [defineService({ name: 'all', vector: [] })],
   })
 }
 

@@ -1,14 +1,17 @@
 import { compilePlan } from '../../src/compile/plan.ts'
+import { createDerivedEvaluator } from '../../src/compile/reference-evaluator.ts'
 import { referenceFeatures, type ReferenceObservation } from '../../src/compile/reference.ts'
 import { createMemoryEngine, type MemoryEngine } from '../../src/core/engine.ts'
 import type { DomainEvent } from '../../src/core/event.ts'
+import type { RequestValues } from '../../src/core/expression.ts'
 import { readFeatures } from '../../src/core/observe.ts'
-import { entityIdOf, type EntityPlan, type FeaturePlan } from '../../src/core/plan.ts'
+import { entityIdOf, type EntityPlan, type FeaturePlan, type ServicePlan } from '../../src/core/plan.ts'
 import { decodeState, encodeState } from '../../src/core/state-blob.ts'
 import type { Outcome } from '../../src/core/state.ts'
 import type { EventTimeMs } from '../../src/core/units.ts'
+import { createAssembler } from '../../src/core/vector.ts'
 import type { FeatureSet } from '../../src/define/feature-set.ts'
-import { seeded, type Random, type StreamEvent } from './definitions.ts'
+import { scoredType, seeded, type Random, type StreamEvent } from './definitions.ts'
 
 /** One event as one entity met it; duplicates are no observations. */
 export interface Observed extends ReferenceObservation {
@@ -29,10 +32,18 @@ export interface Read {
   readonly isEvent: boolean
 }
 
-/** By entity index. */
+/** What an event was scored by: the values of a service, aggregated features first. */
+export interface Scored {
+  readonly values: readonly (number | null)[]
+  readonly request: RequestValues
+  readonly where: string
+}
+
 export interface Told {
+  /** By entity index. */
   readonly observed: readonly Observed[][]
   readonly reads: readonly Read[][]
+  readonly scored: readonly Scored[]
 }
 
 export interface Totals {
@@ -41,18 +52,29 @@ export interface Totals {
   late: number
   duplicates: number
   forgotten: number
+  derived: number
 }
 
-export const noTotals = (): Totals => ({ reads: 0, present: 0, late: 0, duplicates: 0, forgotten: 0 })
+export const noTotals = (): Totals => ({ reads: 0, present: 0, late: 0, duplicates: 0, forgotten: 0, derived: 0 })
 
 /** Runs a stream through the engine, states through bytes and back now and then, and reads as of other times too. */
 export function runEngine(plan: FeaturePlan, events: readonly StreamEvent[], seed: number): Told {
   const random = seeded(seed)
   const engine = createMemoryEngine(plan)
-  const told = { observed: plan.entities.map((): Observed[] => []), reads: plan.entities.map((): Read[] => []) }
+  const told = {
+    observed: plan.entities.map((): Observed[] => []),
+    reads: plan.entities.map((): Read[] => []),
+    scored: [] as Scored[],
+  }
+  const assembler = createAssembler(serviceOf(plan))
   for (const [offset, event] of events.entries()) {
     const position = { partition: 0, offset, appendTimeMs: 1_780_000_000_000 + offset * 7 }
     const snapshots = engine.apply(domainEvent(event), event.timeMs, position, true)
+    if (event.eventType === scoredType) {
+      const aggregated = snapshots.flatMap((snapshot) => snapshot?.features ?? [])
+      const request = { amountMinor: Number(event.data['amount']), timeMs: event.timeMs }
+      told.scored.push({ values: assembler.values(aggregated, request), request, where: `event ${offset}` })
+    }
     for (const [index, snapshot] of snapshots.entries()) {
       const entity = plan.entities[index]
       if (snapshot === null || entity === undefined) continue
@@ -101,7 +123,30 @@ export function compareWithReference(set: FeatureSet, plan: FeaturePlan, told: T
     totals.late += (told.observed[index] ?? []).filter(({ outcome }) => outcome === 'too_late').length
     totals.duplicates += (told.reads[index]?.length ?? 0) - (told.observed[index]?.length ?? 0)
   }
+  return compareDerived(set, plan, told, totals)
+}
+
+function compareDerived(set: FeatureSet, plan: FeaturePlan, told: Told, totals: Totals): string | null {
+  const derive = createDerivedEvaluator(set)
+  const { names } = serviceOf(plan)
+  const isDerived = new Set(set.derived.map(({ name }) => name))
+  for (const { values, request, where } of told.scored) {
+    const aggregated = names.flatMap((name, i) => (isDerived.has(name) ? [] : [[name, values[i] ?? null] as const]))
+    const expected = derive(Object.fromEntries(aggregated), request)
+    for (const [i, name] of names.entries()) {
+      if (!isDerived.has(name)) continue
+      const [found, wanted] = [values[i], expected[name]]
+      if (!Object.is(found, wanted)) return `${where}: ${name} is ${found}, the reference says ${wanted}`
+      totals.derived += 1
+    }
+  }
   return null
+}
+
+export function serviceOf(plan: FeaturePlan): ServicePlan {
+  const [service] = plan.services
+  if (service === undefined) throw new Error('a random feature set has a service')
+  return service
 }
 
 export function planOf(set: FeatureSet): FeaturePlan {

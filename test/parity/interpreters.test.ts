@@ -41,6 +41,7 @@ describe('I3: the engine, the generated SQL and the reference evaluator', () => 
       // A generator that makes nothing interesting proves nothing.
       expect(totals.reads).toBeGreaterThan(cases * 20)
       expect(totals.present).toBeGreaterThan(totals.reads / 10)
+      expect(totals.derived).toBeGreaterThan(cases * 20)
       for (const count of [totals.late, totals.duplicates, totals.forgotten]) expect(count).toBeGreaterThan(cases / 4)
     },
   )
