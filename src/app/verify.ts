@@ -4,7 +4,6 @@ import { names, type Config } from './config.ts'
 import { definitions, loadModel, type Definitions } from './definitions.ts'
 import { systemClock } from './role.ts'
 import { createFeatureSql } from '../compile/feature-sql.ts'
-import { createDerivedEvaluator } from '../compile/reference-evaluator.ts'
 import { isRiverbankError } from '../core/errors.ts'
 import { openQuery } from '../edges/duckdb/query.ts'
 import { openLake, type Lake } from '../lake/lake.ts'
@@ -50,7 +49,6 @@ export async function runVerify(config: Config, options: RunVerifyOptions): Prom
       scoredType: compiled.set.scored,
       topics,
       sql: createFeatureSql(compiled.set),
-      derive: createDerivedEvaluator(compiled.set),
       scorer,
       positions,
       fast: options.fast,

@@ -1,5 +1,6 @@
 import type { FeatureSet } from '../define/feature-set.ts'
 import { fieldOf } from './slots.ts'
+import { derivedSql, type ExpressionColumns } from './sql-expression.ts'
 import { entitySql, outcomesSql, type SqlRelations } from './sql.ts'
 
 /** The SQL of a feature set, for whoever has history in tables and no definitions. */
@@ -8,6 +9,8 @@ export interface FeatureSql {
   readonly fields: readonly string[]
   features(entity: string, relations: SqlRelations): string
   outcomes(entity: string, relations: SqlRelations): string
+  /** Columns for a SELECT, `derived <feature>` each, in the order of definition. */
+  derived(columns: ExpressionColumns): readonly string[]
 }
 
 export function createFeatureSql(set: FeatureSet): FeatureSql {
@@ -20,5 +23,6 @@ export function createFeatureSql(set: FeatureSet): FeatureSql {
     fields: [...new Set(fields)],
     features: (entity, relations) => entitySql(set, entity, relations),
     outcomes: (entity, relations) => outcomesSql(set, entity, relations),
+    derived: (columns) => derivedSql(set, columns),
   }
 }

@@ -1,5 +1,4 @@
 import type { FeatureSql } from '../../compile/feature-sql.ts'
-import type { DerivedEvaluator } from '../../compile/reference-evaluator.ts'
 import type { FeatureSetManifest } from '../../core/feature-set.ts'
 import type { Clock, Scorer } from '../../ports.ts'
 import type { Lake, Snapshot } from '../lake.ts'
@@ -24,10 +23,8 @@ export interface VerifyOptions {
   /** The event type that is scored. */
   readonly scoredType: string
   readonly topics: Topics
-  /** Recomputes aggregated features. */
+  /** Recomputes features, aggregated and derived. */
   readonly sql: FeatureSql
-  /** Recomputes derived features. */
-  readonly derive: DerivedEvaluator
   /** Recomputes the scores; null leaves them out, and the report says so. */
   readonly scorer: Scorer | null
   /** Read before the lake; null without a log. */
@@ -100,7 +97,7 @@ async function checkRows(
   snapshot: Snapshot,
   tallies: Tallies,
 ): Promise<{ readonly frontier: Frontier; readonly pending: JudgedPending }> {
-  const { lake, manifest, topics, positions, sql, derive, scorer, scoredType } = options
+  const { lake, manifest, topics, positions, sql, scorer, scoredType } = options
   const progress = (phase: VerifyPhase) => {
     let done = 0
     return (rows: number) => options.onProgress?.(phase, (done += rows))
@@ -123,7 +120,7 @@ async function checkRows(
       tallies: { apply: tallies.I1, parity: tallies.I3 },
       onProgress: progress('features'),
     })
-    await checkDecisions({ query, manifest, derive, scorer, tally: tallies.I3, onProgress: progress('decisions') })
+    await checkDecisions({ query, manifest, sql, scorer, tally: tallies.I3, onProgress: progress('decisions') })
     return { frontier, pending: { payments, otherEvents, reads } }
   } finally {
     query.close()

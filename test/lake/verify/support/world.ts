@@ -2,7 +2,6 @@ import { riverbank } from '../../../../features/index.ts'
 import { compileManifest } from '../../../../src/compile/manifest.ts'
 import { compilePlan } from '../../../../src/compile/plan.ts'
 import { createFeatureSql } from '../../../../src/compile/feature-sql.ts'
-import { createDerivedEvaluator } from '../../../../src/compile/reference-evaluator.ts'
 import { createMemoryEngine } from '../../../../src/core/engine.ts'
 import { encodeEvent, type EventCatalog } from '../../../../src/core/event.ts'
 import type { EventTimeMs } from '../../../../src/core/units.ts'
@@ -152,7 +151,6 @@ export function verify(lake: Lake, change: Partial<VerifyOptions> = {}) {
     scoredType: riverbank.scored,
     topics,
     sql: createFeatureSql(riverbank),
-    derive: createDerivedEvaluator(riverbank),
     scorer,
     positions: null,
     fast: false,
