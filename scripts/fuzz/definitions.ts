@@ -100,12 +100,7 @@ const hops: readonly {
   { hop: '1d', windows: ['1d', '7d', '30d'], delays: ['0s', '1d', '7d'] },
 ]
 
-/** Two to five views over three entities, every aggregate, sources with and without conditions, tight limits. */
-export function randomFeatureSet(random: Random): FeatureSet {
-  const tilesMax = random.pick([2, 5, 4_096, 4_096])
-  const customer = defineEntity({ name: 'customer', keyFields: ['customerId'], partitionKey: true, tilesMax })
-  const terminal = defineEntity({ name: 'terminal', keyFields: ['terminalId'], tilesMax })
-  const pair = defineEntity({ name: 'pair', keyFields: ['customerId', 'terminalId'] })
+function randomSources(random: Random) {
   const all = defineSource({
     name: 'paid',
     event: payment,
@@ -123,6 +118,16 @@ export function randomFeatureSet(random: Random): FeatureSet {
     ],
   })
   const back = defineSource({ name: 'refunded', event: refund, columns: { amount: 'amount' } })
+  return { all, large, back }
+}
+
+/** Two to five views over three entities, every aggregate, sources with and without conditions, tight limits. */
+export function randomFeatureSet(random: Random): FeatureSet {
+  const tilesMax = random.pick([2, 5, 4_096, 4_096])
+  const customer = defineEntity({ name: 'customer', keyFields: ['customerId'], partitionKey: true, tilesMax })
+  const terminal = defineEntity({ name: 'terminal', keyFields: ['terminalId'], tilesMax })
+  const pair = defineEntity({ name: 'pair', keyFields: ['customerId', 'terminalId'] })
+  const { all, large, back } = randomSources(random)
   const ofPayments: readonly Aggregate[] = [
     count(all),
     sum(all, 'amount'),

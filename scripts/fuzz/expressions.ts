@@ -8,7 +8,7 @@ const binary: readonly BinaryOperation[] = [
   ...(['add', 'subtract', 'multiply', 'ratio', 'modulo', 'less', 'less_or_equal', 'equal'] as const),
 ]
 /** Signs of zero, what no sum of two is exact for, and what overflows when it is multiplied. */
-const constants = [0, -0, 1, -1, 7, 0.1, 1 / 3, 1e-300, 1e308, -1e308, 9_007_199_254_740_993]
+const constants = [0, -0, 1, -1, 7, 0.1, 1 / 3, 1e-300, 1e308, -1e308, 2 ** 53]
 
 export function featureNamesOf(view: View): string[] {
   return view.aggregates.flatMap((aggregate) =>

@@ -17,21 +17,33 @@ export interface SqlRelations {
    */
   readonly entries: string
   readonly column: (field: string) => string
+  /** `entries` is a table of {@link entriesSql}, made once for all that is asked of it. */
+  readonly isPrepared?: boolean
+}
+
+/** The entries with what is known of each before it. */
+export function entriesSql(set: FeatureSet, entity: string, { entries }: SqlRelations): string {
+  return knownSql(
+    set.views.filter((view) => view.entity.name === entity),
+    entries,
+  )
 }
 
 /**
  * One SELECT that recomputes every feature of an entity for every read, from history alone: `read_id`, then the features
  * by name. It says what the window semantics say: an observation is in a window when its sequence number is smaller than
  * the read's, its tile is in the window, and the entity had not forgotten it. Where the entries of a life stand in the
- * order of their times, that is a frame of a window function; for all other reads it is a join.
+ * order of their times, that is a frame of a window function; for all other reads it is a join. `asked` leaves out
+ * features, or whole views: what is forgotten still follows from all views of the entity.
  */
-export function entitySql(set: FeatureSet, entity: string, relations: SqlRelations): string {
+export function entitySql(set: FeatureSet, entity: string, relations: SqlRelations, asked?: readonly View[]): string {
   const views = set.views.filter((view) => view.entity.name === entity)
-  const hops = hopsOf(views)
-  const ctes = [entriesCte(views, relations), ...hops.flatMap((hopMs) => hopCtes(views, hopMs, relations))]
+  const wanted = asked ?? views
+  const hops = hopsOf(wanted)
+  const ctes = [entriesCte(views, relations), ...hops.flatMap((hopMs) => hopCtes(views, wanted, hopMs, relations))]
   return `WITH ${ctes.join(',\n')}\n${featuresSql(
-    views,
-    hops.map((hopMs) => ({ name: `cells_${hopMs}`, groups: groupsOf(views, hopMs) })),
+    wanted,
+    hops.map((hopMs) => ({ name: `cells_${hopMs}`, groups: groupsOf(wanted, hopMs) })),
   )}`
 }
 
@@ -55,8 +67,8 @@ WHERE tile <= forgotten AND event_type IN (${eventTypesOf(viewsOf(views, hopMs))
   return `WITH ${[entriesCte(views, relations), ...ctes].join(',\n')}\n${late.join('\nUNION ')}`
 }
 
-function hopCtes(views: readonly View[], hopMs: number, { column }: SqlRelations): string[] {
-  const groups = groupsOf(views, hopMs)
+function hopCtes(views: readonly View[], wanted: readonly View[], hopMs: number, { column }: SqlRelations): string[] {
+  const groups = groupsOf(wanted, hopMs)
   const tilesMax = tilesMaxOf(views)
   const joined = joinedSql(groups, column)
   const names = groups.flatMap((group) => [...cellsOf(group).keys(), ...runCellsOf(group)])
@@ -102,13 +114,17 @@ function eventTypesOf(views: readonly View[]): string {
   return [...types].map(textSql).join(', ')
 }
 
+function entriesCte(views: readonly View[], { entries, isPrepared = false }: SqlRelations): string {
+  return isPrepared ? `entries AS (SELECT * FROM ${entries})` : `entries AS MATERIALIZED (${knownSql(views, entries)})`
+}
+
 /** `told`: what the views observe. `known_ms`: the newest of these times among smaller sequence numbers. */
-function entriesCte(views: readonly View[], { entries }: SqlRelations): string {
+function knownSql(views: readonly View[], entries: string): string {
   const told = `is_observed AND event_type IN (${eventTypesOf(views)})`
-  return `entries AS MATERIALIZED (SELECT *, ${told} AS told, max(time_ms) FILTER (${told}) OVER before AS known_ms,
+  return `SELECT *, ${told} AS told, max(time_ms) FILTER (${told}) OVER before AS known_ms,
     time_ms::HUGEINT * 4611686018427387904 + sequence AS moment
   FROM ${entries}
-  WINDOW before AS (PARTITION BY id, born ORDER BY sequence RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))`
+  WINDOW before AS (PARTITION BY id, born ORDER BY sequence RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)`
 }
 
 /** With the tile of each entry, and the last tile that is forgotten before it (`forgotten`) and with it (`told_forgotten`). */

@@ -35,7 +35,9 @@ export async function recomputeEntity(input: Recomputation): Promise<void> {
   const chunks = Math.max(1, Math.ceil(total / rowsPerChunk))
   for (let chunk = 0; chunk < chunks; chunk += 1) {
     const ofChunk = chunks === 1 ? '' : `WHERE hash(id) % ${chunks} = ${chunk}`
-    const relations = { entries: `(SELECT * FROM (${entries}) ${ofChunk})`, column: columnOf }
+    const source = { entries: `(SELECT * FROM (${entries}) ${ofChunk})`, column: columnOf }
+    await query.run(`CREATE OR REPLACE TEMP TABLE entries_of_chunk AS ${sql.entries(entity.name, source)}`)
+    const relations = { entries: 'entries_of_chunk', column: columnOf, isPrepared: true }
     const [features, outcomes] = [sql.features(entity.name, relations), sql.outcomes(entity.name, relations)]
     const into = (table: string, rows: string) =>
       chunk === 0 ? `CREATE OR REPLACE TEMP TABLE ${table} AS ${rows}` : `INSERT INTO ${table} ${rows}`
@@ -43,6 +45,7 @@ export async function recomputeEntity(input: Recomputation): Promise<void> {
     await query.run(into('late', outcomes))
     input.onProgress(Math.round(total / chunks))
   }
+  await query.run('DROP TABLE entries_of_chunk')
   await query.run(`CREATE OR REPLACE TEMP TABLE differing AS ${differingSql(input.features)}`)
 }
 
