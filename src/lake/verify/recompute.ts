@@ -24,20 +24,16 @@ export interface Recomputation {
  */
 export async function recomputeEntity(input: Recomputation): Promise<void> {
   const { query, sql, entity, manifest } = input
-  const [id, sequence, born] = ['id', 'sequence', 'born'].map((part) => `a.${identifier(`${entity.name}_${part}`)}`)
-  const fields = sql.fields.map((field) => `a.${causeColumn(field)} AS ${columnOf(field)}`)
-  const shared = `${id} AS id, ${born} AS born, ${sequence} AS sequence, a.observed_time_ms AS time_ms, a.event_type`
-  const entries = `SELECT ${[shared, ...fields].join(', ')}, true AS is_observed,
-      CASE WHEN a.is_score AND a.feature_set = ${text(manifest.hash)} THEN ${readIdSql} END AS read_id
-    FROM applied a WHERE ${sequence} IS NOT NULL AND a.cause_valid`
+  const sequence = `a.${identifier(`${entity.name}_sequence`)}`
+  const entries = entriesSql(sql, manifest.hash, entity)
   const [counted] = await query.rows(`SELECT count(*) AS total FROM applied a WHERE ${sequence} IS NOT NULL`)
   const total = Number(counted?.['total'] ?? 0)
   const chunks = Math.max(1, Math.ceil(total / rowsPerChunk))
   for (let chunk = 0; chunk < chunks; chunk += 1) {
     const ofChunk = chunks === 1 ? '' : `WHERE hash(id) % ${chunks} = ${chunk}`
-    const source = { entries: `(SELECT * FROM (${entries}) ${ofChunk})`, column: columnOf }
+    const source = { entries: `(SELECT * FROM (${entries}) ${ofChunk})`, column: fieldColumn }
     await query.run(`CREATE OR REPLACE TEMP TABLE entries_of_chunk AS ${sql.entries(entity.name, source)}`)
-    const relations = { entries: 'entries_of_chunk', column: columnOf, isPrepared: true }
+    const relations = { entries: 'entries_of_chunk', column: fieldColumn, isPrepared: true }
     const [features, outcomes] = [sql.features(entity.name, relations), sql.outcomes(entity.name, relations)]
     const into = (table: string, rows: string) =>
       chunk === 0 ? `CREATE OR REPLACE TEMP TABLE ${table} AS ${rows}` : `INSERT INTO ${table} ${rows}`
@@ -47,6 +43,16 @@ export async function recomputeEntity(input: Recomputation): Promise<void> {
   }
   await query.run('DROP TABLE entries_of_chunk')
   await query.run(`CREATE OR REPLACE TEMP TABLE differing AS ${differingSql(input.features)}`)
+}
+
+/** What the generated SQL reads: all that an entity met and is known. */
+export function entriesSql(sql: FeatureSql, hash: string, { name }: Pick<EntityManifest, 'name'>): string {
+  const [id, sequence, born] = ['id', 'sequence', 'born'].map((part) => `a.${identifier(`${name}_${part}`)}`)
+  const fields = sql.fields.map((field) => `a.${causeColumn(field)} AS ${fieldColumn(field)}`)
+  const shared = `${id} AS id, ${born} AS born, ${sequence} AS sequence, a.observed_time_ms AS time_ms, a.event_type`
+  return `SELECT ${[shared, ...fields].join(', ')}, true AS is_observed,
+      CASE WHEN a.is_score AND a.feature_set = ${text(hash)} THEN ${readIdSql} END AS read_id
+    FROM applied a WHERE ${sequence} IS NOT NULL AND a.cause_valid`
 }
 
 /** One number for the position of an answer in the score topic. */
@@ -60,7 +66,8 @@ function causeColumn(field: string): string {
   return identifier(`cause_${column}`)
 }
 
-function columnOf(field: string): string {
+/** Under what name {@link entriesSql} has a field. */
+export function fieldColumn(field: string): string {
   return identifier(`field_${field}`)
 }
 

@@ -49,6 +49,8 @@ export interface VerifyReport {
     readonly I1: InvariantReport
     readonly I2: InvariantReport
     readonly I3: ParityReport
+    /** Absent where no store was compared; the notes say so. */
+    readonly I4?: InvariantReport
     readonly I5: InvariantReport
   }
   readonly pending: Pending
