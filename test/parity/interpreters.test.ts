@@ -6,7 +6,7 @@ import { fuzzDefinition, replay, streamsPerDefinition, type Difference } from '.
 import { noTotals } from '../../scripts/fuzz/run-case.ts'
 import { openQuery, type Query } from '../../src/edges/duckdb/query.ts'
 
-const cases = 2_000
+const cases = 1_000
 const firstSeed = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_000_000)
 const regressions = new URL('regressions/', import.meta.url)
 
