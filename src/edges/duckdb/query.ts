@@ -77,11 +77,13 @@ export async function openQuery(options: QueryOptions): Promise<Query> {
       attempt(sql, async () => {
         const result = await connection.stream(sql)
         const columns = Array.from({ length: result.columnCount }, () => new Float64Array(2_048))
-        for (;;) {
-          const chunk = await result.fetchChunk()
-          if (chunk === null || chunk.rowCount === 0) return
+        let chunk = await result.fetchChunk()
+        while (chunk !== null && chunk.rowCount > 0) {
+          const { rowCount } = chunk
           for (const [i, column] of columns.entries()) fill(column, chunk, i)
-          await take(columns, chunk.rowCount)
+          // The next rows are read while these are taken.
+          const [next] = await Promise.all([result.fetchChunk(), take(columns, rowCount)])
+          chunk = next
         }
       }),
     close() {

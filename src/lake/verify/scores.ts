@@ -19,7 +19,9 @@ interface WrongScore {
 export async function checkScores(input: DecisionsInput, scorer: Scorer, rows: string, total: number): Promise<void> {
   const { manifest, query, tally } = input
   let ofModel = 0
+  const present = await query.rows(`SELECT DISTINCT service FROM (${rows})`)
   for (const { name, features } of manifest.services) {
+    if (!present.some(({ service }) => service === name)) continue
     const where = `model_name = ${text(scorer.name)} AND model_version = ${text(scorer.version)} AND service = ${text(name)}`
     const missing = `coalesce(${features.map((feature) => `CASE WHEN ${identifier(feature)} IS NULL THEN ${text(feature)} END`).join(', ')})`
     const [counts] = await query.rows(
