@@ -83,7 +83,9 @@ program
   .description('recompute what was promised from what was written; exit code 1 when anything differs')
   .option('--json', 'print JSON')
   .option('--fast', 'do not read every file again for its checksum')
-  .action(async (options: Common & { fast?: boolean }) => {
+  .option('--states <n>', 'compare the states of so many entities of each kind, or of all (default 1000)')
+  .option('--seed <n>', 'chooses them')
+  .action(async (options: Common & { fast?: boolean; states?: string; seed?: string }) => {
     const config = settings()
     const { verifyCommand } = await import('./app/verify-command.ts')
     process.exitCode = await verifyCommand(config, options)

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Expression } from '../../src/core/expression.ts'
 import type { Duration, WindowLength } from '../../src/core/units.ts'
 import {
   count,
@@ -19,9 +20,10 @@ import {
 } from '../../src/define/aggregate.ts'
 import { defineEntity } from '../../src/define/entity.ts'
 import { defineEvent } from '../../src/define/event-type.ts'
-import { defineFeatureSet, type FeatureSet } from '../../src/define/feature-set.ts'
+import { defineDerived, defineFeatureSet, defineService, type FeatureSet } from '../../src/define/feature-set.ts'
 import { defineSource } from '../../src/define/source.ts'
 import { defineView } from '../../src/define/view.ts'
+import { featureNamesOf, randomDerived } from './expressions.ts'
 
 /** mulberry32 and what a generator needs of it. */
 export interface Random {
@@ -86,6 +88,8 @@ export const refund = defineEvent({
   current: refunded,
 })
 
+export const scoredType = payment.type
+
 const hops: readonly {
   readonly hop: Duration
   readonly windows: readonly Duration[]
@@ -128,9 +132,13 @@ export const recipeSchema = z.strictObject({
       delay: duration,
     }),
   ),
+  /** Derived features by name. */
+  derived: z
+    .array(z.strictObject({ name: z.string(), tree: z.custom<Expression>((tree) => typeof tree === 'object') }))
+    .default([]),
 })
 export type Recipe = z.infer<typeof recipeSchema>
-type RandomRecipe = Omit<Recipe, 'views'>
+type RandomRecipe = Omit<Recipe, 'views' | 'derived'>
 
 /** Two to five views over three entities, every aggregate, sources with and without conditions, tight limits. */
 export function randomRecipe(random: Random): Recipe {
@@ -161,13 +169,14 @@ export function randomRecipe(random: Random): Recipe {
     return {
       name,
       entity,
-      aggregates: namesOf([...aggregates, ...(isLifetime ? [] : [run])]),
+      aggregates: namesOf([...aggregates, ...(isLifetime || random.chance(0.5) ? [] : [run])]),
       windows: chosen,
       hop,
       delay: random.pick(delays),
     }
   })
-  return { ...base, views }
+  const recipe = { ...base, views, derived: [] }
+  return { ...recipe, derived: randomDerived(random, featureSetOf(recipe).views.flatMap(featureNamesOf)) }
 }
 
 /** The feature set of a recipe; throws one sentence when there is none. */
@@ -193,8 +202,8 @@ export function featureSetOf(recipe: Recipe): FeatureSet {
     scored: payment.type,
     entities: recipe.entities.map((name) => entities[name]),
     views,
-    derived: [],
-    services: [],
+    derived: recipe.derived.map(({ name, tree }) => defineDerived(name, 'of others', { tree, nullable: true })),
+    services: [defineService({ name: 'all', vector: [] })],
   })
 }
 

@@ -54,3 +54,14 @@ async function differenceOf(
   }
   return compareWithSql(set, plan, told, query)
 }
+
+/** A case as JSON, which by itself has no minus zero. */
+export function caseToJson(found: Case): string {
+  return `${JSON.stringify(found, (_key, value: unknown) => (Object.is(value, -0) ? minusZero : value), 2)}\n`
+}
+
+export function caseFromJson(text: string): unknown {
+  return JSON.parse(text, (_key, value: unknown) => (value === minusZero ? -0 : value))
+}
+
+const minusZero = '-0'

@@ -1,4 +1,6 @@
-import type { Recipe } from './definitions.ts'
+import { featuresOf } from '../../src/core/expression.ts'
+import { featureSetOf, type Recipe } from './definitions.ts'
+import { featureNamesOf } from './expressions.ts'
 import type { Case } from './fuzz.ts'
 
 interface Found extends Case {
@@ -51,7 +53,7 @@ async function shrinkBySteps(found: Found, differs: (smaller: Case) => Promise<s
 
 /** Every case with one thing less. */
 function* smallerCases({ recipe, events }: Case): Generator<Case> {
-  for (const smaller of smallerRecipes(recipe)) yield { recipe: smaller, events }
+  for (const smaller of smallerRecipes(recipe)) yield { recipe: withoutDangling(smaller), events }
   for (const [at, { stored, asOf, ...event }] of events.entries()) {
     const without = (rest: Pick<Case['events'][number], 'stored' | 'asOf'>) => ({
       recipe,
@@ -62,8 +64,20 @@ function* smallerCases({ recipe, events }: Case): Generator<Case> {
   }
 }
 
+/** A derived feature goes with what it reads. */
+function withoutDangling(recipe: Recipe): Recipe {
+  const known = new Set(featureSetOf({ ...recipe, derived: [] }).views.flatMap(featureNamesOf))
+  const derived = recipe.derived.filter(({ name, tree }) => {
+    const isWhole = featuresOf(tree).every((read) => known.has(read))
+    if (isWhole) known.add(name)
+    return isWhole
+  })
+  return { ...recipe, derived }
+}
+
 function* smallerRecipes(recipe: Recipe): Generator<Recipe> {
-  const { views, large } = recipe
+  const { views, large, derived } = recipe
+  for (const at of derived.keys()) yield { ...recipe, derived: derived.toSpliced(at, 1) }
   for (const [at, view] of views.entries()) {
     yield { ...recipe, views: views.toSpliced(at, 1) }
     const { aggregates, windows } = view
