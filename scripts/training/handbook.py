@@ -62,8 +62,13 @@ def ours(settings: Settings) -> dict:
     return {"kind": "ours", **asdict(settings)}
 
 
+# What the validation folds choose from: trees, depth, rate, smallest weight of a leaf, shares of rows and of columns.
+WEEK_SETTINGS = [(200, 4, 0.05, 5.0, 1.0, 1.0), (300, 5, 0.05, 1.0, 1.0, 0.5)]
+LONG_SETTINGS = [(300, 5, 0.05, 5.0, 1.0, 0.5), (300, 6, 0.05, 5.0, 1.0, 0.5)]
+
 BOOK_GRID = [book(*one) for one in product((3, 6, 9), (25, 50, 100), (0.1, 0.3))]
 WEEK_GRID = [ours(Settings(*one)) for one in WEEK_SETTINGS]
+LONG_GRID = [ours(Settings(*one)) for one in LONG_SETTINGS]
 VARIANTS = [
     Variant("a", "the book's 15 inputs and settings, 7 training days", 7, BOOK_GRID),
     Variant("b", "Riverbank's inputs, 7 training days", 7, WEEK_GRID),
