@@ -1,7 +1,8 @@
 import { assert } from '../../core/errors.ts'
 import type { EntityKey, StateStore } from '../../ports.ts'
 import { connectRedis, redisFailure, refuseClusterNode } from './connection.ts'
-import { advanceScript, argumentsOf, chunksOf, compareAndSetScript } from './state-scripts.ts'
+import { fieldsOf, layoutsIn } from './layout-fields.ts'
+import { advanceScript, argumentsOf, chunksOf, compareAndSetScript, replaceMemoScript } from './state-scripts.ts'
 
 export interface RedisStateStoreOptions {
   readonly url: string
@@ -32,6 +33,7 @@ export async function openRedisStateStore(options: RedisStateStoreOptions): Prom
     epoch += 1
   })
   const keyOf = ({ entity, id }: EntityKey): string => `${namespace}:state:{${entity}:${id}}`
+  const memoKey = (name: string): string => `${namespace}:memo:${name}`
   const positionsKey = (topic: string): string => `${namespace}:positions:${topic}`
 
   return {
@@ -67,11 +69,16 @@ export async function openRedisStateStore(options: RedisStateStoreOptions): Prom
       guarded('advancing a position', async () => {
         return (await advanceScript.run(redis, [positionsKey(topic)], [partition, next, from])) === 1
       }),
-    bindFeatureSet: (hash) =>
-      guarded('binding the feature set', async () => {
-        const key = `${namespace}:feature-set`
-        await redis.setnx(key, hash)
-        return (await redis.get(key)) ?? hash
+    layouts: () =>
+      guarded('reading layouts', async () => layoutsIn(Object.entries(await redis.hgetall(`${namespace}:layouts`)))),
+    keepLayouts: (layouts) =>
+      guarded('keeping layouts', async () => {
+        if (layouts.size > 0) await redis.hset(`${namespace}:layouts`, new Map(fieldsOf(layouts)))
+      }),
+    memo: (name) => guarded('reading a memo', () => redis.get(memoKey(name))),
+    replaceMemo: (name, before, after) =>
+      guarded('writing a memo', async () => {
+        return (await replaceMemoScript.run(redis, [memoKey(name)], [before ?? '', after ?? ''])) === 1
       }),
     close: () => {
       redis.disconnect()
