@@ -125,9 +125,9 @@ export async function run(sentEvents: readonly Sent[]): Promise<LogContent> {
   return content
 }
 
-/** Writes both topics through the materializer, in files of at most `rowsPerFile` rows. */
-export async function write(lake: Lake, content: LogContent, rowsPerFile = 20): Promise<void> {
-  const m = await materializer(lake, { manifest, catalog })
+/** Writes both topics through the materializer, in files of at most `rowsPerFile` rows; what is there already is left. */
+export async function write(lake: Lake, content: LogContent, rowsPerFile = 20, own = manifest): Promise<void> {
+  const m = await materializer(lake, { manifest: own, catalog })
   for (const topic of [topics.events, topics.scores]) {
     const all = topic === topics.events ? content.events : content.scores
     for (const partition of new Set(all.map((record) => record.partition))) {
