@@ -45,6 +45,12 @@ export function eventTypeOfSlot(id: string): string {
   return String((JSON.parse(id) as readonly unknown[])[1])
 }
 
+/** Which fields of an event's data a slot looks at: its value's, and those of its conditions. */
+export function fieldsOfSlot(id: string): string[] {
+  const [, , field, where] = JSON.parse(id) as [string, string, string | null, readonly (readonly [string])[]]
+  return [...(field === null ? [] : [field]), ...where.map(([name]) => name)]
+}
+
 /** Errors: `state_layout` when the text is none. */
 export function parseLayout(text: string): StateLayout {
   let json: unknown = null

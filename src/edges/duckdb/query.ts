@@ -1,5 +1,5 @@
-import { DuckDBBlobValue, DuckDBInstance, DuckDBTimestampValue } from '@duckdb/node-api'
-import type { DuckDBValue } from '@duckdb/node-api'
+import { DuckDBBlobValue, DuckDBDoubleVector, DuckDBInstance, DuckDBTimestampValue } from '@duckdb/node-api'
+import type { DuckDBDataChunk, DuckDBValue } from '@duckdb/node-api'
 import { RiverbankError } from '../../core/errors.ts'
 import { literal } from './quote.ts'
 
@@ -23,8 +23,15 @@ export interface Query {
   rows(sql: string): Promise<readonly Readonly<Record<string, QueryCell>>[]>
   /** Rows as they come, at most about 2,000 at a time, each in the order of the columns. */
   each(sql: string, take: (rows: readonly (readonly QueryCell[])[]) => void | Promise<void>): Promise<void>
+  /**
+   * Columns as they come: a DOUBLE is the database's own array, to be read before the promise resolves, in which NULL is
+   * anything; all others must be VARCHAR.
+   */
+  columns(sql: string, take: (columns: readonly QueryColumn[], rows: number) => void | Promise<void>): Promise<void>
   close(): void
 }
+
+export type QueryColumn = Float64Array | readonly (string | null)[]
 
 /** Errors: `query_failed`, with what DuckDB said. */
 export async function openQuery(options: QueryOptions): Promise<Query> {
@@ -71,11 +78,30 @@ export async function openQuery(options: QueryOptions): Promise<Query> {
           await take(chunk.getRows().map((row) => row.map(cell)))
         }
       }),
+    columns: (sql, take) =>
+      attempt(sql, async () => {
+        const result = await connection.stream(sql)
+        for (;;) {
+          const chunk = await result.fetchChunk()
+          if (chunk === null || chunk.rowCount === 0) return
+          const columns = Array.from({ length: chunk.columnCount }, (_, i) => columnOf(chunk, i))
+          await take(columns, chunk.rowCount)
+        }
+      }),
     close() {
       connection.closeSync()
       instance.closeSync()
     },
   }
+}
+
+function columnOf(chunk: DuckDBDataChunk, index: number): QueryColumn {
+  const vector = chunk.getColumnVector(index)
+  if (vector instanceof DuckDBDoubleVector) {
+    // The library shows single items only; the array is there.
+    return (vector as unknown as { readonly items: Float64Array }).items
+  }
+  return Array.from({ length: chunk.rowCount }, (_, row) => vector.getItem(row) as string | null)
 }
 
 function cell(value: DuckDBValue): QueryCell {

@@ -11,6 +11,14 @@ export interface LakeQuery {
   close(): void
 }
 
+/** A {@link LakeQuery} that also answers whole columns: DOUBLE as numbers (NULL is anything), VARCHAR as text. */
+export interface ColumnQuery extends LakeQuery {
+  columns(
+    sql: string,
+    take: (columns: readonly (Float64Array | readonly (string | null)[])[], rows: number) => void | Promise<void>,
+  ): Promise<void>
+}
+
 /** A number that SQL counted; 0 for what is missing. */
 export function countOf(row: LakeRow | undefined, column: string): number {
   return Number(row?.[column] ?? 0)

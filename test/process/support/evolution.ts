@@ -8,7 +8,7 @@ import { compilePlan } from '../../../src/compile/plan.ts'
 import { createDerivedEvaluator } from '../../../src/compile/reference-evaluator.ts'
 import { count, max, sum } from '../../../src/define/aggregate.ts'
 import { defineFeatureSet } from '../../../src/define/feature-set.ts'
-import { defineView } from '../../../src/define/view.ts'
+import { defineView, type View } from '../../../src/define/view.ts'
 import type { Lake } from '../../../src/lake/lake.ts'
 import { verify } from '../../lake/verify/support/world.ts'
 import { compiled, scorer } from './wiring.ts'
@@ -37,7 +37,7 @@ export const customerEver = defineView({
 /** The shipped definitions with two views more and one less. */
 export const evolved: Definitions = define([terminalTakings, customerEver])
 
-function define(added: readonly (typeof terminalTakings)[]): Definitions {
+function define(added: readonly View[]): Definitions {
   const set = defineFeatureSet({
     ...riverbank,
     views: [...riverbank.views.filter((view) => view !== customerReach), ...added],
@@ -54,7 +54,8 @@ export async function contentOf(world: World) {
 export async function verifyWorld(world: World, lake: Lake, own: Definitions) {
   const ends = new Map<string, number>()
   for (const topic of [world.topics.events, world.topics.scores]) {
-    for (const { partition, end } of (await world.log.describeTopic(topic)) ?? []) ends.set(`${topic}/${partition}`, end)
+    for (const { partition, end } of (await world.log.describeTopic(topic)) ?? [])
+      ends.set(`${topic}/${partition}`, end)
   }
   return verify(lake, {
     manifest: own.manifest,
