@@ -87,6 +87,16 @@ program
     process.exitCode = await verifyCommand(config, options)
   })
 
+program
+  .command('rebuild')
+  .description('fill empty states from lake and log; no processor may run. Call it again when it was interrupted')
+  .option('--json', 'print JSON')
+  .action(async (options: Common) => {
+    const config = settings()
+    const { rebuildCommand } = await import('./app/rebuild-command.ts')
+    process.exitCode = await rebuildCommand(config, options)
+  })
+
 const deadLetters = program.command('dead-letters').description('what could not be processed')
 deadLetters
   .command('list')
