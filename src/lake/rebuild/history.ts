@@ -19,6 +19,8 @@ export interface Reach {
 export const untold = -1
 /** The number of an event above everything that was answered: a batch that was under way may have applied it. */
 export const beyond = -2
+/** Ids that are looked at together. */
+const idsAtOnce = 500
 /** The largest batch that can be configured. */
 const batchRecordsMax = 10_000
 
@@ -40,6 +42,22 @@ export interface HistoryRow {
   readonly touch: EntityTouch
   /** Valid until the next row: the fields that the entity's slots look at. */
   readonly data: Readonly<Record<string, unknown>>
+  /** See {@link LakeHistory.ask}; empty where nobody asked. */
+  readonly asked: string
+}
+
+/** Which rows are told: a share of the ids, and whether only those that were asked for. */
+export interface Share {
+  readonly chunk: number
+  readonly chunks: number
+  readonly asked?: boolean
+}
+
+/** Somebody wants the rows of an id that are below a number; `text` comes back with each of them. */
+export interface Asked {
+  readonly id: string
+  readonly below: number
+  readonly text: string
 }
 
 export interface HistoryOptions {
@@ -99,10 +117,38 @@ export class LakeHistory {
     return countOf(counted, 'total')
   }
 
+  /** Every id of a share, some hundreds at a time, with the time when the log took its newest event. */
+  async ids(
+    { name }: EntityPlan,
+    { chunk, chunks }: Share,
+    take: (ids: readonly { readonly id: string; readonly appendTimeMs: number }[]) => Promise<void>,
+  ): Promise<void> {
+    const id = identifier(`${name}_id`)
+    // In memory as a whole, so that the connection is free for whoever takes them.
+    const rows = await this.options.query.rows(
+      `SELECT ${id} AS id, max(append_time_ms) AS appended FROM applied
+       WHERE ${id} IS NOT NULL AND hash(${id}) % ${chunks} = ${chunk} GROUP BY 1 ORDER BY 1`,
+    )
+    for (let at = 0; at < rows.length; at += idsAtOnce) {
+      const some = rows.slice(at, at + idsAtOnce)
+      await take(some.map((row) => ({ id: String(row['id']), appendTimeMs: countOf(row, 'appended') })))
+    }
+  }
+
+  /** From now on `asked` shares tell of these, and nothing else. */
+  async ask(asked: readonly Asked[]): Promise<void> {
+    const { query } = this.options
+    await query.run('CREATE OR REPLACE TEMP TABLE asked (id VARCHAR, below BIGINT, told VARCHAR)')
+    for (let at = 0; at < asked.length; at += idsAtOnce) {
+      const values = asked.slice(at, at + idsAtOnce).map((one) => `(${text(one.id)}, ${one.below}, ${text(one.text)})`)
+      await query.run(`INSERT INTO asked VALUES ${values.join(', ')}`)
+    }
+  }
+
   /** The rows of one share of an entity's ids: by id, those without a sequence number first. */
   async each(
     entity: EntityPlan,
-    share: { readonly chunk: number; readonly chunks: number },
+    share: Share,
     take: (rows: Iterable<HistoryRow>) => void | Promise<void>,
   ): Promise<void> {
     const { plan, scoredType, query } = this.options
@@ -120,7 +166,7 @@ export class LakeHistory {
     entity: EntityPlan,
     types: readonly string[],
     fields: readonly string[],
-    { chunk, chunks }: { readonly chunk: number; readonly chunks: number },
+    { chunk, chunks, asked = false }: Share,
   ): string {
     const own = (part: string) => `t.${identifier(`${entity.name}_${part}`)}`
     const type = `coalesce(list_position([${types.map(text).join(', ')}], t.event_type) - 1, -1)::DOUBLE`
@@ -140,12 +186,13 @@ export class LakeHistory {
         ${shared('t.log_partition', 't.log_offset', 't.').join(', ')}
       FROM unanswered t ${within('t.log_partition', `t.log_offset - ${batchRecordsMax}`)} WHERE ${key} IS NOT NULL`
     return `SELECT id, sequence, born, duplicate, partition, position, appended, observed, type, event_id
-        ${fields.map((field) => `, ${identifier(`field_${field}`)}`).join('')} FROM (
+        ${fields.map((field) => `, ${identifier(`field_${field}`)}`).join('')} ${asked ? ', told' : ''} FROM (
       SELECT ${told.join(', ')}, 0::DOUBLE AS duplicate,
         ${shared('t.source_partition', 't.source_offset', 't.cause_').join(', ')}
       FROM applied t ${within('t.source_partition', 't.source_offset')} WHERE ${own('sequence')} IS NOT NULL
-      ${key === null ? '' : `UNION ALL ${unanswered}`}
-    ) WHERE hash(id) % ${chunks} = ${chunk} ORDER BY id, greatest(sequence, ${untold}), appended, position`
+      ${key === null || asked ? '' : `UNION ALL ${unanswered}`}
+    ) ${asked ? 'JOIN (SELECT id, below, told FROM asked) USING (id)' : ''}
+      WHERE ${asked ? 'sequence < below AND' : ''} hash(id) % ${chunks} = ${chunk} ORDER BY id, greatest(sequence, ${untold}), appended, position`
   }
 }
 
@@ -192,6 +239,7 @@ function* rowsOf(
       isScored: type === scored,
       touch: touches[type] ?? nothing,
       data,
+      asked: (columns[10 + fields.length]?.[row] as string | undefined) ?? '',
     }
   }
 }

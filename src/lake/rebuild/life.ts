@@ -42,7 +42,8 @@ export class LifeBuilder {
     let { state } = this
     if (state?.born !== row.born) state = this.begin(row)
     if (state.sequence < row.sequence) this.fill(state, row)
-    state.sequence = row.sequence
+    // After a loss two events can have one number; both count, and none is given again.
+    state.sequence = Math.max(state.sequence, row.sequence)
     this.apply(state, row)
   }
 
