@@ -157,8 +157,8 @@ export interface StateWrite {
   readonly ttlMs: number
 }
 
-/** Names of memos: whose states these are; a rebuild that has not finished; backfills that have not. */
-export const stateMemos = { featureSet: 'feature-set', rebuild: 'rebuild', backfill: 'backfill' } as const
+/** Names of memos: whose states these are, and a rebuild that has not finished. */
+export const stateMemos = { featureSet: 'feature-set', rebuild: 'rebuild' } as const
 
 /** Where entity states live. Errors: `state_unavailable` (canRetry). */
 export interface StateStore {

@@ -4,9 +4,11 @@ import { compilePlan } from '../../src/compile/plan.ts'
 import { referenceFeatures, type ReferenceObservation } from '../../src/compile/reference.ts'
 import { createMemoryEngine, type MemoryEngine } from '../../src/core/engine.ts'
 import type { EventTimeMs } from '../../src/core/units.ts'
+import { fillGaps, gapNumbers, slotsOf } from '../../src/core/fill-gaps.ts'
 import { migrateState } from '../../src/core/migrate.ts'
 import { entityIdOf, type EntityPlan, type FeaturePlan } from '../../src/core/plan.ts'
 import { decodeState, encodeState } from '../../src/core/state-blob.ts'
+import type { Accumulator } from '../../src/core/slot.ts'
 import { StateDecoder } from '../../src/core/state-decoder.ts'
 import { eventTypeOfSlot, layoutOf, parseLayout } from '../../src/core/state-layout.ts'
 import { plainTable } from '../../src/core/tiles.ts'
@@ -14,7 +16,7 @@ import type { EntityState, Snapshot } from '../../src/core/state.ts'
 import type { FeatureSet } from '../../src/define/feature-set.ts'
 
 const firstSeed = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_000_000)
-const cases = 400
+const cases = 120
 const appendMs = 1_780_000_000_000
 /** Later than every event of a stream. */
 const nowMs = 2_500_000_000_000
@@ -105,6 +107,84 @@ function looksAtTheSame(entity: EntityPlan, old: FeaturePlan): boolean {
     new Set(groups.flatMap(({ slots }) => slots.map(({ id }) => eventTypeOfSlot(id))))
   const other = old.entities.find(({ name }) => name === entity.name)
   return other !== undefined && [...typesOf(other)].every((type) => typesOf(entity).has(type))
+}
+
+it(`knows everything again when the history is merged, seeds from ${firstSeed}`, () => {
+  let values = 0
+  for (let seed = firstSeed; seed < firstSeed + cases; seed += 1) {
+    const { before, after, isCapped } = twoSets(seed)
+    if (isCapped) continue
+    const [old, plan] = [compilePlan(before), compilePlan(after)]
+    const events = randomStream(seeded(seed * 7 + 1))
+    const [switchAt, fillAt] = [Math.floor(events.length / 3), Math.floor((events.length * 2) / 3)]
+    // What would be if the new set had been there from the start.
+    const always = createMemoryEngine(plan)
+    let engine = createMemoryEngine(old)
+    const earlier = plan.entities.map(() => new Map<string, EntityState>())
+    for (const [offset, event] of events.entries()) {
+      if (offset === switchAt) {
+        engine = evolved(engine, old, plan)
+        for (const [i, byId] of always.states.entries()) for (const [id, state] of byId) earlier[i]?.set(id, state)
+      }
+      if (offset === fillAt) fillAll(engine, plan, earlier)
+      const wanted = apply(always, event, offset)
+      for (const [index, snapshot] of apply(engine, event, offset).entries()) {
+        const entity = plan.entities[index]
+        if (offset < fillAt || snapshot === null || entity === undefined || !isComparable(entity, old)) continue
+        const flags = snapshot.flags.filter(({ flag }) => flag === 'incomplete')
+        expect(flags, `seed ${seed}, event ${offset}`).toEqual([])
+        expect(snapshot.features, `seed ${seed}, event ${offset}`).toEqual(wanted[index]?.features)
+        values += entity.features.length
+      }
+    }
+    for (const [index, entity] of plan.entities.entries()) {
+      if (!isComparable(entity, old)) continue
+      for (const [id, state] of always.states[index] ?? []) {
+        const found = engine.states[index]?.get(id)
+        expect(found === undefined ? null : counted(found), `seed ${seed}, ${entity.name} ${id}`).toEqual(
+          counted(state),
+        )
+      }
+    }
+  }
+  expect(values).toBeGreaterThan(cases * 20)
+})
+
+/** At its cap a distinct slot holds whichever values came first to it: only how many counts. */
+function counted(state: EntityState): unknown {
+  const isSet = (value: unknown) => Array.isArray(value) && value.length > 0 && typeof value[0] !== 'object'
+  const count = (value: Accumulator) => (isSet(value) ? { distinct: (value as readonly unknown[]).length } : value)
+  const { tiles, ...rest } = plain(state)
+  return {
+    ...rest,
+    tiles: tiles.map(({ rows, base, ...table }) => ({
+      ...table,
+      rows: rows.map(({ tile, values }) => ({ tile, values: values.map((value) => count(value as Accumulator)) })),
+      base: base?.map(count) ?? null,
+    })),
+  }
+}
+
+/** With another horizon a lifetime remembers other late observations: nothing brings those back. */
+function isComparable(entity: EntityPlan, old: FeaturePlan): boolean {
+  const isSame = old.entities.some((one) => one.name === entity.name && one.horizonMs === entity.horizonMs)
+  const hasLifetime = entity.groups.some(({ slots }) => slots.some(({ lifetime }) => lifetime))
+  return looksAtTheSame(entity, old) && (isSame || !hasLifetime)
+}
+
+/** The states as they were at the switch are what a history computes. */
+function fillAll(engine: MemoryEngine, plan: FeaturePlan, earlier: readonly ReadonlyMap<string, EntityState>[]): void {
+  for (const [index, entity] of plan.entities.entries()) {
+    const wanted = slotsOf(entity, () => true)
+    for (const [id, state] of engine.states[index] ?? []) {
+      const history = earlier[index]?.get(id) ?? null
+      for (const number of gapNumbers(state, wanted)) expect(number).toBe(history?.sequence)
+      engine.states[index]?.set(
+        id,
+        fillGaps(entity, state, wanted, () => history),
+      )
+    }
+  }
 }
 
 it('explains a blob whose layout is not kept, and reads it when it is', async () => {
