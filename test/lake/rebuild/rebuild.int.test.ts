@@ -1,15 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { RiverbankError } from '../../../src/core/errors.ts'
-import { openQuery } from '../../../src/edges/duckdb/query.ts'
 import { openLake, type Lake } from '../../../src/lake/lake.ts'
-import { rebuildStates, type RebuildOptions } from '../../../src/lake/rebuild/rebuild.ts'
-import { catalogOf } from '../../../src/lake/sql-catalog.ts'
+import type { RebuildOptions } from '../../../src/lake/rebuild/rebuild.ts'
 import { renderVerify } from '../../../src/lake/verify/text.ts'
-import { contentOf, verifyWorld } from '../../process/support/evolution.ts'
+import { contentOf, rebuildWorld, verifyWorld } from '../../process/support/evolution.ts'
 import { checkInvariants } from '../../process/support/invariants.ts'
 import { emptyStates, statesOf } from '../../process/support/states.ts'
 import { traffic } from '../../process/support/traffic.ts'
-import { clock, compiled } from '../../process/support/wiring.ts'
+import { compiled } from '../../process/support/wiring.ts'
 import { World, type Around } from '../../process/support/world.ts'
 import { redisAvailable, startTestRedis, type TestRedis } from '../../support/redis-server.ts'
 import { eventually } from '../../support/wait.ts'
@@ -53,24 +51,7 @@ describe.skipIf(redisAvailable() !== null)(`states from the lake alone, seed ${s
 
   async function rebuild(change: Partial<RebuildOptions> = {}) {
     await write(lake, await contentOf(world))
-    const { setup } = catalogOf(lake, await lake.snapshot(), compiled.manifest)
-    const query = await openQuery({ threads: 1, memoryMb: 512, tempDir: folder.dir, tempMb: 1_024, setup })
-    try {
-      return await rebuildStates({
-        store: world.store,
-        query,
-        plan: compiled.plan,
-        manifest: compiled.manifest,
-        topics: world.topics,
-        scoredType: compiled.set.scored,
-        committed: await world.log.committed(world.group, world.topics.events),
-        rowsPerChunk: 100,
-        clock,
-        ...change,
-      })
-    } finally {
-      query.close()
-    }
+    return rebuildWorld(world, lake, compiled, folder.dir, change)
   }
 
   async function checkAll(): Promise<void> {

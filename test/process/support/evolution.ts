@@ -9,9 +9,12 @@ import { createDerivedEvaluator } from '../../../src/compile/reference-evaluator
 import { count, max, sum } from '../../../src/define/aggregate.ts'
 import { defineFeatureSet } from '../../../src/define/feature-set.ts'
 import { defineView, type View } from '../../../src/define/view.ts'
+import { openQuery } from '../../../src/edges/duckdb/query.ts'
+import { catalogOf } from '../../../src/lake/sql-catalog.ts'
+import { rebuildStates, type RebuildOptions, type RebuildResult } from '../../../src/lake/rebuild/rebuild.ts'
 import type { Lake } from '../../../src/lake/lake.ts'
 import { verify } from '../../lake/verify/support/world.ts'
-import { compiled, scorer } from './wiring.ts'
+import { clock, compiled, scorer } from './wiring.ts'
 import type { World } from './world.ts'
 
 /** New: how much money goes through a terminal. */
@@ -64,4 +67,27 @@ export async function verifyWorld(world: World, lake: Lake, own: Definitions) {
     scorer,
     positions: { ends, committed: await world.log.committed(world.group, world.topics.events), dense: true },
   })
+}
+
+/** `riverbank rebuild`, with the lake as it is. */
+export async function rebuildWorld(
+  world: World,
+  lake: Lake,
+  own: Definitions,
+  tempDir: string,
+  change: Partial<RebuildOptions> = {},
+): Promise<RebuildResult> {
+  const { setup } = catalogOf(lake, await lake.snapshot(), own.manifest)
+  const query = await openQuery({ threads: 1, memoryMb: 512, tempDir, tempMb: 1_024, setup })
+  try {
+    return await rebuildStates({
+      ...{ store: world.store, query, plan: own.plan, manifest: own.manifest, topics: world.topics, clock },
+      scoredType: own.set.scored,
+      committed: await world.log.committed(world.group, world.topics.events),
+      rowsPerChunk: 100,
+      ...change,
+    })
+  } finally {
+    query.close()
+  }
 }
