@@ -40,12 +40,12 @@ export async function bringLakeToEnd(
   const work = await startMaterialize({
     ...{ name: 'materialize', config, logger, meter, clock: systemClock, ending: ending.signal },
   })
-  let failure: unknown = null
-  work.finished.catch((error: unknown) => (failure = error))
+  const failures: unknown[] = []
+  work.finished.catch((error: unknown) => failures.push(error))
   try {
     for (let deadline = systemClock.nowMs() + stalledMs; left > 0;) {
       await systemClock.sleep(pollMs, ending.signal)
-      if (failure !== null) throw failure instanceof Error ? failure : new Error(String(failure))
+      if (failures.length > 0) throw failures[0]
       const now = await lag()
       if (now < left) deadline = systemClock.nowMs() + stalledMs
       left = now
