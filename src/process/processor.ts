@@ -36,7 +36,7 @@ export type Start =
 /**
  * Compares the committed position with the one the states know. States ahead: applied, but never committed: replays
  * are answered from snapshots. States behind: they lost their tail: go back, apply again, publish nothing below the
- * commit (R7). States without any position: rebuild from the log, while it still begins at its beginning.
+ * commit (R7). States without any position: apply the log again, while it still begins at its beginning.
  */
 export function startOf(claim: Pick<Claim, 'committed' | 'range'>, applied: number | null): Start {
   const { start, end } = claim.range
@@ -47,7 +47,7 @@ export function startOf(claim: Pick<Claim, 'committed' | 'range'>, applied: numb
     return { kind: 'stop', code: 'log_recreated', reason }
   }
   if (applied === null && committed > start && start > 0) {
-    const reason = `the states know nothing, and the log begins at ${start} only: rebuild them from the lake first`
+    const reason = `the states know nothing, and the log begins at ${start} only: run riverbank rebuild`
     return { kind: 'stop', code: 'state_lost', reason }
   }
   const readFrom = Math.min(committed, applied ?? start)

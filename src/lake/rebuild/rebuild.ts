@@ -147,12 +147,16 @@ async function rebuildChunk(
   let life: LifeBuilder | null = null
   let ready: RebuiltState[] = []
   let written = 0
+  let writing: Promise<number> = Promise.resolve(0)
   const finish = () => {
     const state = life?.finish() ?? null
     if (state !== null) ready.push(state)
   }
+  // The server writes while the next states are computed: one call on the way at a time.
   const flush = async () => {
-    written += await writeStates(options, entity, ready)
+    written += await writing
+    writing = writeStates(options, entity, ready)
+    writing.catch(() => undefined)
     ready = []
   }
   await history.each(entity, share, async (rows) => {
@@ -167,7 +171,7 @@ async function rebuildChunk(
   })
   finish()
   await flush()
-  return written
+  return written + (await writing)
 }
 
 async function writeStates(
