@@ -8,7 +8,7 @@ import { programVersion } from './version.ts'
 import { createSqlRunner, sqlRunnerDefaults } from '../edges/duckdb/sql-runner.ts'
 import { openLake } from '../lake/lake.ts'
 import { sqlCatalogSource } from '../lake/sql-catalog.ts'
-import type { EventLog, Meter, SqlRunner, StateStore } from '../ports.ts'
+import { stateMemos, type EventLog, type Meter, type SqlRunner, type StateStore } from '../ports.ts'
 import { createApp } from '../serve/app.ts'
 import type { ReadinessProbe } from '../serve/dependencies.ts'
 import { serveLimits } from '../serve/limits.ts'
@@ -112,8 +112,8 @@ function probes(log: EventLog, store: StateStore, topic: string): ReadinessProbe
     {
       name: 'states',
       check: async () => {
-        await store.positions(topic)
-        return null
+        const rebuild = await store.memo(stateMemos.rebuild)
+        return rebuild === null ? null : 'the states are being rebuilt'
       },
     },
   ]

@@ -77,7 +77,11 @@ const layoutAt = bodyAt
 
 /** The layout that a blob names; -1 for bytes that are too short to be one. */
 export function layoutIn(blob: Uint8Array): number {
-  return blob.length < layoutAt + 4 ? -1 : new DataView(blob.buffer, blob.byteOffset).getUint32(layoutAt)
+  if (blob.length < layoutAt + 4) return -1
+  let layout = 0
+  // Asked of every blob that is loaded: without a view of its own.
+  for (let at = layoutAt; at < layoutAt + 4; at += 1) layout = layout * 256 + (blob[at] as number)
+  return layout
 }
 
 /** Errors: `state_corrupt` when the bytes are damaged, `state_layout` when another feature set wrote them. */

@@ -46,8 +46,8 @@ const writesAtOnce = 500
 /**
  * Fills an empty store from the lake: the last life of each entity, observation by observation, with the engine of the
  * processors; positions last. The lake holds whatever the score topic held. As long as it runs a memo in the store stops
- * every processor. Errors: `states_not_empty`, `rebuild_other`, `rebuild_contended`, `lake_incomplete`, and those of
- * store and lake.
+ * every processor. Errors: `states_not_empty`, `states_undrained`, `rebuild_other`, `rebuild_contended`,
+ * `lake_incomplete`, and those of store and lake.
  */
 export async function rebuildStates(options: RebuildOptions): Promise<RebuildResult> {
   const { store, plan } = options
@@ -89,6 +89,11 @@ async function begin(
     throw new RiverbankError('rebuild_other', reason)
   }
   const reach: Reach[] = [...(await history.reach())]
+  const foreign = await history.foreign(reach)
+  if (foreign > 0) {
+    const reason = `${foreign} answers of another feature set are not committed: rebuild with the version that gave them`
+    throw new RiverbankError('states_undrained', reason)
+  }
   const entities: Progress['entities'] = []
   for (const entity of plan.entities) {
     const rows = await history.rows(entity)

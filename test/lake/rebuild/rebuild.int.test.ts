@@ -3,7 +3,7 @@ import { RiverbankError } from '../../../src/core/errors.ts'
 import { openLake, type Lake } from '../../../src/lake/lake.ts'
 import type { RebuildOptions } from '../../../src/lake/rebuild/rebuild.ts'
 import { renderVerify } from '../../../src/lake/verify/text.ts'
-import { contentOf, rebuildWorld, verifyWorld } from '../../process/support/evolution.ts'
+import { contentOf, evolved, rebuildWorld, verifyWorld } from '../../process/support/evolution.ts'
 import { checkInvariants } from '../../process/support/invariants.ts'
 import { emptyStates, statesOf } from '../../process/support/states.ts'
 import { traffic } from '../../process/support/traffic.ts'
@@ -96,6 +96,9 @@ describe.skipIf(redisAvailable() !== null)(`states from the lake alone, seed ${s
     }
     await expect(work(crash)).rejects.toMatchObject({ code: 'test_crash' })
     await emptyStates(world, server.url)
+    await write(lake, await contentOf(world))
+    const other = rebuildWorld(world, lake, evolved, folder.dir)
+    await expect(other, 'they would have other bytes').rejects.toMatchObject({ code: 'states_undrained' })
     expect(await rebuild()).toMatchObject({ resumed: false })
     await work()
     await checkAll()
