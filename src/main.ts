@@ -125,6 +125,27 @@ program
     process.exitCode = await monitorCommand(config, options)
   })
 
+program
+  .command('rebuild')
+  .description('fill empty states from lake and log; no processor may run. Call it again when it was interrupted')
+  .option('--json', 'print JSON')
+  .action(async (options: Common) => {
+    const config = settings()
+    const { rebuildCommand } = await import('./app/rebuild-command.ts')
+    process.exitCode = await rebuildCommand(config, options)
+  })
+
+program
+  .command('backfill')
+  .description('give a new or changed view its history from the lake, while the service runs; may be repeated')
+  .argument('<view>', 'its name')
+  .option('--json', 'print JSON')
+  .action(async (view: string, options: Common) => {
+    const config = settings()
+    const { backfillCommand } = await import('./app/backfill-command.ts')
+    process.exitCode = await backfillCommand(config, view, options)
+  })
+
 const deadLetters = program.command('dead-letters').description('what could not be processed')
 deadLetters
   .command('list')

@@ -157,6 +157,9 @@ export interface StateWrite {
   readonly ttlMs: number
 }
 
+/** Names of memos: whose states these are, and a rebuild that has not finished. */
+export const stateMemos = { featureSet: 'feature-set', rebuild: 'rebuild' } as const
+
 /** Where entity states live. Errors: `state_unavailable` (canRetry). */
 export interface StateStore {
   /**
@@ -176,8 +179,14 @@ export interface StateStore {
    * the position, in another life than the one whose positions were read here.
    */
   advance(topic: string, partition: number, next: number, from?: number): Promise<boolean>
-  /** Binds the store to a feature set: answers the hash it is bound to, binding it to this one if it was free. */
-  bindFeatureSet(hash: string): Promise<string>
+  /** What blobs hold (`StateLayout` as JSON), by the layout they name. On each node: lost only with all its states. */
+  layouts(): Promise<ReadonlyMap<number, string>>
+  /** Kept for good, and before the first state of the layout is written; what a layout names never changes. */
+  keepLayouts(layouts: ReadonlyMap<number, string>): Promise<void>
+  /** A short text about all states, such as the feature set that they belong to; null when there is none. */
+  memo(name: string): Promise<string | null>
+  /** Writes a memo (null removes it) where it is `before`, in one step; answers whether it was, or is `after` already. */
+  replaceMemo(name: string, before: string | null, after: string | null): Promise<boolean>
   close(): Promise<void>
 }
 

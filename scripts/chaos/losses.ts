@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { between, type Fault } from './faults.ts'
 import type { Installation } from './installation.ts'
 import { answered, until } from './wait.ts'
+import { runRebuild } from '../../src/app/rebuild-command.ts'
 import { RiverbankError } from '../../src/core/errors.ts'
 
 /** Bytes of Redis' file that must be new before some of them are lost: some dozens of batches. */
@@ -65,14 +66,12 @@ const explained: ReadonlySet<string> = new Set(['topic_missing', 'log_recreated'
 export const emptied: Fault = {
   name: 'emptied',
   async inflict(installation) {
-    const { driver, fleet, redis, sender } = installation
+    const { driver, fleet, sender } = installation
     await fleet.untilShared()
     if (driver === 'redis') return new Map([['emptied', await stopsExplained(installation)]])
-    const before = fleet.rewinds()
-    await redis.empty()
     await recoverEmptied(installation)
     await sender.touchAll()
-    return new Map([['emptied', await rewindsSince(installation, before)]])
+    return new Map([['emptied', 1]])
   },
 }
 
@@ -92,9 +91,15 @@ async function stopsExplained({ fleet, redis, sender, materializer }: Installati
 }
 
 /**
- * The states are gone and the log is whole: processors that begin anew find no position, and read the log from its
- * start. Where the log no longer reaches back so far, this is the place to rebuild the states first.
+ * FLUSHALL under running processors, and what an operator does then: stops them, empties what they have begun to write
+ * anew, rebuilds the states from the lake, and starts them again.
  */
-export async function recoverEmptied({ fleet }: Installation): Promise<void> {
+async function recoverEmptied({ config, fleet, redis }: Installation): Promise<void> {
+  await redis.empty()
+  const processors = fleet.running.length
+  await Promise.all(fleet.running.map((one) => fleet.leave(one)))
+  await redis.empty()
+  await runRebuild(config, () => undefined)
+  for (let n = 0; n < processors; n += 1) fleet.add()
   await fleet.untilShared()
 }

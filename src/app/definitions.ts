@@ -1,11 +1,11 @@
 import { riverbank } from '../../features/index.ts'
 import { compileManifest } from '../compile/manifest.ts'
 import { compilePlan } from '../compile/plan.ts'
-import { assert, RiverbankError } from '../core/errors.ts'
+import { assert } from '../core/errors.ts'
 import type { EventCatalog } from '../core/event.ts'
 import type { ServicePlan } from '../core/plan.ts'
 import { loadChampion } from '../edges/onnx/load.ts'
-import type { Scorer, StateStore } from '../ports.ts'
+import type { Scorer } from '../ports.ts'
 
 /** The installation's definitions, compiled: the only place that knows the folder features/. */
 export function definitions() {
@@ -26,15 +26,4 @@ export function serviceOf({ plan }: Pick<Definitions, 'plan'>, scorer: Pick<Scor
   const service = plan.services.find(({ name }) => name === scorer.service)
   assert(service !== undefined, `there is a service ${scorer.service}`)
   return service
-}
-
-/** States of another feature set mean something else: better no service than a wrong one. Errors: `feature_set_mismatch`. */
-export async function bindStates(store: StateStore, { plan }: Definitions): Promise<void> {
-  const bound = await store.bindFeatureSet(plan.featureSetHash)
-  if (bound === plan.featureSetHash) return
-  throw new RiverbankError(
-    'feature_set_mismatch',
-    `the states belong to feature set ${bound.slice(0, 12)}, this program computes ${plan.featureSetHash.slice(0, 12)}: ` +
-      'give it a namespace of its own (RIVERBANK_NAMESPACE) and let it read the log from the start',
-  )
 }

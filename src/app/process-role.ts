@@ -1,12 +1,13 @@
-import { names } from './config.ts'
-import { bindStates, definitions, loadModel, serviceOf } from './definitions.ts'
+import { names, type Config } from './config.ts'
+import { definitions, loadModel, serviceOf } from './definitions.ts'
 import { openEventLog, openStateStore } from './event-log.ts'
 import type { Role, Work } from './role.ts'
 import { EntityStates } from '../process/entity-states.ts'
 import { createProcessMetrics } from '../process/metrics.ts'
 import { createPipeline } from '../process/pipeline.ts'
 import { createProcessor } from '../process/processor.ts'
-import type { EventLog, StateStore } from '../ports.ts'
+import { StateMigration } from '../process/state-migration.ts'
+import type { ConsumeOptions, EventLog, StateStore } from '../ports.ts'
 
 /** Lost compare-and-sets of one entity in one batch, before the batch is tried again from the start. */
 const conflictRoundsMax = 50
@@ -27,14 +28,16 @@ export async function startProcess(
   const { plan, catalog } = compiled
   const scorer = await loadModel(config.MODELS_DIR, compiled)
   const { log, store } = between({ log: await openEventLog(config, logger), store: await openStateStore(config) })
-  await bindStates(store, compiled)
   const { topics, groups } = names(config)
   const metrics = createProcessMetrics(
     meter,
     plan.entities.map((entity) => entity.name),
   )
+  const committedOf = (topic: string) => log.committed(groups.process, topic)
+  const migration = new StateMigration({ store, plan, committed: committedOf, clock, logger })
   const states = new EntityStates({
     store,
+    migration,
     cacheEntries: config.STATE_CACHE_ENTITIES,
     roundsMax: conflictRoundsMax,
     onWritten: (entity, bytes) => metrics.stateWritten(entity, bytes),
@@ -55,23 +58,22 @@ export async function startProcess(
     metrics,
     logger,
   })
-  const committed = async (topic: string, partition: number) =>
-    (await log.committed(groups.process, topic)).get(partition) ?? null
+  const committed = async (topic: string, partition: number) => (await committedOf(topic)).get(partition) ?? null
   const range = async (topic: string, partition: number) =>
     (await log.describeTopic(topic))?.find((held) => held.partition === partition) ?? null
-  const processor = createProcessor({ pipeline, store, states, committed, range, retry, clock, metrics, logger })
-  const consumption = await log.consume(
-    {
-      group: groups.process,
-      topics: [topics.events],
-      maxRecords: config.BATCH_RECORDS,
-      maxBytes: config.BATCH_BYTES,
-      maxWaitMs: config.FETCH_WAIT_MS,
-      sessionTimeoutMs: config.SESSION_TIMEOUT_MS,
-      concurrency: config.PARTITIONS,
-    },
-    processor,
-  )
+  const processor = createProcessor({
+    pipeline,
+    store,
+    states,
+    migration,
+    committed,
+    range,
+    retry,
+    clock,
+    metrics,
+    logger,
+  })
+  const consumption = await log.consume(consumeOptions(config), processor)
   return {
     finished: consumption.finished,
     async stop() {
@@ -79,5 +81,18 @@ export async function startProcess(
       await Promise.allSettled([log.close(), store.close()])
       await scorer.close()
     },
+  }
+}
+
+function consumeOptions(config: Config): ConsumeOptions {
+  const { topics, groups } = names(config)
+  return {
+    group: groups.process,
+    topics: [topics.events],
+    maxRecords: config.BATCH_RECORDS,
+    maxBytes: config.BATCH_BYTES,
+    maxWaitMs: config.FETCH_WAIT_MS,
+    sessionTimeoutMs: config.SESSION_TIMEOUT_MS,
+    concurrency: config.PARTITIONS,
   }
 }

@@ -8,7 +8,7 @@ import { programVersion } from './version.ts'
 import { createSqlRunner, sqlRunnerDefaults } from '../edges/duckdb/sql-runner.ts'
 import { openLake } from '../lake/lake.ts'
 import { sqlCatalogSource } from '../lake/sql-catalog.ts'
-import type { EventLog, Meter, SqlRunner, StateStore } from '../ports.ts'
+import { stateMemos, type EventLog, type Meter, type SqlRunner, type StateStore } from '../ports.ts'
 import { createApp } from '../serve/app.ts'
 import type { ReadinessProbe } from '../serve/dependencies.ts'
 import { serveLimits } from '../serve/limits.ts'
@@ -38,8 +38,8 @@ export async function startServe(role: Role): Promise<ServeWork> {
     eventsTopic: topics.events,
     catalog,
     scoredTypes: new Set([compiled.set.scored]),
-    knownEvents: createKnownEvents(store, plan),
-    features: createFeatureReader(store, plan),
+    knownEvents: createKnownEvents(store, plan, clock),
+    features: createFeatureReader(store, plan, clock),
     featureSet: manifest,
     hub: hub.hub,
     scores: lakeScoreLookup(sql, manifest),
@@ -112,8 +112,8 @@ function probes(log: EventLog, store: StateStore, topic: string): ReadinessProbe
     {
       name: 'states',
       check: async () => {
-        await store.positions(topic)
-        return null
+        const rebuild = await store.memo(stateMemos.rebuild)
+        return rebuild === null ? null : 'the states are being rebuilt'
       },
     },
   ]

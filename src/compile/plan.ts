@@ -11,6 +11,7 @@ import type {
   TileGroupPlan,
 } from '../core/plan.ts'
 import { slotAlgebra } from '../core/slot.ts'
+import { layoutOf } from '../core/state-layout.ts'
 import { dayMs, durationMs, windowMs } from '../core/units.ts'
 import type { Aggregate, SlotDefinition } from '../define/aggregate.ts'
 import type { Entity } from '../define/entity.ts'
@@ -19,7 +20,7 @@ import { featureName, type View } from '../define/view.ts'
 import { horizonMs } from './horizon.ts'
 import { featureSetHash } from './manifest.ts'
 import { slotId, slotValue } from './slots.ts'
-import { layoutHash, stateLayout } from './layout.ts'
+import { layoutHash } from './layout.ts'
 
 /** How much longer a silent state is kept than any window could need it. */
 const ttlSlackMs = dayMs
@@ -71,17 +72,16 @@ function compileEntity(entity: Entity, views: readonly View[]): { plan: EntityPl
   )
   const horizon = horizonMs(views)
   const isLifetime = views.some((view) => view.windows.includes('lifetime'))
-  const plan: EntityPlan = {
+  const draft: Omit<EntityPlan, 'layout'> = {
     name: entity.name,
     keyFields: entity.keyFields,
     partitionKey: entity.partitionKey,
     horizonMs: horizon,
     ttlMs: isLifetime ? Math.max(lifetimeTtlMs, horizon + ttlSlackMs) : horizon + ttlSlackMs,
-    layout: layoutHash(stateLayout(entity.name, entity.partitionKey, horizon, groups)),
     groups,
     features: views.flatMap((view) => viewFeatures(view, groups, hops.indexOf(durationMs(view.hop)), slots)),
   }
-  return { plan, slots }
+  return { plan: { ...draft, layout: layoutHash(layoutOf(draft)) }, slots }
 }
 
 function placeSlots(views: readonly View[], hops: readonly number[]): PlacedSlot[] {

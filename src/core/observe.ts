@@ -73,7 +73,7 @@ export function observe(
       draft = beginDraft(plan, base, observation.appendTimeMs)
       snapshots = notBelow(floorOffset, before)
     }
-    const snapshot = apply(plan, draft, observation)
+    const snapshot = applyTo(plan, draft, observation)
     next = observation.offset + 1
     snapshots.push(snapshot)
     answers.push({ kind: 'snapshot', snapshot })
@@ -102,7 +102,8 @@ function storedAnswer(
   return { kind: 'gone', duplicate }
 }
 
-function apply(plan: EntityPlan, state: EntityState, observation: Observation): Snapshot {
+/** One observation on a state that may be changed; it takes the state's next sequence number. */
+export function applyTo(plan: EntityPlan, state: EntityState, observation: Observation): Snapshot {
   const read = observation.reads ? readFeatures(plan, state, observation.timeMs) : null
   const { sequence } = state
   const outcome = applyOnce(plan, state, observation)

@@ -1,6 +1,7 @@
 import { ByteReader, ByteWriter, checksum } from './bytes.ts'
 import { assert, RiverbankError } from './errors.ts'
 import type { EntityPlan } from './plan.ts'
+import type { BlobPlan } from './state-layout.ts'
 import type { EntityState, Outcome, PartitionProgress, RecentIds, Snapshot } from './state.ts'
 import { flagKinds, type FeatureFlag } from './flags.ts'
 import { readTiles, writeTiles } from './tile-codec.ts'
@@ -72,8 +73,19 @@ function checksumOf(blob: Uint8Array): number {
   return (checksum(blob.subarray(0, checksumAt), 0) ^ checksum(blob, bodyAt)) >>> 0
 }
 
+const layoutAt = bodyAt
+
+/** The layout that a blob names; -1 for bytes that are too short to be one. */
+export function layoutIn(blob: Uint8Array): number {
+  if (blob.length < layoutAt + 4) return -1
+  let layout = 0
+  // Asked of every blob that is loaded: without a view of its own.
+  for (let at = layoutAt; at < layoutAt + 4; at += 1) layout = layout * 256 + (blob[at] as number)
+  return layout
+}
+
 /** Errors: `state_corrupt` when the bytes are damaged, `state_layout` when another feature set wrote them. */
-export function decodeState(plan: EntityPlan, blob: Uint8Array): EntityState {
+export function decodeState(plan: BlobPlan, blob: Uint8Array): EntityState {
   const reader = new ByteReader(blob)
   const found = reader.byte()
   if (found !== format) throw new RiverbankError('state_layout', `state format ${found}, this version reads ${format}`)

@@ -1,25 +1,80 @@
-import type { SlotKind } from './slot.ts'
+import { z } from 'zod'
+import { RiverbankError } from './errors.ts'
+import type { EntityPlan, TileGroupPlan } from './plan.ts'
+import { slotAlgebra, type SlotKind } from './slot.ts'
+
+const kinds = [
+  ...(['count', 'sum', 'square_sum', 'min', 'max', 'oldest_time', 'newest_time'] as const),
+  ...(['oldest', 'newest', 'distinct'] as const),
+] satisfies readonly SlotKind[]
+
+const slotLayoutSchema = z.object({ id: z.string(), kind: z.enum(kinds), size: z.number(), lifetime: z.boolean() })
+const groupLayoutSchema = z.object({ hopMs: z.number(), tilesMax: z.number(), slots: z.array(slotLayoutSchema) })
+const stateLayoutSchema = z.object({
+  entity: z.string(),
+  partitionKey: z.boolean(),
+  horizonMs: z.number(),
+  groups: z.array(groupLayoutSchema),
+})
 
 /**
  * What a blob holds, as data: kept beside the states, so that every later feature set can read what an earlier one
  * wrote.
  */
-export interface StateLayout {
-  readonly entity: string
-  readonly partitionKey: boolean
-  readonly horizonMs: number
-  readonly groups: readonly GroupLayout[]
+export type StateLayout = z.infer<typeof stateLayoutSchema>
+export type GroupLayout = z.infer<typeof groupLayoutSchema>
+
+/** What decoding a blob needs of a plan. */
+export type BlobPlan = Pick<EntityPlan, 'name' | 'partitionKey' | 'layout' | 'groups'>
+
+export function layoutOf({ name, partitionKey, horizonMs, groups }: Omit<EntityPlan, 'layout'>): StateLayout {
+  return {
+    entity: name,
+    partitionKey,
+    horizonMs,
+    groups: groups.map(({ hopMs, tilesMax, slots }) => ({
+      hopMs,
+      tilesMax,
+      slots: slots.map(({ id, kind, size, lifetime }) => ({ id, kind, size, lifetime })),
+    })),
+  }
 }
 
-export interface GroupLayout {
-  readonly hopMs: number
-  readonly tilesMax: number
-  readonly slots: readonly SlotLayout[]
+/** Which events a slot looks at: part of its id. */
+export function eventTypeOfSlot(id: string): string {
+  return String((JSON.parse(id) as readonly unknown[])[1])
 }
 
-export interface SlotLayout {
-  readonly id: string
-  readonly kind: SlotKind
-  readonly size: number
-  readonly lifetime: boolean
+/** Which fields of an event's data a slot looks at: its value's, and those of its conditions. */
+export function fieldsOfSlot(id: string): string[] {
+  const [, , field, where] = JSON.parse(id) as [string, string, string | null, readonly (readonly [string])[]]
+  return [...(field === null ? [] : [field]), ...where.map(([name]) => name)]
+}
+
+/** Errors: `state_layout` when the text is none. */
+export function parseLayout(text: string): StateLayout {
+  let json: unknown = null
+  try {
+    json = JSON.parse(text)
+  } catch {
+    // Refused below, as everything that is no layout.
+  }
+  const parsed = stateLayoutSchema.safeParse(json)
+  if (!parsed.success) throw new RiverbankError('state_layout', `a layout kept beside the states is none: ${text}`)
+  return parsed.data
+}
+
+/** A plan that reads the blobs of a layout, and nothing else. */
+export function blobPlanOf(layout: number, { entity, partitionKey, groups }: StateLayout): BlobPlan {
+  return {
+    name: entity,
+    partitionKey,
+    layout,
+    groups: groups.map(({ hopMs, tilesMax, slots }): TileGroupPlan => ({
+      hopMs,
+      tilesMax,
+      slots: slots.map((slot) => ({ ...slot, algebra: slotAlgebra(slot.kind, slot.size) })),
+      reads: [],
+    })),
+  }
 }

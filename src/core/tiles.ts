@@ -124,6 +124,7 @@ const forgottenRowsMax = 64
 
 /** Forgets every tile up to and including `forgotten`, then the oldest ones above the group's limit. */
 export function pruneTiles(table: TileTable, group: TileGroupPlan, forgotten: number): void {
+  if (table.gaps !== null) closeGaps(table, group, forgotten)
   let { start } = table
   while (start < table.end && (table.index[start] as number) <= forgotten) start += 1
   const tooMany = table.end - start - group.tilesMax
@@ -135,6 +136,14 @@ export function pruneTiles(table: TileTable, group: TileGroupPlan, forgotten: nu
   if (group.slots.some((slot) => slot.lifetime)) mergeIntoBase(table, group, start)
   table.start = start
   if (start > forgottenRowsMax && start > table.end - start) copyRows(table)
+}
+
+/** A gap in what is forgotten anyway is none; only a lifetime still misses it. */
+function closeGaps(table: TileTable, group: TileGroupPlan, forgotten: number): void {
+  const gaps = table.gaps?.map((gap, slot) =>
+    gap !== null && gap.tile <= forgotten && group.slots[slot]?.lifetime !== true ? null : gap,
+  )
+  table.gaps = gaps?.some((gap) => gap !== null) === true ? gaps : null
 }
 
 function mergeIntoBase(table: TileTable, group: TileGroupPlan, to: number): void {

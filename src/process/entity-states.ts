@@ -5,6 +5,7 @@ import type { EntityPlan } from '../core/plan.ts'
 import { checksumIn, decodeState, encodeState, versionOf } from '../core/state-blob.ts'
 import type { EntityState } from '../core/state.ts'
 import type { EntityKey, StateStore } from '../ports.ts'
+import type { StateMigration } from './state-migration.ts'
 
 /** A state as the store holds it: with its checksum it makes the version that the next write must find there. */
 interface Loaded {
@@ -38,6 +39,8 @@ export interface SettleResult {
 
 export interface EntityStatesOptions {
   readonly store: StateStore
+  /** Reads states of other feature sets; without it they are refused. */
+  readonly migration?: Pick<StateMigration, 'decode'>
   /** Decoded states kept in memory; 0 keeps none. */
   readonly cacheEntries: number
   /** Lost compare-and-sets of one entity in one batch, until the batch fails: another writer must let us through. */
@@ -52,6 +55,7 @@ export interface EntityStatesOptions {
  */
 export class EntityStates {
   private readonly store: StateStore
+  private readonly migration: EntityStatesOptions['migration']
   private readonly roundsMax: number
   private readonly onWritten: EntityStatesOptions['onWritten']
   private readonly cache: LRUCache<string, Loaded> | null
@@ -61,6 +65,7 @@ export class EntityStates {
 
   constructor(options: EntityStatesOptions) {
     this.store = options.store
+    this.migration = options.migration
     this.roundsMax = options.roundsMax
     this.onWritten = options.onWritten
     this.cache = options.cacheEntries > 0 ? new LRUCache<string, Loaded>({ max: options.cacheEntries }) : null
@@ -180,9 +185,12 @@ export class EntityStates {
     checkEpoch(this.store, at.epoch)
     const blobs = await this.store.load(ids.map((id) => keyOf(plan, id)))
     await this.checkNotEmptied(at)
+    const states =
+      (await this.migration?.decode(plan, blobs, at.topic)) ??
+      blobs.map((blob) => (blob === null ? null : decodeState(plan, blob)))
     for (const [i, id] of ids.entries()) {
-      const blob = blobs[i] ?? null
-      into.set(id, blob === null ? absent : { state: decodeState(plan, blob), checksum: checksumIn(blob) })
+      const [state = null, blob = null] = [states[i], blobs[i]]
+      into.set(id, state === null || blob === null ? absent : { state, checksum: checksumIn(blob) })
     }
   }
 }

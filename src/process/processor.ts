@@ -2,6 +2,7 @@ import type { EntityStates } from './entity-states.ts'
 import type { ProcessMetrics } from './metrics.ts'
 import type { Pipeline } from './pipeline.ts'
 import { withRetry, type RetryPolicy, type Sleeper } from './retry.ts'
+import type { StateMigration } from './state-migration.ts'
 import { assert, isRiverbankError, RiverbankError } from '../core/errors.ts'
 import type { Claim, GroupHandler, LogBatch, Logger, PartitionRange, StateStore } from '../ports.ts'
 
@@ -9,6 +10,7 @@ export interface ProcessorOptions {
   readonly pipeline: Pipeline
   readonly store: StateStore
   readonly states: EntityStates
+  readonly migration: Pick<StateMigration, 'takeOver' | 'checkWhole'>
   /** The group's committed position now, as the log knows it. */
   readonly committed: (topic: string, partition: number) => Promise<number | null>
   /** What the partition holds now: a claim's own range is as old as the claim. Null when the topic is gone. */
@@ -34,7 +36,7 @@ export type Start =
 /**
  * Compares the committed position with the one the states know. States ahead: applied, but never committed: replays
  * are answered from snapshots. States behind: they lost their tail: go back, apply again, publish nothing below the
- * commit (R7). States without any position: rebuild from the log, while it still begins at its beginning.
+ * commit (R7). States without any position: apply the log again, while it still begins at its beginning.
  */
 export function startOf(claim: Pick<Claim, 'committed' | 'range'>, applied: number | null): Start {
   const { start, end } = claim.range
@@ -45,7 +47,7 @@ export function startOf(claim: Pick<Claim, 'committed' | 'range'>, applied: numb
     return { kind: 'stop', code: 'log_recreated', reason }
   }
   if (applied === null && committed > start && start > 0) {
-    const reason = `the states know nothing, and the log begins at ${start} only: rebuild them from the lake first`
+    const reason = `the states know nothing, and the log begins at ${start} only: run riverbank rebuild`
     return { kind: 'stop', code: 'state_lost', reason }
   }
   const readFrom = Math.min(committed, applied ?? start)
@@ -58,7 +60,7 @@ export function startOf(claim: Pick<Claim, 'committed' | 'range'>, applied: numb
 
 /** The processor as a member of its group: decides where to start, runs batches, commits them. */
 export function createProcessor(options: ProcessorOptions): GroupHandler {
-  const { pipeline, store, states, clock, metrics, logger } = options
+  const { pipeline, store, states, migration, clock, metrics, logger } = options
   const starts = new WeakMap<Claim, Current>()
 
   function retrying<Result>(claim: Claim, step: string, run: () => Promise<Result>): Promise<Result> {
@@ -66,6 +68,7 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
   }
 
   async function begin(claim: Claim, committed: number | null, range: PartitionRange): Promise<number> {
+    await retrying(claim, 'taking over the states', () => migration.takeOver(claim.topic))
     const { epoch, positions } = await retrying(claim, 'reading positions', async () => {
       const before = store.epoch
       return { epoch: before, positions: await store.positions(claim.topic) }
@@ -90,8 +93,7 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
     // Others may have written what this process still holds.
     states.clear()
     // From now on a store without this position is one that was emptied.
-    if (applied === null)
-      await retrying(claim, 'advancing', () => store.advance(claim.topic, claim.partition, readFrom))
+    if (applied === null) await retrying(claim, 'advancing', () => holdPlace(options, claim, readFrom))
     starts.set(claim, { publishFrom, epoch, applied: applied ?? readFrom })
     return readFrom
   }
@@ -130,6 +132,12 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
       }
     },
   }
+}
+
+/** Either this sees a rebuild that has just begun, or the rebuild sees the position. */
+async function holdPlace({ store, migration }: ProcessorOptions, { topic, partition }: Claim, next: number) {
+  await store.advance(topic, partition, next)
+  await migration.checkWhole()
 }
 
 async function rangeNow(options: ProcessorOptions, { topic, partition, signal }: Claim): Promise<PartitionRange> {

@@ -6,12 +6,17 @@ import { compileExpression } from '../core/expression.ts'
 import { namedFlags } from '../core/flags.ts'
 import { readFeatures } from '../core/observe.ts'
 import type { FeaturePlan } from '../core/plan.ts'
-import { decodeState } from '../core/state-blob.ts'
+import { StateDecoder } from '../core/state-decoder.ts'
 import { knowsEventId } from '../core/state.ts'
-import type { StateStore } from '../ports.ts'
+import type { Clock, StateStore } from '../ports.ts'
 
-/** Features read at request time from the states' tiles: a silent entity's windows empty by themselves. */
-export function createFeatureReader(store: Pick<StateStore, 'load'>, plan: FeaturePlan): FeatureReader {
+type States = Pick<StateStore, 'load' | 'layouts'>
+
+/**
+ * Features read at request time from the states' tiles: a silent entity's windows empty by themselves. States of another
+ * feature set are read as they would be migrated, and left as they are.
+ */
+export function createFeatureReader(store: States, plan: FeaturePlan, clock: Clock): FeatureReader {
   // Services differ in their vectors; names and derived features are those of the whole set.
   const [service] = plan.services
   assert(service !== undefined, 'a feature set has a service')
@@ -21,14 +26,19 @@ export function createFeatureReader(store: Pick<StateStore, 'load'>, plan: Featu
     name,
     evaluate: compileExpression(expression, (feature) => indexOf.get(feature) ?? -1),
   }))
+  const decoder = new StateDecoder(() => store.layouts())
   return {
     async read(keys, atMs) {
       const blobs = await store.load(keys)
+      for (const entity of plan.entities) {
+        const own = blobs.filter((_, i) => keys[i]?.entity === entity.name)
+        await decoder.foreign(entity, own)
+      }
       return keys.map((key, i) => {
         const entity = entities.get(key.entity)
         assert(entity !== undefined, `the caller asks for entities that exist, not ${key.entity}`)
         const blob = blobs[i] ?? null
-        const state = blob === null ? null : decodeState(entity, blob)
+        const state = blob === null ? null : decoder.decode(entity, blob, clock.nowMs())
         // Without a state the windows are empty, as they are for the first payment that is scored.
         const { features: values, flags } = readFeatures(entity, state, atMs)
         const features: Record<string, number | null> = {}
@@ -50,17 +60,19 @@ export function createFeatureReader(store: Pick<StateStore, 'load'>, plan: Featu
 }
 
 /** Asks the states of the partition-key entity which event ids they remember. */
-export function createKnownEvents(store: Pick<StateStore, 'load'>, plan: FeaturePlan): KnownEvents {
+export function createKnownEvents(store: States, plan: FeaturePlan, clock: Clock): KnownEvents {
   const owner = plan.entities.find((entity) => entity.partitionKey)
   assert(owner !== undefined, 'a plan has a partition-key entity')
+  const decoder = new StateDecoder(() => store.layouts())
   return {
     async known(events: readonly EventIdentity[]) {
       const ids = [...new Set(events.map((event) => event.customerId))]
       const blobs = await store.load(ids.map((id) => ({ entity: owner.name, id })))
+      await decoder.foreign(owner, blobs)
       const states = new Map(ids.map((id, i) => [id, blobs[i] ?? null]))
       return events.map(({ customerId, eventId }) => {
         const blob = states.get(customerId) ?? null
-        return blob !== null && knowsEventId(decodeState(owner, blob), hashEventId(eventId))
+        return blob !== null && knowsEventId(decoder.decode(owner, blob, clock.nowMs()), hashEventId(eventId))
       })
     },
   }

@@ -181,14 +181,37 @@ function positionCases({ fixture, namespace, open }: StoreCase): void {
     expect(await store.positions('others')).toEqual(new Map())
   })
 
-  it('is bound to the first feature set, and keeps namespaces apart', async () => {
+  it('keeps layouts and memos, and keeps namespaces apart', async () => {
     const [store, other, apart] = [await open(), await open(), await open(`${namespace()}-apart`)]
-    const answers = await Promise.all([store.bindFeatureSet('aaa'), other.bindFeatureSet('bbb')])
-    expect(new Set(answers).size).toBe(1)
-    expect(await store.bindFeatureSet('ccc')).toBe(answers[0])
-    expect(await apart.bindFeatureSet('ccc')).toBe('ccc')
+    expect(await store.layouts()).toEqual(new Map())
+    await store.keepLayouts(new Map())
+    await Promise.all([
+      store.keepLayouts(new Map([[0xffff_fff0, '{"a":1}']])),
+      other.keepLayouts(new Map([[7, '{"b":2}']])),
+    ])
+    const kept = new Map([
+      [7, '{"b":2}'],
+      [0xffff_fff0, '{"a":1}'],
+    ])
+    expect(await store.layouts()).toEqual(kept)
+    expect(await other.layouts()).toEqual(kept)
+    expect(await store.memo('owner')).toBeNull()
+    const answers = await Promise.all([
+      store.replaceMemo('owner', null, 'aaa'),
+      other.replaceMemo('owner', null, 'bbb'),
+    ])
+    expect(answers.filter(Boolean)).toHaveLength(1)
+    const winner = answers[0] ? 'aaa' : 'bbb'
+    expect(await other.memo('owner')).toBe(winner)
+    expect(await store.replaceMemo('owner', 'ccc', 'ddd')).toBe(false)
+    expect(await store.replaceMemo('owner', null, winner), 'the reply of an earlier try was lost').toBe(true)
+    expect(await store.replaceMemo('owner', winner, null)).toBe(true)
+    expect(await store.memo('owner')).toBeNull()
+    await store.replaceMemo('owner', null, 'aaa')
     await store.compareAndSet([write(customer('a'), null, blob(1))])
     expect(await apart.load([customer('a')])).toEqual([null])
+    expect(await apart.layouts()).toEqual(new Map())
+    expect(await apart.memo('owner')).toBeNull()
   })
 }
 
@@ -218,6 +241,7 @@ function lossCases({ fixture, namespace, open }: StoreCase): void {
   it('shows a lost tail: the version that was acknowledged is not there any more, nor is the position', async () => {
     const store = await open()
     const [kept, lost] = [blob(1, 1, 'kept'), blob(2, 2, 'lost')]
+    await store.keepLayouts(new Map([[1, '{}']]))
     await store.compareAndSet([write(customer('a'), null, kept)])
     await store.advance('events', 0, 5)
     const server = await fixture().holderOf(namespace(), customer('a'))
@@ -231,6 +255,7 @@ function lossCases({ fixture, namespace, open }: StoreCase): void {
     const found = await eventually(() => store.load([customer('a')]), { deadlineMs })
     expect(Buffer.from(found[0]?.subarray(13) ?? []).toString()).toBe('kept')
     expect(await store.positions('events')).toEqual(new Map([[0, 5]]))
+    expect(await store.layouts(), 'older than the states').toEqual(new Map([[1, '{}']]))
     expect(await store.compareAndSet([write(customer('a'), lost, blob(3, 3))])).toEqual([false])
     // Another history that reaches the same number is another version.
     await store.compareAndSet([write(customer('a'), kept, blob(2, 20))])

@@ -9,7 +9,7 @@ import { redisAvailable } from '../support/redis-server.ts'
 
 const seed = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_000)
 /** Each alone takes longer than a whole suite of others: a few faults, once. `npm run chaos` inflicts all of them. */
-const timeoutMs = 180_000
+const timeoutMs = 300_000
 
 const noRedis = redisAvailable()
 

@@ -19,7 +19,18 @@ describe.concurrent('the command line', () => {
   test('help is no mistake', async () => {
     const { code, stdout } = await riverbank(['--help'])
     expect(code).toBe(0)
-    for (const command of ['up', 'process', 'serve', 'materialize', 'topics', 'sql', 'verify', 'dead-letters'])
+    for (const command of [
+      'up',
+      'process',
+      'serve',
+      'materialize',
+      'topics',
+      'sql',
+      'verify',
+      'rebuild',
+      'backfill',
+      'dead-letters',
+    ])
       expect(stdout).toContain(`  ${command}`)
   })
 

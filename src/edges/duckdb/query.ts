@@ -1,4 +1,4 @@
-import { DuckDBBlobValue, DuckDBInstance, DuckDBTimestampValue } from '@duckdb/node-api'
+import { DuckDBBlobValue, DuckDBDoubleVector, DuckDBInstance, DuckDBTimestampValue } from '@duckdb/node-api'
 import type { DuckDBDataChunk, DuckDBValue } from '@duckdb/node-api'
 import { RiverbankError } from '../../core/errors.ts'
 import { literal } from './quote.ts'
@@ -23,10 +23,15 @@ export interface Query {
   rows(sql: string): Promise<readonly Readonly<Record<string, QueryCell>>[]>
   /** Rows as they come, at most about 2,000 at a time, each in the order of the columns. */
   each(sql: string, take: (rows: readonly (readonly QueryCell[])[]) => void | Promise<void>): Promise<void>
-  /** Like `each`, for columns of doubles without NULL: by column, `rows` values in each. The arrays are used again. */
-  numbers(sql: string, take: (columns: readonly Float64Array[], rows: number) => void | Promise<void>): Promise<void>
+  /**
+   * Columns as they come: a DOUBLE is the database's own array, to be read before the promise resolves, in which NULL is
+   * anything; all others must be VARCHAR.
+   */
+  columns(sql: string, take: (columns: readonly QueryColumn[], rows: number) => void | Promise<void>): Promise<void>
   close(): void
 }
+
+export type QueryColumn = Float64Array | readonly (string | null)[]
 
 /** Errors: `query_failed`, with what DuckDB said. */
 export async function openQuery(options: QueryOptions): Promise<Query> {
@@ -73,17 +78,14 @@ export async function openQuery(options: QueryOptions): Promise<Query> {
           await take(chunk.getRows().map((row) => row.map(cell)))
         }
       }),
-    numbers: (sql, take) =>
+    columns: (sql, take) =>
       attempt(sql, async () => {
         const result = await connection.stream(sql)
-        const columns = Array.from({ length: result.columnCount }, () => new Float64Array(2_048))
-        let chunk = await result.fetchChunk()
-        while (chunk !== null && chunk.rowCount > 0) {
-          const { rowCount } = chunk
-          for (const [i, column] of columns.entries()) fill(column, chunk, i)
-          // The next rows are read while these are taken.
-          const [next] = await Promise.all([result.fetchChunk(), take(columns, rowCount)])
-          chunk = next
+        for (;;) {
+          const chunk = await result.fetchChunk()
+          if (chunk === null || chunk.rowCount === 0) return
+          const columns = Array.from({ length: chunk.columnCount }, (_, i) => columnOf(chunk, i))
+          await take(columns, chunk.rowCount)
         }
       }),
     close() {
@@ -93,13 +95,13 @@ export async function openQuery(options: QueryOptions): Promise<Query> {
   }
 }
 
-function fill(column: Float64Array, chunk: DuckDBDataChunk, index: number): void {
+function columnOf(chunk: DuckDBDataChunk, index: number): QueryColumn {
   const vector = chunk.getColumnVector(index)
-  for (let row = 0; row < chunk.rowCount; row += 1) {
-    const value = vector.getItem(row)
-    if (typeof value !== 'number') throw new Error(`column ${index} has a value that is no double`)
-    column[row] = value
+  if (vector instanceof DuckDBDoubleVector) {
+    // The library shows single items only; the array is there.
+    return (vector as unknown as { readonly items: Float64Array }).items
   }
+  return Array.from({ length: chunk.rowCount }, (_, row) => vector.getItem(row) as string | null)
 }
 
 function cell(value: DuckDBValue): QueryCell {

@@ -2,10 +2,11 @@ import { assert } from '../../core/errors.ts'
 import type { EntityKey, StateStore, StateWrite } from '../../ports.ts'
 import { ClusterNodes } from './cluster-nodes.ts'
 import { redisFailure } from './connection.ts'
+import { fieldsOf, layoutsIn } from './layout-fields.ts'
 import { SlotCaller, type SlotCall, type SlotCommand } from './slot-caller.ts'
 import { bucketOf, stateBuckets, type StateBucket } from './state-buckets.ts'
 import { newLife, positionsIn, StateLives } from './state-lives.ts'
-import { advanceScript, argumentsOf, chunksOf, compareAndSetScript } from './state-scripts.ts'
+import { advanceScript, argumentsOf, chunksOf, compareAndSetScript, replaceMemoScript } from './state-scripts.ts'
 
 export interface ClusterStateStoreOptions {
   /** URLs of nodes to begin with; at least one. */
@@ -110,7 +111,22 @@ export async function openClusterStateStore(options: ClusterStateStoreOptions): 
         for (const [i, { items }] of calls.entries()) lives.met(items[0] ?? '', String(replies[i]?.[1] ?? ''))
         return replies.every(([raised]) => raised === 1)
       }),
-    bindFeatureSet: (hash) => guarded('binding the feature set', () => bind(caller, namespace, hash)),
+    layouts: () => guarded('reading layouts', () => keptLayouts(caller, namespace)),
+    keepLayouts: (layouts) => guarded('keeping layouts', () => keep(caller, namespace, layouts)),
+    memo: (name) =>
+      guarded('reading a memo', async () => {
+        const [[found] = []] = await caller.run(readingMemo, [memoCall(namespace, name)])
+        return found?.toString() ?? null
+      }),
+    replaceMemo: (name, before, after) =>
+      guarded('writing a memo', async () => {
+        const replacing: SlotCommand<string, unknown> = {
+          encode: (keys, script) => replaceMemoScript.command(keys, [before ?? '', after ?? ''], script),
+          decode: (reply) => [reply],
+        }
+        const [[answer] = []] = await caller.run(replacing, [memoCall(namespace, name)])
+        return answer === 1
+      }),
     close: () => {
       nodes.close()
       return Promise.resolve()
@@ -149,21 +165,39 @@ async function byBucket<Value, Answer>(
   return answers
 }
 
-async function bind(caller: SlotCaller, namespace: string, hash: string): Promise<string> {
+const readingMemo: SlotCommand<string, Buffer | null> = {
+  encode: (keys) => ['GET', [...keys]],
+  decode: (reply) => [reply as Buffer | null],
+}
+
+/** All memos are in the first bucket. */
+function memoCall(namespace: string, name: string): SlotCall<string> {
   const [bucket] = stateBuckets
   assert(bucket !== undefined, 'there are buckets')
-  const call = { slot: bucket.slot, items: [`${namespace}:feature-set:{${bucket.tag}}`] }
-  const claim: SlotCommand<string, unknown> = {
-    encode: (keys) => ['SETNX', [...keys, hash]],
+  return { slot: bucket.slot, items: [`${namespace}:memo:{${bucket.tag}}:${name}`] }
+}
+
+function layoutCalls(namespace: string): SlotCall<string>[] {
+  return stateBuckets.map(({ tag, slot }) => ({ slot, items: [`${namespace}:layouts:{${tag}}`] }))
+}
+
+/** In every bucket: a node that loses its layouts has lost the states that name them, too. */
+async function keep(caller: SlotCaller, namespace: string, layouts: ReadonlyMap<number, string>): Promise<void> {
+  if (layouts.size === 0) return
+  const keeping: SlotCommand<string, unknown> = {
+    encode: (keys) => ['HSET', [...keys, ...fieldsOf(layouts).flat()]],
     decode: (reply) => [reply],
   }
-  const read: SlotCommand<string, Buffer | null> = {
-    encode: (keys) => ['GET', [...keys]],
-    decode: (reply) => [reply as Buffer | null],
+  await caller.run(keeping, layoutCalls(namespace))
+}
+
+async function keptLayouts(caller: SlotCaller, namespace: string): Promise<Map<number, string>> {
+  const replies = await caller.run(readingPositions, layoutCalls(namespace))
+  const fields = new Map<string, string>()
+  for (const [found = []] of replies) {
+    for (let i = 0; i + 1 < found.length; i += 2) fields.set(String(found[i]), String(found[i + 1]))
   }
-  await caller.run(claim, [call])
-  const [[bound] = []] = await caller.run(read, [call])
-  return bound?.toString() ?? hash
+  return layoutsIn(fields)
 }
 
 /** What is missing from one bucket is known of none: it lost everything. */

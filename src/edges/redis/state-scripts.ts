@@ -49,6 +49,15 @@ if found < tonumber(ARGV[2]) then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) 
 return {1, life}
 `)
 
+/** KEYS memo. ARGV before, after; '' for none. → 1 where it was `before`, or is `after` already. */
+export const replaceMemoScript = new RedisScript(`
+local found = redis.call('GET', KEYS[1]) or ''
+if found == ARGV[2] then return 1 end
+if found ~= ARGV[1] then return 0 end
+if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2]) end
+return 1
+`)
+
 const none = Buffer.alloc(0)
 
 /** What {@link compareAndSetScript} takes for one entity. */

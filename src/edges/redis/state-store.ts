@@ -2,8 +2,9 @@ import type { Redis } from 'ioredis'
 import { assert } from '../../core/errors.ts'
 import type { EntityKey, StateStore } from '../../ports.ts'
 import { connectRedis, redisFailure, refuseClusterNode } from './connection.ts'
+import { fieldsOf, layoutsIn } from './layout-fields.ts'
 import { newLife, positionsIn, StateLives } from './state-lives.ts'
-import { advanceScript, argumentsOf, chunksOf, compareAndSetScript } from './state-scripts.ts'
+import { advanceScript, argumentsOf, chunksOf, compareAndSetScript, replaceMemoScript } from './state-scripts.ts'
 
 export interface RedisStateStoreOptions {
   readonly url: string
@@ -40,6 +41,7 @@ export function statesOn(redis: Redis, namespace: string): StateStore {
   })
   const lives = new StateLives()
   const keyOf = ({ entity, id }: EntityKey): string => `${namespace}:state:{${entity}:${id}}`
+  const memoKey = (name: string): string => `${namespace}:memo:${name}`
   const positionsKey = (topic: string): string => `${namespace}:positions:${topic}`
 
   return {
@@ -81,11 +83,16 @@ export function statesOn(redis: Redis, namespace: string): StateStore {
         lives.met(key, life.toString())
         return raised === 1
       }),
-    bindFeatureSet: (hash) =>
-      guarded('binding the feature set', async () => {
-        const key = `${namespace}:feature-set`
-        await redis.setnx(key, hash)
-        return (await redis.get(key)) ?? hash
+    layouts: () =>
+      guarded('reading layouts', async () => layoutsIn(Object.entries(await redis.hgetall(`${namespace}:layouts`)))),
+    keepLayouts: (layouts) =>
+      guarded('keeping layouts', async () => {
+        if (layouts.size > 0) await redis.hset(`${namespace}:layouts`, new Map(fieldsOf(layouts)))
+      }),
+    memo: (name) => guarded('reading a memo', () => redis.get(memoKey(name))),
+    replaceMemo: (name, before, after) =>
+      guarded('writing a memo', async () => {
+        return (await replaceMemoScript.run(redis, [memoKey(name)], [before ?? '', after ?? ''])) === 1
       }),
     close: () => {
       redis.disconnect()

@@ -8,8 +8,11 @@ export interface LakeQuery {
   rows(sql: string): Promise<readonly LakeRow[]>
   /** Rows as they come, each in the order of the columns. */
   each(sql: string, take: (rows: readonly (readonly LakeCell[])[]) => void | Promise<void>): Promise<void>
-  /** Columns of doubles without NULL, as they come: by column, `rows` values in each. The arrays are used again. */
-  numbers(sql: string, take: (columns: readonly Float64Array[], rows: number) => void | Promise<void>): Promise<void>
+  /** Columns as they come, `rows` values in each: DOUBLE as numbers (NULL is anything), VARCHAR as text. */
+  columns(
+    sql: string,
+    take: (columns: readonly (Float64Array | readonly (string | null)[])[], rows: number) => void | Promise<void>,
+  ): Promise<void>
   close(): void
 }
 

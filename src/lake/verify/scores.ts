@@ -58,7 +58,8 @@ async function checkVectors(
   const vector = features.map((feature) => `${identifier(feature)}::DOUBLE`)
   // No logged score is NaN: here it stands for none.
   const sql = `SELECT log_partition::DOUBLE, log_offset::DOUBLE, coalesce(score, 'NaN'::DOUBLE), ${vector.join(', ')} FROM ${from}`
-  await query.numbers(sql, async ([partitions, offsets, logged, ...columns], count) => {
+  await query.columns(sql, async (found, count) => {
+    const [partitions, offsets, logged, ...columns] = found as readonly Float64Array[]
     // float32 is the only rounding on the way to the model.
     const vectors = new Float32Array(count * features.length)
     for (const [i, column] of columns.entries()) {
@@ -66,11 +67,11 @@ async function checkVectors(
     }
     const scores = await scorer.score(vectors, count)
     for (let row = 0; row < count; row += 1) {
-      const [found, value] = [logged?.[row] ?? NaN, scores[row] ?? NaN]
-      if (!Number.isNaN(found) && Object.is(found, value)) continue
+      const [score, value] = [logged?.[row] ?? NaN, scores[row] ?? NaN]
+      if (!Number.isNaN(score) && Object.is(score, value)) continue
       wrongTotal += 1
       if (wrong.length >= examplesMax) continue
-      wrong.push({ partition: partitions?.[row] ?? 0, offset: offsets?.[row] ?? 0, logged: found, recomputed: value })
+      wrong.push({ partition: partitions?.[row] ?? 0, offset: offsets?.[row] ?? 0, logged: score, recomputed: value })
     }
     tally.count('scores recomputed', count)
     onProgress(count)

@@ -21,6 +21,8 @@ export interface Vault {
 /** A state store of a few lines that keeps the port's contract. */
 export function memoryVault(): Vault {
   const blobs = new Map<string, Uint8Array>()
+  const layouts = new Map<number, string>()
+  const memos = new Map<string, string>()
   const positions = new Map<string, Map<number, number>>()
   const known = (topic: string) => positions.get(topic) ?? new Map<number, number>()
   const write = ({ key, expected, blob }: StateWrite): boolean => {
@@ -48,7 +50,18 @@ export function memoryVault(): Vault {
         if (next > found && found >= from) putPosition(topic, partition, next)
         return found >= from
       },
-      bindFeatureSet: async (hash) => hash,
+      layouts: async () => new Map(layouts),
+      keepLayouts: async (kept) => {
+        for (const [layout, text] of kept) layouts.set(layout, text)
+      },
+      memo: async (name) => memos.get(name) ?? null,
+      replaceMemo: async (name, before, after) => {
+        const found = memos.get(name) ?? null
+        if (found !== before && found !== after) return false
+        if (after === null) memos.delete(name)
+        else memos.set(name, after)
+        return true
+      },
       close: async () => undefined,
     },
     put: async (key, blob) => {

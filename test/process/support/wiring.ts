@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { definitions, serviceOf } from '../../../src/app/definitions.ts'
+import { definitions, serviceOf, type Definitions } from '../../../src/app/definitions.ts'
 import type { EntityStates } from '../../../src/process/entity-states.ts'
 import type { ProcessMetrics } from '../../../src/process/metrics.ts'
 import { createPipeline, type Pipeline } from '../../../src/process/pipeline.ts'
 import { createProcessor, type ProcessorOptions } from '../../../src/process/processor.ts'
 import type { Sleeper } from '../../../src/process/retry.ts'
+import { StateMigration } from '../../../src/process/state-migration.ts'
 import type { EventLog, GroupHandler, Logger, Scorer, StateStore } from '../../../src/ports.ts'
 
 export const compiled = definitions()
@@ -60,13 +61,17 @@ export interface Wiring extends Pick<ProcessorOptions, 'committed' | 'range'> {
   readonly topics: { readonly scores: string; readonly deadLetters: string }
   readonly clock: Sleeper
   readonly counts: Counts
+  /** The shipped definitions, unless others are given. */
+  readonly compiled?: Definitions
+  /** How it takes over states; without it there are none to take over. */
+  readonly migration?: StateMigration
   /** Between the pipeline and the processor: to plant a bug. */
   readonly alter?: (pipeline: Pipeline) => Pipeline
 }
 
-/** The processor as the role wires it, with the shipped definitions. */
+/** The processor as the role wires it. */
 export function wire(wiring: Wiring): { readonly pipeline: Pipeline; readonly processor: GroupHandler } {
-  const { counts, alter = (pipeline: Pipeline) => pipeline } = wiring
+  const { counts, alter = (pipeline: Pipeline) => pipeline, compiled: own = compiled } = wiring
   const metrics: ProcessMetrics = {
     batch({ observed }) {
       counts.batches += 1
@@ -86,12 +91,14 @@ export function wire(wiring: Wiring): { readonly pipeline: Pipeline; readonly pr
       ...shared,
       log: { publish: wiring.publish },
       scorer,
-      catalog: compiled.catalog,
-      plan: compiled.plan,
-      service: serviceOf(compiled, scorer),
-      scoredType: compiled.set.scored,
+      catalog: own.catalog,
+      plan: own.plan,
+      service: serviceOf(own, scorer),
+      scoredType: own.set.scored,
       topics,
     }),
   )
-  return { pipeline, processor: createProcessor({ ...shared, pipeline, committed, range }) }
+  const nobodys = { store, plan: own.plan, committed: () => Promise.resolve(new Map()), clock: ownClock, logger: quiet }
+  const migration = wiring.migration ?? new StateMigration(nobodys)
+  return { pipeline, processor: createProcessor({ ...shared, pipeline, migration, committed, range }) }
 }

@@ -1,11 +1,13 @@
 import { names, readConfig } from '../../../src/app/config.ts'
+import type { Definitions } from '../../../src/app/definitions.ts'
 import { topicSpecs } from '../../../src/app/topics.ts'
 import { openClusterStateStore } from '../../../src/edges/redis/cluster-state-store.ts'
 import { openRedisEventLog, type RedisEventLog } from '../../../src/edges/redis/event-log.ts'
 import { openRedisStateStore } from '../../../src/edges/redis/state-store.ts'
 import { EntityStates } from '../../../src/process/entity-states.ts'
 import type { Pipeline } from '../../../src/process/pipeline.ts'
-import { clock, wire, type Counts } from './wiring.ts'
+import { StateMigration } from '../../../src/process/state-migration.ts'
+import { clock, compiled, quiet, wire, type Counts } from './wiring.ts'
 import { Witness } from './witness.ts'
 import type { Claim, GroupHandler, LogRecord, StateStore } from '../../../src/ports.ts'
 
@@ -29,6 +31,8 @@ export interface WorldOptions {
   readonly maxRecords: number
   /** Nodes of the cluster that holds the states; without it they are where the log is. */
   readonly statesSeeds?: readonly string[]
+  /** The shipped definitions, unless others are given; see {@link World.evolved}. */
+  readonly compiled?: Definitions
 }
 
 /** One installation on a server of its own, with the shipped definitions; states and log under names of their own. */
@@ -60,6 +64,11 @@ export class World {
     return world
   }
 
+  /** The same installation, run by another version of the program. */
+  evolved(own: Definitions): Promise<World> {
+    return World.open({ ...this.#options, compiled: own })
+  }
+
   get partitions(): number {
     return this.#options.partitions
   }
@@ -81,13 +90,21 @@ export class World {
       positions: (topic) => around('positions', null, () => real.positions(topic)),
       advance: (topic, partition, next, from) =>
         around('advance', partition, () => real.advance(topic, partition, next, from)),
-      bindFeatureSet: (hash) => real.bindFeatureSet(hash),
+      layouts: () => real.layouts(),
+      keepLayouts: (layouts) => real.keepLayouts(layouts),
+      memo: (name) => real.memo(name),
+      replaceMemo: (name, before, after) => real.replaceMemo(name, before, after),
       close: () => real.close(),
     }
+    const own = this.#options.compiled ?? compiled
+    const committedOf = (topic: string) => log.committed(this.group, topic)
+    const migration = new StateMigration({ store, plan: own.plan, committed: committedOf, clock, logger: quiet })
     const counts: Counts = { conflicts: 0, rewinds: 0, batches: 0 }
     const { pipeline, processor } = wire({
       store,
-      states: new EntityStates({ store, cacheEntries: 1_000, roundsMax: 100 }),
+      states: new EntityStates({ store, migration, cacheEntries: 1_000, roundsMax: 100 }),
+      compiled: own,
+      migration,
       publish: (records) =>
         around('publish', null, async () => {
           const positions = await log.publish(records)

@@ -28,7 +28,11 @@ export const catalog: EventCatalog = new Map(
 )
 
 /** Of whom nobody has seen anything. */
-const emptyStates = createFeatureReader({ load: async (keys) => keys.map(() => null) }, compilePlan(riverbank))
+const emptyStates = createFeatureReader(
+  { load: async (keys) => keys.map(() => null), layouts: async () => new Map() },
+  compilePlan(riverbank),
+  { nowMs: () => nowMs },
+)
 
 /** A log that answers the next offset of one partition, or fails with `failure`. */
 export class MemoryLog {

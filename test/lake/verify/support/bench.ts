@@ -38,7 +38,7 @@ const report = await verify(lake, {
       run: (sql) => timed(sql, query.run(sql)),
       rows: (sql) => timed(sql, query.rows(sql)),
       each: (sql, take) => timed(sql, query.each(sql, take)),
-      numbers: (sql, take) => timed(sql, query.numbers(sql, take)),
+      columns: (sql, take) => timed(sql, query.columns(sql, take)),
       close: () => query.close(),
     }
   },

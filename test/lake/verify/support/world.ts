@@ -138,13 +138,14 @@ export function statesOf({ states }: Pick<LogContent, 'states'>, positions: Read
     load: (keys: readonly EntityKey[]) =>
       Promise.resolve(keys.map(({ entity, id }) => states.get(`${entity}/${id}`) ?? null)),
     positions: () => Promise.resolve(positions),
+    layouts: () => Promise.resolve(new Map<number, string>()),
   }
   return { store, plan, sample: { perEntity: Infinity, seed: 1 } }
 }
 
-/** Writes both topics through the materializer, in files of at most `rowsPerFile` rows. */
-export async function write(lake: Lake, content: LogContent, rowsPerFile = 20): Promise<void> {
-  const m = await materializer(lake, { manifest, catalog })
+/** Writes both topics through the materializer, in files of at most `rowsPerFile` rows; what is there already is left. */
+export async function write(lake: Lake, content: Pick<LogContent, 'events' | 'scores'>, rowsPerFile = 20, own = manifest): Promise<void> {
+  const m = await materializer(lake, { manifest: own, catalog })
   for (const topic of [topics.events, topics.scores]) {
     const all = topic === topics.events ? content.events : content.scores
     for (const partition of new Set(all.map((record) => record.partition))) {

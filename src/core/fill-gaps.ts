@@ -1,0 +1,100 @@
+import type { EntityPlan, TileGroupPlan } from './plan.ts'
+import type { Accumulator } from './slot.ts'
+import type { EntityState } from './state.ts'
+import { nextVersion, pruneTiles, tableOf, type Gap, type TileTable } from './tiles.ts'
+import { forgottenTile } from './window.ts'
+
+/** A state as it was when it took a number, computed from its history with today's plan. */
+export type Earlier = Pick<EntityState, 'born' | 'newestTimeMs' | 'tiles'>
+
+/** Which slots get their history: by group and slot. */
+export type WantedSlots = readonly (readonly boolean[])[]
+
+/** The numbers at which the wanted slots begin to know, ascending; empty when nothing is missing. */
+export function gapNumbers({ tiles }: Pick<EntityState, 'tiles'>, wanted: WantedSlots): number[] {
+  const numbers = new Set<number>()
+  for (const [g, { gaps }] of tiles.entries()) {
+    for (const [k, gap] of gaps?.entries() ?? []) if (gap !== null && wanted[g]?.[k] === true) numbers.add(gap.since)
+  }
+  return [...numbers].sort((a, b) => a - b)
+}
+
+/**
+ * A state with what its gaps left out: history is earlier, what the state holds is later. `before` answers the state
+ * below a number, null where it is not known; such a gap stays.
+ */
+export function fillGaps(
+  plan: EntityPlan,
+  state: EntityState,
+  wanted: WantedSlots,
+  before: (since: number) => Earlier | null,
+): EntityState {
+  let newestTimeMs = state.newestTimeMs
+  const known = (since: number): Earlier | null => {
+    const earlier = before(since)
+    return earlier?.born === state.born ? earlier : null
+  }
+  for (const since of gapNumbers(state, wanted)) {
+    const other = known(since)?.newestTimeMs ?? null
+    if (other !== null && (newestTimeMs === null || other > newestTimeMs)) newestTimeMs = other
+  }
+  const tiles = plan.groups.map((group, g) => {
+    const table = state.tiles[g] as TileTable
+    const filled = fillTable(group, table, wanted[g] ?? [], (since) => known(since)?.tiles[g] ?? null)
+    const floor = newestTimeMs === null ? -Infinity : forgottenTile(newestTimeMs, plan.horizonMs, group.hopMs)
+    pruneTiles(filled, group, Math.max(floor, filled.cappedTile ?? -Infinity))
+    return filled
+  })
+  return { ...state, newestTimeMs, tiles }
+}
+
+function fillTable(
+  group: TileGroupPlan,
+  table: TileTable,
+  wanted: readonly boolean[],
+  before: (since: number) => TileTable | null,
+): TileTable {
+  const empty = group.slots.map(({ algebra }) => algebra.empty)
+  const rows = new Map<number, Accumulator[]>()
+  for (let row = table.start; row < table.end; row += 1) {
+    rows.set(
+      table.index[row] as number,
+      table.columns.map((column) => column[row] as Accumulator),
+    )
+  }
+  const gaps: (Gap | null)[] = group.slots.map((_, k) => table.gaps?.[k] ?? null)
+  let base = table.base === null ? null : [...table.base]
+  let { cappedTile } = table
+  for (const [k, { algebra, lifetime }] of group.slots.entries()) {
+    const gap = gaps[k] ?? null
+    const history = gap === null || wanted[k] !== true ? null : before(gap.since)
+    if (gap === null || history === null) continue
+    gaps[k] = null
+    for (let row = history.start; row < history.end; row += 1) {
+      const tile = history.index[row] as number
+      // What is newer than the gap the slot knows itself.
+      if (tile > gap.tile) break
+      const values = rows.get(tile) ?? empty.slice()
+      rows.set(tile, values)
+      values[k] = algebra.merge(history.columns[k]?.[row] as Accumulator, values[k] as Accumulator)
+    }
+    if (lifetime && history.base !== null) {
+      base ??= empty.slice()
+      base[k] = algebra.merge(history.base[k] as Accumulator, base[k] as Accumulator)
+    }
+    if (history.cappedTile !== null) cappedTile = Math.max(cappedTile ?? -Infinity, history.cappedTile)
+  }
+  if (gaps.every((gap, k) => gap === (table.gaps?.[k] ?? null))) return nextVersion(table)
+  const index = [...rows.keys()].sort((a, b) => a - b)
+  const columns = group.slots.map((_, k) => index.map((tile) => rows.get(tile)?.[k] as Accumulator))
+  return { ...tableOf(index, columns), base, cappedTile, gaps: gaps.some((gap) => gap !== null) ? gaps : null }
+}
+
+/** The slots that some features of an entity read. */
+export function slotsOf({ groups, features }: EntityPlan, isWanted: (feature: string) => boolean): WantedSlots {
+  const wanted = groups.map(({ slots }) => slots.map(() => false))
+  for (const { name, group, slots } of features) {
+    if (isWanted(name)) for (const slot of slots) (wanted[group] ?? [])[slot] = true
+  }
+  return wanted
+}

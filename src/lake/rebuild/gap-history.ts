@@ -1,0 +1,62 @@
+import type { Earlier } from '../../core/fill-gaps.ts'
+import { applyTo } from '../../core/observe.ts'
+import type { EntityPlan } from '../../core/plan.ts'
+import { beginDraft, type EntityState } from '../../core/state.ts'
+import { nextVersion } from '../../core/tiles.ts'
+import type { HistoryRow } from './history.ts'
+
+/** One entity's history, row by row, as it was before each of the numbers that somebody asks for. */
+export class GapHistory {
+  readonly id: string
+  private readonly plan: EntityPlan
+  private readonly numbers: number[]
+  private readonly earlier = new Map<number, Earlier>()
+  private state: EntityState | null = null
+
+  /** `numbers` ascending. */
+  constructor(plan: EntityPlan, id: string, numbers: readonly number[]) {
+    this.plan = plan
+    this.id = id
+    this.numbers = [...numbers]
+  }
+
+  add(row: HistoryRow): void {
+    this.keepBelow(row.sequence)
+    if (this.numbers.length === 0) return
+    if (this.state?.born !== row.born) this.begin(row)
+    const { state } = this
+    if (state === null) return
+    state.sequence = row.sequence
+    const { offset, appendTimeMs, eventId, timeMs, data, touch } = row
+    applyTo(this.plan, state, {
+      ...{ offset, appendTimeMs, eventId, timeMs, data, touch, reads: false, duplicate: false },
+    })
+  }
+
+  /** By number; what the lake does not know from its beginning is missing. */
+  finish(): ReadonlyMap<number, Earlier> {
+    this.keepBelow(Infinity)
+    return this.earlier
+  }
+
+  /** A life whose beginning is not in the lake is not known. */
+  private begin(row: HistoryRow): void {
+    this.state = null
+    if (row.sequence !== row.born) return
+    const state = beginDraft(this.plan, null, row.appendTimeMs)
+    state.born = row.born
+    this.state = state
+  }
+
+  private keepBelow(sequence: number): void {
+    while (this.numbers.length > 0 && (this.numbers[0] as number) <= sequence) {
+      const number = this.numbers.shift() as number
+      const { state } = this
+      if (state === null) continue
+      const { born, newestTimeMs, tiles } = state
+      this.earlier.set(number, { born, newestTimeMs, tiles: [...tiles] })
+      // From here on the tables that were kept belong to them.
+      for (const [i, table] of tiles.entries()) tiles[i] = nextVersion(table)
+    }
+  }
+}

@@ -1,0 +1,258 @@
+import { RiverbankError } from '../../core/errors.ts'
+import type { FeatureSetManifest } from '../../core/feature-set.ts'
+import type { EntityPlan, EntityTouch, FeaturePlan } from '../../core/plan.ts'
+import { fieldsOfSlot } from '../../core/state-layout.ts'
+import { eventTable } from '../event-table.ts'
+import type { Topics } from '../verify/frontier.ts'
+import { countOf, identifier, text, type LakeQuery } from '../verify/lake-query.ts'
+import { createWorkingTables, entityIdSql, eventColumns } from '../verify/working-tables.ts'
+
+/** How far each partition of the event topic is: committed by the processors, and answered in the lake. */
+export interface Reach {
+  readonly partition: number
+  readonly committed: number
+  /** Everything below was applied and published, or is told here. */
+  readonly next: number
+}
+
+/** The number of a duplicate, and of an event that was applied and not published. */
+export const untold = -1
+/** The number of an event above everything that was answered: a batch that was under way may have applied it. */
+export const beyond = -2
+/** Ids that are looked at together. */
+const idsAtOnce = 500
+/** The largest batch that can be configured. */
+const batchRecordsMax = 10_000
+
+/** One event as one entity met it. */
+export interface HistoryRow {
+  readonly id: string
+  /** {@link untold} where the lake does not tell, {@link beyond} where it was perhaps not even handled. */
+  readonly sequence: number
+  readonly born: number
+  readonly partition: number
+  readonly offset: number
+  readonly appendTimeMs: number
+  readonly timeMs: number
+  /** Empty unless the entity is the partition key. */
+  readonly eventId: string
+  readonly isDuplicate: boolean
+  readonly isScored: boolean
+  /** What the plan does with it. */
+  readonly touch: EntityTouch
+  /** Valid until the next row: the fields that the entity's slots look at. */
+  readonly data: Readonly<Record<string, unknown>>
+  /** See {@link LakeHistory.ask}; empty where nobody asked. */
+  readonly asked: string
+}
+
+/** Which rows are told: a share of the ids, and whether only those that were asked for. */
+export interface Share {
+  readonly chunk: number
+  readonly chunks: number
+  readonly asked?: boolean
+}
+
+/** Somebody wants the rows of an id that are below a number; `text` comes back with each of them. */
+export interface Asked {
+  readonly id: string
+  readonly below: number
+  readonly text: string
+}
+
+export interface HistoryOptions {
+  readonly query: LakeQuery
+  readonly plan: FeaturePlan
+  readonly manifest: FeatureSetManifest
+  readonly topics: Topics
+  readonly scoredType: string
+  readonly committed: ReadonlyMap<number, number>
+}
+
+const nothing: EntityTouch = { updates: [] }
+
+/** What the lake tells of each entity, in the order of its sequence numbers. */
+export class LakeHistory {
+  private readonly options: HistoryOptions
+
+  private constructor(options: HistoryOptions) {
+    this.options = options
+  }
+
+  /** Errors: `lake_incomplete` where the lake has an answer and not the event that was answered. */
+  static async open(options: HistoryOptions): Promise<LakeHistory> {
+    const { query, manifest, topics, committed } = options
+    await createWorkingTables(query, manifest, topics, { kind: 'committed', next: committed, settled: true }, false)
+    const [missing] = await query.rows('SELECT count(*) AS total FROM applied WHERE cause_valid IS NULL')
+    const total = countOf(missing, 'total')
+    if (total === 0) return new LakeHistory(options)
+    throw new RiverbankError('lake_incomplete', `the lake has ${total} answers to events that it does not have`)
+  }
+
+  /** By partition; those that nothing was ever answered or committed in are missing. */
+  async reach(): Promise<readonly Reach[]> {
+    const { query, committed } = this.options
+    const rows = await query.rows(
+      'SELECT source_partition, max(source_offset) + 1 AS next FROM applied GROUP BY 1 ORDER BY 1',
+    )
+    const answered = new Map(rows.map((row) => [countOf(row, 'source_partition'), countOf(row, 'next')]))
+    const partitions = [...new Set([...answered.keys(), ...committed.keys()])].sort((a, b) => a - b)
+    return partitions.map((partition) => {
+      const known = committed.get(partition) ?? 0
+      return { partition, committed: known, next: Math.max(known, answered.get(partition) ?? 0) }
+    })
+  }
+
+  /** Answers that were not committed, and that this feature set would give in other bytes. */
+  async foreign(reach: readonly Reach[]): Promise<number> {
+    const { query, manifest } = this.options
+    if (reach.length === 0) return 0
+    const known = reach.map(({ partition, committed }) => `(${partition}, ${committed})`).join(', ')
+    const [counted] = await query.rows(
+      `SELECT count(*) AS total FROM applied
+       JOIN (VALUES ${known}) AS c(log_partition, committed) ON c.log_partition = source_partition
+       WHERE source_offset >= c.committed AND feature_set <> ${text(manifest.hash)}`,
+    )
+    return countOf(counted, 'total')
+  }
+
+  /** Nothing at or above this is told from now on. */
+  async limit(reach: readonly Reach[]): Promise<void> {
+    const { query } = this.options
+    await query.run('CREATE OR REPLACE TEMP TABLE reach (log_partition BIGINT, next_offset BIGINT)')
+    const rows = reach.map(({ partition, next }) => `(${partition}, ${next})`)
+    if (rows.length > 0) await query.run(`INSERT INTO reach VALUES ${rows.join(', ')}`)
+  }
+
+  async rows(entity: EntityPlan): Promise<number> {
+    const column = identifier(`${entity.name}_sequence`)
+    const [counted] = await this.options.query.rows(`SELECT count(*) AS total FROM applied WHERE ${column} IS NOT NULL`)
+    return countOf(counted, 'total')
+  }
+
+  /** Every id of a share, some hundreds at a time, with the time when the log took its newest event. */
+  async ids(
+    { name }: EntityPlan,
+    { chunk, chunks }: Share,
+    take: (ids: readonly { readonly id: string; readonly appendTimeMs: number }[]) => Promise<void>,
+  ): Promise<void> {
+    const id = identifier(`${name}_id`)
+    // In memory as a whole, so that the connection is free for whoever takes them.
+    const rows = await this.options.query.rows(
+      `SELECT ${id} AS id, max(append_time_ms) AS appended FROM applied
+       WHERE ${id} IS NOT NULL AND hash(${id}) % ${chunks} = ${chunk} GROUP BY 1 ORDER BY 1`,
+    )
+    for (let at = 0; at < rows.length; at += idsAtOnce) {
+      const some = rows.slice(at, at + idsAtOnce)
+      await take(some.map((row) => ({ id: String(row['id']), appendTimeMs: countOf(row, 'appended') })))
+    }
+  }
+
+  /** From now on `asked` shares tell of these, and nothing else. */
+  async ask(asked: readonly Asked[]): Promise<void> {
+    const { query } = this.options
+    await query.run('CREATE OR REPLACE TEMP TABLE asked (id VARCHAR, below BIGINT, told VARCHAR)')
+    for (let at = 0; at < asked.length; at += idsAtOnce) {
+      const values = asked.slice(at, at + idsAtOnce).map((one) => `(${text(one.id)}, ${one.below}, ${text(one.text)})`)
+      await query.run(`INSERT INTO asked VALUES ${values.join(', ')}`)
+    }
+  }
+
+  /** The rows of one share of an entity's ids: by id, those without a sequence number first. */
+  async each(
+    entity: EntityPlan,
+    share: Share,
+    take: (rows: Iterable<HistoryRow>) => void | Promise<void>,
+  ): Promise<void> {
+    const { plan, scoredType, query } = this.options
+    const types = [...plan.events.keys()]
+    const index = plan.entities.indexOf(entity)
+    const touches = types.map((type) => plan.events.get(type)?.touches[index] ?? nothing)
+    const scored = types.indexOf(scoredType)
+    const fields = [...new Set(entity.groups.flatMap(({ slots }) => slots.flatMap(({ id }) => fieldsOfSlot(id))))]
+    await query.columns(this.sql(entity, types, fields, share), (columns, rows) =>
+      take(rowsOf(columns, rows, { touches, scored, fields })),
+    )
+  }
+
+  private sql(
+    entity: EntityPlan,
+    types: readonly string[],
+    fields: readonly string[],
+    { chunk, chunks, asked = false }: Share,
+  ): string {
+    const own = (part: string) => `t.${identifier(`${entity.name}_${part}`)}`
+    const type = `coalesce(list_position([${types.map(text).join(', ')}], t.event_type) - 1, -1)::DOUBLE`
+    const eventId = entity.partitionKey ? 't.event_id' : "''"
+    const shared = (partition: string, offset: string, prefix: string) => [
+      ...[`${partition}::DOUBLE AS partition`, `${offset}::DOUBLE AS position`, 't.append_time_ms::DOUBLE AS appended'],
+      ...[`t.observed_time_ms::DOUBLE AS observed`, `${type} AS type`, `${eventId} AS event_id`],
+      ...fields.map((field) => `${fieldSql(field, prefix)} AS ${identifier(`field_${field}`)}`),
+    ]
+    const told = [`${own('id')} AS id`, `${own('sequence')}::DOUBLE AS sequence`, `${own('born')}::DOUBLE AS born`]
+    const key = entityIdSql(entity, 't.')
+    const within = (partition: string, offset: string) =>
+      `JOIN reach r ON r.log_partition = ${partition} AND ${offset} < r.next_offset`
+    const number = `if(t.log_offset < r.next_offset, ${untold}, ${beyond})::DOUBLE`
+    const unanswered = `SELECT ${key} AS id, ${number} AS sequence, 0::DOUBLE AS born,
+        (t.answered_elsewhere OR NOT t.ahead)::INTEGER::DOUBLE AS duplicate,
+        ${shared('t.log_partition', 't.log_offset', 't.').join(', ')}
+      FROM unanswered t ${within('t.log_partition', `t.log_offset - ${batchRecordsMax}`)} WHERE ${key} IS NOT NULL`
+    return `SELECT id, sequence, born, duplicate, partition, position, appended, observed, type, event_id
+        ${fields.map((field) => `, ${identifier(`field_${field}`)}`).join('')} ${asked ? ', told' : ''} FROM (
+      SELECT ${told.join(', ')}, 0::DOUBLE AS duplicate,
+        ${shared('t.source_partition', 't.source_offset', 't.cause_').join(', ')}
+      FROM applied t ${within('t.source_partition', 't.source_offset')} WHERE ${own('sequence')} IS NOT NULL
+      ${key === null || asked ? '' : `UNION ALL ${unanswered}`}
+    ) ${asked ? 'JOIN (SELECT id, below, told FROM asked) USING (id)' : ''}
+      WHERE ${asked ? 'sequence < below AND' : ''} hash(id) % ${chunks} = ${chunk} ORDER BY id, greatest(sequence, ${untold}), appended, position`
+  }
+}
+
+/** Numbers as DOUBLE, which holds every integer that an event may carry; the engine sees them as the processor did. */
+function fieldSql(field: string, prefix: string): string {
+  const name = eventColumns[field]
+  const column = eventTable.columns.find((one) => one.name === name)
+  if (name === undefined || column === undefined) {
+    throw new RiverbankError('query_failed', `the table of events has no column for the field ${field}`)
+  }
+  return `${prefix}${name}${column.type === 'BIGINT' ? '::DOUBLE' : ''}`
+}
+
+interface Meaning {
+  readonly touches: readonly EntityTouch[]
+  readonly scored: number
+  readonly fields: readonly string[]
+}
+
+function* rowsOf(
+  columns: readonly (Float64Array | readonly (string | null)[])[],
+  rows: number,
+  { touches, scored, fields }: Meaning,
+): Iterable<HistoryRow> {
+  const [ids, eventIds] = [columns[0], columns[9]] as unknown as readonly string[][]
+  const [sequence, born, duplicate, partition, offset, appended, observed, types] = columns.slice(
+    1,
+    9,
+  ) as readonly Float64Array[]
+  const data: Record<string, unknown> = {}
+  for (let row = 0; row < rows; row += 1) {
+    for (const [i, field] of fields.entries()) data[field] = columns[10 + i]?.[row]
+    const type = types?.[row] as number
+    yield {
+      id: ids?.[row] as string,
+      sequence: sequence?.[row] as number,
+      born: born?.[row] as number,
+      partition: partition?.[row] as number,
+      offset: offset?.[row] as number,
+      appendTimeMs: appended?.[row] as number,
+      timeMs: observed?.[row] as number,
+      eventId: eventIds?.[row] ?? '',
+      isDuplicate: duplicate?.[row] === 1,
+      isScored: type === scored,
+      touch: touches[type] ?? nothing,
+      data,
+      asked: (columns[10 + fields.length]?.[row] as string | undefined) ?? '',
+    }
+  }
+}

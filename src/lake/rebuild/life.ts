@@ -1,0 +1,106 @@
+import { applyTo, type Observation } from '../../core/observe.ts'
+import type { EntityPlan } from '../../core/plan.ts'
+import { beginDraft, setProgress, type EntityState, type Snapshot } from '../../core/state.ts'
+import { beyond, untold, type HistoryRow } from './history.ts'
+
+export interface RebuiltState {
+  readonly id: string
+  readonly state: EntityState
+  /** When the log took the newest event of it. */
+  readonly appendTimeMs: number
+}
+
+/** An event whose number is not told, kept as long as it may come before others. */
+type Untold = HistoryRow
+
+/**
+ * One entity's last life, row by row, with the processor's own engine. Numbers that no row tells belong to duplicates and
+ * to events that were applied and not published: they are put between the others as their partition's order demands.
+ */
+export class LifeBuilder {
+  readonly id: string
+  private readonly plan: EntityPlan
+  private readonly committed: ReadonlyMap<number, number>
+  private untold: Untold[] = []
+  private state: EntityState | null = null
+  private appendTimeMs = 0
+  private readonly next = new Map<number, number>()
+  private readonly snapshots = new Map<number, Snapshot[]>()
+
+  constructor(plan: EntityPlan, id: string, committed: ReadonlyMap<number, number>) {
+    this.plan = plan
+    this.id = id
+    this.committed = committed
+  }
+
+  /** Rows without a number come first, the others in the order of their numbers. */
+  add(row: HistoryRow): void {
+    if (row.sequence < 0) {
+      this.untold.push({ ...row, data: { ...row.data } })
+      return
+    }
+    let { state } = this
+    if (state?.born !== row.born) state = this.begin(row)
+    if (state.sequence < row.sequence) this.fill(state, row)
+    // After a loss two events can have one number; both count, and none is given again.
+    state.sequence = Math.max(state.sequence, row.sequence)
+    this.apply(state, row)
+  }
+
+  /** Null for an entity of which no row tells. */
+  finish(): RebuiltState | null {
+    const { id, state, appendTimeMs } = this
+    if (state === null) return null
+    for (const row of this.untold) if (row.sequence === untold) this.apply(state, row)
+    for (const [partition, next] of this.next) {
+      setProgress(state, { partition, next, snapshots: this.snapshots.get(partition) ?? [] })
+    }
+    return { id, state, appendTimeMs: Math.max(appendTimeMs, this.appendTimeMs) }
+  }
+
+  private begin(row: HistoryRow): EntityState {
+    const state = beginDraft(this.plan, null, row.appendTimeMs)
+    state.born = row.born
+    state.sequence = row.born
+    // An earlier life ended so long before this one that nothing of it can be taken for late.
+    const oldestMs = row.born / 1_000 - this.plan.ttlMs / 2
+    this.untold = this.untold.filter((one) => one.appendTimeMs >= oldestMs)
+    this.next.clear()
+    this.snapshots.clear()
+    this.state = state
+    return state
+  }
+
+  /** Numbers below the row's are free: first what its own partition had before it, then whatever was in the log first. */
+  private fill(state: EntityState, { sequence, partition, offset, appendTimeMs }: HistoryRow): void {
+    const isBefore = (one: Untold) => one.partition === partition && one.offset < offset
+    const isElsewhere = (one: Untold) => one.partition !== partition && one.sequence === untold
+    const isEarly = (one: Untold) => isElsewhere(one) && one.appendTimeMs <= appendTimeMs
+    // Before the first row of a life nothing is known, and nothing under way is that old.
+    const isUnderWay = (one: Untold) => one.partition !== partition && one.sequence === beyond && this.next.size > 0
+    for (const isDue of [isBefore, isEarly, isElsewhere, isUnderWay]) {
+      while (state.sequence < sequence) {
+        const at = this.untold.findIndex(isDue)
+        if (at < 0) break
+        const [row] = this.untold.splice(at, 1)
+        if (row !== undefined) this.apply(state, row)
+      }
+    }
+  }
+
+  private apply(state: EntityState, row: HistoryRow): void {
+    const { partition, offset, appendTimeMs, eventId, timeMs, data, touch, isDuplicate, isScored } = row
+    const isUncommitted = offset >= (this.committed.get(partition) ?? 0)
+    const reads = isUncommitted && isScored
+    const observation: Observation = {
+      ...{ offset, appendTimeMs, eventId, timeMs, data, touch, reads, duplicate: isDuplicate },
+    }
+    const snapshot = applyTo(this.plan, state, observation)
+    this.next.set(partition, Math.max(this.next.get(partition) ?? 0, offset + 1))
+    if (appendTimeMs > this.appendTimeMs) this.appendTimeMs = appendTimeMs
+    if (!isUncommitted) return
+    const known = this.snapshots.get(partition)
+    if (known === undefined) this.snapshots.set(partition, [snapshot])
+    else known.push(snapshot)
+  }
+}

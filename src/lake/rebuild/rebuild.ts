@@ -1,0 +1,201 @@
+import { z } from 'zod'
+import { LakeHistory, type HistoryOptions, type Reach } from './history.ts'
+import { LifeBuilder, type RebuiltState } from './life.ts'
+import { assert, RiverbankError } from '../../core/errors.ts'
+import type { EntityPlan } from '../../core/plan.ts'
+import { encodeState } from '../../core/state-blob.ts'
+import { layoutOf } from '../../core/state-layout.ts'
+import { stateMemos, type Clock, type StateStore, type StateWrite } from '../../ports.ts'
+
+export interface RebuildOptions extends HistoryOptions {
+  readonly store: StateStore
+  /** Rows of one entity that are sorted at once: bounds what the database needs. */
+  readonly rowsPerChunk: number
+  readonly clock: Clock
+  readonly onProgress?: (progress: RebuildProgress) => void
+}
+
+export interface RebuildProgress {
+  readonly entity: string
+  readonly chunk: number
+  readonly chunks: number
+  readonly states: number
+}
+
+export interface RebuildResult {
+  readonly states: number
+  /** Events that the states were computed from, by entity. */
+  readonly rows: Readonly<Record<string, number>>
+  /** Continued what an earlier run had begun. */
+  readonly resumed: boolean
+}
+
+/** A rebuild that has not finished, as the store remembers it. */
+const progressSchema = z.object({
+  featureSet: z.string(),
+  /** Fixed by the first run: a later one must compute the very same states. */
+  reach: z.array(z.object({ partition: z.number(), committed: z.number(), next: z.number() })),
+  /** By entity, in the order of the plan: its rows, its chunks, and how many of them are finished. */
+  entities: z.array(z.object({ name: z.string(), rows: z.number(), chunks: z.number(), done: z.number() })),
+})
+type Progress = z.infer<typeof progressSchema>
+
+/** States written by one call. */
+const writesAtOnce = 500
+
+/**
+ * Fills an empty store from the lake: the last life of each entity, observation by observation, with the engine of the
+ * processors; positions last. The lake holds whatever the score topic held. As long as it runs a memo in the store stops
+ * every processor. Errors: `states_not_empty`, `states_undrained`, `rebuild_other`, `rebuild_contended`,
+ * `lake_incomplete`, and those of store and lake.
+ */
+export async function rebuildStates(options: RebuildOptions): Promise<RebuildResult> {
+  const { store, plan } = options
+  const history = await LakeHistory.open(options)
+  const { progress, resumed } = await begin(options, history)
+  await history.limit(progress.reach)
+  await store.keepLayouts(new Map(plan.entities.map((entity) => [entity.layout, JSON.stringify(layoutOf(entity))])))
+  const memo = new ProgressMemo(store, progress)
+  let states = 0
+  for (const [i, own] of progress.entities.entries()) {
+    const entity = plan.entities[i]
+    assert(entity?.name === own.name, 'a feature set has its entities in one order')
+    const { chunks } = own
+    for (let chunk = own.done; chunk < chunks; chunk += 1) {
+      states += await rebuildChunk(options, history, entity, { chunk, chunks }, progress.reach)
+      own.done = chunk + 1
+      await memo.write()
+      options.onProgress?.({ entity: entity.name, chunk: chunk + 1, chunks, states })
+    }
+  }
+  for (const { partition, next } of progress.reach) await store.advance(options.topics.events, partition, next)
+  const owner = await store.memo(stateMemos.featureSet)
+  await store.replaceMemo(stateMemos.featureSet, owner, plan.featureSetHash)
+  await memo.remove()
+  const rows = Object.fromEntries(progress.entities.map((one) => [one.name, one.rows]))
+  return { states, rows, resumed }
+}
+
+async function begin(
+  { store, plan, topics, rowsPerChunk }: RebuildOptions,
+  history: LakeHistory,
+): Promise<{ progress: Progress; resumed: boolean }> {
+  const known = await store.memo(stateMemos.rebuild)
+  if (known !== null) {
+    const progress = progressSchema.parse(JSON.parse(known))
+    if (progress.featureSet === plan.featureSetHash) return { progress, resumed: true }
+    const other = progress.featureSet.slice(0, 12)
+    const reason = `a rebuild with feature set ${other} has not finished: continue it with that version, or empty the states`
+    throw new RiverbankError('rebuild_other', reason)
+  }
+  const reach: Reach[] = [...(await history.reach())]
+  const foreign = await history.foreign(reach)
+  if (foreign > 0) {
+    const reason = `${foreign} answers of another feature set are not committed: rebuild with the version that gave them`
+    throw new RiverbankError('states_undrained', reason)
+  }
+  const entities: Progress['entities'] = []
+  for (const entity of plan.entities) {
+    const rows = await history.rows(entity)
+    entities.push({ name: entity.name, rows, chunks: Math.max(1, Math.ceil(rows / rowsPerChunk)), done: 0 })
+  }
+  const progress: Progress = { featureSet: plan.featureSetHash, reach, entities }
+  const text = JSON.stringify(progress)
+  if (!(await store.replaceMemo(stateMemos.rebuild, null, text))) throw contended()
+  // Only now: a processor that begins writes its position first, and looks for the memo then.
+  if ((await store.positions(topics.events)).size === 0) return { progress, resumed: false }
+  await store.replaceMemo(stateMemos.rebuild, text, null)
+  throw notEmpty('the store knows positions')
+}
+
+function contended(): RiverbankError {
+  return new RiverbankError('rebuild_contended', 'another rebuild of these states is running')
+}
+
+function notEmpty(what: string): RiverbankError {
+  const reason = `${what}: stop the processors, empty the states, and rebuild then`
+  return new RiverbankError('states_not_empty', reason)
+}
+
+/** The progress in the store; whoever finds another one there is not alone. */
+class ProgressMemo {
+  private readonly store: StateStore
+  private readonly progress: Progress
+  private text: string
+
+  constructor(store: StateStore, progress: Progress) {
+    this.store = store
+    this.progress = progress
+    this.text = JSON.stringify(progress)
+  }
+
+  async write(): Promise<void> {
+    const text = JSON.stringify(this.progress)
+    if (!(await this.store.replaceMemo(stateMemos.rebuild, this.text, text))) throw contended()
+    this.text = text
+  }
+
+  async remove(): Promise<void> {
+    if (!(await this.store.replaceMemo(stateMemos.rebuild, this.text, null))) throw contended()
+  }
+}
+
+/** One share of an entity's states; answers how many were written. */
+async function rebuildChunk(
+  options: RebuildOptions,
+  history: LakeHistory,
+  entity: EntityPlan,
+  share: { readonly chunk: number; readonly chunks: number },
+  reach: readonly Reach[],
+): Promise<number> {
+  const committed = new Map(reach.map((one) => [one.partition, one.committed]))
+  let life: LifeBuilder | null = null
+  let ready: RebuiltState[] = []
+  let written = 0
+  let writing: Promise<number> = Promise.resolve(0)
+  const finish = () => {
+    const state = life?.finish() ?? null
+    if (state !== null) ready.push(state)
+  }
+  // The server writes while the next states are computed: one call on the way at a time.
+  const flush = async () => {
+    written += await writing
+    writing = writeStates(options, entity, ready)
+    writing.catch(() => undefined)
+    ready = []
+  }
+  await history.each(entity, share, async (rows) => {
+    for (const row of rows) {
+      if (life?.id !== row.id) {
+        finish()
+        life = new LifeBuilder(entity, row.id, committed)
+      }
+      life.add(row)
+    }
+    if (ready.length >= writesAtOnce) await flush()
+  })
+  finish()
+  await flush()
+  return written + (await writing)
+}
+
+async function writeStates(
+  { store, clock }: RebuildOptions,
+  entity: EntityPlan,
+  states: readonly RebuiltState[],
+): Promise<number> {
+  const nowMs = clock.nowMs()
+  const writes: StateWrite[] = []
+  for (const { id, state, appendTimeMs } of states) {
+    // It would have expired where it was.
+    const ttlMs = Math.floor(entity.ttlMs - Math.max(0, nowMs - appendTimeMs))
+    if (ttlMs <= 0) continue
+    writes.push({ key: { entity: entity.name, id }, expected: null, blob: encodeState(entity, state), ttlMs })
+  }
+  if (writes.length === 0) return 0
+  const won = await store.compareAndSet(writes)
+  assert(won.length === writes.length, 'one answer for each write')
+  const lost = won.indexOf(false)
+  if (lost >= 0) throw notEmpty(`there is a state of ${entity.name} ${writes[lost]?.key.id ?? ''} that is not this one`)
+  return writes.length
+}
