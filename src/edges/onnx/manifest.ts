@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import { lineupSchema, modelReference, type Lineup } from '../../core/generation.ts'
 
-const folderName = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'must be 1 to 64 of a-z 0-9 . _ -')
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be a sha256 in lower-case hex')
 const columnName = z.string().min(1).max(256)
 /** A whole number is a fixed length; a name stands for one that may differ from run to run. */
@@ -27,8 +27,7 @@ const operatingPoint = z.object({ alertRate: probability, precision: probability
 export const modelManifestSchema = z
   .object({
     format: z.literal(1),
-    name: folderName,
-    version: folderName,
+    ...modelReference.shape,
     /** Of model.onnx. */
     sha256,
     /** Hash of the service, as the compiled feature set has it, whose values the model was trained on. */
@@ -98,10 +97,6 @@ export function columnsOf(outputShape: readonly (number | string)[]): number {
   return typeof columns === 'number' ? columns : 0
 }
 
-const modelReference = z.object({ name: folderName, version: folderName })
-
-/** `models/registry.json`: who decides, and whose scores are only logged. */
-export const modelRegistrySchema = z.object({ champion: modelReference, shadows: z.array(modelReference).max(8) })
-
-export type ModelReference = z.infer<typeof modelReference>
-export type ModelRegistry = z.infer<typeof modelRegistrySchema>
+/** `models/registry.json`: who decides, and whose scores are only logged, when a list of generations begins. */
+export const modelRegistrySchema = lineupSchema
+export type ModelRegistry = Lineup
