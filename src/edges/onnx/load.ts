@@ -5,14 +5,9 @@ import type { InferenceSession } from 'onnxruntime-node'
 import type { z } from 'zod'
 import { isRiverbankError } from '../../core/errors.ts'
 import type { ServiceManifest } from '../../core/feature-set.ts'
+import { modelReference, type ModelReference } from '../../core/generation.ts'
 import { hasExternalData } from './external-data.ts'
-import {
-  type ModelManifest,
-  modelManifestSchema,
-  type ModelReference,
-  type ModelRegistry,
-  modelRegistrySchema,
-} from './manifest.ts'
+import { type ModelManifest, modelManifestSchema, type ModelRegistry, modelRegistrySchema } from './manifest.ts'
 import { ModelRefused, type RefusalReason } from './refusal.ts'
 import { OnnxScorer, openSession } from './scorer.ts'
 
@@ -72,7 +67,7 @@ export async function loadChampion(options: LoadOptions): Promise<OnnxScorer> {
 
 /** Names come from configuration and requests; none may leave the folder of the models. */
 function checkedName(name: string): string {
-  const parsed = modelRegistrySchema.shape.champion.shape.name.safeParse(name)
+  const parsed = modelReference.shape.name.safeParse(name)
   if (!parsed.success) throw new ModelRefused('file_missing', `${JSON.stringify(name)} names no model`)
   return parsed.data
 }
@@ -200,6 +195,7 @@ async function checkGolden(scorer: OnnxScorer, manifest: ModelManifest): Promise
   for (const [row, vector] of vectors.entries()) {
     const score = batch[row] ?? NaN
     const expected = scores[row] ?? NaN
+    if (Number.isNaN(score)) throw new ModelRefused('score_not_finite', `the score of vector ${row} is not finite`)
     if (!(Math.abs(score - expected) <= tolerance)) {
       throw new ModelRefused('golden_mismatch', `vector ${row} scores ${score}, expected is ${expected}`)
     }
@@ -212,7 +208,6 @@ async function answered(scorer: OnnxScorer, vectors: Float32Array, rows: number)
   try {
     return await scorer.score(vectors, rows)
   } catch (error) {
-    if (isRiverbankError(error, 'score_not_finite')) throw new ModelRefused('score_not_finite', messageOf(error), error)
     throw new ModelRefused('session_failed', messageOf(error), error)
   }
 }

@@ -50,7 +50,8 @@ export class OnnxScorer implements Scorer {
 
   /**
    * `vectors`: rows × features, row-major. Answers one probability of fraud per row; a row's answer does not depend on
-   * the other rows. Rejects with `vector_not_finite` or `score_not_finite`, naming the first such row.
+   * the other rows. NaN where the model's answer is not finite. Rejects with `vector_not_finite`, naming the first such
+   * row, and with `score_failed` (canRetry).
    */
   async score(vectors: Float32Array, rows: number): Promise<Float32Array> {
     const { features } = this.manifest
@@ -82,12 +83,20 @@ export class OnnxScorer implements Scorer {
   async #run(input: Float32Array, rows: number): Promise<Float32Array> {
     const { input: expected, features, probability } = this.manifest
     const tensor = new Tensor('float32', input, [rows, features.length])
-    const outputs = await this.#session.run({ [expected.name]: tensor }, [probability.output])
+    const outputs = await this.#session
+      .run({ [expected.name]: tensor }, [probability.output])
+      .catch((error: unknown) => {
+        const why = error instanceof Error ? error.message : String(error)
+        throw new RiverbankError('score_failed', `${this.name}/${this.version}: ${why}`, {
+          canRetry: true,
+          cause: error,
+        })
+      })
     const answer = outputs[probability.output]
     assert(answer !== undefined && answer.data instanceof Float32Array, `no float32 output ${probability.output}`)
     const columns = columnsOf(this.#outputShape())
     assert(answer.data.length === rows * columns, `${answer.data.length} values for ${rows} × ${columns}`)
-    return finiteColumn(answer.data, rows, columns, probability.column)
+    return columnOf(answer.data, rows, columns, probability.column)
   }
 
   #outputShape(): readonly (number | string)[] {
@@ -114,12 +123,11 @@ function copyFinite(from: Float32Array, to: Float32Array, features: readonly str
   }
 }
 
-function finiteColumn(data: Float32Array, rows: number, columns: number, column: number): Float32Array {
+function columnOf(data: Float32Array, rows: number, columns: number, column: number): Float32Array {
   const scores = new Float32Array(rows)
   for (let row = 0; row < rows; row += 1) {
     const value = data[row * columns + column] as number
-    if (value - value !== 0) throw new RiverbankError('score_not_finite', `the score of row ${row} is ${value}`)
-    scores[row] = value
+    scores[row] = value - value === 0 ? value : NaN
   }
   return scores
 }
