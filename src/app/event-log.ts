@@ -5,7 +5,8 @@ import { openClusterStateStore } from '../edges/redis/cluster-state-store.ts'
 import { openClusterGenerationStore, openRedisGenerationStore } from '../edges/redis/generation-store.ts'
 import { openRedisEventLog } from '../edges/redis/event-log.ts'
 import { openRedisStateStore } from '../edges/redis/state-store.ts'
-import type { EventLog, GenerationStore, Logger, StateStore } from '../ports.ts'
+import type { GenerationStore } from '../core/generation-store.ts'
+import type { EventLog, Logger, StateStore } from '../ports.ts'
 
 /** The log that the configuration names. Errors: `log_unavailable`, `invalid_config`. */
 export async function openEventLog(config: Config, logger?: Logger): Promise<EventLog> {

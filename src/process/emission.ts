@@ -32,64 +32,13 @@ interface Bench {
   readonly record: (scored: Scored) => OutgoingRecord
 }
 
-export function createEmission({ plan, topics, metrics }: EmissionOptions): Emission {
+export function createEmission(options: EmissionOptions): Emission {
+  const { plan, topics } = options
   const benches = new WeakMap<LoadedLineup, Bench>()
-
-  function benchOf(lineup: LoadedLineup): Bench {
-    const known = benches.get(lineup)
-    if (known !== undefined) return known
-    const { champion, shadows } = lineup
-    const bench: Bench = {
-      judge: createJudge({
-        plan,
-        lineup,
-        onShadowFailed: (model, failure, payments) => metrics.shadowFailed(modelName(model), failure, payments),
-      }),
-      record: createScoredRecord({
-        plan,
-        service: servicePlan(plan, champion.service),
-        model: { name: champion.name, version: champion.version },
-        shadows: shadows.map(modelName),
-        topic: topics.scores,
-      }),
-    }
+  const benchFor = (lineup: LoadedLineup): Bench => {
+    const bench = benches.get(lineup) ?? benchOf(options, lineup)
     benches.set(lineup, bench)
     return bench
-  }
-
-  async function judgeAll(effects: readonly Effect[], servings: readonly Serving[]) {
-    const groups = new Map<LoadedLineup, Payment[]>()
-    for (const effect of effects) {
-      if (!isDue(effect)) continue
-      const { item, snapshots } = effect
-      const lineup = lineupAt(servings, item.record.offset)
-      const group = groups.get(lineup) ?? []
-      if (group.length === 0) groups.set(lineup, group)
-      group.push({ item, snapshots })
-    }
-    const records = new Map<Intake, readonly OutgoingRecord[]>()
-    for (const [lineup, payments] of groups) {
-      const { judge, record } = benchOf(lineup)
-      const verdicts = await judge(payments)
-      for (const [i, payment] of payments.entries()) {
-        records.set(payment.item, recordsOfVerdict(payment, verdicts[i] as Verdict, record))
-      }
-    }
-    return records
-  }
-
-  /** Without a score a payment has changed states all the same: both is told. */
-  function recordsOfVerdict(
-    { item, snapshots }: Payment,
-    verdict: Verdict,
-    record: Bench['record'],
-  ): readonly OutgoingRecord[] {
-    if (verdict.kind === 'scored') return [record(verdict.scored)]
-    metrics.unscored(verdict.code)
-    return [
-      observedRecord(plan, topics.scores, item, snapshots),
-      deadLetterRecord(topics.deadLetters, item, verdict.code, verdict.detail),
-    ]
   }
 
   function recordsOf(effect: Effect, judged: ReadonlyMap<Intake, readonly OutgoingRecord[]>) {
@@ -109,13 +58,67 @@ export function createEmission({ plan, topics, metrics }: EmissionOptions): Emis
   }
 
   return async (intake, effects, servings) => {
-    const judged = await judgeAll(effects, servings)
+    const judged = new Map<Intake, readonly OutgoingRecord[]>()
+    for (const [lineup, payments] of byLineup(effects, servings)) {
+      const { judge, record } = benchFor(lineup)
+      const verdicts = await judge(payments)
+      for (const [i, payment] of payments.entries()) {
+        judged.set(payment.item, recordsOfVerdict(options, payment, verdicts[i] as Verdict, record))
+      }
+    }
     const byItem = new Map(effects.map((effect) => [effect.item as Intake, recordsOf(effect, judged)]))
     return intake.flatMap((item) => {
       if (item.kind === 'invalid') return [deadLetterRecord(topics.deadLetters, item, item.code, item.detail)]
       return byItem.get(item) ?? []
     })
   }
+}
+
+function benchOf({ plan, topics, metrics }: EmissionOptions, lineup: LoadedLineup): Bench {
+  const { champion, shadows } = lineup
+  return {
+    judge: createJudge({
+      plan,
+      lineup,
+      onShadowFailed: (model, failure, payments) => metrics.shadowFailed(modelName(model), failure, payments),
+    }),
+    record: createScoredRecord({
+      plan,
+      service: servicePlan(plan, champion.service),
+      model: { name: champion.name, version: champion.version },
+      shadows: shadows.map(modelName),
+      topic: topics.scores,
+    }),
+  }
+}
+
+/** Payments to score, by who scores them: one group, unless a generation took effect among them. */
+function byLineup(effects: readonly Effect[], servings: readonly Serving[]): ReadonlyMap<LoadedLineup, Payment[]> {
+  const groups = new Map<LoadedLineup, Payment[]>()
+  for (const effect of effects) {
+    if (!isDue(effect)) continue
+    const { item, snapshots } = effect
+    const lineup = lineupAt(servings, item.record.offset)
+    const group = groups.get(lineup)
+    if (group === undefined) groups.set(lineup, [{ item, snapshots }])
+    else group.push({ item, snapshots })
+  }
+  return groups
+}
+
+/** Without a score a payment has changed states all the same: both is told. */
+function recordsOfVerdict(
+  { plan, topics, metrics }: EmissionOptions,
+  { item, snapshots }: Payment,
+  verdict: Verdict,
+  record: Bench['record'],
+): readonly OutgoingRecord[] {
+  if (verdict.kind === 'scored') return [record(verdict.scored)]
+  metrics.unscored(verdict.code)
+  return [
+    observedRecord(plan, topics.scores, item, snapshots),
+    deadLetterRecord(topics.deadLetters, item, verdict.code, verdict.detail),
+  ]
 }
 
 /** Is there something to score? */

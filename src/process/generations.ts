@@ -1,6 +1,7 @@
 import { isSame, modelName, type Generation, type Lineup } from '../core/generation.ts'
 import { isRiverbankError, RiverbankError } from '../core/errors.ts'
-import type { Claim, GenerationStore, GroupHandler, Logger } from '../ports.ts'
+import type { GenerationStore } from '../core/generation-store.ts'
+import type { Claim, GroupHandler, Logger } from '../ports.ts'
 import type { ProcessMetrics } from './metrics.ts'
 import type { ModelPool } from './model-pool.ts'
 import type { Sleeper } from './retry.ts'

@@ -1,6 +1,7 @@
 import { modelName, type Activation, type Lineup } from '../core/generation.ts'
 import { assert, isRiverbankError, RiverbankError } from '../core/errors.ts'
-import type { GenerationStore, Scorer } from '../ports.ts'
+import type { GenerationStore } from '../core/generation-store.ts'
+import type { Scorer } from '../ports.ts'
 import type { ModelPool } from './model-pool.ts'
 
 /** The models of a generation, loaded. Equal ones are the same object, so that it can be a key. */

@@ -1,5 +1,5 @@
 import { generationSchema, refusalSchema, type Activation, type Generation } from '../../core/generation.ts'
-import type { GenerationStore } from '../../ports.ts'
+import type { GenerationStore } from '../../core/generation-store.ts'
 import { ClusterNodes } from './cluster-nodes.ts'
 import { connectRedis, redisFailure, refuseClusterNode, type Argument, type RedisScript } from './connection.ts'
 import { activateScript, activationsScript, appendScript } from './generation-scripts.ts'
@@ -89,7 +89,10 @@ function connectionOf({ namespace, commandTimeoutMs, reconnectMaxDelayMs = 1_000
   return { name: `${namespace}:models`, commandTimeoutMs, reconnectMaxDelayMs }
 }
 
-function createStore({ command, script, keys, close }: Place): GenerationStore {
+function createStore(place: Place): GenerationStore {
+  const { keys } = place
+  const command: Place['command'] = (name, args) => place.command(name, args)
+  const script: Place['script'] = (lua, names, args) => place.script(lua, names, args)
   return {
     generations: (limit) =>
       guarded('reading generations', async () => {
@@ -129,7 +132,7 @@ function createStore({ command, script, keys, close }: Place): GenerationStore {
         return found
       }),
     close: () => {
-      close()
+      place.close()
       return Promise.resolve()
     },
   }
