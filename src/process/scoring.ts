@@ -45,7 +45,8 @@ export function createJudge({ plan, lineup, onShadowFailed }: JudgeOptions): Jud
   async function shadowScores(shadow: Scorer, inputs: Inputs): Promise<readonly (number | null)[]> {
     try {
       const scores = spread(inputs, await shadow.score(inputs.vectors, inputs.finite.length))
-      const missing = scores.filter((score) => score === null).length
+      // A vector that is not finite is not the model's fault.
+      const missing = inputs.finite.filter((row) => scores[row] === null).length
       if (missing > 0) onShadowFailed(shadow, 'not_finite', missing)
       return scores
     } catch {

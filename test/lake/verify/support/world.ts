@@ -95,11 +95,15 @@ export interface LogContent {
 }
 
 /** Runs events through the engine and the emission of the processor, in this order, and answers both topics. */
-export async function run(sentEvents: readonly Sent[]): Promise<LogContent> {
+export async function run(
+  sentEvents: readonly Sent[],
+  model: Scorer = scorer,
+  shadows: readonly Scorer[] = [],
+): Promise<LogContent> {
   const engine = createMemoryEngine(plan)
   const metrics = { shadowFailed: () => undefined, unscored: () => undefined }
   const emit = createEmission({ plan, topics: allTopics, metrics })
-  const servings = await fixedModels(scorer)('', 0, 0)
+  const servings = await fixedModels(model, shadows)('', 0, 0)
   const ends = new Map<string, number>()
   const place = (topic: string, partition: number, value: string | Uint8Array, appendTimeMs: number): LogRecord => {
     const offset = ends.get(`${topic}/${partition}`) ?? 0
