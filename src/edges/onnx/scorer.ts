@@ -34,13 +34,16 @@ export class OnnxScorer implements Scorer {
   readonly service: string
   readonly thresholds: { readonly review: number; readonly block: number }
   readonly manifest: ModelManifest
+  /** Rows of a batch are run together, or each by itself: so that no score depends on its neighbours, to the last bit. */
+  readonly rows: 'together' | 'one by one'
   readonly #session: InferenceSession
   readonly #spares: Float32Array[] = []
   readonly #running = new Set<Promise<unknown>>()
   #closed: Promise<void> | null = null
 
-  constructor(session: InferenceSession, manifest: ModelManifest) {
+  constructor(session: InferenceSession, manifest: ModelManifest, rows: OnnxScorer['rows'] = 'together') {
     this.#session = session
+    this.rows = rows
     this.manifest = manifest
     this.name = manifest.name
     this.version = manifest.version
@@ -62,7 +65,8 @@ export class OnnxScorer implements Scorer {
     const buffer = this.#take(vectors.length)
     try {
       copyFinite(vectors, buffer, features)
-      const run = this.#run(buffer.subarray(0, vectors.length), rows)
+      const input = buffer.subarray(0, vectors.length)
+      const run = this.rows === 'together' ? this.#run(input, rows) : this.#runEach(input, rows)
       this.#running.add(run)
       try {
         return await run
@@ -78,6 +82,16 @@ export class OnnxScorer implements Scorer {
   async close(): Promise<void> {
     this.#closed ??= Promise.allSettled(this.#running).then(() => this.#session.release())
     await this.#closed
+  }
+
+  async #runEach(input: Float32Array, rows: number): Promise<Float32Array> {
+    const width = this.manifest.features.length
+    const scores = new Float32Array(rows)
+    for (let row = 0; row < rows; row += 1) {
+      const [score = NaN] = await this.#run(input.subarray(row * width, (row + 1) * width), 1)
+      scores[row] = score
+    }
+    return scores
   }
 
   async #run(input: Float32Array, rows: number): Promise<Float32Array> {
