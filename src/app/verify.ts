@@ -1,12 +1,14 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { names, type Config } from './config.ts'
-import { definitions, loadModel, type Definitions } from './definitions.ts'
+import { definitions, loadModel, modelLoader, type Definitions } from './definitions.ts'
 import { systemClock } from './role.ts'
 import { createFeatureSql } from '../compile/feature-sql.ts'
 import { createDerivedEvaluator } from '../compile/reference-evaluator.ts'
 import { isRiverbankError } from '../core/errors.ts'
+import { isSame } from '../core/generation.ts'
 import { openQuery } from '../edges/duckdb/query.ts'
+import { listModels } from '../edges/onnx/load.ts'
 import { openLake, type Lake } from '../lake/lake.ts'
 import { lagOf, readLogPositions, type LogPositions, type Topics } from '../lake/verify/frontier.ts'
 import type { VerifyReport } from '../lake/verify/report.ts'
@@ -41,6 +43,7 @@ export async function runVerify(config: Config, options: RunVerifyOptions): Prom
   const positions = options.log === undefined ? null : await readLogPositions(options.log, topics, groups.process)
   if (positions !== null) await catchUp(lake, positions, topics, say)
   const scorer = await modelOrNull(config, compiled, say)
+  const otherScorers = scorer === null ? [] : await otherModels(config, compiled, scorer)
   const tempDir = await mkdtemp(join(config.DATA_DIR, 'verify-'))
   try {
     return await verifyLake({
@@ -52,13 +55,14 @@ export async function runVerify(config: Config, options: RunVerifyOptions): Prom
       sql: createFeatureSql(compiled.set),
       derive: createDerivedEvaluator(compiled.set),
       scorer,
+      otherScorers,
       positions,
       fast: options.fast,
       clock: systemClock,
       onProgress: progressLines(say),
     })
   } finally {
-    await scorer?.close()
+    for (const model of [scorer, ...otherScorers]) await model?.close()
     await rm(tempDir, { recursive: true, force: true })
   }
 }
@@ -88,6 +92,21 @@ async function modelOrNull(config: Config, compiled: Definitions, say: (line: st
     say(`scores are not recomputed: ${error.message}`)
     return null
   }
+}
+
+/** Which of them have scored only the lake knows; a model that cannot be loaded is no reason to fail. */
+async function otherModels(config: Config, compiled: Definitions, champion: Scorer): Promise<Scorer[]> {
+  const load = modelLoader(config.MODELS_DIR, compiled)
+  const found: Scorer[] = []
+  for (const model of await listModels(config.MODELS_DIR)) {
+    if (isSame(model, champion)) continue
+    const scorer = await load(model).catch((error: unknown) => {
+      if (isRiverbankError(error, 'model_refused')) return null
+      throw error
+    })
+    if (scorer !== null) found.push(scorer)
+  }
+  return found
 }
 
 const rowsBetweenLines = 200_000

@@ -137,5 +137,7 @@ describe.skipIf(redisAvailable() !== null)('an installation whose models change'
     const report = (await rb.json('verify')) as VerifyReport
     expect(report).toMatchObject({ ok: true, violations: 0, mismatches: 0 })
     expect(report.invariants.I2.counts).toMatchObject({ payments: 6_000, scores: 6_000 })
+    const { I3 } = report.invariants
+    expect(I3.counts['scores recomputed'], 'by each model that has scored').toBe(I3.counts['score rows'])
   })
 })

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { open } from 'node:fs/promises'
-import { join } from 'node:path'
+import { open, readdir } from 'node:fs/promises'
+import { join, sep } from 'node:path'
 import type { InferenceSession } from 'onnxruntime-node'
 import type { z } from 'zod'
 import { isRiverbankError } from '../../core/errors.ts'
@@ -57,6 +57,16 @@ export async function readRegistry(modelsDir: string): Promise<ModelRegistry> {
   const path = join(modelsDir, 'registry.json')
   const bytes = await readLimited(path, modelLimits.registryBytesMax, 'registry_missing')
   return parseJson(bytes, modelRegistrySchema, 'registry_invalid')
+}
+
+/** Every model of the folder, loadable or not, in the order of their names. */
+export async function listModels(modelsDir: string): Promise<ModelReference[]> {
+  const paths = await readdir(modelsDir, { recursive: true }).catch(() => [])
+  return paths.toSorted().flatMap((path) => {
+    const [name, version, file] = path.split(sep)
+    const parsed = modelReference.safeParse({ name, version })
+    return file === 'manifest.json' && parsed.success ? [parsed.data] : []
+  })
 }
 
 /** The model that the registry names as champion, loaded by {@link loadScorer}. */

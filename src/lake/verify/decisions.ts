@@ -1,5 +1,6 @@
 import type { DerivedEvaluator } from '../../compile/reference-evaluator.ts'
 import { decide } from '../../core/decision.ts'
+import { modelName } from '../../core/generation.ts'
 import type { FeatureSetManifest } from '../../core/feature-set.ts'
 import type { Scorer } from '../../ports.ts'
 import { identifier, text, type LakeCell, type LakeQuery } from './lake-query.ts'
@@ -11,6 +12,8 @@ export interface DecisionsInput {
   readonly derive: DerivedEvaluator
   /** Null: scores are not recomputed. */
   readonly scorer: Scorer | null
+  /** Further models whose scores are recomputed. */
+  readonly otherScorers: readonly Scorer[]
   readonly tally: Tally
   readonly onProgress: (rows: number) => void
 }
@@ -83,16 +86,34 @@ function namedNumbers(names: readonly string[], cells: readonly LakeCell[]): Rec
   return values
 }
 
-async function checkScores({ scorer, manifest, tally }: DecisionsInput, rows: readonly DecisionRow[]): Promise<void> {
+async function checkScores(input: DecisionsInput, rows: readonly DecisionRow[]): Promise<void> {
+  const { scorer, otherScorers, tally } = input
   if (scorer === null) return
-  const model = `${scorer.name}/${scorer.version}`
+  let unknown = rows
+  for (const model of [scorer, ...otherScorers]) {
+    const name = modelName(model)
+    await checkScoresOf(
+      input,
+      model,
+      unknown.filter((row) => row.model === name),
+    )
+    unknown = unknown.filter((row) => row.model !== name)
+  }
+  if (unknown.length > 0) tally.count('scores of other models', unknown.length)
+}
+
+async function checkScoresOf(
+  { manifest, tally }: DecisionsInput,
+  scorer: Scorer,
+  rows: readonly DecisionRow[],
+): Promise<void> {
   const vectors = new Map(manifest.services.map(({ name, features }) => [name, features]))
   const complete: DecisionRow[] = []
   const values: number[] = []
   for (const row of rows) {
     const names = vectors.get(row.service)
     const vector = names?.map((name) => row.features[name] ?? null)
-    if (row.model !== model || vector === undefined) {
+    if (vector === undefined) {
       tally.count('scores of other models')
       continue
     }

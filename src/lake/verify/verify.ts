@@ -30,6 +30,8 @@ export interface VerifyOptions {
   readonly derive: DerivedEvaluator
   /** Recomputes the scores; null leaves them out, and the report says so. */
   readonly scorer: Scorer | null
+  /** Further models that have scored. */
+  readonly otherScorers?: readonly Scorer[]
   /** Read before the lake; null without a log. */
   readonly positions: LogPositions | null
   /** Compares the sizes of the files instead of their checksums. */
@@ -123,7 +125,8 @@ async function checkRows(
       tallies: { apply: tallies.I1, parity: tallies.I3 },
       onProgress: progress('features'),
     })
-    await checkDecisions({ query, manifest, derive, scorer, tally: tallies.I3, onProgress: progress('decisions') })
+    const models = { scorer, otherScorers: options.otherScorers ?? [] }
+    await checkDecisions({ query, manifest, derive, ...models, tally: tallies.I3, onProgress: progress('decisions') })
     return { frontier, pending: { payments, otherEvents, reads } }
   } finally {
     query.close()
