@@ -12,12 +12,14 @@ import { Measurements, rowOf } from './bench/measurement.ts'
 import { benchPipeline } from './bench/pipeline.ts'
 import { benchReads } from './bench/reads.ts'
 import type { Run } from './bench/run.ts'
+import { benchScoring } from './bench/scoring.ts'
+import { benchShadow, writeShadowModels } from './bench/shadow.ts'
 import { startKafkaBroker, type KafkaBroker } from './kafka/broker.ts'
 import { kafkaAvailable } from './kafka/distribution.ts'
 import { table } from '../src/app/table.ts'
 import { isRiverbankError, RiverbankError } from '../src/core/errors.ts'
 
-const benchmarks = ['engine', 'pipeline', 'latency', 'reads', 'bytes'] as const
+const benchmarks = ['engine', 'scoring', 'pipeline', 'shadow', 'latency', 'reads', 'bytes'] as const
 type Benchmark = (typeof benchmarks)[number]
 
 interface Options {
@@ -78,8 +80,9 @@ async function main(options: Options): Promise<void> {
   const isAsked = (name: Benchmark) => options.only === undefined || options.only === name
   try {
     if (isAsked('engine')) await benchEngine(run)
+    if (isAsked('scoring')) await benchScoring(run)
     if (isAsked('bytes')) await benchBytes(run)
-    if (['pipeline', 'latency', 'reads'].some((name) => isAsked(name as Benchmark))) {
+    if (['pipeline', 'shadow', 'latency', 'reads'].some((name) => isAsked(name as Benchmark))) {
       for (const driver of ['redis', 'kafka'] as const) {
         if (options.log === 'both' || options.log === driver) await benchDriver(run, driver, isAsked, ending)
       }
@@ -104,23 +107,28 @@ async function benchDriver(
   if (driver === 'kafka' && !isAsked('pipeline') && !isAsked('latency')) return
   const broker = driver === 'kafka' ? await startBroker() : null
   if (driver === 'kafka' && broker === null) return
+  const modelsDir = await mkdtemp(join(tmpdir(), 'riverbank-bench-models-'))
   try {
+    await writeShadowModels(modelsDir)
     const installation = await openInstallation({
       driver,
+      modelsDir,
       ...(broker === null ? {} : { brokers: broker.kafka.brokers }),
       onFailure: (error) => ending.abort(error),
     })
     try {
-      const feed = openFeed(warmUpPayments + run.payments * run.rounds)
+      const feed = openFeed(warmUpPayments + run.payments * run.rounds * (isAsked('shadow') ? 2 : 1))
       await feedHistory(installation, feed, warmUpPayments, run.signal)
       if (isAsked('pipeline')) await benchPipeline(run, installation, feed)
       else await feedHistory(installation, feed, run.payments, run.signal)
+      if (isAsked('shadow') && driver === 'redis') await benchShadow(run, installation, feed)
       if (isAsked('latency')) await benchLatency(run, installation, feed)
       if (isAsked('reads') && driver === 'redis') await benchReads(run, installation)
     } finally {
       await installation.close()
     }
   } finally {
+    await rm(modelsDir, { recursive: true, force: true })
     await broker?.close()
   }
 }

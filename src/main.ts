@@ -169,6 +169,38 @@ deadLetters
     process.exitCode = await replayDeadLetters(config, options)
   })
 
+const models = program.command('models').description('which models score; changes take effect without a restart')
+models
+  .command('list')
+  .description('generations of models, newest first: who decides, whose scores are logged, where each took effect')
+  .option('--json', 'print JSON')
+  .option('--limit <n>', 'at most so many', wholeNumber, 20)
+  .action(async (options: Common & { limit: number }) => {
+    const config = settings()
+    const { listModels } = await import('./app/models-command.ts')
+    process.exitCode = await listModels(config, options)
+  })
+for (const [kind, description] of [
+  ['promote', 'let a model decide'],
+  ['shadow', 'score with a model beside the champion, without acting on it'],
+  ['retire', 'stop a shadow'],
+  ['rollback', 'go back to the models before the last change'],
+] as const) {
+  const command = models
+    .command(kind)
+    .description(`${description}; exit code 1 when a processor refuses it`)
+    .option('--json', 'print JSON')
+    .option('--reason <text>', 'kept with the generation')
+    .option('--wait <seconds>', 'how long to wait until it has taken effect everywhere', wholeNumber, 10)
+  if (kind !== 'rollback') command.argument('<name/version>', 'such as fraud/2')
+  command.action(async (...given: unknown[]) => {
+    const config = settings()
+    const { changeModels } = await import('./app/models-command.ts')
+    const asked = kind === 'rollback' ? { kind } : { kind, model: String(given[0]) }
+    process.exitCode = await changeModels(config, asked, command.opts())
+  })
+}
+
 const features = program.command('features').description('what the features are; needs no server')
 features
   .command('list')

@@ -190,14 +190,17 @@ export interface StateStore {
   close(): Promise<void>
 }
 
-/** One loaded model. Errors: `model_refused` at load; `score_not_finite` for what it answers. */
+/** One loaded model. Errors: `model_refused` at load, `score_failed` (canRetry) when it could not be run. */
 export interface Scorer {
   readonly name: string
   readonly version: string
   /** The feature service that makes its vectors. */
   readonly service: string
   readonly thresholds: { readonly review: number; readonly block: number }
-  /** `vectors` is row-major, `rows` × the service's length; answers one probability of fraud per row. */
+  /**
+   * `vectors` is row-major, `rows` × the service's length, all finite (else `vector_not_finite`). Answers one probability
+   * of fraud per row; NaN where the model answered something that is not finite.
+   */
   score(vectors: Float32Array, rows: number): Promise<Float32Array>
   close(): Promise<void>
 }

@@ -21,6 +21,8 @@ export interface InstallationOptions {
   readonly driver: Driver
   /** Of the kafka driver. */
   readonly brokers?: string
+  /** Without it the shipped models. */
+  readonly modelsDir?: string
   /** Aborted with what ended a role or Redis. */
   readonly onFailure: (error: unknown) => void
 }
@@ -79,7 +81,7 @@ interface Place extends InstallationOptions {
 }
 
 /** The settings of the shell are left out: two machines shall measure the same thing. */
-function environment({ dir, port, redisUrl, driver, brokers }: Place): Record<string, string> {
+function environment({ dir, port, redisUrl, driver, brokers, modelsDir }: Place): Record<string, string> {
   const inherited = Object.entries(process.env).filter(
     (entry): entry is [string, string] => entry[1] !== undefined && !entry[0].startsWith('RIVERBANK_'),
   )
@@ -91,6 +93,7 @@ function environment({ dir, port, redisUrl, driver, brokers }: Place): Record<st
     LOG_LEVEL: 'warn',
     REDIS_URL: redisUrl,
     KAFKA_BROKERS: brokers ?? '',
+    ...(modelsDir === undefined ? {} : { MODELS_DIR: modelsDir }),
     // As the demo does: whatever is older is in the lake.
     RETENTION_BYTES: String(64 * 1024 * 1024),
   }

@@ -28,6 +28,9 @@ export const configSchema = z.object({
     .describe('prefix of every Redis key, topic and group: two installations on one server do not meet'),
   DATA_DIR: z.string().default('.riverbank').describe('folder of the lake and of everything embedded'),
   MODELS_DIR: z.string().default('models').describe('folder with registry.json and the models'),
+  MODELS_POLL_MS: int(50, 60_000, 1_000).describe(
+    'milliseconds until a processor notices that another model was promoted',
+  ),
 
   PARTITIONS: int(1, 256, 4).describe('partitions of each topic; the number of processors that can share the work'),
   REPLICATION_FACTOR: int(1, 7, 1).describe('copies of each topic (kafka driver)'),

@@ -82,8 +82,7 @@ export async function replayDeadLetters(
   const counts: Record<string, number> = {}
   try {
     await readDeadLetters(config, log, async ({ data }) => {
-      // A duplicate is no mistake of its bytes: sending it again can only make another duplicate.
-      const wanted = options.code === 'all' ? data.code !== 'duplicate_event' : data.code === options.code
+      const wanted = options.code === 'all' ? !applied.has(data.code) : data.code === options.code
       if (!wanted) return
       counts[data.code] = (counts[data.code] ?? 0) + 1
       if (options.dryRun !== true) await log.publish([replayOf(data)])
@@ -97,6 +96,12 @@ export async function replayDeadLetters(
   else process.stdout.write(`${replayed} ${verb} ${JSON.stringify(counts)}\n`)
   return 0
 }
+
+/**
+ * Codes of records that are in the states: sending one again makes a duplicate, or worse, once its id is forgotten. A
+ * payment without a score is sent anew under another id.
+ */
+const applied: ReadonlySet<string> = new Set(['duplicate_event', 'vector_not_finite', 'score_not_finite'])
 
 function replayOf(letter: DeadLetter) {
   const { key, headers } = keyAndHeadersOf(letter)

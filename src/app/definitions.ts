@@ -4,7 +4,8 @@ import { compilePlan } from '../compile/plan.ts'
 import { assert } from '../core/errors.ts'
 import type { EventCatalog } from '../core/event.ts'
 import type { ServicePlan } from '../core/plan.ts'
-import { loadChampion } from '../edges/onnx/load.ts'
+import type { ModelReference } from '../core/generation.ts'
+import { loadChampion, loadScorer } from '../edges/onnx/load.ts'
 import type { Scorer } from '../ports.ts'
 
 /** The installation's definitions, compiled: the only place that knows the folder features/. */
@@ -19,6 +20,11 @@ export type Definitions = ReturnType<typeof definitions>
 /** The champion, checked against the definitions. Errors: `model_refused`. */
 export function loadModel(modelsDir: string, { manifest }: Pick<Definitions, 'manifest'>): Promise<Scorer> {
   return loadChampion({ modelsDir, services: manifest.services })
+}
+
+/** Loads any model of the folder, with all checks against the definitions. Errors: `model_refused`. */
+export function modelLoader(modelsDir: string, { manifest }: Pick<Definitions, 'manifest'>) {
+  return (model: ModelReference): Promise<Scorer> => loadScorer({ modelsDir, ...model, services: manifest.services })
 }
 
 /** The service that a model takes: load checks have proven that there is one. */

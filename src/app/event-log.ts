@@ -2,8 +2,10 @@ import { RiverbankError } from '../core/errors.ts'
 import { statesPlace, type Config } from './config.ts'
 import { openKafkaEventLog } from '../edges/kafka/event-log.ts'
 import { openClusterStateStore } from '../edges/redis/cluster-state-store.ts'
+import { openClusterGenerationStore, openRedisGenerationStore } from '../edges/redis/generation-store.ts'
 import { openRedisEventLog } from '../edges/redis/event-log.ts'
 import { openRedisStateStore } from '../edges/redis/state-store.ts'
+import type { GenerationStore } from '../core/generation-store.ts'
 import type { EventLog, Logger, StateStore } from '../ports.ts'
 
 /** The log that the configuration names. Errors: `log_unavailable`, `invalid_config`. */
@@ -33,5 +35,17 @@ export async function openStateStore(config: Config): Promise<StateStore> {
       return openRedisStateStore({ ...options, url: place.url })
     case 'cluster':
       return openClusterStateStore({ ...options, seeds: place.seeds })
+  }
+}
+
+/** Which models score, beside the states. Errors: `state_unavailable`, `invalid_config`. */
+export async function openGenerationStore(config: Config): Promise<GenerationStore> {
+  const options = { namespace: config.NAMESPACE, commandTimeoutMs: config.STATE_TIMEOUT_MS }
+  const place = statesPlace(config)
+  switch (place.kind) {
+    case 'server':
+      return openRedisGenerationStore({ ...options, url: place.url })
+    case 'cluster':
+      return openClusterGenerationStore({ ...options, seeds: place.seeds })
   }
 }

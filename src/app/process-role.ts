@@ -1,12 +1,16 @@
 import { names, type Config } from './config.ts'
-import { definitions, loadModel, serviceOf } from './definitions.ts'
-import { openEventLog, openStateStore } from './event-log.ts'
+import { definitions, modelLoader, type Definitions } from './definitions.ts'
+import { openEventLog, openGenerationStore, openStateStore } from './event-log.ts'
 import type { Role, Work } from './role.ts'
 import { EntityStates } from '../process/entity-states.ts'
-import { createProcessMetrics } from '../process/metrics.ts'
+import { Generations } from '../process/generations.ts'
+import { createProcessMetrics, type ProcessMetrics } from '../process/metrics.ts'
+import { ModelPool } from '../process/model-pool.ts'
 import { createPipeline } from '../process/pipeline.ts'
 import { createProcessor } from '../process/processor.ts'
+import { createServingModels } from '../process/serving.ts'
 import { StateMigration } from '../process/state-migration.ts'
+import { readRegistry } from '../edges/onnx/load.ts'
 import type { ConsumeOptions, EventLog, StateStore } from '../ports.ts'
 
 /** Lost compare-and-sets of one entity in one batch, before the batch is tried again from the start. */
@@ -26,7 +30,6 @@ export async function startProcess(
   const { config, logger, clock, meter } = role
   const compiled = definitions()
   const { plan, catalog } = compiled
-  const scorer = await loadModel(config.MODELS_DIR, compiled)
   const { log, store } = between({ log: await openEventLog(config, logger), store: await openStateStore(config) })
   const { topics, groups } = names(config)
   const metrics = createProcessMetrics(
@@ -42,15 +45,15 @@ export async function startProcess(
     roundsMax: conflictRoundsMax,
     onWritten: (entity, bytes) => metrics.stateWritten(entity, bytes),
   })
+  const { generations, models, close: closeModels } = await startModels(role, compiled, metrics)
   const retry = { attempts: config.RETRY_ATTEMPTS, firstDelayMs: 20, maxDelayMs: config.RETRY_MAX_DELAY_MS }
   const pipeline = createPipeline({
     log,
     store,
     states,
-    scorer,
+    models,
     catalog,
     plan,
-    service: serviceOf(compiled, scorer),
     scoredType: compiled.set.scored,
     topics,
     retry,
@@ -73,13 +76,17 @@ export async function startProcess(
     metrics,
     logger,
   })
-  const consumption = await log.consume(consumeOptions(config), processor)
+  const consumption = await log.consume(consumeOptions(config), generations.around(processor))
+  const ending = new AbortController()
+  const following = generations.follow(ending.signal)
   return {
     finished: consumption.finished,
     async stop() {
       await consumption.stop()
+      ending.abort()
+      await following
       await Promise.allSettled([log.close(), store.close()])
-      await scorer.close()
+      await closeModels()
     },
   }
 }
@@ -95,4 +102,25 @@ function consumeOptions(config: Config): ConsumeOptions {
     sessionTimeoutMs: config.SESSION_TIMEOUT_MS,
     concurrency: config.PARTITIONS,
   }
+}
+
+/** The list of generations, and what of it is loaded here. Errors: `model_refused`. */
+async function startModels({ config, clock, logger }: Role, compiled: Definitions, metrics: ProcessMetrics) {
+  const registry = await readRegistry(config.MODELS_DIR)
+  const store = await openGenerationStore(config)
+  const pool = new ModelPool(modelLoader(config.MODELS_DIR, compiled))
+  const everyMs = config.MODELS_POLL_MS
+  const generations = new Generations({ store, pool, registry, everyMs, clock, metrics, logger })
+  const close = async () => {
+    await pool.close()
+    await store.close()
+  }
+  try {
+    await generations.start()
+  } catch (error) {
+    await close()
+    throw error
+  }
+  const models = createServingModels({ store, pool, begin: () => generations.begin() })
+  return { generations, models, close }
 }

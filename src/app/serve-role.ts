@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { names, type Config } from './config.ts'
 import { definitions, type Definitions } from './definitions.ts'
-import { openEventLog, openStateStore } from './event-log.ts'
+import { openEventLog, openGenerationStore, openStateStore } from './event-log.ts'
 import type { Role, Work } from './role.ts'
 import { lakeScoreLookup } from './score-lookup.ts'
 import { programVersion } from './version.ts'
@@ -11,6 +11,7 @@ import { sqlCatalogSource } from '../lake/sql-catalog.ts'
 import { stateMemos, type EventLog, type Meter, type SqlRunner, type StateStore } from '../ports.ts'
 import { createApp } from '../serve/app.ts'
 import type { ReadinessProbe } from '../serve/dependencies.ts'
+import { createModelAdministration } from '../serve/model-administration.ts'
 import { serveLimits } from '../serve/limits.ts'
 import { listen, listenTimeouts } from '../serve/listen.ts'
 import { ScoreHub, scoreHubLimits } from '../serve/score-hub.ts'
@@ -26,6 +27,7 @@ export async function startServe(role: Role): Promise<ServeWork> {
   const { plan, catalog, manifest } = compiled
   const log = await openEventLog(config, logger)
   const store = await openStateStore(config)
+  const generations = await openGenerationStore(config)
   const { topics } = names(config)
   const hub = await startHub(config, log, meter)
   const tail = await log.tail({ topic: topics.scores, from: hub.from, maxRecords: 2_000, maxWaitMs: 500 }, (batch) => {
@@ -44,6 +46,12 @@ export async function startServe(role: Role): Promise<ServeWork> {
     hub: hub.hub,
     scores: lakeScoreLookup(sql, manifest),
     sql,
+    models: createModelAdministration({
+      store: generations,
+      topic: topics.events,
+      partitions: config.PARTITIONS,
+      clock,
+    }),
     probes: probes(log, store, topics.events),
     clock,
     meter,
@@ -71,7 +79,7 @@ export async function startServe(role: Role): Promise<ServeWork> {
     async stop() {
       await listening.stop()
       await tail.stop()
-      await Promise.allSettled([log.close(), store.close(), sql.close()])
+      await Promise.allSettled([log.close(), store.close(), generations.close(), sql.close()])
     },
   }
 }

@@ -1,12 +1,14 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { names, type Config } from './config.ts'
-import { definitions, loadModel, type Definitions } from './definitions.ts'
+import { definitions, loadModel, modelLoader, type Definitions } from './definitions.ts'
 import { openStateStore } from './event-log.ts'
 import { systemClock } from './role.ts'
 import { createFeatureSql } from '../compile/feature-sql.ts'
 import { isRiverbankError } from '../core/errors.ts'
+import { isSame } from '../core/generation.ts'
 import { openQuery } from '../edges/duckdb/query.ts'
+import { listModels } from '../edges/onnx/load.ts'
 import { openLake, type Lake } from '../lake/lake.ts'
 import { lagOf, readLogPositions, type LogPositions, type Topics } from '../lake/verify/frontier.ts'
 import type { VerifyReport } from '../lake/verify/report.ts'
@@ -46,6 +48,7 @@ export async function runVerify(config: Config, options: RunVerifyOptions): Prom
   const positions = options.log === undefined ? null : await readLogPositions(options.log, topics, groups.process)
   if (positions !== null) await catchUp(lake, positions, topics, say)
   const scorer = await modelOrNull(config, compiled, say)
+  const otherScorers = scorer === null ? [] : await otherModels(config, compiled, scorer)
   const perEntity = options.statesPerEntity ?? statesPerEntity
   const store = perEntity === 0 ? null : await openStateStore(config)
   const sample = {
@@ -62,6 +65,7 @@ export async function runVerify(config: Config, options: RunVerifyOptions): Prom
       topics,
       sql: createFeatureSql(compiled.set),
       scorer,
+      otherScorers,
       positions,
       states: store === null ? null : { store, plan: compiled.plan, sample },
       fast: options.fast,
@@ -69,7 +73,7 @@ export async function runVerify(config: Config, options: RunVerifyOptions): Prom
       onProgress: progressLines(say),
     })
   } finally {
-    await scorer?.close()
+    for (const model of [scorer, ...otherScorers]) await model?.close()
     await store?.close()
     await rm(tempDir, { recursive: true, force: true })
   }
@@ -100,6 +104,21 @@ async function modelOrNull(config: Config, compiled: Definitions, say: (line: st
     say(`scores are not recomputed: ${error.message}`)
     return null
   }
+}
+
+/** Which of them have scored only the lake knows; a model that cannot be loaded is no reason to fail. */
+async function otherModels(config: Config, compiled: Definitions, champion: Scorer): Promise<Scorer[]> {
+  const load = modelLoader(config.MODELS_DIR, compiled)
+  const found: Scorer[] = []
+  for (const model of await listModels(config.MODELS_DIR)) {
+    if (isSame(model, champion)) continue
+    const scorer = await load(model).catch((error: unknown) => {
+      if (isRiverbankError(error, 'model_refused')) return null
+      throw error
+    })
+    if (scorer !== null) found.push(scorer)
+  }
+  return found
 }
 
 const rowsBetweenLines = 200_000

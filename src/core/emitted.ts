@@ -41,12 +41,18 @@ export const paymentScoredSchema = z.object({
       'features with a reservation: incomplete (history not added yet), truncated (the entity had too many tiles, the ' +
         'oldest were dropped), saturated (a distinct count at its cap: at least)',
     ),
+  /** By `<name>/<version>`. Left out when there are no shadows. */
+  shadows: z
+    .record(z.string(), z.number().nullable())
+    .optional()
+    .describe('scores of models that decide nothing; null where one failed'),
   /** By entity name. */
   entities: z.record(z.string(), entityPosition),
   position: sourcePosition,
 })
 
-/** `event.observed` version 1: an event that changed states without being scored. */
+/** `event.observed` version 1: an event that changed states without being scored; also a payment that no score could be
+ * found for, beside its dead letter. */
 export const eventObservedSchema = z.object({
   observedId: z.string(),
   observedType: z.string(),

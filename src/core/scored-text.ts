@@ -9,6 +9,8 @@ export interface ScoredForm {
   readonly model: { readonly name: string; readonly version: string }
   readonly service: string
   readonly featureSet: string
+  /** `<name>/<version>` of the models whose scores are only logged, in the order of their scores. */
+  readonly shadows: readonly string[]
   /** Of all features, in the order of the values. */
   readonly features: readonly string[]
   /** Names, in the order of the positions. */
@@ -28,6 +30,8 @@ export interface ScoredParts {
   readonly values: readonly (number | null)[]
   /** Left out of the event when there are none: the bytes say no more than is known. */
   readonly flags: NamedFlags | null
+  /** One per shadow of the form, null where it failed. */
+  readonly shadows: readonly (number | null)[]
   /** Null where the payment does not name the entity. */
   readonly entities: readonly (EntityPosition | null)[]
   readonly position: PaymentScored['position']
@@ -46,13 +50,19 @@ export function createScoredWriter(form: ScoredForm): (parts: ScoredParts) => st
   const names = JSON.stringify({ model, service, featureSet }).slice(1, -1)
   const afterDecision = `",${names},"features":`
   const keys = form.features.map((name, i) => `${i === 0 ? '{' : ','}${JSON.stringify(name)}:`)
+  const shadowKeys = form.shadows.map((name, i) => `${i === 0 ? ',"shadows":{' : ','}${JSON.stringify(name)}:`)
   const entityKeys = form.entities.map((name) => `${JSON.stringify(name)}:{"id":`)
 
-  const featuresOf = (values: readonly (number | null)[]): string => {
-    let text = keys.length === 0 ? '{' : ''
-    for (let i = 0; i < keys.length; i += 1) text += (keys[i] as string) + numberText(values[i] ?? null)
+  const numbersOf = (names: readonly string[], values: readonly (number | null)[]): string => {
+    let text = ''
+    for (let i = 0; i < names.length; i += 1) text += (names[i] as string) + numberText(values[i] ?? null)
     return `${text}}`
   }
+  const featuresOf = (values: readonly (number | null)[]): string =>
+    keys.length === 0 ? '{}' : numbersOf(keys, values)
+  /** Nothing at all without shadows. */
+  const shadowsOf = (scores: readonly (number | null)[]): string =>
+    shadowKeys.length === 0 ? '' : numbersOf(shadowKeys, scores)
   const entitiesOf = (positions: readonly (EntityPosition | null)[]): string => {
     let text = ''
     for (let i = 0; i < entityKeys.length; i += 1) {
@@ -73,7 +83,7 @@ export function createScoredWriter(form: ScoredForm): (parts: ScoredParts) => st
     const money = `,"terminalId":${stringText(payment.terminalId)},"amountMinor":${payment.amountMinor},"currency":${stringText(payment.currency)}`
     const judged = `,"paymentTimeMs":${parts.paymentTimeMs},"score":${numberText(parts.score)},"decision":"${parts.decision}${afterDecision}`
     const flags = parts.flags === null ? '' : `,"flags":${JSON.stringify(parts.flags)}`
-    const entities = `${flags},"entities":{${entitiesOf(parts.entities)}}`
+    const entities = `${flags}${shadowsOf(parts.shadows)},"entities":{${entitiesOf(parts.entities)}}`
     const place = `,"position":{"topic":${stringText(position.topic)},"partition":${position.partition},"offset":${position.offset}}}}`
     return head + time + cause + money + judged + featuresOf(parts.values) + entities + place
   }

@@ -6,6 +6,8 @@ import type { ServicePlan } from './plan.ts'
 export interface Assembler {
   readonly names: readonly string[]
   readonly vectorLength: number
+  /** Of the vector's elements. */
+  readonly vectorNames: readonly string[]
   /** All values of the service, in the order of `names`. `aggregated`: the entities' features, in plan order. */
   values(aggregated: readonly (number | null)[], request: RequestValues): (number | null)[]
   /** Writes the vector as float32, the only rounding on the way to the model. */
@@ -23,6 +25,7 @@ export function createAssembler(service: ServicePlan): Assembler {
   return {
     names,
     vectorLength: vector.length,
+    vectorNames: vector.map((index) => names[index] ?? ''),
     values(aggregated, request) {
       assert(aggregated.length === names.length - derived.length, 'every entity has answered')
       const values = aggregated.slice()

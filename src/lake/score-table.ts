@@ -189,7 +189,9 @@ function scoreTable(manifest: FeatureSetManifest): TableSpec<ScoreRow> {
     { name: 'service', type: 'VARCHAR', read: (r) => r.data.service },
     { name: 'feature_set', type: 'VARCHAR', read: (r) => r.data.featureSet },
     // Features by name, as JSON; null for almost every payment.
-    { name: 'flags', type: 'VARCHAR', read: (r) => (r.data.flags === undefined ? null : JSON.stringify(r.data.flags)) },
+    { name: 'flags', type: 'VARCHAR', read: (r) => jsonOrNull(r.data.flags) },
+    // Scores of models that decide nothing, by `<name>/<version>`, as JSON; null where there were none.
+    { name: 'shadows', type: 'VARCHAR', read: (r) => jsonOrNull(r.data.shadows) },
   ]
   const features = manifest.features.map((feature): ColumnSpec<ScoreRow> => ({
     name: feature.name,
@@ -202,6 +204,10 @@ function scoreTable(manifest: FeatureSetManifest): TableSpec<ScoreRow> {
   const taken = new Set(key.map(({ name }) => name))
   const columns = [...key, ...features, ...entityColumns<ScoreRow>(manifest, taken), ...emittedColumns<PaymentScored>()]
   return tableSpec('scores', columns, 'payment_time_ms')
+}
+
+function jsonOrNull(value: object | undefined): string | null {
+  return value === undefined ? null : JSON.stringify(value)
 }
 
 function observationTable(manifest: FeatureSetManifest): TableSpec<ObservationRow> {

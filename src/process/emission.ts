@@ -1,74 +1,127 @@
 import { deadLetterRecord } from './dead-letter.ts'
 import { createScoredRecord, observedRecord, type Scored } from './emit.ts'
-import type { EventIntake, Intake } from './intake.ts'
+import type { Intake } from './intake.ts'
+import type { ProcessMetrics } from './metrics.ts'
 import type { Effect } from './observe-batch.ts'
-import { decide } from '../core/decision.ts'
-import { assert, unreachable } from '../core/errors.ts'
-import type { FeaturePlan, ServicePlan } from '../core/plan.ts'
-import { createAssembler } from '../core/vector.ts'
-import type { OutgoingRecord, Scorer } from '../ports.ts'
+import { createJudge, servicePlan, type Judge, type Payment, type Verdict } from './scoring.ts'
+import { lineupAt, type LoadedLineup, type Serving } from './serving.ts'
+import { modelName } from '../core/generation.ts'
+import { unreachable } from '../core/errors.ts'
+import type { FeaturePlan } from '../core/plan.ts'
+import type { OutgoingRecord } from '../ports.ts'
 
 export interface EmissionOptions {
-  readonly scorer: Scorer
   readonly plan: FeaturePlan
-  readonly service: ServicePlan
   readonly topics: { readonly scores: string; readonly deadLetters: string }
+  readonly metrics: Pick<ProcessMetrics, 'shadowFailed' | 'unscored'>
 }
 
-/** Assembles vectors, scores them in one run and decides; answers what to publish, in the order of the causes. */
-export type Emission = (intake: readonly Intake[], effects: readonly Effect[]) => Promise<OutgoingRecord[]>
+/**
+ * Scores each payment with the models of its offset, in one run of each, and decides; answers what to publish, in the
+ * order of the causes.
+ */
+export type Emission = (
+  intake: readonly Intake[],
+  effects: readonly Effect[],
+  servings: readonly Serving[],
+) => Promise<OutgoingRecord[]>
 
-export function createEmission({ scorer, plan, service, topics }: EmissionOptions): Emission {
-  const assembler = createAssembler(service)
-  const model = { name: scorer.name, version: scorer.version }
-  const scoredRecord = createScoredRecord({ plan, service, model, topic: topics.scores })
+/** What one lineup needs, made once. */
+interface Bench {
+  readonly judge: Judge
+  readonly record: (scored: Scored) => OutgoingRecord
+}
 
-  async function scoreAll(effects: readonly Effect[]): Promise<ReadonlyMap<EventIntake, Scored>> {
-    const rows: Omit<Scored, 'score' | 'decision'>[] = []
-    for (const effect of effects) {
-      if (effect.kind !== 'applied' || !effect.item.scored) continue
-      const { item, snapshots } = effect
-      const request = { amountMinor: item.data['amountMinor'] as number, timeMs: item.observedAtMs }
-      const aggregated: (number | null)[] = []
-      for (const snapshot of snapshots) if (snapshot?.features) aggregated.push(...snapshot.features)
-      rows.push({ item, snapshots, values: assembler.values(aggregated, request) })
-    }
-    if (rows.length === 0) return new Map()
-    const vectors = new Float32Array(rows.length * assembler.vectorLength)
-    for (const [row, { values }] of rows.entries()) assembler.write(values, vectors, row)
-    const scores = await scorer.score(vectors, rows.length)
-    return new Map(
-      rows.map(({ item, snapshots, values }, row) => {
-        const score = scores[row]
-        assert(score !== undefined, 'the model answers one score per row')
-        return [item, { item, snapshots, values, score, decision: decide(score, scorer.thresholds) }]
-      }),
-    )
+export function createEmission(options: EmissionOptions): Emission {
+  const { plan, topics } = options
+  const benches = new WeakMap<LoadedLineup, Bench>()
+  const benchFor = (lineup: LoadedLineup): Bench => {
+    const bench = benches.get(lineup) ?? benchOf(options, lineup)
+    benches.set(lineup, bench)
+    return bench
   }
 
-  function recordOf(effect: Effect, scored: ReadonlyMap<EventIntake, Scored>): OutgoingRecord | null {
+  function recordsOf(effect: Effect, judged: ReadonlyMap<Intake, readonly OutgoingRecord[]>) {
     const { item } = effect
     switch (effect.kind) {
       case 'gone':
-        return null
+        return []
       case 'duplicate':
-        return deadLetterRecord(topics.deadLetters, item, 'duplicate_event', 'an event with this id was applied before')
-      case 'applied': {
-        const score = scored.get(item)
-        if (score !== undefined) return scoredRecord(score)
-        return observedRecord(plan, topics.scores, item, effect.snapshots)
-      }
+        return [
+          deadLetterRecord(topics.deadLetters, item, 'duplicate_event', 'an event with this id was applied before'),
+        ]
+      case 'applied':
+        return judged.get(item) ?? [observedRecord(plan, topics.scores, item, effect.snapshots)]
       default:
         return unreachable(effect)
     }
   }
 
-  return async (intake, effects) => {
-    const scored = await scoreAll(effects)
-    const byItem = new Map(effects.map((effect) => [effect.item as Intake, recordOf(effect, scored)]))
+  return async (intake, effects, servings) => {
+    const judged = new Map<Intake, readonly OutgoingRecord[]>()
+    for (const [lineup, payments] of byLineup(effects, servings)) {
+      const { judge, record } = benchFor(lineup)
+      const verdicts = await judge(payments)
+      for (const [i, payment] of payments.entries()) {
+        judged.set(payment.item, recordsOfVerdict(options, payment, verdicts[i] as Verdict, record))
+      }
+    }
+    const byItem = new Map(effects.map((effect) => [effect.item as Intake, recordsOf(effect, judged)]))
     return intake.flatMap((item) => {
       if (item.kind === 'invalid') return [deadLetterRecord(topics.deadLetters, item, item.code, item.detail)]
       return byItem.get(item) ?? []
     })
   }
+}
+
+function benchOf({ plan, topics, metrics }: EmissionOptions, lineup: LoadedLineup): Bench {
+  const { champion, shadows } = lineup
+  return {
+    judge: createJudge({
+      plan,
+      lineup,
+      onShadowFailed: (model, failure, payments) => metrics.shadowFailed(modelName(model), failure, payments),
+    }),
+    record: createScoredRecord({
+      plan,
+      service: servicePlan(plan, champion.service),
+      model: { name: champion.name, version: champion.version },
+      shadows: shadows.map(modelName),
+      topic: topics.scores,
+    }),
+  }
+}
+
+/** Payments to score, by who scores them: one group, unless a generation took effect among them. */
+function byLineup(effects: readonly Effect[], servings: readonly Serving[]): ReadonlyMap<LoadedLineup, Payment[]> {
+  const groups = new Map<LoadedLineup, Payment[]>()
+  for (const effect of effects) {
+    if (!isDue(effect)) continue
+    const { item, snapshots } = effect
+    const lineup = lineupAt(servings, item.record.offset)
+    const group = groups.get(lineup)
+    if (group === undefined) groups.set(lineup, [{ item, snapshots }])
+    else group.push({ item, snapshots })
+  }
+  return groups
+}
+
+/** Without a score a payment has changed states all the same: both is told. */
+function recordsOfVerdict(
+  { plan, topics, metrics }: EmissionOptions,
+  { item, snapshots }: Payment,
+  verdict: Verdict,
+  record: Bench['record'],
+): readonly OutgoingRecord[] {
+  if (verdict.kind === 'scored') return [record(verdict.scored)]
+  metrics.unscored(verdict.code)
+  return [
+    observedRecord(plan, topics.scores, item, snapshots),
+    deadLetterRecord(topics.deadLetters, item, verdict.code, verdict.detail),
+  ]
+}
+
+/** Is there something to score? */
+export function isDue(effect: Effect): effect is Extract<Effect, { kind: 'applied' }> {
+  return effect.kind === 'applied' && effect.item.scored
 }

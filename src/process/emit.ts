@@ -19,12 +19,16 @@ export interface Scored {
   readonly values: readonly (number | null)[]
   readonly score: number
   readonly decision: Decision
+  /** One per shadow, null where it failed. */
+  readonly shadows: readonly (number | null)[]
 }
 
 export interface ScoredRecordOptions {
   readonly plan: FeaturePlan
   readonly service: Pick<ServicePlan, 'name' | 'names'>
   readonly model: { readonly name: string; readonly version: string }
+  /** `<name>/<version>`, in the order of their scores. */
+  readonly shadows: readonly string[]
   readonly topic: string
 }
 
@@ -33,6 +37,7 @@ export function createScoredRecord({
   plan,
   service,
   model,
+  shadows,
   topic,
 }: ScoredRecordOptions): (scored: Scored) => OutgoingRecord {
   const write = createScoredWriter({
@@ -40,10 +45,11 @@ export function createScoredRecord({
     model,
     service: service.name,
     featureSet: plan.featureSetHash,
+    shadows,
     features: service.names,
     entities: plan.entities.map(({ name }) => name),
   })
-  return ({ item, snapshots, values, score, decision }) => {
+  return ({ item, snapshots, values, score, decision, shadows: shadowScores }) => {
     const { record, event } = item
     const payment = item.data as Omit<ScoredParts['payment'], 'paymentId'>
     const value = write({
@@ -56,6 +62,7 @@ export function createScoredRecord({
       decision,
       values,
       flags: flagsOf(plan, snapshots),
+      shadows: shadowScores,
       entities: plan.entities.map((entity, i) => entityPosition(entity, item, snapshots[i] ?? null)),
       position: positionOf(record),
     })

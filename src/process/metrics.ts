@@ -24,6 +24,13 @@ export interface ProcessMetrics {
   stateWritten(entity: string, bytes: number): void
   committed(topic: string, partition: number, lag: number): void
   rewound(topic: string, partition: number, records: number): void
+  /** A shadow has no score for so many payments. `model`: `<name>/<version>`. */
+  shadowFailed(model: string, failure: 'failed' | 'not_finite', payments: number): void
+  /** A payment was applied, and has a dead letter instead of a score. */
+  unscored(code: string): void
+  /** A partition is scored by this generation of models from now on. */
+  activated(partition: number, generation: number): void
+  generationRefused(reason: string): void
 }
 
 /** `entities`: names in plan order. */
@@ -47,6 +54,7 @@ export function createProcessMetrics(meter: Meter, entities: readonly string[]):
   )
   const lag = meter.gauge('riverbank_process_lag_records', 'Records not handled yet', ['topic', 'partition'])
   const batchSeconds = meter.histogram('riverbank_process_batch_seconds', 'Handling one batch', latencyBuckets)
+  const models = modelMetrics(meter)
   const latency = meter.histogram(
     'riverbank_process_event_seconds',
     'From the log accepting an event to its score being published',
@@ -86,5 +94,32 @@ export function createProcessMetrics(meter: Meter, entities: readonly string[]):
       rewinds.add(1)
       rewoundRecords.add(records)
     },
+    ...models,
+    unscored(code) {
+      refused.add(1, { code })
+      models.unscored(code)
+    },
+  }
+}
+
+function modelMetrics(
+  meter: Meter,
+): Pick<ProcessMetrics, 'shadowFailed' | 'unscored' | 'activated' | 'generationRefused'> {
+  const failures = meter.counter('riverbank_process_shadow_failures_total', 'Payments that a shadow has no score for', [
+    'model',
+    'failure',
+  ])
+  const unscored = meter.counter('riverbank_process_unscored_total', 'Payments applied and not scored', ['code'])
+  const generation = meter.gauge('riverbank_process_model_generation', 'The generation of models that scores', [
+    'partition',
+  ])
+  const refusals = meter.counter('riverbank_process_generations_refused_total', 'Generations that were not taken', [
+    'reason',
+  ])
+  return {
+    shadowFailed: (model, failure, payments) => failures.add(payments, { model, failure }),
+    unscored: (code) => unscored.add(1, { code }),
+    activated: (partition, number) => generation.set(number, { partition: String(partition) }),
+    generationRefused: (reason) => refusals.add(1, { reason }),
   }
 }

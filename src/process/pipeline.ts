@@ -1,22 +1,22 @@
-import { createEmission } from './emission.ts'
+import { createEmission, isDue } from './emission.ts'
 import { checkEpoch, stateMoved, type EntityStates } from './entity-states.ts'
 import { takeIn, type EventIntake } from './intake.ts'
 import type { ProcessMetrics } from './metrics.ts'
 import { observeBatch } from './observe-batch.ts'
 import { withRetry, type RetryPolicy, type Sleeper } from './retry.ts'
+import type { ServingModels } from './serving.ts'
 import { assert } from '../core/errors.ts'
 import type { EventCatalog } from '../core/event.ts'
-import type { FeaturePlan, ServicePlan } from '../core/plan.ts'
-import type { EventLog, LogBatch, Logger, Scorer, StateStore } from '../ports.ts'
+import type { FeaturePlan } from '../core/plan.ts'
+import type { EventLog, LogBatch, Logger, StateStore } from '../ports.ts'
 
 export interface PipelineOptions {
   readonly log: Pick<EventLog, 'publish'>
   readonly store: StateStore
   readonly states: EntityStates
-  readonly scorer: Scorer
+  readonly models: ServingModels
   readonly catalog: EventCatalog
   readonly plan: FeaturePlan
-  readonly service: ServicePlan
   /** The event type that is scored. */
   readonly scoredType: string
   readonly topics: { readonly scores: string; readonly deadLetters: string }
@@ -48,7 +48,7 @@ export type Pipeline = (batch: LogBatch, run: BatchRun) => Promise<BatchOutcome>
  * when the promise resolves, and only then may the caller commit it and take the next (R4).
  */
 export function createPipeline(options: PipelineOptions): Pipeline {
-  const { log, store, states, catalog, plan, clock, metrics, logger } = options
+  const { log, store, states, models, catalog, plan, clock, metrics, logger } = options
   const emit = createEmission(options)
 
   return async (batch, { publishFrom, epoch, applied, signal }) => {
@@ -74,11 +74,15 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       if (!isIntact) throw stateMoved('the state store was emptied during a batch')
     })
 
-    // assemble vectors, score, decide
+    // assemble vectors, score, decide: by the models of each offset, which are known for good only now
     const due = observed.effects.filter((effect) => effect.item.record.offset >= publishFrom)
-    const records = await emit(
-      intake.filter((item) => item.record.offset >= publishFrom),
-      due,
+    const from = due.find(isDue)?.item.record.offset
+    const records = await retrying('scoring', async () =>
+      emit(
+        intake.filter((item) => item.record.offset >= publishFrom),
+        due,
+        from === undefined ? [] : await models(topic, partition, from),
+      ),
     )
 
     // publish; a repeated publish may leave copies, and copies are equal

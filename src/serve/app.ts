@@ -7,6 +7,7 @@ import { eventRoutes } from './event-routes.ts'
 import { createFeatureCatalog } from './feature-catalog.ts'
 import { featureRoutes } from './feature-routes.ts'
 import { createGuard, type Guard } from './guard.ts'
+import { modelRoutes } from './model-routes.ts'
 import { onlineFeatureRoutes } from './online-feature-routes.ts'
 import { operationRoutes } from './operation-routes.ts'
 import { problemOf, problemResponse } from './problem.ts'
@@ -46,6 +47,7 @@ function allRoutes(deps: ServeDependencies): Route[] {
     ...streamRoutes(deps),
     ...scoreRoutes(deps),
     ...sqlRoutes(deps),
+    ...modelRoutes(deps),
     ...operationRoutes(deps),
   ]
   return [...routes, ...descriptionRoutes(deps, routes)]

@@ -4,6 +4,7 @@ import type { FeatureSetManifest } from '../core/feature-set.ts'
 import type { Clock, EventLog, Logger, Meter, SqlRunner } from '../ports.ts'
 import type { FeatureReader } from './feature-reader.ts'
 import type { ServeLimits } from './limits.ts'
+import type { ModelAdministration } from './model-administration.ts'
 import type { ScoreHub } from './score-hub.ts'
 
 export interface EventIdentity {
@@ -43,6 +44,7 @@ export interface ServeDependencies {
   readonly hub: ScoreHub
   readonly scores: ScoreLookup
   readonly sql: Pick<SqlRunner, 'run'>
+  readonly models: ModelAdministration
   readonly probes: readonly ReadinessProbe[]
   readonly clock: Clock
   readonly meter: Meter

@@ -37,7 +37,7 @@ export function describeApi(routes: readonly Route[], deps: ServeDependencies): 
     },
     jsonSchemaDialect: 'https://json-schema.org/draft/2020-12/schema',
     servers: [{ url: '/' }],
-    tags: ['events', 'features', 'scores', 'sql', 'operation'].map((name) => ({ name })),
+    tags: ['events', 'features', 'scores', 'sql', 'models', 'operation'].map((name) => ({ name })),
     paths,
     components: {
       schemas: { Problem: jsonSchema(problemSchema, 'output'), ...eventDataSchemas(deps) },

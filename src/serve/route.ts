@@ -26,7 +26,7 @@ export interface RouteDescription {
   readonly operationId: string
   readonly summary: string
   readonly detail?: string
-  readonly tag: 'events' | 'features' | 'scores' | 'sql' | 'operation'
+  readonly tag: 'events' | 'features' | 'scores' | 'sql' | 'models' | 'operation'
   readonly parameters?: readonly ParameterDescription[]
   /** By content type. */
   readonly body?: Readonly<Record<string, z.ZodType>>

@@ -13,9 +13,14 @@ const form: ScoredForm = {
   model: { name: 'fraud', version: '2' },
   service: 'fraud_v2',
   featureSet: 'abc',
+  shadows: [],
   features,
   entities,
 }
+/** Without shadows, with one, with several: what a writer has is fixed, so each has its own. */
+const forms = [[], ['fraud/3'], ['fraud/3', 'other/2026-01.b']].map((shadows) => ({ ...form, shadows }))
+const writers = forms.map((one) => ({ form: one, write: createScoredWriter(one) }))
+const withForm = fc.constantFrom(...writers)
 const write = createScoredWriter(form)
 
 const id = fc.oneof(fc.stringMatching(/^[\w.:@-]{1,20}$/), fc.string({ unit: 'binary', minLength: 1, maxLength: 12 }))
@@ -44,12 +49,13 @@ const parts: fc.Arbitrary<ScoredParts> = fc.record({
     fc.constantFrom(...flagKinds).map((flag) => ({ [features[0] ?? '']: flag })),
     { nil: null },
   ),
+  shadows: fc.tuple(value, value),
   entities: fc.tuple(position, fc.option(position, { nil: null })),
   position: fc.record({ topic: id, partition: fc.nat(), offset: fc.maxSafeNat() }),
 })
 
 /** The same event as an object, and written the general way. */
-function encoded(scored: ScoredParts): string {
+function encoded(scored: ScoredParts, { shadows }: ScoredForm): string {
   const { paymentId, ...payment } = scored.payment
   const named = (names: readonly string[], values: readonly unknown[]) =>
     Object.fromEntries<unknown>(
@@ -72,6 +78,7 @@ function encoded(scored: ScoredParts): string {
       featureSet: form.featureSet,
       features: named(features, scored.values),
       ...(scored.flags === null ? {} : { flags: scored.flags }),
+      ...(shadows.length === 0 ? {} : { shadows: named(shadows, scored.shadows) }),
       entities: named(
         entities,
         scored.entities.map((one) => one ?? undefined),
@@ -86,8 +93,8 @@ function encoded(scored: ScoredParts): string {
 describe('payment.scored, written without an object', () => {
   it('I2: is byte for byte what the general encoder writes, whatever is in it', () => {
     fc.assert(
-      fc.property(parts, (scored) => {
-        expect(write(scored)).toBe(encoded(scored))
+      fc.property(parts, withForm, (scored, writer) => {
+        expect(writer.write(scored)).toBe(encoded(scored, writer.form))
       }),
       { numRuns: 500 },
     )
@@ -95,9 +102,11 @@ describe('payment.scored, written without an object', () => {
 
   it('has the shape that its schema promises', () => {
     fc.assert(
-      fc.property(parts, (scored) => {
-        const { data } = JSON.parse(write(scored)) as { data: unknown }
+      fc.property(parts, withForm, (scored, writer) => {
+        const { data } = JSON.parse(writer.write(scored)) as { data: { shadows?: object } }
         expect(paymentScoredSchema.safeParse(data).error).toBeUndefined()
+        expect(Object.keys(data.shadows ?? {})).toEqual(writer.form.shadows)
+        expect('shadows' in data, 'left out when there are none').toBe(writer.form.shadows.length > 0)
       }),
     )
   })

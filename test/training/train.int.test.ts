@@ -66,7 +66,7 @@ describe.skipIf(missing !== null)(`training${missing === null ? '' : ` (skipped:
   it('writes a model that passes the load checks and has learned something', async () => {
     const scorer = await load('models')
     const { metrics, training, thresholds } = scorer.manifest
-    expect(metrics.test.aucRoc).toBeGreaterThan(0.85)
+    expect(metrics?.test.aucRoc).toBeGreaterThan(0.85)
     expect(training).toMatchObject({ days: [14, 20], rows: 2100, seed })
     expect(thresholds.review).toBeLessThanOrEqual(thresholds.block)
     await scorer.close()

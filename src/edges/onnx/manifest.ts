@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import { lineupSchema, modelReference, type Lineup } from '../../core/generation.ts'
 
-const folderName = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'must be 1 to 64 of a-z 0-9 . _ -')
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be a sha256 in lower-case hex')
 const columnName = z.string().min(1).max(256)
 /** A whole number is a fixed length; a name stands for one that may differ from run to run. */
@@ -12,6 +12,9 @@ const probability = z.number().min(0).max(1)
 /** JSON numbers are doubles: one that is no float32 would be rounded on its way into the model. */
 const float32 = z.number().refine((value) => Math.fround(value) === value, 'is not a float32')
 const tensor = z.object({ name: columnName, type: z.literal('float32'), shape })
+/** What a model answers beside the probability, such as a label, is stated and never read. */
+const outputTypes = ['float32', 'float64', 'int32', 'int64', 'bool', 'string'] as const
+const answer = z.object({ name: columnName, type: z.enum(outputTypes), shape })
 const metric = z.number()
 
 const fold = z.object({
@@ -27,8 +30,7 @@ const operatingPoint = z.object({ alertRate: probability, precision: probability
 export const modelManifestSchema = z
   .object({
     format: z.literal(1),
-    name: folderName,
-    version: folderName,
+    ...modelReference.shape,
     /** Of model.onnx. */
     sha256,
     /** Hash of the service, as the compiled feature set has it, whose values the model was trained on. */
@@ -38,37 +40,42 @@ export const modelManifestSchema = z
     /** The vector's elements, in order. */
     features: z.array(columnName).min(1).max(4096),
     input: tensor,
-    outputs: z.array(tensor).min(1).max(8),
+    outputs: z.array(answer).min(1).max(8),
     /** Where the probability of fraud is: this column of this output (column 0 of an output without columns). */
     probability: z.object({ output: columnName, column: z.number().int().min(0) }),
     /** A score at or above `block` is blocked, else at or above `review` reviewed. */
     thresholds: z.object({ review: z.number(), block: z.number() }),
-    training: z.object({
-      from: z.iso.datetime(),
-      to: z.iso.datetime(),
-      /** First and last training day of the data, both included. */
-      days: z.tuple([z.number().int(), z.number().int()]),
-      rows: z.number().int().positive(),
-      frauds: z.number().int().positive(),
-      seed: z.number().int(),
-      parameters: z.record(z.string(), z.number()),
-      /** Versions of everything that took part. */
-      tools: z.record(z.string(), z.string()),
-    }),
-    metrics: z.object({
-      validation: fold,
-      test: fold,
-      atReview: operatingPoint,
-      atBlock: operatingPoint,
-      testFolds: z.object({
-        folds: z.number().int().positive(),
-        aucRoc: metric,
-        averagePrecision: metric,
-        cardPrecision100: metric,
-      }),
-      /** Largest difference between the exported model and the library that trained it. */
-      differenceToNative: z.number().min(0).max(1e-6),
-    }),
+    /** What it was made of: for people, like the metrics. */
+    training: z
+      .object({
+        from: z.iso.datetime(),
+        to: z.iso.datetime(),
+        /** First and last training day of the data, both included. */
+        days: z.tuple([z.number().int(), z.number().int()]),
+        rows: z.number().int().positive(),
+        frauds: z.number().int().positive(),
+        seed: z.number().int(),
+        parameters: z.record(z.string(), z.number()),
+        /** Versions of everything that took part. */
+        tools: z.record(z.string(), z.string()),
+      })
+      .optional(),
+    metrics: z
+      .object({
+        validation: fold,
+        test: fold,
+        atReview: operatingPoint,
+        atBlock: operatingPoint,
+        testFolds: z.object({
+          folds: z.number().int().positive(),
+          aucRoc: metric,
+          averagePrecision: metric,
+          cardPrecision100: metric,
+        }),
+        /** Largest difference between the exported model and the library that trained it. */
+        differenceToNative: z.number().min(0).max(1e-6),
+      })
+      .optional(),
     golden: z.object({
       /** Largest difference of a score from the expected one; the same build of the runtime gives the same bits. */
       tolerance: z.number().positive().max(1e-3),
@@ -86,6 +93,7 @@ export const modelManifestSchema = z
     }
     const output = manifest.outputs.find((candidate) => candidate.name === manifest.probability.output)
     if (output === undefined) complain('probability', 'names no output')
+    else if (output.type !== 'float32') complain('probability', 'is in an output of float32')
     else if (output.shape.length > 2) complain('outputs', 'the probability is in an output of rows, or rows by columns')
     else if (manifest.probability.column >= columnsOf(output.shape)) complain('probability', 'has no such column')
   })
@@ -98,10 +106,6 @@ export function columnsOf(outputShape: readonly (number | string)[]): number {
   return typeof columns === 'number' ? columns : 0
 }
 
-const modelReference = z.object({ name: folderName, version: folderName })
-
-/** `models/registry.json`: who decides, and whose scores are only logged. */
-export const modelRegistrySchema = z.object({ champion: modelReference, shadows: z.array(modelReference).max(8) })
-
-export type ModelReference = z.infer<typeof modelReference>
-export type ModelRegistry = z.infer<typeof modelRegistrySchema>
+/** `models/registry.json`: who decides, and whose scores are only logged, when a list of generations begins. */
+export const modelRegistrySchema = lineupSchema
+export type ModelRegistry = Lineup

@@ -34,13 +34,16 @@ export class OnnxScorer implements Scorer {
   readonly service: string
   readonly thresholds: { readonly review: number; readonly block: number }
   readonly manifest: ModelManifest
+  /** Rows of a batch are run together, or each by itself: so that no score depends on its neighbours, to the last bit. */
+  readonly rows: 'together' | 'one by one'
   readonly #session: InferenceSession
   readonly #spares: Float32Array[] = []
   readonly #running = new Set<Promise<unknown>>()
   #closed: Promise<void> | null = null
 
-  constructor(session: InferenceSession, manifest: ModelManifest) {
+  constructor(session: InferenceSession, manifest: ModelManifest, rows: OnnxScorer['rows'] = 'together') {
     this.#session = session
+    this.rows = rows
     this.manifest = manifest
     this.name = manifest.name
     this.version = manifest.version
@@ -50,7 +53,8 @@ export class OnnxScorer implements Scorer {
 
   /**
    * `vectors`: rows × features, row-major. Answers one probability of fraud per row; a row's answer does not depend on
-   * the other rows. Rejects with `vector_not_finite` or `score_not_finite`, naming the first such row.
+   * the other rows. NaN where the model's answer is not finite. Rejects with `vector_not_finite`, naming the first such
+   * row, and with `score_failed` (canRetry).
    */
   async score(vectors: Float32Array, rows: number): Promise<Float32Array> {
     const { features } = this.manifest
@@ -61,7 +65,8 @@ export class OnnxScorer implements Scorer {
     const buffer = this.#take(vectors.length)
     try {
       copyFinite(vectors, buffer, features)
-      const run = this.#run(buffer.subarray(0, vectors.length), rows)
+      const input = buffer.subarray(0, vectors.length)
+      const run = this.rows === 'together' ? this.#run(input, rows) : this.#runEach(input, rows)
       this.#running.add(run)
       try {
         return await run
@@ -79,15 +84,33 @@ export class OnnxScorer implements Scorer {
     await this.#closed
   }
 
+  async #runEach(input: Float32Array, rows: number): Promise<Float32Array> {
+    const width = this.manifest.features.length
+    const scores = new Float32Array(rows)
+    for (let row = 0; row < rows; row += 1) {
+      const [score = NaN] = await this.#run(input.subarray(row * width, (row + 1) * width), 1)
+      scores[row] = score
+    }
+    return scores
+  }
+
   async #run(input: Float32Array, rows: number): Promise<Float32Array> {
     const { input: expected, features, probability } = this.manifest
     const tensor = new Tensor('float32', input, [rows, features.length])
-    const outputs = await this.#session.run({ [expected.name]: tensor }, [probability.output])
+    const outputs = await this.#session
+      .run({ [expected.name]: tensor }, [probability.output])
+      .catch((error: unknown) => {
+        const why = error instanceof Error ? error.message : String(error)
+        throw new RiverbankError('score_failed', `${this.name}/${this.version}: ${why}`, {
+          canRetry: true,
+          cause: error,
+        })
+      })
     const answer = outputs[probability.output]
     assert(answer !== undefined && answer.data instanceof Float32Array, `no float32 output ${probability.output}`)
     const columns = columnsOf(this.#outputShape())
     assert(answer.data.length === rows * columns, `${answer.data.length} values for ${rows} × ${columns}`)
-    return finiteColumn(answer.data, rows, columns, probability.column)
+    return columnOf(answer.data, rows, columns, probability.column)
   }
 
   #outputShape(): readonly (number | string)[] {
@@ -114,12 +137,11 @@ function copyFinite(from: Float32Array, to: Float32Array, features: readonly str
   }
 }
 
-function finiteColumn(data: Float32Array, rows: number, columns: number, column: number): Float32Array {
+function columnOf(data: Float32Array, rows: number, columns: number, column: number): Float32Array {
   const scores = new Float32Array(rows)
   for (let row = 0; row < rows; row += 1) {
     const value = data[row * columns + column] as number
-    if (value - value !== 0) throw new RiverbankError('score_not_finite', `the score of row ${row} is ${value}`)
-    scores[row] = value
+    scores[row] = value - value === 0 ? value : NaN
   }
   return scores
 }

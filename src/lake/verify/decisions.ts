@@ -12,6 +12,8 @@ export interface DecisionsInput {
   readonly sql: FeatureSql
   /** Null: scores are not recomputed. */
   readonly scorer: Scorer | null
+  /** Further models whose scores are recomputed. */
+  readonly otherScorers: readonly Scorer[]
   readonly tally: Tally
   readonly onProgress: (rows: number) => void
 }
@@ -34,7 +36,8 @@ export async function checkDecisions(input: DecisionsInput): Promise<void> {
   const { query, manifest, tally, scorer } = input
   const rows = rowsSql(input, await hasCopies(query))
   const derived = manifest.features.filter(({ entity }) => entity === null)
-  const following = [...derived.map(followingDerived), ...(scorer === null ? [] : [followingDecision(input, scorer)])]
+  const scorers = scorer === null ? [] : [scorer, ...input.otherScorers]
+  const following = [...derived.map(followingDerived), ...scorers.map((one) => followingDecision(input, one))]
   const columns = following.map(({ differs }, i) => `count(*) FILTER (${differs}) AS differing_${i}`)
   const [counts] = await query.rows(`SELECT ${['count(*) AS total', ...columns].join(', ')} FROM (${rows})`)
   const total = countOf(counts, 'total')
@@ -45,7 +48,9 @@ export async function checkDecisions(input: DecisionsInput): Promise<void> {
     if (differing > 0) tally.mismatches(one.name, differing, await examplesOf(input, rows, one))
   }
   input.onProgress(total)
-  if (scorer !== null) await checkScores(input, scorer, rows, total)
+  let recomputed = 0
+  for (const one of scorers) recomputed += await checkScores(input, one, rows)
+  if (scorers.length > 0 && total > recomputed) tally.count('scores of other models', total - recomputed)
 }
 
 /** The rows of this feature set, first copies only, with `derived <feature>` beside every derived feature. */

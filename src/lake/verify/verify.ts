@@ -29,6 +29,8 @@ export interface VerifyOptions {
   readonly sql: FeatureSql
   /** Recomputes the scores; null leaves them out, and the report says so. */
   readonly scorer: Scorer | null
+  /** Further models that have scored. */
+  readonly otherScorers?: readonly Scorer[]
   /** Read before the lake; null without a log. */
   readonly positions: LogPositions | null
   /** Whose states are compared with the lake, and which; null leaves them out, and the report says so. */
@@ -131,7 +133,8 @@ async function checkRows(
       tallies: { apply: tallies.I1, parity: tallies.I3 },
       onProgress: progress('features'),
     })
-    await checkDecisions({ query, manifest, sql, scorer, tally: tallies.I3, onProgress: progress('decisions') })
+    const models = { scorer, otherScorers: options.otherScorers ?? [] }
+    await checkDecisions({ query, manifest, sql, ...models, tally: tallies.I3, onProgress: progress('decisions') })
     progress('states')(0)
     if (options.states !== null) await checkStates(statesInput(options, options.states, query, frontier, tallies.I4))
     return { frontier, pending: { payments, otherEvents, reads } }

@@ -16,7 +16,7 @@ import { decodeState } from '../../../src/core/state-blob.ts'
 import type { EntityState } from '../../../src/core/state.ts'
 import { emptyTiles, plainTable } from '../../../src/core/tiles.ts'
 import { createAssembler } from '../../../src/core/vector.ts'
-import type { EventLog, LogRecord, StateStore } from '../../../src/ports.ts'
+import type { EventLog, LogRecord, Scorer, StateStore } from '../../../src/ports.ts'
 import { keyAndHeadersOf } from '../../../src/process/dead-letter.ts'
 import { compiled, scorer } from './wiring.ts'
 import { serviceOf } from '../../../src/app/definitions.ts'
@@ -60,11 +60,14 @@ export interface Findings {
   readonly copies: number
 }
 
+/** The model that a score names. */
+export type ScorerOf = (model: PaymentScored['model']) => Pick<Scorer, 'score'>
+
 /**
  * I1, I2, I3, I4 and I6, from the outside: from the topics and the stored states alone. Assumes that everything was
  * published by a program that may have crashed at any point, and that Redis lost nothing.
  */
-export async function checkInvariants(world: Outside): Promise<Findings> {
+export async function checkInvariants(world: Outside, scorerOf: ScorerOf = () => scorer): Promise<Findings> {
   const events = await world.read(world.topics.events)
   const scores = byId(await world.read(world.topics.scores))
   const letters = byId(await world.read(world.topics.deadLetters))
@@ -72,7 +75,7 @@ export async function checkInvariants(world: Outside): Promise<Findings> {
   checkCopies([...scores, ...letters])
   const told = tell(events, scores, deadLetters)
   await checkStates(world, told, events, deadLetters)
-  await checkFeatures(told)
+  await checkFeatures(told, scorerOf)
   await checkPositions(world)
   const scored = scores.filter(({ type }) => type === 'payment.scored') as Emitted<PaymentScored>[]
   return {
@@ -246,7 +249,7 @@ function emptyLife(entity: EntityPlan, born: number): EntityState {
 }
 
 /** I3: features, derived features and scores, recomputed from the logged sequence numbers alone. */
-async function checkFeatures(told: readonly Told[]): Promise<void> {
+async function checkFeatures(told: readonly Told[], scorerOf: ScorerOf): Promise<void> {
   const derive = createDerivedEvaluator(set)
   const assembler = createAssembler(service)
   const observations = new Map<string, ReferenceObservation[]>()
@@ -275,7 +278,7 @@ async function checkFeatures(told: readonly Told[]): Promise<void> {
       vector,
       0,
     )
-    expect(scored.score, `I3: the score of ${event.eventId}`).toBe((await scorer.score(vector, 1))[0])
+    expect(scored.score, `I3: the score of ${event.eventId}`).toBe((await scorerOf(scored.model).score(vector, 1))[0])
   }
 }
 

@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { definitions, serviceOf, type Definitions } from '../../../src/app/definitions.ts'
+import { definitions, type Definitions } from '../../../src/app/definitions.ts'
 import type { EntityStates } from '../../../src/process/entity-states.ts'
 import type { ProcessMetrics } from '../../../src/process/metrics.ts'
 import { createPipeline, type Pipeline } from '../../../src/process/pipeline.ts'
 import { createProcessor, type ProcessorOptions } from '../../../src/process/processor.ts'
 import type { Sleeper } from '../../../src/process/retry.ts'
+import { fixedModels, type ServingModels } from '../../../src/process/serving.ts'
 import { StateMigration } from '../../../src/process/state-migration.ts'
 import type { EventLog, GroupHandler, Logger, Scorer, StateStore } from '../../../src/ports.ts'
 
@@ -65,6 +66,9 @@ export interface Wiring extends Pick<ProcessorOptions, 'committed' | 'range'> {
   readonly compiled?: Definitions
   /** How it takes over states; without it there are none to take over. */
   readonly migration?: StateMigration
+  /** Who scores; by default one model for everything. */
+  readonly models?: ServingModels
+  readonly metrics?: Partial<ProcessMetrics>
   /** Between the pipeline and the processor: to plant a bug. */
   readonly alter?: (pipeline: Pipeline) => Pipeline
 }
@@ -82,6 +86,11 @@ export function wire(wiring: Wiring): { readonly pipeline: Pipeline; readonly pr
     rewound: () => {
       counts.rewinds += 1
     },
+    shadowFailed: () => undefined,
+    unscored: () => undefined,
+    activated: () => undefined,
+    generationRefused: () => undefined,
+    ...wiring.metrics,
   }
   const retry = { attempts: 8, firstDelayMs: 5, maxDelayMs: 200 }
   const { store, states, clock: ownClock, committed, range, topics } = wiring
@@ -90,10 +99,9 @@ export function wire(wiring: Wiring): { readonly pipeline: Pipeline; readonly pr
     createPipeline({
       ...shared,
       log: { publish: wiring.publish },
-      scorer,
+      models: wiring.models ?? fixedModels(scorer),
       catalog: own.catalog,
       plan: own.plan,
-      service: serviceOf(own, scorer),
       scoredType: own.set.scored,
       topics,
     }),

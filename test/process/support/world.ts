@@ -2,12 +2,14 @@ import { names, readConfig } from '../../../src/app/config.ts'
 import type { Definitions } from '../../../src/app/definitions.ts'
 import { topicSpecs } from '../../../src/app/topics.ts'
 import { openClusterStateStore } from '../../../src/edges/redis/cluster-state-store.ts'
+import { openClusterGenerationStore, openRedisGenerationStore } from '../../../src/edges/redis/generation-store.ts'
 import { openRedisEventLog, type RedisEventLog } from '../../../src/edges/redis/event-log.ts'
 import { openRedisStateStore } from '../../../src/edges/redis/state-store.ts'
+import type { GenerationStore } from '../../../src/core/generation-store.ts'
 import { EntityStates } from '../../../src/process/entity-states.ts'
 import type { Pipeline } from '../../../src/process/pipeline.ts'
 import { StateMigration } from '../../../src/process/state-migration.ts'
-import { clock, compiled, quiet, wire, type Counts } from './wiring.ts'
+import { clock, compiled, quiet, wire, type Counts, type Wiring } from './wiring.ts'
 import { Witness } from './witness.ts'
 import type { Claim, GroupHandler, LogRecord, StateStore } from '../../../src/ports.ts'
 
@@ -22,6 +24,16 @@ export interface Parts {
   readonly pipeline: Pipeline
   readonly handler: GroupHandler
   readonly counts: Counts
+}
+
+/** Who scores in a worker; without it one model does. */
+export interface Scoring extends Pick<Wiring, 'models' | 'metrics'> {
+  readonly handler: (handler: GroupHandler) => GroupHandler
+}
+
+export interface Work {
+  readonly scoring?: Scoring
+  readonly maxRecords?: number
 }
 
 export interface WorldOptions {
@@ -79,7 +91,11 @@ export class World {
   }
 
   /** A processor as the role wires it, with `around` between it and the outside. Its store is its own connection. */
-  async parts(log: RedisEventLog, around: Around = (_step, _partition, call) => call()): Promise<Parts> {
+  async parts(
+    log: RedisEventLog,
+    around: Around = (_step, _partition, call) => call(),
+    scoring: Partial<Scoring> = {},
+  ): Promise<Parts> {
     const real = await openStates(this.#options)
     const store: StateStore = {
       get epoch() {
@@ -116,6 +132,8 @@ export class World {
       topics: this.topics,
       clock,
       counts,
+      ...(scoring.models === undefined ? {} : { models: scoring.models }),
+      ...(scoring.metrics === undefined ? {} : { metrics: scoring.metrics }),
     })
     const guarded = (claim: Claim): Claim => {
       const known = claims.get(claim)
@@ -135,18 +153,18 @@ export class World {
       assigned: (claim) => processor.assigned(guarded(claim)),
       batch: (claim, batch) => processor.batch(guarded(claim), batch),
     }
-    return { store, pipeline, handler, counts }
+    return { store, pipeline, handler: scoring.handler?.(handler) ?? handler, counts }
   }
 
   /** A worker that is a member of the group, until it is stopped or fails. */
-  async work(around?: Around) {
+  async work(around?: Around, { scoring, maxRecords = this.#options.maxRecords }: Work = {}) {
     const log = await openLog(this.#options)
-    const parts = await this.parts(log, around)
+    const parts = await this.parts(log, around, scoring)
     const subscription = await log.consume(
       {
         group: this.group,
         topics: [this.topics.events],
-        maxRecords: this.#options.maxRecords,
+        maxRecords,
         maxBytes: 4_194_304,
         maxWaitMs: 20,
         sessionTimeoutMs: 1_500,
@@ -162,6 +180,15 @@ export class World {
         await Promise.all([log.close(), parts.store.close()])
       },
     }
+  }
+
+  /** A connection of its own to which models score. */
+  openGenerations(): Promise<GenerationStore> {
+    const own = { namespace: this.statesNamespace, commandTimeoutMs: 2_000 }
+    const { url, statesSeeds } = this.#options
+    return statesSeeds === undefined
+      ? openRedisGenerationStore({ ...own, url })
+      : openClusterGenerationStore({ ...own, seeds: statesSeeds })
   }
 
   /** Has the group committed everything there is? */

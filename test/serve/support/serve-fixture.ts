@@ -103,6 +103,10 @@ export function serveFixture(options: FixtureOptions = {}): Fixture {
         return options.run(sql, at?.signal)
       },
     },
+    models: {
+      report: () => Promise.resolve({ partitions: 1, generations: [] }),
+      change: () => Promise.reject(new RiverbankError('no_former_generation', 'no list')),
+    },
     probes: [],
     clock: { nowMs: () => nowMs },
     meter,

@@ -12,13 +12,12 @@ import { verifyLake, type VerifyOptions } from '../../../../src/lake/verify/veri
 import { createEmission } from '../../../../src/process/emission.ts'
 import { takeIn } from '../../../../src/process/intake.ts'
 import type { Effect } from '../../../../src/process/observe-batch.ts'
+import { fixedModels } from '../../../../src/process/serving.ts'
 import type { EntityKey, LogRecord, Scorer } from '../../../../src/ports.ts'
 import { batchOf, claimOf, day, materializer, topics } from '../../support/feed.ts'
 
 export const manifest = compileManifest(riverbank)
 const plan = compilePlan(riverbank)
-const [service] = plan.services
-if (service === undefined) throw new Error('the feature set has a service')
 const allTopics = { ...topics, deadLetters: 'payments.dead-letters' }
 const catalog: EventCatalog = new Map(riverbank.events.map((event) => [event.type, event]))
 
@@ -98,9 +97,15 @@ export interface LogContent {
 }
 
 /** Runs events through the engine and the emission of the processor, in this order, and answers both topics. */
-export async function run(sentEvents: readonly Sent[]): Promise<LogContent> {
+export async function run(
+  sentEvents: readonly Sent[],
+  model: Scorer = scorer,
+  shadows: readonly Scorer[] = [],
+): Promise<LogContent> {
   const engine = createMemoryEngine(plan)
-  const emit = createEmission({ scorer, plan, service: service as NonNullable<typeof service>, topics: allTopics })
+  const metrics = { shadowFailed: () => undefined, unscored: () => undefined }
+  const emit = createEmission({ plan, topics: allTopics, metrics })
+  const servings = await fixedModels(model, shadows)('', 0, 0)
   const ends = new Map<string, number>()
   const place = (topic: string, partition: number, value: string | Uint8Array, appendTimeMs: number): LogRecord => {
     const offset = ends.get(`${topic}/${partition}`) ?? 0
@@ -120,7 +125,7 @@ export async function run(sentEvents: readonly Sent[]): Promise<LogContent> {
       const isDuplicate = snapshots.some((snapshot) => snapshot?.outcome === 'duplicate')
       effects.push(isDuplicate ? { kind: 'duplicate', item } : { kind: 'applied', item, snapshots })
     }
-    for (const { topic, value } of await emit([item], effects)) {
+    for (const { topic, value } of await emit([item], effects, servings)) {
       if (topic === topics.scores) content.scores.push(place(topic, partition, value, appendTimeMs + 1))
     }
   }

@@ -1,0 +1,95 @@
+import { cp } from 'node:fs/promises'
+import { cpuSeconds } from './cpu.ts'
+import { publishAll, type Feed } from './feed.ts'
+import type { Installation } from './installation.ts'
+import { untilDone } from './progress.ts'
+import { eachRound, type Run } from './run.ts'
+import { writeTreeModel } from './scoring.ts'
+import { readConfig, names } from '../../src/app/config.ts'
+import { definitions } from '../../src/app/definitions.ts'
+import { openGenerationStore } from '../../src/app/event-log.ts'
+import { systemClock } from '../../src/app/role.ts'
+import { assert } from '../../src/core/errors.ts'
+import { createModelAdministration, type ModelAdministration } from '../../src/serve/model-administration.ts'
+
+const shadow = { name: 'bench', version: '1' }
+const shape = { trees: 200, depth: 5, seed: 1 } as const
+/** Percent of the throughput. */
+const goal = { kind: 'below', value: 10 } as const
+const takenMs = 30_000
+
+/** The shipped models, and one of 200 trees that takes the champion's vector. */
+export async function writeShadowModels(dir: string): Promise<void> {
+  const config = readConfig({})
+  await cp(config.MODELS_DIR, dir, { recursive: true })
+  const [service] = definitions().manifest.services
+  assert(service !== undefined, 'there is a service')
+  await writeTreeModel(dir, shadow, service, shape)
+}
+
+interface Measured {
+  /** Payments per second. */
+  readonly rate: number
+  /** Of the process role, a payment. */
+  readonly cpuUs: number
+}
+
+/**
+ * The share of the throughput that one shadow costs. Half of a round's payments are scored without it and half with it,
+ * the other way round in the next round: what else runs on the machine, and the states that grow, weigh on both.
+ */
+export async function benchShadow(run: Run, installation: Installation, feed: Feed): Promise<void> {
+  const { config, driver } = installation
+  const store = await openGenerationStore(config)
+  const place = { topic: names(config).topics.events, partitions: config.PARTITIONS }
+  const models = createModelAdministration({ store, ...place, clock: systemClock })
+  const half = Math.ceil(run.payments / 2)
+  let isBeside = false
+  const cpuOf = async () => {
+    const used = await cpuSeconds(installation.pids())
+    return [...used].reduce((sum, [name, seconds]) => (name.startsWith('process') ? sum + seconds : sum), 0)
+  }
+  const measure = async (wanted: boolean): Promise<Measured> => {
+    if (wanted !== isBeside) await takeEffect(models, wanted ? 'shadow' : 'retire')
+    isBeside = wanted
+    const startedMs = performance.now()
+    const before = await cpuOf()
+    await publishAll(installation, feed.take(half), run.signal)
+    await untilDone(installation, 'scored', run.signal)
+    const rate = half / ((performance.now() - startedMs) / 1_000)
+    await untilDone(installation, 'materialized', run.signal)
+    return { rate, cpuUs: (((await cpuOf()) - before) * 1e6) / half }
+  }
+  try {
+    await eachRound(run, `one shadow on ${driver}, ${2 * half} payments`, async (number) => {
+      const first = await measure(number % 2 === 0)
+      const second = await measure(number % 2 === 1)
+      const [without, beside] = number % 2 === 1 ? [first, second] : [second, first]
+      const metric = { benchmark: 'shadow', driver } as const
+      const rates = { ...metric, unit: 'payments/s' }
+      run.record({ ...rates, name: 'scored, no shadow' }, without.rate)
+      run.record({ ...rates, name: 'scored, one shadow of 200 trees' }, beside.rate)
+      const percent = { ...metric, unit: 'percent' }
+      run.record({ ...percent, name: 'throughput that the shadow costs', goal }, (1 - beside.rate / without.rate) * 100)
+      // Of the processor alone, and hardly touched by what else runs on the machine.
+      run.record({ ...percent, name: 'processor time that it adds' }, (beside.cpuUs / without.cpuUs - 1) * 100)
+    })
+  } finally {
+    await store.close()
+  }
+}
+
+async function takeEffect(models: ModelAdministration, kind: 'shadow' | 'retire'): Promise<void> {
+  const { number } = await models.change({ kind, model: shadow }, '')
+  const endMs = performance.now() + takenMs
+  for (;;) {
+    const { generations, partitions } = await models.report(1)
+    if (generations[0]?.live === partitions) return
+    const refusal = generations[0]?.refusal?.detail ?? null
+    assert(
+      refusal === null && performance.now() < endMs,
+      `generation ${number} takes effect (${refusal ?? 'too late'})`,
+    )
+    await systemClock.sleep(50, new AbortController().signal)
+  }
+}

@@ -1,0 +1,111 @@
+import { z } from 'zod'
+
+const folderName = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'must be 1 to 64 of a-z 0-9 . _ -')
+
+/** Names one model: `models/<name>/<version>/`. What a version holds never changes. */
+export const modelReference = z.object({ name: folderName, version: folderName })
+export type ModelReference = z.infer<typeof modelReference>
+
+/** All of them run on every payment, one after the other. */
+export const shadowsMax = 8
+
+/** Who decides, and whose scores are only logged. */
+export const lineupSchema = z.object({ champion: modelReference, shadows: z.array(modelReference).max(shadowsMax) })
+export type Lineup = z.infer<typeof lineupSchema>
+
+/** One entry of the list of generations, which only grows. Generation 1 is what `models/registry.json` named. */
+export const generationSchema = lineupSchema.extend({
+  /** Its place in the list, from 1 on. */
+  number: z.number().int().min(1),
+  reason: z.string().max(400),
+  timeMs: z.number().int(),
+  /** Of a rollback: the generation whose models these are. */
+  restores: z.number().int().min(1).optional(),
+})
+export type Generation = z.infer<typeof generationSchema>
+
+/** From `offset` on, until the next one's, a partition is scored by this generation. */
+export interface Activation {
+  readonly offset: number
+  readonly generation: Generation
+}
+
+/** Why a processor does not take a generation. */
+export const refusalSchema = z.object({
+  code: z.string(),
+  detail: z.string(),
+  timeMs: z.number().int(),
+})
+export type Refusal = z.infer<typeof refusalSchema>
+
+export type ModelChange =
+  { readonly kind: 'promote' | 'shadow' | 'retire'; readonly model: ModelReference } | { readonly kind: 'rollback' }
+
+export type ChangeCode =
+  'model_is_champion' | 'model_is_shadow' | 'model_not_serving' | 'too_many_shadows' | 'no_former_generation'
+
+export type Changed =
+  | { readonly kind: 'changed'; readonly lineup: Lineup; readonly restores: number | null }
+  | { readonly kind: 'refused'; readonly code: ChangeCode; readonly detail: string }
+
+/** `fraud/2`, as commands, events and columns spell it. */
+export function modelName({ name, version }: ModelReference): string {
+  return `${name}/${version}`
+}
+
+/** Null for what is no `<name>/<version>`. */
+export function parseModelName(text: string): ModelReference | null {
+  const [name, version, ...rest] = text.split('/')
+  const parsed = modelReference.safeParse({ name, version })
+  return parsed.success && rest.length === 0 ? parsed.data : null
+}
+
+/**
+ * The lineup after a change. `generations`: all, oldest first, at least one. `lost`: the numbers of those that were
+ * refused and took effect nowhere; they are no base for anything. A rollback goes back to the generation before the
+ * one that is there now, and the next one goes back further.
+ */
+export function changed(generations: readonly Generation[], lost: ReadonlySet<number>, change: ModelChange): Changed {
+  const kept = generations.filter(({ number }) => !lost.has(number))
+  const current = kept.at(-1) ?? generations[0]
+  if (current === undefined) return refused('no_former_generation', 'no processor has begun the list yet')
+  if (change.kind === 'rollback') return rolledBack(generations, kept, current)
+  const { model } = change
+  const { champion, shadows } = current
+  const others = shadows.filter((shadow) => !isSame(shadow, model))
+  const to = (lineup: Lineup): Changed => ({ kind: 'changed', lineup, restores: null })
+  switch (change.kind) {
+    case 'promote':
+      if (isSame(champion, model)) return refused('model_is_champion', `${modelName(model)} is the champion already`)
+      return to({ champion: model, shadows: others })
+    case 'shadow':
+      if (isSame(champion, model)) return refused('model_is_champion', `${modelName(model)} is the champion`)
+      if (others.length < shadows.length) return refused('model_is_shadow', `${modelName(model)} is a shadow already`)
+      if (shadows.length >= shadowsMax) return refused('too_many_shadows', `at most ${shadowsMax}: retire one first`)
+      return to({ champion, shadows: [...shadows, model] })
+    case 'retire':
+      if (isSame(champion, model)) {
+        return refused('model_is_champion', `${modelName(model)} is the champion: promote another one, or roll back`)
+      }
+      if (others.length === shadows.length) return refused('model_not_serving', `${modelName(model)} is no shadow`)
+      return to({ champion, shadows: others })
+  }
+}
+
+function rolledBack(generations: readonly Generation[], kept: readonly Generation[], current: Generation): Changed {
+  // The newest one was refused everywhere: what it would have replaced is still there, and going back means to say so.
+  const isCurrentNewest = current.number === generations.at(-1)?.number
+  const base = current.restores ?? current.number
+  const former = isCurrentNewest ? kept.findLast(({ number }) => number < base) : current
+  if (former === undefined) return refused('no_former_generation', `nothing comes before generation ${base}`)
+  const { champion, shadows } = former
+  return { kind: 'changed', lineup: { champion, shadows }, restores: former.restores ?? former.number }
+}
+
+export function isSame(left: ModelReference, right: ModelReference): boolean {
+  return left.name === right.name && left.version === right.version
+}
+
+function refused(code: ChangeCode, detail: string): Changed {
+  return { kind: 'refused', code, detail }
+}

@@ -1,0 +1,142 @@
+import type { Scored } from './emit.ts'
+import type { EventIntake } from './intake.ts'
+import type { LoadedLineup } from './serving.ts'
+import { decide } from '../core/decision.ts'
+import { assert } from '../core/errors.ts'
+import type { FeaturePlan, ServicePlan } from '../core/plan.ts'
+import type { Snapshot } from '../core/state.ts'
+import { createAssembler, type Assembler } from '../core/vector.ts'
+import type { Scorer } from '../ports.ts'
+
+/** A payment that was applied, on its way to a score. */
+export interface Payment {
+  readonly item: EventIntake
+  readonly snapshots: readonly (Snapshot | null)[]
+}
+
+/** `unscored`: no number can be acted on, whichever process tries. */
+export type Verdict =
+  | { readonly kind: 'scored'; readonly scored: Scored }
+  | { readonly kind: 'unscored'; readonly code: UnscoredCode; readonly detail: string }
+
+export type UnscoredCode = 'vector_not_finite' | 'score_not_finite'
+
+export type ShadowFailure = 'failed' | 'not_finite'
+
+export interface JudgeOptions {
+  readonly plan: FeaturePlan
+  readonly lineup: LoadedLineup
+  readonly onShadowFailed: (model: Scorer, failure: ShadowFailure, payments: number) => void
+}
+
+/** Verdicts in the order of the payments. Errors: `score_failed` (canRetry) when the champion could not be run. */
+export type Judge = (payments: readonly Payment[]) => Promise<readonly Verdict[]>
+
+/** Vectors, one run of the champion and of each shadow, decisions. */
+export function createJudge({ plan, lineup, onShadowFailed }: JudgeOptions): Judge {
+  const { champion, shadows } = lineup
+  const assemblers = new Map<string, Assembler>()
+  for (const { service } of [champion, ...shadows]) {
+    if (!assemblers.has(service)) assemblers.set(service, createAssembler(servicePlan(plan, service)))
+  }
+  const assemblerOf = (model: Scorer) => assemblers.get(model.service) as Assembler
+
+  /** Of each payment, null where the shadow has none: it disturbs nobody. */
+  async function shadowScores(shadow: Scorer, inputs: Inputs): Promise<readonly (number | null)[]> {
+    try {
+      const scores = spread(inputs, await shadow.score(inputs.vectors, inputs.finite.length))
+      // A vector that is not finite is not the model's fault.
+      const missing = inputs.finite.filter((row) => scores[row] === null).length
+      if (missing > 0) onShadowFailed(shadow, 'not_finite', missing)
+      return scores
+    } catch {
+      onShadowFailed(shadow, 'failed', inputs.rows)
+      return new Array<null>(inputs.rows).fill(null)
+    }
+  }
+
+  return async (payments) => {
+    if (payments.length === 0) return []
+    const inputs = new Map<Assembler, Inputs>()
+    for (const assembler of assemblers.values()) inputs.set(assembler, inputsOf(assembler, payments))
+    const inputOf = (model: Scorer) => inputs.get(assemblerOf(model)) as Inputs
+    const own = inputOf(champion)
+    const scores = spread(own, await champion.score(own.vectors, own.finite.length))
+    const others: (readonly (number | null)[])[] = []
+    for (const shadow of shadows) others.push(await shadowScores(shadow, inputOf(shadow)))
+    const names = assemblerOf(champion).vectorNames
+    return payments.map((payment, row): Verdict => {
+      const score = scores[row] ?? null
+      if (score === null) return unscored(own, row, names, champion)
+      const decision = decide(score, champion.thresholds)
+      const shadowed = others.map((each) => each[row] ?? null)
+      const values = own.values[row]
+      assert(values !== undefined, 'every payment has values')
+      return { kind: 'scored', scored: { ...payment, values, score, decision, shadows: shadowed } }
+    })
+  }
+}
+
+/** What one service makes of the payments. */
+interface Inputs {
+  readonly rows: number
+  readonly values: readonly (readonly (number | null)[])[]
+  /** Payments whose vector is finite; the vectors are theirs. */
+  readonly finite: readonly number[]
+  readonly vectors: Float32Array
+  /** By payment, of those that are not: which element. */
+  readonly broken: ReadonlyMap<number, { readonly element: number; readonly value: number }>
+}
+
+function inputsOf(assembler: Assembler, payments: readonly Payment[]): Inputs {
+  const width = assembler.vectorLength
+  const vectors = new Float32Array(payments.length * width)
+  const finite: number[] = []
+  const broken = new Map<number, { element: number; value: number }>()
+  const values = payments.map(({ item, snapshots }, row) => {
+    const request = { amountMinor: item.data['amountMinor'] as number, timeMs: item.observedAtMs }
+    const aggregated: (number | null)[] = []
+    for (const snapshot of snapshots) if (snapshot?.features) aggregated.push(...snapshot.features)
+    const named = assembler.values(aggregated, request)
+    assembler.write(named, vectors, finite.length)
+    const start = finite.length * width
+    for (let element = 0; element < width; element += 1) {
+      const value = vectors[start + element] as number
+      // False for NaN and both infinities, and cheaper than Number.isFinite.
+      if (value - value === 0) continue
+      broken.set(row, { element, value })
+      // The next payment takes its place.
+      return named
+    }
+    finite.push(row)
+    return named
+  })
+  return { rows: payments.length, values, finite, vectors: vectors.subarray(0, finite.length * width), broken }
+}
+
+/** Scores by payment; null where there was no vector, or no finite score. */
+function spread({ rows, finite }: Inputs, scores: Float32Array): (number | null)[] {
+  assert(scores.length === finite.length, 'a model answers one score per row')
+  const found = new Array<number | null>(rows).fill(null)
+  for (const [i, row] of finite.entries()) {
+    const score = scores[i] as number
+    found[row] = score - score === 0 ? score : null
+  }
+  return found
+}
+
+function unscored({ broken }: Inputs, row: number, names: readonly string[], champion: Scorer): Verdict {
+  const input = broken.get(row)
+  if (input !== undefined) {
+    const detail = `${names[input.element]} is ${input.value} as a float32`
+    return { kind: 'unscored', code: 'vector_not_finite', detail }
+  }
+  const detail = `${champion.name}/${champion.version} answered a score that is not finite`
+  return { kind: 'unscored', code: 'score_not_finite', detail }
+}
+
+export function servicePlan(plan: FeaturePlan, name: string): ServicePlan {
+  const service = plan.services.find((candidate) => candidate.name === name)
+  assert(service !== undefined, `there is a service ${name}`)
+  return service
+}

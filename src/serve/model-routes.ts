@@ -1,0 +1,146 @@
+import { z } from 'zod'
+import { parseJson, readBody, requireMediaType } from './body.ts'
+import type { ServeDependencies } from './dependencies.ts'
+import { namesOf } from './model-administration.ts'
+import { parseBody } from './parameters.ts'
+import { jsonResponse, type Route, type ServeContext } from './route.ts'
+import { parseModelName, type ModelChange, type ModelReference } from '../core/generation.ts'
+import { RiverbankError } from '../core/errors.ts'
+
+const bodyBytesMax = 4_096
+const listMax = 100
+
+const reason = z.string().max(400).default('').describe('kept with the generation, for whoever asks why')
+const changeOf = z.object({ model: z.string().describe('<name>/<version>, such as fraud/2'), reason })
+const rollbackOf = z.object({ reason })
+
+const changes = [
+  ['promote', 'Let a model decide from now on', 'A shadow of that name is one no longer; the former champion is gone.'],
+  ['shadow', 'Score with a model beside the champion', 'Its scores are logged and never acted on.'],
+  ['retire', 'Stop a shadow', 'The champion cannot be retired: promote another one, or roll back.'],
+] as const
+
+/** Which models score. A change is a new generation; processors take it within a second, each partition at its place. */
+export function modelRoutes(deps: ServeDependencies): Route[] {
+  const common = { access: 'key', timeoutMs: deps.limits.requestTimeoutMs } as const
+  const list: Route = {
+    ...common,
+    method: 'GET',
+    path: '/v1/models',
+    handle: async (c) => jsonResponse(c, 200, await deps.models.report(listMax)),
+    description: {
+      operationId: 'listModels',
+      summary: 'Which models score, since when, and what was refused',
+      tag: 'models',
+      answers: { 200: { description: 'Newest first', content: { 'application/json': reportSchema } } },
+      problems: ['state_unavailable'],
+      example: "curl -s '$base/v1/models'",
+    },
+  }
+  return [
+    list,
+    ...changes.map(([kind, summary, detail]): Route => ({
+      ...common,
+      method: 'POST',
+      path: `/v1/models/${kind}`,
+      handle: async (c) => {
+        const body = await bodyOf(c, changeOf)
+        return changed(c, deps, { kind, model: modelOf(body.model) }, body.reason)
+      },
+      description: {
+        operationId: `${kind}Model`,
+        summary,
+        detail,
+        tag: 'models',
+        body: { 'application/json': changeOf },
+        answers: accepted,
+        problems: [...changeProblems],
+        example: exampleOf(kind, '{"model": "fraud/2"}'),
+      },
+    })),
+    {
+      ...common,
+      method: 'POST',
+      path: '/v1/models/rollback',
+      handle: async (c) => changed(c, deps, { kind: 'rollback' }, (await bodyOf(c, rollbackOf)).reason),
+      description: {
+        operationId: 'rollBackModels',
+        summary: 'Go back to the models before the last change',
+        detail: 'A new generation with the former models; another rollback goes back further.',
+        tag: 'models',
+        body: { 'application/json': rollbackOf },
+        answers: accepted,
+        problems: [...changeProblems],
+        example: exampleOf('rollback', '{"reason": "too many alerts"}'),
+      },
+    },
+  ]
+}
+
+const changeProblems = [
+  'invalid_request',
+  'model_is_champion',
+  'model_is_shadow',
+  'model_not_serving',
+  'too_many_shadows',
+  'no_former_generation',
+  'generations_contended',
+  'state_unavailable',
+] as const
+
+function exampleOf(path: string, body: string): string {
+  return `curl -s '$base/v1/models/${path}' -H 'content-type: application/json' -d '${body}'`
+}
+
+async function bodyOf<Schema extends z.ZodType>(c: ServeContext, schema: Schema): Promise<z.infer<Schema>> {
+  requireMediaType(c, ['application/json'])
+  return parseBody(schema, parseJson(await readBody(c, bodyBytesMax)))
+}
+
+function modelOf(text: string): ModelReference {
+  const model = parseModelName(text)
+  if (model === null) throw new RiverbankError('invalid_request', 'model: write <name>/<version>, such as fraud/2')
+  return model
+}
+
+async function changed(c: ServeContext, deps: ServeDependencies, change: ModelChange, why: string): Promise<Response> {
+  const generation = await deps.models.change(change, why)
+  deps.logger.info('the models were changed', { generation: generation.number, ...namesOf(generation) })
+  return jsonResponse(c, 202, {
+    generation: generation.number,
+    ...namesOf(generation),
+    reason: generation.reason,
+    time: new Date(generation.timeMs).toISOString(),
+    restores: generation.restores ?? null,
+  })
+}
+
+const generationFields = {
+  generation: z.number().int(),
+  champion: z.string(),
+  shadows: z.array(z.string()),
+  reason: z.string(),
+  time: z.string(),
+  restores: z.number().int().nullable().describe('of a rollback: whose models these are'),
+}
+
+const accepted = {
+  202: {
+    description: 'The new generation; GET /v1/models tells where it has taken effect',
+    content: { 'application/json': z.object(generationFields) },
+  },
+} as const
+
+const reportSchema = z.object({
+  partitions: z.number().int(),
+  generations: z.array(
+    z.object({
+      ...generationFields,
+      activations: z
+        .array(z.object({ partition: z.number().int(), offset: z.number().int() }))
+        .describe('from this offset of the partition on'),
+      live: z.number().int().describe('partitions that it scores now'),
+      refusal: z.object({ code: z.string(), detail: z.string(), time: z.string() }).nullable(),
+    }),
+  ),
+})

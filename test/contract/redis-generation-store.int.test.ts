@@ -1,0 +1,18 @@
+import { openRedisGenerationStore } from '../../src/edges/redis/generation-store.ts'
+import { openRedisStateStore } from '../../src/edges/redis/state-store.ts'
+import { redisAvailable, startTestRedis } from '../support/redis-server.ts'
+import { generationStoreContract, type GenerationStoreFixture } from './generation-store-suite.ts'
+import { emptyServers } from './state-probe.ts'
+
+async function redisFixture(): Promise<GenerationStoreFixture> {
+  const server = await startTestRedis()
+  const options = (namespace: string) => ({ url: server.url, namespace, commandTimeoutMs: 2_000 })
+  return {
+    openStates: (namespace) => openRedisStateStore(options(namespace)),
+    open: (namespace) => openRedisGenerationStore(options(namespace)),
+    empty: () => emptyServers([server]),
+    cleanup: () => server.stop(),
+  }
+}
+
+generationStoreContract('redis', redisFixture, redisAvailable())

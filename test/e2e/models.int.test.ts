@@ -1,0 +1,143 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { history } from '../../scripts/simulator/history.ts'
+import { generatePayments } from '../../scripts/simulator/payments.ts'
+import { streamEvents } from '../../scripts/simulator/stream-events.ts'
+import { names } from '../../src/app/config.ts'
+import type { VerifyReport } from '../../src/app/verify.ts'
+import type { ModelsReport } from '../../src/serve/model-administration.ts'
+import { copyShippedModels, writeLinearModel } from '../support/model-files.ts'
+import { redisAvailable } from '../support/redis-server.ts'
+import { eventually } from '../support/wait.ts'
+import { startInstallation, type TestInstallation } from './support/installation.ts'
+
+const patience = { deadlineMs: 60_000, everyMs: 50 }
+const champion = { name: 'fraud', version: '1' }
+
+describe.skipIf(redisAvailable() !== null)('an installation whose models change', () => {
+  let rb: TestInstallation
+  let modelsDir: string
+
+  beforeAll(async () => {
+    modelsDir = mkdtempSync(join(tmpdir(), 'riverbank-e2e-models-'))
+    copyShippedModels(modelsDir)
+    for (const version of ['1', '2']) {
+      writeLinearModel(modelsDir, champion, { name: 'linear', version }, { weight: 0.01 * Number(version) })
+    }
+    writeLinearModel(modelsDir, champion, { name: 'damaged', version: '1' })
+    const file = join(modelsDir, 'damaged/1/model.onnx')
+    writeFileSync(
+      file,
+      readFileSync(file).map((byte, at) => (at === 40 ? byte ^ 1 : byte)),
+    )
+    rb = await startInstallation({ RIVERBANK_MODELS_DIR: modelsDir, RIVERBANK_MODELS_POLL_MS: '100' })
+  })
+  afterAll(async () => {
+    await rb.remove()
+    rmSync(modelsDir, { recursive: true, force: true })
+  })
+
+  const list = async () => (await rb.json('models', 'list')) as ModelsReport
+  const post = (path: string, body: unknown) =>
+    fetch(`${rb.url}/v1/models/${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+  const sql = async (query: string) => {
+    const { rows } = (await rb.json('sql', query)) as { rows: unknown[][] }
+    return rows
+  }
+
+  test('begins with the registry', async () => {
+    const { generations } = await list()
+    expect(generations).toMatchObject([{ generation: 1, champion: 'fraud/1', shadows: [], live: 4, refusal: null }])
+  })
+
+  test('changes under load and a kill -9 lose nothing and score nothing twice', async () => {
+    const columns = generatePayments({ limit: 6_000 })
+    const { topics, groups } = names(rb.config)
+    const progress = async () => {
+      const committed = await rb.log.committed(groups.process, topics.events)
+      return [...committed.values()].reduce((sum, next) => sum + next, 0)
+    }
+    const publishing = streamEvents(history(columns, { labelDelayMs: null }), (records) => rb.log.publish(records), {
+      topic: topics.events,
+      partitions: rb.config.PARTITIONS,
+      batchRecords: 250,
+      inFlightMax: rb.config.PARTITIONS,
+    })
+    await eventually(async () => (await progress()) > 300, { ...patience, everyMs: 2 })
+    const shadowed = await post('shadow', { model: 'linear/1' })
+    expect([shadowed.status, await shadowed.json()]).toMatchObject([202, { generation: 2, shadows: ['linear/1'] }])
+    const liveOf = async (number: number) =>
+      ((await (await fetch(`${rb.url}/v1/models`)).json()) as ModelsReport).generations.find(
+        ({ generation }) => generation === number,
+      )?.live ?? 0
+    await eventually(async () => (await liveOf(2)) === 4, patience)
+    expect((await post('promote', { model: 'linear/1', reason: 'better' })).status).toBe(202)
+    await eventually(async () => (await liveOf(3)) > 0, { ...patience, everyMs: 2 })
+    process.kill(rb.pidOf('process-1'), 'SIGKILL')
+    await publishing
+    await eventually(async () => (await liveOf(3)) === 4, patience)
+    await eventually(async () => (await progress()) >= 6_000, patience)
+
+    const scored = 'SELECT count(DISTINCT (customer_id, payment_id)) FROM scores'
+    await eventually(async () => (await sql(scored))[0]?.[0] === 6_000, patience)
+    // Each model has one stretch of each partition; the shadow's scores are those that it had as champion.
+    const models =
+      await sql(`SELECT source_partition, model_name, min(source_offset) AS first, max(source_offset) AS last
+      FROM scores GROUP BY ALL ORDER BY source_partition, first`)
+    for (const [i, [partition, , , last]] of models.entries()) {
+      const [nextPartition, , first] = models[i + 1] ?? []
+      if (nextPartition === partition) expect(Number(first)).toBeGreaterThan(Number(last))
+    }
+    const shadows = await sql(
+      "SELECT count(*) FROM scores WHERE shadows LIKE '{\"linear/1\":%' AND model_name = 'fraud'",
+    )
+    expect(Number(shadows[0]?.[0])).toBeGreaterThan(0)
+  })
+
+  test('a damaged model is refused with its reason, and the old one goes on', async () => {
+    const { code, stdout } = await rb.run('models', 'promote', 'damaged/1', '--json')
+    expect(code).toBe(1)
+    expect(JSON.parse(stdout)).toMatchObject({ generation: 4, live: 0, refusal: { code: 'model_refused' } })
+    const [refused, live] = (await list()).generations
+    expect(refused?.refusal?.detail).toMatch(/^hash_mismatch: /)
+    expect(live).toMatchObject({ champion: 'linear/1', live: 4 })
+    expect((await fetch(`${rb.url}/readyz`)).status).toBe(200)
+    expect(rb.starts('process-1'), 'once, and once after the kill').toBe(2)
+  })
+
+  test('a rollback restores what was there before, and wrong changes have a code', async () => {
+    expect(await rb.json('models', 'promote', 'linear/2', '--reason', 'newer')).toMatchObject({
+      ...{ generation: 5, champion: 'linear/2', live: 4, reason: 'newer' },
+    })
+    expect(await rb.json('models', 'rollback')).toMatchObject({
+      generation: 6,
+      champion: 'linear/1',
+      live: 4,
+      restores: 3,
+    })
+    expect(await rb.json('models', 'rollback')).toMatchObject({
+      champion: 'fraud/1',
+      shadows: ['linear/1'],
+      restores: 2,
+    })
+    expect(await rb.json('models', 'retire', 'linear/1')).toMatchObject({ champion: 'fraud/1', shadows: [], live: 4 })
+    const again = await rb.run('models', 'retire', 'linear/1')
+    expect([again.code, again.stderr]).toEqual([1, 'model_not_serving: linear/1 is no shadow\n'])
+    expect((await rb.run('models', 'promote', '../etc')).stderr).toMatch(/^invalid_model: /)
+    expect(rb.starts('process-1')).toBe(2)
+  })
+
+  test('everything that was promised can be recomputed', async () => {
+    const report = (await rb.json('verify')) as VerifyReport
+    expect(report).toMatchObject({ ok: true, violations: 0, mismatches: 0 })
+    expect(report.invariants.I2.counts).toMatchObject({ payments: 6_000, scores: 6_000 })
+    const { I3 } = report.invariants
+    expect(I3.counts['scores recomputed'], 'by each model that has scored').toBe(I3.counts['score rows'])
+  })
+})

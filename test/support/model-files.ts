@@ -1,0 +1,50 @@
+import { createHash } from 'node:crypto'
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { modelName, type ModelReference } from '../../src/core/generation.ts'
+import type { ModelManifest } from '../../src/edges/onnx/manifest.ts'
+import { linearModel } from './onnx-model.ts'
+
+const shipped = fileURLToPath(new URL('../../models', import.meta.url))
+
+/** A folder of models with the shipped ones, and a registry that names the shipped champion. */
+export function copyShippedModels(dir: string): void {
+  cpSync(shipped, dir, { recursive: true })
+}
+
+export function readManifest(dir: string, model: ModelReference): ModelManifest {
+  return JSON.parse(readFileSync(join(dir, modelName(model), 'manifest.json'), 'utf8')) as ModelManifest
+}
+
+/**
+ * Writes a model that takes the vector of another one: the sigmoid of one of its elements, scaled. Its manifest is
+ * right in every way.
+ */
+export function writeLinearModel(
+  dir: string,
+  like: ModelReference,
+  model: ModelReference,
+  { element = 0, weight = 0.01 }: { readonly element?: number; readonly weight?: number } = {},
+): void {
+  const manifest = readManifest(dir, like)
+  const { vectors } = manifest.golden
+  const bytes = linearModel({ weights: manifest.features.map((_, i) => (i === element ? weight : 0)) })
+  const scores = vectors.map((vector) => 1 / (1 + Math.exp(-Math.fround(weight) * (vector[element] ?? 0))))
+  writeModelFiles(dir, bytes, {
+    ...manifest,
+    ...model,
+    outputs: [{ name: 'probabilities', type: 'float32', shape: ['rows', 1] }],
+    probability: { output: 'probabilities', column: 0 },
+    golden: { ...manifest.golden, tolerance: 1e-6, scores },
+  })
+}
+
+/** Writes both files of a model; the manifest gets the sha256 of the bytes. */
+export function writeModelFiles(dir: string, bytes: Uint8Array, manifest: ModelManifest): void {
+  const folder = join(dir, modelName(manifest))
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(join(folder, 'model.onnx'), bytes)
+  const sha256 = createHash('sha256').update(bytes).digest('hex')
+  writeFileSync(join(folder, 'manifest.json'), JSON.stringify({ ...manifest, sha256 }))
+}
