@@ -71,7 +71,10 @@ export function createJudge({ plan, lineup, onShadowFailed }: JudgeOptions): Jud
       const shadowed = others.map((each) => each[row] ?? null)
       const values = own.values[row]
       assert(values !== undefined, 'every payment has values')
-      return { kind: 'scored', scored: { ...payment, values, score, ...decided(champion, payment, values, score), shadows: shadowed } }
+      return {
+        kind: 'scored',
+        scored: { ...payment, values, score, ...decided(champion, payment, values, score), shadows: shadowed },
+      }
     })
   }
 }
@@ -83,7 +86,10 @@ function decided(
   score: number,
 ): Pick<Scored, 'decision' | 'policy'> {
   if (decider === undefined) return { decision: decide(score, thresholds), policy: null }
-  const { customerId, terminalId, amountMinor } = item.data as Pick<PolicyInput, 'customerId' | 'terminalId' | 'amountMinor'>
+  const { customerId, terminalId, amountMinor } = item.data as Pick<
+    PolicyInput,
+    'customerId' | 'terminalId' | 'amountMinor'
+  >
   const { decision, decidedBy } = decider.decide({ customerId, terminalId, amountMinor, score, values })
   return { decision, policy: { version: decider.version, decidedBy } }
 }

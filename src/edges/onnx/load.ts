@@ -78,7 +78,11 @@ export async function loadPolicy(
   names: readonly string[],
 ): Promise<{ readonly version: string; readonly decide: (input: PolicyInput) => PolicyVerdict }> {
   const folder = join(modelsDir, checkedName(name), checkedName(version), 'policies')
-  const bytes = await readLimited(join(folder, `${checkedName(asked)}.json`), modelLimits.policyBytesMax, 'policy_missing')
+  const bytes = await readLimited(
+    join(folder, `${checkedName(asked)}.json`),
+    modelLimits.policyBytesMax,
+    'policy_missing',
+  )
   try {
     const policy = parsePolicy(parseJson(bytes, z.unknown(), 'policy_invalid'))
     if (policy.version !== asked) {
