@@ -3,6 +3,8 @@
  * driver keeps and every caller may rely on; test/contract holds them on real servers.
  */
 
+import type { PolicyInput, PolicyVerdict } from './core/policy.ts'
+
 /** A record as the log holds it. `offset` grows by at least one per partition; it may have gaps. */
 export interface LogRecord {
   readonly topic: string
@@ -197,6 +199,8 @@ export interface Scorer {
   /** The feature service that makes its vectors. */
   readonly service: string
   readonly thresholds: { readonly review: number; readonly block: number }
+  /** A policy that decides instead of the thresholds alone. */
+  readonly decider?: { readonly version: string; readonly decide: (input: PolicyInput) => PolicyVerdict }
   /**
    * `vectors` is row-major, `rows` × the service's length, all finite (else `vector_not_finite`). Answers one probability
    * of fraud per row; NaN where the model answered something that is not finite.

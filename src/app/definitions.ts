@@ -5,7 +5,7 @@ import { assert } from '../core/errors.ts'
 import type { EventCatalog } from '../core/event.ts'
 import type { ServicePlan } from '../core/plan.ts'
 import type { ModelReference } from '../core/generation.ts'
-import { loadChampion, loadScorer } from '../edges/onnx/load.ts'
+import { loadChampion, loadPolicy, loadScorer } from '../edges/onnx/load.ts'
 import type { Scorer } from '../ports.ts'
 
 /** The installation's definitions, compiled: the only place that knows the folder features/. */
@@ -23,8 +23,28 @@ export function loadModel(modelsDir: string, { manifest }: Pick<Definitions, 'ma
 }
 
 /** Loads any model of the folder, with all checks against the definitions. Errors: `model_refused`. */
-export function modelLoader(modelsDir: string, { manifest }: Pick<Definitions, 'manifest'>) {
-  return (model: ModelReference): Promise<Scorer> => loadScorer({ modelsDir, ...model, services: manifest.services })
+export function modelLoader(modelsDir: string, { manifest, plan }: Pick<Definitions, 'manifest' | 'plan'>) {
+  return async (model: ModelReference): Promise<Scorer> => {
+    const scorer = await loadScorer({ modelsDir, ...model, services: manifest.services })
+    if (model.policy === undefined) return scorer
+    try {
+      const { names } = serviceOf({ plan }, scorer)
+      return deciding(scorer, await loadPolicy(modelsDir, { ...model, policy: model.policy }, names))
+    } catch (error) {
+      await scorer.close()
+      throw error
+    }
+  }
+}
+
+/** The same model with a policy. */
+function deciding(scorer: Scorer, decider: NonNullable<Scorer['decider']>): Scorer {
+  const { name, version, service, thresholds } = scorer
+  return {
+    ...{ name, version, service, thresholds, decider },
+    score: (vectors, rows) => scorer.score(vectors, rows),
+    close: () => scorer.close(),
+  }
 }
 
 /** The service that a model takes: load checks have proven that there is one. */

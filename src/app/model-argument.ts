@@ -1,20 +1,19 @@
 import { RiverbankError } from '../core/errors.ts'
+import { parseModelName, type ModelReference } from '../core/generation.ts'
 import { loadScorer, readRegistry } from '../edges/onnx/load.ts'
 import type { OnnxScorer } from '../edges/onnx/scorer.ts'
 import type { Config } from './config.ts'
 import { serviceOf, type Definitions } from './definitions.ts'
 
-/** `name/version`, or the registry's champion when nothing was given. Errors: `invalid_argument`, `model_refused`. */
+/** `name/version`, or the registry's champion when nothing was given. Errors: `invalid_model`, `model_refused`. */
 export async function modelReference(
   { MODELS_DIR }: Pick<Config, 'MODELS_DIR'>,
   given: string | undefined,
-): Promise<{ readonly name: string; readonly version: string }> {
+): Promise<ModelReference> {
   if (given === undefined) return (await readRegistry(MODELS_DIR)).champion
-  const [name, version, ...rest] = given.split('/')
-  if (name === undefined || version === undefined || rest.length > 0 || name === '' || version === '') {
-    throw new RiverbankError('invalid_argument', `"${given}" is no model: name it as name/version`)
-  }
-  return { name, version }
+  const parsed = parseModelName(given)
+  if (parsed === null) throw new RiverbankError('invalid_model', `"${given}" is no <name>/<version>, such as fraud/2`)
+  return parsed
 }
 
 /** Loads a model with all checks, with the names of its service's values and where its inputs are among them. */

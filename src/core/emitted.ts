@@ -46,6 +46,14 @@ export const paymentScoredSchema = z.object({
     .record(z.string(), z.number().nullable())
     .optional()
     .describe('scores of models that decide nothing; null where one failed'),
+  /** Left out where the thresholds of the model's manifest decided and nothing else was asked. */
+  policy: z
+    .object({
+      version: z.string(),
+      decidedBy: z.string().describe('model, rule:<name>, or block_list and allow_list with customer or terminal'),
+    })
+    .optional()
+    .describe('what decided, and by which version of the policy beside the model'),
   /** By entity name. */
   entities: z.record(z.string(), entityPosition),
   position: sourcePosition,

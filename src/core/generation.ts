@@ -3,7 +3,9 @@ import { z } from 'zod'
 const folderName = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'must be 1 to 64 of a-z 0-9 . _ -')
 
 /** Names one model: `models/<name>/<version>/`. What a version holds never changes. */
-export const modelReference = z.object({ name: folderName, version: folderName })
+export const modelFolder = z.object({ name: folderName, version: folderName })
+/** A model, and the policy it decides with: `policies/<policy>.json` beside it, or only the thresholds of its manifest. */
+export const modelReference = modelFolder.extend({ policy: folderName.optional() })
 export type ModelReference = z.infer<typeof modelReference>
 
 /** All of them run on every payment, one after the other. */
@@ -42,22 +44,28 @@ export type ModelChange =
   { readonly kind: 'promote' | 'shadow' | 'retire'; readonly model: ModelReference } | { readonly kind: 'rollback' }
 
 export type ChangeCode =
-  'model_is_champion' | 'model_is_shadow' | 'model_not_serving' | 'too_many_shadows' | 'no_former_generation'
+  | 'model_is_champion'
+  | 'model_is_shadow'
+  | 'model_not_serving'
+  | 'too_many_shadows'
+  | 'no_former_generation'
+  | 'shadow_with_policy'
 
 export type Changed =
   | { readonly kind: 'changed'; readonly lineup: Lineup; readonly restores: number | null }
   | { readonly kind: 'refused'; readonly code: ChangeCode; readonly detail: string }
 
-/** `fraud/2`, as commands, events and columns spell it. */
-export function modelName({ name, version }: ModelReference): string {
-  return `${name}/${version}`
+/** `fraud/2`, or `fraud/2@3` with policy 3, as commands, events and columns spell it. */
+export function modelName({ name, version, policy }: ModelReference): string {
+  return policy === undefined ? `${name}/${version}` : `${name}/${version}@${policy}`
 }
 
-/** Null for what is no `<name>/<version>`. */
+/** Null for what is no `<name>/<version>` or `<name>/<version>@<policy>`. */
 export function parseModelName(text: string): ModelReference | null {
-  const [name, version, ...rest] = text.split('/')
-  const parsed = modelReference.safeParse({ name, version })
-  return parsed.success && rest.length === 0 ? parsed.data : null
+  const [model = '', policy, ...others] = text.split('@')
+  const [name, version, ...rest] = model.split('/')
+  const parsed = modelReference.safeParse({ name, version, ...(policy === undefined ? {} : { policy }) })
+  return parsed.success && rest.length === 0 && others.length === 0 ? parsed.data : null
 }
 
 /**
@@ -79,6 +87,7 @@ export function changed(generations: readonly Generation[], lost: ReadonlySet<nu
       if (isSame(champion, model)) return refused('model_is_champion', `${modelName(model)} is the champion already`)
       return to({ champion: model, shadows: others })
     case 'shadow':
+      if (model.policy !== undefined) return refused('shadow_with_policy', 'a shadow decides nothing: name no policy')
       if (isSame(champion, model)) return refused('model_is_champion', `${modelName(model)} is the champion`)
       if (others.length < shadows.length) return refused('model_is_shadow', `${modelName(model)} is a shadow already`)
       if (shadows.length >= shadowsMax) return refused('too_many_shadows', `at most ${shadowsMax}: retire one first`)
@@ -103,7 +112,7 @@ function rolledBack(generations: readonly Generation[], kept: readonly Generatio
 }
 
 export function isSame(left: ModelReference, right: ModelReference): boolean {
-  return left.name === right.name && left.version === right.version
+  return left.name === right.name && left.version === right.version && left.policy === right.policy
 }
 
 function refused(code: ChangeCode, detail: string): Changed {

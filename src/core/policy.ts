@@ -46,7 +46,7 @@ export const policySchema = z.strictObject({
 export type Policy = z.infer<typeof policySchema>
 
 /** Who decided: `model`, `rule:<name>`, or `block_list` and `allow_list` with what was on it. */
-export interface Verdict {
+export interface PolicyVerdict {
   readonly decision: Decision
   readonly decidedBy: string
 }
@@ -84,7 +84,7 @@ export function parsePolicy(json: unknown): Policy {
 }
 
 /** `names`: of all values of the service. Errors: `policy_invalid` for a rule over something that is not there. */
-export function compilePolicy(policy: Policy, names: readonly string[]): (input: PolicyInput) => Verdict {
+export function compilePolicy(policy: Policy, names: readonly string[]): (input: PolicyInput) => PolicyVerdict {
   const rules = policy.rules.map(({ name, when, decision }) => ({
     verdict: { decision, decidedBy: `rule:${name}` },
     conditions: when.map(({ value, is, than }) => ({ read: reader(value, names, name), holds: comparisons[is], than })),

@@ -32,6 +32,8 @@ export interface ScoredParts {
   readonly flags: NamedFlags | null
   /** One per shadow of the form, null where it failed. */
   readonly shadows: readonly (number | null)[]
+  /** Null without a policy. */
+  readonly policy: NonNullable<PaymentScored['policy']> | null
   /** Null where the payment does not name the entity. */
   readonly entities: readonly (EntityPosition | null)[]
   readonly position: PaymentScored['position']
@@ -83,7 +85,8 @@ export function createScoredWriter(form: ScoredForm): (parts: ScoredParts) => st
     const money = `,"terminalId":${stringText(payment.terminalId)},"amountMinor":${payment.amountMinor},"currency":${stringText(payment.currency)}`
     const judged = `,"paymentTimeMs":${parts.paymentTimeMs},"score":${numberText(parts.score)},"decision":"${parts.decision}${afterDecision}`
     const flags = parts.flags === null ? '' : `,"flags":${JSON.stringify(parts.flags)}`
-    const entities = `${flags}${shadowsOf(parts.shadows)},"entities":{${entitiesOf(parts.entities)}}`
+    const policy = parts.policy === null ? '' : `,"policy":${JSON.stringify(parts.policy)}`
+    const entities = `${flags}${shadowsOf(parts.shadows)}${policy},"entities":{${entitiesOf(parts.entities)}}`
     const place = `,"position":{"topic":${stringText(position.topic)},"partition":${position.partition},"offset":${position.offset}}}}`
     return head + time + cause + money + judged + featuresOf(parts.values) + entities + place
   }

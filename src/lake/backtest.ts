@@ -1,6 +1,6 @@
 import type { Decision } from '../core/emitted.ts'
 import { OutcomeTally, type CostModel, type OutcomeReport } from '../core/outcome-tally.ts'
-import type { PolicyInput, Verdict } from '../core/policy.ts'
+import type { PolicyInput, PolicyVerdict } from '../core/policy.ts'
 
 /** The query and the model that a backtest needs; see Query and Scorer. */
 interface Rows {
@@ -20,7 +20,7 @@ export interface BacktestOptions {
   readonly vector: readonly number[]
   /** All values of the model's service, as columns of the lake. */
   readonly names: readonly string[]
-  readonly decide: (input: PolicyInput) => Verdict
+  readonly decide: (input: PolicyInput) => PolicyVerdict
   readonly cost: CostModel
   readonly fromMs: number
   readonly toMs: number

@@ -192,6 +192,8 @@ function scoreTable(manifest: FeatureSetManifest): TableSpec<ScoreRow> {
     { name: 'flags', type: 'VARCHAR', read: (r) => jsonOrNull(r.data.flags) },
     // Scores of models that decide nothing, by `<name>/<version>`, as JSON; null where there were none.
     { name: 'shadows', type: 'VARCHAR', read: (r) => jsonOrNull(r.data.shadows) },
+    { name: 'policy_version', type: 'VARCHAR', read: (r) => r.data.policy?.version ?? null },
+    { name: 'decided_by', type: 'VARCHAR', read: (r) => r.data.policy?.decidedBy ?? 'model' },
   ]
   const features = manifest.features.map((feature): ColumnSpec<ScoreRow> => ({
     name: feature.name,

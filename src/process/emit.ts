@@ -21,6 +21,8 @@ export interface Scored {
   readonly decision: Decision
   /** One per shadow, null where it failed. */
   readonly shadows: readonly (number | null)[]
+  /** Which version of a policy decided, and what in it; null where only thresholds did. */
+  readonly policy: ScoredParts['policy']
 }
 
 export interface ScoredRecordOptions {
@@ -49,7 +51,7 @@ export function createScoredRecord({
     features: service.names,
     entities: plan.entities.map(({ name }) => name),
   })
-  return ({ item, snapshots, values, score, decision, shadows: shadowScores }) => {
+  return ({ item, snapshots, values, score, decision, policy, shadows: shadowScores }) => {
     const { record, event } = item
     const payment = item.data as Omit<ScoredParts['payment'], 'paymentId'>
     const value = write({
@@ -63,6 +65,7 @@ export function createScoredRecord({
       values,
       flags: flagsOf(plan, snapshots),
       shadows: shadowScores,
+      policy,
       entities: plan.entities.map((entity, i) => entityPosition(entity, item, snapshots[i] ?? null)),
       position: positionOf(record),
     })

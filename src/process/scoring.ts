@@ -4,6 +4,7 @@ import type { LoadedLineup } from './serving.ts'
 import { decide } from '../core/decision.ts'
 import { assert } from '../core/errors.ts'
 import type { FeaturePlan, ServicePlan } from '../core/plan.ts'
+import type { PolicyInput } from '../core/policy.ts'
 import type { Snapshot } from '../core/state.ts'
 import { createAssembler, type Assembler } from '../core/vector.ts'
 import type { Scorer } from '../ports.ts'
@@ -68,13 +69,30 @@ export function createJudge({ plan, lineup, onShadowFailed }: JudgeOptions): Jud
     return payments.map((payment, row): Verdict => {
       const score = scores[row] ?? null
       if (score === null) return unscored(own, row, names, champion)
-      const decision = decide(score, champion.thresholds)
       const shadowed = others.map((each) => each[row] ?? null)
       const values = own.values[row]
       assert(values !== undefined, 'every payment has values')
-      return { kind: 'scored', scored: { ...payment, values, score, decision, shadows: shadowed } }
+      return {
+        kind: 'scored',
+        scored: { ...payment, values, score, ...decided(champion, payment, values, score), shadows: shadowed },
+      }
     })
   }
+}
+
+function decided(
+  { decider, thresholds }: Scorer,
+  { item }: Payment,
+  values: readonly (number | null)[],
+  score: number,
+): Pick<Scored, 'decision' | 'policy'> {
+  if (decider === undefined) return { decision: decide(score, thresholds), policy: null }
+  const { customerId, terminalId, amountMinor } = item.data as Pick<
+    PolicyInput,
+    'customerId' | 'terminalId' | 'amountMinor'
+  >
+  const { decision, decidedBy } = decider.decide({ customerId, terminalId, amountMinor, score, values })
+  return { decision, policy: { version: decider.version, decidedBy } }
 }
 
 /** What one service makes of the payments. */

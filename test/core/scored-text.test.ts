@@ -50,6 +50,7 @@ const parts: fc.Arbitrary<ScoredParts> = fc.record({
     { nil: null },
   ),
   shadows: fc.tuple(value, value),
+  policy: fc.option(fc.record({ version: id, decidedBy: id }), { nil: null }),
   entities: fc.tuple(position, fc.option(position, { nil: null })),
   position: fc.record({ topic: id, partition: fc.nat(), offset: fc.maxSafeNat() }),
 })
@@ -79,6 +80,7 @@ function encoded(scored: ScoredParts, { shadows }: ScoredForm): string {
       features: named(features, scored.values),
       ...(scored.flags === null ? {} : { flags: scored.flags }),
       ...(shadows.length === 0 ? {} : { shadows: named(shadows, scored.shadows) }),
+      ...(scored.policy === null ? {} : { policy: scored.policy }),
       entities: named(
         entities,
         scored.entities.map((one) => one ?? undefined),

@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto'
 import { open, readdir } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import type { InferenceSession } from 'onnxruntime-node'
-import type { z } from 'zod'
-import { isRiverbankError } from '../../core/errors.ts'
+import { z } from 'zod'
+import { isRiverbankError, RiverbankError } from '../../core/errors.ts'
 import type { ServiceManifest } from '../../core/feature-set.ts'
-import { modelReference, type ModelReference } from '../../core/generation.ts'
+import { modelFolder, type ModelReference } from '../../core/generation.ts'
+import { compilePolicy, parsePolicy, type PolicyInput, type PolicyVerdict } from '../../core/policy.ts'
 import { hasExternalData } from './external-data.ts'
 import { type ModelManifest, modelManifestSchema, type ModelRegistry, modelRegistrySchema } from './manifest.ts'
 import { ModelRefused, type RefusalReason } from './refusal.ts'
@@ -16,6 +17,8 @@ export const modelLimits = {
   modelBytesMax: 64 * 1024 * 1024,
   manifestBytesMax: 4 * 1024 * 1024,
   registryBytesMax: 64 * 1024,
+  /** Lists of a hundred thousand customers. */
+  policyBytesMax: 4 * 1024 * 1024,
 } as const
 
 export interface LoadOptions {
@@ -64,7 +67,7 @@ export async function listModels(modelsDir: string): Promise<ModelReference[]> {
   const paths = await readdir(modelsDir, { recursive: true }).catch(() => [])
   return paths.toSorted().flatMap((path) => {
     const [name, version, file] = path.split(sep)
-    const parsed = modelReference.safeParse({ name, version })
+    const parsed = modelFolder.safeParse({ name, version })
     return file === 'manifest.json' && parsed.success ? [parsed.data] : []
   })
 }
@@ -75,9 +78,36 @@ export async function loadChampion(options: LoadOptions): Promise<OnnxScorer> {
   return loadScorer({ ...options, ...champion })
 }
 
+/**
+ * `policies/<policy>.json` beside a model, for a service with these values. Rejects with `model_refused`:
+ * `policy_missing` or `policy_invalid`.
+ */
+export async function loadPolicy(
+  modelsDir: string,
+  { name, version, policy: asked }: ModelReference & { readonly policy: string },
+  names: readonly string[],
+): Promise<{ readonly version: string; readonly decide: (input: PolicyInput) => PolicyVerdict }> {
+  const folder = join(modelsDir, checkedName(name), checkedName(version), 'policies')
+  const bytes = await readLimited(
+    join(folder, `${checkedName(asked)}.json`),
+    modelLimits.policyBytesMax,
+    'policy_missing',
+  )
+  try {
+    const policy = parsePolicy(parseJson(bytes, z.unknown(), 'policy_invalid'))
+    if (policy.version !== asked) {
+      throw new RiverbankError('policy_invalid', `is version ${policy.version}, in the file of ${asked}`)
+    }
+    return { version: policy.version, decide: compilePolicy(policy, names) }
+  } catch (error) {
+    if (isRiverbankError(error, 'policy_invalid')) throw new ModelRefused('policy_invalid', error.message, error)
+    throw error
+  }
+}
+
 /** Names come from configuration and requests; none may leave the folder of the models. */
 function checkedName(name: string): string {
-  const parsed = modelReference.shape.name.safeParse(name)
+  const parsed = modelFolder.shape.name.safeParse(name)
   if (!parsed.success) throw new ModelRefused('file_missing', `${JSON.stringify(name)} names no model`)
   return parsed.data
 }

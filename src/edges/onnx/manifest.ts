@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { lineupSchema, modelReference, type Lineup } from '../../core/generation.ts'
+import { lineupSchema, modelFolder, type Lineup } from '../../core/generation.ts'
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be a sha256 in lower-case hex')
 const columnName = z.string().min(1).max(256)
@@ -30,7 +30,7 @@ const operatingPoint = z.object({ alertRate: probability, precision: probability
 export const modelManifestSchema = z
   .object({
     format: z.literal(1),
-    ...modelReference.shape,
+    ...modelFolder.shape,
     /** Of model.onnx. */
     sha256,
     /** Hash of the service, as the compiled feature set has it, whose values the model was trained on. */

@@ -17,6 +17,8 @@ export const refusalReasons = [
   'score_not_finite',
   'golden_mismatch',
   'batch_dependent',
+  'policy_missing',
+  'policy_invalid',
 ] as const
 export type RefusalReason = (typeof refusalReasons)[number]
 

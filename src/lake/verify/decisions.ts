@@ -39,10 +39,11 @@ export async function checkDecisions(input: DecisionsInput): Promise<void> {
   const scorers = scorer === null ? [] : [scorer, ...input.otherScorers]
   const following = [...derived.map(followingDerived), ...scorers.map((one) => followingDecision(input, one))]
   const columns = following.map(({ differs }, i) => `count(*) FILTER (${differs}) AS differing_${i}`)
-  const [counts] = await query.rows(`SELECT ${['count(*) AS total', ...columns].join(', ')} FROM (${rows})`)
+  const [counts] = await query.rows(`SELECT ${['count(*) AS total', 'count(policy_version) AS of_policies', ...columns].join(', ')} FROM (${rows})`)
   const total = countOf(counts, 'total')
   tally.count('score rows', total)
   tally.count('values', total * derived.length)
+  if (countOf(counts, 'of_policies') > 0) tally.count('decisions of a policy, not recomputed', countOf(counts, 'of_policies'))
   for (const [i, one] of following.entries()) {
     const differing = countOf(counts, `differing_${i}`)
     if (differing > 0) tally.mismatches(one.name, differing, await examplesOf(input, rows, one))
@@ -78,11 +79,14 @@ function followingDerived({ name, type, definition }: FeatureManifest): Followin
   return { name, logged, recomputed, differs: differentSql(logged, recomputed, type), definition }
 }
 
-/** Rows without a whole vector have no decision to follow: they are mismatches of the score. */
+/**
+ * Rows without a whole vector have no decision to follow: they are mismatches of the score. What a policy decided does
+ * not follow from the thresholds of the manifest.
+ */
 function followingDecision(input: DecisionsInput, { name, version, thresholds }: Scorer): Following {
   const decided = decisionSql('score', thresholds)
   const ofModel = ofModelSql(input.manifest, { name, version })
-  const differs = `${ofModel} AND decision IS DISTINCT FROM ${decided}`
+  const differs = `${ofModel} AND policy_version IS NULL AND decision IS DISTINCT FROM ${decided}`
   return { name: 'decision', logged: 'decision', recomputed: decided, differs, definition: thresholds }
 }
 
