@@ -1,6 +1,6 @@
 import { assert } from './errors.ts'
 import { holds, type TreeEnsemble } from './tree-ensemble.ts'
-import { splitsOf, splitStates, type TreeSplits } from './tree-splits.ts'
+import { block, lanes, splitsOf, splitStates, type TreeSplits } from './tree-splits.ts'
 
 /** Exact SHAP values of one ensemble. Calls may not overlap: they share their memory. */
 export interface TreeShap {
@@ -19,18 +19,18 @@ export interface TreeShap {
  * by their Algorithm 2, but by an integral (Owen 1972; for trees Wettenstein, Mitchell and Yu 2026, arXiv:2605.04497):
  * when every other element is known with chance y, a leaf is reached with probability Π ((1 − y)·z + y·o), and the mean
  * over all y weighs the sets of known elements as Shapley does. Of k elements on a path that is a polynomial of degree
- * k − 1 in y, so ⌈k ÷ 2⌉ points of Gauss-Legendre integrate it exactly. An element's part of that product is one factor
+ * k − 1 in y, and ⌈k ÷ 2⌉ points of Gauss-Legendre integrate it exactly. An element's part of that product is one factor
  * for all leaves below an edge: one walk down, one walk up, a few multiplications per split and point. Products and
  * sums have no small differences of large numbers, at any depth.
  */
 export function createTreeShap(ensemble: TreeEnsemble): TreeShap {
   const splits = splitsOf(ensemble)
-  const { starts, points } = splits
+  const { starts, groups } = splits
   const largest = starts.reduce((most, start, i) => Math.max(most, start - (starts[i - 1] ?? start)), 0)
   const walk: Walk = {
-    reach: new Float64Array(largest * points),
-    sums: new Float64Array(largest * points),
     state: new Uint8Array(largest),
+    reach: new Float64Array(largest * lanes),
+    sums: new Float64Array(largest * lanes),
   }
   const contributions = new Float64Array(ensemble.width)
   return {
@@ -41,8 +41,11 @@ export function createTreeShap(ensemble: TreeEnsemble): TreeShap {
       for (let tree = 0; tree + 1 < starts.length; tree += 1) {
         const start = starts[tree] as number
         const end = starts[tree + 1] as number
-        walkDown(splits, walk, vector, contributions, start, end)
-        walkUp(splits, walk, contributions, start, end)
+        compare(splits, walk.state, vector, start, end)
+        for (let group = 0; group < groups; group += 1) {
+          walkDown(splits, walk, contributions, group, start, end)
+          walkUp(splits, walk, contributions, group, start, end)
+        }
       }
       return contributions
     },
@@ -51,78 +54,93 @@ export function createTreeShap(ensemble: TreeEnsemble): TreeShap {
 
 /** Of one tree, by split from its first one on. */
 interface Walk {
-  /** By point: the product of the path. */
-  readonly reach: Float64Array
-  /** By point: the leaves below, each with its product. */
-  readonly sums: Float64Array
+  /** One of {@link splitStates}. */
   readonly state: Uint8Array
+  /** By lane: the product of the path. */
+  readonly reach: Float64Array
+  /** By lane: the leaves below, each with its product. */
+  readonly sums: Float64Array
 }
 
-/** Follows every path at once, and adds up the leaves right below each split. */
-function walkDown(
-  splits: TreeSplits,
-  { reach, sums, state }: Walk,
-  vector: Float32Array,
-  contributions: Float64Array,
-  start: number,
-  end: number,
-): void {
-  const { points, above, element, mode, threshold, missingTrue, prior, priorState, factors, leavesAt, leaves } = splits
+function compare(splits: TreeSplits, state: Uint8Array, vector: Float32Array, start: number, end: number): void {
+  const { element, mode, threshold, missingTrue, prior, priorState } = splits
   for (let split = start; split < end; split += 1) {
-    const at = (split - start) * points
-    const from = (above[split] as number) - start
-    if (from < 0) {
-      for (let i = 0; i < points; i += 1) reach[at + i] = 1
-    } else {
-      const factor = (split * 3 + (state[from] as number)) * points
-      for (let i = 0; i < points; i += 1) {
-        reach[at + i] = (reach[from * points + i] as number) * (factors[factor + i] as number)
-      }
-    }
-    const compared = element[split] as number
     const before = prior[split] as number
     let now: number = splitStates.lost
     if (before < 0 || state[before - start] === priorState[split]) {
-      const value = vector[compared] as number
+      const value = vector[element[split] as number] as number
       const isHeld = holds(mode[split] as number, value, threshold[split] as number, missingTrue[split] as number)
       now = isHeld ? splitStates.holds : splitStates.fails
     }
     state[split - start] = now
-    const place = leavesAt[split] as number
+  }
+}
+
+/** Follows every path at once, and adds up the leaves right below each split. */
+function walkDown(
+  { above, element, factors, leafPlace, leafPlaces, leaves }: TreeSplits,
+  { reach, sums, state }: Walk,
+  contributions: Float64Array,
+  group: number,
+  start: number,
+  end: number,
+): void {
+  const ofGroup = group * above.length
+  for (let split = start; split < end; split += 1) {
+    const up = (above[split] as number) - start
+    let a = 1
+    let b = 1
+    let c = 1
+    if (up >= 0) {
+      const from = up * lanes
+      const by = (ofGroup + split) * block + (state[up] as number) * lanes
+      a = (reach[from] as number) * (factors[by] as number)
+      b = (reach[from + 1] as number) * (factors[by + 1] as number)
+      c = (reach[from + 2] as number) * (factors[by + 2] as number)
+    }
+    const at = (split - start) * lanes
+    reach[at] = a
+    reach[at + 1] = b
+    reach[at + 2] = c
+    const place = leafPlace[split] as number
     if (place < 0) {
-      for (let i = 0; i < points; i += 1) sums[at + i] = 0
+      sums[at] = 0
+      sums[at + 1] = 0
+      sums[at + 2] = 0
       continue
     }
-    const leaf = place + 2 * now * points
-    let part = 0
-    for (let i = 0; i < points; i += 1) {
-      const reached = reach[at + i] as number
-      sums[at + i] = reached * (leaves[leaf + i] as number)
-      part += reached * (leaves[leaf + points + i] as number)
-    }
+    const leaf = (group * leafPlaces + place) * 2 * block + 2 * (state[split - start] as number) * lanes
+    sums[at] = a * (leaves[leaf] as number)
+    sums[at + 1] = b * (leaves[leaf + 1] as number)
+    sums[at + 2] = c * (leaves[leaf + 2] as number)
+    const part = a * (leaves[leaf + 3] as number) + b * (leaves[leaf + 4] as number) + c * (leaves[leaf + 5] as number)
+    const compared = element[split] as number
     contributions[compared] = (contributions[compared] as number) + part
   }
 }
 
 /** Adds up the leaves further below, and gives each element its part of what is below its edges. */
 function walkUp(
-  { points, above, element, parts }: TreeSplits,
+  { above, element, parts }: TreeSplits,
   { sums, state }: Walk,
   contributions: Float64Array,
+  group: number,
   start: number,
   end: number,
 ): void {
+  const ofGroup = group * above.length
   for (let split = end - 1; split > start; split -= 1) {
     const up = above[split] as number
-    const from = (split - start) * points
-    const to = (up - start) * points
-    const by = (split * 3 + (state[up - start] as number)) * points
-    let part = 0
-    for (let i = 0; i < points; i += 1) {
-      const sum = sums[from + i] as number
-      sums[to + i] = (sums[to + i] as number) + sum
-      part += (parts[by + i] as number) * sum
-    }
+    const from = (split - start) * lanes
+    const to = (up - start) * lanes
+    const by = (ofGroup + split) * block + (state[up - start] as number) * lanes
+    const a = sums[from] as number
+    const b = sums[from + 1] as number
+    const c = sums[from + 2] as number
+    sums[to] = (sums[to] as number) + a
+    sums[to + 1] = (sums[to + 1] as number) + b
+    sums[to + 2] = (sums[to + 2] as number) + c
+    const part = (parts[by] as number) * a + (parts[by + 1] as number) * b + (parts[by + 2] as number) * c
     const compared = element[up] as number
     contributions[compared] = (contributions[compared] as number) + part
   }

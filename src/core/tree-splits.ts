@@ -9,12 +9,20 @@ export const splitStates = { holds: 0, fails: 1, lost: 2 } as const
 const stateCount = 3
 
 /**
+ * Points of the integral that are computed together, written out: loops over so few cost more than what they do. Three
+ * are enough for six different elements on a path; more points than needed change nothing but the time.
+ */
+export const lanes = 3
+/** Numbers of a split in one group of points: one per state and lane. */
+export const block = stateCount * lanes
+
+/**
  * An ensemble arranged for `createTreeShap`: the nodes that compare, in the same order, and every number that depends
  * on the trees alone, by the state of the split that it is used at.
  */
 export interface TreeSplits {
-  /** Points of the integral. */
-  readonly points: number
+  /** Of {@link lanes} points of the integral. */
+  readonly groups: number
   /** First split of each tree, and at the end the number of splits. */
   readonly starts: Int32Array
   /** The split above, −1 of a root. */
@@ -27,48 +35,50 @@ export interface TreeSplits {
   /** The nearest split above on the same element, −1 where there is none, and its state on the path to this one. */
   readonly prior: Int32Array
   readonly priorState: Uint8Array
-  /** By split, state of the split above, and point: the share of what reaches the one above that reaches this one. */
+  /**
+   * By group, split, state of the split above, and lane: the share of what reaches the split above that reaches this
+   * one.
+   */
   readonly factors: Float64Array
   /** In the same order: what the element compared above has of all leaves below this split. */
   readonly parts: Float64Array
-  /** Where a split has its place in `leaves`, −1 where no leaf is right below it. */
-  readonly leavesAt: Int32Array
-  /** By state: for each point the sum of these leaves, then for each point what the element has of it. */
+  /** Which of those that have leaves right below them a split is, −1 where it has none. */
+  readonly leafPlace: Int32Array
+  readonly leafPlaces: number
+  /**
+   * By group, leaf place and state: for each lane the sum of the leaves right below, then for each lane what the
+   * element has of it.
+   */
   readonly leaves: Float64Array
 }
 
-/** Doubles that {@link splitsOf} makes of an ensemble. */
+/** Doubles that {@link splitsOf} makes of an ensemble, at most. */
 export function splitsSize(ensemble: TreeEnsemble): number {
-  return ensemble.parent.length * pointsOf(ensemble, edgesAbove(ensemble)) * 2 * stateCount
+  return ensemble.parent.length * groupsOf(ensemble, edgesAbove(ensemble)) * 2 * block
 }
 
 export function splitsOf(ensemble: TreeEnsemble): TreeSplits {
   const { parent, feature, whereTrue, value } = ensemble
   const edges = edgesAbove(ensemble)
-  const points = pointsOf(ensemble, edges)
-  const nodes = Int32Array.from([...feature.keys()].filter((node) => (feature[node] as number) >= 0))
+  const groups = groupsOf(ensemble, edges)
+  const nodes = feature.map((element, node) => (element < 0 ? -1 : node)).filter((node) => node >= 0)
   const splitAt = new Int32Array(parent.length).fill(-1)
   for (const [split, node] of nodes.entries()) splitAt[node] = split
-  const block = stateCount * points
-  const leavesAt = leafPlaces(ensemble, splitAt, nodes.length, 2 * block)
+  const { leafPlace, leafPlaces } = leafPlacesOf(ensemble, splitAt, nodes.length)
   const splits: TreeSplits = {
-    points,
-    ...{
-      starts: startsOf(ensemble),
-      leavesAt,
-      leaves: new Float64Array(2 * block * leavesAt.filter((at) => at >= 0).length),
-    },
-    above: nodes.map((node) => ((parent[node] as number) < 0 ? -1 : (splitAt[parent[node] as number] as number))),
+    ...{ groups, starts: startsOf(ensemble), leafPlace, leafPlaces },
+    above: nodes.map((node) => splitAt[parent[node] as number] ?? -1),
     element: nodes.map((node) => feature[node] as number),
     mode: Uint8Array.from(nodes, (node) => ensemble.mode[node] as number),
     threshold: Float32Array.from(nodes, (node) => ensemble.threshold[node] as number),
     missingTrue: Uint8Array.from(nodes, (node) => ensemble.missingTrue[node] as number),
     prior: new Int32Array(nodes.length).fill(-1),
     priorState: new Uint8Array(nodes.length),
-    factors: new Float64Array(nodes.length * block),
-    parts: new Float64Array(nodes.length * block),
+    factors: new Float64Array(groups * nodes.length * block),
+    parts: new Float64Array(groups * nodes.length * block),
+    leaves: new Float64Array(groups * leafPlaces * 2 * block),
   }
-  const compile = edgeCompiler(ensemble, edges, gaussLegendre(points))
+  const compile = edgeCompiler(ensemble, edges, gaussLegendre(groups * lanes))
   for (let node = 0; node < parent.length; node += 1) {
     const above = parent[node] as number
     if (above < 0) continue
@@ -79,16 +89,18 @@ export function splitsOf(ensemble: TreeEnsemble): TreeSplits {
       splits.priorState[from] = whereTrue[edge] === 1 ? splitStates.holds : splitStates.fails
     }
     compile(node, (state, point, factor, part) => {
-      const at = state * points + point
+      const group = Math.floor(point / lanes)
+      const lane = point % lanes
       if (to >= 0) {
-        splits.factors[to * block + at] = factor
-        splits.parts[to * block + at] = part
+        const at = (group * nodes.length + to) * block + state * lanes + lane
+        splits.factors[at] = factor
+        splits.parts[at] = part
         return
       }
-      const sum = (leavesAt[from] as number) + 2 * state * points + point
+      const at = (group * leafPlaces + (leafPlace[from] as number)) * 2 * block + 2 * state * lanes + lane
       const leaf = factor * (value[node] as number)
-      splits.leaves[sum] = (splits.leaves[sum] as number) + leaf
-      splits.leaves[sum + points] = (splits.leaves[sum + points] as number) + part * leaf
+      splits.leaves[at] = (splits.leaves[at] as number) + leaf
+      splits.leaves[at + lanes] = (splits.leaves[at + lanes] as number) + part * leaf
     })
   }
   return splits
@@ -136,8 +148,8 @@ function edgesAbove({ parent, feature }: TreeEnsemble): Int32Array {
   })
 }
 
-/** ⌈k ÷ 2⌉ for the path that compares the most elements, k. */
-function pointsOf({ parent }: TreeEnsemble, edges: Int32Array): number {
+/** Enough for ⌈k ÷ 2⌉ points, where k is how many different elements the longest path compares. */
+function groupsOf({ parent }: TreeEnsemble, edges: Int32Array): number {
   const elements = new Int32Array(parent.length)
   let most = 1
   for (let node = 0; node < parent.length; node += 1) {
@@ -146,7 +158,7 @@ function pointsOf({ parent }: TreeEnsemble, edges: Int32Array): number {
     elements[node] = (elements[above] as number) + ((edges[node] as number) < 0 ? 1 : 0)
     most = Math.max(most, elements[node] as number)
   }
-  return Math.ceil(most / 2)
+  return Math.ceil(most / 2 / lanes)
 }
 
 function startsOf({ starts, feature }: TreeEnsemble): Int32Array {
@@ -158,16 +170,16 @@ function startsOf({ starts, feature }: TreeEnsemble): Int32Array {
   })
 }
 
-function leafPlaces({ parent, feature }: TreeEnsemble, splitAt: Int32Array, splits: number, block: number): Int32Array {
-  const places = new Int32Array(splits).fill(-1)
-  let next = 0
+function leafPlacesOf({ parent, feature }: TreeEnsemble, splitAt: Int32Array, splits: number) {
+  const leafPlace = new Int32Array(splits).fill(-1)
+  let leafPlaces = 0
   for (let node = 0; node < parent.length; node += 1) {
     const above = parent[node] as number
     if (above < 0 || (feature[node] as number) >= 0) continue
     const split = splitAt[above] as number
-    if ((places[split] as number) >= 0) continue
-    places[split] = next
-    next += block
+    if ((leafPlace[split] as number) >= 0) continue
+    leafPlace[split] = leafPlaces
+    leafPlaces += 1
   }
-  return places
+  return { leafPlace, leafPlaces }
 }
