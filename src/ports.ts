@@ -2,6 +2,7 @@
  * The small interfaces between what Riverbank decides and what it talks to. Comments state the contract that every
  * driver keeps and every caller may rely on; test/contract holds them on real servers.
  */
+import type { Explanations } from './core/explainer.ts'
 
 /** A record as the log holds it. `offset` grows by at least one per partition; it may have gaps. */
 export interface LogRecord {
@@ -187,6 +188,8 @@ export interface Scorer {
   /** The feature service that makes its vectors. */
   readonly service: string
   readonly thresholds: { readonly review: number; readonly block: number }
+  /** Left out: its decisions are not explained. */
+  readonly explanations?: Explanations
   /** `vectors` is row-major, `rows` × the service's length; answers one probability of fraud per row. */
   score(vectors: Float32Array, rows: number): Promise<Float32Array>
   close(): Promise<void>

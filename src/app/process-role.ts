@@ -3,6 +3,7 @@ import { bindStates, definitions, loadModel, serviceOf } from './definitions.ts'
 import { openEventLog, openStateStore } from './event-log.ts'
 import type { Role, Work } from './role.ts'
 import { EntityStates } from '../process/entity-states.ts'
+import { createExplain } from '../process/explain.ts'
 import { createProcessMetrics } from '../process/metrics.ts'
 import { createPipeline } from '../process/pipeline.ts'
 import { createProcessor } from '../process/processor.ts'
@@ -24,8 +25,11 @@ export async function startProcess(
 ): Promise<Work> {
   const { config, logger, clock, meter } = role
   const compiled = definitions()
-  const { plan, catalog } = compiled
+  const { plan, catalog, manifest } = compiled
   const scorer = await loadModel(config.MODELS_DIR, compiled)
+  if (scorer.explanations?.kind === 'unavailable') {
+    logger.warn('decisions of this model come without reasons', { reason: scorer.explanations.reason })
+  }
   const { log, store } = between({ log: await openEventLog(config, logger), store: await openStateStore(config) })
   await bindStates(store, compiled)
   const { topics, groups } = names(config)
@@ -39,6 +43,7 @@ export async function startProcess(
     roundsMax: conflictRoundsMax,
     onWritten: (entity, bytes) => metrics.stateWritten(entity, bytes),
   })
+  const service = serviceOf(compiled, scorer)
   const retry = { attempts: config.RETRY_ATTEMPTS, firstDelayMs: 20, maxDelayMs: config.RETRY_MAX_DELAY_MS }
   const pipeline = createPipeline({
     log,
@@ -47,7 +52,8 @@ export async function startProcess(
     scorer,
     catalog,
     plan,
-    service: serviceOf(compiled, scorer),
+    service,
+    explain: createExplain(service, manifest.features),
     scoredType: compiled.set.scored,
     topics,
     retry,

@@ -30,7 +30,7 @@ function scoreOf({ columns, rows }: SqlResult, manifest: FeatureSetManifest): Pa
       outcome: row.get(`${name}_outcome`),
     },
   ])
-  const flags = row.get('flags')
+  const [flags, reasons] = [row.get('flags'), row.get('reasons')]
   return paymentScoredSchema.parse({
     paymentId: row.get('payment_id'),
     customerId: row.get('customer_id'),
@@ -45,6 +45,7 @@ function scoreOf({ columns, rows }: SqlResult, manifest: FeatureSetManifest): Pa
     featureSet: row.get('feature_set'),
     features: Object.fromEntries(manifest.features.map(({ name }) => [name, row.get(name) ?? null])),
     ...(typeof flags === 'string' ? { flags: JSON.parse(flags) as unknown } : {}),
+    ...(typeof reasons === 'string' ? { reasons: JSON.parse(reasons) as unknown } : {}),
     entities: Object.fromEntries(entities),
     position: {
       topic: row.get('source_topic'),

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { flagKinds } from './flags.ts'
+import { reasonSchema } from './reason.ts'
 
 /** Where an entity stood when an event met it. Observations with `born` ≤ sequence < `sequence` were seen. */
 export const entityPosition = z.object({
@@ -40,6 +41,12 @@ export const paymentScoredSchema = z.object({
     .describe(
       'features with a reservation: incomplete (history not added yet), truncated (the entity had too many tiles, the ' +
         'oldest were dropped), saturated (a distinct count at its cap: at least)',
+    ),
+  reasons: z
+    .array(reasonSchema)
+    .optional()
+    .describe(
+      'what pushed the score towards fraud, the strongest first; left out of approved payments and when the model cannot be explained',
     ),
   /** By entity name. */
   entities: z.record(z.string(), entityPosition),

@@ -191,6 +191,12 @@ function scoreTable(manifest: FeatureSetManifest): TableSpec<ScoreRow> {
     // Features by name, as JSON; null for almost every payment.
     { name: 'flags', type: 'VARCHAR', read: (r) => (r.data.flags === undefined ? null : JSON.stringify(r.data.flags)) },
   ]
+  const reasons: ColumnSpec<ScoreRow> = {
+    name: 'reasons',
+    type: 'VARCHAR',
+    // As JSON, the strongest first; null for approved payments.
+    read: (r) => (r.data.reasons === undefined ? null : JSON.stringify(r.data.reasons)),
+  }
   const features = manifest.features.map((feature): ColumnSpec<ScoreRow> => ({
     name: feature.name,
     type: feature.type === 'integer' ? 'BIGINT' : 'DOUBLE',
@@ -200,7 +206,13 @@ function scoreTable(manifest: FeatureSetManifest): TableSpec<ScoreRow> {
     },
   }))
   const taken = new Set(key.map(({ name }) => name))
-  const columns = [...key, ...features, ...entityColumns<ScoreRow>(manifest, taken), ...emittedColumns<PaymentScored>()]
+  const columns = [
+    ...key,
+    reasons,
+    ...features,
+    ...entityColumns<ScoreRow>(manifest, taken),
+    ...emittedColumns<PaymentScored>(),
+  ]
   return tableSpec('scores', columns, 'payment_time_ms')
 }
 

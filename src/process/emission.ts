@@ -1,6 +1,7 @@
 import { deadLetterRecord } from './dead-letter.ts'
 import { createScoredRecord, observedRecord, type Scored } from './emit.ts'
 import type { EventIntake, Intake } from './intake.ts'
+import type { Explain } from './explain.ts'
 import type { Effect } from './observe-batch.ts'
 import { decide } from '../core/decision.ts'
 import { assert, unreachable } from '../core/errors.ts'
@@ -13,18 +14,20 @@ export interface EmissionOptions {
   readonly plan: FeaturePlan
   readonly service: ServicePlan
   readonly topics: { readonly scores: string; readonly deadLetters: string }
+  /** Says why a payment is not approved; left out, nobody does. */
+  readonly explain?: Explain
 }
 
 /** Assembles vectors, scores them in one run and decides; answers what to publish, in the order of the causes. */
 export type Emission = (intake: readonly Intake[], effects: readonly Effect[]) => Promise<OutgoingRecord[]>
 
-export function createEmission({ scorer, plan, service, topics }: EmissionOptions): Emission {
+export function createEmission({ scorer, plan, service, topics, explain }: EmissionOptions): Emission {
   const assembler = createAssembler(service)
   const model = { name: scorer.name, version: scorer.version }
   const scoredRecord = createScoredRecord({ plan, service, model, topic: topics.scores })
 
   async function scoreAll(effects: readonly Effect[]): Promise<ReadonlyMap<EventIntake, Scored>> {
-    const rows: Omit<Scored, 'score' | 'decision'>[] = []
+    const rows: Omit<Scored, 'score' | 'decision' | 'reasons'>[] = []
     for (const effect of effects) {
       if (effect.kind !== 'applied' || !effect.item.scored) continue
       const { item, snapshots } = effect
@@ -36,12 +39,15 @@ export function createEmission({ scorer, plan, service, topics }: EmissionOption
     if (rows.length === 0) return new Map()
     const vectors = new Float32Array(rows.length * assembler.vectorLength)
     for (const [row, { values }] of rows.entries()) assembler.write(values, vectors, row)
+    const vectorOf = (row: number) => vectors.subarray(row * assembler.vectorLength, (row + 1) * assembler.vectorLength)
     const scores = await scorer.score(vectors, rows.length)
     return new Map(
       rows.map(({ item, snapshots, values }, row) => {
         const score = scores[row]
         assert(score !== undefined, 'the model answers one score per row')
-        return [item, { item, snapshots, values, score, decision: decide(score, scorer.thresholds) }]
+        const decision = decide(score, scorer.thresholds)
+        const reasons = decision === 'approve' ? null : (explain?.(scorer, vectorOf(row), values) ?? null)
+        return [item, { item, snapshots, values, score, decision, reasons }]
       }),
     )
   }

@@ -4,6 +4,7 @@ import { encodeEvent, type DomainEvent } from '../core/event.ts'
 import { namedFlags, type NamedFlags } from '../core/flags.ts'
 import { entityIdOf, type EntityPlan, type FeaturePlan, type ServicePlan } from '../core/plan.ts'
 import { createScoredWriter, type ScoredParts } from '../core/scored-text.ts'
+import type { Reason } from '../core/reason.ts'
 import type { Snapshot } from '../core/state.ts'
 import { traceHeader, validTraceparent } from '../core/trace.ts'
 import type { EventTimeMs } from '../core/units.ts'
@@ -19,6 +20,8 @@ export interface Scored {
   readonly values: readonly (number | null)[]
   readonly score: number
   readonly decision: Decision
+  /** Null: approved, or nothing can be said. */
+  readonly reasons: readonly Reason[] | null
 }
 
 export interface ScoredRecordOptions {
@@ -43,7 +46,7 @@ export function createScoredRecord({
     features: service.names,
     entities: plan.entities.map(({ name }) => name),
   })
-  return ({ item, snapshots, values, score, decision }) => {
+  return ({ item, snapshots, values, score, decision, reasons }) => {
     const { record, event } = item
     const payment = item.data as Omit<ScoredParts['payment'], 'paymentId'>
     const value = write({
@@ -56,6 +59,7 @@ export function createScoredRecord({
       decision,
       values,
       flags: flagsOf(plan, snapshots),
+      reasons,
       entities: plan.entities.map((entity, i) => entityPosition(entity, item, snapshots[i] ?? null)),
       position: positionOf(record),
     })

@@ -1,5 +1,6 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { assert, RiverbankError } from '../../core/errors.ts'
+import type { Explanations } from '../../core/explainer.ts'
 import type { Scorer } from '../../ports.ts'
 import { columnsOf, type ModelManifest } from './manifest.ts'
 
@@ -33,14 +34,16 @@ export class OnnxScorer implements Scorer {
   readonly version: string
   readonly service: string
   readonly thresholds: { readonly review: number; readonly block: number }
+  readonly explanations: Explanations
   readonly manifest: ModelManifest
   readonly #session: InferenceSession
   readonly #spares: Float32Array[] = []
   readonly #running = new Set<Promise<unknown>>()
   #closed: Promise<void> | null = null
 
-  constructor(session: InferenceSession, manifest: ModelManifest) {
+  constructor(session: InferenceSession, manifest: ModelManifest, explanations: Explanations) {
     this.#session = session
+    this.explanations = explanations
     this.manifest = manifest
     this.name = manifest.name
     this.version = manifest.version
