@@ -182,9 +182,12 @@ export function treeModel(ensemble: TreeEnsemble, options: TreeModelOptions = {}
   return message([1, 8], [2, 'riverbank tests'], [7, graph], ...opsets)
 }
 
-/** Ids as another exporter could have chosen them: the order of the file says nothing. */
+/** Ids and order as another exporter could have chosen them: each tree's root, and then the others backwards. */
 function listing({ starts, parent, whereTrue }: TreeEnsemble) {
-  const nodes = [...parent.keys()].reverse()
+  const nodes = [...starts.subarray(0, -1)].flatMap((root, i) => {
+    const others = [...parent.keys()].slice(root + 1, starts[i + 1])
+    return [root, ...others.reverse()]
+  })
   const tree = (node: number) => starts.findIndex((start) => start > node) - 1
   const id = (node: number) => (starts[tree(node) + 1] ?? 0) - 1 - node
   const below = new Map([...parent.keys()].map((node) => [`${parent[node]}/${whereTrue[node]}`, node]))

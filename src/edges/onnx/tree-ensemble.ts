@@ -153,13 +153,12 @@ function listedNodes({ integers, floats, strings, leaf }: TreeAttributes) {
     value[node] = (value[node] ?? 0) + (weights[i] ?? NaN)
   }
   const child = (name: string, node: number) => place(trees[node], integers(name)[node])
-  const inner = [...trees.keys()].filter((node) => isLeaf[node] === false)
-  const below = new Set(inner.flatMap((node) => [child('nodes_truenodeids', node), child('nodes_falsenodeids', node)]))
   const base = floats('base_values')
   if (base.length > 1) throw new Unavailable('the trees start from more than one base value')
   return {
     ...{ isLeaf, mode, value, cover, child },
-    roots: [...trees.keys()].filter((node) => !below.has(node)),
+    // As ONNX Runtime has it: the first node that is listed of a tree.
+    roots: [...trees.keys()].filter((node) => trees[node] !== trees[node - 1]),
     base: base[0] ?? 0,
     feature: integers('nodes_featureids'),
     threshold: floats('nodes_values'),
