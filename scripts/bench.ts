@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { benchBytes } from './bench/bytes.ts'
 import { benchEngine } from './bench/engine.ts'
+import { benchExplain } from './bench/explain.ts'
 import { feedHistory, openFeed } from './bench/feed.ts'
 import { openInstallation, type Driver } from './bench/installation.ts'
 import { benchLatency } from './bench/latency.ts'
@@ -17,7 +18,7 @@ import { kafkaAvailable } from './kafka/distribution.ts'
 import { table } from '../src/app/table.ts'
 import { isRiverbankError, RiverbankError } from '../src/core/errors.ts'
 
-const benchmarks = ['engine', 'pipeline', 'latency', 'reads', 'bytes'] as const
+const benchmarks = ['engine', 'explain', 'pipeline', 'latency', 'reads', 'bytes'] as const
 type Benchmark = (typeof benchmarks)[number]
 
 interface Options {
@@ -78,6 +79,7 @@ async function main(options: Options): Promise<void> {
   const isAsked = (name: Benchmark) => options.only === undefined || options.only === name
   try {
     if (isAsked('engine')) await benchEngine(run)
+    if (isAsked('explain')) await benchExplain(run)
     if (isAsked('bytes')) await benchBytes(run)
     if (['pipeline', 'latency', 'reads'].some((name) => isAsked(name as Benchmark))) {
       for (const driver of ['redis', 'kafka'] as const) {

@@ -2,14 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { gaussLegendre } from '../../src/core/gauss-legendre.ts'
 import { createTreeShap } from '../../src/core/tree-shap.ts'
-import {
-  chance,
-  expectedValue,
-  randomEnsemble,
-  randomVector,
-  shapleyValues,
-  type EnsembleShape,
-} from './support/tree-ensembles.ts'
+import { chance, randomEnsemble, randomVector, type EnsembleShape } from '../../scripts/bench/random-trees.ts'
+import { expectedValue, shapleyValues } from './support/tree-ensembles.ts'
 
 const shapes: fc.Arbitrary<EnsembleShape> = fc.record({
   trees: fc.integer({ min: 1, max: 3 }),

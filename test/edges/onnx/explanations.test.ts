@@ -9,7 +9,7 @@ import { explanationsOf } from '../../../src/edges/onnx/explanations.ts'
 import { loadExplanations, loadScorer } from '../../../src/edges/onnx/load.ts'
 import { modelManifestSchema } from '../../../src/edges/onnx/manifest.ts'
 import { readTrees } from '../../../src/edges/onnx/tree-ensemble.ts'
-import { chance, randomEnsemble, randomVector, type EnsembleShape } from '../../core/support/tree-ensembles.ts'
+import { chance, randomEnsemble, randomVector, type EnsembleShape } from '../../../scripts/bench/random-trees.ts'
 import { linearModel, treeModel, type TreeModelOptions } from '../../support/onnx-model.ts'
 import { manifestFor, modelsFolder, services, writeModel } from './model-folder.ts'
 

@@ -1,11 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { definitions, serviceOf } from '../../../src/app/definitions.ts'
 import type { EntityStates } from '../../../src/process/entity-states.ts'
+import { createExplain } from '../../../src/process/explain.ts'
 import type { ProcessMetrics } from '../../../src/process/metrics.ts'
 import { createPipeline, type Pipeline } from '../../../src/process/pipeline.ts'
 import { createProcessor, type ProcessorOptions } from '../../../src/process/processor.ts'
 import type { Sleeper } from '../../../src/process/retry.ts'
 import type { EventLog, GroupHandler, Logger, Scorer, StateStore } from '../../../src/ports.ts'
+import { plainExplanations } from '../../support/explainer.ts'
 
 export const compiled = definitions()
 
@@ -15,6 +17,7 @@ export const scorer: Scorer = {
   version: '1',
   service: 'fraud_v1',
   thresholds: { review: 0.5, block: 0.9 },
+  explanations: plainExplanations(compiled.set.services.find(({ name }) => name === 'fraud_v1')?.vector ?? []),
   score(vectors, rows) {
     const width = vectors.length / rows
     const bits = new Uint32Array(vectors.buffer, vectors.byteOffset, vectors.length)
@@ -89,6 +92,7 @@ export function wire(wiring: Wiring): { readonly pipeline: Pipeline; readonly pr
       catalog: compiled.catalog,
       plan: compiled.plan,
       service: serviceOf(compiled, scorer),
+      explain: createExplain(serviceOf(compiled, scorer), compiled.manifest.features),
       scoredType: compiled.set.scored,
       topics,
     }),

@@ -10,9 +10,11 @@ import { openQuery } from '../../../../src/edges/duckdb/query.ts'
 import type { Lake } from '../../../../src/lake/lake.ts'
 import { verifyLake, type VerifyOptions } from '../../../../src/lake/verify/verify.ts'
 import { createEmission } from '../../../../src/process/emission.ts'
+import { createExplain } from '../../../../src/process/explain.ts'
 import { takeIn } from '../../../../src/process/intake.ts'
 import type { Effect } from '../../../../src/process/observe-batch.ts'
 import type { LogRecord, Scorer } from '../../../../src/ports.ts'
+import { plainExplanations } from '../../../support/explainer.ts'
 import { batchOf, claimOf, day, materializer, topics } from '../../support/feed.ts'
 
 export const manifest = compileManifest(riverbank)
@@ -28,6 +30,7 @@ export const scorer: Scorer = {
   version: '1',
   service: 'fraud_v1',
   thresholds: { review: 0.5, block: 0.9 },
+  explanations: plainExplanations(service.vector.map((index) => service.names[index] ?? '')),
   score(vectors, rows) {
     const width = vectors.length / Math.max(1, rows)
     const scores = Float32Array.from({ length: rows }, (_, row) => {
@@ -98,7 +101,10 @@ export interface LogContent {
 /** Runs events through the engine and the emission of the processor, in this order, and answers both topics. */
 export async function run(sentEvents: readonly Sent[]): Promise<LogContent> {
   const engine = createMemoryEngine(plan)
-  const emit = createEmission({ scorer, plan, service: service as NonNullable<typeof service>, topics: allTopics })
+  const explain = createExplain(service as NonNullable<typeof service>, manifest.features)
+  const emit = createEmission({
+    ...{ scorer, plan, service: service as NonNullable<typeof service>, topics: allTopics, explain },
+  })
   const ends = new Map<string, number>()
   const place = (topic: string, partition: number, value: string | Uint8Array, appendTimeMs: number): LogRecord => {
     const offset = ends.get(`${topic}/${partition}`) ?? 0
