@@ -9,6 +9,7 @@ import {
   stddev,
   sum,
 } from '../src/define/aggregate.ts'
+import { measure } from '../src/define/reason.ts'
 import { defineSource } from '../src/define/source.ts'
 import { defineView } from '../src/define/view.ts'
 import { customer, customerTerminal, terminal } from './entities.ts'
@@ -29,6 +30,11 @@ export const customerSpend = defineView({
   aggregates: [count(payments), sum(payments, 'amount'), mean(payments, 'amount')],
   windows: ['5m', '1h', '1d', '7d', '30d'],
   hop: '1s',
+  reasons: {
+    payment_count: measure('{value} payment{s} of the customer in {window}'),
+    amount_sum: measure('{value} spent by the customer in {window}', { unit: 'minor_units' }),
+    amount_mean: measure('payments of {value} on average in {window}', { unit: 'minor_units' }),
+  },
 })
 
 /** What is usual for a customer: how much the amounts vary, and when the last payment was. */
@@ -49,6 +55,7 @@ export const customerReach = defineView({
   aggregates: [distinct(payments, 'terminal', { cap: 64 })],
   windows: ['1d', '7d'],
   hop: '1s',
+  reasons: { terminal_distinct: measure('payments at {value} terminal{s} in {window}') },
 })
 
 /** How busy a terminal is now. */
@@ -59,6 +66,7 @@ export const terminalActivity = defineView({
   aggregates: [count(payments)],
   windows: ['1h', '1d'],
   hop: '1s',
+  reasons: { payment_count: measure('{value} payment{s} at the terminal in {window}') },
 })
 
 /** How much of what happened at a terminal turned out to be fraud, as far as it is known a week later. */
@@ -70,6 +78,11 @@ export const terminalRisk = defineView({
   windows: ['1d', '7d', '30d'],
   hop: '1s',
   delay: '7d',
+  reasons: {
+    payment_count: measure('{value} payment{s} at the terminal in {window}, a week ago'),
+    fraud_count: measure('{value} fraud{s} at the terminal in {window}, a week ago'),
+    fraud_rate: measure("{value} of the terminal's payments were fraud in {window}, a week ago", { unit: 'share' }),
+  },
 })
 
 /** The same frauds over more windows: how a terminal's trouble grew and faded. */
@@ -81,6 +94,7 @@ export const terminalFrauds = defineView({
   windows: ['3d', '14d', '21d', '28d'],
   hop: '1s',
   delay: '7d',
+  reasons: { fraud_count: measure('{value} fraud{s} at the terminal in {window}, a week ago') },
 })
 
 /** The newest payments whose label is known: when they were, and how many of them in a row were fraud. */
@@ -92,6 +106,7 @@ export const terminalLabels = defineView({
   windows: ['30d'],
   hop: '1s',
   delay: '7d',
+  reasons: { fraud_run: measure('{value} fraud{s} in a row at the terminal, a week ago') },
 })
 
 /** Has this customer paid here before? */

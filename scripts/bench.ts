@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { benchBytes } from './bench/bytes.ts'
 import { benchEngine } from './bench/engine.ts'
+import { benchExplain } from './bench/explain.ts'
 import { feedHistory, openFeed } from './bench/feed.ts'
 import { openInstallation, type Driver } from './bench/installation.ts'
 import { benchLatency } from './bench/latency.ts'
@@ -19,7 +20,7 @@ import { kafkaAvailable } from './kafka/distribution.ts'
 import { table } from '../src/app/table.ts'
 import { isRiverbankError, RiverbankError } from '../src/core/errors.ts'
 
-const benchmarks = ['engine', 'scoring', 'pipeline', 'shadow', 'latency', 'reads', 'bytes'] as const
+const benchmarks = ['engine', 'scoring', 'explain', 'pipeline', 'shadow', 'latency', 'reads', 'bytes'] as const
 type Benchmark = (typeof benchmarks)[number]
 
 interface Options {
@@ -81,6 +82,7 @@ async function main(options: Options): Promise<void> {
   try {
     if (isAsked('engine')) await benchEngine(run)
     if (isAsked('scoring')) await benchScoring(run)
+    if (isAsked('explain')) await benchExplain(run)
     if (isAsked('bytes')) await benchBytes(run)
     if (['pipeline', 'shadow', 'latency', 'reads'].some((name) => isAsked(name as Benchmark))) {
       for (const driver of ['redis', 'kafka'] as const) {

@@ -3,6 +3,7 @@
  * driver keeps and every caller may rely on; test/contract holds them on real servers.
  */
 
+import type { Explanations } from './core/explainer.ts'
 import type { PolicyInput, PolicyVerdict } from './core/policy.ts'
 
 /** A record as the log holds it. `offset` grows by at least one per partition; it may have gaps. */
@@ -199,6 +200,8 @@ export interface Scorer {
   /** The feature service that makes its vectors. */
   readonly service: string
   readonly thresholds: { readonly review: number; readonly block: number }
+  /** Left out: its decisions are not explained. */
+  readonly explanations?: Explanations
   /** A policy that decides instead of the thresholds alone. */
   readonly decider?: { readonly version: string; readonly decide: (input: PolicyInput) => PolicyVerdict }
   /**

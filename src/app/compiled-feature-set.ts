@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { canonicalJson, hashText } from '../compile/hash.ts'
 import type { FeatureSetManifest } from '../core/feature-set.ts'
+import { reasonFormSchema } from '../core/reason.ts'
 
 export const compiledPath = 'features/compiled/feature-set.json'
 /** What makes the committed file say what the definitions say. */
@@ -29,6 +30,7 @@ const compiledSchema = z.object({
       entity: z.string().nullable(),
       view: z.string().nullable(),
       description: z.string(),
+      reason: reasonFormSchema.optional(),
       definition: z.unknown(),
     }),
   ),

@@ -39,9 +39,10 @@ export function modelLoader(modelsDir: string, { manifest, plan }: Pick<Definiti
 
 /** The same model with a policy. */
 function deciding(scorer: Scorer, decider: NonNullable<Scorer['decider']>): Scorer {
-  const { name, version, service, thresholds } = scorer
+  const { name, version, service, thresholds, explanations } = scorer
   return {
     ...{ name, version, service, thresholds, decider },
+    ...(explanations === undefined ? {} : { explanations }),
     score: (vectors, rows) => scorer.score(vectors, rows),
     close: () => scorer.close(),
   }

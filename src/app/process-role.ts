@@ -29,7 +29,7 @@ export async function startProcess(
 ): Promise<Work> {
   const { config, logger, clock, meter } = role
   const compiled = definitions()
-  const { plan, catalog } = compiled
+  const { plan, catalog, manifest } = compiled
   const { log, store } = between({ log: await openEventLog(config, logger), store: await openStateStore(config) })
   const { topics, groups } = names(config)
   const metrics = createProcessMetrics(
@@ -54,6 +54,7 @@ export async function startProcess(
     models,
     catalog,
     plan,
+      features: manifest.features,
     scoredType: compiled.set.scored,
     topics,
     retry,

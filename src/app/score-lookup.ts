@@ -30,7 +30,8 @@ function scoreOf({ columns, rows }: SqlResult, manifest: FeatureSetManifest): Pa
       outcome: row.get(`${name}_outcome`),
     },
   ])
-  const [flags, shadows] = [row.get('flags'), row.get('shadows')]
+  const [flags, shadows, reasons] = [row.get('flags'), row.get('shadows'), row.get('reasons')]
+  const [version, decidedBy] = [row.get('policy_version'), row.get('decided_by')]
   return paymentScoredSchema.parse({
     paymentId: row.get('payment_id'),
     customerId: row.get('customer_id'),
@@ -46,6 +47,8 @@ function scoreOf({ columns, rows }: SqlResult, manifest: FeatureSetManifest): Pa
     features: Object.fromEntries(manifest.features.map(({ name }) => [name, row.get(name) ?? null])),
     ...(typeof flags === 'string' ? { flags: JSON.parse(flags) as unknown } : {}),
     ...(typeof shadows === 'string' ? { shadows: JSON.parse(shadows) as unknown } : {}),
+    ...(typeof version === 'string' ? { policy: { version, decidedBy } } : {}),
+    ...(typeof reasons === 'string' ? { reasons: JSON.parse(reasons) as unknown } : {}),
     entities: Object.fromEntries(entities),
     position: {
       topic: row.get('source_topic'),

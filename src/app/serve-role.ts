@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { names, type Config } from './config.ts'
 import { definitions, type Definitions } from './definitions.ts'
 import { openEventLog, openGenerationStore, openStateStore } from './event-log.ts'
+import { modelExplanations } from './model-explanations.ts'
 import type { Role, Work } from './role.ts'
 import { lakeScoreLookup } from './score-lookup.ts'
 import { programVersion } from './version.ts'
@@ -45,6 +46,7 @@ export async function startServe(role: Role): Promise<ServeWork> {
     featureSet: manifest,
     hub: hub.hub,
     scores: lakeScoreLookup(sql, manifest),
+    explanations: modelExplanations(config.MODELS_DIR),
     sql,
     models: createModelAdministration({
       store: generations,

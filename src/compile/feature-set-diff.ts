@@ -97,8 +97,8 @@ function viewsOf({ features }: FeatureSetManifest): Named {
   return views
 }
 
-function featureOf({ name, type, nullable, description, view, definition }: FeatureManifest) {
-  const common = { name, type, nullable, description }
+function featureOf({ name, type, nullable, description, reason, view, definition }: FeatureManifest) {
+  const common = { name, type, nullable, description, ...(reason === undefined ? {} : { reason }) }
   if (view === null) return { ...common, expression: definition }
   const own = Object.entries(fieldsOf(definition)).filter(([field]) => !ofTheView.some((known) => known === field))
   return { ...common, view, ...Object.fromEntries(own) }

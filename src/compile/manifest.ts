@@ -2,6 +2,7 @@ import { aggregateRules } from '../core/aggregates.ts'
 import { featuresOf } from '../core/expression.ts'
 import type { FeatureManifest, FeatureSetManifest } from '../core/feature-set.ts'
 import type { FeatureSet } from '../define/feature-set.ts'
+import { reasonForm, type Reason } from '../define/reason.ts'
 import { featureName, type View } from '../define/view.ts'
 import { canonicalJson, hashText } from './hash.ts'
 import { horizonMs } from './horizon.ts'
@@ -60,6 +61,7 @@ function viewManifest(view: View): FeatureManifest[] {
         entity: view.entity.name,
         view: view.name,
         description: `${aggregate.name.replaceAll('_', ' ')} of the ${view.entity.name} ${window === 'lifetime' ? 'ever' : `over ${window}`}${delayed}`,
+        ...reasonOf(view.reasons[aggregate.name], featureName(view.name, aggregate.name, window), window),
         definition: {
           version: view.version,
           aggregate: aggregate.kind,
@@ -80,6 +82,10 @@ function viewManifest(view: View): FeatureManifest[] {
   )
 }
 
+function reasonOf(reason: Reason | undefined, feature: string, window: string | null): Pick<FeatureManifest, 'reason'> {
+  return reason === undefined ? {} : { reason: reasonForm(reason, feature, window) }
+}
+
 function derivedManifest(derived: FeatureSet['derived'][number]): FeatureManifest {
   return {
     name: derived.name,
@@ -88,6 +94,7 @@ function derivedManifest(derived: FeatureSet['derived'][number]): FeatureManifes
     entity: null,
     view: null,
     description: derived.description,
+    ...reasonOf(derived.reason, derived.name, null),
     definition: derived.expression.tree,
   }
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { flagKinds } from './flags.ts'
+import { reasonSchema } from './reason.ts'
 
 /** Where an entity stood when an event met it. Observations with `born` ≤ sequence < `sequence` were seen. */
 export const entityPosition = z.object({
@@ -54,6 +55,12 @@ export const paymentScoredSchema = z.object({
     })
     .optional()
     .describe('what decided, and by which version of the policy beside the model'),
+  reasons: z
+    .array(reasonSchema)
+    .optional()
+    .describe(
+      'what pushed the score towards fraud, the strongest first; left out of approved payments and when the model cannot be explained',
+    ),
   /** By entity name. */
   entities: z.record(z.string(), entityPosition),
   position: sourcePosition,

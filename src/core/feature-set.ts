@@ -1,3 +1,5 @@
+import type { ReasonForm } from './reason.ts'
+
 /**
  * The compiled feature set, as it is committed under features/compiled/. It is the contract between the engine, the
  * models (which name its hash), the lake (whose columns it names) and readers.
@@ -40,6 +42,8 @@ export interface FeatureManifest {
   readonly entity: string | null
   readonly view: string | null
   readonly description: string
+  /** What is said when it pushes a score towards fraud; left out where the description will do. */
+  readonly reason?: ReasonForm | undefined
   /** The definition in full: what the hash is about. */
   readonly definition: unknown
 }

@@ -1,6 +1,7 @@
 import { emittedTypes, type Decision, type EntityPosition, type PaymentScored } from './emitted.ts'
 import { schemaOf } from './event.ts'
 import type { NamedFlags } from './flags.ts'
+import type { Reason } from './reason.ts'
 
 /** What all `payment.scored` events of one processor have in common. */
 export interface ScoredForm {
@@ -34,6 +35,8 @@ export interface ScoredParts {
   readonly shadows: readonly (number | null)[]
   /** Null without a policy. */
   readonly policy: NonNullable<PaymentScored['policy']> | null
+  /** Null: left out. */
+  readonly reasons: readonly Reason[] | null
   /** Null where the payment does not name the entity. */
   readonly entities: readonly (EntityPosition | null)[]
   readonly position: PaymentScored['position']
@@ -86,7 +89,8 @@ export function createScoredWriter(form: ScoredForm): (parts: ScoredParts) => st
     const judged = `,"paymentTimeMs":${parts.paymentTimeMs},"score":${numberText(parts.score)},"decision":"${parts.decision}${afterDecision}`
     const flags = parts.flags === null ? '' : `,"flags":${JSON.stringify(parts.flags)}`
     const policy = parts.policy === null ? '' : `,"policy":${JSON.stringify(parts.policy)}`
-    const entities = `${flags}${shadowsOf(parts.shadows)}${policy},"entities":{${entitiesOf(parts.entities)}}`
+    const reasons = parts.reasons === null ? '' : `,"reasons":${JSON.stringify(parts.reasons)}`
+    const entities = `${flags}${shadowsOf(parts.shadows)}${policy}${reasons},"entities":{${entitiesOf(parts.entities)}}`
     const place = `,"position":{"topic":${stringText(position.topic)},"partition":${position.partition},"offset":${position.offset}}}}`
     return head + time + cause + money + judged + featuresOf(parts.values) + entities + place
   }

@@ -2,6 +2,7 @@ import { featuresOf } from '../core/expression.ts'
 import type { EventType } from '../core/event.ts'
 import type { Entity } from './entity.ts'
 import { featureReference, type Typed } from './expression.ts'
+import { reasonForm, type Reason } from './reason.ts'
 import { featureName, type View } from './view.ts'
 
 /** A feature computed from other features and the payment itself. Usable in expressions, like any other. */
@@ -9,16 +10,20 @@ export interface Derived<Nullable extends boolean = boolean> extends Typed<Nulla
   readonly name: string
   readonly description: string
   readonly expression: Typed<Nullable>
+  /** Left out: the description is said. */
+  readonly reason?: Reason
 }
 
 export function defineDerived<Nullable extends boolean>(
   name: string,
   description: string,
   expression: Typed<Nullable>,
+  reason?: Reason,
 ): Derived<Nullable> {
   if (!/^[a-z][a-z0-9]*(_[a-z0-9]+)*$/.test(name)) throw new Error(`feature "${name}": write it in lower_snake_case`)
   const reference = featureReference(name, expression.nullable)
-  return Object.freeze({ ...reference, name, description, expression })
+  const told = reason === undefined ? {} : { reason }
+  return Object.freeze({ ...reference, name, description, expression, ...told })
 }
 
 /** The ordered features that one model takes. */
@@ -80,6 +85,7 @@ export function defineFeatureSet(set: FeatureSet): FeatureSet {
     }
     addOnce(known, derived.name)
   }
+  checkReasons(set)
   for (const service of set.services) {
     const missing = service.vector.find((name) => !known.has(name))
     if (missing !== undefined) throw new Error(`service "${service.name}": no feature ${missing}`)
@@ -95,6 +101,22 @@ function checkOnce(what: string, all: readonly { readonly name: string }[]): voi
 function addOnce(known: Set<string>, name: string): void {
   if (known.has(name)) throw new Error(`two features are both named ${name}`)
   known.add(name)
+}
+
+/** A code says which feature it was. */
+function checkReasons({ views, derived }: FeatureSet): void {
+  const codes = new Set<string>()
+  const add = (feature: string, reason: Reason | undefined, window: string | null) => {
+    const code = reason === undefined ? feature : reasonForm(reason, feature, window).code
+    if (codes.has(code)) throw new Error(`feature "${feature}": another one gives the reason ${code}`)
+    codes.add(code)
+  }
+  for (const { name, aggregates, windows, reasons } of views) {
+    for (const aggregate of aggregates) {
+      for (const window of windows) add(featureName(name, aggregate.name, window), reasons[aggregate.name], window)
+    }
+  }
+  for (const { name, reason } of derived) add(name, reason, null)
 }
 
 function checkSource(set: FeatureSet, view: View, eventType: string): void {

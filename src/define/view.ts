@@ -2,6 +2,7 @@ import { durationMs, windowMs, type Duration, type WindowLength } from '../core/
 import type { Aggregate } from './aggregate.ts'
 import type { Entity } from './entity.ts'
 import { featureReference, type Typed } from './expression.ts'
+import type { Reason } from './reason.ts'
 
 /** Features of one entity over sliding windows. */
 export interface View {
@@ -14,6 +15,8 @@ export interface View {
   readonly hop: Duration
   /** How long ago every window ends: what is known only later is read only later. */
   readonly delay: Duration | '0s'
+  /** By aggregate, as far as more than the description is to be said. */
+  readonly reasons: Readonly<Record<string, Reason>>
 }
 
 type FeatureNameOf<A extends Aggregate, W extends string> = A extends Aggregate<infer Name> ? `${Name}_${W}` : never
@@ -42,6 +45,7 @@ interface ViewOptions<A extends Aggregate, W extends WindowLength> {
   readonly windows: readonly W[]
   readonly hop: Duration
   readonly delay?: Duration
+  readonly reasons?: Readonly<Partial<Record<A['name'], Reason>>>
 }
 
 const largestHopMs = durationMs('1d')
@@ -53,7 +57,17 @@ export function defineView<const A extends Aggregate, const W extends WindowLeng
   const mistake = (text: string) => new Error(`view "${name}": ${text}`)
   checkView(options, mistake)
   const delay = options.delay ?? '0s'
-  const view: View = { name, version: options.version, entity: options.entity, aggregates, windows, hop, delay }
+  const reasons = { ...options.reasons } as Readonly<Record<string, Reason>>
+  const view: View = {
+    name,
+    version: options.version,
+    entity: options.entity,
+    aggregates,
+    windows,
+    hop,
+    delay,
+    reasons,
+  }
   return Object.freeze({
     ...view,
     feature<Name extends FeatureNameOf<A, W>>(feature: Name): Typed<NullableOf<A, W, Name>> {

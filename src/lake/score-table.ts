@@ -195,6 +195,12 @@ function scoreTable(manifest: FeatureSetManifest): TableSpec<ScoreRow> {
     { name: 'policy_version', type: 'VARCHAR', read: (r) => r.data.policy?.version ?? null },
     { name: 'decided_by', type: 'VARCHAR', read: (r) => r.data.policy?.decidedBy ?? 'model' },
   ]
+  const reasons: ColumnSpec<ScoreRow> = {
+    name: 'reasons',
+    type: 'VARCHAR',
+    // As JSON, the strongest first; null for approved payments.
+    read: (r) => (r.data.reasons === undefined ? null : JSON.stringify(r.data.reasons)),
+  }
   const features = manifest.features.map((feature): ColumnSpec<ScoreRow> => ({
     name: feature.name,
     type: feature.type === 'integer' ? 'BIGINT' : 'DOUBLE',
@@ -204,7 +210,13 @@ function scoreTable(manifest: FeatureSetManifest): TableSpec<ScoreRow> {
     },
   }))
   const taken = new Set(key.map(({ name }) => name))
-  const columns = [...key, ...features, ...entityColumns<ScoreRow>(manifest, taken), ...emittedColumns<PaymentScored>()]
+  const columns = [
+    ...key,
+    reasons,
+    ...features,
+    ...entityColumns<ScoreRow>(manifest, taken),
+    ...emittedColumns<PaymentScored>(),
+  ]
   return tableSpec('scores', columns, 'payment_time_ms')
 }
 

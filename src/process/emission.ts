@@ -1,5 +1,6 @@
 import { deadLetterRecord } from './dead-letter.ts'
 import { createScoredRecord, observedRecord, type Scored } from './emit.ts'
+import { createExplain } from './explain.ts'
 import type { Intake } from './intake.ts'
 import type { ProcessMetrics } from './metrics.ts'
 import type { Effect } from './observe-batch.ts'
@@ -7,6 +8,7 @@ import { createJudge, servicePlan, type Judge, type Payment, type Verdict } from
 import { lineupAt, type LoadedLineup, type Serving } from './serving.ts'
 import { modelName } from '../core/generation.ts'
 import { unreachable } from '../core/errors.ts'
+import type { FeatureManifest } from '../core/feature-set.ts'
 import type { FeaturePlan } from '../core/plan.ts'
 import type { OutgoingRecord } from '../ports.ts'
 
@@ -14,6 +16,8 @@ export interface EmissionOptions {
   readonly plan: FeaturePlan
   readonly topics: { readonly scores: string; readonly deadLetters: string }
   readonly metrics: Pick<ProcessMetrics, 'shadowFailed' | 'unscored'>
+  /** Of the definitions, for the words of reasons: why a payment is not approved. Left out, nobody says. */
+  readonly features?: readonly FeatureManifest[]
 }
 
 /**
@@ -74,17 +78,19 @@ export function createEmission(options: EmissionOptions): Emission {
   }
 }
 
-function benchOf({ plan, topics, metrics }: EmissionOptions, lineup: LoadedLineup): Bench {
+function benchOf({ plan, topics, metrics, features }: EmissionOptions, lineup: LoadedLineup): Bench {
   const { champion, shadows } = lineup
+  const service = servicePlan(plan, champion.service)
   return {
     judge: createJudge({
       plan,
       lineup,
+      explain: features === undefined ? null : createExplain(service, features),
       onShadowFailed: (model, failure, payments) => metrics.shadowFailed(modelName(model), failure, payments),
     }),
     record: createScoredRecord({
       plan,
-      service: servicePlan(plan, champion.service),
+      service,
       model: { name: champion.name, version: champion.version },
       shadows: shadows.map(modelName),
       topic: topics.scores,

@@ -4,6 +4,7 @@ import { encodeEvent, type DomainEvent } from '../core/event.ts'
 import { namedFlags, type NamedFlags } from '../core/flags.ts'
 import { entityIdOf, type EntityPlan, type FeaturePlan, type ServicePlan } from '../core/plan.ts'
 import { createScoredWriter, type ScoredParts } from '../core/scored-text.ts'
+import type { Reason } from '../core/reason.ts'
 import type { Snapshot } from '../core/state.ts'
 import { traceHeader, validTraceparent } from '../core/trace.ts'
 import type { EventTimeMs } from '../core/units.ts'
@@ -23,6 +24,8 @@ export interface Scored {
   readonly shadows: readonly (number | null)[]
   /** Which version of a policy decided, and what in it; null where only thresholds did. */
   readonly policy: ScoredParts['policy']
+  /** Null: approved, or nothing can be said. */
+  readonly reasons: readonly Reason[] | null
 }
 
 export interface ScoredRecordOptions {
@@ -51,7 +54,7 @@ export function createScoredRecord({
     features: service.names,
     entities: plan.entities.map(({ name }) => name),
   })
-  return ({ item, snapshots, values, score, decision, policy, shadows: shadowScores }) => {
+  return ({ item, snapshots, values, score, decision, policy, reasons, shadows: shadowScores }) => {
     const { record, event } = item
     const payment = item.data as Omit<ScoredParts['payment'], 'paymentId'>
     const value = write({
@@ -66,6 +69,7 @@ export function createScoredRecord({
       flags: flagsOf(plan, snapshots),
       shadows: shadowScores,
       policy,
+      reasons,
       entities: plan.entities.map((entity, i) => entityPosition(entity, item, snapshots[i] ?? null)),
       position: positionOf(record),
     })

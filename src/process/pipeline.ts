@@ -1,5 +1,6 @@
 import { createEmission, isDue } from './emission.ts'
 import { checkEpoch, stateMoved, type EntityStates } from './entity-states.ts'
+import type { Explain } from './explain.ts'
 import { takeIn, type EventIntake } from './intake.ts'
 import type { ProcessMetrics } from './metrics.ts'
 import { observeBatch } from './observe-batch.ts'
@@ -7,6 +8,7 @@ import { withRetry, type RetryPolicy, type Sleeper } from './retry.ts'
 import type { ServingModels } from './serving.ts'
 import { assert } from '../core/errors.ts'
 import type { EventCatalog } from '../core/event.ts'
+import type { FeatureManifest } from '../core/feature-set.ts'
 import type { FeaturePlan } from '../core/plan.ts'
 import type { EventLog, LogBatch, Logger, StateStore } from '../ports.ts'
 
@@ -17,8 +19,11 @@ export interface PipelineOptions {
   readonly models: ServingModels
   readonly catalog: EventCatalog
   readonly plan: FeaturePlan
+  /** Of the definitions, for the words of reasons; left out, decisions come without. */
+  readonly features?: readonly FeatureManifest[]
   /** The event type that is scored. */
   readonly scoredType: string
+  readonly explain?: Explain
   readonly topics: { readonly scores: string; readonly deadLetters: string }
   readonly retry: RetryPolicy
   readonly clock: Sleeper

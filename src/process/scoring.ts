@@ -1,4 +1,5 @@
 import type { Scored } from './emit.ts'
+import type { Explain } from './explain.ts'
 import type { EventIntake } from './intake.ts'
 import type { LoadedLineup } from './serving.ts'
 import { decide } from '../core/decision.ts'
@@ -27,6 +28,8 @@ export type ShadowFailure = 'failed' | 'not_finite'
 export interface JudgeOptions {
   readonly plan: FeaturePlan
   readonly lineup: LoadedLineup
+  /** Says why a payment is not approved. */
+  readonly explain: Explain | null
   readonly onShadowFailed: (model: Scorer, failure: ShadowFailure, payments: number) => void
 }
 
@@ -34,7 +37,7 @@ export interface JudgeOptions {
 export type Judge = (payments: readonly Payment[]) => Promise<readonly Verdict[]>
 
 /** Vectors, one run of the champion and of each shadow, decisions. */
-export function createJudge({ plan, lineup, onShadowFailed }: JudgeOptions): Judge {
+export function createJudge({ plan, lineup, explain, onShadowFailed }: JudgeOptions): Judge {
   const { champion, shadows } = lineup
   const assemblers = new Map<string, Assembler>()
   for (const { service } of [champion, ...shadows]) {
@@ -72,12 +75,17 @@ export function createJudge({ plan, lineup, onShadowFailed }: JudgeOptions): Jud
       const shadowed = others.map((each) => each[row] ?? null)
       const values = own.values[row]
       assert(values !== undefined, 'every payment has values')
-      return {
-        kind: 'scored',
-        scored: { ...payment, values, score, ...decided(champion, payment, values, score), shadows: shadowed },
-      }
+      const { decision, policy } = decided(champion, payment, values, score)
+      const isExplained = explain !== null && decision !== 'approve'
+      const reasons = isExplained ? explain(champion, vectorOf(own, row, names.length), values) : null
+      return { kind: 'scored', scored: { ...payment, values, score, decision, policy, reasons, shadows: shadowed } }
     })
   }
+}
+
+function vectorOf({ finite, vectors }: Inputs, row: number, width: number): Float32Array {
+  const place = finite.indexOf(row)
+  return vectors.subarray(place * width, (place + 1) * width)
 }
 
 function decided(

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import type { ServeDependencies } from './dependencies.ts'
 import { descriptionRoutes } from './description-routes.ts'
 import { eventRoutes } from './event-routes.ts'
+import { explanationRoutes } from './explanation-routes.ts'
 import { createFeatureCatalog } from './feature-catalog.ts'
 import { featureRoutes } from './feature-routes.ts'
 import { createGuard, type Guard } from './guard.ts'
@@ -46,6 +47,7 @@ function allRoutes(deps: ServeDependencies): Route[] {
     // Before the scores: "stream" is no payment's id.
     ...streamRoutes(deps),
     ...scoreRoutes(deps),
+    ...explanationRoutes(deps),
     ...sqlRoutes(deps),
     ...modelRoutes(deps),
     ...operationRoutes(deps),

@@ -1,5 +1,6 @@
 import type { PaymentScored } from '../core/emitted.ts'
 import type { EventCatalog } from '../core/event.ts'
+import type { Explanations } from '../core/explainer.ts'
 import type { FeatureSetManifest } from '../core/feature-set.ts'
 import type { Clock, EventLog, Logger, Meter, SqlRunner } from '../ports.ts'
 import type { FeatureReader } from './feature-reader.ts'
@@ -25,6 +26,12 @@ export interface ScoreLookup {
   findScore(paymentId: string): Promise<PaymentScored | null>
 }
 
+/**
+ * What can be said of a model's scores. Errors: `model_not_found`, `model_refused` (its files are not what they say they
+ * are).
+ */
+export type ModelExplanations = (model: PaymentScored['model']) => Promise<Explanations>
+
 /** One thing the role needs before it may get traffic. Answers null when it is there, else the reason why not. */
 export interface ReadinessProbe {
   readonly name: string
@@ -43,6 +50,7 @@ export interface ServeDependencies {
   readonly featureSet: FeatureSetManifest
   readonly hub: ScoreHub
   readonly scores: ScoreLookup
+  readonly explanations: ModelExplanations
   readonly sql: Pick<SqlRunner, 'run'>
   readonly models: ModelAdministration
   readonly probes: readonly ReadinessProbe[]

@@ -1,4 +1,4 @@
-import { paymentScoredSchema } from '../core/emitted.ts'
+import { paymentScoredSchema, type PaymentScored } from '../core/emitted.ts'
 import { RiverbankError } from '../core/errors.ts'
 import type { ServeDependencies } from './dependencies.ts'
 import { invalid } from './parameters.ts'
@@ -33,12 +33,17 @@ export function scoreRoutes(deps: ServeDependencies): Route[] {
   ]
 }
 
-const paymentIdSchema = paymentScoredSchema.shape.paymentId
+export const paymentIdSchema = paymentScoredSchema.shape.paymentId
 
 async function readScore(c: ServeContext, deps: ServeDependencies): Promise<Response> {
+  return jsonResponse(c, 200, await findScore(c, deps))
+}
+
+/** The score that the path names. Errors: `score_not_found`, and those of the lake. */
+export async function findScore(c: ServeContext, deps: ServeDependencies): Promise<PaymentScored> {
   const paymentId = c.req.param('paymentId') ?? ''
   if (paymentId.length > idLengthMax) throw invalid('paymentId', `at most ${idLengthMax} characters`)
   const score = deps.hub.find(paymentId) ?? (await deps.scores.findScore(paymentId))
   if (score === null) throw new RiverbankError('score_not_found', `no score of payment ${paymentId}`)
-  return jsonResponse(c, 200, score)
+  return score
 }

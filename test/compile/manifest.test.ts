@@ -7,6 +7,7 @@ import { compilePlan } from '../../src/compile/plan.ts'
 import { count } from '../../src/define/aggregate.ts'
 import { add } from '../../src/define/expression.ts'
 import { defineDerived, defineFeatureSet, type FeatureSet } from '../../src/define/feature-set.ts'
+import { measure } from '../../src/define/reason.ts'
 import { defineView } from '../../src/define/view.ts'
 import { customer, large, order, orders, shop, spend } from '../define/support/shop.ts'
 
@@ -84,6 +85,17 @@ describe('the hash of a feature set', () => {
     ],
   ])('changes with %s', (_what, changes) => {
     expect(hashOf(changes)).not.toBe(hashOf({}))
+  })
+
+  it('changes with the words of a reason, so that copies of a score agree; no service does', () => {
+    const worded = (text: string) =>
+      compileManifest({
+        ...riverbank,
+        derived: riverbank.derived.map((one) => (one.name === 'amount' ? { ...one, reason: measure(text) } : one)),
+      })
+    const [one, other] = [worded('{value} paid'), worded('{value} spent')]
+    expect(one.hash).not.toBe(other.hash)
+    expect(one.services).toEqual(other.services)
   })
 
   it('does not depend on the order of keys', () => {

@@ -4,6 +4,7 @@ import { decisions, emittedTypes, paymentScoredSchema } from '../../src/core/emi
 import { encodeEvent, type DomainEvent } from '../../src/core/event.ts'
 import { flagKinds } from '../../src/core/flags.ts'
 import { createScoredWriter, scoredHead, type ScoredForm, type ScoredParts } from '../../src/core/scored-text.ts'
+import type { Reason } from '../../src/core/reason.ts'
 import type { EventTimeMs } from '../../src/core/units.ts'
 
 const features = ['spend__count_7d', 'spend__mean_7d', 'odd "name"']
@@ -36,6 +37,12 @@ const position = fc.record({
   born: fc.maxSafeNat(),
   outcome: fc.constantFrom('applied' as const, 'too_late' as const),
 })
+const number = fc.double({ noNaN: true, noDefaultInfinity: true })
+const reason: fc.Arbitrary<Reason> = fc
+  .record({ code: id, text: fc.string({ unit: 'binary' }), feature: id, value: number, contribution: number })
+  .chain((known) =>
+    fc.option(number, { nil: undefined }).map((usual) => ({ ...known, ...(usual === undefined ? {} : { usual }) })),
+  )
 const parts: fc.Arbitrary<ScoredParts> = fc.record({
   payment: fc.record({ paymentId: id, customerId: id, terminalId: id, amountMinor: fc.maxSafeNat(), currency: id }),
   paymentTimeMs: fc.maxSafeNat(),
@@ -51,6 +58,7 @@ const parts: fc.Arbitrary<ScoredParts> = fc.record({
   ),
   shadows: fc.tuple(value, value),
   policy: fc.option(fc.record({ version: id, decidedBy: id }), { nil: null }),
+  reasons: fc.option(fc.array(reason, { maxLength: 4 }), { nil: null }),
   entities: fc.tuple(position, fc.option(position, { nil: null })),
   position: fc.record({ topic: id, partition: fc.nat(), offset: fc.maxSafeNat() }),
 })
@@ -81,6 +89,7 @@ function encoded(scored: ScoredParts, { shadows }: ScoredForm): string {
       ...(scored.flags === null ? {} : { flags: scored.flags }),
       ...(shadows.length === 0 ? {} : { shadows: named(shadows, scored.shadows) }),
       ...(scored.policy === null ? {} : { policy: scored.policy }),
+      ...(scored.reasons === null ? {} : { reasons: scored.reasons }),
       entities: named(
         entities,
         scored.entities.map((one) => one ?? undefined),

@@ -5,6 +5,7 @@ import { defineEntity } from '../../src/define/entity.ts'
 import { defineEvent } from '../../src/define/event-type.ts'
 import { coalesce, divide, featureReference, modulo, add } from '../../src/define/expression.ts'
 import { defineDerived, defineFeatureSet, defineService, type FeatureSet } from '../../src/define/feature-set.ts'
+import { condition, measure, reasonForm } from '../../src/define/reason.ts'
 import { defineSource } from '../../src/define/source.ts'
 import { defineView, featureName } from '../../src/define/view.ts'
 import { customer, large, order, orders, orderSchema, shop, shopOpened, spend } from './support/shop.ts'
@@ -221,5 +222,39 @@ describe('a feature set', () => {
     expect(define({ services: [defineService({ name: 's', vector: [unknown] })] })).toThrow(
       'service "s": no feature spend__nothing_1h',
     )
+  })
+})
+
+describe('a reason', () => {
+  it('is named after its feature, or as it says, and tells the window in words', () => {
+    const plain = measure('{value} order{s} in {window}')
+    const form = { kind: 'measure', text: '{value} order{s} in 90 minutes', unit: 'number' }
+    expect(reasonForm(plain, 'spend__order_count_90m', '90m')).toEqual({ ...form, code: 'spend__order_count_90m' })
+    const coded = measure('{value} order{s} in {window}', { code: 'many_orders' })
+    expect(reasonForm(coded, 'spend__order_count_1h', '1h')).toMatchObject({
+      code: 'many_orders_1h',
+      text: '{value} order{s} in 1 hour',
+    })
+    expect(reasonForm(condition({ yes: 'new', no: 'known' }), 'first')).toEqual({
+      ...{ kind: 'condition', code: 'first', yes: 'new', no: 'known' },
+    })
+  })
+
+  it.each<[string, () => unknown]>([
+    ['write {value} where the value belongs, once', () => measure('many orders')],
+    ['there is no {count}', () => measure('{value} of {count}')],
+    ['there is no {value}', () => condition({ yes: '{value}', no: 'none' })],
+    ['write it in lower_snake_case', () => measure('{value}', { code: 'Many Orders' })],
+    [
+      'another one gives the reason much',
+      () => {
+        const reason = measure('{value}', { code: 'much' })
+        const one = featureReference('spend__order_count_1h', false)
+        const derived = ['more', 'most'].map((name) => defineDerived(name, name, one, reason))
+        return defineFeatureSet({ ...setOptions, derived })
+      },
+    ],
+  ])('that is wrong is refused: %s', (text, define) => {
+    expect(define).toThrow(text)
   })
 })

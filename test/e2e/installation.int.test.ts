@@ -63,6 +63,10 @@ describe.skipIf(reason !== null)(`an installation${reason === null ? '' : ` (ski
       expect(result).toMatchObject({ eventId: 'p-1', score: { paymentId: 'p-1', amountMinor: 4_200 } })
 
       expect(await get('/v1/scores/p-1')).toEqual({ status: 200, body: result?.score })
+      expect(await get('/v1/scores/p-1/explanation')).toMatchObject({
+        status: 200,
+        body: { paymentId: 'p-1', score: result?.score.score, model: result?.score.model },
+      })
       expect(await get('/v1/entities/customer/c-e2e/features')).toMatchObject({
         status: 200,
         body: { found: true, values: { customer_spend__payment_count_1d: 1, customer_spend__amount_sum_1d: 4_200 } },

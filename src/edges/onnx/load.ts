@@ -3,10 +3,12 @@ import { open, readdir } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import type { InferenceSession } from 'onnxruntime-node'
 import { z } from 'zod'
+import type { Explanations } from '../../core/explainer.ts'
 import { isRiverbankError, RiverbankError } from '../../core/errors.ts'
 import type { ServiceManifest } from '../../core/feature-set.ts'
 import { modelFolder, type ModelReference } from '../../core/generation.ts'
 import { compilePolicy, parsePolicy, type PolicyInput, type PolicyVerdict } from '../../core/policy.ts'
+import { explanationsOf } from './explanations.ts'
 import { hasExternalData } from './external-data.ts'
 import { type ModelManifest, modelManifestSchema, type ModelRegistry, modelRegistrySchema } from './manifest.ts'
 import { ModelRefused, type RefusalReason } from './refusal.ts'
@@ -34,25 +36,42 @@ export interface LoadOptions {
  * ({@link ModelRefused} says at which check). Checks that need no session come first, because sessions leak memory.
  */
 export async function loadScorer(options: LoadOptions & ModelReference): Promise<OnnxScorer> {
+  const { model, manifest } = await readModel(options)
+  checkService(manifest, options)
+  const session = await openSession(model).catch((error: unknown) => {
+    throw new ModelRefused('session_failed', messageOf(error), error)
+  })
+  const scorer = new OnnxScorer(session, manifest, explanationsOf(model, manifest))
+  try {
+    checkSignature(session, manifest)
+    const isSame = await checkGolden(scorer, manifest)
+    return isSame ? scorer : new OnnxScorer(session, manifest, scorer.explanations, 'one by one')
+  } catch (error) {
+    await scorer.close()
+    throw error
+  }
+}
+
+/**
+ * What can be said of a model's scores, whatever service it takes: no session is opened, and the features may be those
+ * of an older feature set. Rejects with `model_refused`.
+ */
+export async function loadExplanations(
+  options: Pick<LoadOptions, 'modelsDir'> & ModelReference,
+): Promise<Explanations> {
+  const { model, manifest } = await readModel(options)
+  return explanationsOf(model, manifest)
+}
+
+/** The files of a model that is the one it says it is: its names, sha256, nothing outside the file. */
+async function readModel(options: Pick<LoadOptions, 'modelsDir'> & ModelReference) {
   const folder = join(options.modelsDir, checkedName(options.name), checkedName(options.version))
   const manifestBytes = await readLimited(join(folder, 'manifest.json'), modelLimits.manifestBytesMax, 'file_missing')
   const model = await readLimited(join(folder, 'model.onnx'), modelLimits.modelBytesMax, 'file_missing')
   const manifest = parseJson(manifestBytes, modelManifestSchema, 'manifest_invalid')
   checkManifest(manifest, options)
   checkBytes(model, manifest)
-  checkService(manifest, options)
-  const session = await openSession(model).catch((error: unknown) => {
-    throw new ModelRefused('session_failed', messageOf(error), error)
-  })
-  const scorer = new OnnxScorer(session, manifest)
-  try {
-    checkSignature(session, manifest)
-    const isSame = await checkGolden(scorer, manifest)
-    return isSame ? scorer : new OnnxScorer(session, manifest, 'one by one')
-  } catch (error) {
-    await scorer.close()
-    throw error
-  }
+  return { model, manifest }
 }
 
 /** `models/registry.json`. Rejects with `model_refused`: `registry_missing` or `registry_invalid`. */

@@ -45,6 +45,8 @@ export const modelManifestSchema = z
     probability: z.object({ output: columnName, column: z.number().int().min(0) }),
     /** A score at or above `block` is blocked, else at or above `review` reviewed. */
     thresholds: z.object({ review: z.number(), block: z.number() }),
+    /** Of each feature over the training rows: what explanations call usual. */
+    featureStats: z.record(columnName, z.object({ mean: z.number(), median: z.number() })).optional(),
     /** What it was made of: for people, like the metrics. */
     training: z
       .object({

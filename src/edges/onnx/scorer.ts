@@ -1,5 +1,6 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { assert, RiverbankError } from '../../core/errors.ts'
+import type { Explanations } from '../../core/explainer.ts'
 import type { Scorer } from '../../ports.ts'
 import { columnsOf, type ModelManifest } from './manifest.ts'
 
@@ -33,6 +34,7 @@ export class OnnxScorer implements Scorer {
   readonly version: string
   readonly service: string
   readonly thresholds: { readonly review: number; readonly block: number }
+  readonly explanations: Explanations
   readonly manifest: ModelManifest
   /** Rows of a batch are run together, or each by itself: so that no score depends on its neighbours, to the last bit. */
   readonly rows: 'together' | 'one by one'
@@ -41,8 +43,14 @@ export class OnnxScorer implements Scorer {
   readonly #running = new Set<Promise<unknown>>()
   #closed: Promise<void> | null = null
 
-  constructor(session: InferenceSession, manifest: ModelManifest, rows: OnnxScorer['rows'] = 'together') {
+  constructor(
+    session: InferenceSession,
+    manifest: ModelManifest,
+    explanations: Explanations,
+    rows: OnnxScorer['rows'] = 'together',
+  ) {
     this.#session = session
+    this.explanations = explanations
     this.rows = rows
     this.manifest = manifest
     this.name = manifest.name

@@ -8,6 +8,7 @@ import type { Sleeper } from '../../../src/process/retry.ts'
 import { fixedModels, type ServingModels } from '../../../src/process/serving.ts'
 import { StateMigration } from '../../../src/process/state-migration.ts'
 import type { EventLog, GroupHandler, Logger, Scorer, StateStore } from '../../../src/ports.ts'
+import { plainExplanations } from '../../support/explainer.ts'
 
 export const compiled = definitions()
 
@@ -17,6 +18,7 @@ export const scorer: Scorer = {
   version: '1',
   service: 'fraud_v1',
   thresholds: { review: 0.5, block: 0.9 },
+  explanations: plainExplanations(compiled.set.services.find(({ name }) => name === 'fraud_v1')?.vector ?? []),
   score(vectors, rows) {
     const width = vectors.length / rows
     const bits = new Uint32Array(vectors.buffer, vectors.byteOffset, vectors.length)
@@ -103,6 +105,7 @@ export function wire(wiring: Wiring): { readonly pipeline: Pipeline; readonly pr
       catalog: own.catalog,
       plan: own.plan,
       scoredType: own.set.scored,
+      features: own.manifest.features,
       topics,
     }),
   )

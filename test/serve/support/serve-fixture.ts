@@ -97,6 +97,9 @@ export function serveFixture(options: FixtureOptions = {}): Fixture {
     featureSet,
     hub,
     scores: { findScore: async () => null },
+    explanations: async ({ name, version }) => {
+      throw new RiverbankError('model_not_found', `no model ${name}/${version}`)
+    },
     sql: {
       run: async (sql, at) => {
         if (options.run === undefined) throw new RiverbankError('sql_failed', 'no lake')

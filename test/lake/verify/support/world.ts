@@ -14,6 +14,7 @@ import { takeIn } from '../../../../src/process/intake.ts'
 import type { Effect } from '../../../../src/process/observe-batch.ts'
 import { fixedModels } from '../../../../src/process/serving.ts'
 import type { EntityKey, LogRecord, Scorer } from '../../../../src/ports.ts'
+import { plainExplanations } from '../../../support/explainer.ts'
 import { batchOf, claimOf, day, materializer, topics } from '../../support/feed.ts'
 
 export const manifest = compileManifest(riverbank)
@@ -21,12 +22,16 @@ const plan = compilePlan(riverbank)
 const allTopics = { ...topics, deadLetters: 'payments.dead-letters' }
 const catalog: EventCatalog = new Map(riverbank.events.map((event) => [event.type, event]))
 
+const [service] = plan.services
+if (service === undefined) throw new Error('the feature set has a service')
+
 /** A model small enough to be seen through: the mean of the vector, squashed. */
 export const scorer: Scorer = {
   name: 'mean',
   version: '1',
   service: 'fraud_v1',
   thresholds: { review: 0.5, block: 0.9 },
+  explanations: plainExplanations(service.vector.map((index) => service.names[index] ?? '')),
   score(vectors, rows) {
     const width = vectors.length / Math.max(1, rows)
     const scores = Float32Array.from({ length: rows }, (_, row) => {
@@ -104,7 +109,7 @@ export async function run(
 ): Promise<LogContent> {
   const engine = createMemoryEngine(plan)
   const metrics = { shadowFailed: () => undefined, unscored: () => undefined }
-  const emit = createEmission({ plan, topics: allTopics, metrics })
+  const emit = createEmission({ plan, topics: allTopics, metrics, features: manifest.features })
   const servings = await fixedModels(model, shadows)('', 0, 0)
   const ends = new Map<string, number>()
   const place = (topic: string, partition: number, value: string | Uint8Array, appendTimeMs: number): LogRecord => {

@@ -1,0 +1,53 @@
+import type { Metric } from './measurement.ts'
+import { chance, randomEnsemble, randomVector, type EnsembleShape } from './random-trees.ts'
+import { eachRound, type Run } from './run.ts'
+import { assert } from '../../src/core/errors.ts'
+import { createReasonWriter } from '../../src/core/reason.ts'
+import { createTreeShap, type TreeShap } from '../../src/core/tree-shap.ts'
+import { loadExplanations } from '../../src/edges/onnx/load.ts'
+
+const rows = 500
+/** Of processor time: what else runs on the machine hardly matters. */
+const goal = { kind: 'below', value: 1_000 } as const
+/** Full trees: the most work that this depth can be. */
+const large: EnsembleShape = { trees: 200, depth: 6, width: 24 }
+
+/** Exact SHAP values of one payment after the other, and the reasons made of them. */
+export async function benchExplain(run: Run): Promise<void> {
+  const shipped = await loadExplanations({ modelsDir: 'models', name: 'fraud', version: '1' })
+  assert(shipped.kind === 'available', 'the shipped model can be explained')
+  const { explainer } = shipped
+  const write = createReasonWriter(explainer.features, [])
+  const random = chance(1)
+  const of = (shape: EnsembleShape) => Array.from({ length: rows }, () => randomVector(shape, random))
+  const full = createTreeShap(randomEnsemble(large, random))
+  const some = of({ trees: 200, depth: 4, width: explainer.features.length })
+  const many = of(large)
+  const metric: Metric = { benchmark: 'explain', driver: null, name: '', unit: 'µs/payment' }
+  await eachRound(run, 'explain', (): Promise<void> => {
+    run.record({ ...metric, name: 'fraud/1, SHAP values' }, contributionsMicros(explainer, some))
+    const withReasons = micros(() => {
+      for (const vector of some) {
+        write({ contributions: explainer.contributions(vector), values: vector, stats: explainer.stats })
+      }
+    })
+    run.record({ ...metric, name: 'fraud/1, with reasons' }, withReasons)
+    run.record({ ...metric, name: '200 full trees of depth 6, SHAP values', goal }, contributionsMicros(full, many))
+    return Promise.resolve()
+  })
+}
+
+function contributionsMicros(shap: Pick<TreeShap, 'contributions'>, vectors: readonly Float32Array[]): number {
+  return micros(() => {
+    for (const vector of vectors) shap.contributions(vector)
+  })
+}
+
+/** Processor time per row, of the second of two runs. */
+function micros(work: () => void): number {
+  work()
+  const before = process.cpuUsage()
+  work()
+  const { user, system } = process.cpuUsage(before)
+  return (user + system) / rows
+}

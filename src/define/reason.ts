@@ -1,0 +1,69 @@
+import type { ReasonForm, ReasonUnit } from '../core/reason.ts'
+import { durationMs, minuteMs, hourMs, dayMs, secondMs } from '../core/units.ts'
+
+/**
+ * What is said when a feature pushes a score towards fraud; made by {@link measure} and {@link condition}. The code is
+ * the feature's name unless one is given.
+ */
+export type Reason =
+  | { readonly kind: 'measure'; readonly code?: string; readonly text: string; readonly unit: ReasonUnit }
+  | { readonly kind: 'condition'; readonly code?: string; readonly yes: string; readonly no: string }
+
+interface Coded {
+  /** Stable, for programs: in a view the window is appended to it. */
+  readonly code?: string
+}
+
+/**
+ * A sentence with `{value}`; `{s}` is the plural of a count, and in a view `{window}` is its length in words, such as
+ * `{value} payment{s} in {window}`.
+ */
+export function measure(text: string, options: Coded & { readonly unit?: ReasonUnit } = {}): Reason {
+  if (text.split('{value}').length !== 2)
+    throw new Error(`reason "${text}": write {value} where the value belongs, once`)
+  checkText(text, ['{value}', '{s}', '{window}'])
+  return Object.freeze({ kind: 'measure', text, unit: options.unit ?? 'number', ...codeOf(options) })
+}
+
+/** One sentence for a feature that is 1, and one for 0. */
+export function condition(texts: Coded & { readonly yes: string; readonly no: string }): Reason {
+  const { yes, no } = texts
+  for (const text of [yes, no]) checkText(text, ['{window}'])
+  return Object.freeze({ kind: 'condition', yes, no, ...codeOf(texts) })
+}
+
+function checkText(text: string, known: readonly string[]): void {
+  const unknown = text.match(/\{[^}]*\}/g)?.find((place) => !known.includes(place))
+  if (unknown !== undefined) throw new Error(`reason "${text}": there is no ${unknown}`)
+}
+
+function codeOf({ code }: Coded): Coded {
+  if (code === undefined) return {}
+  if (!/^[a-z][a-z0-9]*(_[a-z0-9]+)*$/.test(code))
+    throw new Error(`reason code "${code}": write it in lower_snake_case`)
+  return { code }
+}
+
+/** Of a feature, resolved: with `window`, of a view's feature over it. */
+export function reasonForm(reason: Reason, feature: string, window: string | null = null): ReasonForm {
+  const suffix = window === null ? '' : `_${window}`
+  const code = reason.code === undefined ? feature : `${reason.code}${suffix}`
+  const told = (text: string) => (window === null ? text : text.replaceAll('{window}', windowInWords(window)))
+  if (reason.kind === 'condition') return { kind: 'condition', code, yes: told(reason.yes), no: told(reason.no) }
+  return { kind: 'measure', code, text: told(reason.text), unit: reason.unit }
+}
+
+const words = [
+  { unit: 'day', ms: dayMs },
+  { unit: 'hour', ms: hourMs },
+  { unit: 'minute', ms: minuteMs },
+  { unit: 'second', ms: secondMs },
+] as const
+
+function windowInWords(window: string): string {
+  if (window === 'lifetime') return 'all the time it is known'
+  const length = durationMs(window)
+  const { unit, ms } = words.find((word) => length % word.ms === 0) ?? words[3]
+  const count = length / ms
+  return `${count} ${unit}${count === 1 ? '' : 's'}`
+}

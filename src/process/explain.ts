@@ -1,0 +1,29 @@
+import type { FeatureManifest } from '../core/feature-set.ts'
+import type { ServicePlan } from '../core/plan.ts'
+import { createReasonWriter, type Reason } from '../core/reason.ts'
+import type { Scorer } from '../ports.ts'
+
+/**
+ * Why a payment got its score: `vector` is what the model took, `values` all values of the service. Null where the model
+ * cannot be explained. A function of the arguments and the definitions, so that a replay says the same (I2).
+ */
+export type Explain = (scorer: Scorer, vector: Float32Array, values: readonly (number | null)[]) => Reason[] | null
+
+export function createExplain(
+  { names, vector: elements }: Pick<ServicePlan, 'names' | 'vector'>,
+  features: readonly FeatureManifest[],
+): Explain {
+  const write = createReasonWriter(
+    elements.map((index) => names[index] ?? ''),
+    features,
+  )
+  return ({ explanations }, vector, values) => {
+    if (explanations?.kind !== 'available') return null
+    const { explainer } = explanations
+    return write({
+      contributions: explainer.contributions(vector),
+      values: elements.map((index) => values[index] ?? NaN),
+      stats: explainer.stats,
+    })
+  }
+}

@@ -1,0 +1,96 @@
+import { z } from 'zod'
+import { decisions, paymentScoredSchema, type PaymentScored } from '../core/emitted.ts'
+import { RiverbankError } from '../core/errors.ts'
+import { probabilityOf, type Explainer } from '../core/explainer.ts'
+import { createReasonWriter, reasonSchema } from '../core/reason.ts'
+import type { ServeDependencies } from './dependencies.ts'
+import { jsonResponse, type Route, type ServeContext } from './route.ts'
+import { findScore, paymentIdSchema } from './score-routes.ts'
+
+/** Scores are float32; a model that is further away is not the one that scored. */
+const differenceMax = 1e-4
+
+const explanationSchema = z.object({
+  paymentId: z.string(),
+  score: z.number(),
+  decision: z.enum(decisions),
+  model: paymentScoredSchema.shape.model,
+  base: z.number().describe('log odds of fraud before anything is known of the payment'),
+  contributions: z
+    .array(z.object({ feature: z.string(), value: z.number(), contribution: z.number() }))
+    .describe("SHAP values of every element of the model's vector, the largest first, whatever their sign"),
+  sum: z.number().describe('of all contributions'),
+  logOdds: z.number().describe('base + sum: the log odds of the score'),
+  reasons: z.array(reasonSchema).describe('what pushed towards fraud, as subscribers get it'),
+})
+type Explanation = z.infer<typeof explanationSchema>
+
+export function explanationRoutes(deps: ServeDependencies): Route[] {
+  return [
+    {
+      method: 'GET',
+      path: '/v1/scores/:paymentId/explanation',
+      access: 'key',
+      timeoutMs: deps.limits.requestTimeoutMs,
+      handle: (c) => explainScore(c, deps),
+      description: {
+        operationId: 'explainScore',
+        summary: 'Explain the decision on one payment',
+        detail:
+          'Exact SHAP values, computed now from the features as they were and the model that scored them. Models that ' +
+          'are no tree ensembles with covers answer explanation_unavailable.',
+        tag: 'scores',
+        parameters: [{ name: 'paymentId', in: 'path', description: 'eventId of the payment', schema: paymentIdSchema }],
+        answers: {
+          200: { description: 'The explanation', content: { 'application/json': explanationSchema } },
+        },
+        problems: [
+          ...(['score_not_found', 'model_not_found', 'explanation_unavailable', 'explanation_mismatch'] as const),
+          ...(['model_refused', 'sql_busy', 'sql_timeout', 'unavailable'] as const),
+        ],
+        example: "curl -s '$base/v1/scores/p-1/explanation'",
+      },
+    },
+  ]
+}
+
+async function explainScore(c: ServeContext, deps: ServeDependencies): Promise<Response> {
+  const score = await findScore(c, deps)
+  const { name, version } = score.model
+  const explanations = await deps.explanations(score.model)
+  if (explanations.kind === 'unavailable') {
+    throw new RiverbankError('explanation_unavailable', `model ${name}/${version}: ${explanations.reason}`)
+  }
+  return jsonResponse(c, 200, explanationOf(score, explanations.explainer, deps))
+}
+
+function explanationOf(score: PaymentScored, explainer: Explainer, { featureSet }: ServeDependencies): Explanation {
+  const { paymentId, decision, model } = score
+  const names = explainer.features
+  const values = names.map((name) => (Object.hasOwn(score.features, name) ? (score.features[name] ?? null) : null))
+  const missing = names[values.indexOf(null)]
+  if (missing !== undefined) {
+    throw new RiverbankError(
+      'explanation_unavailable',
+      `the score was stored without ${missing}, which its model takes`,
+    )
+  }
+  const known = values as number[]
+  const contributions = explainer.contributions(Float32Array.from(known))
+  const difference = Math.abs(probabilityOf(explainer.base, contributions) - score.score)
+  if (!(difference <= differenceMax)) {
+    const here = `the model ${model.name}/${model.version} of this service`
+    throw new RiverbankError('explanation_mismatch', `${here} gives another score, ${difference} from the stored one`)
+  }
+  const sum = contributions.reduce((total, one) => total + one, 0)
+  const byName = names.map((feature, i) => ({
+    ...{ feature, value: known[i] as number },
+    contribution: contributions[i] as number,
+  }))
+  return {
+    ...{ paymentId, score: score.score, decision, model, base: explainer.base },
+    contributions: byName.sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution)),
+    ...{ sum, logOdds: explainer.base + sum },
+    reasons: createReasonWriter(names, featureSet.features)({ contributions, values: known, stats: explainer.stats }),
+  }
+}
