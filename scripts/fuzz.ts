@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
-import { fuzzDefinition, streamsPerDefinition } from './fuzz/fuzz.ts'
+import { caseToJson, fuzzDefinition, streamsPerDefinition } from './fuzz/fuzz.ts'
 import { noTotals } from './fuzz/run-case.ts'
 import { openQuery } from '../src/edges/duckdb/query.ts'
 
@@ -34,8 +34,10 @@ for (let done = 0; done < options.cases; done += streamsPerDefinition) {
   const difference = await fuzzDefinition(options.seed + done, query, totals)
   if (difference !== null) {
     const file = join(options.out, `${difference.seed}.json`)
-    await writeFile(file, `${JSON.stringify(difference, null, 2)}\n`)
-    process.stdout.write(`${difference.text}\nshrunk to ${difference.events.length} events: ${file}\n`)
+    await writeFile(file, caseToJson(difference))
+    process.stdout.write(
+      `${difference.text}\nshrunk to ${difference.events.length} events and ${difference.recipe.views.length} views: ${file}\n`,
+    )
     process.exitCode = 1
     break
   }

@@ -1,9 +1,11 @@
 #!/usr/bin/env node
 import { Command, InvalidArgumentError } from 'commander'
+import type { BacktestCommandOptions } from './app/backtest-command.ts'
 import type { Config } from './app/config.ts'
 import { readConfig } from './app/config.ts'
 import type { FeatureFilter } from './app/feature-list.ts'
 import type { FeaturesRequest } from './app/features-command.ts'
+import type { MonitorCommandOptions } from './app/monitor-command.ts'
 import { isRiverbankError } from './core/errors.ts'
 
 /**
@@ -81,7 +83,9 @@ program
   .description('recompute what was promised from what was written; exit code 1 when anything differs')
   .option('--json', 'print JSON')
   .option('--fast', 'do not read every file again for its checksum')
-  .action(async (options: Common & { fast?: boolean }) => {
+  .option('--states <n>', 'compare the states of so many entities of each kind, or of all (default 1000)')
+  .option('--seed <n>', 'chooses them')
+  .action(async (options: Common & { fast?: boolean; states?: string; seed?: string }) => {
     const config = settings()
     const { verifyCommand } = await import('./app/verify-command.ts')
     process.exitCode = await verifyCommand(config, options)
@@ -106,6 +110,40 @@ program
     const config = settings()
     const { backfillCommand } = await import('./app/backfill-command.ts')
     process.exitCode = await backfillCommand(config, view, options)
+  })
+
+program
+  .command('backtest')
+  .description("a model or a policy on the lake's features as they were, beside what was decided; writes nothing")
+  .option('--json', 'print JSON')
+  .option('--model <name/version>', 'instead of the champion')
+  .option('--policy <file>', "instead of the model's own thresholds")
+  .option('--from <date>', 'first day, YYYY-MM-DD (UTC); without it the first of the lake', dayMs)
+  .option('--to <date>', 'the day after the last one', dayMs)
+  .option('--review-cost <minor>', 'of looking at one payment, in minor units', wholeNumber, 500)
+  .option('--false-block-cost <minor>', 'of refusing an honest payment, in minor units', wholeNumber, 2_000)
+  .action(async (options: BacktestCommandOptions) => {
+    const config = settings()
+    const { backtestCommand } = await import('./app/backtest-command.ts')
+    process.exitCode = await backtestCommand(config, options)
+  })
+
+program
+  .command('monitor')
+  .description('drift from training, missing values, calibration and outcomes; exit code 1 beyond a limit')
+  .option('--json', 'print JSON')
+  .option('--model <name/version>', 'instead of the champion')
+  .option('--days <n>', 'days of payments to look at', wholeNumber, 7)
+  .option('--to <date>', 'the day after the last one; without it up to the newest payment', dayMs)
+  .option('--label-delay <days>', 'until labels have arrived: outcomes are judged so much earlier', wholeNumber, 7)
+  .option('--max-psi <index>', 'largest population stability index that is well', number, 0.25)
+  .option('--max-null-rate <share>', 'largest share of missing values that is well', number, 0.01)
+  .option('--min-precision <share>', 'smallest precision of alerts that is well', number, 0)
+  .option('--min-recall <share>', 'smallest recall of alerts that is well', number, 0)
+  .action(async (options: MonitorCommandOptions) => {
+    const config = settings()
+    const { monitorCommand } = await import('./app/monitor-command.ts')
+    process.exitCode = await monitorCommand(config, options)
   })
 
 const deadLetters = program.command('dead-letters').description('what could not be processed')
@@ -184,6 +222,18 @@ function settings(): Config {
     process.stderr.write(`${error.message}\n`)
     process.exit(exitCodes.usage)
   }
+}
+
+function number(text: string): number {
+  const value = Number(text)
+  if (text.trim() === '' || !Number.isFinite(value) || value < 0) throw new InvalidArgumentError('a number is needed')
+  return value
+}
+
+function dayMs(text: string): number {
+  const ms = /^\d{4}-\d\d-\d\d$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : NaN
+  if (Number.isNaN(ms)) throw new InvalidArgumentError('a date YYYY-MM-DD is needed')
+  return ms
 }
 
 function wholeNumber(text: string): number {

@@ -163,8 +163,8 @@ export const stateMemos = { featureSet: 'feature-set', rebuild: 'rebuild' } as c
 /** Where entity states live. Errors: `state_unavailable` (canRetry). */
 export interface StateStore {
   /**
-   * Counts connections: it changes whenever the store may have lost acknowledged writes (a reconnect). Whoever caches
-   * states drops them then.
+   * Changes whenever the store may have lost acknowledged writes: with a reconnect, and when positions turn out to be
+   * those of another life, because the store was emptied and filled again. Whoever caches states drops them then.
    */
   readonly epoch: number
   /** Blobs in the order of the keys, null where there is none. */
@@ -175,7 +175,8 @@ export interface StateStore {
   positions(topic: string): Promise<ReadonlyMap<number, number>>
   /**
    * Raises the position; never lowers it. With `from`, only where the position is at least that, in one step: false
-   * when the store knows less, so it has lost what it held (emptied under a connection that goes on).
+   * when the store knows less, so it has lost what it held (emptied under a connection that goes on). False, whatever
+   * the position, in another life than the one whose positions were read here.
    */
   advance(topic: string, partition: number, next: number, from?: number): Promise<boolean>
   /** What blobs hold (`StateLayout` as JSON), by the layout they name. On each node: lost only with all its states. */

@@ -1,3 +1,4 @@
+import { eventsAfter, newestEventIds } from './resume.ts'
 import { StatusLine } from './say.ts'
 import type { Demo } from './run.ts'
 import { history, historyLength, pendingLabels } from '../simulator/history.ts'
@@ -22,7 +23,7 @@ export interface Fed {
   readonly startedMs: number
 }
 
-/** Streams the history as fast as the log takes it. What was fed before is not fed again. */
+/** Streams the history as fast as the log takes it. What was fed before is not fed again: an interrupted feed goes on. */
 export async function feedHistory(demo: Demo): Promise<Fed> {
   const { options, installation, log, ending } = demo
   const { config, record } = installation
@@ -35,12 +36,16 @@ export async function feedHistory(demo: Demo): Promise<Fed> {
   const historyOptions = { originMs, labelDelayMs, labelsBeforeMs }
   const pending = options.exit === true ? [] : pendingLabels(columns, historyOptions)
   const labels = historyLength(columns, historyOptions) - columns.length
-  if (record.originMs !== null) return { payments: columns.length, labels, originMs, pending, startedMs }
+  if (record.fed) return { payments: columns.length, labels, originMs, pending, startedMs }
+  installation.remember({ ...record, originMs })
+  const { events: topic } = names(config).topics
+  const newest = await newestEventIds(log, topic, ending)
 
   const status = new StatusLine()
   const total = columns.length + labels
-  const summary = await streamEvents(history(columns, historyOptions), (records) => log.publish(records), {
-    topic: names(config).topics.events,
+  const events = eventsAfter(history(columns, historyOptions), newest, config.PARTITIONS)
+  const summary = await streamEvents(events, (records) => log.publish(records), {
+    topic,
     partitions: config.PARTITIONS,
     batchRecords: 500,
     inFlightMax: config.PARTITIONS,
@@ -51,8 +56,8 @@ export async function feedHistory(demo: Demo): Promise<Fed> {
   })
   status.end()
   if (summary.kind === 'stopped') throw ending.reason
-  installation.remember({ ...record, originMs })
-  return { payments: summary.payments, labels: summary.labels, originMs, pending, startedMs }
+  installation.remember({ ...record, originMs, fed: true })
+  return { payments: columns.length, labels, originMs, pending, startedMs }
 }
 
 function columnsOf({ options }: Demo): PaymentColumns {

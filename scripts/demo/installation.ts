@@ -15,6 +15,8 @@ const recordSchema = z.object({
   log: z.enum(['redis', 'kafka']),
   /** When day 0 of the history was. */
   originMs: z.number().nullable(),
+  /** All of the history is in the log. */
+  fed: z.boolean(),
 })
 export type InstallationRecord = z.infer<typeof recordSchema>
 
@@ -37,7 +39,7 @@ export async function openInstallation(options: DemoOptions, logger: Logger): Pr
   const recordPath = join(dir, 'installation.json')
   const record = existsSync(recordPath)
     ? recordSchema.parse(JSON.parse(readFileSync(recordPath, 'utf8')))
-    : { namespace: `demo-${randomBytes(4).toString('hex')}`, log: options.log, originMs: null }
+    : { namespace: `demo-${randomBytes(4).toString('hex')}`, log: options.log, originMs: null, fed: false }
   const redis = process.env['REDIS_URL'] === undefined ? await embeddedRedis(dir, logger) : null
   const settings: Record<string, string> = {
     LOG: record.log,

@@ -1,16 +1,16 @@
 import { entitySql, outcomesSql, type SqlRelations } from '../../src/compile/sql.ts'
-import { textSql } from '../../src/compile/sql-text.ts'
+import { derivedSql } from '../../src/compile/sql-expression.ts'
+import { nameSql, textSql } from '../../src/compile/sql-text.ts'
 import type { FeaturePlan } from '../../src/core/plan.ts'
 import type { FeatureSet } from '../../src/define/feature-set.ts'
 import type { Query } from '../../src/edges/duckdb/query.ts'
-import type { Observed, Read, Told } from './run-case.ts'
+import { serviceOf, type Observed, type Read, type Told } from './run-case.ts'
 
 /** Fields of the generator's events, as columns. */
 const fields = { terminalId: 'VARCHAR', amount: 'BIGINT', items: 'BIGINT', kind: 'VARCHAR' } as const
 
 const relations: SqlRelations = {
-  observations: 'fuzz_observations',
-  reads: 'fuzz_reads',
+  entries: 'fuzz_entries',
   column: (field) => `f_${field}`,
 }
 
@@ -49,7 +49,39 @@ export async function compareWithSql(
       }
     }
   }
+  return compareDerived(set, plan, told, query)
+}
+
+/** Derived features from what the engine read, once more in SQL. */
+async function compareDerived(
+  set: FeatureSet,
+  plan: FeaturePlan,
+  told: readonly Told[],
+  query: Query,
+): Promise<{ readonly stream: number; readonly text: string } | null> {
+  const { names } = serviceOf(plan)
+  const scored = told.flatMap((one, stream) => one.scored.map((values) => ({ stream, ...values })))
+  if (scored.length === 0) return null
+  const columns = ['number', 'amountMinor', 'timeMs', ...names].map((name) => `${nameSql(name)} DOUBLE`)
+  await query.run(`CREATE OR REPLACE TEMP TABLE fuzz_values (${columns.join(', ')})`)
+  const rows = scored.map(({ values, request }, i) => [i, request.amountMinor, request.timeMs, ...values])
+  await query.run(
+    `INSERT INTO fuzz_values VALUES ${rows.map((row) => `(${row.map(doubleSql).join(', ')})`).join(', ')}`,
+  )
+  const derived = derivedSql(set, { feature: nameSql, request: nameSql })
+  for (const row of await query.rows(`SELECT number, ${derived.join(', ')} FROM fuzz_values`)) {
+    const { stream, where, values } = scored[Number(row['number'])] ?? { stream: 0, where: '', values: [] }
+    for (const { name } of set.derived) {
+      const [found, said] = [values[names.indexOf(name)] ?? null, row[`derived ${name}`] ?? null]
+      if (!Object.is(found, said)) return { stream, text: `${where}: ${name} is ${found}, SQL says ${String(said)}` }
+    }
+  }
   return null
+}
+
+/** As text, which the column turns into a double: a literal would be a decimal first, and a cast each is slow. */
+function doubleSql(value: number | null): string {
+  return value === null ? 'NULL' : `'${Object.is(value, -0) ? '-0' : String(value)}'`
 }
 
 async function load(
@@ -58,18 +90,26 @@ async function load(
   reads: readonly { readonly stream: number; readonly read: Read }[],
 ): Promise<void> {
   const columns = Object.entries(fields).map(([field, type]) => `f_${field} ${type}`)
-  await query.run(`CREATE OR REPLACE TEMP TABLE fuzz_observations (id VARCHAR, born BIGINT, sequence BIGINT, time_ms BIGINT,
-    event_type VARCHAR, ${columns.join(', ')})`)
-  await query.run(
-    'CREATE OR REPLACE TEMP TABLE fuzz_reads (read_id BIGINT, id VARCHAR, born BIGINT, sequence BIGINT, time_ms BIGINT)',
+  await query.run(`CREATE OR REPLACE TEMP TABLE fuzz_entries (id VARCHAR, born BIGINT, sequence BIGINT, time_ms BIGINT,
+    is_observed BOOLEAN, read_id BIGINT, event_type VARCHAR, ${columns.join(', ')})`)
+  const placeOf = (stream: number, { id, born, sequence }: Pick<Read, 'id' | 'born' | 'sequence'>) =>
+    [`${stream}-${id}`, born, sequence] as const
+  // An event's read stands in the row of its observation; what is read otherwise has a row of its own.
+  const readAt = new Map<string, number>()
+  for (const [i, { stream, read }] of reads.entries()) {
+    if (read.isEvent) readAt.set(placeOf(stream, read).join('/'), i)
+  }
+  const used = new Set<number>()
+  const told = observed.map(({ stream, observed: o }) => {
+    const readId = readAt.get(placeOf(stream, o).join('/')) ?? null
+    if (readId !== null) used.add(readId)
+    const values = Object.keys(fields).map((field) => (o.data[field] as number | string | undefined) ?? null)
+    return [...placeOf(stream, o), o.timeMs, 'true', readId, o.eventType, ...values]
+  })
+  const asked = reads.flatMap(({ stream, read }, i) =>
+    used.has(i) ? [] : [[...placeOf(stream, read), read.timeMs, 'false', i, null, null, null, null, null]],
   )
-  const told = observed.map(({ stream, observed: o }) => [
-    ...[`${stream}-${o.id}`, o.born, o.sequence, o.timeMs, o.eventType],
-    ...Object.keys(fields).map((field) => (o.data[field] as number | string | undefined) ?? null),
-  ])
-  const asked = reads.map(({ stream, read }, i) => [i, `${stream}-${read.id}`, read.born, read.sequence, read.timeMs])
-  if (told.length > 0) await query.run(`INSERT INTO fuzz_observations VALUES ${told.map(rowSql).join(', ')}`)
-  await query.run(`INSERT INTO fuzz_reads VALUES ${asked.map(rowSql).join(', ')}`)
+  await query.run(`INSERT INTO fuzz_entries VALUES ${[...told, ...asked].map(rowSql).join(', ')}`)
 }
 
 function rowSql(values: readonly (number | string | null)[]): string {

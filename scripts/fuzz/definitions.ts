@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Expression } from '../../src/core/expression.ts'
 import type { Duration, WindowLength } from '../../src/core/units.ts'
 import {
   count,
@@ -19,9 +20,10 @@ import {
 } from '../../src/define/aggregate.ts'
 import { defineEntity } from '../../src/define/entity.ts'
 import { defineEvent } from '../../src/define/event-type.ts'
-import { defineFeatureSet, type FeatureSet } from '../../src/define/feature-set.ts'
+import { defineDerived, defineFeatureSet, defineService, type FeatureSet } from '../../src/define/feature-set.ts'
 import { defineSource } from '../../src/define/source.ts'
 import { defineView } from '../../src/define/view.ts'
+import { featureNamesOf, randomDerived } from './expressions.ts'
 
 /** mulberry32 and what a generator needs of it. */
 export interface Random {
@@ -69,7 +71,7 @@ const paid = z.object({
 })
 const refunded = z.object({ customerId: z.string(), amount: z.number().int() })
 
-const payment = defineEvent({
+export const payment = defineEvent({
   type: 'payment.made',
   aggregateType: 'customer',
   aggregateField: 'customerId',
@@ -77,7 +79,7 @@ const payment = defineEvent({
   versions: { 1: { schema: paid } },
   current: paid,
 })
-const refund = defineEvent({
+export const refund = defineEvent({
   type: 'payment.refunded',
   aggregateType: 'customer',
   aggregateField: 'customerId',
@@ -85,6 +87,8 @@ const refund = defineEvent({
   versions: { 1: { schema: refunded } },
   current: refunded,
 })
+
+export const scoredType = payment.type
 
 const hops: readonly {
   readonly hop: Duration
@@ -97,28 +101,120 @@ const hops: readonly {
   { hop: '1d', windows: ['1d', '7d', '30d'], delays: ['0s', '1d', '7d'] },
 ]
 
+const duration = z.templateLiteral([z.int(), z.enum(['s', 'm', 'h', 'd'])])
+const entityNames = ['customer', 'terminal', 'pair'] as const
+
+/**
+ * Everything about a random feature set that chance decides, as plain JSON: a regression case keeps it, whatever becomes
+ * of the generator.
+ */
+export const recipeSchema = z.strictObject({
+  /** Of customers and terminals. */
+  tilesMax: z.int(),
+  /** What makes a payment large. */
+  large: z.array(
+    z.union([
+      z.strictObject({ field: z.literal('amount'), is: z.enum(['>', '>=', '<', '<=']), value: z.int() }),
+      z.strictObject({ field: z.literal('kind'), is: z.enum(['==', '!=']), value: z.string() }),
+    ]),
+  ),
+  lastK: z.int(),
+  caps: z.strictObject({ shop: z.int(), items: z.int() }),
+  entities: z.array(z.enum(entityNames)),
+  views: z.array(
+    z.strictObject({
+      name: z.string(),
+      entity: z.enum(entityNames),
+      /** By name, such as `amount_sum`. */
+      aggregates: z.array(z.string()),
+      windows: z.array(z.union([duration, z.literal('lifetime')])),
+      hop: duration,
+      delay: duration,
+    }),
+  ),
+  /** Derived features by name. */
+  derived: z
+    .array(z.strictObject({ name: z.string(), tree: z.custom<Expression>((tree) => typeof tree === 'object') }))
+    .default([]),
+})
+export type Recipe = z.infer<typeof recipeSchema>
+type RandomRecipe = Omit<Recipe, 'views' | 'derived'>
+
 /** Two to five views over three entities, every aggregate, sources with and without conditions, tight limits. */
-export function randomFeatureSet(random: Random): FeatureSet {
-  const tilesMax = random.pick([2, 5, 4_096, 4_096])
-  const customer = defineEntity({ name: 'customer', keyFields: ['customerId'], partitionKey: true, tilesMax })
-  const terminal = defineEntity({ name: 'terminal', keyFields: ['terminalId'], tilesMax })
-  const pair = defineEntity({ name: 'pair', keyFields: ['customerId', 'terminalId'] })
-  const all = defineSource({
-    name: 'paid',
-    event: payment,
-    columns: { amount: 'amount', items: 'items', shop: 'terminalId' },
-  })
-  const large = defineSource({
-    name: 'large',
-    event: payment,
-    columns: { amount: 'amount', items: 'items' },
-    where: [
+export function randomRecipe(random: Random): Recipe {
+  const base: RandomRecipe = {
+    tilesMax: random.pick([2, 5, 4_096, 4_096]),
+    large: [
       { field: 'amount', is: random.pick(['>', '>=', '<', '<='] as const), value: random.below(1_000) },
       ...(random.chance(0.5)
         ? [{ field: 'kind', is: random.pick(['==', '!='] as const), value: 'card' } as const]
         : []),
     ],
+    lastK: 1 + random.below(3),
+    caps: { shop: random.pick([1, 2, 64]), items: random.pick([2, 3]) },
+    // Terminals first now and then: the plan puts the partition key first by itself.
+    entities: random.chance(0.5) ? ['customer', 'terminal', 'pair'] : ['pair', 'terminal', 'customer'],
+  }
+  const { ofPayments, ofRefunds, runs } = aggregatesOf(base)
+  const namesOf = (aggregates: readonly Aggregate[]) => aggregates.map(({ name }) => name)
+  const names = ['one', 'two', 'three', 'four', 'five'].slice(0, 2 + random.below(4))
+  const views = names.map((name, i) => {
+    const entity = i === 0 ? 'customer' : i === 1 ? 'terminal' : random.pick(entityNames)
+    const { hop, windows, delays } = random.pick(hops)
+    const isLifetime = random.chance(0.3)
+    const chosen: WindowLength[] = isLifetime ? [...random.some(windows), 'lifetime'] : random.some(windows)
+    const isOfBoth = entity === 'customer'
+    const aggregates = random.some(isOfBoth ? [...ofPayments, ...ofRefunds] : ofPayments)
+    const run = isOfBoth && random.chance(0.5) ? runs.refunded : runs.large
+    return {
+      name,
+      entity,
+      aggregates: namesOf([...aggregates, ...(isLifetime || random.chance(0.5) ? [] : [run])]),
+      windows: chosen,
+      hop,
+      delay: random.pick(delays),
+    }
   })
+  const recipe = { ...base, views, derived: [] }
+  return { ...recipe, derived: randomDerived(random, featureSetOf(recipe).views.flatMap(featureNamesOf)) }
+}
+
+/** The feature set of a recipe; throws one sentence when there is none. */
+export function featureSetOf(recipe: Recipe): FeatureSet {
+  const { tilesMax } = recipe
+  const entities = {
+    customer: defineEntity({ name: 'customer', keyFields: ['customerId'], partitionKey: true, tilesMax }),
+    terminal: defineEntity({ name: 'terminal', keyFields: ['terminalId'], tilesMax }),
+    pair: defineEntity({ name: 'pair', keyFields: ['customerId', 'terminalId'] }),
+  }
+  const { ofPayments, ofRefunds, runs } = aggregatesOf(recipe)
+  const known = new Map([...ofPayments, ...ofRefunds, ...Object.values(runs)].map((each) => [each.name, each]))
+  const aggregateOf = (name: string): Aggregate => {
+    const aggregate = known.get(name)
+    if (aggregate === undefined) throw new Error(`a recipe names the aggregate ${name}, and there is none`)
+    return aggregate
+  }
+  const views = recipe.views.map(({ entity, aggregates, ...view }) =>
+    defineView({ ...view, version: 1, entity: entities[entity], aggregates: aggregates.map(aggregateOf) }),
+  )
+  return defineFeatureSet({
+    events: [payment, refund],
+    scored: payment.type,
+    entities: recipe.entities.map((name) => entities[name]),
+    views,
+    derived: recipe.derived.map(({ name, tree }) => defineDerived(name, 'of others', { tree, nullable: true })),
+    services: [defineService({ name: 'all', vector: [] })],
+  })
+}
+
+/** Every aggregate that a recipe may name. */
+function aggregatesOf({ large: where, lastK: k, caps }: RandomRecipe) {
+  const all = defineSource({
+    name: 'paid',
+    event: payment,
+    columns: { amount: 'amount', items: 'items', shop: 'terminalId' },
+  })
+  const large = defineSource({ name: 'large', event: payment, columns: { amount: 'amount', items: 'items' }, where })
   const back = defineSource({ name: 'refunded', event: refund, columns: { amount: 'amount' } })
   const ofPayments: readonly Aggregate[] = [
     count(all),
@@ -134,82 +230,13 @@ export function randomFeatureSet(random: Random): FeatureSet {
     stddev(large, 'items'),
     first(all, 'items'),
     last(large, 'items'),
-    ...lastK(all, 'amount', 1 + random.below(3)),
-    distinct(all, 'shop', { cap: random.pick([1, 2, 64]) }),
-    distinct(large, 'items', { cap: random.pick([2, 3]) }),
+    ...lastK(all, 'amount', k),
+    distinct(all, 'shop', { cap: caps.shop }),
+    distinct(large, 'items', { cap: caps.items }),
     secondsSinceFirst(large),
     secondsSinceLast(all),
   ]
-  const ofBoth: readonly Aggregate[] = [...ofPayments, count(back), rate(back, all), secondsSinceLast(back)]
-  const names = ['one', 'two', 'three', 'four', 'five'].slice(0, 2 + random.below(4))
-  const views = names.map((name, i) => {
-    const entity = i === 0 ? customer : i === 1 ? terminal : random.pick([customer, terminal, pair])
-    const { hop, windows, delays } = random.pick(hops)
-    const isLifetime = random.chance(0.3)
-    const chosen: WindowLength[] = isLifetime ? [...random.some(windows), 'lifetime'] : random.some(windows)
-    const runs = (of: typeof entity) => (of === customer && random.chance(0.5) ? [run(back, all)] : [run(large, all)])
-    return defineView({
-      name,
-      version: 1,
-      entity,
-      aggregates: [...random.some(entity === customer ? ofBoth : ofPayments), ...(isLifetime ? [] : runs(entity))],
-      windows: chosen,
-      hop,
-      delay: random.pick(delays),
-    })
-  })
-  // Terminals first now and then: the plan puts the partition key first by itself.
-  const entities = random.chance(0.5) ? [customer, terminal, pair] : [pair, terminal, customer]
-  return defineFeatureSet({
-    events: [payment, refund],
-    scored: payment.type,
-    entities,
-    views,
-    derived: [],
-    services: [],
-  })
-}
-
-export interface StreamEvent {
-  readonly eventId: string
-  readonly eventType: string
-  readonly timeMs: number
-  readonly data: Readonly<Record<string, unknown>>
-}
-
-const [second, minute, hour, day] = [1_000, 60_000, 3_600_000, 86_400_000]
-
-/** Late, out of order, twice, at the very same time, after long silence, and mostly by the same few. */
-export function randomStream(random: Random): StreamEvent[] {
-  const events: StreamEvent[] = []
-  let clockMs = random.pick([0, -400 * day, 1_780_000_000_000]) + random.below(day)
-  const pace = random.pick([500, second, 30 * second, 10 * minute, hour])
-  const hot = random.pick([0, 0.5, 0.9])
-  const length = 20 + random.below(40)
-  for (let i = 0; i < length; i += 1) {
-    if (random.chance(0.1) && events.length > 0) {
-      events.push(random.pick(events))
-      continue
-    }
-    clockMs += random.chance(0.2) ? 0 : random.below(2 * pace)
-    if (random.chance(0.05)) clockMs += random.below(60 * day)
-    const late = random.chance(0.25) ? random.below(random.pick([5 * second, minute, hour, day, 45 * day])) : 0
-    // On the edge of a tile now and then.
-    const grid = random.pick([1, 1, second, minute, hour])
-    const timeMs = Math.floor((clockMs - late) / grid) * grid
-    const customerId = random.chance(hot) ? 'c0' : `c${random.below(3)}`
-    const refunds = random.chance(0.2)
-    const amount = random.chance(0.05) ? 10_000_000_000 : random.below(2_000)
-    const data = refunds
-      ? { customerId, amount }
-      : {
-          customerId,
-          terminalId: random.chance(hot) ? 't0' : `t${random.below(3)}`,
-          amount,
-          items: random.below(9) - 2,
-          kind: random.pick(['card', 'cash']),
-        }
-    events.push({ eventId: `e${i}`, eventType: refunds ? refund.type : payment.type, timeMs, data })
-  }
-  return events
+  // Only customers have them: a refund names no terminal.
+  const ofRefunds: readonly Aggregate[] = [count(back), rate(back, all), secondsSinceLast(back)]
+  return { ofPayments, ofRefunds, runs: { refunded: run(back, all), large: run(large, all) } }
 }

@@ -1,14 +1,18 @@
 import { compilePlan } from '../../src/compile/plan.ts'
+import { createDerivedEvaluator } from '../../src/compile/reference-evaluator.ts'
 import { referenceFeatures, type ReferenceObservation } from '../../src/compile/reference.ts'
 import { createMemoryEngine, type MemoryEngine } from '../../src/core/engine.ts'
 import type { DomainEvent } from '../../src/core/event.ts'
+import type { RequestValues } from '../../src/core/expression.ts'
 import { readFeatures } from '../../src/core/observe.ts'
-import { entityIdOf, type EntityPlan, type FeaturePlan } from '../../src/core/plan.ts'
+import { entityIdOf, type EntityPlan, type FeaturePlan, type ServicePlan } from '../../src/core/plan.ts'
 import { decodeState, encodeState } from '../../src/core/state-blob.ts'
 import type { Outcome } from '../../src/core/state.ts'
 import type { EventTimeMs } from '../../src/core/units.ts'
+import { createAssembler } from '../../src/core/vector.ts'
 import type { FeatureSet } from '../../src/define/feature-set.ts'
-import { seeded, type Random, type StreamEvent } from './definitions.ts'
+import { scoredType } from './definitions.ts'
+import type { StreamEvent } from './stream.ts'
 
 /** One event as one entity met it; duplicates are no observations. */
 export interface Observed extends ReferenceObservation {
@@ -25,12 +29,22 @@ export interface Read {
   readonly timeMs: number
   readonly features: readonly (number | null)[]
   readonly where: string
+  /** Of an event, not as of some time. */
+  readonly isEvent: boolean
 }
 
-/** By entity index. */
+/** What an event was scored by: the values of a service, aggregated features first. */
+export interface Scored {
+  readonly values: readonly (number | null)[]
+  readonly request: RequestValues
+  readonly where: string
+}
+
 export interface Told {
+  /** By entity index. */
   readonly observed: readonly Observed[][]
   readonly reads: readonly Read[][]
+  readonly scored: readonly Scored[]
 }
 
 export interface Totals {
@@ -39,31 +53,49 @@ export interface Totals {
   late: number
   duplicates: number
   forgotten: number
+  derived: number
 }
 
-export const noTotals = (): Totals => ({ reads: 0, present: 0, late: 0, duplicates: 0, forgotten: 0 })
+export const noTotals = (): Totals => ({ reads: 0, present: 0, late: 0, duplicates: 0, forgotten: 0, derived: 0 })
 
-/** Runs a stream through the engine, states through bytes and back now and then, and reads as of other times too. */
-export function runEngine(plan: FeaturePlan, events: readonly StreamEvent[], seed: number): Told {
-  const random = seeded(seed)
+/** Runs a stream through the engine, states through bytes and back where it says so, and its reads as of other times. */
+export function runEngine(plan: FeaturePlan, events: readonly StreamEvent[]): Told {
   const engine = createMemoryEngine(plan)
-  const told = { observed: plan.entities.map((): Observed[] => []), reads: plan.entities.map((): Read[] => []) }
+  const told = {
+    observed: plan.entities.map((): Observed[] => []),
+    reads: plan.entities.map((): Read[] => []),
+    scored: [] as Scored[],
+  }
+  const assembler = createAssembler(serviceOf(plan))
   for (const [offset, event] of events.entries()) {
     const position = { partition: 0, offset, appendTimeMs: 1_780_000_000_000 + offset * 7 }
     const snapshots = engine.apply(domainEvent(event), event.timeMs, position, true)
+    if (event.eventType === scoredType) {
+      const aggregated = snapshots.flatMap((snapshot) => snapshot?.features ?? [])
+      const request = { amountMinor: Number(event.data['amount']), timeMs: event.timeMs }
+      told.scored.push({ values: assembler.values(aggregated, request), request, where: `event ${offset}` })
+    }
     for (const [index, snapshot] of snapshots.entries()) {
       const entity = plan.entities[index]
       if (snapshot === null || entity === undefined) continue
       const id = entityIdOf(entity.keyFields, event.data)
       const { born, sequence, outcome, features } = snapshot
       const where = `event ${offset} at ${entity.name} ${id}`
-      told.reads[index]?.push({ id, born, sequence, timeMs: event.timeMs, features: features ?? [], where })
+      told.reads[index]?.push({
+        id,
+        born,
+        sequence,
+        timeMs: event.timeMs,
+        features: features ?? [],
+        where,
+        isEvent: true,
+      })
       if (outcome === 'duplicate') continue
       const { timeMs, eventType, data } = event
       told.observed[index]?.push({ id, born, sequence, outcome, timeMs, eventType, data })
     }
-    if (random.chance(0.3)) storeAndLoad(engine.states, plan.entities)
-    if (random.chance(0.2)) readAsOf(random, plan.entities, engine.states, event.timeMs, told.reads)
+    if (event.stored === true) storeAndLoad(engine.states, plan.entities)
+    if (event.asOf !== undefined) readAsOf(plan.entities, engine.states, event.asOf, told.reads)
   }
   return told
 }
@@ -91,7 +123,30 @@ export function compareWithReference(set: FeatureSet, plan: FeaturePlan, told: T
     totals.late += (told.observed[index] ?? []).filter(({ outcome }) => outcome === 'too_late').length
     totals.duplicates += (told.reads[index]?.length ?? 0) - (told.observed[index]?.length ?? 0)
   }
+  return compareDerived(set, plan, told, totals)
+}
+
+function compareDerived(set: FeatureSet, plan: FeaturePlan, told: Told, totals: Totals): string | null {
+  const derive = createDerivedEvaluator(set)
+  const { names } = serviceOf(plan)
+  const isDerived = new Set(set.derived.map(({ name }) => name))
+  for (const { values, request, where } of told.scored) {
+    const aggregated = names.flatMap((name, i) => (isDerived.has(name) ? [] : [[name, values[i] ?? null] as const]))
+    const expected = derive(Object.fromEntries(aggregated), request)
+    for (const [i, name] of names.entries()) {
+      if (!isDerived.has(name)) continue
+      const [found, wanted] = [values[i], expected[name]]
+      if (!Object.is(found, wanted)) return `${where}: ${name} is ${found}, the reference says ${wanted}`
+      totals.derived += 1
+    }
+  }
   return null
+}
+
+export function serviceOf(plan: FeaturePlan): ServicePlan {
+  const [service] = plan.services
+  if (service === undefined) throw new Error('a random feature set has a service')
+  return service
 }
 
 export function planOf(set: FeatureSet): FeaturePlan {
@@ -107,23 +162,22 @@ function storeAndLoad(states: MemoryEngine['states'], entities: readonly EntityP
   }
 }
 
-/** HTTP reads: any state, at a time before or after its newest observation. */
+/** HTTP reads: at a time before or after the newest observation of each state. */
 function readAsOf(
-  random: Random,
   entities: readonly EntityPlan[],
   states: MemoryEngine['states'],
-  nowMs: number,
+  asOf: NonNullable<StreamEvent['asOf']>,
   reads: readonly Read[][],
 ): void {
-  for (const [index, byId] of states.entries()) {
-    const entity = entities[index]
-    const state = [...byId][random.below(Math.max(1, byId.size))]
-    if (entity === undefined || state === undefined) continue
-    const [id, { sequence, born }] = state
-    const reach = random.pick([1_000, 60_000, 3_600_000, entity.horizonMs, 3 * entity.horizonMs])
-    const timeMs = nowMs + random.below(2 * reach) - reach
-    const { features } = readFeatures(entity, state[1], timeMs)
-    reads[index]?.push({ id, born, sequence, timeMs, features, where: `as of ${timeMs} at ${entity.name} ${id}` })
+  const { timeMs } = asOf
+  for (const [index, entity] of entities.entries()) {
+    const id = entityIdOf(entity.keyFields, asOf)
+    const state = states[index]?.get(id)
+    if (state === undefined) continue
+    const { sequence, born } = state
+    const { features } = readFeatures(entity, state, timeMs)
+    const where = `as of ${timeMs} at ${entity.name} ${id}`
+    reads[index]?.push({ id, born, sequence, timeMs, features, where, isEvent: false })
   }
 }
 

@@ -14,7 +14,7 @@ export interface Timer {
 export interface RetryOptions {
   readonly baseDelayMs: number
   readonly maxDelayMs: number
-  /** A batch that is refused for this long ends the stream with its last error. */
+  /** A batch that is refused for this long, without a full log's readers moving, ends the stream with its last error. */
   readonly giveUpMs: number
 }
 
@@ -80,7 +80,8 @@ export class PublishLane {
 
   async #send(batch: readonly OutgoingRecord[]): Promise<void> {
     const { publish, retry, timer, signal } = this.#options
-    const startMs = timer.nowMs()
+    let sinceMs = timer.nowMs()
+    let full = ''
     for (let delayMs = retry.baseDelayMs; ; delayMs = Math.min(delayMs * 2, retry.maxDelayMs)) {
       try {
         await publish(batch)
@@ -88,7 +89,12 @@ export class PublishLane {
         return
       } catch (error) {
         const canRetry = isRiverbankError(error) && error.canRetry
-        if (!canRetry || timer.nowMs() - startMs + delayMs > retry.giveUpMs) {
+        // A full log says how far its slowest reader is: while that moves, waiting is not in vain.
+        if (isRiverbankError(error, 'log_full') && error.message !== full) {
+          full = error.message
+          sinceMs = timer.nowMs()
+        }
+        if (!canRetry || timer.nowMs() - sinceMs + delayMs > retry.giveUpMs) {
           this.#options.onFailure(error)
           return
         }

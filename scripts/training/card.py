@@ -1,7 +1,9 @@
 """The model card: what a person must know before using the model, from the numbers of its manifest."""
 
+import numpy as np
 
-def card(manifest: dict, args) -> str:
+
+def card(manifest: dict, report: dict, args) -> str:
     training, metrics, thresholds = manifest["training"], manifest["metrics"], manifest["thresholds"]
     test, validation, folds = metrics["test"], metrics["validation"], metrics["testFolds"]
     review, block = metrics["atReview"], metrics["atBlock"]
@@ -11,10 +13,9 @@ The probability that a payment is fraud, from the {len(manifest["features"])} fe
 {training["parameters"]["trees"]} gradient-boosted trees of depth {training["parameters"]["depth"]} (XGBoost), written as one ONNX tree ensemble that also carries
 each node's cover, so that exact SHAP values need only the file.
 
-Trained on simulated payments of {training["from"][:10]} to {training["to"][:10]} (days {training["days"][0]} to {training["days"][1]} of the simulator,
-{training["rows"]:,} payments, {training["frauds"]:,} frauds). Their features came out of Riverbank's own engine, with labels
-{args.delay_days} days late. Of the calendar the model sees no more than night and weekend (UTC), so it does not
-matter when an installation starts; simulated time must keep both (`--keep-time week`).
+Trained on the lake's payments of {training["from"][:10]} to {training["to"][:10]} ({training["rows"]:,} payments, {training["frauds"]:,} known
+frauds): their features as they were when each payment was scored, and no label that was reported after
+{training["labelsKnownBy"][:10]}, when the test days begin.
 
 | | AUC ROC | AP | CP@100 | payments | frauds |
 |---|---|---|---|---|---|
@@ -28,6 +29,17 @@ known to be compromised are left out. A perfect score reaches about 0.40 here, b
 **These are figures of simulated data. On real card data the same method gives far lower figures** (for example
 AUC ROC .899, AP .035, CP@100 .090 with XGBoost on 400,000 payments a day): train on your own payments.
 
+![precision and recall on the test fold](precision-recall.svg)
+![calibration on the test fold](calibration.svg)
+![scores of the test fold](scores.svg)
+
+Calibration on the test fold: Brier score {report["calibration"]["brier"]:.4f}; mean distance between score and share of
+fraud, over tenths of the payments, {report["calibration"]["expectedError"]:.4f}. The most important features, by their share of the gain:
+
+| feature | gain | splits |
+|---|---|---|
+{importance_rows(report)}
+
 | decision | at or above | share of test payments | precision | recall |
 |---|---|---|---|---|
 | review | {thresholds["review"]} | {review["alertRate"]:.2%} | {review["precision"]:.1%} | {review["recall"]:.1%} |
@@ -38,8 +50,26 @@ Parameters and thresholds were chosen on validation days before the test days: r
 {args.block_precision:.0%} of them were fraud (over at least {args.block_alerts_min} payments). Method: Le Borgne et al.,
 "Reproducible Machine Learning for Credit Card Fraud Detection - Practical Handbook" (2022), chapters 3 and 5.
 
-To make it again: `npx tsx scripts/training/train.ts`. The same data, seed and versions give the same bytes.
+To make it again, from a lake with these payments: `{command(manifest, args)}`. The same lake, seed and versions give
+the same bytes.
 """
+
+
+def importance_rows(report: dict, rows: int = 12) -> str:
+    return "\n".join(
+        f"| `{row['feature']}` | {row['gain']:.1%} | {row['splits']} |" for row in report["importances"][:rows]
+    )
+
+
+def command(manifest: dict, args) -> str:
+    training, given = manifest["training"], manifest["training"]["parameters"]
+    day_after = str(np.datetime64(training["to"][:10]) + 1)
+    return (
+        f"npm run train -- --from {training['from'][:10]} --to {day_after} --name {manifest['name']} "
+        f"--version {manifest['version']} --service {manifest['service']} --trees {given['trees']} "
+        f"--depth {given['depth']} --rate {given['rate']} --min-child-weight {given['minChildWeight']:g} "
+        f"--subsample {given['subsample']:g} --columns {given['columns']:g} --folds {args.folds}"
+    )
 
 
 def scores(metrics: dict) -> str:

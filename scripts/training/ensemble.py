@@ -1,6 +1,7 @@
 """XGBoost trees, and the same trees as an ONNX graph."""
 
 import json
+from dataclasses import dataclass
 
 import numpy as np
 import onnx
@@ -11,7 +12,19 @@ INPUT, OUTPUT = "features", "probabilities"
 BINS = 4096
 
 
-def fit(features, label, seed: int, trees: int, depth: int, rate: float, min_child_weight: float) -> xgb.Booster:
+@dataclass(frozen=True)
+class Settings:
+    """Of the ensemble: see the parameters of XGBoost that `fit` gives them to."""
+
+    trees: int
+    depth: int
+    rate: float
+    min_child_weight: float
+    subsample: float = 1.0
+    columns: float = 1.0
+
+
+def fit(features, label, seed: int, settings: Settings) -> xgb.Booster:
     """
     A gradient-boosted ensemble of regression trees on the log odds of fraud. One thread and a fixed seed: the same
     rows give the same trees. Many bins, because a rule such as "amount above 220" falls between two of few: average
@@ -22,15 +35,17 @@ def fit(features, label, seed: int, trees: int, depth: int, rate: float, min_chi
             "objective": "binary:logistic",
             "tree_method": "hist",
             "max_bin": BINS,
-            "max_depth": depth,
-            "eta": rate,
-            "min_child_weight": min_child_weight,
+            "max_depth": settings.depth,
+            "eta": settings.rate,
+            "min_child_weight": settings.min_child_weight,
+            "subsample": settings.subsample,
+            "colsample_bytree": settings.columns,
             "base_score": float(np.float32(np.clip(label.mean(), 1e-6, 1 - 1e-6))),
             "nthread": 1,
             "seed": seed,
         },
         xgb.DMatrix(features, label.astype(np.float32)),
-        trees,
+        settings.trees,
     )
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import duckdb
 import numpy as np
 
-KEY_COLUMNS = ("payment_id", "customer_id", "payment_time_ms", "tx_day", "label")
+KEY_COLUMNS = ("payment_id", "customer_id", "payment_time_ms", "tx_day", "label", "known_ms")
+DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,16 @@ class Table:
     tx_day: np.ndarray
     """1 for a payment that turned out to be fraud, whenever that became known."""
     label: np.ndarray
+    """The day (as tx_day) on which that became known; infinite where it never did."""
+    known_day: np.ndarray
     """Rows by features, float32, in the order of the service's vector."""
     features: np.ndarray
+    """Day 0, in days since the epoch."""
+    first_day: int
+
+    def label_by(self, day: int) -> np.ndarray:
+        """The labels as they were known when this day began: nothing is learned that was not known."""
+        return (self.known_day < day).astype(np.int64)
 
 
 def read_table(path: str, features: list) -> Table:
@@ -41,11 +50,16 @@ def read_table(path: str, features: list) -> Table:
     bad = [name for name, column in zip(features, vectors.T) if not np.isfinite(column).all()]
     if bad:
         raise SystemExit(f"{path} has values that are null or not finite in {', '.join(bad)}")
+    time, day = found["payment_time_ms"].astype(np.int64), found["tx_day"].astype(np.int64)
+    first_day = int(time[0] // DAY_MS - day[0]) if len(time) > 0 else 0
+    known = np.ma.filled(found["known_ms"].astype(np.float64), np.inf)
     return Table(
         payment_id=found["payment_id"],
         customer_id=found["customer_id"],
-        payment_time_ms=found["payment_time_ms"].astype(np.int64),
-        tx_day=found["tx_day"].astype(np.int64),
+        payment_time_ms=time,
+        tx_day=day,
         label=found["label"].astype(np.int64),
+        known_day=np.floor(known / DAY_MS) - first_day,
         features=np.ascontiguousarray(vectors),
+        first_day=first_day,
     )

@@ -1,10 +1,12 @@
 """
-Trains a fraud model on a Parquet table and writes models/<name>/<version>/{model.onnx, manifest.json, README.md}.
+Trains a fraud model on a Parquet table and writes models/<name>/<version>/: model.onnx, manifest.json, metrics.json,
+profile.json, README.md (the model card) and its plots.
 
   .venv/bin/python scripts/training/train.py --table <training.parquet> --out models
 
 The table has one row per payment: payment_id, customer_id, payment_time_ms, tx_day (whole days since the data
-begins), label (0 or 1) and one DOUBLE column per feature of the service. The same table, options and versions of
+begins), label (0 or 1), known_ms (when the label became known, null where it did not) and one DOUBLE column per feature
+of the service. Learned from are the labels known when the test days begin. The same table, options and versions of
 requirements.txt give the same bytes.
 """
 
@@ -20,13 +22,15 @@ import numpy as np
 import onnxruntime
 
 from card import card
-from ensemble import BINS, INPUT, OUTPUT, fit, predict, to_onnx
+from ensemble import BINS, INPUT, OUTPUT, Settings, fit, predict, to_onnx
 from golden import golden_vectors
 from metrics import Windows, evaluate, operating_point, pick_thresholds, split
-from table import read_table
+from plots import write_plots
+from report import calibration, feature_stats, importances, precision_recall, profile
+from table import DAY_MS, read_table
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("numpy", "xgboost-cpu", "onnx", "onnxruntime", "duckdb")
+PACKAGES = ("numpy", "xgboost-cpu", "onnx", "onnxruntime", "duckdb", "matplotlib")
 TOLERANCE = 1e-6
 
 
@@ -49,6 +53,8 @@ def options() -> argparse.Namespace:
     add("--depth", type=int, default=4)
     add("--rate", type=float, default=0.05)
     add("--min-child-weight", type=float, default=5.0)
+    add("--subsample", type=float, default=1.0, help="share of the rows that each tree sees")
+    add("--columns", type=float, default=1.0, help="share of the features that each tree sees")
     add("--review-rate", type=float, default=0.01, help="share of the validation payments that reach review")
     add("--block-precision", type=float, default=0.95, help="precision on the validation payments that block")
     add("--block-alerts-min", type=int, default=30, help="fewest validation payments that precision is measured on")
@@ -80,13 +86,18 @@ def check_against_native(model: bytes, booster, vectors) -> float:
     return difference
 
 
+def settings_of(args) -> Settings:
+    return Settings(args.trees, args.depth, args.rate, args.min_child_weight, args.subsample, args.columns)
+
+
 def train_and_score(table, windows: Windows, args) -> tuple:
     train, test = split(table, windows)
-    if table.label[train].sum() == 0 or table.label[test].sum() == 0:
-        raise SystemExit(f"no fraud in the training or test days of {windows}")
-    booster = fit(
-        table.features[train], table.label[train], args.seed, args.trees, args.depth, args.rate, args.min_child_weight
-    )
+    if table.label[test].sum() == 0:
+        raise SystemExit(f"no fraud in the test days of {windows}")
+    label = table.label_by(windows.test_from)[train]
+    if label.sum() == 0:
+        raise SystemExit(f"no fraud of the training days of {windows} was known when its test days began")
+    booster = fit(table.features[train], label, args.seed, settings_of(args))
     return booster, train, test, predict(booster, table.features[test])
 
 
@@ -132,18 +143,22 @@ def manifest_of(args, table, model: bytes, parts: dict) -> dict:
             "to": iso(times.max()),
             "days": [windows.train_from, windows.train_to],
             "rows": len(train),
-            "frauds": int(table.label[train].sum()),
+            "frauds": int(table.label_by(windows.test_from)[train].sum()),
             "seed": args.seed,
+            "labelsKnownBy": iso((windows.test_from + parts["first_day"]) * DAY_MS),
             "parameters": {
                 "trees": args.trees,
                 "depth": args.depth,
                 "rate": args.rate,
                 "minChildWeight": args.min_child_weight,
+                "subsample": args.subsample,
+                "columns": args.columns,
                 "bins": BINS,
             },
             "tools": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         },
         "metrics": parts["metrics"],
+        "featureStats": parts["feature_stats"],
         "golden": parts["golden"],
     }
 
@@ -190,23 +205,43 @@ def main() -> None:
         "features": features,
         "train": train,
         "windows": windows,
+        "first_day": table.first_day,
         "thresholds": {"review": review, "block": block},
         "metrics": metrics,
+        "feature_stats": feature_stats(table.features[train], features),
         "golden": golden,
     }
     manifest = manifest_of(args, table, model, parts)
-    write(Path(args.out) / args.name / args.version, model, manifest, card(manifest, args))
+    report = {
+        **metrics,
+        "calibration": calibration(label, score),
+        "precisionRecall": precision_recall(label, score),
+        "importances": importances(booster, features),
+    }
+    trained = profile(table.features[train], predict(booster, table.features[train]), features)
+    files = {
+        "model.onnx": model,
+        "manifest.json": to_json(manifest),
+        "metrics.json": json.dumps(report, indent=1, allow_nan=False) + "\n",
+        "profile.json": json.dumps(trained, indent=1, allow_nan=False) + "\n",
+        "README.md": card(manifest, report, args),
+    }
+    folder = Path(args.out) / args.name / args.version
+    plots = lambda staged: write_plots(  # noqa: E731
+        staged, label, score, report["precisionRecall"], report["calibration"], manifest["thresholds"]
+    )
+    write(folder, files, plots)
     print(json.dumps({"model": f"{args.name}/{args.version}", "bytes": len(model), **metrics}))
 
 
-def write(folder: Path, model: bytes, manifest: dict, readme: str) -> None:
+def write(folder: Path, files: dict, plots) -> None:
     """All files or none: a new folder takes the place of the old one."""
     staged = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir(parents=True)
-    (staged / "model.onnx").write_bytes(model)
-    (staged / "manifest.json").write_text(to_json(manifest))
-    (staged / "README.md").write_text(readme)
+    for name, content in files.items():
+        (staged / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    plots(staged)
     shutil.rmtree(folder, ignore_errors=True)
     staged.rename(folder)
 

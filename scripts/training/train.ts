@@ -1,75 +1,112 @@
-import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdir, rename, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { Command } from 'commander'
-import { riverbank } from '../../features/index.ts'
-import { compileManifest } from '../../src/compile/manifest.ts'
-import { assert } from '../../src/core/errors.ts'
+import { Command, InvalidArgumentError } from 'commander'
+import { writeTrainingTable } from './lake-table.ts'
+import { runPython, runSetup } from './python.ts'
+import { definitions } from '../../src/app/definitions.ts'
+import { isRiverbankError, RiverbankError } from '../../src/core/errors.ts'
+import { dayMs } from '../../src/core/units.ts'
 import { loadScorer, readRegistry } from '../../src/edges/onnx/load.ts'
 import { isModelRefused } from '../../src/edges/onnx/refusal.ts'
-import { exportTrainingTable } from './export.ts'
 
-/**
- * The whole way to a model: Python environment, simulated payments through the engine, training, load checks, registry.
- * Takes about five minutes on one core. Further arguments go to train.py (see its --help).
- */
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-const { opts, args } = parse(process.argv.slice(2))
-const table = join(root, '.cache', 'training', 'payments.parquet')
-await run(join(root, 'scripts/training/setup'), [])
-const compiled = compileManifest(riverbank)
-checkCompiled(compiled.hash)
-if (!opts.reuseTable) {
-  const rows = await exportTrainingTable(table, { fromDay: 101, toDay: 157, service: opts.service, progress })
-  console.error(`${table}: ${rows} rows`)
-}
-const { modelsDir, name, version, service } = opts
-const model = ['--out', modelsDir, '--name', name, '--version', version, '--service', service]
-await run(join(root, '.venv/bin/python'), [
-  join(root, 'scripts/training/train.py'),
-  ...['--table', table, '--folds', '4', ...model, ...args],
-])
-await register()
-
-function parse(argv: readonly string[]) {
-  const command = new Command('train')
-    .description('Trains a model on simulated payments and makes it the champion.')
-    .option('--models-dir <dir>', 'folder of the models', join(root, 'models'))
-    .option('--name <name>', 'of the model', 'fraud')
-    .option('--version <version>', 'of the model', '1')
-    .option('--service <service>', 'whose features are its input', 'fraud_v1')
-    .option('--reuse-table', 'train on the rows of the last run', false)
-    .allowUnknownOption()
-    .allowExcessArguments()
-    .parse([...argv], { from: 'user' })
-  interface Options {
-    readonly modelsDir: string
-    readonly name: string
-    readonly version: string
-    readonly service: string
-    readonly reuseTable: boolean
-  }
-  return { opts: command.opts<Options>(), args: command.args }
+interface Options {
+  readonly from: number
+  readonly to: number
+  readonly name: string
+  readonly version?: string
+  readonly service: string
+  readonly data: string
+  readonly models: string
+  readonly labelDelay: number
+  readonly testDays: number
+  readonly folds: number
+  readonly champion: boolean
 }
 
-/** The model names the hash of the committed file, and the service computes it from the definitions. */
-function checkCompiled(hash: string): void {
-  const committed = JSON.parse(readFileSync(join(root, 'features/compiled/feature-set.json'), 'utf8')) as unknown
-  const fresh = typeof committed === 'object' && committed !== null && 'hash' in committed && committed.hash === hash
-  if (!fresh) throw new Error('features/compiled/feature-set.json is not fresh: run npm run features:compile first')
-}
-
-/** Loads the model with all checks, then names it champion; shadows stay. */
-async function register(): Promise<void> {
-  assert(
-    compiled.services.some((candidate) => candidate.name === service),
-    `there is a service ${service}`,
+const program = new Command('npm run train --')
+  .description(
+    'Trains a model on the lake: payments with their features as they were when they were scored, and the labels that\n' +
+      'were known a label delay after the last of them. Writes models/<name>/<version>/. Further options go to train.py:\n' +
+      '--trees, --depth, --rate, --min-child-weight, --subsample, --columns, --seed, --review-rate, --block-precision.',
   )
-  const scorer = await loadScorer({ modelsDir, name, version, services: compiled.services })
+  .requiredOption('--from <date>', 'first day of the payments to learn from, YYYY-MM-DD (UTC)', day)
+  .requiredOption('--to <date>', 'the day after the last one', day)
+  .option('--name <name>', 'of the model', 'fraud')
+  .option('--version <version>', 'of the model; without it the number after the highest there is')
+  .option('--service <service>', 'the feature service that is its input', 'fraud_v2')
+  .option('--data <dir>', 'folder of the installation, with its lake', '.riverbank')
+  .option('--models <dir>', 'where models are', join(root, 'models'))
+  .option('--label-delay <days>', 'until labels are known', whole, 7)
+  .option('--test-days <days>', 'days to test on, from when the labels are known on', whole, 7)
+  .option('--folds <n>', 'test folds for the mean, each one test length later', whole, 1)
+  .option('--champion', 'name it champion in registry.json, for installations that start with it', false)
+  .allowUnknownOption()
+  .allowExcessArguments()
+  .showHelpAfterError()
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
+
+function day(text: string): number {
+  const ms = /^\d{4}-\d\d-\d\d$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : NaN
+  if (Number.isNaN(ms)) throw new InvalidArgumentError('a date YYYY-MM-DD is needed')
+  return ms / dayMs
+}
+
+function whole(text: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('a whole number from 1 on is needed')
+  return value
+}
+
+async function train(options: Options, further: readonly string[]): Promise<void> {
+  const { manifest } = definitions()
+  const { from, to, name, labelDelay, testDays, folds } = options
+  if (to <= from)
+    throw new RiverbankError('training_empty', '--to is the day after the last one: it must be after --from')
+  const service = manifest.services.find((candidate) => candidate.name === options.service)
+  if (service === undefined) {
+    const names = manifest.services.map((candidate) => candidate.name)
+    throw new RiverbankError('unknown_service', `no service ${options.service}, there are ${names.join(', ')}`)
+  }
+  await runSetup()
+  const version = options.version ?? nextVersion(options.models, name)
+  const path = join(root, '.cache', 'training', `${name}-${version}.parquet`)
+  console.error('reading the lake')
+  const { rows, firstDay } = await writeTrainingTable({
+    lakeDir: join(resolve(options.data), 'lake'),
+    manifest,
+    features: service.features,
+    // The validation fold lies before, the test folds behind.
+    days: { from: from - labelDelay - testDays, to: to + labelDelay + testDays * folds },
+    training: { from, to },
+    knownByDay: to + labelDelay,
+    path,
+  })
+  console.error(`${rows} payments; training ${name}/${version}`)
+  await runPython('train.py', [
+    ...['--table', path, '--out', resolve(options.models), '--name', name, '--version', version],
+    ...['--feature-set', join(root, 'features/compiled/feature-set.json'), '--service', service.name],
+    ...['--train-from', String(from - firstDay), '--train-days', String(to - from)],
+    ...['--delay-days', String(labelDelay), '--test-days', String(testDays), '--folds', String(folds)],
+    ...further,
+  ])
+  const scorer = await loadScorer({ modelsDir: options.models, name, version, services: manifest.services })
   await scorer.close()
+  if (options.champion) await nameChampion(options.models, name, version)
+}
+
+/** The number after the highest that is there; versions that are no numbers are passed over. */
+function nextVersion(modelsDir: string, name: string): string {
+  const folder = join(modelsDir, name)
+  const versions = existsSync(folder) ? readdirSync(folder).map(Number).filter(Number.isSafeInteger) : []
+  return String(Math.max(0, ...versions) + 1)
+}
+
+/** Shadows stay. */
+async function nameChampion(modelsDir: string, name: string, version: string): Promise<void> {
   const shadows = await readRegistry(modelsDir).then(
     (registry) => registry.shadows,
     (error: unknown) => {
@@ -81,19 +118,24 @@ async function register(): Promise<void> {
   await mkdir(modelsDir, { recursive: true })
   await writeFile(`${path}.new`, `${JSON.stringify({ champion: { name, version }, shadows }, null, 2)}\n`)
   await rename(`${path}.new`, path)
-  console.error(`champion: ${name}/${version} for feature set ${compiled.hash}`)
+  console.error(`champion: ${name}/${version}`)
 }
 
-function progress(day: number): void {
-  if (day % 10 === 0) console.error(`day ${day}`)
+program.parse()
+checkCompiled()
+try {
+  await train(program.opts<Options>(), program.args)
+} catch (error) {
+  if (!isRiverbankError(error)) throw error
+  console.error(`${error.code}: ${error.message}`)
+  process.exitCode = 1
 }
 
-/** Runs a program with our own terminal; rejects when it does not end with 0. */
-async function run(program: string, parameters: readonly string[]): Promise<void> {
-  const child = spawn(program, parameters, { cwd: root, stdio: 'inherit' })
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject)
-    child.once('exit', resolve)
-  })
-  if (code !== 0) throw new Error(`${program} ended with ${code}`)
+/** The model names the hash of the committed file, and the service computes it from the definitions. */
+function checkCompiled(): void {
+  const committed = JSON.parse(readFileSync(join(root, 'features/compiled/feature-set.json'), 'utf8')) as unknown
+  const { hash } = definitions().manifest
+  if (typeof committed === 'object' && committed !== null && 'hash' in committed && committed.hash === hash) return
+  console.error('features/compiled/feature-set.json is not fresh: run npm run features:compile first')
+  process.exit(1)
 }

@@ -1,3 +1,4 @@
+import { sqlOf } from '../compile/feature-sql.ts'
 import { featureSetDifference } from '../compile/feature-set-diff.ts'
 import { compileCommand, compiledFreshness, compiledPath, readCompiled } from './compiled-feature-set.ts'
 import { definitions, type Definitions } from './definitions.ts'
@@ -50,7 +51,7 @@ function list(filter: FeatureFilter, { manifest }: Definitions): Answer {
 }
 
 function show(name: string, { set }: Definitions): Answer {
-  const shown = showFeature(set, name)
+  const shown = showFeature(set, name, (asked) => sqlOf(set, asked))
   if (shown.kind === 'unknown') return { kind: 'mistake', reason: shown.reason }
   return { kind: 'found', json: shown, text: shownText(shown), code: 0 }
 }

@@ -2,9 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { names, type Config } from './config.ts'
 import { definitions, loadModel, type Definitions } from './definitions.ts'
+import { openStateStore } from './event-log.ts'
 import { systemClock } from './role.ts'
 import { createFeatureSql } from '../compile/feature-sql.ts'
-import { createDerivedEvaluator } from '../compile/reference-evaluator.ts'
 import { isRiverbankError } from '../core/errors.ts'
 import { openQuery } from '../edges/duckdb/query.ts'
 import { openLake, type Lake } from '../lake/lake.ts'
@@ -19,6 +19,10 @@ export type { VerifyReport } from '../lake/verify/report.ts'
 export interface RunVerifyOptions {
   /** Only read. Without it nothing is known of what never reached the lake. */
   readonly log?: Pick<EventLog, 'driver' | 'describeTopic' | 'committed'>
+  /** Entities of each kind whose states are compared with the lake; Infinity for all, 0 for none. Default 1,000. */
+  readonly statesPerEntity?: number
+  /** Chooses them. Default: by the clock. */
+  readonly seed?: number
   /** Compares sizes of files instead of checksums. */
   readonly fast: boolean
   readonly onProgress?: (line: string) => void
@@ -26,11 +30,12 @@ export interface RunVerifyOptions {
 
 /** The lake is given this long to take in what the log held when verify began; what is missing then is `pending`. */
 const catchUpMs = 30_000
+const statesPerEntity = 1_000
 const catchUpPollMs = 200
 
 /**
- * `riverbank verify`: recomputes I1, I2, I3 and I5 of this installation. Writes nothing but its own temporary files.
- * Errors: those of the log and the lake. A model that cannot be loaded is a note in the report: scores are then not
+ * `riverbank verify`: recomputes I1 to I5 of this installation. Writes nothing but its own temporary files.
+ * Errors: those of the log, the lake and the state store. A model that cannot be loaded is a note in the report: scores are then not
  * recomputed.
  */
 export async function runVerify(config: Config, options: RunVerifyOptions): Promise<VerifyReport> {
@@ -41,6 +46,12 @@ export async function runVerify(config: Config, options: RunVerifyOptions): Prom
   const positions = options.log === undefined ? null : await readLogPositions(options.log, topics, groups.process)
   if (positions !== null) await catchUp(lake, positions, topics, say)
   const scorer = await modelOrNull(config, compiled, say)
+  const perEntity = options.statesPerEntity ?? statesPerEntity
+  const store = perEntity === 0 ? null : await openStateStore(config)
+  const sample = {
+    perEntity,
+    seed: options.seed ?? systemClock.nowMs() % 1_000_000,
+  }
   const tempDir = await mkdtemp(join(config.DATA_DIR, 'verify-'))
   try {
     return await verifyLake({
@@ -50,15 +61,16 @@ export async function runVerify(config: Config, options: RunVerifyOptions): Prom
       scoredType: compiled.set.scored,
       topics,
       sql: createFeatureSql(compiled.set),
-      derive: createDerivedEvaluator(compiled.set),
       scorer,
       positions,
+      states: store === null ? null : { store, plan: compiled.plan, sample },
       fast: options.fast,
       clock: systemClock,
       onProgress: progressLines(say),
     })
   } finally {
     await scorer?.close()
+    await store?.close()
     await rm(tempDir, { recursive: true, force: true })
   }
 }

@@ -1,13 +1,20 @@
 import type { FeatureSet } from '../define/feature-set.ts'
+import { featureName, type View } from '../define/view.ts'
 import { fieldOf } from './slots.ts'
-import { entitySql, outcomesSql, type SqlRelations } from './sql.ts'
+import { derivedSql, expressionSql, type ExpressionColumns } from './sql-expression.ts'
+import { entitySql, entriesSql, outcomesSql, type SqlRelations } from './sql.ts'
+import { nameSql } from './sql-text.ts'
 
 /** The SQL of a feature set, for whoever has history in tables and no definitions. */
 export interface FeatureSql {
   /** Fields of an event's data that the definitions look at. */
   readonly fields: readonly string[]
+  /** What the other two may read instead of the entries themselves, with `isPrepared`. */
+  entries(entity: string, relations: SqlRelations): string
   features(entity: string, relations: SqlRelations): string
   outcomes(entity: string, relations: SqlRelations): string
+  /** Columns for a SELECT, `derived <feature>` each, in the order of definition. */
+  derived(columns: ExpressionColumns): readonly string[]
 }
 
 export function createFeatureSql(set: FeatureSet): FeatureSql {
@@ -18,7 +25,35 @@ export function createFeatureSql(set: FeatureSet): FeatureSql {
   })
   return {
     fields: [...new Set(fields)],
+    entries: (entity, relations) => entriesSql(set, entity, relations),
     features: (entity, relations) => entitySql(set, entity, relations),
     outcomes: (entity, relations) => outcomesSql(set, entity, relations),
+    derived: (columns) => derivedSql(set, columns),
   }
+}
+
+/**
+ * The SQL of one feature or view, for people: of a view's features over `history` (see {@link SqlRelations.entries}),
+ * fields under their own names; of a derived feature over a row that has the features it reads, `"amountMinor"` and
+ * `"timeMs"`.
+ */
+export function sqlOf(set: FeatureSet, name: string): string {
+  const derived = set.derived.find((candidate) => candidate.name === name)
+  if (derived !== undefined) {
+    const sql = expressionSql(derived.expression.tree, { feature: nameSql, request: nameSql })
+    return `SELECT ${sql} AS ${nameSql(name)}`
+  }
+  for (const view of set.views) {
+    const asked = view.name === name ? view : withOnly(view, name)
+    if (asked !== null) return entitySql(set, view.entity.name, { entries: 'history', column: nameSql }, [asked])
+  }
+  throw new Error(`there is no feature or view ${name}`)
+}
+
+function withOnly(view: View, name: string): View | null {
+  for (const aggregate of view.aggregates) {
+    const window = view.windows.find((candidate) => featureName(view.name, aggregate.name, candidate) === name)
+    if (window !== undefined) return { ...view, aggregates: [aggregate], windows: [window] }
+  }
+  return null
 }

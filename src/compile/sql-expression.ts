@@ -1,4 +1,6 @@
 import type { Expression } from '../core/expression.ts'
+import type { FeatureSet } from '../define/feature-set.ts'
+import { nameSql } from './sql-text.ts'
 
 /** Where an expression finds what it reads; each answers SQL of type DOUBLE. */
 export interface ExpressionColumns {
@@ -40,11 +42,28 @@ function binarySql(op: Extract<Expression, { left: Expression }>['op'], left: st
       return `CASE WHEN ${right} <> 0 THEN ${left} / ${right} END`
     case 'modulo':
       return `CASE WHEN ${right} <> 0 THEN ${left} - ${right} * floor(${left} / ${right}) END`
+    // To SQL a NaN is the largest number and equal to itself.
     case 'less':
-      return `(${left} < ${right})::INTEGER::DOUBLE`
+      return `(${left} < ${right} AND NOT isnan(${right}))::INTEGER::DOUBLE`
     case 'less_or_equal':
-      return `(${left} <= ${right})::INTEGER::DOUBLE`
+      return `(${left} <= ${right} AND NOT isnan(${right}))::INTEGER::DOUBLE`
     case 'equal':
-      return `(${left} = ${right})::INTEGER::DOUBLE`
+      return `(${left} = ${right} AND NOT isnan(${right}))::INTEGER::DOUBLE`
   }
+}
+
+/**
+ * Columns for a SELECT: every derived feature, in the order of definition, under the name `derived <feature>`. One that
+ * reads another reads the recomputed one. `feature` answers aggregated features only.
+ */
+export function derivedSql({ derived }: FeatureSet, columns: ExpressionColumns): readonly string[] {
+  const names = new Set(derived.map(({ name }) => name))
+  const feature = (name: string) => (names.has(name) ? derivedColumn(name) : columns.feature(name))
+  return derived.map(({ name, expression }) => {
+    return `${expressionSql(expression.tree, { ...columns, feature })} AS ${derivedColumn(name)}`
+  })
+}
+
+export function derivedColumn(name: string): string {
+  return nameSql(`derived ${name}`)
 }

@@ -2,108 +2,137 @@ import { durationMs, windowMs } from '../core/units.ts'
 import type { FeatureSet } from '../define/feature-set.ts'
 import type { View } from '../define/view.ts'
 import { horizonMs } from './horizon.ts'
-import { featuresSql, joinSql, runsSql, slotsOf, type ReadGroup } from './sql-features.ts'
-import { conditionSql, tileSql } from './sql-text.ts'
+import { cellsOf, runCell, slotsOf, type ReadGroup } from './sql-cells.ts'
+import { featuresSql } from './sql-features.ts'
+import { framedSql, groupsOf, placeSql } from './sql-frames.ts'
+import { joinedSql, toldSql } from './sql-joins.ts'
+import { textSql, tileSql } from './sql-text.ts'
 
 /** What the generated SQL reads. All times in milliseconds, all numbers BIGINT, ids and event types VARCHAR. */
 export interface SqlRelations {
   /**
-   * `id, born, sequence, time_ms, event_type` and a column for every field that the definitions look at, under the name
-   * that {@link column} gives it: what one entity observed, duplicates left out.
+   * One row for each event that an entity met: `id, born, sequence, time_ms, event_type`, a column for every field that
+   * the definitions look at, under the name that {@link column} gives it; `is_observed`, false for what changed nothing
+   * (a duplicate, a read that is no event); `read_id`, unique, NULL where nobody read the features.
    */
-  readonly observations: string
-  /** `read_id, id, born, sequence, time_ms`: a read by the event with this number, at this time. */
-  readonly reads: string
+  readonly entries: string
   readonly column: (field: string) => string
+  /** `entries` is a table of {@link entriesSql}, made once for all that is asked of it. */
+  readonly isPrepared?: boolean
+}
+
+/** The entries with what is known of each before it. */
+export function entriesSql(set: FeatureSet, entity: string, { entries }: SqlRelations): string {
+  return knownSql(
+    set.views.filter((view) => view.entity.name === entity),
+    entries,
+  )
 }
 
 /**
  * One SELECT that recomputes every feature of an entity for every read, from history alone: `read_id`, then the features
- * by name. It says what the window semantics say, as joins: an observation is in a window when its sequence number is
- * smaller than the read's, its tile is in the window, and the entity had not forgotten it.
+ * by name. It says what the window semantics say: an observation is in a window when its sequence number is smaller than
+ * the read's, its tile is in the window, and the entity had not forgotten it. Where the entries of a life stand in the
+ * order of their times, that is a frame of a window function; for all other reads it is a join. `asked` leaves out
+ * features, or whole views: what is forgotten still follows from all views of the entity.
  */
-export function entitySql(set: FeatureSet, entity: string, relations: SqlRelations): string {
+export function entitySql(set: FeatureSet, entity: string, relations: SqlRelations, asked?: readonly View[]): string {
   const views = set.views.filter((view) => view.entity.name === entity)
-  const hops = [...new Set(views.map((view) => durationMs(view.hop)))].sort((a, b) => a - b)
-  const groups = hops.flatMap((hopMs) => groupsOf(views, hopMs))
-  const ctes = [
-    `seen AS MATERIALIZED (${seenSql(views, relations)})`,
-    `known AS MATERIALIZED (${knownSql(relations)})`,
-    ...hops.flatMap((hopMs) => hopSql(views, hopMs, relations)),
-    ...groups.map((group) => `${group.name} AS (${joinSql(group, relations.column)})`),
-    ...groups.flatMap((group) => runsSql(group, relations.column)),
-  ]
-  return `WITH ${ctes.join(',\n')}\n${featuresSql(views, groups)}`
+  const wanted = asked ?? views
+  const hops = hopsOf(wanted)
+  const ctes = [entriesCte(views, relations), ...hops.flatMap((hopMs) => hopCtes(views, wanted, hopMs, relations))]
+  return `WITH ${ctes.join(',\n')}\n${featuresSql(
+    wanted,
+    hops.map((hopMs) => ({ name: `cells_${hopMs}`, groups: groupsOf(wanted, hopMs) })),
+  )}`
 }
 
-/** Like {@link entitySql}, but for observations: `id, born, sequence` and whether the state still took it. */
+/** Like {@link entitySql}, but for observations: `id, born, sequence` of those that the state refused as too late. */
 export function outcomesSql(set: FeatureSet, entity: string, relations: SqlRelations): string {
   const views = set.views.filter((view) => view.entity.name === entity)
-  const hops = [...new Set(views.map((view) => durationMs(view.hop)))].sort((a, b) => a - b)
-  const ctes = [
-    `seen AS MATERIALIZED (${seenSql(views, relations)})`,
-    `known AS MATERIALIZED (${knownSql(relations)})`,
-    ...hops.flatMap((hopMs) => hopSql(views, hopMs, relations)),
-  ]
-  const late = hops.map((hopMs) => {
-    const types = eventTypesOf(views.filter((view) => durationMs(view.hop) === hopMs))
-    return `SELECT id, born, sequence FROM told_${hopMs} WHERE tile <= forgotten AND event_type IN (${types})`
+  const hops = hopsOf(views)
+  const ctes = hops.flatMap((hopMs) => {
+    const ofHop = viewsOf(views, hopMs)
+    return [
+      keyedCte(views, hopMs),
+      `tiled_${hopMs} AS MATERIALIZED (SELECT * FROM keyed_${hopMs} WHERE told)`,
+      `joined_reads_${hopMs} AS (SELECT * FROM keyed_${hopMs} WHERE false)`,
+      ...toldSql(groupOf(views, hopMs), tilesMaxOf(views), relations.column, ofHop).slice(0, -1),
+    ]
   })
-  return `WITH ${ctes.join(',\n')}\n${late.join('\nUNION ')}`
+  const late = hops.map(
+    (hopMs) => `SELECT id, born, sequence FROM told_${hopMs}
+WHERE tile <= forgotten AND event_type IN (${eventTypesOf(viewsOf(views, hopMs))})`,
+  )
+  return `WITH ${[entriesCte(views, relations), ...ctes].join(',\n')}\n${late.join('\nUNION ')}`
 }
 
-function groupsOf(views: readonly View[], hopMs: number): ReadGroup[] {
-  const ofHop = views.filter((view) => durationMs(view.hop) === hopMs)
-  const delays = [...new Set(ofHop.map((view) => durationMs(view.delay)))].sort((a, b) => a - b)
-  return delays.map((delayMs) => {
-    const ofDelay = ofHop.filter((view) => durationMs(view.delay) === delayMs)
-    const windows = [...new Set(ofDelay.flatMap((view) => view.windows.map(windowMs)))].sort((a, b) => a - b)
-    return { name: `read_${hopMs}_${delayMs}`, hopMs, delayMs, windowsMs: windows, views: ofDelay }
-  })
+function hopCtes(views: readonly View[], wanted: readonly View[], hopMs: number, { column }: SqlRelations): string[] {
+  const groups = groupsOf(wanted, hopMs)
+  const tilesMax = tilesMaxOf(views)
+  const joined = joinedSql(groups, column)
+  const names = groups.flatMap((group) => [...cellsOf(group).keys(), ...runCellsOf(group)])
+  // A run that is cut has no frame, and no column there.
+  const framed = names.map((name) => (cutRunsOf(groups).has(name) ? `NULL::BIGINT AS ${name}` : name))
+  return [
+    keyedCte(views, hopMs),
+    `framed_${hopMs} AS MATERIALIZED (${framedSql(hopMs, groups, tilesMax, column)})`,
+    `joined_reads_${hopMs} AS MATERIALIZED (SELECT read_id, id, born, sequence, time_ms, forgotten
+  FROM framed_${hopMs} WHERE read_id IS NOT NULL AND NOT is_framed)`,
+    `tiled_${hopMs} AS MATERIALIZED (SELECT * FROM keyed_${hopMs}
+  SEMI JOIN joined_reads_${hopMs} USING (id, born) WHERE told)`,
+    ...toldSql(groupOf(views, hopMs), tilesMax, column, viewsOf(views, hopMs)),
+    ...joined.ctes,
+    `cells_${hopMs} AS (SELECT read_id, time_ms, ${framed.join(', ')} FROM framed_${hopMs} WHERE read_id IS NOT NULL AND is_framed
+  UNION ALL BY NAME ${joined.select})`,
+  ]
 }
+
+const hopsOf = (views: readonly View[]) => [...new Set(views.map((view) => durationMs(view.hop)))].sort((a, b) => a - b)
+const viewsOf = (views: readonly View[], hopMs: number) => views.filter((view) => durationMs(view.hop) === hopMs)
+const tilesMaxOf = (views: readonly View[]) => views[0]?.entity.tilesMax ?? 1
+
+function groupOf(views: readonly View[], hopMs: number): ReadGroup {
+  const [group] = groupsOf(views, hopMs)
+  if (group === undefined) throw new Error(`no view has the hop ${hopMs}`)
+  return group
+}
+
+function runCellsOf(group: ReadGroup): string[] {
+  return group.views.flatMap((view) =>
+    view.aggregates
+      .filter(({ kind }) => kind === 'run')
+      .flatMap((aggregate) => view.windows.map((window) => runCell(group, view, aggregate, windowMs(window)))),
+  )
+}
+
+const cutRunsOf = (groups: readonly ReadGroup[]) =>
+  new Set(groups.filter(({ delayMs }) => delayMs === 0).flatMap(runCellsOf))
 
 function eventTypesOf(views: readonly View[]): string {
   const types = new Set(views.flatMap(slotsOf).map((slot) => slot.source.eventType))
-  return [...types].map((type) => `'${type}'`).join(', ')
+  return [...types].map(textSql).join(', ')
 }
 
-/** Observations of the entity's views, each with M: the newest time so far, its own included. */
-function seenSql(views: readonly View[], { observations }: SqlRelations): string {
-  return `SELECT *, max(time_ms) OVER (PARTITION BY id, born ORDER BY sequence ROWS UNBOUNDED PRECEDING) AS newest_ms,
+function entriesCte(views: readonly View[], { entries, isPrepared = false }: SqlRelations): string {
+  return isPrepared ? `entries AS (SELECT * FROM ${entries})` : `entries AS MATERIALIZED (${knownSql(views, entries)})`
+}
+
+/** `told`: what the views observe. `known_ms`: the newest of these times among smaller sequence numbers. */
+function knownSql(views: readonly View[], entries: string): string {
+  const told = `is_observed AND event_type IN (${eventTypesOf(views)})`
+  return `SELECT *, ${told} AS told, max(time_ms) FILTER (${told}) OVER before AS known_ms,
     time_ms::HUGEINT * 4611686018427387904 + sequence AS moment
-  FROM ${observations} WHERE event_type IN (${eventTypesOf(views)})`
+  FROM ${entries}
+  WINDOW before AS (PARTITION BY id, born ORDER BY sequence RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)`
 }
 
-/** Reads, each with M: the newest time among smaller sequence numbers. */
-function knownSql({ reads }: SqlRelations): string {
-  return `SELECT r.read_id, r.id, r.born, r.sequence, r.time_ms, s.newest_ms FROM ${reads} r
-  ASOF LEFT JOIN seen s ON s.id = r.id AND s.born = r.born AND s.sequence < r.sequence`
-}
-
-/**
- * Per hop: `told` has the tile of each observation and what was forgotten when it came, `asked` what was forgotten when
- * a read was made: what is older than the horizon, and, for an entity with more tiles than its limit, the tile after
- * those that fit (NULL where neither).
- */
-function hopSql(views: readonly View[], hopMs: number, { column }: SqlRelations): string[] {
-  const ofHop = views.filter((view) => durationMs(view.hop) === hopMs)
-  const tilesMax = ofHop[0]?.entity.tilesMax ?? 1
+/** With the tile of each entry, and the last tile that is forgotten before it (`forgotten`) and with it (`told_forgotten`). */
+function keyedCte(views: readonly View[], hopMs: number): string {
   const horizon = horizonMs(views)
-  const matching = [...new Set(ofHop.flatMap(slotsOf).map((slot) => conditionSql(slot.source, column)))]
-  const dropped = `max(f.tile, ${tilesMax + 1})[${tilesMax + 1}]`
-  const forgotten = (capped: string) => `greatest(${tileSql(`newest_ms - ${horizon}`, hopMs)}, ${capped})`
-  return [
-    `tiled_${hopMs} AS (SELECT *, ${tileSql('time_ms', hopMs)} AS tile FROM seen)`,
-    `first_${hopMs} AS (SELECT id, born, tile, min(sequence) AS since FROM tiled_${hopMs}
-  WHERE ${matching.map((condition) => `(${condition})`).join(' OR ')} GROUP BY ALL)`,
-    `hot_${hopMs} AS MATERIALIZED (SELECT id, born FROM first_${hopMs} GROUP BY ALL HAVING count(*) > ${tilesMax})`,
-    `capped_${hopMs} AS MATERIALIZED (SELECT p.id, p.born, p.sequence, ${dropped} AS capped
-  FROM (SELECT id, born, sequence FROM seen UNION SELECT id, born, sequence FROM known) p
-  SEMI JOIN hot_${hopMs} h ON h.id = p.id AND h.born = p.born
-  JOIN first_${hopMs} f ON f.id = p.id AND f.born = p.born AND f.since < p.sequence GROUP BY ALL)`,
-    `told_${hopMs} AS MATERIALIZED (SELECT t.*, ${forgotten('c.capped')} AS forgotten FROM tiled_${hopMs} t
-  LEFT JOIN capped_${hopMs} c ON c.id = t.id AND c.born = t.born AND c.sequence = t.sequence)`,
-    `asked_${hopMs} AS MATERIALIZED (SELECT k.*, ${forgotten('c.capped')} AS forgotten FROM known k
-  LEFT JOIN capped_${hopMs} c ON c.id = k.id AND c.born = k.born AND c.sequence = k.sequence)`,
-  ]
+  return `keyed_${hopMs} AS (SELECT *, ${tileSql('time_ms', hopMs)} AS tile,
+    ${tileSql(`known_ms - ${horizon}`, hopMs)} AS forgotten,
+    ${tileSql(`greatest(known_ms, time_ms) - ${horizon}`, hopMs)} AS told_forgotten,
+    ${placeSql}
+  FROM entries)`
 }

@@ -29,6 +29,9 @@ export interface Service {
 
 /** Takes only features that always have a value: give a nullable one a default with `coalesce`. */
 export function defineService(options: { readonly name: string; readonly vector: readonly Typed<false>[] }): Service {
+  if (!/^[a-z][a-z0-9]*(_[a-z0-9]+)*$/.test(options.name)) {
+    throw new Error(`service "${options.name}": write the name in lower_snake_case`)
+  }
   const vector = options.vector.map((element, position) => {
     if (element.tree.op !== 'feature') {
       throw new Error(
@@ -55,6 +58,13 @@ export interface FeatureSet {
 export function defineFeatureSet(set: FeatureSet): FeatureSet {
   const keys = set.entities.filter((entity) => entity.partitionKey)
   if (keys.length !== 1) throw new Error(`a feature set has one entity with partitionKey, not ${keys.length}`)
+  checkOnce('entities', set.entities)
+  checkOnce('views', set.views)
+  checkOnce('services', set.services)
+  checkOnce(
+    'event types',
+    set.events.map(({ type }) => ({ name: type })),
+  )
   const known = new Set<string>()
   for (const view of set.views) {
     if (!set.entities.includes(view.entity))
@@ -75,6 +85,11 @@ export function defineFeatureSet(set: FeatureSet): FeatureSet {
     if (missing !== undefined) throw new Error(`service "${service.name}": no feature ${missing}`)
   }
   return Object.freeze(set)
+}
+
+function checkOnce(what: string, all: readonly { readonly name: string }[]): void {
+  const repeated = all.find(({ name }, i) => all.findIndex((other) => other.name === name) !== i)
+  if (repeated !== undefined) throw new Error(`two ${what} are both named ${repeated.name}`)
 }
 
 function addOnce(known: Set<string>, name: string): void {

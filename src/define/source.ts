@@ -61,6 +61,9 @@ export function defineSource<
     if (isNumber === null) throw new Error(`source "${name}": ${event.type} has no field ${field}`)
     ;(isNumber ? numeric : text).push(column)
   }
+  for (const { field } of options.where ?? []) {
+    if (!(field in event.current.shape)) throw new Error(`source "${name}": where: ${event.type} has no field ${field}`)
+  }
   return Object.freeze({
     name,
     eventType: event.type,

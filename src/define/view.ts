@@ -69,11 +69,18 @@ function checkView(options: ViewOptions<Aggregate, WindowLength>, mistake: (text
   if (!/^[a-z]+(_[a-z]+)*$/.test(name)) throw mistake('write the name in lower_snake_case')
   if (!Number.isSafeInteger(version) || version < 1) throw mistake('the version is a whole number from 1 on')
   if (aggregates.length === 0 || windows.length === 0) throw mistake('needs at least one aggregate and one window')
-  const hopMs = durationMs(hop)
+  const lengthMs = (duration: string) => {
+    try {
+      return durationMs(duration)
+    } catch (error) {
+      throw mistake(error instanceof Error ? error.message : String(error))
+    }
+  }
+  const hopMs = lengthMs(hop)
   if (hopMs === 0) throw mistake('the hop must be longer than nothing')
   if (hopMs > largestHopMs) throw mistake('the hop is at most a day')
   for (const duration of [...windows, delay]) {
-    if (duration !== 'lifetime' && durationMs(duration) % hopMs !== 0) {
+    if (duration !== 'lifetime' && lengthMs(duration) % hopMs !== 0) {
       throw mistake(`the hop ${hop} does not divide ${duration}`)
     }
   }

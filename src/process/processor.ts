@@ -112,7 +112,7 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
       const committed = await options.committed(claim.topic, claim.partition)
       assert(committed !== null && committed > goneOffset, 'R5: a snapshot is gone only after its batch was committed')
     }
-    if (batch.next >= current.publishFrom) await claim.commit(batch.next)
+    if (batch.next >= current.publishFrom) await retrying(claim, 'committing', () => claim.commit(batch.next))
     metrics.committed(batch.topic, batch.partition, batch.end - batch.next)
     return batch.next
   }

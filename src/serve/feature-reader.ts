@@ -10,7 +10,10 @@ export interface EntityFeatures {
   readonly newestTimeMs: number | null
   /** The sequence number that the next observation takes; null when not found. */
   readonly sequence: number | null
-  /** Every feature of the entity by name; null where there was nothing to aggregate. Empty when not found. */
+  /**
+   * Every feature of the entity by name; null where there was nothing to aggregate. When not found, those of empty
+   * windows: what scoring would use.
+   */
   readonly features: Readonly<Record<string, number | null>>
   /** Features with a reservation; missing when there are none. */
   readonly flags?: NamedFlags

@@ -141,7 +141,8 @@ const readFeaturesDescription: Route['description'] = {
   detail:
     'Windows are computed at read time and end at the wall clock, or at asOf. An asOf in the past is answered as the ' +
     'state knows it now; where it lies before everything the state remembers, values are null and OUTSIDE_MAX_AGE. An ' +
-    'entity that nobody has seen is an answer too: found is false. The id of a composite entity is its parts joined by ' +
+    'entity that nobody has seen is an answer too: found is false, statuses are NOT_FOUND, and values are those of empty ' +
+    'windows (a count is 0, a mean is null), which is what scoring would use. The id of a composite entity is its parts joined by ' +
     '`|` (customer_terminal: c-1%7Ct-1); without all of them, none empty, it is an invalid parameter.',
   tag: 'features',
   parameters: [

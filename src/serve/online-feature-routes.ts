@@ -100,7 +100,8 @@ function describeRoute(schema: BodySchema, operationId: string, withFlags: boole
     detail:
       "The shape of Feast's online API: a feature service or a list of features (view:name, or full names), and lists " +
       'of ids. One result per entity key and feature, one value per row. event_timestamps is the newest observation of ' +
-      'the entity; a derived feature has the newest of its row. ' +
+      'the entity; a derived feature has the newest of its row. Of an entity that nobody has seen the status is NOT_FOUND, ' +
+      'and the value that of empty windows, which is what scoring would use, derived features included. ' +
       (withFlags
         ? 'A result with incomplete, truncated or saturated values says so in flags.'
         : 'Flags of values are left out, because clients of Feast may refuse what they do not know: ask /v1/features.'),

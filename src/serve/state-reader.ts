@@ -38,11 +38,12 @@ export function createFeatureReader(store: States, plan: FeaturePlan, clock: Clo
         const entity = entities.get(key.entity)
         assert(entity !== undefined, `the caller asks for entities that exist, not ${key.entity}`)
         const blob = blobs[i] ?? null
-        if (blob === null) return { key, found: false, newestTimeMs: null, sequence: null, features: {} }
-        const state = decoder.decode(entity, blob, clock.nowMs())
+        const state = blob === null ? null : decoder.decode(entity, blob, clock.nowMs())
+        // Without a state the windows are empty, as they are for the first payment that is scored.
         const { features: values, flags } = readFeatures(entity, state, atMs)
         const features: Record<string, number | null> = {}
         for (const [at, feature] of entity.features.entries()) features[feature.name] = values[at] ?? null
+        if (state === null) return { key, found: false, newestTimeMs: null, sequence: null, features }
         const { newestTimeMs, sequence } = state
         const named = namedFlags(entity, flags)
         return { key, found: true, newestTimeMs, sequence, features, ...(named === null ? {} : { flags: named }) }

@@ -148,6 +148,24 @@ function positionCases({ fixture, namespace, open }: StoreCase): void {
     expect(await store.positions('events')).toEqual(new Map())
   })
 
+  it('notices that it was emptied and filled again, however far', async () => {
+    const [sleeper, reader, other] = [await open(), await open(), await open()]
+    await sleeper.advance('events', 0, 5)
+    await reader.positions('events')
+    const epochs = [sleeper.epoch, reader.epoch]
+    await fixture().empty()
+    await other.advance('events', 0, 9)
+    expect(await sleeper.advance('events', 0, 6, 5), 'at 9, in another life').toBe(false)
+    expect(await reader.positions('events')).toEqual(new Map([[0, 9]]))
+    expect(sleeper.epoch).toBeGreaterThan(epochs[0] ?? NaN)
+    expect(reader.epoch).toBeGreaterThan(epochs[1] ?? NaN)
+    // From now on it knows the other life.
+    const { epoch } = sleeper
+    expect(await sleeper.advance('events', 0, 10, 9)).toBe(true)
+    expect(await other.positions('events')).toEqual(new Map([[0, 10]]))
+    expect([sleeper.epoch, other.epoch]).toEqual([epoch, epochs[1]])
+  })
+
   it('raises positions and never lowers them', async () => {
     const [store, other] = [await open(), await open()]
     expect(await store.positions('events')).toEqual(new Map())

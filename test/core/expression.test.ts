@@ -74,6 +74,32 @@ describe('an expression', () => {
     expect(evaluate(equal.tree, 0, -0)).toBe(1)
   })
 
+  it('a z-score is the distance from the mean in deviations, and null where one of them says nothing', () => {
+    const score = define.zScore(define.request('amountMinor'), a, b).tree
+    expect(evaluate(score, 1_000, 100)).toBe(2.5)
+    expect(evaluate(score, 1_500, 100)).toBe(-2.5)
+    expect(evaluate(score, 1_250, 100)).toBe(0)
+    expect(evaluate(score, 1_000, 0), 'all were equal').toBeNull()
+    expect(evaluate(score, 1_250, 0), 'and so is this one').toBeNull()
+    expect(evaluate(score, null, 100), 'there was none').toBeNull()
+    expect(evaluate(score, 1_000, null), 'there was one').toBeNull()
+    expect(evaluate(define.coalesce(define.zScore(7, a, b), 0).tree, 1_000, null)).toBe(0)
+    // One rounding for the difference and one for the quotient.
+    expect(evaluate(define.zScore(0.3, a, b).tree, 0.1, 3)).toBe((0.3 - 0.1) / 3)
+  })
+
+  it('a count and a sum with the payment itself are never without a mean', () => {
+    const counted = define.featureReference('a', false)
+    const summed = define.featureReference('b', false)
+    const { count, sum, mean } = define.includingThisPayment(counted, summed)
+    const read = (payments: number, spent: number) =>
+      [count, sum, mean].map(({ tree }) => evaluate(tree, payments, spent))
+    expect(read(0, 0)).toEqual([1, 1_250, 1_250])
+    expect(read(3, 1_000)).toEqual([4, 2_250, 562.5])
+    expect(read(2, 0)).toEqual([3, 1_250, 1_250 / 3])
+    expect([count.nullable, sum.nullable, mean.nullable]).toEqual([false, false, false])
+  })
+
   it('knows the hour and the weekday in UTC, before 1970 too', () => {
     const time = define.request('timeMs')
     fc.assert(

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { randomFeatureSet, randomStream, seeded, type StreamEvent } from '../../scripts/fuzz/definitions.ts'
+import { featureSetOf, randomRecipe, seeded } from '../../scripts/fuzz/definitions.ts'
+import { randomStream, type StreamEvent } from '../../scripts/fuzz/stream.ts'
 import { compilePlan } from '../../src/compile/plan.ts'
 import { referenceFeatures, type ReferenceObservation } from '../../src/compile/reference.ts'
 import { createMemoryEngine, type MemoryEngine } from '../../src/core/engine.ts'
@@ -24,7 +25,8 @@ const nowMs = 2_500_000_000_000
 /** Two feature sets that share some views; every entity of each has one. */
 function twoSets(seed: number): { before: FeatureSet; after: FeatureSet; isCapped: boolean } {
   const random = seeded(seed)
-  const set = randomFeatureSet(random)
+  const { derived: _derived, ...recipe } = randomRecipe(random)
+  const set = featureSetOf({ ...recipe, derived: [] })
   const subset = (): FeatureSet => ({ ...set, views: set.views.filter(() => random.chance(0.6)) })
   return { before: subset(), after: subset(), isCapped: set.entities.some(({ tilesMax }) => tilesMax < 4_096) }
 }

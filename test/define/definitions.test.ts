@@ -89,6 +89,15 @@ describe('names', () => {
   })
 })
 
+describe('a source', () => {
+  it('has conditions on fields of its event only', () => {
+    const where = [{ field: 'amount', is: '>', value: 1 }] as never
+    expect(() => defineSource({ name: 'large', event: order, columns: {}, where })).toThrow(
+      'source "large": where: order.placed has no field amount',
+    )
+  })
+})
+
 describe('a view', () => {
   it.each([
     [{ name: 'Spend' }, 'view "Spend": write the name in lower_snake_case'],
@@ -100,7 +109,15 @@ describe('a view', () => {
     [{ windows: ['1h', '0s'] as const }, 'view "spend": a window must be longer than nothing'],
     [{ windows: ['1h', '60m'] as const }, 'view "spend": two windows have the same length'],
     [{ aggregates: [count(orders), count(orders)] }, 'view "spend": two aggregates are both named order_count'],
-    [{ hop: '1x' as never }, '"1x" is not a duration: write a whole number and s, m, h or d, such as 30s, 5m, 7d'],
+    [
+      { delay: '-5m' as const },
+      'view "spend": "-5m" is not a duration: write a whole number and s, m, h or d, such as',
+    ],
+    [{ windows: ['1h', '1w'] as never }, 'view "spend": "1w" is not a duration'],
+    [
+      { hop: '1x' as never },
+      'view "spend": "1x" is not a duration: write a whole number and s, m, h or d, such as 30s, 5m, 7d',
+    ],
   ])('explains the mistake in %j', (mistake, message) => {
     expect(() => defineView({ ...viewOptions, ...mistake })).toThrow(message)
   })
@@ -145,6 +162,16 @@ describe('a service', () => {
     )
   })
 
+  it.each(['Fraud', 'fraud-1', '1fraud', 'fraud__twice', 'fraud v1', ''])('is not called "%s"', (name) => {
+    expect(() => defineService({ name, vector: [named] })).toThrow(
+      `service "${name}": write the name in lower_snake_case`,
+    )
+  })
+
+  it('may have a number in its name', () => {
+    expect(defineService({ name: 'fraud_v2', vector: [named] }).name).toBe('fraud_v2')
+  })
+
   it.each(['Busy', 'busy-1', '1busy', 'busy__twice', ''])('no derived feature is called "%s"', (name) => {
     expect(() => defineDerived(name, 'orders', add(1, 1))).toThrow(`feature "${name}": write it in lower_snake_case`)
   })
@@ -174,10 +201,20 @@ describe('a feature set', () => {
     expect(define({ events: [shopOpened] })).toThrow('view "spend": event type order.placed is not in the feature set')
   })
 
+  it('has every entity, view, service and event type once', () => {
+    const other = defineEntity({ name: 'shop', keyFields: ['currency'] })
+    expect(define({ entities: [customer, shop, other] })).toThrow('two entities are both named shop')
+    // Not one feature in common, and no way to tell whose they are.
+    const more = defineView({ ...viewOptions, aggregates: [sum(orders, 'amount')], windows: ['3h'] })
+    expect(define({ views: [spend, more] })).toThrow('two views are both named spend')
+    const service = (name: string) => defineService({ name, vector: [spend.feature('order_count_1h')] })
+    expect(define({ services: [service('a'), service('b'), service('a')] })).toThrow('two services are both named a')
+    expect(define({ events: [order, shopOpened, order] })).toThrow('two event types are both named order.placed')
+  })
+
   it('has every feature once, and each before it is read', () => {
     const busy = defineDerived('busy', 'orders', spend.feature('order_count_1h'))
     const busier = defineDerived('busier', 'orders', add(busy, 1))
-    expect(define({ views: [spend, spend] })).toThrow('two features are both named spend__order_count_1h')
     expect(define({ derived: [busy, busy] })).toThrow('two features are both named busy')
     expect(define({ derived: [busier, busy] })).toThrow('feature "busier": reads busy, which is not defined before it')
     expect(define({ derived: [busy, busier] })).not.toThrow()

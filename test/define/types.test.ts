@@ -1,9 +1,18 @@
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 import { describe, expect, expectTypeOf, it } from 'vitest'
-import { mean, sum, type Aggregate } from '../../src/define/aggregate.ts'
+import { distinct, lastK, mean, sum, type Aggregate } from '../../src/define/aggregate.ts'
 import { defineEvent } from '../../src/define/event-type.ts'
-import { add, coalesce, divide, ratio, request, type Typed } from '../../src/define/expression.ts'
+import {
+  add,
+  coalesce,
+  divide,
+  includingThisPayment,
+  ratio,
+  request,
+  zScore,
+  type Typed,
+} from '../../src/define/expression.ts'
 import { defineDerived, defineService } from '../../src/define/feature-set.ts'
 import { defineSource } from '../../src/define/source.ts'
 import { order, orders, orderSchema, spend } from './support/shop.ts'
@@ -44,6 +53,24 @@ const mistakes = {
       // @ts-expect-error -- the schema knows EUR and USD
       where: [{ field: 'currency', is: '==', value: 'GBP' }],
     }),
+  'a condition on a field that the event does not have': () =>
+    defineSource({
+      name: 'order',
+      event: order,
+      columns: {},
+      // @ts-expect-error -- the field is called amountMinor
+      where: [{ field: 'amount', is: '>', value: 100 }],
+    }),
+  'how often a column occurs that the source does not have': () =>
+    // @ts-expect-error -- the source has the column amount only
+    distinct(orders, 'shop', { cap: 3 }),
+  'the last values of a column of text': () =>
+    lastK(
+      defineSource({ name: 'order', event: order, columns: { shop: 'shopId' } }),
+      // @ts-expect-error -- a feature is a number
+      'shop',
+      3,
+    ),
   'an order of texts': () =>
     defineSource({
       name: 'order',
@@ -66,6 +93,14 @@ const mistakes = {
     // @ts-expect-error -- a ratio is null where its right side is 0
     return defineService({ name: 's', vector: [share] })
   },
+  'a z-score in a service': () => {
+    const unusual = defineDerived('unusual', 'x', zScore(request('amountMinor'), spend.feature('amount_mean_1h'), 1))
+    // @ts-expect-error -- there may be no mean
+    return defineService({ name: 's', vector: [unusual] })
+  },
+  'a mean counted as if it were always there': () =>
+    // @ts-expect-error -- a mean is null where there is nothing
+    includingThisPayment(spend.feature('order_count_1h'), spend.feature('amount_mean_1h')),
   'a default that can be null': () =>
     // @ts-expect-error -- the last value must always be there
     coalesce(spend.feature('amount_mean_1h'), spend.feature('amount_mean_1d')),

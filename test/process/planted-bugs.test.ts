@@ -6,10 +6,10 @@ import { memoryVault } from './support/protocol-states.ts'
 
 const seed = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_000)
 /** A bug that so many stories do not show would not be found by the tests of the protocol either. */
-const numRuns = 300
+const numRuns = 500
 
 describe(`a planted bug is found, seed ${seed}`, () => {
-  for (const bug of plantedBugs) it(`${bug.breaks}: ${bug.name}`, { timeout: 60_000 }, () => isFound(bug))
+  for (const bug of plantedBugs) it(`${bug.breaks}: ${bug.name}`, { timeout: 120_000 }, () => isFound(bug))
 })
 
 async function isFound(bug: PlantedBug): Promise<void> {

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { openRedisStateStore } from '../../src/edges/redis/state-store.ts'
+import { connectRedis } from '../../src/edges/redis/connection.ts'
+import { statesOn } from '../../src/edges/redis/state-store.ts'
 import type { StateStore } from '../../src/ports.ts'
 import { redisAvailable, startTestRedis, type TestRedis } from '../support/redis-server.ts'
 import { nothingTold, story } from './support/protocol-checks.ts'
@@ -16,10 +17,18 @@ const ttlMs = 3_600_000
 describe.skipIf(redisAvailable() !== null)(`the protocol of the states on a real Redis, seed ${seed}`, () => {
   let server: TestRedis
   let store: StateStore
+  let connection: Redis
   let redis: Redis
   beforeAll(async () => {
     server = await startTestRedis({ persistence: 'off' })
-    store = await openRedisStateStore({ url: server.url, namespace, commandTimeoutMs: 10_000 })
+    const { url } = server
+    connection = await connectRedis(
+      { url, name: namespace, commandTimeoutMs: 10_000, reconnectMaxDelayMs: 1_000 },
+      'state_unavailable',
+    )
+    // Every member of every story has states of its own on it.
+    connection.setMaxListeners(0)
+    store = statesOn(connection, namespace)
     redis = new Redis(server.url)
   })
   afterAll(async () => {
@@ -33,6 +42,10 @@ describe.skipIf(redisAvailable() !== null)(`the protocol of the states on a real
     await redis.flushall()
     return {
       store,
+      connect: () => statesOn(connection, namespace),
+      empty: async () => {
+        await redis.flushall()
+      },
       put: async ({ entity, id }, blob) => {
         const key = `${namespace}:state:{${entity}:${id}}`
         if (blob === null) await redis.del(key)

@@ -77,7 +77,7 @@ describe.each(['/v1/features', '/get-online-features'])('composite entities of m
       await app.request(path, postJson({ features: [lifetime], entities: columns }))
     ).json()) as Answer
     expect(answer.metadata.feature_names).toEqual([...Object.keys(columns), 'payment_count_lifetime'])
-    expect(answer.results.at(-1)).toMatchObject({ values: [2, null], statuses: ['PRESENT', 'NOT_FOUND'] })
+    expect(answer.results.at(-1)).toMatchObject({ values: [2, 0], statuses: ['PRESENT', 'NOT_FOUND'] })
   })
 
   test('are read by their own name, which wins over the parts', async () => {

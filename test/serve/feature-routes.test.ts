@@ -61,13 +61,14 @@ describe('features of one entity', () => {
     expect(Object.keys(body.values)).toEqual(names)
   })
 
-  test('of an entity that nobody has seen are NOT_FOUND', async () => {
+  test('of an entity that nobody has seen are NOT_FOUND, and those of empty windows', async () => {
     const { app } = serveFixture()
-    const body = await (await app.request(`${url}?features=customer_spend__payment_count_1h`)).json()
+    const [counted, mean] = ['customer_spend__payment_count_1h', 'customer_spend__amount_mean_1h']
+    const body = await (await app.request(`${url}?features=${counted},${mean}`)).json()
     expect(body).toMatchObject({
       found: false,
-      values: { customer_spend__payment_count_1h: null },
-      statuses: { customer_spend__payment_count_1h: 'NOT_FOUND' },
+      values: { [counted]: 0, [mean]: null },
+      statuses: { [counted]: 'NOT_FOUND', [mean]: 'NOT_FOUND' },
       freshness: { newestObservation: null, ageMs: null, sequence: null },
     })
   })
@@ -153,7 +154,7 @@ describe.each(['/v1/features', '/get-online-features'])('features of many entiti
       metadata: { feature_names: ['customer', 'payment_count_1h', 'amount_mean_5m'] },
       results: [
         { values: ['c-1', 'c-9'], statuses: ['PRESENT', 'PRESENT'], event_timestamps: [none, none] },
-        { values: [3, null], statuses: ['PRESENT', 'NOT_FOUND'], event_timestamps: [newest, none] },
+        { values: [3, 0], statuses: ['PRESENT', 'NOT_FOUND'], event_timestamps: [newest, none] },
         { values: [null, null], statuses: ['NULL_VALUE', 'NOT_FOUND'], event_timestamps: [newest, none] },
       ],
     })

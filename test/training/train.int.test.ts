@@ -13,19 +13,22 @@ const scripts = fileURLToPath(new URL('../../scripts/training', import.meta.url)
 const features = ['amount', 'count', 'mean', 'risk', 'night']
 const service = { name: 'fraud_v1', hash: 'ab'.repeat(32), features }
 const seed = 7
-const files = ['model.onnx', 'manifest.json', 'README.md'] as const
+const files = [
+  ...['model.onnx', 'manifest.json', 'metrics.json', 'profile.json', 'README.md'],
+  ...['precision-recall.svg', 'calibration.svg', 'scores.svg'],
+]
 
 /** Scores rows with the library that trained the model, from the trees it wrote: native.py <table> <seed> <out>. */
 const native = `
 import sys
 sys.path.insert(0, ${JSON.stringify(scripts)})
 import numpy as np
-from ensemble import fit, predict
+from ensemble import Settings, fit, predict
 from metrics import Windows, split
 from table import read_table
 table = read_table(sys.argv[1], ${JSON.stringify(features)})
 train, test = split(table, Windows(14, 7, 3, 3))
-booster = fit(table.features[train], table.label[train], ${seed}, 40, 5, 0.05, 2.0)
+booster = fit(table.features[train], table.label_by(24)[train], ${seed}, Settings(40, 5, 0.05, 2.0))
 rows = table.features[:1000]
 rows.tofile(sys.argv[2])
 predict(booster, rows).tofile(sys.argv[3])

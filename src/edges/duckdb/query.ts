@@ -28,6 +28,8 @@ export interface Query {
    * anything; all others must be VARCHAR.
    */
   columns(sql: string, take: (columns: readonly QueryColumn[], rows: number) => void | Promise<void>): Promise<void>
+  /** Like `each`, for columns of doubles without NULL: by column, `rows` values in each. The arrays are used again. */
+  numbers(sql: string, take: (columns: readonly Float64Array[], rows: number) => void | Promise<void>): Promise<void>
   close(): void
 }
 
@@ -88,6 +90,19 @@ export async function openQuery(options: QueryOptions): Promise<Query> {
           await take(columns, chunk.rowCount)
         }
       }),
+    numbers: (sql, take) =>
+      attempt(sql, async () => {
+        const result = await connection.stream(sql)
+        const columns = Array.from({ length: result.columnCount }, () => new Float64Array(2_048))
+        let chunk = await result.fetchChunk()
+        while (chunk !== null && chunk.rowCount > 0) {
+          const { rowCount } = chunk
+          for (const [i, column] of columns.entries()) fill(column, chunk, i)
+          // The next rows are read while these are taken.
+          const [next] = await Promise.all([result.fetchChunk(), take(columns, rowCount)])
+          chunk = next
+        }
+      }),
     close() {
       connection.closeSync()
       instance.closeSync()
@@ -102,6 +117,15 @@ function columnOf(chunk: DuckDBDataChunk, index: number): QueryColumn {
     return (vector as unknown as { readonly items: Float64Array }).items
   }
   return Array.from({ length: chunk.rowCount }, (_, row) => vector.getItem(row) as string | null)
+}
+
+function fill(column: Float64Array, chunk: DuckDBDataChunk, index: number): void {
+  const vector = chunk.getColumnVector(index)
+  for (let row = 0; row < chunk.rowCount; row += 1) {
+    const value = vector.getItem(row)
+    if (typeof value !== 'number') throw new Error(`column ${index} has a value that is no double`)
+    column[row] = value
+  }
 }
 
 function cell(value: DuckDBValue): QueryCell {

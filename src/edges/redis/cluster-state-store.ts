@@ -5,6 +5,7 @@ import { redisFailure } from './connection.ts'
 import { fieldsOf, layoutsIn } from './layout-fields.ts'
 import { SlotCaller, type SlotCall, type SlotCommand } from './slot-caller.ts'
 import { bucketOf, stateBuckets, type StateBucket } from './state-buckets.ts'
+import { newLife, positionsIn, StateLives } from './state-lives.ts'
 import { advanceScript, argumentsOf, chunksOf, compareAndSetScript, replaceMemoScript } from './state-scripts.ts'
 
 export interface ClusterStateStoreOptions {
@@ -69,12 +70,13 @@ export async function openClusterStateStore(options: ClusterStateStoreOptions): 
     reconnectMaxDelayMs: options.reconnectMaxDelayMs ?? 1_000,
   })
   const caller = new SlotCaller(nodes)
+  const lives = new StateLives()
   const positionCalls = (topic: string): SlotCall<string>[] =>
     stateBuckets.map(({ tag, slot }) => ({ slot, items: [`${namespace}:positions:{${tag}}:${topic}`] }))
 
   return {
     get epoch() {
-      return nodes.epoch
+      return nodes.epoch + lives.ended
     },
     load: (keys) =>
       guarded('loading states', () => {
@@ -92,17 +94,22 @@ export async function openClusterStateStore(options: ClusterStateStoreOptions): 
     },
     positions: (topic) =>
       guarded('reading positions', async () => {
-        const replies = await caller.run(readingPositions, positionCalls(topic))
-        return lowest(replies.map(([fields]) => positionsIn(fields ?? [])))
+        const calls = positionCalls(topic)
+        const found = (await caller.run(readingPositions, calls)).map(([fields]) => positionsIn(fields ?? []))
+        for (const [i, { items }] of calls.entries()) lives.met(items[0] ?? '', found[i]?.life ?? '')
+        return lowest(found.map(({ positions }) => positions))
       }),
     advance: (topic, partition, next, from = -1) =>
       guarded('advancing a position', async () => {
-        const advancing: SlotCommand<string, unknown> = {
-          encode: (keys, script) => advanceScript.command(keys, [partition, next, from], script),
-          decode: (reply) => [reply],
+        const advancing: SlotCommand<string, [number, Buffer]> = {
+          encode: (keys, script) =>
+            advanceScript.command(keys, [partition, next, from, lives.of(keys[0] ?? ''), newLife()], script),
+          decode: (reply) => [reply as [number, Buffer]],
         }
-        const replies = await caller.run(advancing, positionCalls(topic))
-        return replies.flat().every((raised) => raised === 1)
+        const calls = positionCalls(topic)
+        const replies = (await caller.run(advancing, calls)).flat()
+        for (const [i, { items }] of calls.entries()) lives.met(items[0] ?? '', String(replies[i]?.[1] ?? ''))
+        return replies.every(([raised]) => raised === 1)
       }),
     layouts: () => guarded('reading layouts', () => keptLayouts(caller, namespace)),
     keepLayouts: (layouts) => guarded('keeping layouts', () => keep(caller, namespace, layouts)),
@@ -191,12 +198,6 @@ async function keptLayouts(caller: SlotCaller, namespace: string): Promise<Map<n
     for (let i = 0; i + 1 < found.length; i += 2) fields.set(String(found[i]), String(found[i + 1]))
   }
   return layoutsIn(fields)
-}
-
-function positionsIn(fields: readonly Buffer[]): Map<number, number> {
-  const positions = new Map<number, number>()
-  for (let i = 0; i + 1 < fields.length; i += 2) positions.set(Number(fields[i]), Number(fields[i + 1]))
-  return positions
 }
 
 /** What is missing from one bucket is known of none: it lost everything. */

@@ -102,11 +102,14 @@ export async function startRedisServer(options: RedisServerOptions): Promise<Red
   return { url: `redis://127.0.0.1:${options.port}`, port: options.port, pid, exited: ended.promise, stop, kill }
 }
 
+/** A log passes through the file: rewriting it each time it has doubled from 64 MB would take a core for itself. */
+const rewriteFrom = '512mb'
+
 function serverArgs(options: RedisServerOptions, logFile: string): string[] {
   const persistence =
     options.persistence === 'off'
       ? ['--appendonly', 'no']
-      : ['--appendonly', 'yes', '--appendfsync', options.persistence]
+      : ['--appendonly', 'yes', '--appendfsync', options.persistence, '--auto-aof-rewrite-min-size', rewriteFrom]
   return [
     ...['--bind', '127.0.0.1', '--port', String(options.port), '--protected-mode', 'yes'],
     ...['--dir', options.dir, '--logfile', logFile, '--daemonize', 'no', '--save', ''],

@@ -1,5 +1,6 @@
 import type { StateWrite } from '../../ports.ts'
 import { asBuffer, RedisScript } from './connection.ts'
+import { lifeField } from './state-lives.ts'
 
 /** Keys of one command: the server does nothing else meanwhile, about 7 µs a key. */
 const chunkKeys = 500
@@ -31,12 +32,21 @@ end
 return answers
 `)
 
-/** KEYS positions. ARGV partition, next, least position (-1 for any). → 0 where the position is below that. */
+/**
+ * KEYS positions. ARGV partition, next, least position (-1 for any), life ('' for any), name of a new life for positions
+ * that have none. → 0 where the position is below the least one or the life is another; and the life.
+ */
 export const advanceScript = new RedisScript(`
+local life = redis.call('HGET', KEYS[1], '${lifeField}')
+if ARGV[4] ~= '' and life ~= ARGV[4] then return {0, life or ''} end
 local found = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or '-1')
-if found < tonumber(ARGV[3]) then return 0 end
+if found < tonumber(ARGV[3]) then return {0, life or ''} end
+if not life then
+  life = ARGV[5]
+  redis.call('HSET', KEYS[1], '${lifeField}', life)
+end
 if found < tonumber(ARGV[2]) then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end
-return 1
+return {1, life}
 `)
 
 /** KEYS memo. ARGV before, after; '' for none. → 1 where it was `before`, or is `after` already. */

@@ -1,7 +1,9 @@
+import type { Redis } from 'ioredis'
 import { assert } from '../../core/errors.ts'
 import type { EntityKey, StateStore } from '../../ports.ts'
 import { connectRedis, redisFailure, refuseClusterNode } from './connection.ts'
 import { fieldsOf, layoutsIn } from './layout-fields.ts'
+import { newLife, positionsIn, StateLives } from './state-lives.ts'
 import { advanceScript, argumentsOf, chunksOf, compareAndSetScript, replaceMemoScript } from './state-scripts.ts'
 
 export interface RedisStateStoreOptions {
@@ -28,17 +30,23 @@ export async function openRedisStateStore(options: RedisStateStoreOptions): Prom
   }
   const redis = await connectRedis(connection, 'state_unavailable')
   await refuseClusterNode(redis, 'state_unavailable', 'name it as redis+cluster://host:port,host:port')
-  let epoch = 1
+  return statesOn(redis, namespace)
+}
+
+/** States over a connection. What it knows of lives is its own, whoever else uses the connection. */
+export function statesOn(redis: Redis, namespace: string): StateStore {
+  let connections = 1
   redis.on('close', () => {
-    epoch += 1
+    connections += 1
   })
+  const lives = new StateLives()
   const keyOf = ({ entity, id }: EntityKey): string => `${namespace}:state:{${entity}:${id}}`
   const memoKey = (name: string): string => `${namespace}:memo:${name}`
   const positionsKey = (topic: string): string => `${namespace}:positions:${topic}`
 
   return {
     get epoch() {
-      return epoch
+      return connections + lives.ended
     },
     load: (keys) =>
       guarded('loading states', async () => {
@@ -62,12 +70,18 @@ export async function openRedisStateStore(options: RedisStateStoreOptions): Prom
     },
     positions: (topic) =>
       guarded('reading positions', async () => {
-        const found = await redis.hgetall(positionsKey(topic))
-        return new Map(Object.entries(found).map(([partition, next]) => [Number(partition), Number(next)]))
+        const key = positionsKey(topic)
+        const { life, positions } = positionsIn(Object.entries(await redis.hgetall(key)).flat())
+        lives.met(key, life)
+        return positions
       }),
     advance: (topic, partition, next, from = -1) =>
       guarded('advancing a position', async () => {
-        return (await advanceScript.run(redis, [positionsKey(topic)], [partition, next, from])) === 1
+        const key = positionsKey(topic)
+        const args = [partition, next, from, lives.of(key), newLife()]
+        const [raised, life] = (await advanceScript.run(redis, [key], args)) as [number, Buffer]
+        lives.met(key, life.toString())
+        return raised === 1
       }),
     layouts: () =>
       guarded('reading layouts', async () => layoutsIn(Object.entries(await redis.hgetall(`${namespace}:layouts`)))),

@@ -1,130 +1,112 @@
-import type { DerivedEvaluator } from '../../compile/reference-evaluator.ts'
-import { decide } from '../../core/decision.ts'
-import type { FeatureSetManifest } from '../../core/feature-set.ts'
+import type { FeatureSql } from '../../compile/feature-sql.ts'
+import type { FeatureManifest, FeatureSetManifest } from '../../core/feature-set.ts'
 import type { Scorer } from '../../ports.ts'
-import { identifier, text, type LakeCell, type LakeQuery } from './lake-query.ts'
-import { shown, type Tally } from './report.ts'
+import { countOf, identifier, text, type LakeQuery } from './lake-query.ts'
+import { differentSql } from './recompute.ts'
+import { examplesMax, shown, type Tally } from './report.ts'
+import { checkScores, placeOf, placeSql } from './scores.ts'
 
 export interface DecisionsInput {
   readonly query: LakeQuery
   readonly manifest: FeatureSetManifest
-  readonly derive: DerivedEvaluator
+  readonly sql: FeatureSql
   /** Null: scores are not recomputed. */
   readonly scorer: Scorer | null
   readonly tally: Tally
   readonly onProgress: (rows: number) => void
 }
 
-interface DecisionRow {
-  readonly paymentId: string
-  readonly features: Readonly<Record<string, number | null>>
-  readonly score: LakeCell
-  readonly decision: LakeCell
-  readonly model: string
-  readonly service: string
+/** A logged value and how it follows from others of its row; both are SQL over {@link rowsSql}. */
+interface Following {
+  readonly name: string
+  readonly logged: string
+  readonly recomputed: string
+  readonly differs: string
+  readonly definition: unknown
 }
-
-const fixedColumns = [
-  'payment_id',
-  'payment_time_ms',
-  'amount_minor',
-  'score',
-  'decision',
-  'model_name',
-  'model_version',
-]
 
 /**
  * The rest of I3, row by row: derived features from the logged aggregated ones (lives.ts compares those), and from the
- * logged features the vector, the score and the decision, where the model is the one at hand. Bit for bit.
+ * logged features the vector, the score and the decision, where the model is the one at hand. Bit for bit. All but the
+ * score itself is SQL; only counts and the first mismatches leave the database.
  */
 export async function checkDecisions(input: DecisionsInput): Promise<void> {
-  const { query, manifest, derive, tally } = input
-  const aggregated = manifest.features.filter(({ entity }) => entity !== null)
+  const { query, manifest, tally, scorer } = input
+  const rows = rowsSql(input, await hasCopies(query))
   const derived = manifest.features.filter(({ entity }) => entity === null)
-  const names = [...aggregated, ...derived].map(({ name }) => name)
-  const columns = [...fixedColumns, 'service', ...names.map(identifier)].map((column) => `s.${column}`)
-  const sql = `SELECT ${columns.join(', ')} FROM score_rows s
-    JOIN applied a ON a.log_partition = s.log_partition AND a.log_offset = s.log_offset
-    WHERE s.feature_set = ${text(manifest.hash)}`
-  await query.each(sql, async (rows) => {
-    const batch: DecisionRow[] = []
-    for (const row of rows) {
-      const [paymentId, timeMs, amountMinor, score = null, decision = null, modelName, modelVersion, service] = row
-      const features = namedNumbers(names, row.slice(fixedColumns.length + 1))
-      tally.count('score rows')
-      tally.count('values', derived.length)
-      const recomputed = derive(features, { amountMinor: Number(amountMinor), timeMs: Number(timeMs) })
-      for (const { name, definition } of derived) {
-        const [logged, value] = [features[name] ?? null, recomputed[name] ?? null]
-        if (Object.is(logged, value)) continue
-        const shownValues = { logged: shown(logged), recomputed: shown(value) }
-        tally.mismatch(name, () => ({
-          cause: String(paymentId),
-          feature: name,
-          ...shownValues,
-          definition: JSON.stringify(definition),
-        }))
-      }
-      const model = `${String(modelName)}/${String(modelVersion)}`
-      batch.push({ paymentId: String(paymentId), features, score, decision, model, service: String(service) })
-    }
-    await checkScores(input, batch)
-    input.onProgress(rows.length)
+  const following = [...derived.map(followingDerived), ...(scorer === null ? [] : [followingDecision(input, scorer)])]
+  const columns = following.map(({ differs }, i) => `count(*) FILTER (${differs}) AS differing_${i}`)
+  const [counts] = await query.rows(`SELECT ${['count(*) AS total', ...columns].join(', ')} FROM (${rows})`)
+  const total = countOf(counts, 'total')
+  tally.count('score rows', total)
+  tally.count('values', total * derived.length)
+  for (const [i, one] of following.entries()) {
+    const differing = countOf(counts, `differing_${i}`)
+    if (differing > 0) tally.mismatches(one.name, differing, await examplesOf(input, rows, one))
+  }
+  input.onProgress(total)
+  if (scorer !== null) await checkScores(input, scorer, rows, total)
+}
+
+/** The rows of this feature set, first copies only, with `derived <feature>` beside every derived feature. */
+function rowsSql({ manifest, sql }: DecisionsInput, hasCopies: boolean): string {
+  const request = { amountMinor: 's.amount_minor::DOUBLE', timeMs: 's.payment_time_ms::DOUBLE' }
+  const derived = sql.derived({
+    feature: (name) => `s.${identifier(name)}::DOUBLE`,
+    request: (field) => request[field],
   })
+  const firstCopies = `SEMI JOIN applied a ON a.log_partition = s.log_partition AND a.log_offset = s.log_offset AND a.is_score`
+  return `SELECT ${['s.*', ...derived].join(', ')} FROM score_rows s
+    ${hasCopies ? firstCopies : ''} WHERE s.feature_set = ${text(manifest.hash)}`
 }
 
-function namedNumbers(names: readonly string[], cells: readonly LakeCell[]): Record<string, number | null> {
-  const values: Record<string, number | null> = {}
-  for (const [i, name] of names.entries()) {
-    const cell = cells[i] ?? null
-    values[name] = cell === null ? null : Number(cell)
-  }
-  return values
+/** Whether a row of `score_rows` stands in `applied` only through another: a copy, or an answer to another topic. */
+async function hasCopies(query: LakeQuery): Promise<boolean> {
+  const [counts] = await query.rows(
+    'SELECT (SELECT count(*) FROM score_rows) AS total, (SELECT count(*) FROM applied WHERE is_score) AS applied',
+  )
+  return countOf(counts, 'total') !== countOf(counts, 'applied')
 }
 
-async function checkScores({ scorer, manifest, tally }: DecisionsInput, rows: readonly DecisionRow[]): Promise<void> {
-  if (scorer === null) return
-  const model = `${scorer.name}/${scorer.version}`
-  const vectors = new Map(manifest.services.map(({ name, features }) => [name, features]))
-  const complete: DecisionRow[] = []
-  const values: number[] = []
-  for (const row of rows) {
-    const names = vectors.get(row.service)
-    const vector = names?.map((name) => row.features[name] ?? null)
-    if (row.model !== model || vector === undefined) {
-      tally.count('scores of other models')
-      continue
-    }
-    if (vector.includes(null)) {
-      const missing = names?.[vector.indexOf(null)] ?? ''
-      tally.mismatch('score', () => ({ cause: row.paymentId, feature: missing, logged: null }))
-      continue
-    }
-    complete.push(row)
-    values.push(...(vector as number[]))
-  }
-  // float32 is the only rounding on the way to the model.
-  const scores = await scorer.score(Float32Array.from(values), complete.length)
-  for (const [i, { paymentId, score, decision }] of complete.entries()) {
-    const value = scores[i] ?? null
-    tally.count('scores recomputed')
-    if (!Object.is(score, value)) {
-      tally.mismatch('score', () => ({
-        cause: paymentId,
-        feature: 'score',
-        logged: shown(score),
-        recomputed: shown(value),
-      }))
-    }
-    const decided = typeof score === 'number' ? decide(score, scorer.thresholds) : null
-    if (decided !== decision) {
-      tally.mismatch('decision', () => ({
-        cause: paymentId,
-        feature: 'decision',
-        logged: shown(decision),
-        recomputed: decided,
-      }))
-    }
-  }
+function followingDerived({ name, type, definition }: FeatureManifest): Following {
+  const [logged, recomputed] = [`${identifier(name)}::DOUBLE`, identifier(`derived ${name}`)]
+  return { name, logged, recomputed, differs: differentSql(logged, recomputed, type), definition }
+}
+
+/** Rows without a whole vector have no decision to follow: they are mismatches of the score. */
+function followingDecision(input: DecisionsInput, { name, version, thresholds }: Scorer): Following {
+  const decided = decisionSql('score', thresholds)
+  const ofModel = ofModelSql(input.manifest, { name, version })
+  const differs = `${ofModel} AND decision IS DISTINCT FROM ${decided}`
+  return { name: 'decision', logged: 'decision', recomputed: decided, differs, definition: thresholds }
+}
+
+/** What core/decision.ts says. To SQL a NaN is the largest number. */
+export function decisionSql(score: string, { review, block }: Scorer['thresholds']): string {
+  return `CASE WHEN ${score} IS NULL THEN NULL WHEN isnan(${score}) THEN 'approve'
+    WHEN ${score} >= '${block}'::DOUBLE THEN 'block' WHEN ${score} >= '${review}'::DOUBLE THEN 'review' ELSE 'approve' END`
+}
+
+/** Scored by the model at hand, with a vector that is whole. */
+function ofModelSql(manifest: FeatureSetManifest, model: Pick<Scorer, 'name' | 'version'>): string {
+  const services = manifest.services.map(
+    ({ name, features }) =>
+      `(service = ${text(name)}${features.map((feature) => ` AND ${identifier(feature)} IS NOT NULL`).join('')})`,
+  )
+  const whole = services.length === 0 ? 'false' : `(${services.join(' OR ')})`
+  return `model_name = ${text(model.name)} AND model_version = ${text(model.version)} AND ${whole}`
+}
+
+async function examplesOf({ query, manifest }: DecisionsInput, rows: string, one: Following) {
+  const found = await query.rows(
+    `SELECT ${placeSql(manifest)}, ${one.logged} AS logged, ${one.recomputed} AS recomputed
+     FROM (${rows}) WHERE ${one.differs} ORDER BY source_partition, source_offset LIMIT ${examplesMax}`,
+  )
+  return found.map((row) => ({
+    ...placeOf(manifest, row),
+    feature: one.name,
+    logged: shown(row['logged']),
+    recomputed: shown(row['recomputed']),
+    definition: JSON.stringify(one.definition),
+  }))
 }

@@ -8,6 +8,8 @@ export interface LakeQuery {
   rows(sql: string): Promise<readonly LakeRow[]>
   /** Rows as they come, each in the order of the columns. */
   each(sql: string, take: (rows: readonly (readonly LakeCell[])[]) => void | Promise<void>): Promise<void>
+  /** Columns of doubles without NULL, as they come: by column, `rows` values in each. The arrays are used again. */
+  numbers(sql: string, take: (columns: readonly Float64Array[], rows: number) => void | Promise<void>): Promise<void>
   close(): void
 }
 

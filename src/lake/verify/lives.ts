@@ -1,8 +1,8 @@
 import type { FeatureSql } from '../../compile/feature-sql.ts'
 import type { EntityManifest, FeatureManifest, FeatureSetManifest } from '../../core/feature-set.ts'
 import type { NamedFlags } from '../../core/flags.ts'
-import { differingSql, readIdSql, recomputeEntity } from './recompute.ts'
-import { identifier, type LakeCell, type LakeQuery } from './lake-query.ts'
+import { createIncomplete, readIdSql, recomputeEntity } from './recompute.ts'
+import { countOf, identifier, text, type LakeCell, type LakeQuery } from './lake-query.ts'
 import { shown, type Shown, type Tally } from './report.ts'
 import { entityIdSql } from './working-tables.ts'
 
@@ -58,27 +58,75 @@ interface Life {
 }
 
 /**
- * Recomputes every entity with the generated SQL, then walks through its events in the order of their sequence numbers, one life in memory at a time. I1: no
- * number twice, none before its life, none left out without a reason (duplicates take a number and have no row). I3:
- * what each payment read, and each outcome, recomputed and compared bit for bit. Answers how many reads could not be
- * judged yet.
+ * Recomputes every entity with the generated SQL. I1: no sequence number twice, none before its life, none left out
+ * without a reason (duplicates take a number and have no row). I3: what each payment read, and each outcome, compared bit
+ * for bit. Where the numbers of an entity follow one another and nothing differs, the database has seen all there is to
+ * see; through the events of all other entities it walks in the order of their numbers, one life in memory at a time.
+ * Answers how many reads could not be judged yet.
  */
 export async function checkLives(input: LivesInput): Promise<number> {
+  const { query, manifest, sql, onProgress } = input
   let unjudged = 0
-  for (const entity of input.manifest.entities) {
-    const features = input.manifest.features.filter((feature) => feature.entity === entity.name)
+  await createIncomplete(query)
+  for (const entity of manifest.entities) {
+    const features = manifest.features.filter((feature) => feature.entity === entity.name)
+    await recomputeEntity({ query, manifest, sql, entity, features, onProgress })
+    await query.run(`CREATE OR REPLACE TEMP TABLE suspects AS ${suspectsSql(entity, manifest.hash)}`)
+    await countOthers(input, entity, features)
     const walk = new LifeWalk(input, entity, features)
-    await recomputeEntity(input.query, input.sql, input.manifest, entity, input.onProgress)
-    await input.query.each(visitsSql(entity, features), (rows) => {
-      for (const row of rows) walk.visit(visitOf(row, input.manifest.hash))
+    await query.each(visitsSql(entity), (rows) => {
+      for (const row of rows) walk.visit(visitOf(row, manifest.hash))
     })
     unjudged += walk.unjudged
   }
   return unjudged
 }
 
-function visitsSql(entity: EntityManifest, features: readonly FeatureManifest[]): string {
-  const column = (part: string) => `a.${identifier(`${entity.name}_${part}`)}`
+/** Ids of entities with a gap, a number twice, several lives, an unknown event, or anything that differs. */
+function suspectsSql(entity: EntityManifest, hash: string): string {
+  const [id, sequence, born, outcome] = columnsOf(entity)
+  const orderly = `CASE WHEN before IS NULL THEN v.sequence = v.born ELSE v.sequence = before + 1 AND v.born = born_before END`
+  return `SELECT DISTINCT v.id FROM (
+      SELECT ${id} AS id, ${sequence} AS sequence, ${born} AS born, ${outcome} AS outcome, a.cause_valid,
+        a.feature_set = ${text(hash)} AS is_ours, CASE WHEN a.is_score THEN ${readIdSql} END AS read_id,
+        lag(${sequence}) OVER w AS before, lag(${born}) OVER w AS born_before
+      FROM applied a WHERE ${sequence} IS NOT NULL
+      WINDOW w AS (PARTITION BY ${id} ORDER BY ${sequence})
+    ) v
+    LEFT JOIN late l ON l.id = v.id AND l.born = v.born AND l.sequence = v.sequence
+    LEFT JOIN differing d ON d.read_id = v.read_id
+    WHERE NOT coalesce(cause_valid, false) OR NOT coalesce(${orderly}, false) OR d.read_id IS NOT NULL
+      OR (is_ours AND outcome IS DISTINCT FROM CASE WHEN l.sequence IS NULL THEN 'applied' ELSE 'too_late' END)`
+}
+
+/** What is in order is counted, and that is all. */
+async function countOthers(
+  { query, manifest, tallies }: LivesInput,
+  entity: EntityManifest,
+  features: readonly FeatureManifest[],
+): Promise<void> {
+  const [id, sequence] = columnsOf(entity)
+  const names = features.map(({ name }) => text(name)).join(', ')
+  const [counts] = await query.rows(`SELECT count(DISTINCT ${id}) AS ids, count(*) AS numbers,
+      count(*) FILTER (a.is_score AND a.feature_set = ${text(manifest.hash)}) AS reads,
+      coalesce(sum(len(list_filter(i.names, x -> list_contains([${names}], x))))
+        FILTER (a.is_score AND a.feature_set = ${text(manifest.hash)}), 0)::BIGINT AS incomplete
+    FROM applied a ANTI JOIN suspects x ON x.id = ${id} LEFT JOIN incomplete i ON i.read_id = ${readIdSql}
+    WHERE ${sequence} IS NOT NULL`)
+  const incomplete = countOf(counts, 'incomplete')
+  if (countOf(counts, 'ids') > 0) tallies.apply.count(`${entity.name}s`, countOf(counts, 'ids'))
+  tallies.apply.count('sequence numbers', countOf(counts, 'numbers'))
+  tallies.parity.count('values', countOf(counts, 'reads') * features.length - incomplete)
+  if (incomplete > 0) tallies.parity.count('incomplete values', incomplete)
+}
+
+function columnsOf({ name }: EntityManifest) {
+  const column = (part: string) => `a.${identifier(`${name}_${part}`)}`
+  return [column('id'), column('sequence'), column('born'), column('outcome')] as const
+}
+
+function visitsSql(entity: EntityManifest): string {
+  const [id, sequence, born, outcome] = columnsOf(entity)
   const key = entityIdSql(entity)
   // Without a column to look at, every gap has its reason.
   const unanswered =
@@ -89,18 +137,18 @@ function visitsSql(entity: EntityManifest, features: readonly FeatureManifest[])
          FROM unanswered WHERE ${key} IS NOT NULL GROUP BY 1`
   const missing = key === null ? 'CAST(9007199254740991 AS BIGINT)' : '0'
   const columns = [
-    ...[column('id'), column('sequence'), column('born'), column('outcome'), 'a.cause_id'],
+    ...[id, sequence, born, outcome, 'a.cause_id'],
     ...['a.event_type', 'a.is_score', 'a.feature_set'],
     ...[`coalesce(u.known, ${missing})`, 'coalesce(u.ahead, 0)', 'a.cause_valid'],
-    ...['l.sequence IS NOT NULL', differingSql(features), 's.flags'],
+    ...['l.sequence IS NOT NULL', 'd.differing', 's.flags'],
   ]
-  return `SELECT ${columns.join(', ')} FROM applied a
+  return `SELECT ${columns.join(', ')} FROM applied a SEMI JOIN suspects x ON x.id = ${id}
     LEFT JOIN score_rows s ON s.log_partition = a.log_partition AND s.log_offset = a.log_offset
-    LEFT JOIN recomputed n ON n.read_id = ${readIdSql}
-    LEFT JOIN late l ON l.id = ${column('id')} AND l.born = ${column('born')} AND l.sequence = ${column('sequence')}
-    LEFT JOIN (${unanswered}) u ON u.id = ${column('id')}
-    WHERE ${column('sequence')} IS NOT NULL
-    ORDER BY ${column('id')}, ${column('sequence')}, a.source_partition, a.source_offset`
+    LEFT JOIN differing d ON a.is_score AND d.read_id = ${readIdSql}
+    LEFT JOIN late l ON l.id = ${id} AND l.born = ${born} AND l.sequence = ${sequence}
+    LEFT JOIN (${unanswered}) u ON u.id = ${id}
+    WHERE ${sequence} IS NOT NULL
+    ORDER BY ${id}, ${sequence}, a.source_partition, a.source_offset`
 }
 
 function visitOf(row: readonly LakeCell[], hash: string): Visit {

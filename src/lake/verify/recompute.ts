@@ -4,45 +4,55 @@ import { RiverbankError } from '../../core/errors.ts'
 import { identifier, text, type LakeQuery } from './lake-query.ts'
 import { eventColumns } from './working-tables.ts'
 
-/** Entities recomputed by one query: what it needs of memory grows with what they did. */
-const rowsPerChunk = 250_000
+/** Rows recomputed by one query: what it needs of memory grows with them. */
+const rowsPerChunk = 500_000
+
+export interface Recomputation {
+  readonly query: LakeQuery
+  readonly manifest: FeatureSetManifest
+  readonly sql: FeatureSql
+  readonly entity: EntityManifest
+  readonly features: readonly FeatureManifest[]
+  readonly onProgress: (rows: number) => void
+}
 
 /**
- * Makes the temporary tables that checkLives compares with, from the rows of `applied` alone: `recomputed` has a row for
- * each read of this feature set, with `read_id` (see {@link readIdSql}) and every feature; `late` has id, born and
- * sequence of the observations that the state must have refused.
+ * Makes the temporary tables that checkLives looks at, from the rows of `applied` alone: `recomputed` has a row for each
+ * read of this feature set, with `read_id` (see {@link readIdSql}) and every feature; `late` has id, born and sequence of
+ * the observations that the state must have refused; `differing` has `read_id` and, as JSON, the features whose logged
+ * value is another one, bit for bit.
  */
-export async function recomputeEntity(
-  query: LakeQuery,
-  sql: FeatureSql,
-  manifest: FeatureSetManifest,
-  entity: EntityManifest,
-  onProgress: (rows: number) => void,
-): Promise<void> {
-  const [id, sequence, born] = ['id', 'sequence', 'born'].map((part) => `a.${identifier(`${entity.name}_${part}`)}`)
-  const fields = sql.fields.map((field) => `a.${causeColumn(field)} AS ${columnOf(field)}`)
-  const shared = `${id} AS id, ${born} AS born, ${sequence} AS sequence`
-  const told = `SELECT ${[shared, 'a.observed_time_ms AS time_ms', 'a.event_type', ...fields].join(', ')}
-    FROM applied a WHERE ${sequence} IS NOT NULL AND a.cause_valid`
-  const asked = `SELECT ${readIdSql} AS read_id, ${shared}, a.observed_time_ms AS time_ms
-    FROM applied a WHERE ${sequence} IS NOT NULL AND a.cause_valid AND a.is_score AND a.feature_set = ${text(manifest.hash)}`
+export async function recomputeEntity(input: Recomputation): Promise<void> {
+  const { query, sql, entity, manifest } = input
+  const sequence = `a.${identifier(`${entity.name}_sequence`)}`
+  const entries = entriesSql(sql, manifest.hash, entity)
   const [counted] = await query.rows(`SELECT count(*) AS total FROM applied a WHERE ${sequence} IS NOT NULL`)
   const total = Number(counted?.['total'] ?? 0)
   const chunks = Math.max(1, Math.ceil(total / rowsPerChunk))
   for (let chunk = 0; chunk < chunks; chunk += 1) {
-    const ofChunk = `WHERE hash(id) % ${chunks} = ${chunk}`
-    const relations = {
-      observations: `(SELECT * FROM (${told}) ${ofChunk})`,
-      reads: `(SELECT * FROM (${asked}) ${ofChunk})`,
-      column: columnOf,
-    }
+    const ofChunk = chunks === 1 ? '' : `WHERE hash(id) % ${chunks} = ${chunk}`
+    const source = { entries: `(SELECT * FROM (${entries}) ${ofChunk})`, column: fieldColumn }
+    await query.run(`CREATE OR REPLACE TEMP TABLE entries_of_chunk AS ${sql.entries(entity.name, source)}`)
+    const relations = { entries: 'entries_of_chunk', column: fieldColumn, isPrepared: true }
     const [features, outcomes] = [sql.features(entity.name, relations), sql.outcomes(entity.name, relations)]
     const into = (table: string, rows: string) =>
       chunk === 0 ? `CREATE OR REPLACE TEMP TABLE ${table} AS ${rows}` : `INSERT INTO ${table} ${rows}`
     await query.run(into('recomputed', features))
     await query.run(into('late', outcomes))
-    onProgress(Math.round(total / chunks))
+    input.onProgress(Math.round(total / chunks))
   }
+  await query.run('DROP TABLE entries_of_chunk')
+  await query.run(`CREATE OR REPLACE TEMP TABLE differing AS ${differingSql(input.features)}`)
+}
+
+/** What the generated SQL reads: all that an entity met and is known. */
+export function entriesSql(sql: FeatureSql, hash: string, { name }: Pick<EntityManifest, 'name'>): string {
+  const [id, sequence, born] = ['id', 'sequence', 'born'].map((part) => `a.${identifier(`${name}_${part}`)}`)
+  const fields = sql.fields.map((field) => `a.${causeColumn(field)} AS ${fieldColumn(field)}`)
+  const shared = `${id} AS id, ${born} AS born, ${sequence} AS sequence, a.observed_time_ms AS time_ms, a.event_type`
+  return `SELECT ${[shared, ...fields].join(', ')}, true AS is_observed,
+      CASE WHEN a.is_score AND a.feature_set = ${text(hash)} THEN ${readIdSql} END AS read_id
+    FROM applied a WHERE ${sequence} IS NOT NULL AND a.cause_valid`
 }
 
 /** One number for the position of an answer in the score topic. */
@@ -56,22 +66,39 @@ function causeColumn(field: string): string {
   return identifier(`cause_${column}`)
 }
 
-function columnOf(field: string): string {
+/** Under what name {@link entriesSql} has a field. */
+export function fieldColumn(field: string): string {
   return identifier(`field_${field}`)
 }
 
-/** JSON of the features whose logged value is another than the recomputed one, bit for bit; NULL where all are equal. */
-export function differingSql(features: readonly FeatureManifest[]): string {
-  if (features.length === 0) return 'NULL'
+/** What was incomplete when it was logged is no mismatch, and counted apart: {@link createIncomplete}. */
+function differingSql(features: readonly FeatureManifest[]): string {
+  if (features.length === 0) return 'SELECT NULL::BIGINT AS read_id, NULL::VARCHAR AS differing WHERE false'
   const differs = features.map(({ name, type }) => {
     const [logged, value] = [`s.${identifier(name)}`, `n.${identifier(name)}`]
-    const sign = type === 'double' ? ` OR (${logged} = 0 AND signbit(${logged}) <> signbit(${value}))` : ''
-    return `(${logged} IS DISTINCT FROM ${value}${sign})`
+    return `(${differentSql(logged, value, type)} AND NOT coalesce(list_contains(i.names, ${text(name)}), false))`
   })
   const told = features.map(
     ({ name }, i) =>
       `CASE WHEN ${differs[i]} THEN {'feature': ${text(name)}, 'logged': s.${identifier(name)}::DOUBLE, 'recomputed': n.${identifier(name)}::DOUBLE} END`,
   )
-  return `CASE WHEN a.is_score AND n.read_id IS NOT NULL AND (${differs.join(' OR ')})
-    THEN to_json(list_filter([${told.join(', ')}], x -> x IS NOT NULL))::VARCHAR END`
+  return `SELECT n.read_id, to_json(list_filter([${told.join(', ')}], x -> x IS NOT NULL))::VARCHAR AS differing
+    FROM recomputed n
+    JOIN score_rows s ON n.read_id = ${readIdSql.replaceAll('a.', 's.')}
+    LEFT JOIN incomplete i ON i.read_id = n.read_id
+    WHERE ${differs.join(' OR ')}`
+}
+
+/** Bit for bit: NULL and NaN are equal to themselves, and -0 is not 0. */
+export function differentSql(logged: string, value: string, type: FeatureManifest['type']): string {
+  const sign = type === 'double' ? ` OR (${logged} = 0 AND signbit(${logged}) <> signbit(${value}))` : ''
+  return `(${logged} IS DISTINCT FROM ${value}${sign})`
+}
+
+/** `incomplete`: by `read_id`, the features of a score that were flagged so: the state had not been told everything yet. */
+export async function createIncomplete(query: LakeQuery): Promise<void> {
+  await query.run(`CREATE TEMP TABLE incomplete AS
+    SELECT ${readIdSql.replaceAll('a.', 's.')} AS read_id,
+      list_filter(json_keys(s.flags), x -> json_extract_string(s.flags, '$."' || x || '"') = 'incomplete') AS names
+    FROM score_rows s WHERE s.flags LIKE '%incomplete%'`)
 }

@@ -49,6 +49,8 @@ export interface VerifyReport {
     readonly I1: InvariantReport
     readonly I2: InvariantReport
     readonly I3: ParityReport
+    /** Absent where no store was compared; the notes say so. */
+    readonly I4?: InvariantReport
     readonly I5: InvariantReport
   }
   readonly pending: Pending
@@ -61,7 +63,7 @@ export interface VerifyReport {
 }
 
 /** Examples kept of each code; the counts are complete. */
-const examplesMax = 10
+export const examplesMax = 10
 
 /** Collects the counts and violations of one invariant. */
 export class Tally {
@@ -88,9 +90,16 @@ export class Tally {
     if (shown < examplesMax) this.examples.push({ code, fields: fields() })
   }
 
-  mismatch(feature: string, fields: () => Violation['fields']): void {
-    this.byFeature.set(feature, (this.byFeature.get(feature) ?? 0) + 1)
-    this.violation('mismatch', fields)
+  mismatch(feature: string, fields: () => Violation['fields'], times = 1): void {
+    this.byFeature.set(feature, (this.byFeature.get(feature) ?? 0) + times)
+    this.violation('mismatch', fields, times)
+  }
+
+  /** So many mismatches of a feature, of which these few are known closer. */
+  mismatches(feature: string, total: number, examples: readonly Violation['fields'][]): void {
+    for (const [i, fields] of examples.entries()) {
+      this.mismatch(feature, () => fields, i === 0 ? total - examples.length + 1 : 1)
+    }
   }
 
   report(unchecked: string | null = null): ParityReport {

@@ -1,6 +1,6 @@
 import type { FeatureSql } from '../../compile/feature-sql.ts'
-import type { DerivedEvaluator } from '../../compile/reference-evaluator.ts'
 import type { FeatureSetManifest } from '../../core/feature-set.ts'
+import type { FeaturePlan } from '../../core/plan.ts'
 import type { Clock, Scorer } from '../../ports.ts'
 import type { Lake, Snapshot } from '../lake.ts'
 import { catalogOf } from '../sql-catalog.ts'
@@ -11,10 +11,11 @@ import { checkDamage, checkFiles, checkOffsets, checkRanges } from './files.ts'
 import { findFrontier, lagOf, type Frontier, type LogPositions, type Topics } from './frontier.ts'
 import type { LakeQuery } from './lake-query.ts'
 import { checkLives } from './lives.ts'
+import { checkStates, type StateSample, type StatesInput } from './states.ts'
 import { Tally, type Pending, type VerifyReport } from './report.ts'
 import { createWorkingTables } from './working-tables.ts'
 
-export type VerifyPhase = 'files' | 'rows' | 'events' | 'features' | 'decisions'
+export type VerifyPhase = 'files' | 'rows' | 'events' | 'features' | 'decisions' | 'states'
 
 export interface VerifyOptions {
   readonly lake: Lake
@@ -24,14 +25,18 @@ export interface VerifyOptions {
   /** The event type that is scored. */
   readonly scoredType: string
   readonly topics: Topics
-  /** Recomputes aggregated features. */
+  /** Recomputes features, aggregated and derived. */
   readonly sql: FeatureSql
-  /** Recomputes derived features. */
-  readonly derive: DerivedEvaluator
   /** Recomputes the scores; null leaves them out, and the report says so. */
   readonly scorer: Scorer | null
   /** Read before the lake; null without a log. */
   readonly positions: LogPositions | null
+  /** Whose states are compared with the lake, and which; null leaves them out, and the report says so. */
+  readonly states: {
+    readonly store: StatesInput['store']
+    readonly plan: FeaturePlan
+    readonly sample: StateSample
+  } | null
   /** Compares the sizes of the files instead of their checksums. */
   readonly fast: boolean
   readonly clock: Clock
@@ -42,6 +47,7 @@ interface Tallies {
   readonly I1: Tally
   readonly I2: Tally
   readonly I3: Tally
+  readonly I4: Tally
   readonly I5: Tally
 }
 
@@ -49,7 +55,7 @@ const nothingPending = { payments: 0, otherEvents: 0, reads: 0 }
 type JudgedPending = typeof nothingPending
 
 /**
- * Recomputes I1, I2, I3 and I5 from one version of the lake. What may still be on its way is `pending`, never a
+ * Recomputes I1, I2, I3 and I5 from one version of the lake, and I4 from it and the state store. What may still be on its way is `pending`, never a
  * failure; what could not be checked is not ok. In memory: one entity's life, one batch of rows, and what the database
  * may use. Errors: those of the lake and `query_failed`; a damaged file is a violation, not an error.
  */
@@ -61,6 +67,7 @@ export async function verifyLake(options: VerifyOptions): Promise<VerifyReport> 
     I1: new Tally('apply once', ['events applied', 'duplicates', 'invalid', 'sequence numbers']),
     I2: new Tally('emission', ['payments', 'scores', 'copies']),
     I3: new Tally('parity', ['score rows', 'values', 'scores recomputed']),
+    I4: new Tally('states', ['states compared', 'values']),
     I5: new Tally('lake', ['files', 'rows', 'offsets']),
   }
   options.onProgress?.('files', snapshot.files.length)
@@ -72,6 +79,7 @@ export async function verifyLake(options: VerifyOptions): Promise<VerifyReport> 
     I1: tallies.I1.report(unchecked),
     I2: tallies.I2.report(unchecked),
     I3: tallies.I3.report(unchecked),
+    ...(options.states === null ? {} : { I4: tallies.I4.report(unchecked) }),
     I5: tallies.I5.report(),
   }
   const all = Object.values(invariants)
@@ -100,7 +108,7 @@ async function checkRows(
   snapshot: Snapshot,
   tallies: Tallies,
 ): Promise<{ readonly frontier: Frontier; readonly pending: JudgedPending }> {
-  const { lake, manifest, topics, positions, sql, derive, scorer, scoredType } = options
+  const { lake, manifest, topics, positions, sql, scorer, scoredType } = options
   const progress = (phase: VerifyPhase) => {
     let done = 0
     return (rows: number) => options.onProgress?.(phase, (done += rows))
@@ -123,15 +131,34 @@ async function checkRows(
       tallies: { apply: tallies.I1, parity: tallies.I3 },
       onProgress: progress('features'),
     })
-    await checkDecisions({ query, manifest, derive, scorer, tally: tallies.I3, onProgress: progress('decisions') })
+    await checkDecisions({ query, manifest, sql, scorer, tally: tallies.I3, onProgress: progress('decisions') })
+    progress('states')(0)
+    if (options.states !== null) await checkStates(statesInput(options, options.states, query, frontier, tallies.I4))
     return { frontier, pending: { payments, otherEvents, reads } }
   } finally {
     query.close()
   }
 }
 
-function notesOf({ scorer, positions, fast }: VerifyOptions): string[] {
+function statesInput(
+  { manifest, sql, topics, positions, clock }: VerifyOptions,
+  { store, plan, sample }: NonNullable<VerifyOptions['states']>,
+  query: LakeQuery,
+  frontier: Frontier,
+  tally: Tally,
+): StatesInput {
+  const committed = positions?.committed ?? null
+  const nowMs = () => clock.nowMs()
+  return { query, manifest, plan, sql, store, eventTopic: topics.events, frontier, committed, sample, tally, nowMs }
+}
+
+function notesOf({ scorer, positions, fast, states }: VerifyOptions): string[] {
   return [
+    states === null
+      ? 'states were not compared: no store'
+      : Number.isFinite(states.sample.perEntity)
+        ? `states: at most ${states.sample.perEntity} of each kind of entity, chosen by seed ${states.sample.seed}`
+        : 'states: of all entities',
     ...(scorer === null ? ['scores were not recomputed: no model'] : []),
     ...(positions === null ? ['without the log: what never reached the lake cannot be missed'] : []),
     ...(fast ? ['checksums of files were not compared'] : []),

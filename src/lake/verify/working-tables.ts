@@ -37,7 +37,8 @@ export async function createWorkingTables(
     ', ',
   )
   const ofEvents = `source_topic = ${text(topics.events)}`
-  const once = 'QUALIFY row_number() OVER (PARTITION BY log_partition, log_offset) = 1'
+  // Sorting wide rows is slow, and hardly ever is one of them there twice.
+  const once = hasDoubles ? 'QUALIFY row_number() OVER (PARTITION BY log_partition, log_offset) = 1' : ''
   const whole = 'SELECT * FROM scores'
   await query.run(
     hasDoubles ? `CREATE TEMP TABLE score_rows AS ${whole} ${once}` : `CREATE TEMP VIEW score_rows AS ${whole}`,
@@ -47,6 +48,11 @@ export async function createWorkingTables(
       observed_time_ms, ${[...new Set(Object.values(eventColumns))].join(', ')}
     FROM events WHERE log_topic = ${text(topics.events)}
     ${once}`)
+  const [copied] = await query.rows(`SELECT 1 AS found FROM (
+      SELECT source_partition, source_offset FROM score_rows WHERE ${ofEvents}
+      UNION ALL SELECT source_partition, source_offset FROM observations WHERE ${ofEvents}
+    ) GROUP BY source_partition, source_offset HAVING count(*) > 1 LIMIT 1`)
+  const firstOnly = copied === undefined ? '' : firstCopies
   await query.run(`CREATE TEMP TABLE applied AS
     WITH emitted AS (
       SELECT true AS is_score, payment_id AS cause_id, payment_time_ms, amount_minor AS stated_amount_minor, ${shared}
@@ -54,8 +60,7 @@ export async function createWorkingTables(
       UNION ALL
       SELECT false, observed_id, NULL, NULL, ${shared} FROM observations WHERE ${ofEvents}
     ), first_copies AS (
-      SELECT *, ${owner} AS owner_id FROM emitted
-      QUALIFY row_number() OVER (PARTITION BY source_partition, source_offset ORDER BY log_partition, log_offset) = 1
+      SELECT *, ${owner} AS owner_id FROM emitted ${firstOnly}
     )
     SELECT a.*, c.valid AS cause_valid, c.event_type, c.event_id, c.owner_id AS cause_owner_id, c.append_time_ms,
       c.observed_time_ms, ${Object.values(eventColumns)
@@ -74,6 +79,9 @@ export async function createWorkingTables(
     ANTI JOIN applied a ON a.source_partition = c.log_partition AND a.source_offset = c.log_offset
     WHERE c.valid`)
 }
+
+const firstCopies =
+  'QUALIFY row_number() OVER (PARTITION BY source_partition, source_offset ORDER BY log_partition, log_offset) = 1'
 
 /** The id that an event gives an entity, null where it does not name it; null when the events have no columns for it. */
 export function entityIdSql(

@@ -192,11 +192,8 @@ describe.skipIf(redisAvailable() !== null)('states on a redis cluster', () => {
       message: expect.stringContaining('no node of a Redis Cluster') as string,
     })
     await single.stop()
-    for (const opening of [
-      openRedisStateStore({ ...options, url: seed }),
-      openRedisEventLog({ ...options, url: seed }),
-    ]) {
-      await expect(opening).rejects.toMatchObject({
+    for (const open of [openRedisStateStore, openRedisEventLog]) {
+      await expect(open({ ...options, url: seed })).rejects.toMatchObject({
         code: 'invalid_config',
         message: expect.stringContaining('is a node of a Redis Cluster') as string,
       })

@@ -27,10 +27,19 @@ test('the command finds the lake and the log by the configuration, and says what
     committed: (_group: string, topic: string) => Promise.resolve(topic === topics.events ? committed : new Map()),
   }
   const lines: string[] = []
-  const report = await runVerify(config, { log, fast: true, onProgress: (line) => lines.push(line) })
+  const report = await runVerify(config, {
+    log,
+    fast: true,
+    statesPerEntity: 0,
+    onProgress: (line) => lines.push(line),
+  })
   const text = renderVerify(report)
   expect(report, text).toMatchObject({ ok: true, mismatches: 0, frontier: 'committed' })
-  expect(report.notes).toEqual(['scores were not recomputed: no model', 'checksums of files were not compared'])
+  expect(report.notes).toEqual([
+    'states were not compared: no store',
+    'scores were not recomputed: no model',
+    'checksums of files were not compared',
+  ])
   expect(report.invariants.I3.counts['score rows']).toBe(120)
   expect(text).toMatch(/^I1 {2}apply once {3}ok /)
   expect(text).toMatch(/\nok: lake version \d+, /)

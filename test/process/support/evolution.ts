@@ -5,7 +5,6 @@ import type { Definitions } from '../../../src/app/definitions.ts'
 import { createFeatureSql } from '../../../src/compile/feature-sql.ts'
 import { compileManifest } from '../../../src/compile/manifest.ts'
 import { compilePlan } from '../../../src/compile/plan.ts'
-import { createDerivedEvaluator } from '../../../src/compile/reference-evaluator.ts'
 import { count, max, sum } from '../../../src/define/aggregate.ts'
 import { defineFeatureSet } from '../../../src/define/feature-set.ts'
 import { defineView, type View } from '../../../src/define/view.ts'
@@ -63,7 +62,6 @@ export async function verifyWorld(world: World, lake: Lake, own: Definitions) {
   return verify(lake, {
     manifest: own.manifest,
     sql: createFeatureSql(own.set),
-    derive: createDerivedEvaluator(own.set),
     scorer,
     positions: { ends, committed: await world.log.committed(world.group, world.topics.events), dense: true },
   })

@@ -178,8 +178,15 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'an emptied store that nobody notices',
     breaks: 'I1, the position',
     needsLosses: true,
+    isLifeless: true,
     states: statesWith((observations, at) => ({ observations, at: { ...at, applied: -1 } })),
     store: (store) => storeWith(store, { advance: (topic, partition, next) => store.advance(topic, partition, next) }),
+  },
+  {
+    name: 'a store that was emptied and filled again behind a zombie, and nobody notices',
+    breaks: 'I1, the life',
+    needsLosses: true,
+    isLifeless: true,
   },
 ]
 

@@ -47,12 +47,23 @@ const rewind = fc
   .tuple(fc.integer({ min: 1, max: 24 }), fc.boolean())
   .map(([count, anew]) => new Happening(`rewind(${count}, ${anew})`, (protocol) => protocol.rewind(count, anew)))
 
+/** Somebody sleeps while the store is emptied and filled again, and wakes in another life. */
+const relive = fc.tuple(choice, fc.integer({ min: 1, max: 12 }), fc.integer({ min: 4, max: 40 })).map(
+  ([member, before, after]) =>
+    new Happening(`relive(${member}, ${before}, ${after})`, async (protocol) => {
+      await protocol.freeze(member)
+      for (let n = 0; n < before; n += 1) await protocol.step(n, n)
+      await protocol.empty()
+      for (let n = 0; n < after; n += 1) await protocol.step(n, 0)
+      protocol.thaw(0)
+    }),
+)
 const empty = fc.constant(new Happening('empty', (protocol) => protocol.empty()))
 
 /** Steps mostly: a crash that meets a batch half-way is worth more than ten at its beginning. */
 export function happenings(withRewinds: boolean): fc.Arbitrary<Iterable<Command>> {
   const often = Array.from({ length: 10 }, () => step)
-  const seldom = [crash, freeze, thaw, move, loseReply, ...(withRewinds ? [rewind, empty] : [])]
+  const seldom = [crash, freeze, thaw, move, loseReply, ...(withRewinds ? [rewind, empty, relive] : [])]
   return fc.commands<object, Protocol, false>([...often, ...seldom], { maxCommands: 120, size: 'max' })
 }
 

@@ -18,6 +18,8 @@ export interface Plant {
   readonly handler?: (handler: GroupHandler, protocol: Protocol) => GroupHandler
   /** The log takes every commit, whoever it is from. */
   readonly isUnfenced?: boolean
+  /** The store is the same one to everybody, whatever life it is in. */
+  readonly isLifeless?: boolean
 }
 
 export const nothingPlanted: Plant = { name: 'nothing' }
@@ -155,18 +157,24 @@ export class Member {
   }
 
   #store(): StateStore {
-    const { ledger } = this.#protocol
-    const { store } = ledger
+    const { ledger, plant } = this.#protocol
+    const connected = ledger.connect()
+    const store = plant.isLifeless === true ? ledger.store : connected
     return {
       ...store,
       get epoch() {
-        return ledger.epoch
+        return connected.epoch
       },
       load: (keys) => this.#call('load', null, () => store.load(keys)),
       compareAndSet: (writes) => this.#call('write', null, () => store.compareAndSet(writes)),
       positions: (topic) => this.#call('positions', null, () => store.positions(topic)),
-      advance: (topic, partition, next, from) =>
-        this.#call('advance', partition, () => store.advance(topic, partition, next, from)),
+      advance: (topic, partition, next, from) => {
+        const { epoch } = connected
+        // The life is part of the command: one that was met after it was sent is not in it.
+        return this.#call('advance', partition, async () => {
+          return connected.epoch === epoch && (await store.advance(topic, partition, next, from))
+        })
+      },
     }
   }
 

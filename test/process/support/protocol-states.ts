@@ -3,11 +3,17 @@ import { decodeEvent } from '../../../src/core/event.ts'
 import { entityIdOf } from '../../../src/core/plan.ts'
 import { decodeState, stateVersion } from '../../../src/core/state-blob.ts'
 import type { EntityKey, LogRecord, StateStore, StateWrite } from '../../../src/ports.ts'
+import { StateLives } from '../../../src/edges/redis/state-lives.ts'
 import { compiled } from './wiring.ts'
 
 /** Where states are, and how to put back what was there before: a server that loses its tail does that. */
 export interface Vault {
+  /** What it holds, whatever life it is in. */
   readonly store: Omit<StateStore, 'epoch'>
+  /** The store as one process knows it: its epoch moves when it meets another life. */
+  connect(): StateStore
+  /** Everything is gone, and no connection with it. */
+  empty(): Promise<void>
   put(key: EntityKey, blob: Uint8Array | null): Promise<void>
   putPosition(topic: string, partition: number, next: number | null): Promise<void>
 }
@@ -33,7 +39,8 @@ export function memoryVault(): Vault {
     else map.set(partition, next)
     positions.set(topic, map)
   }
-  return {
+  const lives = new Map<string, string>()
+  const vault: Vault = {
     store: {
       load: async (keys) => keys.map((key) => blobs.get(nameOf(key)) ?? null),
       compareAndSet: async (writes) => writes.map(write),
@@ -62,6 +69,37 @@ export function memoryVault(): Vault {
       else blobs.set(nameOf(key), blob)
     },
     putPosition: async (topic, partition, next) => putPosition(topic, partition, next),
+    connect: () => living(vault.store, lives),
+    empty: async () => {
+      blobs.clear()
+      positions.clear()
+      lives.clear()
+    },
+  }
+  return vault
+}
+
+let livesBegun = 0
+
+/** As the drivers keep lives: each topic's positions have one from the first on. `lives` are those of the store. */
+function living(store: Vault['store'], lives: Map<string, string>): StateStore {
+  const met = new StateLives()
+  return {
+    ...store,
+    get epoch() {
+      return 1 + met.ended
+    },
+    positions: async (topic) => {
+      met.met(topic, lives.get(topic) ?? '')
+      return store.positions(topic)
+    },
+    advance: async (topic, partition, next, from) => {
+      const isOther = met.of(topic) !== '' && met.of(topic) !== lives.get(topic)
+      const isIntact = !isOther && (await store.advance(topic, partition, next, from))
+      if (isIntact && !lives.has(topic)) lives.set(topic, `life ${(livesBegun += 1)}`)
+      met.met(topic, lives.get(topic) ?? '')
+      return isIntact
+    },
   }
 }
 
@@ -91,7 +129,22 @@ export class Ledger {
   }
 
   get store(): Omit<StateStore, 'epoch'> {
-    const { store } = this.#vault
+    return this.#watched(this.#vault.store)
+  }
+
+  /** For one process: its epoch moves with every loss, and when it meets another life. */
+  connect(): StateStore {
+    const store = this.#vault.connect()
+    const epoch = () => this.epoch + store.epoch
+    return {
+      ...this.#watched(store),
+      get epoch() {
+        return epoch()
+      },
+    }
+  }
+
+  #watched(store: Omit<StateStore, 'epoch'>): Omit<StateStore, 'epoch'> {
     return {
       ...store,
       compareAndSet: async (writes) => {
@@ -128,6 +181,7 @@ export class Ledger {
   /** Everything is gone, and no connection with it: nobody is told. */
   async empty(): Promise<void> {
     while (this.#journal.length > 0) await this.#journal.pop()?.()
+    await this.#vault.empty()
   }
 
   #accepted(key: EntityKey, blob: Uint8Array): void {

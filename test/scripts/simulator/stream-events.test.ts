@@ -125,6 +125,15 @@ describe('errors', () => {
     expect(summary).toMatchObject({ published: all.length, retries: 20 })
   })
 
+  test('a full log whose readers move is waited for, however long it takes', async () => {
+    const timer = virtualTimer()
+    const readTo = () => Math.floor(timer.nowMs() / 4_000)
+    const moving = () => new RiverbankError('log_full', `read up to offset ${readTo()}`, { canRetry: true })
+    const publish = () => (timer.nowMs() < 60_000 ? Promise.reject(moving()) : Promise.resolve())
+    const summary = await streamEvents(all, publish, { ...base(), partitions: 1, timer })
+    expect(summary).toMatchObject({ kind: 'finished', published: all.length })
+  })
+
   test('an error of the source goes through, and what came before it is published', async () => {
     let published = 0
     function* broken(): Generator<SimulatedEvent> {

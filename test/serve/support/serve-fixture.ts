@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs'
+import { riverbank } from '../../../features/index.ts'
 import * as sources from '../../../features/sources.ts'
+import { compilePlan } from '../../../src/compile/plan.ts'
 import { RiverbankError } from '../../../src/core/errors.ts'
 import { emittedTypes, type Decision, type PaymentScored } from '../../../src/core/emitted.ts'
 import { encodeEvent, type EventCatalog } from '../../../src/core/event.ts'
@@ -11,6 +13,7 @@ import type { LogBatch, LogRecord, OutgoingRecord, Position, SqlResult } from '.
 import { createApp } from '../../../src/serve/app.ts'
 import type { EventIdentity, ServeDependencies } from '../../../src/serve/dependencies.ts'
 import type { EntityFeatures } from '../../../src/serve/feature-reader.ts'
+import { createFeatureReader } from '../../../src/serve/state-reader.ts'
 import { serveLimits } from '../../../src/serve/limits.ts'
 import { ScoreHub, scoreHubLimits, type ScoreHubOptions } from '../../../src/serve/score-hub.ts'
 
@@ -22,6 +25,13 @@ export const featureSet = JSON.parse(
 
 export const catalog: EventCatalog = new Map(
   [sources.paymentInitiated, sources.fraudReported, sources.customerProfileChanged].map((type) => [type.type, type]),
+)
+
+/** Of whom nobody has seen anything. */
+const emptyStates = createFeatureReader(
+  { load: async (keys) => keys.map(() => null), layouts: async () => new Map() },
+  compilePlan(riverbank),
+  { nowMs: () => nowMs },
 )
 
 /** A log that answers the next offset of one partition, or fails with `failure`. */
@@ -78,7 +88,12 @@ export function serveFixture(options: FixtureOptions = {}): Fixture {
       known: async (events: readonly EventIdentity[]) =>
         events.map(({ eventId }) => options.known?.has(eventId) === true),
     },
-    features: { read: async (keys) => keys.map((key) => options.entities?.[`${key.entity}:${key.id}`] ?? unseen(key)) },
+    features: {
+      read: async (keys, atMs) => {
+        const unseen = await emptyStates.read(keys, atMs)
+        return keys.flatMap((key, i) => options.entities?.[`${key.entity}:${key.id}`] ?? unseen[i] ?? [])
+      },
+    },
     featureSet,
     hub,
     scores: { findScore: async () => null },
@@ -99,10 +114,6 @@ export function serveFixture(options: FixtureOptions = {}): Fixture {
   }
   const lines = () => text.map((line) => JSON.parse(line) as Record<string, unknown>)
   return { app: createApp(deps), deps, log, hub, lines }
-}
-
-function unseen(key: EntityFeatures['key']): EntityFeatures {
-  return { key, found: false, newestTimeMs: null, sequence: null, features: {} }
 }
 
 export function paymentEvent(eventId: string, changes: Readonly<Record<string, unknown>> = {}) {

@@ -38,6 +38,7 @@ const report = await verify(lake, {
       run: (sql) => timed(sql, query.run(sql)),
       rows: (sql) => timed(sql, query.rows(sql)),
       each: (sql, take) => timed(sql, query.each(sql, take)),
+      numbers: (sql, take) => timed(sql, query.numbers(sql, take)),
       close: () => query.close(),
     }
   },

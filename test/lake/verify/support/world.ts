@@ -2,9 +2,9 @@ import { riverbank } from '../../../../features/index.ts'
 import { compileManifest } from '../../../../src/compile/manifest.ts'
 import { compilePlan } from '../../../../src/compile/plan.ts'
 import { createFeatureSql } from '../../../../src/compile/feature-sql.ts'
-import { createDerivedEvaluator } from '../../../../src/compile/reference-evaluator.ts'
 import { createMemoryEngine } from '../../../../src/core/engine.ts'
 import { encodeEvent, type EventCatalog } from '../../../../src/core/event.ts'
+import { encodeState } from '../../../../src/core/state-blob.ts'
 import type { EventTimeMs } from '../../../../src/core/units.ts'
 import { openQuery } from '../../../../src/edges/duckdb/query.ts'
 import type { Lake } from '../../../../src/lake/lake.ts'
@@ -12,7 +12,7 @@ import { verifyLake, type VerifyOptions } from '../../../../src/lake/verify/veri
 import { createEmission } from '../../../../src/process/emission.ts'
 import { takeIn } from '../../../../src/process/intake.ts'
 import type { Effect } from '../../../../src/process/observe-batch.ts'
-import type { LogRecord, Scorer } from '../../../../src/ports.ts'
+import type { EntityKey, LogRecord, Scorer } from '../../../../src/ports.ts'
 import { batchOf, claimOf, day, materializer, topics } from '../../support/feed.ts'
 
 export const manifest = compileManifest(riverbank)
@@ -93,6 +93,8 @@ export function profile(id: string, appendMs: number, customer = 'c1'): Sent {
 export interface LogContent {
   events: LogRecord[]
   scores: LogRecord[]
+  /** What the store holds in the end, by `<entity>/<id>`. */
+  states: Map<string, Uint8Array>
 }
 
 /** Runs events through the engine and the emission of the processor, in this order, and answers both topics. */
@@ -106,7 +108,7 @@ export async function run(sentEvents: readonly Sent[]): Promise<LogContent> {
     const bytes = typeof value === 'string' ? new TextEncoder().encode(value) : value
     return { topic, partition, offset, appendTimeMs, key: null, value: bytes, headers: {} }
   }
-  const content: LogContent = { events: [], scores: [] }
+  const content: LogContent = { events: [], scores: [], states: new Map() }
   for (const { partition, text, appendTimeMs } of sentEvents) {
     const record = place(topics.events, partition, text, appendTimeMs)
     content.events.push(record)
@@ -122,11 +124,31 @@ export async function run(sentEvents: readonly Sent[]): Promise<LogContent> {
       if (topic === topics.scores) content.scores.push(place(topic, partition, value, appendTimeMs + 1))
     }
   }
+  for (const [index, byId] of engine.states.entries()) {
+    const entity = plan.entities[index]
+    if (entity === undefined) continue
+    for (const [id, state] of byId) content.states.set(`${entity.name}/${id}`, encodeState(entity, state))
+  }
   return content
 }
 
+/** A store that holds these states, and whose positions are what was committed; `all` of them are compared. */
+export function statesOf({ states }: Pick<LogContent, 'states'>, positions: ReadonlyMap<number, number>) {
+  const store = {
+    load: (keys: readonly EntityKey[]) =>
+      Promise.resolve(keys.map(({ entity, id }) => states.get(`${entity}/${id}`) ?? null)),
+    positions: () => Promise.resolve(positions),
+  }
+  return { store, plan, sample: { perEntity: Infinity, seed: 1 } }
+}
+
 /** Writes both topics through the materializer, in files of at most `rowsPerFile` rows; what is there already is left. */
-export async function write(lake: Lake, content: LogContent, rowsPerFile = 20, own = manifest): Promise<void> {
+export async function write(
+  lake: Lake,
+  content: Pick<LogContent, 'events' | 'scores'>,
+  rowsPerFile = 20,
+  own = manifest,
+): Promise<void> {
   const m = await materializer(lake, { manifest: own, catalog })
   for (const topic of [topics.events, topics.scores]) {
     const all = topic === topics.events ? content.events : content.scores
@@ -152,9 +174,9 @@ export function verify(lake: Lake, change: Partial<VerifyOptions> = {}) {
     scoredType: riverbank.scored,
     topics,
     sql: createFeatureSql(riverbank),
-    derive: createDerivedEvaluator(riverbank),
     scorer,
     positions: null,
+    states: null,
     fast: false,
     clock: { nowMs: () => performance.now() },
     ...change,
@@ -162,7 +184,7 @@ export function verify(lake: Lake, change: Partial<VerifyOptions> = {}) {
 }
 
 /** What a log would say that holds exactly this, all of it processed. */
-export function positionsOf({ events, scores }: LogContent) {
+export function positionsOf({ events, scores }: Pick<LogContent, 'events' | 'scores'>) {
   const ends = new Map<string, number>()
   const committed = new Map<number, number>()
   for (const { topic, partition, offset } of [...events, ...scores]) ends.set(`${topic}/${partition}`, offset + 1)

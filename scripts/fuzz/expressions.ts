@@ -1,0 +1,38 @@
+import type { BinaryOperation, Expression } from '../../src/core/expression.ts'
+import { featureName, type View } from '../../src/define/view.ts'
+import type { Random, Recipe } from './definitions.ts'
+
+const binary: readonly BinaryOperation[] = [
+  ...(['add', 'subtract', 'multiply', 'ratio', 'modulo', 'less', 'less_or_equal', 'equal'] as const),
+]
+/** Signs of zero, what no sum of two is exact for, and what overflows when it is multiplied. */
+const constants = [0, -0, 1, -1, 7, 0.1, 1 / 3, 1e-300, 1e308, -1e308, 2 ** 53]
+
+export function featureNamesOf(view: View): string[] {
+  return view.aggregates.flatMap((aggregate) =>
+    view.windows.map((window) => featureName(view.name, aggregate.name, window)),
+  )
+}
+
+/** Two to six derived features of every operation; some read others. */
+export function randomDerived(random: Random, features: readonly string[]): Recipe['derived'] {
+  const known = [...features]
+  return Array.from({ length: 2 + random.below(5) }, (_, i) => {
+    const name = `derived_${i}`
+    const tree = randomExpression(random, known, 2 + random.below(2))
+    known.push(name, name)
+    return { name, tree }
+  })
+}
+
+function randomExpression(random: Random, names: readonly string[], depth: number): Expression {
+  const inner = () => randomExpression(random, names, depth - 1)
+  if (depth === 0 || random.chance(0.1)) {
+    if (random.chance(0.6)) return { op: 'feature', name: random.pick(names) }
+    if (random.chance(0.5)) return { op: 'request', field: random.pick(['amountMinor', 'timeMs']) }
+    return { op: 'constant', value: random.pick(constants) }
+  }
+  if (random.chance(0.15)) return { op: 'coalesce', values: [inner(), inner()] }
+  if (random.chance(0.2)) return { op: random.pick(['floor', 'square_root']), value: inner() }
+  return { op: random.pick(binary), left: inner(), right: inner() }
+}

@@ -1,0 +1,60 @@
+import { payment, refund, type Random } from './definitions.ts'
+
+/** One event, and what happens after it. */
+export interface StreamEvent {
+  readonly eventId: string
+  readonly eventType: string
+  readonly timeMs: number
+  readonly data: Readonly<Record<string, unknown>>
+  /** Every state goes through its bytes. */
+  readonly stored?: boolean
+  /** The entities of these ids are read at this time, as HTTP would. */
+  readonly asOf?: { readonly customerId: string; readonly terminalId: string; readonly timeMs: number }
+}
+
+const [second, minute, hour, day] = [1_000, 60_000, 3_600_000, 86_400_000]
+
+/** Late, out of order, twice, at the very same time, after long silence, and mostly by the same few. */
+export function randomStream(random: Random): StreamEvent[] {
+  const events: StreamEvent[] = []
+  let clockMs = random.pick([0, -400 * day, 1_780_000_000_000]) + random.below(day)
+  const pace = random.pick([500, second, 30 * second, 10 * minute, hour])
+  const hot = random.pick([0, 0.5, 0.9])
+  const length = 20 + random.below(40)
+  for (let i = 0; i < length; i += 1) {
+    if (random.chance(0.1) && events.length > 0) {
+      events.push({ ...random.pick(events), ...aftermath(random, clockMs) })
+      continue
+    }
+    clockMs += random.chance(0.2) ? 0 : random.below(2 * pace)
+    if (random.chance(0.05)) clockMs += random.below(60 * day)
+    const late = random.chance(0.25) ? random.below(random.pick([5 * second, minute, hour, day, 45 * day])) : 0
+    // On the edge of a tile now and then.
+    const grid = random.pick([1, 1, second, minute, hour])
+    const timeMs = Math.floor((clockMs - late) / grid) * grid
+    const customerId = random.chance(hot) ? 'c0' : `c${random.below(3)}`
+    const refunds = random.chance(0.2)
+    const amount = random.chance(0.05) ? 10_000_000_000 : random.below(2_000)
+    const data = refunds
+      ? { customerId, amount }
+      : {
+          customerId,
+          terminalId: random.chance(hot) ? 't0' : `t${random.below(3)}`,
+          amount,
+          items: random.below(9) - 2,
+          kind: random.pick(['card', 'cash']),
+        }
+    const eventType = refunds ? refund.type : payment.type
+    events.push({ eventId: `e${i}`, eventType, timeMs, data, ...aftermath(random, clockMs) })
+  }
+  return events
+}
+
+/** Reads lie before and after what the states have seen and remember. */
+function aftermath(random: Random, nowMs: number): Pick<StreamEvent, 'stored' | 'asOf'> {
+  const stored = random.chance(0.3)
+  if (!random.chance(0.2)) return { stored }
+  const reach = random.pick([second, minute, hour, 8 * day, 40 * day, 120 * day])
+  const timeMs = nowMs + random.below(2 * reach) - reach
+  return { stored, asOf: { customerId: `c${random.below(3)}`, terminalId: `t${random.below(3)}`, timeMs } }
+}

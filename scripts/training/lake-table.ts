@@ -1,0 +1,112 @@
+import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { RiverbankError } from '../../src/core/errors.ts'
+import type { FeatureSetManifest } from '../../src/core/feature-set.ts'
+import { dayMs } from '../../src/core/units.ts'
+import { openQuery, type Query } from '../../src/edges/duckdb/query.ts'
+import { literal, name } from '../../src/edges/duckdb/quote.ts'
+import { openLake } from '../../src/lake/lake.ts'
+import { sqlCatalog } from '../../src/lake/sql-catalog.ts'
+
+/** Whole days since the epoch (UTC), `to` left out. */
+export interface DayRange {
+  readonly from: number
+  readonly to: number
+}
+
+export interface TrainingTable {
+  readonly rows: number
+  /** The day of the lake's first payment, in days since the epoch: `tx_day` counts from it. */
+  readonly firstDay: number
+}
+
+export interface TrainingTableOptions {
+  readonly lakeDir: string
+  readonly manifest: FeatureSetManifest
+  readonly features: readonly string[]
+  /** Days of payments to write. Those the lake does not have are left out. */
+  readonly days: DayRange
+  /** Days that must be whole: what the model learns from. */
+  readonly training: DayRange
+  /** Start of the day by which labels must be known to be learned from. */
+  readonly knownByDay: number
+  readonly path: string
+}
+
+/**
+ * Writes the rows of `training_set` as one Parquet file for train.py: payment_id, customer_id, payment_time_ms, tx_day,
+ * label (1 where a report of fraud is in the lake), known_ms (when it was reported, null without a report), amount_minor
+ * and one DOUBLE per feature, as they were when the payment was scored. Errors: `training_empty`, `training_gap`,
+ * `training_no_labels`, `training_no_fraud`; the file is then not written.
+ */
+export async function writeTrainingTable(options: TrainingTableOptions): Promise<TrainingTable> {
+  const { setup } = await sqlCatalog(await openLake({ dir: options.lakeDir }), options.manifest)
+  const tempDir = await mkdtemp(join(tmpdir(), 'riverbank-training-'))
+  const query = await openQuery({ threads: 2, memoryMb: 4_096, tempDir, tempMb: 32_768, setup })
+  try {
+    const firstDay = await checkTraining(query, options)
+    const features = options.features.map((feature) => `${name(feature)}::DOUBLE AS ${name(feature)}`)
+    const columns = ['payment_id', 'customer_id', 'payment_time_ms', `${day} - ${firstDay} AS tx_day`]
+    const labels = ['label', 'reported_time_ms AS known_ms', 'amount_minor']
+    const staged = `${options.path}.new`
+    await mkdir(dirname(options.path), { recursive: true })
+    await query.run(`COPY (
+      SELECT ${[...columns, ...labels, ...features].join(', ')} FROM training_set
+      WHERE ${within(options.days)} ORDER BY payment_time_ms, payment_id
+    ) TO ${literal(staged)} (FORMAT parquet, COMPRESSION zstd)`)
+    const rows = Number((await query.rows(`SELECT count(*) AS n FROM read_parquet(${literal(staged)})`))[0]?.['n'])
+    await rename(staged, options.path)
+    return { rows, firstDay }
+  } finally {
+    query.close()
+    await rm(tempDir, { recursive: true, force: true })
+  }
+}
+
+const day = `payment_time_ms // ${dayMs}`
+
+function within({ from, to }: DayRange): string {
+  return `payment_time_ms >= ${from * dayMs} AND payment_time_ms < ${to * dayMs}`
+}
+
+/** Is there what a model can learn from? Answers the lake's first day. */
+async function checkTraining(query: Query, { training, knownByDay }: TrainingTableOptions): Promise<number> {
+  const [whole] = await query.rows(`SELECT min(${day}) AS first, max(${day}) AS last FROM payments`)
+  if (whole?.['first'] === undefined || whole['first'] === null) {
+    throw new RiverbankError('training_empty', 'the lake has no payments')
+  }
+  const [firstDay, lastDay] = [Number(whole['first']), Number(whole['last'])]
+  const held = `the lake has payments of ${dateOf(firstDay)} to ${dateOf(lastDay)}`
+  const found = await query.rows(`SELECT DISTINCT ${day} AS day FROM scores WHERE ${within(training)}`)
+  if (found.length === 0) {
+    throw new RiverbankError('training_empty', `no scored payment from ${span(training)}; ${held}`)
+  }
+  const days = new Set(found.map((row) => Number(row['day'])))
+  for (let wanted = training.from; wanted < training.to; wanted += 1) {
+    if (days.has(wanted)) continue
+    throw new RiverbankError(
+      'training_gap',
+      `no scored payment on ${dateOf(wanted)}, inside ${span(training)}; ${held}`,
+    )
+  }
+  const known = `reported_time_ms < ${knownByDay * dayMs}`
+  const [labels] = await query.rows(`SELECT count(*) AS all_known, count(*) FILTER (${within(training)}) AS learned
+    FROM labels WHERE ${known}`)
+  const until = `before ${dateOf(knownByDay)}`
+  if (Number(labels?.['all_known']) === 0) {
+    throw new RiverbankError('training_no_labels', `no fraud was reported ${until}: there is nothing to learn from`)
+  }
+  if (Number(labels?.['learned']) === 0) {
+    throw new RiverbankError('training_no_fraud', `no payment from ${span(training)} was reported as fraud ${until}`)
+  }
+  return firstDay
+}
+
+export function dateOf(days: number): string {
+  return new Date(days * dayMs).toISOString().slice(0, 10)
+}
+
+function span({ from, to }: DayRange): string {
+  return `${dateOf(from)} to ${dateOf(to - 1)}`
+}

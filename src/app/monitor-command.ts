@@ -1,0 +1,102 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Config } from './config.ts'
+import { definitions } from './definitions.ts'
+import { paymentSpan, withLakeQuery } from './lake-query.ts'
+import { modelReference } from './model-argument.ts'
+import { table } from './table.ts'
+import { trainingProfileSchema, type TrainingProfile } from '../core/drift.ts'
+import { RiverbankError } from '../core/errors.ts'
+import { dayMs } from '../core/units.ts'
+import { monitorModel, type MonitorReport } from '../lake/monitor.ts'
+
+export interface MonitorCommandOptions {
+  readonly json?: boolean
+  readonly model?: string
+  /** Days of payments, up to `to` or the newest one. */
+  readonly days: number
+  readonly to?: number
+  readonly labelDelay: number
+  /** Limits; beyond one of them the exit code is 1. */
+  readonly maxPsi: number
+  readonly maxNullRate: number
+  readonly minPrecision: number
+  readonly minRecall: number
+}
+
+/** What went beyond a limit, in words. */
+type Alarm = string
+
+/** `riverbank monitor`: 0 when everything is within its limits, 1 when not. Errors: `lake_empty`, `profile_missing`. */
+export async function monitorCommand(config: Config, options: MonitorCommandOptions): Promise<number> {
+  const compiled = definitions()
+  const model = await modelReference(config, options.model)
+  const profile = await readProfile(config, model)
+  const report = await withLakeQuery(config, compiled, async (query) => {
+    const span = await paymentSpan(query)
+    if (span === null) throw new RiverbankError('lake_empty', 'the lake has no scored payments')
+    const toMs = options.to ?? span.lastMs + 1
+    const labelDelayMs = options.labelDelay * dayMs
+    return monitorModel({ query, model, profile, fromMs: toMs - options.days * dayMs, toMs, labelDelayMs })
+  })
+  const alarms = alarmsOf(report, options)
+  const named = `${model.name}/${model.version}`
+  if (options.json === true) process.stdout.write(`${JSON.stringify({ model: named, ...report, alarms })}\n`)
+  else process.stdout.write(render(named, report, alarms))
+  return alarms.length === 0 ? 0 : 1
+}
+
+async function readProfile(
+  { MODELS_DIR }: Pick<Config, 'MODELS_DIR'>,
+  { name, version }: { readonly name: string; readonly version: string },
+): Promise<TrainingProfile> {
+  const path = join(MODELS_DIR, name, version, 'profile.json')
+  try {
+    return trainingProfileSchema.parse(JSON.parse(await readFile(path, 'utf8')))
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new RiverbankError(
+      'profile_missing',
+      `${name}/${version} has no readable profile.json to compare with: ${reason}`,
+    )
+  }
+}
+
+function alarmsOf(report: MonitorReport, limits: MonitorCommandOptions): Alarm[] {
+  const values = [report.score, ...report.features]
+  const drifted = values
+    .filter(({ psi }) => psi > limits.maxPsi)
+    .map(({ name, psi }) => `psi of ${name} is ${psi.toFixed(3)}`)
+  const missing = values
+    .filter(({ nullRate }) => nullRate > limits.maxNullRate)
+    .map(({ name, nullRate }) => `${name} is missing in ${(100 * nullRate).toFixed(2)}% of the payments`)
+  const { precision, recall } = report.outcomes
+  const low = (name: string, value: number | null, least: number) =>
+    value !== null && value < least ? [`${name} of alerts is ${value.toFixed(3)}`] : []
+  const empty = report.payments === 0 ? ['no payment was scored with this model'] : []
+  const outcomes = [...low('precision', precision, limits.minPrecision), ...low('recall', recall, limits.minRecall)]
+  return [...empty, ...drifted, ...missing, ...outcomes]
+}
+
+function render(model: string, report: MonitorReport, alarms: readonly Alarm[]): string {
+  const percent = (value: number | null) => (value === null ? '-' : `${(100 * value).toFixed(2)}%`)
+  const drift = [report.score, ...report.features].map((value) => ({
+    value: value.name,
+    psi: Number(value.psi.toFixed(4)),
+    missing: percent(value.nullRate),
+    usual: percent(value.usualRate),
+    'usual in training': percent(value.usualRateThen),
+  }))
+  const { outcomes } = report
+  const judged =
+    `${outcomes.payments} payments with labels: ${outcomes.frauds} frauds, alert rate ${percent(outcomes.alertRate)}, ` +
+    `precision ${percent(outcomes.precision)}, recall ${percent(outcomes.recall)}`
+  const calibration = report.calibration.map((bin) => ({
+    payments: bin.payments,
+    'mean score': Number(bin.meanScore.toFixed(5)),
+    'share of fraud': Number(bin.fraudShare.toFixed(5)),
+  }))
+  const end =
+    alarms.length === 0 ? 'everything is within its limits\n' : alarms.map((alarm) => `ALARM ${alarm}\n`).join('')
+  return `${model}, ${report.payments} payments\n\n${table(drift)}\n${judged}\n\n${table(calibration)}\n${end}`
+}

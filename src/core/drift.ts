@@ -1,0 +1,38 @@
+import { z } from 'zod'
+import { assert } from './errors.ts'
+
+/** How one value was distributed: shares of below `edges[0]`, from each edge to below the next, from the last one on. */
+const distribution = z.object({
+  edges: z.array(z.number()),
+  shares: z.array(z.number()),
+  /** The most frequent value; of many features it is the default. */
+  usual: z.object({ value: z.number(), share: z.number() }),
+})
+
+/** `profile.json` of a model: its inputs and its scores over the training rows. */
+export const trainingProfileSchema = z.object({
+  format: z.literal(1),
+  rows: z.number().int().positive(),
+  score: distribution,
+  features: z.record(z.string(), distribution),
+})
+
+export type Distribution = z.infer<typeof distribution>
+export type TrainingProfile = z.infer<typeof trainingProfileSchema>
+
+/** A share of nothing would make the index infinite. */
+const leastShare = 1e-4
+
+/**
+ * The population stability index Σ (p − q)·ln(p ÷ q) over bins. Rule of thumb: below 0.1 stable, above 0.25 shifted
+ * (Siddiqi, Credit Risk Scorecards, 2006).
+ */
+export function stabilityIndex(now: readonly number[], then: readonly number[]): number {
+  assert(now.length === then.length, 'both sides have the same bins')
+  let index = 0
+  for (const [bin, share] of now.entries()) {
+    const [p, q] = [Math.max(share, leastShare), Math.max(then[bin] ?? 0, leastShare)]
+    index += (p - q) * Math.log(p / q)
+  }
+  return index
+}

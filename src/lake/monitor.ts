@@ -1,0 +1,123 @@
+import { OutcomeTally, type OutcomeReport } from '../core/outcome-tally.ts'
+import { stabilityIndex, type Distribution, type TrainingProfile } from '../core/drift.ts'
+import { decisions, type Decision } from '../core/emitted.ts'
+
+interface Query {
+  rows(sql: string): Promise<readonly Readonly<Record<string, unknown>>[]>
+}
+
+export interface MonitorOptions {
+  readonly query: Query
+  readonly model: { readonly name: string; readonly version: string }
+  readonly profile: TrainingProfile
+  /** Payments of this time are looked at; `to` is left out. */
+  readonly fromMs: number
+  readonly toMs: number
+  /** Outcomes are judged as long before, when labels have had this time to arrive. */
+  readonly labelDelayMs: number
+}
+
+export interface ValueDrift {
+  readonly name: string
+  readonly psi: number
+  readonly nullRate: number
+  /** Share of the value that was the most frequent in training, now and then. */
+  readonly usualRate: number
+  readonly usualRateThen: number
+}
+
+export interface MonitorReport {
+  readonly payments: number
+  readonly score: ValueDrift
+  /** The most drifted first. */
+  readonly features: readonly ValueDrift[]
+  readonly outcomes: OutcomeReport
+  /** Tenths of the judged payments by score. */
+  readonly calibration: readonly {
+    readonly payments: number
+    readonly meanScore: number
+    readonly fraudShare: number
+  }[]
+}
+
+/** What the lake says of a model: drift from its training, and how its decisions turned out. Reads only. */
+export async function monitorModel(options: MonitorOptions): Promise<MonitorReport> {
+  const { query, profile, labelDelayMs, fromMs, toMs } = options
+  const measured = [['score', profile.score] as const, ...Object.entries(profile.features)]
+  const [row = {}] = await query.rows(driftSql(options, measured))
+  const payments = Number(row['payments'] ?? 0)
+  const [score, ...features] = measured.map(([name, then], i) => driftOf(name, then, row, i, payments))
+  const judged = { ...options, fromMs: fromMs - labelDelayMs, toMs: toMs - labelDelayMs }
+  return {
+    payments,
+    score: score as ValueDrift,
+    features: features.toSorted((a, b) => b.psi - a.psi || a.name.localeCompare(b.name)),
+    outcomes: await outcomesOf(judged),
+    calibration: await calibrationOf(judged),
+  }
+}
+
+/** One scan: for each value how many are missing, how many usual, and how many below each edge. */
+function driftSql(options: MonitorOptions, measured: readonly (readonly [string, Distribution])[]): string {
+  const counts = measured.flatMap(([name, { edges, usual }], i) => {
+    // The profile is of what the model saw, and that is float32.
+    const value = `"${name}"::FLOAT`
+    return [
+      `count(*) FILTER (${value} IS NULL) AS nulls_${i}`,
+      `count(*) FILTER (${value} = ${usual.value}::FLOAT) AS usual_${i}`,
+      ...edges.map((edge, e) => `count(*) FILTER (${value} < ${edge}::FLOAT) AS below_${i}_${e}`),
+    ]
+  })
+  return `SELECT count(*) AS payments, ${counts.join(', ')} FROM scores WHERE ${scoredWithin(options)}`
+}
+
+function scoredWithin({ model, fromMs, toMs }: MonitorOptions): string {
+  const named = `model_name = '${model.name}' AND model_version = '${model.version}'`
+  return `${named} AND payment_time_ms >= ${fromMs} AND payment_time_ms < ${toMs}`
+}
+
+function driftOf(
+  name: string,
+  then: Distribution,
+  row: Readonly<Record<string, unknown>>,
+  i: number,
+  payments: number,
+): ValueDrift {
+  const count = (column: string) => Number(row[column] ?? 0)
+  const nulls = count(`nulls_${i}`)
+  const present = Math.max(1, payments - nulls)
+  const bounds = [0, ...then.edges.map((_, e) => count(`below_${i}_${e}`)), payments - nulls]
+  const shares = bounds.slice(1).map((bound, bin) => (bound - (bounds[bin] ?? 0)) / present)
+  return {
+    name,
+    psi: payments === 0 ? 0 : stabilityIndex(shares, then.shares),
+    nullRate: payments === 0 ? 0 : nulls / payments,
+    usualRate: count(`usual_${i}`) / present,
+    usualRateThen: then.usual.share,
+  }
+}
+
+async function outcomesOf(options: MonitorOptions): Promise<OutcomeReport> {
+  const tally = new OutcomeTally({ reviewMinor: 0, falseBlockMinor: 0 })
+  const rows = await options.query
+    .rows(`SELECT decision, label, count(*) AS payments, sum(amount_minor)::BIGINT AS amount
+    FROM training_set WHERE ${scoredWithin(options)} GROUP BY decision, label`)
+  for (const row of rows) {
+    const decision = decisions.find((known): known is Decision => known === row['decision'])
+    if (decision === undefined) continue
+    tally.addMany(decision, Number(row['label']) === 1, Number(row['payments']), Number(row['amount']))
+  }
+  return tally.report()
+}
+
+async function calibrationOf(options: MonitorOptions): Promise<MonitorReport['calibration']> {
+  const rows = await options.query.rows(`SELECT count(*) AS payments, avg(score) AS mean, avg(label) AS share FROM (
+      SELECT score, label, ntile(10) OVER (ORDER BY score, log_partition, log_offset) AS tenth
+      FROM training_set WHERE ${scoredWithin(options)}
+    ) GROUP BY tenth ORDER BY tenth`)
+  return rows.map((row) => ({
+    payments: Number(row['payments']),
+    meanScore: Number(row['mean']),
+    fraudShare: Number(row['share']),
+  }))
+}

@@ -1,0 +1,169 @@
+import fc from 'fast-check'
+import { expect, it } from 'vitest'
+import type { TileGroupPlan } from '../../src/core/plan.ts'
+import { slotAlgebra, type Accumulator, type SlotKind, type SlotValue } from '../../src/core/slot.ts'
+import {
+  emptyTiles,
+  nextVersion,
+  plainTable,
+  pruneTiles,
+  readWindows,
+  updateSlot,
+  type TileTable,
+} from '../../src/core/tiles.ts'
+import { windowEndTile, windowStartTile } from '../../src/core/window.ts'
+
+const seed = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_000)
+const hopMs = 1_000
+
+/** Windows over a few slots of every kind of accumulator; the first one has a lifetime. */
+function groupOf(tilesMax: number): TileGroupPlan {
+  const slot = (kind: SlotKind, size: number, lifetime: boolean) => ({
+    ...{ id: kind, kind, size, lifetime },
+    algebra: slotAlgebra(kind, size),
+  })
+  const slots = [slot('count', 0, true), slot('sum', 0, false), slot('newest', 2, true), slot('distinct', 2, false)]
+  const all = slots.map((_, index) => ({ slot: index, windows: 2 }))
+  return {
+    ...{ hopMs, tilesMax, slots },
+    reads: [
+      { delayMs: 0, windowsMs: [5_000, 100_000, Infinity], slots: [...all, { slot: 0, windows: 3 }], runs: [] },
+      { delayMs: 3_000, windowsMs: [20_000, Infinity], slots: [{ slot: 2, windows: 2 }], runs: [] },
+    ],
+  }
+}
+
+/** What a table means, as a value that nobody changes. */
+interface Model {
+  readonly rows: readonly { readonly tile: number; readonly values: readonly Accumulator[] }[]
+  readonly base: readonly Accumulator[] | null
+  readonly cappedTile: number | null
+}
+
+interface Step {
+  readonly tile: number
+  readonly value: number
+  /** How far behind the tile everything is forgotten; null: nothing is. */
+  readonly forget: number | null
+}
+
+function observed({ rows, ...rest }: Model, { slots }: TileGroupPlan, { tile, value }: Step): Model {
+  const before = rows.find((row) => row.tile === tile)?.values ?? slots.map(({ algebra }) => algebra.empty)
+  const values = slots.map(({ algebra }, i) => algebra.update(before[i] as Accumulator, value, tile * hopMs))
+  const others = rows.filter((row) => row.tile !== tile)
+  return { ...rest, rows: [...others, { tile, values }].sort((a, b) => a.tile - b.tile) }
+}
+
+function pruned({ rows, base, cappedTile }: Model, group: TileGroupPlan, forgotten: number): Model {
+  const young = rows.filter(({ tile }) => tile > forgotten)
+  const kept = young.slice(-group.tilesMax)
+  const capped = young.at(-group.tilesMax - 1)?.tile ?? cappedTile
+  const gone = rows.filter((row) => !kept.includes(row))
+  if (gone.length === 0) return { rows, base, cappedTile }
+  const merged = group.slots.map(({ algebra, lifetime }, i) =>
+    lifetime
+      ? gone.reduce((all, row) => algebra.merge(all, row.values[i] as Accumulator), base?.[i] ?? algebra.empty)
+      : algebra.empty,
+  )
+  return { rows: kept, base: merged, cappedTile: capped }
+}
+
+/** By window, the slots that are read there. */
+function read({ rows, base }: Model, group: TileGroupPlan, timeMs: number): Accumulator[] {
+  return group.reads.flatMap(({ delayMs, windowsMs, slots }) =>
+    windowsMs.flatMap((windowMs, window) =>
+      group.slots.map(({ algebra }, slot): Accumulator => {
+        if (!slots.some((wanted) => wanted.slot === slot && window < wanted.windows)) return null
+        const [start, end] = [windowStartTile(timeMs, delayMs, windowMs, hopMs), windowEndTile(timeMs, delayMs, hopMs)]
+        const inside = rows.filter(({ tile }) => start < tile && tile <= end)
+        const first = windowMs === Infinity && base !== null ? (base[slot] as Accumulator) : algebra.empty
+        return inside.reduce((all, row) => algebra.merge(all, row.values[slot] as Accumulator), first)
+      }),
+    ),
+  )
+}
+
+/** Of different values only their number is promised. */
+function asPromised(cells: readonly Accumulator[], group: TileGroupPlan): unknown[] {
+  const { slots } = group
+  return cells.map((cell, i) => {
+    const isDistinct = slots[i % slots.length]?.kind === 'distinct' && cell !== null
+    return isDistinct ? (cell as readonly SlotValue[]).length : cell
+  })
+}
+
+/** One version after another, each from any earlier one, as states of caches, lost writes and replays are. */
+interface Branch {
+  readonly from: number
+  readonly steps: readonly Step[]
+}
+
+const step = fc.record({
+  tile: fc.integer({ min: 0, max: 12 }),
+  value: fc.integer({ min: -3, max: 3 }),
+  forget: fc.option(fc.integer({ min: 0, max: 8 })),
+})
+const branch = fc.record({ from: fc.nat(), steps: fc.array(step, { minLength: 1, maxLength: 6 }) })
+/** A long series forgets what lies in front of it in memory. */
+const long = fc.record({
+  from: fc.nat(),
+  steps: fc
+    .integer({ min: 100, max: 220 })
+    .map((length) =>
+      Array.from({ length }, (_, i): Step => ({ tile: i >> 1, value: i % 3, forget: i % 5 === 0 ? 6 : null })),
+    ),
+})
+const branches = fc.array(fc.oneof({ weight: 12, arbitrary: branch }, { weight: 1, arbitrary: long }), {
+  minLength: 2,
+  maxLength: 20,
+})
+
+function run(group: TileGroupPlan, all: readonly Branch[]): void {
+  const versions: { readonly table: TileTable; readonly model: Model }[] = [
+    { table: emptyTiles(group), model: { rows: [], base: null, cappedTile: null } },
+  ]
+  for (const { from, steps } of all) {
+    const parent = versions[from % versions.length]
+    if (parent === undefined) throw new Error('there is a first version')
+    const table = nextVersion(parent.table)
+    let { model } = parent
+    let forgotten = -Infinity
+    for (const one of steps) {
+      const low = Math.max(forgotten, model.cappedTile ?? -Infinity)
+      if (one.tile <= low) continue
+      model = observed(model, group, one)
+      const at = { tile: one.tile, timeMs: one.tile * hopMs }
+      for (const slot of group.slots.keys()) updateSlot(table, group, at, slot, one.value)
+      if (one.forget === null) continue
+      forgotten = Math.max(low, one.tile - one.forget)
+      pruneTiles(table, group, forgotten)
+      model = pruned(model, group, forgotten)
+    }
+    versions.push({ table, model })
+    for (const [number, version] of versions.entries()) {
+      const { gaps, ...plain } = plainTable(version.table)
+      expect(gaps).toBeNull()
+      expect(plain, `version ${number} of ${versions.length}`).toEqual(version.model)
+    }
+  }
+  for (const { table, model } of versions) {
+    for (const timeMs of [0, 4_000, 7_500, 200_000]) {
+      expect(asPromised(readWindows(table, group, timeMs), group)).toEqual(
+        asPromised(read(model, group, timeMs), group),
+      )
+    }
+  }
+}
+
+it.each([3, 1_000])(
+  'versions of a table that share arrays mean what plain values mean, at most %d tiles',
+  (tilesMax) => {
+    const group = groupOf(tilesMax)
+    fc.assert(
+      fc.property(branches, (all) => {
+        run(group, all)
+      }),
+      { seed, numRuns: 300 },
+    )
+  },
+)

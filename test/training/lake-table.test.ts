@@ -1,0 +1,103 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { writeTrainingTable, type TrainingTableOptions } from '../../scripts/training/lake-table.ts'
+import { dayMs } from '../../src/core/units.ts'
+import { openQuery } from '../../src/edges/duckdb/query.ts'
+import { literal } from '../../src/edges/duckdb/quote.ts'
+import { openLake, type Lake } from '../../src/lake/lake.ts'
+import {
+  batchOf,
+  claimOf,
+  day,
+  fraud,
+  manifest,
+  materializer,
+  payment,
+  record,
+  score,
+  topics,
+} from '../lake/support/feed.ts'
+
+const firstDay = day / dayMs
+const at = (days: number) => day + days * dayMs + 3_600_000
+
+describe('the training table of a lake', () => {
+  let dir: string
+  let lake: Lake
+  beforeEach(async () => {
+    dir = mkdtempSync(join(tmpdir(), 'riverbank-training-table-'))
+    lake = await openLake({ dir: join(dir, 'lake') })
+  })
+  afterEach(() => rmSync(dir, { recursive: true, force: true }))
+
+  /** One payment a day on these days, scored, and reports of fraud by payment: the day on which each was reported. */
+  async function fill(days: readonly number[], reports: Readonly<Record<string, number>> = {}): Promise<void> {
+    const paid = days.map((n) => payment(`p${n}`, at(n)))
+    const reported = Object.entries(reports).map(([id, n]) => fraud(`f-${id}`, id, at(n), at(Number(id.slice(1)))))
+    const scores = days.map((n, i) =>
+      score(`p${n}:scored`, `p${n}`, at(n), `{"spend__count_7d":${n},"spend__mean_7d":0.5}`, i),
+    )
+    for (const [topic, values] of [
+      [topics.events, [...paid, ...reported]],
+      [topics.scores, scores],
+    ] as const) {
+      const writer = await materializer(lake)
+      const claim = claimOf(topic, 0)
+      await writer.assigned(claim)
+      await writer.batch(
+        claim,
+        batchOf(values.map((value, offset) => record(topic, offset, value, { appendTimeMs: at(30) }))),
+      )
+      await writer.stop()
+    }
+  }
+
+  const options = (change: Partial<TrainingTableOptions> = {}): TrainingTableOptions => ({
+    lakeDir: lake.dir,
+    manifest,
+    features: ['spend__count_7d', 'spend__mean_7d'],
+    days: { from: firstDay, to: firstDay + 10 },
+    training: { from: firstDay + 1, to: firstDay + 4 },
+    knownByDay: firstDay + 6,
+    path: join(dir, 'table.parquet'),
+    ...change,
+  })
+
+  it('has the payments of the days with their features, labels, and when these became known', async () => {
+    await fill([0, 1, 2, 3, 8, 12], { p2: 5, p8: 11 })
+    expect(await writeTrainingTable(options())).toEqual({ rows: 5, firstDay })
+    const query = await openQuery({ threads: 1, memoryMb: 256, tempDir: dir, tempMb: 0, setup: [] })
+    const rows = await query.rows(`SELECT * FROM read_parquet(${literal(join(dir, 'table.parquet'))})`)
+    query.close()
+    expect(
+      rows.map((row) => [row['payment_id'], row['tx_day'], row['label'], row['known_ms'], row['spend__count_7d']]),
+    ).toEqual([
+      ['p0', 0, 0, null, 0],
+      ['p1', 1, 0, null, 1],
+      ['p2', 2, 1, at(5), 2],
+      ['p3', 3, 0, null, 3],
+      ['p8', 8, 1, at(11), 8],
+    ])
+    expect(rows[0]).toMatchObject({
+      customer_id: 'c1',
+      amount_minor: 1234,
+      payment_time_ms: at(0),
+      spend__mean_7d: 0.5,
+    })
+  })
+
+  it.each([
+    ['nothing at all', [], {}, 'training_empty'],
+    ['no payment in the window', [0, 7, 8], {}, 'training_empty'],
+    ['a day missing in the window', [0, 1, 3, 4], { p1: 2 }, 'training_gap'],
+    ['no label', [0, 1, 2, 3], {}, 'training_no_labels'],
+    ['labels that came too late', [0, 1, 2, 3], { p2: 6 }, 'training_no_labels'],
+    ['frauds outside the window only', [0, 1, 2, 3], { p0: 2 }, 'training_no_fraud'],
+  ])('refuses %s, and writes nothing', async (_what, days, reports, code) => {
+    if (days.length > 0) await fill(days, reports)
+    await expect(writeTrainingTable(options())).rejects.toMatchObject({ code })
+    expect(existsSync(join(dir, 'table.parquet'))).toBe(false)
+  })
+})
