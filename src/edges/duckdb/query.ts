@@ -1,5 +1,5 @@
 import { DuckDBBlobValue, DuckDBDoubleVector, DuckDBInstance, DuckDBTimestampValue } from '@duckdb/node-api'
-import type { DuckDBDataChunk, DuckDBValue } from '@duckdb/node-api'
+import type { DuckDBDataChunk, DuckDBResult, DuckDBValue } from '@duckdb/node-api'
 import { RiverbankError } from '../../core/errors.ts'
 import { literal } from './quote.ts'
 
@@ -80,16 +80,7 @@ export async function openQuery(options: QueryOptions): Promise<Query> {
           await take(chunk.getRows().map((row) => row.map(cell)))
         }
       }),
-    columns: (sql, take) =>
-      attempt(sql, async () => {
-        const result = await connection.stream(sql)
-        for (;;) {
-          const chunk = await result.fetchChunk()
-          if (chunk === null || chunk.rowCount === 0) return
-          const columns = Array.from({ length: chunk.columnCount }, (_, i) => columnOf(chunk, i))
-          await take(columns, chunk.rowCount)
-        }
-      }),
+    columns: (sql, take) => attempt(sql, async () => eachColumns(await connection.stream(sql), take)),
     numbers: (sql, take) =>
       attempt(sql, async () => {
         const result = await connection.stream(sql)
@@ -107,6 +98,15 @@ export async function openQuery(options: QueryOptions): Promise<Query> {
       connection.closeSync()
       instance.closeSync()
     },
+  }
+}
+
+async function eachColumns(result: DuckDBResult, take: Parameters<Query['columns']>[1]): Promise<void> {
+  for (;;) {
+    const chunk = await result.fetchChunk()
+    if (chunk === null || chunk.rowCount === 0) return
+    const columns = Array.from({ length: chunk.columnCount }, (_, i) => columnOf(chunk, i))
+    await take(columns, chunk.rowCount)
   }
 }
 
