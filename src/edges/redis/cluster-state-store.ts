@@ -119,14 +119,7 @@ export async function openClusterStateStore(options: ClusterStateStoreOptions): 
         return found?.toString() ?? null
       }),
     replaceMemo: (name, before, after) =>
-      guarded('writing a memo', async () => {
-        const replacing: SlotCommand<string, unknown> = {
-          encode: (keys, script) => replaceMemoScript.command(keys, [before ?? '', after ?? ''], script),
-          decode: (reply) => [reply],
-        }
-        const [[answer] = []] = await caller.run(replacing, [memoCall(namespace, name)])
-        return answer === 1
-      }),
+      guarded('writing a memo', () => replaceMemo(caller, memoCall(namespace, name), before, after)),
     close: () => {
       nodes.close()
       return Promise.resolve()
@@ -168,6 +161,20 @@ async function byBucket<Value, Answer>(
 const readingMemo: SlotCommand<string, Buffer | null> = {
   encode: (keys) => ['GET', [...keys]],
   decode: (reply) => [reply as Buffer | null],
+}
+
+async function replaceMemo(
+  caller: SlotCaller,
+  call: SlotCall<string>,
+  before: string | null,
+  after: string | null,
+): Promise<boolean> {
+  const replacing: SlotCommand<string, unknown> = {
+    encode: (keys, script) => replaceMemoScript.command(keys, [before ?? '', after ?? ''], script),
+    decode: (reply) => [reply],
+  }
+  const [[answer] = []] = await caller.run(replacing, [call])
+  return answer === 1
 }
 
 /** All memos are in the first bucket. */

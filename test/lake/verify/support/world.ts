@@ -148,7 +148,6 @@ export function statesOf({ states }: Pick<LogContent, 'states'>, positions: Read
     load: (keys: readonly EntityKey[]) =>
       Promise.resolve(keys.map(({ entity, id }) => states.get(`${entity}/${id}`) ?? null)),
     positions: () => Promise.resolve(positions),
-    layouts: () => Promise.resolve(new Map<number, string>()),
   }
   return { store, plan, sample: { perEntity: Infinity, seed: 1 } }
 }
