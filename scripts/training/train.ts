@@ -82,6 +82,7 @@ async function register(): Promise<void> {
   await writeFile(`${path}.new`, `${JSON.stringify({ champion: { name, version }, shadows }, null, 2)}\n`)
   await rename(`${path}.new`, path)
   console.error(`champion: ${name}/${version} for feature set ${compiled.hash}`)
+  console.error(`an installation that has scored before takes it with: riverbank models promote ${name}/${version}`)
 }
 
 function progress(day: number): void {

@@ -1,9 +1,8 @@
 import { riverbank } from '../../features/index.ts'
 import { compileManifest } from '../compile/manifest.ts'
 import { compilePlan } from '../compile/plan.ts'
-import { assert, RiverbankError } from '../core/errors.ts'
+import { RiverbankError } from '../core/errors.ts'
 import type { EventCatalog } from '../core/event.ts'
-import type { ServicePlan } from '../core/plan.ts'
 import type { ModelReference } from '../core/generation.ts'
 import { loadChampion, loadScorer } from '../edges/onnx/load.ts'
 import type { Scorer, StateStore } from '../ports.ts'
@@ -25,13 +24,6 @@ export function loadModel(modelsDir: string, { manifest }: Pick<Definitions, 'ma
 /** Loads any model of the folder, with all checks against the definitions. Errors: `model_refused`. */
 export function modelLoader(modelsDir: string, { manifest }: Pick<Definitions, 'manifest'>) {
   return (model: ModelReference): Promise<Scorer> => loadScorer({ modelsDir, ...model, services: manifest.services })
-}
-
-/** The service that a model takes: load checks have proven that there is one. */
-export function serviceOf({ plan }: Pick<Definitions, 'plan'>, scorer: Pick<Scorer, 'service'>): ServicePlan {
-  const service = plan.services.find(({ name }) => name === scorer.service)
-  assert(service !== undefined, `there is a service ${scorer.service}`)
-  return service
 }
 
 /** States of another feature set mean something else: better no service than a wrong one. Errors: `feature_set_mismatch`. */
