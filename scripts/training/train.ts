@@ -119,6 +119,7 @@ async function nameChampion(modelsDir: string, name: string, version: string): P
   await writeFile(`${path}.new`, `${JSON.stringify({ champion: { name, version }, shadows }, null, 2)}\n`)
   await rename(`${path}.new`, path)
   console.error(`champion: ${name}/${version}`)
+  console.error(`an installation that has scored before takes it with: riverbank models promote ${name}/${version}`)
 }
 
 program.parse()

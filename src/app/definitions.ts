@@ -1,11 +1,10 @@
 import { riverbank } from '../../features/index.ts'
 import { compileManifest } from '../compile/manifest.ts'
 import { compilePlan } from '../compile/plan.ts'
-import { assert } from '../core/errors.ts'
 import type { EventCatalog } from '../core/event.ts'
-import type { ServicePlan } from '../core/plan.ts'
 import type { ModelReference } from '../core/generation.ts'
 import { loadChampion, loadPolicy, loadScorer } from '../edges/onnx/load.ts'
+import { servicePlan } from '../process/scoring.ts'
 import type { Scorer } from '../ports.ts'
 
 /** The installation's definitions, compiled: the only place that knows the folder features/. */
@@ -28,7 +27,7 @@ export function modelLoader(modelsDir: string, { manifest, plan }: Pick<Definiti
     const scorer = await loadScorer({ modelsDir, ...model, services: manifest.services })
     if (model.policy === undefined) return scorer
     try {
-      const { names } = serviceOf({ plan }, scorer)
+      const { names } = servicePlan(plan, scorer.service)
       return deciding(scorer, await loadPolicy(modelsDir, { ...model, policy: model.policy }, names))
     } catch (error) {
       await scorer.close()
@@ -46,11 +45,4 @@ function deciding(scorer: Scorer, decider: NonNullable<Scorer['decider']>): Scor
     score: (vectors, rows) => scorer.score(vectors, rows),
     close: () => scorer.close(),
   }
-}
-
-/** The service that a model takes: load checks have proven that there is one. */
-export function serviceOf({ plan }: Pick<Definitions, 'plan'>, scorer: Pick<Scorer, 'service'>): ServicePlan {
-  const service = plan.services.find(({ name }) => name === scorer.service)
-  assert(service !== undefined, `there is a service ${scorer.service}`)
-  return service
 }

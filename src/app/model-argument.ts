@@ -2,8 +2,9 @@ import { RiverbankError } from '../core/errors.ts'
 import { parseModelName, type ModelReference } from '../core/generation.ts'
 import { loadScorer, readRegistry } from '../edges/onnx/load.ts'
 import type { OnnxScorer } from '../edges/onnx/scorer.ts'
+import { servicePlan } from '../process/scoring.ts'
 import type { Config } from './config.ts'
-import { serviceOf, type Definitions } from './definitions.ts'
+import type { Definitions } from './definitions.ts'
 
 /** `name/version`, or the registry's champion when nothing was given. Errors: `invalid_model`, `model_refused`. */
 export async function modelReference(
@@ -24,6 +25,6 @@ export async function openModel(config: Pick<Config, 'MODELS_DIR'>, compiled: De
     services: compiled.manifest.services,
     ...reference,
   })
-  const { names, vector } = serviceOf(compiled, scorer)
+  const { names, vector } = servicePlan(compiled.plan, scorer.service)
   return { scorer, names, vector }
 }

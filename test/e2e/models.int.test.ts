@@ -63,13 +63,16 @@ describe.skipIf(redisAvailable() !== null)('an installation whose models change'
       const committed = await rb.log.committed(groups.process, topics.events)
       return [...committed.values()].reduce((sum, next) => sum + next, 0)
     }
-    const publishing = streamEvents(history(columns, { labelDelayMs: null }), (records) => rb.log.publish(records), {
-      topic: topics.events,
-      partitions: rb.config.PARTITIONS,
-      batchRecords: 250,
-      inFlightMax: rb.config.PARTITIONS,
-    })
-    await eventually(async () => (await progress()) > 300, { ...patience, everyMs: 2 })
+    const events = [...history(columns, { labelDelayMs: null })]
+    const publish = (from: number, to: number) =>
+      streamEvents(events.slice(from, to), (records) => rb.log.publish(records), {
+        topic: topics.events,
+        partitions: rb.config.PARTITIONS,
+        batchRecords: 250,
+        inFlightMax: rb.config.PARTITIONS,
+      })
+    const begun = publish(0, 1_000)
+    await eventually(async () => (await progress()) > 100, { ...patience, everyMs: 2 })
     const shadowed = await post('shadow', { model: 'linear/1' })
     expect([shadowed.status, await shadowed.json()]).toMatchObject([202, { generation: 2, shadows: ['linear/1'] }])
     const liveOf = async (number: number) =>
@@ -77,6 +80,10 @@ describe.skipIf(redisAvailable() !== null)('an installation whose models change'
         ({ generation }) => generation === number,
       )?.live ?? 0
     await eventually(async () => (await liveOf(2)) === 4, patience)
+    await begun
+    await publish(1_000, 2_000)
+    await eventually(async () => (await progress()) >= 2_000, patience)
+    const publishing = publish(2_000, 6_000)
     expect((await post('promote', { model: 'linear/1', reason: 'better' })).status).toBe(202)
     await eventually(async () => (await liveOf(3)) > 0, { ...patience, everyMs: 2 })
     process.kill(rb.pidOf('process-1'), 'SIGKILL')

@@ -79,7 +79,7 @@ describe.skipIf(missing !== null)('any classifier over a vector of floats, made 
         const part = await scorer.score(Float32Array.from(answers.vectors.flat().slice(0, size * width)), size)
         expect(part, `${size} rows`).toEqual(scores.subarray(0, size))
       }
-        await scorer.close()
+      await scorer.close()
     },
   )
 

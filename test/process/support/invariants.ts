@@ -19,10 +19,10 @@ import { createAssembler } from '../../../src/core/vector.ts'
 import type { EventLog, LogRecord, Scorer, StateStore } from '../../../src/ports.ts'
 import { keyAndHeadersOf } from '../../../src/process/dead-letter.ts'
 import { compiled, scorer } from './wiring.ts'
-import { serviceOf } from '../../../src/app/definitions.ts'
+import { servicePlan } from '../../../src/process/scoring.ts'
 
 const { catalog, plan, set } = compiled
-const service = serviceOf(compiled, scorer)
+const service = servicePlan(plan, scorer.service)
 const decoder = new TextDecoder()
 
 /** All that can be seen of an installation from the outside. */
