@@ -2,9 +2,8 @@
  * The small interfaces between what Riverbank decides and what it talks to. Comments state the contract that every
  * driver keeps and every caller may rely on; test/contract holds them on real servers.
  */
-
 import type { Explanations } from './core/explainer.ts'
-import type { PolicyInput, PolicyVerdict } from './core/policy.ts'
+import type { Decider } from './core/policy.ts'
 
 /** A record as the log holds it. `offset` grows by at least one per partition; it may have gaps. */
 export interface LogRecord {
@@ -203,11 +202,8 @@ export interface Scorer {
   /** Left out: its decisions are not explained. */
   readonly explanations?: Explanations
   /** A policy that decides instead of the thresholds alone. */
-  readonly decider?: { readonly version: string; readonly decide: (input: PolicyInput) => PolicyVerdict }
-  /**
-   * `vectors` is row-major, `rows` × the service's length, all finite (else `vector_not_finite`). Answers one probability
-   * of fraud per row; NaN where the model answered something that is not finite.
-   */
+  readonly decider?: Decider
+  /** `vectors`: `rows` × the service's length, finite (`vector_not_finite`). One probability per row; NaN: not finite. */
   score(vectors: Float32Array, rows: number): Promise<Float32Array>
   close(): Promise<void>
 }

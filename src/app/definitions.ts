@@ -4,6 +4,7 @@ import { compilePlan } from '../compile/plan.ts'
 import type { EventCatalog } from '../core/event.ts'
 import type { ModelReference } from '../core/generation.ts'
 import { loadChampion, loadPolicy, loadScorer } from '../edges/onnx/load.ts'
+import type { Decider } from '../core/policy.ts'
 import { servicePlan } from '../process/scoring.ts'
 import type { Scorer } from '../ports.ts'
 
@@ -37,7 +38,7 @@ export function modelLoader(modelsDir: string, { manifest, plan }: Pick<Definiti
 }
 
 /** The same model with a policy. */
-function deciding(scorer: Scorer, decider: NonNullable<Scorer['decider']>): Scorer {
+function deciding(scorer: Scorer, decider: Decider): Scorer {
   const { name, version, service, thresholds, explanations } = scorer
   return {
     ...{ name, version, service, thresholds, decider },

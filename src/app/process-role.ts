@@ -54,7 +54,7 @@ export async function startProcess(
     models,
     catalog,
     plan,
-      features: manifest.features,
+    features: manifest.features,
     scoredType: compiled.set.scored,
     topics,
     retry,

@@ -51,6 +51,12 @@ export interface PolicyVerdict {
   readonly decidedBy: string
 }
 
+/** A policy at work. */
+export interface Decider {
+  readonly version: string
+  readonly decide: (input: PolicyInput) => PolicyVerdict
+}
+
 export interface PolicyInput {
   readonly customerId: string
   readonly terminalId: string

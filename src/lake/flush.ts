@@ -71,7 +71,8 @@ async function retake(buffer: PartitionBuffer, { lake, isHeld }: FlushContext): 
   buffer.resume(await lake.covered(topic, partition))
 }
 
-async function commitToGroup({ claim }: PartitionBuffer, next: number, logger: Logger): Promise<void> {
+/** For lag and retention; the manifest is the truth. */
+export async function commitToGroup({ claim }: PartitionBuffer, next: number, logger: Logger): Promise<void> {
   try {
     await claim.commit(next)
   } catch (error) {

@@ -5,7 +5,7 @@ import type { FeatureSetManifest } from '../core/feature-set.ts'
 import type { Claim, Clock, GroupHandler, LogBatch, LogRecord, Logger, Meter, TableWriter } from '../ports.ts'
 import { partitionKey } from './commit.ts'
 import { eventTable, readEventRow } from './event-table.ts'
-import { flushPartition, takeOwnership } from './flush.ts'
+import { commitToGroup, flushPartition, takeOwnership } from './flush.ts'
 import { removeOrphans } from './janitor.ts'
 import type { Lake } from './lake.ts'
 import { lakeMetrics } from './metrics.ts'
@@ -89,6 +89,9 @@ class Member {
     await lake.log.trim()
     const buffer = new PartitionBuffer(claim, owner, covered)
     this.partitions.set(key, buffer)
+    // Its last owner wrote, and did not live to tell the group: where nothing follows, nobody else would.
+    if (covered !== null && covered > (claim.committed ?? claim.range.start))
+      await commitToGroup(buffer, covered, logger)
     return buffer.position
   }
 

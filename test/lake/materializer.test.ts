@@ -18,6 +18,7 @@ import {
   score,
   tempFolder,
   topics,
+  type TestClaim,
 } from './support/feed.ts'
 import { ask, offsets, range, until } from './support/read.ts'
 
@@ -221,17 +222,35 @@ test('rows are written when there are enough, when they are large, and when they
   await byRows.stop()
 
   const byBytes = await materializer(lake, { bufferBytes: 1000 })
-  await byBytes.assigned(claim)
-  await byBytes.batch(claim, batchOf(payments(10, 15)))
-  expect(claim.commits).toEqual([10, 15])
+  const second: TestClaim = { ...claimOf(topics.events, 0), committed: 10 }
+  await byBytes.assigned(second)
+  await byBytes.batch(second, batchOf(payments(10, 15)))
+  expect(second.commits).toEqual([15])
   await byBytes.stop()
 
   const byTime = await materializer(lake, { flushMs: 20 })
-  await byTime.assigned(claim)
-  await byTime.batch(claim, batchOf(payments(15, 16)))
-  await until(() => claim.commits.length === 3)
+  const third: TestClaim = { ...claimOf(topics.events, 0), committed: 15 }
+  await byTime.assigned(third)
+  await byTime.batch(third, batchOf(payments(15, 16)))
+  await until(() => third.commits.length === 1)
   expect(await offsets(lake, topics.events)).toEqual(range(0, 16))
   await byTime.stop()
+})
+
+test('what the last owner wrote and did not commit is committed by the next, also where nothing follows', async () => {
+  const first = await materializer(lake)
+  const claim = claimOf(topics.events, 0)
+  claim.refuse = new RiverbankError('log_unavailable', 'gone', { canRetry: true })
+  await first.assigned(claim)
+  await first.batch(claim, batchOf(payments(0, 5)))
+  await first.stop()
+  expect(claim.commits).toEqual([])
+
+  const next = await materializer(lake)
+  const later: TestClaim = { ...claimOf(topics.events, 0), committed: 2 }
+  expect(await next.assigned(later)).toBe(5)
+  expect(later.commits).toEqual([5])
+  await next.stop()
 })
 
 test('a restart resumes where the manifest ends, whatever the group says', async () => {

@@ -24,7 +24,11 @@ function world() {
       const [entityPlan, state] = [plan.entities[index], engine.states[index]?.get(id)]
       return entityPlan === undefined || state === undefined ? null : encodeState(entityPlan, state)
     })
-  const { app } = serveFixture({ deps: { features: createFeatureReader({ load, layouts: async () => new Map() }, plan, { nowMs: () => Date.now() }) } })
+  const { app } = serveFixture({
+    deps: {
+      features: createFeatureReader({ load, layouts: async () => new Map() }, plan, { nowMs: () => Date.now() }),
+    },
+  })
   let offset = 0
   const pay = (customerId: string, terminalId: string, amountMinor: number, timeMs: number) => {
     const event = {

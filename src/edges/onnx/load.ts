@@ -7,7 +7,7 @@ import type { Explanations } from '../../core/explainer.ts'
 import { isRiverbankError, RiverbankError } from '../../core/errors.ts'
 import type { ServiceManifest } from '../../core/feature-set.ts'
 import { modelFolder, type ModelReference } from '../../core/generation.ts'
-import { compilePolicy, parsePolicy, type PolicyInput, type PolicyVerdict } from '../../core/policy.ts'
+import { compilePolicy, parsePolicy, type Decider } from '../../core/policy.ts'
 import { explanationsOf } from './explanations.ts'
 import { hasExternalData } from './external-data.ts'
 import { type ModelManifest, modelManifestSchema, type ModelRegistry, modelRegistrySchema } from './manifest.ts'
@@ -105,7 +105,7 @@ export async function loadPolicy(
   modelsDir: string,
   { name, version, policy: asked }: ModelReference & { readonly policy: string },
   names: readonly string[],
-): Promise<{ readonly version: string; readonly decide: (input: PolicyInput) => PolicyVerdict }> {
+): Promise<Decider> {
   const folder = join(modelsDir, checkedName(name), checkedName(version), 'policies')
   const bytes = await readLimited(
     join(folder, `${checkedName(asked)}.json`),

@@ -39,11 +39,14 @@ export async function checkDecisions(input: DecisionsInput): Promise<void> {
   const scorers = scorer === null ? [] : [scorer, ...input.otherScorers]
   const following = [...derived.map(followingDerived), ...scorers.map((one) => followingDecision(input, one))]
   const columns = following.map(({ differs }, i) => `count(*) FILTER (${differs}) AS differing_${i}`)
-  const [counts] = await query.rows(`SELECT ${['count(*) AS total', 'count(policy_version) AS of_policies', ...columns].join(', ')} FROM (${rows})`)
+  const [counts] = await query.rows(
+    `SELECT ${['count(*) AS total', 'count(policy_version) AS of_policies', ...columns].join(', ')} FROM (${rows})`,
+  )
   const total = countOf(counts, 'total')
   tally.count('score rows', total)
   tally.count('values', total * derived.length)
-  if (countOf(counts, 'of_policies') > 0) tally.count('decisions of a policy, not recomputed', countOf(counts, 'of_policies'))
+  if (countOf(counts, 'of_policies') > 0)
+    tally.count('decisions of a policy, not recomputed', countOf(counts, 'of_policies'))
   for (const [i, one] of following.entries()) {
     const differing = countOf(counts, `differing_${i}`)
     if (differing > 0) tally.mismatches(one.name, differing, await examplesOf(input, rows, one))

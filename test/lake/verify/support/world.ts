@@ -153,7 +153,12 @@ export function statesOf({ states }: Pick<LogContent, 'states'>, positions: Read
 }
 
 /** Writes both topics through the materializer, in files of at most `rowsPerFile` rows; what is there already is left. */
-export async function write(lake: Lake, content: Pick<LogContent, 'events' | 'scores'>, rowsPerFile = 20, own = manifest): Promise<void> {
+export async function write(
+  lake: Lake,
+  content: Pick<LogContent, 'events' | 'scores'>,
+  rowsPerFile = 20,
+  own = manifest,
+): Promise<void> {
   const m = await materializer(lake, { manifest: own, catalog })
   for (const topic of [topics.events, topics.scores]) {
     const all = topic === topics.events ? content.events : content.scores
