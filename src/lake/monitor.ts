@@ -26,12 +26,26 @@ export interface ValueDrift {
   readonly usualRateThen: number
 }
 
+/** A shadow beside the champion, over the payments that both scored. */
+export interface ShadowAgreement {
+  /** `<name>/<version>`. */
+  readonly shadow: string
+  readonly payments: number
+  /** Mean absolute difference of the scores. */
+  readonly meanDifference: number
+  /** Pearson's correlation of the scores; null where one of them never varies. */
+  readonly correlation: number | null
+  /** Payments without a score of the shadow: it failed. */
+  readonly failed: number
+}
+
 export interface MonitorReport {
   readonly payments: number
   readonly score: ValueDrift
   /** The most drifted first. */
   readonly features: readonly ValueDrift[]
   readonly outcomes: OutcomeReport
+  readonly shadows: readonly ShadowAgreement[]
   /** Tenths of the judged payments by score. */
   readonly calibration: readonly {
     readonly payments: number
@@ -53,6 +67,7 @@ export async function monitorModel(options: MonitorOptions): Promise<MonitorRepo
     score: score as ValueDrift,
     features: features.toSorted((a, b) => b.psi - a.psi || a.name.localeCompare(b.name)),
     outcomes: await outcomesOf(judged),
+    shadows: await shadowsOf(options),
     calibration: await calibrationOf(judged),
   }
 }
@@ -108,6 +123,26 @@ async function outcomesOf(options: MonitorOptions): Promise<OutcomeReport> {
     tally.addMany(decision, Number(row['label']) === 1, Number(row['payments']), Number(row['amount']))
   }
   return tally.report()
+}
+
+async function shadowsOf(options: MonitorOptions): Promise<readonly ShadowAgreement[]> {
+  const rows = await options.query.rows(`SELECT shadow, count(other) AS payments, avg(abs(score - other)) AS difference,
+      corr(score, other) AS correlation, count(*) FILTER (other IS NULL) AS failed
+    FROM (
+      SELECT score, shadow, (shadows::JSON -> '$' ->> shadow)::DOUBLE AS other
+      FROM (SELECT score, shadows, unnest(json_keys(shadows::JSON)) AS shadow FROM scores
+            WHERE shadows IS NOT NULL AND ${scoredWithin(options)})
+    ) GROUP BY shadow ORDER BY shadow`)
+  return rows.map((row) => {
+    const correlation = row['correlation']
+    return {
+      shadow: String(row['shadow']),
+      payments: Number(row['payments']),
+      meanDifference: Number(row['difference'] ?? 0),
+      correlation: typeof correlation === 'number' && Number.isFinite(correlation) ? correlation : null,
+      failed: Number(row['failed']),
+    }
+  })
 }
 
 async function calibrationOf(options: MonitorOptions): Promise<MonitorReport['calibration']> {

@@ -40,8 +40,10 @@ describe('a lake with decisions and their outcomes', () => {
     const scores = numbers.map((n) => {
       const mean = n === 7 ? 'null' : String(n / 2)
       const text = score(`p${n}:scored`, `p${n}`, at(n), `{"spend__count_7d":${n},"spend__mean_7d":${mean}}`, n)
+      const other = n === 3 ? 'null' : '0.5'
+      const shadowed = text.replace('"entities":', `"shadows":{"m/2":${other}},"entities":`)
       // What was decided then: everything from 12 on was reviewed.
-      return n < 12 ? text : text.replace('"decision":"approve"', '"decision":"review"')
+      return n < 12 ? shadowed : shadowed.replace('"decision":"approve"', '"decision":"review"')
     })
     await write(topics.events, [...events, ...labels])
     await write(topics.scores, scores)
@@ -147,6 +149,11 @@ describe('a lake with decisions and their outcomes', () => {
     })
     expect(found.calibration).toHaveLength(10)
     expect(found.calibration.reduce((sum, bin) => sum + bin.payments * bin.fraudShare, 0)).toBeCloseTo(4, 9)
+  })
+
+  it('the monitor sets shadows beside the champion', async () => {
+    const { shadows } = await monitor()
+    expect(shadows).toEqual([{ shadow: 'm/2', payments: 19, meanDifference: 0.25, correlation: null, failed: 1 }])
   })
 
   it('the monitor judges outcomes a label delay earlier, and knows no payments of another model', async () => {
