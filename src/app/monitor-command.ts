@@ -96,7 +96,7 @@ function render(model: string, report: MonitorReport, alarms: readonly Alarm[]):
     'mean score': Number(bin.meanScore.toFixed(5)),
     'share of fraud': Number(bin.fraudShare.toFixed(5)),
   }))
-  const shadows = report.shadows.length === 0 ? '' : `${table(report.shadows)}\n`
+  const shadows = report.shadows.length === 0 ? '' : `${table(report.shadows.map((one) => ({ ...one })))}\n`
   const end =
     alarms.length === 0 ? 'everything is within its limits\n' : alarms.map((alarm) => `ALARM ${alarm}\n`).join('')
   return `${model}, ${report.payments} payments\n\n${table(drift)}\n${judged}\n\n${table(calibration)}\n${shadows}${end}`
