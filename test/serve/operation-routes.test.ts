@@ -93,7 +93,7 @@ describe('the API description', () => {
     expect(openapi).toBe('3.1.0')
     const described = Object.entries(paths).flatMap(([path, item]) => Object.keys(item).map((m) => `${m} ${path}`))
     expect(described.toSorted()).toEqual(listed.toSorted())
-    expect(described).toHaveLength(17)
+    expect(described).toHaveLength(18)
   })
 
   test('has unique operations, all path parameters, and a problem on every status of an error', async () => {
@@ -125,7 +125,7 @@ describe('the API description', () => {
     const response = await serveFixture().app.request('http://127.0.0.1:8080/')
     expect(response.headers.get('content-type')).toBe('text/plain; charset=utf-8')
     const text = await response.text()
-    expect(text.match(/^ {2}curl -s/gm)).toHaveLength(17)
+    expect(text.match(/^ {2}curl -s/gm)).toHaveLength(18)
     expect(text).toContain("curl -s 'http://127.0.0.1:8080/v1/scores/p-1'")
     expect(text).not.toContain('$base')
   })
