@@ -11,7 +11,7 @@ import numpy as np
 import xgboost as xgb
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "scripts/training"))
-from ensemble import fit, to_onnx
+from ensemble import Settings, fit, to_onnx
 
 ROWS, WIDTH = 1000, 12
 
@@ -21,7 +21,7 @@ features = random.normal(size=(6000, WIDTH)).astype(np.float32)
 features[:, 3] = np.round(features[:, 3])
 logit = features[:, 0] * features[:, 1] + np.sin(3 * features[:, 2]) + features[:, 3] - 1
 label = (random.random(len(logit)) < 1 / (1 + np.exp(-logit))).astype(np.float32)
-booster = fit(features, label, 0, trees, depth, 0.05, 1.0)
+booster = fit(features, label, 0, Settings(trees, depth, 0.05, 1.0))
 rows = features[:ROWS]
 asked = xgb.DMatrix(rows)
 (folder / "model.onnx").write_bytes(to_onnx(booster, WIDTH, "compared with the library"))
