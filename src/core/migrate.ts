@@ -114,12 +114,12 @@ function lostGap(plan: EntityPlan, group: TileGroupPlan, index: number, kept: Ke
   if (old === null || before === null || state.newestTimeMs === null) return null
   // Whatever a table with a lifetime slot forgets leaves a base.
   const hasForgotten = before.base !== null || !old.slots.some((slot) => slot.lifetime)
-  if (!hasForgotten) return null
   const wasLifetime = old.slots[at]?.lifetime === true
   const isLifetime = group.slots[index]?.lifetime === true
   const gap = { since: state.sequence, tile: Math.max(floors.before, floors.now) }
-  if (isLifetime && !wasLifetime) return gap
+  if (isLifetime && !wasLifetime && hasForgotten) return gap
   if (plan.horizonMs <= from.horizonMs) return null
+  // What came too late for the shorter horizon left no trace, not even in a base.
   // A base cannot be taken apart again; it is given up only for a window that needs its tiles.
   return !isLifetime || reachMs(plan, group, index) > from.horizonMs ? gap : null
 }

@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ByteReader, ByteWriter, checksum } from '../../src/core/bytes.ts'
 import { isRiverbankError } from '../../src/core/errors.ts'
+import { testSeed as seed } from '../support/seed.ts'
 
-const seed = Date.now() % 1_000_000
 const twoTo53 = 2 ** 53
 
 function written(write: (writer: ByteWriter) => void): Uint8Array {

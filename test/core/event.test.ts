@@ -13,10 +13,10 @@ import {
   type EventCatalog,
 } from '../../src/core/event.ts'
 import type { EventTimeMs } from '../../src/core/units.ts'
+import { testSeed as seed } from '../support/seed.ts'
 
 const catalog: EventCatalog = new Map(riverbank.events.map((event) => [event.type, event]))
 const nowMs = Date.UTC(2026, 5, 1, 12)
-const seed = Date.now() % 1_000_000
 const encoder = new TextEncoder()
 
 const payment = { customerId: 'c1', terminalId: 't1', amountMinor: 1_250, currency: 'EUR' }

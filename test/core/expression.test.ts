@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest'
 import { referenceExpression } from '../../src/compile/reference-expression.ts'
 import { compileExpression, featuresOf, type Expression } from '../../src/core/expression.ts'
 import * as define from '../../src/define/expression.ts'
+import { testSeed as seed } from '../support/seed.ts'
 
-const seed = Date.now() % 1_000_000
 const request = { amountMinor: 1_250, timeMs: Date.UTC(2026, 5, 1, 12) }
 const names = ['a', 'b', 'nothing']
 

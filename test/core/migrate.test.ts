@@ -15,9 +15,11 @@ import { eventTypeOfSlot, layoutOf, parseLayout } from '../../src/core/state-lay
 import { plainTable } from '../../src/core/tiles.ts'
 import type { EntityState, Snapshot } from '../../src/core/state.ts'
 import type { FeatureSet } from '../../src/define/feature-set.ts'
+import { testSeed as firstSeed } from '../support/seed.ts'
 
-const firstSeed = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_000_000)
 const cases = 240
+/** First one that once failed: an observation too late for a horizon leaves no trace, also where a lifetime looks on. */
+const seeds = [599_299_285, ...Array.from({ length: cases }, (_, i) => firstSeed + i)]
 const appendMs = 1_780_000_000_000
 /** Later than every event of a stream. */
 const nowMs = 2_500_000_000_000
@@ -69,7 +71,7 @@ describe('a state of another feature set', () => {
     { timeout: 120_000 },
     () => {
       const totals = { exact: 0, incomplete: 0, kept: 0 }
-      for (let seed = firstSeed; seed < firstSeed + cases; seed += 1) {
+      for (const seed of seeds) {
         const { before, after, isCapped } = twoSets(seed)
         if (isCapped) continue
         const [old, plan] = [compilePlan(before), compilePlan(after)]
@@ -117,7 +119,7 @@ function looksAtTheSame(entity: EntityPlan, old: FeaturePlan): boolean {
 
 it(`knows everything again when the history is merged, seeds from ${firstSeed}`, { timeout: 120_000 }, () => {
   let values = 0
-  for (let seed = firstSeed; seed < firstSeed + cases; seed += 1) {
+  for (const seed of seeds) {
     const { before, after, isCapped } = twoSets(seed)
     if (isCapped) continue
     const [old, plan] = [compilePlan(before), compilePlan(after)]

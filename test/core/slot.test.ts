@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { standardDeviation } from '../../src/core/aggregates.ts'
 import { slotAlgebra, type Accumulator, type SlotKind } from '../../src/core/slot.ts'
+import { testSeed as seed } from '../support/seed.ts'
 
-const seed = Date.now() % 1_000_000
 const size = 3
 const largest = 2 ** 40
 

@@ -8,8 +8,8 @@ import { tableOf, type TileTable } from '../../src/core/tiles.ts'
 import { decodeState, encodeState, stateVersion } from '../../src/core/state-blob.ts'
 import type { EntityState, Snapshot } from '../../src/core/state.ts'
 import { customerPlan, frozen, paymentTouch, terminalPlan } from './support/plans.ts'
+import { testSeed as seed } from '../support/seed.ts'
 
-const seed = Date.now() % 1_000_000
 const plain = { noNullPrototype: true } as const
 const offset = fc.integer({ min: 0, max: 2 ** 48 })
 const featureValue = fc.oneof(

@@ -12,8 +12,8 @@ import {
   type TileTable,
 } from '../../src/core/tiles.ts'
 import { windowEndTile, windowStartTile } from '../../src/core/window.ts'
+import { testSeed as seed } from '../support/seed.ts'
 
-const seed = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_000)
 const hopMs = 1_000
 
 /** Windows over a few slots of every kind of accumulator; the first one has a lifetime. */

@@ -5,8 +5,8 @@ import { emptyTiles, plainTable, pruneTiles, readWindows, updateSlot, type TileT
 import { slotAlgebra } from '../../src/core/slot.ts'
 import { durationMs } from '../../src/core/units.ts'
 import { forgottenTile, tileOf, windowEndTile, windowStartTile } from '../../src/core/window.ts'
+import { testSeed as seed } from '../support/seed.ts'
 
-const seed = Date.now() % 1_000_000
 const inside = (timeMs: number, readMs: number, windowMs: number, hopMs: number, delayMs = 0) =>
   windowStartTile(readMs, delayMs, windowMs, hopMs) < tileOf(timeMs, hopMs) &&
   tileOf(timeMs, hopMs) <= windowEndTile(readMs, delayMs, hopMs)

@@ -6,8 +6,8 @@ import { runChaos } from '../../scripts/chaos/run.ts'
 import type { Driver } from '../../scripts/chaos/servers.ts'
 import { kafkaMissing } from '../support/kafka-broker.ts'
 import { redisAvailable } from '../support/redis-server.ts'
+import { testSeed as seed } from '../support/seed.ts'
 
-const seed = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_000)
 /** Each alone takes longer than a whole suite of others: a few faults, once. `npm run chaos` inflicts all of them. */
 const timeoutMs = 300_000
 

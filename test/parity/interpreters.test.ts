@@ -6,9 +6,9 @@ import { recipeSchema } from '../../scripts/fuzz/definitions.ts'
 import { caseFromJson, fuzzDefinition, replay, streamsPerDefinition, type Difference } from '../../scripts/fuzz/fuzz.ts'
 import { noTotals } from '../../scripts/fuzz/run-case.ts'
 import { openQuery, type Query } from '../../src/edges/duckdb/query.ts'
+import { testSeed as firstSeed } from '../support/seed.ts'
 
 const cases = 2_000
-const firstSeed = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_000_000)
 const regressions = new URL('regressions/', import.meta.url)
 
 describe('I3: the engine, the generated SQL and the reference evaluator', () => {

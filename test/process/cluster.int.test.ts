@@ -6,9 +6,9 @@ import { eventually } from '../support/wait.ts'
 import { checkInvariants } from './support/invariants.ts'
 import { traffic } from './support/traffic.ts'
 import { World } from './support/world.ts'
+import { testSeed as seed } from '../support/seed.ts'
 
 const within = { deadlineMs: 60_000 }
-const seed = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_000)
 
 describe.skipIf(redisAvailable() !== null)(`the pipeline with its states on a cluster, seed ${seed}`, () => {
   let server: TestRedis

@@ -16,9 +16,9 @@ import { emptyStates, statesOf } from './support/states.ts'
 import { traffic } from './support/traffic.ts'
 import { clock, compiled, quiet } from './support/wiring.ts'
 import { World, type Around, type Step } from './support/world.ts'
+import { testSeed as seed } from '../support/seed.ts'
 
 const within = { deadlineMs: 60_000 }
-const seed = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_000)
 
 describe.skipIf(redisAvailable() !== null)(`states of another feature set, seed ${seed}`, () => {
   let server: TestRedis

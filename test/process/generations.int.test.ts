@@ -4,9 +4,9 @@ import { eventually } from '../support/wait.ts'
 import { model, Operator, serve, type Manners } from './support/models.ts'
 import { traffic } from './support/traffic.ts'
 import { World, type Around, type Work } from './support/world.ts'
+import { testSeed as seed } from '../support/seed.ts'
 
 const within = { deadlineMs: 60_000 }
-const seed = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_000)
 
 describe.skipIf(redisAvailable() !== null)(`generations of models on a real log and real states, seed ${seed}`, () => {
   let server: TestRedis

@@ -7,9 +7,9 @@ import { checkInvariants, type Emitted } from './support/invariants.ts'
 import { traffic } from './support/traffic.ts'
 import { compiled } from './support/wiring.ts'
 import { World, type Around, type Step } from './support/world.ts'
+import { testSeed as seed } from '../support/seed.ts'
 
 const within = { deadlineMs: 60_000 }
-const seed = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_000)
 
 describe.skipIf(redisAvailable() !== null)(`the pipeline on a real log and real states, seed ${seed}`, () => {
   let server: TestRedis

@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest'
 import { plantedBugs, type PlantedBug } from './support/planted-bugs.ts'
 import { nothingTold, story } from './support/protocol-checks.ts'
 import { memoryVault } from './support/protocol-states.ts'
+import { testSeed as seed } from '../support/seed.ts'
 
-const seed = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_000)
 /** A bug that so many stories do not show would not be found by the tests of the protocol either. */
 const numRuns = 500
 

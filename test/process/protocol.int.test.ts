@@ -8,8 +8,8 @@ import { redisAvailable, startTestRedis, type TestRedis } from '../support/redis
 import { nothingTold, story } from './support/protocol-checks.ts'
 import { nothingPlanted } from './support/protocol-member.ts'
 import type { Vault } from './support/protocol-states.ts'
+import { testSeed as seed } from '../support/seed.ts'
 
-const seed = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_000)
 const numRuns = 40
 const namespace = 'protocol'
 const ttlMs = 3_600_000

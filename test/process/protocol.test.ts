@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest'
 import { nothingTold, story } from './support/protocol-checks.ts'
 import { nothingPlanted } from './support/protocol-member.ts'
 import { memoryVault } from './support/protocol-states.ts'
+import { testSeed as seed } from '../support/seed.ts'
 
-const seed = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_000)
 const numRuns = Number(process.env['TEST_RUNS'] ?? 200)
 
 describe(`the protocol of the states, any schedule, seed ${seed}`, () => {

@@ -8,12 +8,12 @@ import { encodeState } from '../../src/core/state-blob.ts'
 import { createAssembler } from '../../src/core/vector.ts'
 import { createFeatureReader } from '../../src/serve/state-reader.ts'
 import { featureSet, nowMs, postJson, serveFixture } from './support/serve-fixture.ts'
+import { testSeed as seed } from '../support/seed.ts'
 
 const plan = compilePlan(riverbank)
 const [service] = plan.services
 if (service === undefined) throw new Error('the feature set has a service')
 const assembler = createAssembler(service)
-const seed = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_000)
 
 /** The engine that scores, and an application over the states as it leaves them. */
 function world() {

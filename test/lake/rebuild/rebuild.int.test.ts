@@ -13,9 +13,9 @@ import { redisAvailable, startTestRedis, type TestRedis } from '../../support/re
 import { eventually } from '../../support/wait.ts'
 import { tempFolder } from '../support/feed.ts'
 import { write } from '../verify/support/world.ts'
+import { testSeed as seed } from '../../support/seed.ts'
 
 const within = { deadlineMs: 60_000 }
-const seed = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_000)
 
 describe.skipIf(redisAvailable() !== null)(`states from the lake alone, seed ${seed}`, () => {
   let server: TestRedis

@@ -3,8 +3,7 @@ import { featureSetOf, randomRecipe, recipeSchema, seeded } from '../../../scrip
 import { caseFromJson, caseToJson, type Case } from '../../../scripts/fuzz/fuzz.ts'
 import { shrink } from '../../../scripts/fuzz/shrink.ts'
 import { randomStream } from '../../../scripts/fuzz/stream.ts'
-
-const seed = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_000)
+import { testSeed as seed } from '../../support/seed.ts'
 
 describe(`a case, seed ${seed}`, () => {
   it('survives JSON, and its recipe names all there is to know about its definitions', () => {
