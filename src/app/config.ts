@@ -84,6 +84,12 @@ export const configSchema = z.object({
     'milliseconds between two merges of small files; 0 turns it off',
   ),
 
+  MONITOR_MS: int(0, 86_400_000, 600_000).describe(
+    'milliseconds between two comparisons of the champion with its training, for /metrics of materialize; 0 turns it off',
+  ),
+  MONITOR_DAYS: int(1, 365, 7).describe('days of payments that are compared'),
+  MONITOR_LABEL_DELAY_DAYS: int(0, 365, 7).describe('days that labels take; outcomes are judged so long before'),
+
   DRAIN_MS: int(100, 60_000, 8_000).describe('milliseconds that a role may use to finish its batches after SIGTERM'),
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info').describe('how much is logged'),
 })

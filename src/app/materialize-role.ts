@@ -2,6 +2,8 @@ import { join } from 'node:path'
 import { names } from './config.ts'
 import { definitions } from './definitions.ts'
 import { openEventLog } from './event-log.ts'
+import { watchModel } from './model-watch.ts'
+import { repeat, type Repeated } from './repeat.ts'
 import type { Role, Work } from './role.ts'
 import { compact } from '../lake/compaction.ts'
 import { openTableWriter } from '../edges/duckdb/table-writer.ts'
@@ -14,7 +16,7 @@ const mebibyte = 1_048_576
 /** Files of five seconds become files of minutes; what a running query still reads stays for ten more. */
 const compaction = { minFiles: 8, maxFiles: 64, targetBytes: 64 * mebibyte, retireGraceMs: 600_000 } as const
 
-/** The materializer: copies events and scores into the lake. */
+/** The materializer: copies events and scores into the lake, and watches the champion there. */
 export async function startMaterialize(role: Role): Promise<Work> {
   const { config, logger, clock, meter } = role
   const { catalog, manifest } = definitions()
@@ -56,6 +58,7 @@ export async function startMaterialize(role: Role): Promise<Work> {
     materializer,
   )
   const compacting = compactEvery(role, lake, writer)
+  const watching = watchModel(role)
   return {
     finished: Promise.race([consumption.finished, failed]),
     async stop() {
@@ -63,33 +66,21 @@ export async function startMaterialize(role: Role): Promise<Work> {
       await consumption.stop()
       await materializer.stop()
       await compacting.stop()
+      await watching.stop()
       await log.close()
       await writer.close()
     },
   }
 }
 
-/** Merges small files now and then, one run after the other; a run that fails is tried again at the next turn. */
-function compactEvery({ config, clock, logger }: Role, lake: Lake, writer: TableWriter): { stop(): Promise<void> } {
-  if (config.LAKE_COMPACT_MS === 0) return { stop: () => Promise.resolve() }
-  const stopping = new AbortController()
-  const run = async () => {
-    for (;;) {
-      await clock.sleep(config.LAKE_COMPACT_MS, stopping.signal)
-      if (stopping.signal.aborted) return
-      try {
-        const result = await compact({ ...compaction, lake, writer, nowMs: clock.nowMs() })
-        if (result.merged > 0) logger.info('merged small files', { ...result })
-      } catch (error) {
-        logger.warn('compaction failed', { error })
-      }
+/** Merges small files now and then; a run that fails is tried again at the next turn. */
+function compactEvery({ config, clock, logger }: Role, lake: Lake, writer: TableWriter): Repeated {
+  return repeat(clock, config.LAKE_COMPACT_MS, async () => {
+    try {
+      const result = await compact({ ...compaction, lake, writer, nowMs: clock.nowMs() })
+      if (result.merged > 0) logger.info('merged small files', { ...result })
+    } catch (error) {
+      logger.warn('compaction failed', { error })
     }
-  }
-  const done = run()
-  return {
-    async stop() {
-      stopping.abort()
-      await done
-    },
-  }
+  })
 }

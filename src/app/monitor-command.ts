@@ -1,22 +1,12 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Config } from './config.ts'
 import { definitions } from './definitions.ts'
-import { paymentSpan, withLakeQuery } from './lake-query.ts'
-import { modelReference } from './model-argument.ts'
 import { table } from './table.ts'
-import { trainingProfileSchema, type TrainingProfile } from '../core/drift.ts'
-import { RiverbankError } from '../core/errors.ts'
-import { dayMs } from '../core/units.ts'
-import { monitorModel, type MonitorReport } from '../lake/monitor.ts'
+import { measureModel, type WatchedSpan } from './watched-model.ts'
+import type { MonitorReport } from '../lake/monitor.ts'
 
-export interface MonitorCommandOptions {
+export interface MonitorCommandOptions extends WatchedSpan {
   readonly json?: boolean
   readonly model?: string
-  /** Days of payments, up to `to` or the newest one. */
-  readonly days: number
-  readonly to?: number
-  readonly labelDelay: number
   /** Limits; beyond one of them the exit code is 1. */
   readonly maxPsi: number
   readonly maxNullRate: number
@@ -29,37 +19,11 @@ type Alarm = string
 
 /** `riverbank monitor`: 0 when everything is within its limits, 1 when not. Errors: `lake_empty`, `profile_missing`. */
 export async function monitorCommand(config: Config, options: MonitorCommandOptions): Promise<number> {
-  const compiled = definitions()
-  const model = await modelReference(config, options.model)
-  const profile = await readProfile(config, model)
-  const report = await withLakeQuery(config, compiled, async (query) => {
-    const span = await paymentSpan(query)
-    if (span === null) throw new RiverbankError('lake_empty', 'the lake has no scored payments')
-    const toMs = options.to ?? span.lastMs + 1
-    const labelDelayMs = options.labelDelay * dayMs
-    return monitorModel({ query, model, profile, fromMs: toMs - options.days * dayMs, toMs, labelDelayMs })
-  })
+  const { model, report } = await measureModel(config, definitions(), options.model, options)
   const alarms = alarmsOf(report, options)
-  const named = `${model.name}/${model.version}`
-  if (options.json === true) process.stdout.write(`${JSON.stringify({ model: named, ...report, alarms })}\n`)
-  else process.stdout.write(render(named, report, alarms))
+  if (options.json === true) process.stdout.write(`${JSON.stringify({ model, ...report, alarms })}\n`)
+  else process.stdout.write(render(model, report, alarms))
   return alarms.length === 0 ? 0 : 1
-}
-
-async function readProfile(
-  { MODELS_DIR }: Pick<Config, 'MODELS_DIR'>,
-  { name, version }: { readonly name: string; readonly version: string },
-): Promise<TrainingProfile> {
-  const path = join(MODELS_DIR, name, version, 'profile.json')
-  try {
-    return trainingProfileSchema.parse(JSON.parse(await readFile(path, 'utf8')))
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new RiverbankError(
-      'profile_missing',
-      `${name}/${version} has no readable profile.json to compare with: ${reason}`,
-    )
-  }
 }
 
 function alarmsOf(report: MonitorReport, limits: MonitorCommandOptions): Alarm[] {

@@ -23,6 +23,22 @@ export class ByteWriter {
     return this.bytes.slice(0, this.length)
   }
 
+  get position(): number {
+    return this.length
+  }
+
+  /** What was written from a position on; valid until the next write. */
+  since(position: number): Uint8Array {
+    return this.bytes.subarray(position, this.length)
+  }
+
+  /** Bytes as they are. */
+  copy(bytes: Uint8Array): void {
+    this.reserve(bytes.length)
+    this.bytes.set(bytes, this.length)
+    this.length += bytes.length
+  }
+
   private reserve(count: number): void {
     if (this.length + count <= this.bytes.length) return
     const grown = new Uint8Array(Math.max(this.bytes.length * 2, this.length + count))

@@ -11,7 +11,7 @@ import { tableOf, type Gap, type TileTable } from './tiles.ts'
 const has = { cappedTile: 1, gaps: 2, base: 4 } as const
 
 export function writeTiles(writer: ByteWriter, group: TileGroupPlan, table: TileTable): void {
-  const { index, columns, start, end, base, cappedTile, gaps } = table
+  const { index, start, end, base, cappedTile, gaps } = table
   writer.byte(
     (cappedTile === null ? 0 : has.cappedTile) | (gaps === null ? 0 : has.gaps) | (base === null ? 0 : has.base),
   )
@@ -23,16 +23,65 @@ export function writeTiles(writer: ByteWriter, group: TileGroupPlan, table: Tile
     }
   }
   writer.unsigned(end - start)
-  let previous = 0
-  for (let row = start; row < end; row += 1) {
-    const tile = index[row] as number
-    if (row === start) writer.signed(tile)
-    else writer.unsigned(tile - previous)
-    previous = tile
-    for (let slot = 0; slot < columns.length; slot += 1) {
-      const value = columns[slot]?.[row] as Accumulator
-      writeValue(writer, group.slots[slot] as SlotPlan, value, tile * group.hopMs)
-    }
+  if (start === end) return
+  // A first row has nothing before it, so its tile is absolute.
+  writer.signed(index[start] as number)
+  writeSlots(writer, group, table, start)
+  if (end - start < keptFrom) writeRows(writer, group, table, start + 1)
+  else writeKept(writer, group, table)
+}
+
+/** Tables of fewer rows are written as they are: the memory is worth more. */
+const keptFrom = 8
+
+/** All rows but the first; those that were written before, as they were then. */
+function writeKept(writer: ByteWriter, group: TileGroupPlan, table: TileTable): void {
+  const { start, end, written } = table
+  const next = start + 1
+  if (written.first + written.ends.length <= next) Object.assign(written, { first: next, ends: [] })
+  const { first, ends, bytes } = written
+  // An older version, which still has what the others have forgotten.
+  if (next < first) {
+    writeRows(writer, group, table, next)
+    return
+  }
+  const endOf = (row: number) => (row < first ? 0 : (ends[row - first] as number))
+  const known = Math.min(end, first + ends.length)
+  writer.copy(bytes.subarray(endOf(start), endOf(known - 1)))
+  if (known === end) return
+  const [from, before] = [writer.position, endOf(known - 1)]
+  writeRows(writer, group, table, known, (position) => ends.push(before + position - from))
+  written.bytes = joined(bytes, before, writer.since(from))
+}
+
+/** With room for about as many rows again as are added: a table grows by one row at a time. */
+function joined(bytes: Uint8Array, length: number, added: Uint8Array): Uint8Array {
+  const total = length + added.length
+  const target = total <= bytes.length ? bytes : new Uint8Array(total + Math.max(added.length, total >> 2))
+  if (target !== bytes) target.set(bytes.subarray(0, length))
+  target.set(added, length)
+  return target
+}
+
+function writeRows(
+  writer: ByteWriter,
+  group: TileGroupPlan,
+  table: TileTable,
+  from: number,
+  wrote?: (position: number) => void,
+): void {
+  const { index, end } = table
+  for (let row = from; row < end; row += 1) {
+    writer.unsigned((index[row] as number) - (index[row - 1] as number))
+    writeSlots(writer, group, table, row)
+    wrote?.(writer.position)
+  }
+}
+
+function writeSlots(writer: ByteWriter, group: TileGroupPlan, { index, columns }: TileTable, row: number): void {
+  const tileMs = (index[row] as number) * group.hopMs
+  for (let slot = 0; slot < columns.length; slot += 1) {
+    writeValue(writer, group.slots[slot] as SlotPlan, columns[slot]?.[row] as Accumulator, tileMs)
   }
 }
 

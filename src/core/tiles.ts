@@ -27,11 +27,25 @@ export interface TileTable {
   cappedTile: number | null
   /** By slot; null when nothing is missing. A new slot of a state that is older than it has one until history is added. */
   gaps: readonly (Gap | null)[] | null
+  written: WrittenRows
+}
+
+/**
+ * Rows as bytes, so that one is written once although its table is written again and again. Row `first` + i ends before
+ * `bytes[ends[i]]`. Shared like the arrays, and no part of the value: whoever writes tables fills it, a row that changes
+ * is taken out with all after it.
+ */
+export interface WrittenRows {
+  first: number
+  bytes: Uint8Array
+  ends: number[]
 }
 
 /** Of every empty table: a first row begins arrays of its own. */
 const noTiles: number[] = []
 const noValues: Accumulator[] = []
+const noBytes = new Uint8Array(0)
+const nothingWritten = (): WrittenRows => ({ first: 0, bytes: noBytes, ends: noTiles })
 
 export function emptyTiles(group: TileGroupPlan): TileTable {
   return tableOf(
@@ -42,13 +56,14 @@ export function emptyTiles(group: TileGroupPlan): TileTable {
 
 export function tableOf(index: number[], columns: Accumulator[][]): TileTable {
   const end = index.length
-  return { index, columns, start: 0, end, ownFrom: 0, base: null, cappedTile: null, gaps: null }
+  const written = nothingWritten()
+  return { index, columns, start: 0, end, ownFrom: 0, base: null, cappedTile: null, gaps: null, written }
 }
 
 /** A version to change: what it shares with `table` it copies before it changes it. */
 export function nextVersion(table: TileTable): TileTable {
-  const { index, columns, start, end, base, cappedTile, gaps } = table
-  return { index, columns, start, end, ownFrom: end, base, cappedTile, gaps }
+  const { index, columns, start, end, base, cappedTile, gaps, written } = table
+  return { index, columns, start, end, ownFrom: end, base, cappedTile, gaps, written }
 }
 
 /** Adds a value to the tile of an observation; the tile is above what the table has forgotten. */
@@ -64,6 +79,7 @@ export function updateSlot(
   const plan = group.slots[slot]
   assert(column !== undefined && plan !== undefined, 'a table has all slots of its group')
   column[row] = plan.algebra.update(column[row] as Accumulator, value, at.timeMs)
+  forgetWritten(table, row)
 }
 
 /** A row of the tile that may be changed, made when there is none. Most observations are the newest. */
@@ -88,6 +104,7 @@ function firstRow(table: TileTable, group: TileGroupPlan, tile: number): number 
   table.start = 0
   table.end = 1
   table.ownFrom = 0
+  table.written = nothingWritten()
   return 0
 }
 
@@ -110,6 +127,13 @@ function copyRows(table: TileTable): void {
   table.start = 0
   table.end = table.index.length
   table.ownFrom = 0
+  table.written = nothingWritten()
+}
+
+/** Of a row that changes, and those after it: they moved when it is new. */
+function forgetWritten({ written }: TileTable, row: number): void {
+  const kept = Math.max(0, row - written.first)
+  if (written.ends.length > kept) written.ends.length = kept
 }
 
 /** The first row whose tile is newer. */

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
+import { ByteWriter } from '../../src/core/bytes.ts'
 import type { TileGroupPlan } from '../../src/core/plan.ts'
 import { slotAlgebra, type Accumulator, type SlotKind, type SlotValue } from '../../src/core/slot.ts'
 import {
@@ -8,9 +9,11 @@ import {
   plainTable,
   pruneTiles,
   readWindows,
+  tableOf,
   updateSlot,
   type TileTable,
 } from '../../src/core/tiles.ts'
+import { writeTiles } from '../../src/core/tile-codec.ts'
 import { windowEndTile, windowStartTile } from '../../src/core/window.ts'
 import { testSeed as seed } from '../support/seed.ts'
 
@@ -118,6 +121,20 @@ const branches = fc.array(fc.oneof({ weight: 12, arbitrary: branch }, { weight: 
   maxLength: 20,
 })
 
+const writer = new ByteWriter()
+
+function bytesOf(group: TileGroupPlan, table: TileTable): Uint8Array {
+  writer.reset()
+  writeTiles(writer, group, table)
+  return writer.take()
+}
+
+/** The same values in arrays that nobody else has. */
+function alone({ index, columns, start, end, base, cappedTile, gaps }: TileTable): TileTable {
+  const own = columns.map((column) => column.slice(start, end))
+  return { ...tableOf(index.slice(start, end), own), base, cappedTile, gaps }
+}
+
 function run(group: TileGroupPlan, all: readonly Branch[]): void {
   const versions: { readonly table: TileTable; readonly model: Model }[] = [
     { table: emptyTiles(group), model: { rows: [], base: null, cappedTile: null } },
@@ -134,6 +151,8 @@ function run(group: TileGroupPlan, all: readonly Branch[]): void {
       model = observed(model, group, one)
       const at = { tile: one.tile, timeMs: one.tile * hopMs }
       for (const slot of group.slots.keys()) updateSlot(table, group, at, slot, one.value)
+      // Whoever writes a table may change it afterwards.
+      bytesOf(group, table)
       if (one.forget === null) continue
       forgotten = Math.max(low, one.tile - one.forget)
       pruneTiles(table, group, forgotten)
@@ -144,6 +163,8 @@ function run(group: TileGroupPlan, all: readonly Branch[]): void {
       const { gaps, ...plain } = plainTable(version.table)
       expect(gaps).toBeNull()
       expect(plain, `version ${number} of ${versions.length}`).toEqual(version.model)
+      // Written again after every step, from what was kept: never other bytes than those of a table of its own.
+      expect(bytesOf(group, version.table), `version ${number}`).toEqual(bytesOf(group, alone(version.table)))
     }
   }
   for (const { table, model } of versions) {

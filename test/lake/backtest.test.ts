@@ -1,9 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { compilePolicy, parsePolicy } from '../../src/core/policy.ts'
 import { openQuery, type Query } from '../../src/edges/duckdb/query.ts'
+import { prometheusMeter } from '../../src/edges/prometheus/meter.ts'
 import { runBacktest, type BacktestOptions } from '../../src/lake/backtest.ts'
 import { openLake, type Lake } from '../../src/lake/lake.ts'
 import { monitorModel } from '../../src/lake/monitor.ts'
+import { calibrationError, monitorMetrics } from '../../src/lake/monitor-metrics.ts'
 import { sqlCatalog } from '../../src/lake/sql-catalog.ts'
 import {
   batchOf,
@@ -149,6 +151,37 @@ describe('a lake with decisions and their outcomes', () => {
     })
     expect(found.calibration).toHaveLength(10)
     expect(found.calibration.reduce((sum, bin) => sum + bin.payments * bin.fraudShare, 0)).toBeCloseTo(4, 9)
+  })
+
+  it('what the monitor measured is on /metrics, by model, value and shadow', async () => {
+    const meter = prometheusMeter({ processMetrics: false, constantLabels: {} })
+    monitorMetrics(meter)('m/1', await monitor(), at(2))
+    const { body } = await meter.expose()
+    for (const line of [
+      `watched_timestamp_seconds{model="m/1"} ${at(2) / 1_000}`,
+      'watched_payments{model="m/1"} 20',
+      'psi{model="m/1",value="score"} 0',
+      'missing_ratio{model="m/1",value="spend__mean_7d"} 0.05',
+      'usual_ratio{model="m/1",value="spend__count_7d"} 0.05',
+      'judged_payments{model="m/1"} 20',
+      'alert_ratio{model="m/1"} 0.4',
+      'precision_ratio{model="m/1"} 0.125',
+      'recall_ratio{model="m/1"} 0.25',
+      'shadow_correlation{model="m/1",shadow="m/2"} Nan',
+      'shadow_difference{model="m/1",shadow="m/2"} 0.25',
+    ]) {
+      expect(body).toContain(`riverbank_model_${line}\n`)
+    }
+    expect(body).toMatch(/riverbank_model_calibration_error\{model="m\/1"\} 0\.\d+\n/)
+  })
+
+  it('the calibration error is the distance of score and outcome, by payments', () => {
+    const bins = [
+      { payments: 30, meanScore: 0.1, fraudShare: 0.2 },
+      { payments: 10, meanScore: 0.9, fraudShare: 0.4 },
+    ]
+    expect(calibrationError(bins)).toBeCloseTo((30 * 0.1 + 10 * 0.5) / 40, 12)
+    expect(calibrationError([])).toBeNaN()
   })
 
   it('the monitor sets shadows beside the champion', async () => {

@@ -1,0 +1,55 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Config } from './config.ts'
+import type { Definitions } from './definitions.ts'
+import { paymentSpan, withLakeQuery } from './lake-query.ts'
+import { modelReference } from './model-argument.ts'
+import { trainingProfileSchema, type TrainingProfile } from '../core/drift.ts'
+import { RiverbankError } from '../core/errors.ts'
+import { dayMs } from '../core/units.ts'
+import { monitorModel, type MonitorReport } from '../lake/monitor.ts'
+
+export interface WatchedSpan {
+  /** Days of payments, up to `to` or the newest one. */
+  readonly days: number
+  readonly to?: number
+  /** Days that labels take; outcomes are judged so long before. */
+  readonly labelDelay: number
+}
+
+/**
+ * A model, or the champion, against its training and against what became of its payments. Errors: `lake_empty`,
+ * `profile_missing`.
+ */
+export async function measureModel(
+  config: Config,
+  compiled: Definitions,
+  named: string | undefined,
+  { days, to, labelDelay }: WatchedSpan,
+): Promise<{ readonly model: string; readonly report: MonitorReport }> {
+  const model = await modelReference(config, named)
+  const profile = await readProfile(config, model)
+  const report = await withLakeQuery(config, compiled, async (query) => {
+    const span = await paymentSpan(query)
+    if (span === null) throw new RiverbankError('lake_empty', 'the lake has no scored payments')
+    const toMs = to ?? span.lastMs + 1
+    return monitorModel({ query, model, profile, fromMs: toMs - days * dayMs, toMs, labelDelayMs: labelDelay * dayMs })
+  })
+  return { model: `${model.name}/${model.version}`, report }
+}
+
+async function readProfile(
+  { MODELS_DIR }: Pick<Config, 'MODELS_DIR'>,
+  { name, version }: { readonly name: string; readonly version: string },
+): Promise<TrainingProfile> {
+  const path = join(MODELS_DIR, name, version, 'profile.json')
+  try {
+    return trainingProfileSchema.parse(JSON.parse(await readFile(path, 'utf8')))
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new RiverbankError(
+      'profile_missing',
+      `${name}/${version} has no readable profile.json to compare with: ${reason}`,
+    )
+  }
+}
