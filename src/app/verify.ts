@@ -8,11 +8,13 @@ import { createFeatureSql } from '../compile/feature-sql.ts'
 import { isRiverbankError } from '../core/errors.ts'
 import { isSame } from '../core/generation.ts'
 import { openQuery } from '../edges/duckdb/query.ts'
-import { listModels } from '../edges/onnx/load.ts'
+import { listModels, loadPolicy } from '../edges/onnx/load.ts'
 import { openLake, type Lake } from '../lake/lake.ts'
 import { lagOf, readLogPositions, type LogPositions, type Topics } from '../lake/verify/frontier.ts'
 import type { VerifyReport } from '../lake/verify/report.ts'
+import type { LoadedPolicy, PolicyOfModel } from '../lake/verify/verdicts.ts'
 import { verifyLake } from '../lake/verify/verify.ts'
+import { servicePlan } from '../process/scoring.ts'
 import type { EventLog, Scorer } from '../ports.ts'
 
 export { renderVerify } from '../lake/verify/text.ts'
@@ -66,6 +68,7 @@ export async function runVerify(config: Config, options: RunVerifyOptions): Prom
       sql: createFeatureSql(compiled.set),
       scorer,
       otherScorers,
+      loadPolicy: policyLoader(config, compiled, scorer === null ? [] : [scorer, ...otherScorers]),
       positions,
       states: store === null ? null : { store, plan: compiled.plan, sample },
       fast: options.fast,
@@ -119,6 +122,21 @@ async function otherModels(config: Config, compiled: Definitions, champion: Scor
     if (scorer !== null) found.push(scorer)
   }
   return found
+}
+
+/** By model and version; null for one that is not there any more, or whose model is not. */
+function policyLoader({ MODELS_DIR }: Config, { plan }: Definitions, scorers: readonly Scorer[]) {
+  return async ({ name, version, policy }: PolicyOfModel): Promise<LoadedPolicy | null> => {
+    const scorer = scorers.find((one) => isSame(one, { name, version }))
+    if (scorer === undefined) return null
+    const { names: values } = servicePlan(plan, scorer.service)
+    try {
+      return { names: values, ...(await loadPolicy(MODELS_DIR, { name, version, policy }, values)) }
+    } catch (error) {
+      if (isRiverbankError(error)) return null
+      throw error
+    }
+  }
 }
 
 const rowsBetweenLines = 200_000

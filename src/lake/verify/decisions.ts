@@ -3,19 +3,19 @@ import type { FeatureManifest, FeatureSetManifest } from '../../core/feature-set
 import type { Scorer } from '../../ports.ts'
 import { countOf, identifier, text, type LakeQuery } from './lake-query.ts'
 import { differentSql } from './recompute.ts'
-import { examplesMax, shown, type Tally } from './report.ts'
-import { checkScores, placeOf, placeSql } from './scores.ts'
+import { examplesMax, shown } from './report.ts'
+import { placeOf, placeSql, scoredBySql, wholeSql, type RowsInput } from './score-rows.ts'
+import { checkScores, checkShadow } from './scores.ts'
+import { checkPolicies, checkReasons, type LoadedPolicy, type PolicyOfModel } from './verdicts.ts'
 
-export interface DecisionsInput {
-  readonly query: LakeQuery
-  readonly manifest: FeatureSetManifest
+export interface DecisionsInput extends RowsInput {
   readonly sql: FeatureSql
   /** Null: scores are not recomputed. */
   readonly scorer: Scorer | null
   /** Further models whose scores are recomputed. */
   readonly otherScorers: readonly Scorer[]
-  readonly tally: Tally
-  readonly onProgress: (rows: number) => void
+  /** Null where there is no such policy any more. */
+  readonly loadPolicy: (policy: PolicyOfModel) => Promise<LoadedPolicy | null>
 }
 
 /** A logged value and how it follows from others of its row; both are SQL over {@link rowsSql}. */
@@ -29,8 +29,8 @@ interface Following {
 
 /**
  * The rest of I3, row by row: derived features from the logged aggregated ones (lives.ts compares those), and from the
- * logged features the vector, the score and the decision, where the model is the one at hand. Bit for bit. All but the
- * score itself is SQL; only counts and the first mismatches leave the database.
+ * logged features the vector, the score, the decision and its reasons, of the models at hand. Bit for bit. All but what
+ * a model or a policy says is SQL; only counts and the first mismatches leave the database.
  */
 export async function checkDecisions(input: DecisionsInput): Promise<void> {
   const { query, manifest, tally, scorer } = input
@@ -40,20 +40,23 @@ export async function checkDecisions(input: DecisionsInput): Promise<void> {
   const following = [...derived.map(followingDerived), ...scorers.map((one) => followingDecision(input, one))]
   const columns = following.map(({ differs }, i) => `count(*) FILTER (${differs}) AS differing_${i}`)
   const [counts] = await query.rows(
-    `SELECT ${['count(*) AS total', 'count(policy_version) AS of_policies', ...columns].join(', ')} FROM (${rows})`,
+    `SELECT ${['count(*) AS total', 'count(shadows) AS shadowed', ...columns].join(', ')} FROM (${rows})`,
   )
   const total = countOf(counts, 'total')
   tally.count('score rows', total)
   tally.count('values', total * derived.length)
-  if (countOf(counts, 'of_policies') > 0)
-    tally.count('decisions of a policy, not recomputed', countOf(counts, 'of_policies'))
   for (const [i, one] of following.entries()) {
     const differing = countOf(counts, `differing_${i}`)
     if (differing > 0) tally.mismatches(one.name, differing, await examplesOf(input, rows, one))
   }
   input.onProgress(total)
   let recomputed = 0
-  for (const one of scorers) recomputed += await checkScores(input, one, rows)
+  for (const one of scorers) {
+    recomputed += await checkScores(input, one, rows)
+    await checkReasons(input, one, rows)
+    if (countOf(counts, 'shadowed') > 0) await checkShadow(input, one, rows)
+  }
+  await checkPolicies(input, input.loadPolicy, rows)
   if (scorers.length > 0 && total > recomputed) tally.count('scores of other models', total - recomputed)
 }
 
@@ -101,12 +104,8 @@ export function decisionSql(score: string, { review, block }: Scorer['thresholds
 
 /** Scored by the model at hand, with a vector that is whole. */
 function ofModelSql(manifest: FeatureSetManifest, model: Pick<Scorer, 'name' | 'version'>): string {
-  const services = manifest.services.map(
-    ({ name, features }) =>
-      `(service = ${text(name)}${features.map((feature) => ` AND ${identifier(feature)} IS NOT NULL`).join('')})`,
-  )
-  const whole = services.length === 0 ? 'false' : `(${services.join(' OR ')})`
-  return `model_name = ${text(model.name)} AND model_version = ${text(model.version)} AND ${whole}`
+  const services = manifest.services.map(({ name, features }) => `(service = ${text(name)} AND ${wholeSql(features)})`)
+  return `${scoredBySql(model)} AND (${['false', ...services].join(' OR ')})`
 }
 
 async function examplesOf({ query, manifest }: DecisionsInput, rows: string, one: Following) {

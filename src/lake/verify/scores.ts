@@ -1,28 +1,19 @@
-import type { FeatureSetManifest } from '../../core/feature-set.ts'
 import type { Scorer } from '../../ports.ts'
-import type { DecisionsInput } from './decisions.ts'
-import { countOf, identifier, text, type LakeRow } from './lake-query.ts'
-import { examplesMax, shown, type Violation } from './report.ts'
-import { partitionEntity } from './working-tables.ts'
-
-interface WrongScore {
-  readonly partition: number
-  readonly offset: number
-  readonly logged: number
-  readonly recomputed: number
-}
+import { countOf, identifier, text } from './lake-query.ts'
+import { examplesMax, shown } from './report.ts'
+import { eachVector, placeOf, placeSql, scoredBySql, wholeSql, type RowsInput, type VectorRows } from './score-rows.ts'
 
 /**
  * Scores from the logged vectors, with the model at hand. The vectors leave the database, because the model is not in
- * it: a chunk of rows at a time. `rows` is the SQL of the rows. Answers how many of them are of this model.
+ * it. `rows` is the SQL of the rows. Answers how many of them are of this model.
  */
-export async function checkScores(input: DecisionsInput, scorer: Scorer, rows: string): Promise<number> {
+export async function checkScores(input: RowsInput, scorer: Scorer, rows: string): Promise<number> {
   const { manifest, query, tally } = input
   let ofModel = 0
   const present = await query.rows(`SELECT DISTINCT service FROM (${rows})`)
   for (const { name, features } of manifest.services) {
     if (!present.some(({ service }) => service === name)) continue
-    const where = `model_name = ${text(scorer.name)} AND model_version = ${text(scorer.version)} AND service = ${text(name)}`
+    const where = `${scoredBySql(scorer)} AND service = ${text(name)}`
     const missing = `coalesce(${features.map((feature) => `CASE WHEN ${identifier(feature)} IS NULL THEN ${text(feature)} END`).join(', ')})`
     const [counts] = await query.rows(
       `SELECT count(*) AS total, count(${missing}) AS cut FROM (${rows}) WHERE ${where}`,
@@ -41,64 +32,44 @@ export async function checkScores(input: DecisionsInput, scorer: Scorer, rows: s
         found.map((row) => ({ ...placeOf(manifest, row), feature: shown(row['feature']), logged: null })),
       )
     }
-    await checkVectors(input, scorer, features, `(${rows}) WHERE ${where}${cut > 0 ? ` AND ${missing} IS NULL` : ''}`)
+    const from = `FROM (${rows}) WHERE ${where}${cut > 0 ? ` AND ${missing} IS NULL` : ''}`
+    await compareScores(
+      input,
+      scorer,
+      { from, features },
+      { name: 'score', logged: 'score', counted: 'scores recomputed' },
+    )
   }
   return ofModel
 }
 
-async function checkVectors(
-  input: DecisionsInput,
+/** The scores of a shadow beside those of others; where it has none it had failed, which says nothing of it. */
+export async function checkShadow(input: RowsInput, scorer: Scorer, rows: string): Promise<void> {
+  const features = input.manifest.services.find(({ name }) => name === scorer.service)?.features
+  if (features === undefined) return
+  const shadow = `${scorer.name}/${scorer.version}`
+  const logged = `json_extract_string(shadows, ${text(`$."${shadow}"`)})::DOUBLE`
+  const from = `FROM (SELECT * FROM (${rows}) WHERE shadows IS NOT NULL) WHERE ${logged} IS NOT NULL AND ${wholeSql(features)}`
+  const names = { name: `score of the shadow ${shadow}`, logged, counted: 'scores of shadows recomputed' }
+  await compareScores(input, scorer, { from, features }, names)
+}
+
+async function compareScores(
+  input: RowsInput,
   scorer: Scorer,
-  features: readonly string[],
-  from: string,
+  rows: VectorRows,
+  { name, logged, counted }: { readonly name: string; readonly logged: string; readonly counted: string },
 ): Promise<void> {
-  const { query, tally, onProgress } = input
-  const wrong: WrongScore[] = []
-  let wrongTotal = 0
-  const vector = features.map((feature) => `${identifier(feature)}::DOUBLE`)
+  const definition = `model ${scorer.name}/${scorer.version} on the vector of ${scorer.service}`
   // No logged score is NaN: here it stands for none.
-  const sql = `SELECT log_partition::DOUBLE, log_offset::DOUBLE, coalesce(score, 'NaN'::DOUBLE), ${vector.join(', ')} FROM ${from}`
-  await query.columns(sql, async (found, count) => {
-    const [partitions, offsets, logged, ...columns] = found as readonly Float64Array[]
-    // float32 is the only rounding on the way to the model.
-    const vectors = new Float32Array(count * features.length)
-    for (const [i, column] of columns.entries()) {
-      for (let row = 0; row < count; row += 1) vectors[row * features.length + i] = column[row] as number
+  const column = `coalesce(${logged}, 'NaN'::DOUBLE)`
+  await eachVector(input, rows, [column], { name, definition }, async (chunk) => {
+    const [found] = chunk.others as readonly Float64Array[]
+    const scores = await scorer.score(chunk.vectors, chunk.rows)
+    for (let row = 0; row < chunk.rows; row += 1) {
+      const [score, value] = [found?.[row] ?? NaN, scores[row] ?? NaN]
+      if (Number.isNaN(score) || !Object.is(score, value)) chunk.wrong(row, shown(score), shown(value))
     }
-    const scores = await scorer.score(vectors, count)
-    for (let row = 0; row < count; row += 1) {
-      const [score, value] = [logged?.[row] ?? NaN, scores[row] ?? NaN]
-      if (!Number.isNaN(score) && Object.is(score, value)) continue
-      wrongTotal += 1
-      if (wrong.length >= examplesMax) continue
-      wrong.push({ partition: partitions?.[row] ?? 0, offset: offsets?.[row] ?? 0, logged: score, recomputed: value })
-    }
-    tally.count('scores recomputed', count)
-    onProgress(count)
+    input.tally.count(counted, chunk.rows)
   })
-  if (wrongTotal > 0) tally.mismatches('score', wrongTotal, await named(input, scorer, wrong))
-}
-
-async function named({ query, manifest }: DecisionsInput, scorer: Scorer, wrong: readonly WrongScore[]) {
-  const examples: Violation['fields'][] = []
-  for (const { partition, offset, logged, recomputed } of wrong) {
-    const [row] = await query.rows(
-      `SELECT ${placeSql(manifest)} FROM score_rows WHERE log_partition = ${partition} AND log_offset = ${offset}`,
-    )
-    const definition = `model ${scorer.name}/${scorer.version} on the vector of ${scorer.service}`
-    const values = { logged: shown(logged), recomputed: shown(recomputed) }
-    examples.push({ ...placeOf(manifest, row ?? {}), feature: 'score', ...values, definition })
-  }
-  return examples
-}
-
-/** Whose payment it was: the entity that is the partition key, its sequence number, the payment. */
-export function placeSql(manifest: FeatureSetManifest): string {
-  const { name } = partitionEntity(manifest)
-  return `${identifier(`${name}_id`)} AS id, ${identifier(`${name}_sequence`)} AS sequence, payment_id`
-}
-
-export function placeOf(manifest: FeatureSetManifest, row: LakeRow): Violation['fields'] {
-  const { name } = partitionEntity(manifest)
-  return { entity: name, id: shown(row['id']), sequence: shown(row['sequence']), cause: shown(row['payment_id']) }
 }

@@ -5,7 +5,7 @@ import type { Clock, Scorer } from '../../ports.ts'
 import type { Lake, Snapshot } from '../lake.ts'
 import { catalogOf } from '../sql-catalog.ts'
 import { checkApplication } from './application.ts'
-import { checkDecisions } from './decisions.ts'
+import { checkDecisions, type DecisionsInput } from './decisions.ts'
 import { checkEmission } from './emission.ts'
 import { checkDamage, checkFiles, checkOffsets, checkRanges } from './files.ts'
 import { findFrontier, lagOf, type Frontier, type LogPositions, type Topics } from './frontier.ts'
@@ -31,6 +31,8 @@ export interface VerifyOptions {
   readonly scorer: Scorer | null
   /** Further models that have scored. */
   readonly otherScorers?: readonly Scorer[]
+  /** Recomputes what policies decided; left out, none of them is at hand. */
+  readonly loadPolicy?: DecisionsInput['loadPolicy']
   /** Read before the lake; null without a log. */
   readonly positions: LogPositions | null
   /** Whose states are compared with the lake, and which; null leaves them out, and the report says so. */
@@ -133,7 +135,8 @@ async function checkRows(
       tallies: { apply: tallies.I1, parity: tallies.I3 },
       onProgress: progress('features'),
     })
-    const models = { scorer, otherScorers: options.otherScorers ?? [] }
+    const loadPolicy = options.loadPolicy ?? (() => Promise.resolve(null))
+    const models = { scorer, otherScorers: options.otherScorers ?? [], loadPolicy }
     await checkDecisions({ query, manifest, sql, ...models, tally: tallies.I3, onProgress: progress('decisions') })
     progress('states')(0)
     if (options.states !== null) await checkStates(statesInput(options, options.states, query, frontier, tallies.I4))

@@ -27,7 +27,7 @@ const hour = 3_600_000
 const dayMs = 24 * hour
 /** The lake of a story is written record by record. */
 const patient = { timeout: 60_000 }
-const seed = Math.floor(Math.random() * 1e9)
+import { testSeed as seed } from '../../support/seed.ts'
 
 const p1 = (amount: number) => pay('p1', day + hour, day + hour, { amount })
 const few = (second: Sent): Sent[] => [

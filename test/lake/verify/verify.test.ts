@@ -16,7 +16,7 @@ beforeEach(async () => {
 afterEach(() => folder.remove())
 
 const featureCount = compileManifest(riverbank).features.length
-const seed = Math.floor(Math.random() * 1e9)
+import { testSeed as seed } from '../../support/seed.ts'
 
 test(`I1 I2 I3 I5: late, out-of-order, repeated and poisonous events verify, whatever the order (seed ${seed})`, async () => {
   const content = await run(story(seed))

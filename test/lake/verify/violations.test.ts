@@ -80,7 +80,7 @@ describe('I3', () => {
     expect(String(example?.fields['definition'])).toContain('"window":"30d"')
   })
 
-  test('a derived feature that is off by one bit is a mismatch; so are the score and decision that do not follow', async () => {
+  test('a derived feature that is off by one bit is a mismatch; so are the score, decision and reasons that do not follow', async () => {
     const content = await small()
     edit(content.scores, indexOf(content, 'p4:scored'), ({ data }) => {
       data.features['customer_mean_amount_7d'] = nextUp(data.features['customer_mean_amount_7d'] ?? NaN)
@@ -90,7 +90,7 @@ describe('I3', () => {
       data.decision = 'block'
     })
     const { result } = await found(content)
-    expect(result.invariants.I3.byFeature).toEqual({ customer_mean_amount_7d: 1, score: 1, decision: 1 })
+    expect(result.invariants.I3.byFeature).toEqual({ customer_mean_amount_7d: 1, score: 1, decision: 1, reasons: 1 })
   })
 
   test('-0 is not 0', async () => {

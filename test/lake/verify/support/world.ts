@@ -18,7 +18,7 @@ import { plainExplanations } from '../../../support/explainer.ts'
 import { batchOf, claimOf, day, materializer, topics } from '../../support/feed.ts'
 
 export const manifest = compileManifest(riverbank)
-const plan = compilePlan(riverbank)
+export const plan = compilePlan(riverbank)
 const allTopics = { ...topics, deadLetters: 'payments.dead-letters' }
 const catalog: EventCatalog = new Map(riverbank.events.map((event) => [event.type, event]))
 

@@ -1,0 +1,111 @@
+import type { FeatureSetManifest } from '../../core/feature-set.ts'
+import { identifier, text, type LakeQuery, type LakeRow } from './lake-query.ts'
+import { examplesMax, shown, type Shown, type Tally, type Violation } from './report.ts'
+import { partitionEntity } from './working-tables.ts'
+
+/** What the checks of single score rows share. */
+export interface RowsInput {
+  readonly query: LakeQuery
+  readonly manifest: FeatureSetManifest
+  readonly tally: Tally
+  readonly onProgress: (rows: number) => void
+}
+
+/** Rows whose vectors are looked at: `from` is SQL from FROM on, `features` the inputs of a model, none of them null. */
+export interface VectorRows {
+  readonly from: string
+  readonly features: readonly string[]
+}
+
+export interface VectorChunk {
+  readonly rows: number
+  /** `rows` × inputs. */
+  readonly vectors: Float32Array
+  /** The inputs, unrounded, by input and row. */
+  readonly inputs: readonly Float64Array[]
+  /** What else was asked for, by column and row. */
+  readonly others: readonly (Float64Array | readonly (string | null)[])[]
+  /** Reports a row that says something else than its recomputation. */
+  wrong(row: number, logged: Shown, recomputed: Shown): void
+}
+
+interface WrongRow {
+  readonly partition: number
+  readonly offset: number
+  readonly logged: Shown
+  readonly recomputed: Shown
+}
+
+/**
+ * Brings vectors to what is not in the database, a chunk of rows at a time. `others`: further columns as SQL, DOUBLE or
+ * VARCHAR. What `take` calls wrong is a mismatch of `name`, which follows by `definition`.
+ */
+export async function eachVector(
+  { query, manifest, tally, onProgress }: RowsInput,
+  { from, features }: VectorRows,
+  others: readonly string[],
+  what: { readonly name: string; readonly definition: string },
+  take: (chunk: VectorChunk) => void | Promise<void>,
+): Promise<void> {
+  const wrong: WrongRow[] = []
+  let wrongTotal = 0
+  const columns = ['log_partition::DOUBLE', 'log_offset::DOUBLE', ...others, ...features.map(doubleSql)]
+  await query.columns(`SELECT ${columns.join(', ')} ${from}`, async (found, rows) => {
+    const [partitions, offsets] = found as readonly Float64Array[]
+    const inputs = found.slice(2 + others.length) as readonly Float64Array[]
+    await take({
+      rows,
+      inputs,
+      others: found.slice(2, 2 + others.length),
+      vectors: vectorsOf(inputs, rows),
+      wrong(row, logged, recomputed) {
+        wrongTotal += 1
+        if (wrong.length >= examplesMax) return
+        wrong.push({ partition: partitions?.[row] ?? 0, offset: offsets?.[row] ?? 0, logged, recomputed })
+      },
+    })
+    onProgress(rows)
+  })
+  if (wrongTotal === 0) return
+  const examples: Violation['fields'][] = []
+  for (const { partition, offset, ...values } of wrong) {
+    const [row] = await query.rows(
+      `SELECT ${placeSql(manifest)} FROM score_rows WHERE log_partition = ${partition} AND log_offset = ${offset}`,
+    )
+    examples.push({ ...placeOf(manifest, row ?? {}), feature: what.name, ...values, definition: what.definition })
+  }
+  tally.mismatches(what.name, wrongTotal, examples)
+}
+
+function doubleSql(feature: string): string {
+  return `${identifier(feature)}::DOUBLE`
+}
+
+/** float32 is the only rounding on the way to the model. */
+function vectorsOf(inputs: readonly Float64Array[], rows: number): Float32Array {
+  const vectors = new Float32Array(rows * inputs.length)
+  for (const [i, column] of inputs.entries()) {
+    for (let row = 0; row < rows; row += 1) vectors[row * inputs.length + i] = column[row] as number
+  }
+  return vectors
+}
+
+export function scoredBySql(model: { readonly name: string; readonly version: string }): string {
+  return `model_name = ${text(model.name)} AND model_version = ${text(model.version)}`
+}
+
+/** Every input of a model has a value. */
+export function wholeSql(features: readonly string[]): string {
+  return ['true', ...features.map((feature) => `${identifier(feature)} IS NOT NULL`)].join(' AND ')
+}
+
+/** Whose payment it was: the entity that is the partition key, its sequence number, the payment. */
+export function placeSql(manifest: FeatureSetManifest): string {
+  const { name } = partitionEntity(manifest)
+  return `${identifier(`${name}_id`)} AS id, ${identifier(`${name}_sequence`)} AS sequence, payment_id`
+}
+
+export function placeOf(manifest: FeatureSetManifest, row: LakeRow): Violation['fields'] {
+  const { name } = partitionEntity(manifest)
+  return { entity: name, id: shown(row['id']), sequence: shown(row['sequence']), cause: shown(row['payment_id']) }
+}

@@ -1,0 +1,101 @@
+import type { Decider } from '../../core/policy.ts'
+import { createReasonWriter } from '../../core/reason.ts'
+import type { Scorer } from '../../ports.ts'
+import { identifier, text } from './lake-query.ts'
+import { eachVector, scoredBySql, wholeSql, type RowsInput } from './score-rows.ts'
+
+export interface PolicyOfModel {
+  readonly name: string
+  readonly version: string
+  readonly policy: string
+}
+
+/** A policy at work, and the values it reads, in their order. */
+export interface LoadedPolicy {
+  readonly decide: Decider['decide']
+  readonly names: readonly string[]
+}
+
+/** What policies decided, and by which of their parts, from the logged score, amount, ids and features. */
+export async function checkPolicies(
+  input: RowsInput,
+  load: (policy: PolicyOfModel) => Promise<LoadedPolicy | null>,
+  rows: string,
+): Promise<void> {
+  const { query, tally } = input
+  const found = await query.rows(
+    `SELECT model_name, model_version, policy_version, count(*) AS payments FROM (${rows})
+     WHERE policy_version IS NOT NULL GROUP BY ALL ORDER BY ALL`,
+  )
+  for (const row of found) {
+    const [name, version, policy] = [row['model_name'], row['model_version'], row['policy_version']].map(String)
+    if (name === undefined || version === undefined || policy === undefined) continue
+    const loaded = await load({ name, version, policy })
+    const payments = Number(row['payments'])
+    tally.count(`decisions of policies ${loaded === null ? 'not ' : ''}recomputed`, payments)
+    if (loaded === null) continue
+    const from = `FROM (${rows}) WHERE ${scoredBySql({ name, version })} AND policy_version = ${text(policy)}`
+    await checkPolicy(input, loaded, from, `policy ${name}/${version}@${policy}`)
+  }
+}
+
+async function checkPolicy(
+  input: RowsInput,
+  { decide, names }: LoadedPolicy,
+  from: string,
+  definition: string,
+): Promise<void> {
+  const present = (column: string) => `coalesce(${column}::DOUBLE, 'NaN'::DOUBLE)`
+  // No value is NaN: here it stands for none.
+  const values = names.map((name) => present(identifier(name)))
+  const others = ['customer_id', 'terminal_id', 'decision', 'decided_by', present('amount_minor'), present('score')]
+  await eachVector(input, { from, features: [] }, [...others, ...values], { name: 'decision', definition }, (chunk) => {
+    const [customers, terminals, decisions, deciders] = chunk.others as readonly (readonly (string | null)[])[]
+    const [amounts, scores, ...columns] = chunk.others.slice(4) as readonly Float64Array[]
+    for (let row = 0; row < chunk.rows; row += 1) {
+      const verdict = decide({
+        customerId: customers?.[row] ?? '',
+        terminalId: terminals?.[row] ?? '',
+        amountMinor: amounts?.[row] ?? NaN,
+        score: scores?.[row] ?? NaN,
+        values: columns.map((column) => numberOrNull(column[row])),
+      })
+      const [logged, recomputed] = [
+        `${decisions?.[row]} by ${deciders?.[row]}`,
+        `${verdict.decision} by ${verdict.decidedBy}`,
+      ]
+      if (logged !== recomputed) chunk.wrong(row, logged, recomputed)
+    }
+  })
+}
+
+function numberOrNull(value: number | undefined): number | null {
+  return value === undefined || Number.isNaN(value) ? null : value
+}
+
+/** The reasons of what was not approved, to the letter; there are none of what was, or of a model that cannot say. */
+export async function checkReasons(input: RowsInput, scorer: Scorer, rows: string): Promise<void> {
+  const service = input.manifest.services.find(({ name }) => name === scorer.service)
+  if (service === undefined) return
+  const { features } = service
+  const explainer = scorer.explanations?.kind === 'available' ? scorer.explanations.explainer : null
+  const write = createReasonWriter(features, input.manifest.features)
+  const from = `FROM (${rows}) WHERE ${scoredBySql(scorer)} AND service = ${text(service.name)}
+    AND (decision <> 'approve' OR reasons IS NOT NULL) AND ${wholeSql(features)}`
+  const definition = `the model's contributions, in the words of the feature set`
+  await eachVector(input, { from, features }, ['decision', 'reasons'], { name: 'reasons', definition }, (chunk) => {
+    const [decisions, logged] = chunk.others as readonly (readonly (string | null)[])[]
+    const width = features.length
+    for (let row = 0; row < chunk.rows; row += 1) {
+      const found = logged?.[row] ?? null
+      let recomputed: string | null = null
+      if (explainer !== null && decisions?.[row] !== 'approve') {
+        const contributions = explainer.contributions(chunk.vectors.subarray(row * width, (row + 1) * width))
+        const values = chunk.inputs.map((column) => column[row] ?? NaN)
+        recomputed = JSON.stringify(write({ contributions, values, stats: explainer.stats }))
+      }
+      if (found !== recomputed) chunk.wrong(row, found, recomputed)
+    }
+    input.tally.count('reasons recomputed', chunk.rows)
+  })
+}
