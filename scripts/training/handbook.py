@@ -2,17 +2,21 @@
 The published table of the "Practical Handbook" (Le Borgne et al., 2022, chapters 3 and 5) on features that came out of
 the running service: handbook.py --table <training.parquet> --out <results.json> [--model-dir models].
 
-Three variants, each with parameters chosen by mean average precision on four validation folds (two weeks before the
-test folds) and reported on the four test folds, and on the book's test week:
-  a  the book's fifteen inputs and its grid of parameters, seven training days: it must come out as published
+Three variants, each with parameters chosen on four validation folds (two weeks before the test folds) and reported on
+the four test folds, and on the book's test week:
+  a  the book's fifteen inputs and its grid of parameters, seven training days, chosen for each metric by itself as the
+     book does. It must come out as published: what no choice takes part in, the best of the grid on the test folds
   b  Riverbank's inputs, seven training days
   c  Riverbank's inputs, seven weeks of training
+Those of b and c are chosen by average precision.
 """
 
 import argparse
 import json
+import multiprocessing
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
@@ -33,6 +37,7 @@ terminal_risk__payment_count_30d terminal_risk_30d""".split()
 METRICS = ("aucRoc", "averagePrecision", "cardPrecision100")
 # Chapter 5, XGBoost, parameters chosen on validation folds; chapter 3, library defaults, test week.
 PUBLISHED_FOLDS = {"aucRoc": 0.869, "averagePrecision": 0.687, "cardPrecision100": 0.303}
+PUBLISHED_BEST = {"aucRoc": 0.872, "averagePrecision": 0.694, "cardPrecision100": 0.304}
 PUBLISHED_WEEK = {"aucRoc": 0.862, "averagePrecision": 0.639, "cardPrecision100": 0.273}
 TOLERANCE = 0.005
 
@@ -47,6 +52,8 @@ class Variant:
     title: str
     train_days: int
     candidates: list
+    """The metric that chooses; None: each metric chooses its own parameters."""
+    chosen_by: str | None
 
     def windows(self, fold: int) -> Windows:
         """Test folds are a week apart; every variant is tested on the same days."""
@@ -63,16 +70,16 @@ def ours(settings: Settings) -> dict:
 
 
 # What the validation folds choose from: trees, depth, rate, smallest weight of a leaf, shares of rows and of columns.
-WEEK_SETTINGS = [(200, 4, 0.05, 5.0, 1.0, 1.0), (300, 5, 0.05, 1.0, 1.0, 0.5)]
+WEEK_SETTINGS = [(400, 4, 0.03, 2.0, 1.0, 0.4), (300, 5, 0.05, 1.0, 1.0, 0.5)]
 LONG_SETTINGS = [(300, 5, 0.05, 5.0, 1.0, 0.5), (300, 6, 0.05, 5.0, 1.0, 0.5)]
 
 BOOK_GRID = [book(*one) for one in product((3, 6, 9), (25, 50, 100), (0.1, 0.3))]
 WEEK_GRID = [ours(Settings(*one)) for one in WEEK_SETTINGS]
 LONG_GRID = [ours(Settings(*one)) for one in LONG_SETTINGS]
 VARIANTS = [
-    Variant("a", "the book's 15 inputs and settings, 7 training days", 7, BOOK_GRID),
-    Variant("b", "Riverbank's inputs, 7 training days", 7, WEEK_GRID),
-    Variant("c", "Riverbank's inputs, 49 training days", 49, LONG_GRID),
+    Variant("a", "the book's 15 inputs and settings, 7 training days", 7, BOOK_GRID, None),
+    Variant("b", "Riverbank's inputs, 7 training days", 7, WEEK_GRID, "averagePrecision"),
+    Variant("c", "Riverbank's inputs, 49 training days", 49, LONG_GRID, "averagePrecision"),
 ]
 
 
@@ -99,20 +106,40 @@ def fold_mean(table, variant: Variant, inputs: list, candidate: dict, shift: int
     return {name: round(float(np.mean([one[name] for one in found])), 4) for name in METRICS}
 
 
+def validated_and_tested(variant: Variant, inputs: list, candidate: dict) -> tuple:
+    """
+    Of one candidate, on both kinds of folds. Validation folds end where the labels of the test folds begin to be known.
+    Runs in a process of its own, which shares the table with its parent.
+    """
+    validation = fold_mean(SHARED["table"], variant, inputs, candidate, -(DELAY_DAYS + TEST_DAYS))
+    return validation, fold_mean(SHARED["table"], variant, inputs, candidate, 0)
+
+
+SHARED: dict = {}
+
+
 def run_variant(table, variant: Variant, inputs: list, say) -> dict:
-    """Chooses on validation folds, which end where the test folds' labels begin to be known; reports on test folds."""
-    tried = []
-    for number, candidate in enumerate(variant.candidates):
-        found = fold_mean(table, variant, inputs, candidate, -(DELAY_DAYS + TEST_DAYS))
-        tried.append({"parameters": candidate, "validation": found})
-        say(f"{variant.key}: {number + 1} of {len(variant.candidates)} candidates, {json.dumps(found)}")
-    chosen = max(tried, key=lambda one: one["validation"]["averagePrecision"])
-    week, score = scores(table, inputs, chosen["parameters"], variant.windows(0))
+    """Chooses on the validation folds only; reports on the test folds and the test week."""
+    SHARED["table"], tried = table, []
+    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("fork")) as pool:
+        jobs = [pool.submit(validated_and_tested, variant, inputs, candidate) for candidate in variant.candidates]
+        for number, (job, candidate) in enumerate(zip(jobs, variant.candidates)):
+            validation, test = job.result()
+            tried.append({"parameters": candidate, "validation": validation, "test": test})
+            say(f"{variant.key}: {number + 1} of {len(jobs)} candidates, {json.dumps(validation)}")
+
+    def choice(name: str) -> dict:
+        return max(tried, key=lambda one: one["validation"][variant.chosen_by or name])
+
+    parameters = choice("averagePrecision")["parameters"]
+    week, score = scores(table, inputs, parameters, variant.windows(0))
     return {
         "title": variant.title,
         "inputs": len(inputs),
-        **chosen,
-        "folds": fold_mean(table, variant, inputs, chosen["parameters"], 0),
+        "parameters": parameters,
+        "validation": {name: choice(name)["validation"][name] for name in METRICS},
+        "folds": {name: choice(name)["test"][name] for name in METRICS},
+        "best": {name: max(one["test"][name] for one in tried) for name in METRICS},
         "week": evaluate(table, week, score),
         "tried": tried,
     }
@@ -120,13 +147,15 @@ def run_variant(table, variant: Variant, inputs: list, say) -> dict:
 
 def markdown(results: dict) -> str:
     head = "| | folds: AUC ROC | AP | CP@100 | test week: AUC ROC | AP | CP@100 |\n|---|---|---|---|---|---|---|\n"
-    lines = [line("published, XGBoost", PUBLISHED_FOLDS, PUBLISHED_WEEK)]
-    lines += [line(f"({key}) {found['title']}", found["folds"], found["week"]) for key, found in results.items()]
-    return head + "\n".join(lines) + "\n"
+    rows = [line("published, XGBoost", PUBLISHED_FOLDS, PUBLISHED_WEEK)]
+    rows += [line(f"({key}) {found['title']}", found["folds"], found["week"]) for key, found in results.items()]
+    rows += [line("published, best of the grid on the test folds", PUBLISHED_BEST)]
+    rows += [line("(a) best of the grid on the test folds", results["a"]["best"])]
+    return head + "\n".join(rows) + "\n"
 
 
-def line(title: str, folds: dict, week: dict) -> str:
-    cells = [f"{found[name]:.3f}" for found in (folds, week) for name in METRICS]
+def line(title: str, folds: dict, week: dict | None = None) -> str:
+    cells = [f"{found[name]:.3f}" if found else "" for found in (folds, week) for name in METRICS]
     return f"| {title} | {' | '.join(cells)} |"
 
 
@@ -153,7 +182,8 @@ def main() -> int:
         results[variant.key] = json.loads(path.read_text())
     (Path(given.out) / "table.md").write_text(markdown(results))
     print(markdown(results))
-    missed = [name for name in METRICS if abs(results["a"]["folds"][name] - PUBLISHED_FOLDS[name]) > TOLERANCE]
+    best = results["a"]["best"]
+    missed = [name for name in METRICS if abs(best[name] - PUBLISHED_BEST[name]) > TOLERANCE]
     if missed:
         say(f"(a) is not within {TOLERANCE} of the published figures in {', '.join(missed)}")
     return 1 if missed else 0

@@ -174,9 +174,10 @@ export function readFeatures(plan: EntityPlan, state: EntityState | null, timeMs
     const group = plan.groups[number] as TileGroupPlan
     windows.push(readWindows(state?.tiles[number] ?? emptyTiles(group), group, timeMs))
   }
-  const features: (number | null)[] = []
-  for (const { aggregate, group, cells, position } of plan.features) {
-    features.push(aggregateRules[aggregate].finalize(windows[group] as Accumulator[], cells, timeMs, position))
+  const features = new Array<number | null>(plan.features.length)
+  for (let i = 0; i < features.length; i += 1) {
+    const { aggregate, group, cells, position } = plan.features[i] as EntityPlan['features'][number]
+    features[i] = aggregateRules[aggregate].finalize(windows[group] as Accumulator[], cells, timeMs, position)
   }
   return { features, flags: state === null ? noFlags : flagsOf(plan, state, features, timeMs) }
 }

@@ -191,6 +191,22 @@ function points(trim: (merged: Points) => Points): SlotAlgebra<Points> {
 
 type Values = readonly SlotValue[]
 
+const sharedLists = new Map<string, Values>()
+const sharedListsMax = 100_000
+
+/**
+ * A list of one value. Most rows of most tables have one, and few texts make up most of them: they share their lists,
+ * which nobody changes. Beyond a limit a list is just made.
+ */
+export function onlyValue(value: SlotValue): Values {
+  if (typeof value !== 'string') return [value]
+  const shared = sharedLists.get(value)
+  if (shared !== undefined) return shared
+  const list = [value]
+  if (sharedLists.size < sharedListsMax) sharedLists.set(value, list)
+  return list
+}
+
 function distinct(size: number): SlotAlgebra<Values> {
   const union = (earlier: Values, later: Values): Values => {
     const merged = earlier.slice()
@@ -208,7 +224,10 @@ function distinct(size: number): SlotAlgebra<Values> {
   }
   return {
     empty: [],
-    update: (found, value) => (found.length >= size || found.includes(value) ? found : [...found, value]),
+    update(found, value) {
+      if (found.length === 0) return onlyValue(value)
+      return found.length >= size || found.includes(value) ? found : [...found, value]
+    },
     merge: union,
     fold(column, from, to, newer) {
       if (to <= from || newer.length >= size) return newer

@@ -1,7 +1,7 @@
 import type { ByteReader, ByteWriter } from './bytes.ts'
 import { RiverbankError } from './errors.ts'
 import type { SlotPlan, TileGroupPlan } from './plan.ts'
-import type { Accumulator, Point, SlotValue } from './slot.ts'
+import { onlyValue, type Accumulator, type Point, type SlotValue } from './slot.ts'
 import { tableOf, type Gap, type TileTable } from './tiles.ts'
 
 /*
@@ -239,17 +239,18 @@ function writeValues(writer: ByteWriter, values: readonly SlotValue[]): void {
 }
 
 function readValues(reader: ByteReader): readonly SlotValue[] {
+  const count = reader.unsigned()
+  if (count === 1) return onlyValue(readOne(reader))
   const values: SlotValue[] = []
-  for (let left = reader.unsigned(); left > 0; left -= 1) {
-    const written = reader.unsigned()
-    if (written % 2 !== valueTag.integer) {
-      values.push(readText(reader, (written - 1) / 2))
-      continue
-    }
-    if (written !== 0) throw new RiverbankError('state_corrupt', 'a distinct value has an unknown kind')
-    values.push(reader.signed())
-  }
+  for (let left = count; left > 0; left -= 1) values.push(readOne(reader))
   return values
+}
+
+function readOne(reader: ByteReader): SlotValue {
+  const written = reader.unsigned()
+  if (written % 2 !== valueTag.integer) return readText(reader, (written - 1) / 2)
+  if (written !== 0) throw new RiverbankError('state_corrupt', 'a distinct value has an unknown kind')
+  return reader.signed()
 }
 
 /** UTF-8. Most values are short ids in ASCII: for those the general coders cost more than everything around them. */

@@ -190,11 +190,13 @@ function mergeIntoBase(table: TileTable, group: TileGroupPlan, to: number): void
  */
 export function readWindows(table: TileTable, group: TileGroupPlan, timeMs: number): Accumulator[] {
   const width = group.slots.length
-  const merged: Accumulator[] = []
+  let cells = 0
+  for (const { windowsMs, runs } of group.reads) cells += windowsMs.length * width + runs.length
+  // Of its length from the start: an array that grows is copied again and again.
+  const merged = new Array<Accumulator>(cells).fill(null)
+  let base = 0
   for (const read of group.reads) {
-    const base = merged.length
     const bounds = windowRows(table, group, read, timeMs)
-    for (let cell = read.windowsMs.length * width; cell > 0; cell -= 1) merged.push(null)
     for (const { slot, windows } of read.slots) {
       const { algebra } = group.slots[slot] as TileGroupPlan['slots'][number]
       const column = columnOf(table, slot)
@@ -207,7 +209,11 @@ export function readWindows(table: TileTable, group: TileGroupPlan, timeMs: numb
         merged[base + window * width + slot] = value
       }
     }
-    for (const run of read.runs) merged.push(runOf(table, run, bounds))
+    base += read.windowsMs.length * width
+    for (const run of read.runs) {
+      merged[base] = runOf(table, run, bounds)
+      base += 1
+    }
   }
   return merged
 }
@@ -216,11 +222,13 @@ export function readWindows(table: TileTable, group: TileGroupPlan, timeMs: numb
 function windowRows(table: TileTable, group: TileGroupPlan, read: DelayRead, timeMs: number): number[] {
   const { delayMs, windowsMs } = read
   let row = rowAfter(table, windowEndTile(timeMs, delayMs, group.hopMs))
-  const bounds = [row]
-  for (const windowMs of windowsMs) {
+  const bounds = new Array<number>(windowsMs.length + 1)
+  bounds[0] = row
+  for (let window = 0; window < windowsMs.length; window += 1) {
+    const windowMs = windowsMs[window] as number
     const start = windowStartTile(timeMs, delayMs, windowMs, group.hopMs)
     while (row > table.start && (table.index[row - 1] as number) > start) row -= 1
-    bounds.push(row)
+    bounds[window + 1] = row
   }
   return bounds
 }
