@@ -1,19 +1,28 @@
-// node scripts/bootstrap/run.mjs <entry.ts> [args]: sets up what is missing, then is that program.
+// node scripts/bootstrap/run.mjs [--redis] <entry.ts> [args]: sets up what is missing, then is that program. With
+// --redis also a Redis server, as npm start does.
 import { ensureNode } from './node-version.mjs'
 
 ensureNode()
 const { ensureDependencies } = await import('./dependencies.mjs')
 const { becomeProgram } = await import('./program.mjs')
+const { ensureRedis } = await import('./redis.mjs')
 
-const [entry, ...args] = process.argv.slice(2)
+const given = process.argv.slice(2)
+const needsRedis = given[0] === '--redis'
+const [entry, ...args] = needsRedis ? given.slice(1) : given
 if (entry === undefined) {
-  process.stderr.write('usage: node scripts/bootstrap/run.mjs <entry.ts> [args]\n')
+  process.stderr.write('usage: node scripts/bootstrap/run.mjs [--redis] <entry.ts> [args]\n')
   process.exit(2)
 }
 try {
   await ensureDependencies()
 } catch (error) {
   process.stderr.write(`${error.message}\n`)
+  process.exit(1)
+}
+const problem = needsRedis ? await ensureRedis() : null
+if (problem !== null) {
+  process.stderr.write(`${problem}\n`)
   process.exit(1)
 }
 await becomeProgram(entry, args)

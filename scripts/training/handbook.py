@@ -106,33 +106,38 @@ def fold_mean(table, variant: Variant, inputs: list, candidate: dict, shift: int
     return {name: round(float(np.mean([one[name] for one in found])), 4) for name in METRICS}
 
 
+SHARED: dict = {}
+
+
+def share_table(path: str, names: list) -> None:
+    """Of a worker process: everything it is asked is about this table."""
+    SHARED["table"] = read_table(path, names)
+
+
 def validated_and_tested(variant: Variant, inputs: list, candidate: dict) -> tuple:
-    """
-    Of one candidate, on both kinds of folds. Validation folds end where the labels of the test folds begin to be known.
-    Runs in a process of its own, which shares the table with its parent.
-    """
+    """Of one candidate, on both kinds of folds. Validation ends where the labels of the test folds begin to be known."""
     validation = fold_mean(SHARED["table"], variant, inputs, candidate, -(DELAY_DAYS + TEST_DAYS))
     return validation, fold_mean(SHARED["table"], variant, inputs, candidate, 0)
 
 
-SHARED: dict = {}
+def test_week(variant: Variant, inputs: list, candidate: dict) -> dict:
+    rows, score = scores(SHARED["table"], inputs, candidate, variant.windows(0))
+    return evaluate(SHARED["table"], rows, score)
 
 
-def run_variant(table, variant: Variant, inputs: list, say) -> dict:
+def run_variant(pool, variant: Variant, inputs: list, say) -> dict:
     """Chooses on the validation folds only; reports on the test folds and the test week."""
-    SHARED["table"], tried = table, []
-    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("fork")) as pool:
-        jobs = [pool.submit(validated_and_tested, variant, inputs, candidate) for candidate in variant.candidates]
-        for number, (job, candidate) in enumerate(zip(jobs, variant.candidates)):
-            validation, test = job.result()
-            tried.append({"parameters": candidate, "validation": validation, "test": test})
-            say(f"{variant.key}: {number + 1} of {len(jobs)} candidates, {json.dumps(validation)}")
+    tried = []
+    jobs = [pool.submit(validated_and_tested, variant, inputs, candidate) for candidate in variant.candidates]
+    for number, (job, candidate) in enumerate(zip(jobs, variant.candidates)):
+        validation, test = job.result()
+        tried.append({"parameters": candidate, "validation": validation, "test": test})
+        say(f"{variant.key}: {number + 1} of {len(jobs)} candidates, {json.dumps(validation)}")
 
     def choice(name: str) -> dict:
         return max(tried, key=lambda one: one["validation"][variant.chosen_by or name])
 
     parameters = choice("averagePrecision")["parameters"]
-    week, score = scores(table, inputs, parameters, variant.windows(0))
     return {
         "title": variant.title,
         "inputs": len(inputs),
@@ -140,7 +145,7 @@ def run_variant(table, variant: Variant, inputs: list, say) -> dict:
         "validation": {name: choice(name)["validation"][name] for name in METRICS},
         "folds": {name: choice(name)["test"][name] for name in METRICS},
         "best": {name: max(one["test"][name] for one in tried) for name in METRICS},
-        "week": evaluate(table, week, score),
+        "week": pool.submit(test_week, variant, inputs, parameters).result(),
         "tried": tried,
     }
 
@@ -166,20 +171,22 @@ def main() -> int:
     parser.add_argument("--out", required=True, help="folder of the results; variants that are there are not run again")
     given = parser.parse_args()
     names = given.inputs.split(",")
-    table = read_table(given.table, names)
     started, results = time.monotonic(), {}
 
     def say(text: str) -> None:
         print(f"{text} ({time.monotonic() - started:.0f} s)", file=sys.stderr, flush=True)
 
-    for variant in VARIANTS:
-        path = Path(given.out) / f"variant-{variant.key}.json"
-        if not path.exists():
-            inputs = [names.index(name) for name in (BOOK_INPUTS if variant.key == "a" else names)]
-            found = run_variant(table, variant, inputs, say)
-            path.with_suffix(".new").write_text(json.dumps(found, indent=1) + "\n")
-            path.with_suffix(".new").rename(path)
-        results[variant.key] = json.loads(path.read_text())
+    # Processes of their own from the start: the library's threads do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(mp_context=context, initializer=share_table, initargs=(given.table, names)) as pool:
+        for variant in VARIANTS:
+            path = Path(given.out) / f"variant-{variant.key}.json"
+            if not path.exists():
+                inputs = [names.index(name) for name in (BOOK_INPUTS if variant.key == "a" else names)]
+                found = run_variant(pool, variant, inputs, say)
+                path.with_suffix(".new").write_text(json.dumps(found, indent=1) + "\n")
+                path.with_suffix(".new").rename(path)
+            results[variant.key] = json.loads(path.read_text())
     (Path(given.out) / "table.md").write_text(markdown(results))
     print(markdown(results))
     best = results["a"]["best"]

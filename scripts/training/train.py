@@ -32,6 +32,8 @@ from table import DAY_MS, read_table
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("numpy", "xgboost-cpu", "onnx", "onnxruntime", "duckdb", "matplotlib")
 TOLERANCE = 1e-6
+# Both add up hundreds of trees in float32, in another order.
+EXPORT_TOLERANCE = 1e-5
 
 
 def options() -> argparse.Namespace:
@@ -81,8 +83,9 @@ def onnx_scores(model: bytes, vectors) -> np.ndarray:
 def check_against_native(model: bytes, booster, vectors) -> float:
     """The largest difference between the exported model and the library that trained it; stops when it is too large."""
     difference = float(np.abs(onnx_scores(model, vectors) - predict(booster, vectors)).max())
-    if not difference < TOLERANCE:
-        raise SystemExit(f"the exported model differs from the native one by {difference}, at most {TOLERANCE} is right")
+    if not difference < EXPORT_TOLERANCE:
+        limit = f"at most {EXPORT_TOLERANCE} is right"
+        raise SystemExit(f"the exported model differs from the native one by {difference}, {limit}")
     return difference
 
 

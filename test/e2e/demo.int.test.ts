@@ -19,10 +19,13 @@ beforeEach(() => {
 
 afterEach(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }))
 
+/** What `npm start` runs. */
+const start = ['scripts/bootstrap/run.mjs', '--redis', 'scripts/demo.ts']
+
 /** `npm start -- --events 3000 --exit`, in a folder of its own. */
 function runDemo(name: string, args: readonly string[] = [], settings: Readonly<Record<string, string>> = {}) {
   const data = ['--data', join(dir, name)]
-  return startProgram(['scripts/start.mjs', '--events', String(events), '--exit', ...data, ...args], settings).ended
+  return startProgram([...start, '--events', String(events), '--exit', ...data, ...args], settings).ended
 }
 
 function expectWholeRun({ code, stdout, stderr }: Ended): void {
@@ -50,7 +53,7 @@ describe.skipIf(noRedis !== null)(`a counted run${noRedis === null ? '' : ` (ski
   })
 
   test('is called wrongly with exit code 2', async () => {
-    const ended = await startProgram(['scripts/start.mjs', '--events', 'many', '--exit']).ended
+    const ended = await startProgram([...start, '--events', 'many', '--exit']).ended
     expect(ended.code, ended.stderr).toBe(2)
     expect(ended.stdout).toBe('')
   })

@@ -36,12 +36,12 @@ const saturated = flagsOf('saturated', reach)
 
 describe.skipIf(reason !== null)(`entities at their limits${reason === null ? '' : ` (skipped: ${reason})`}`, () => {
   let rb: TestInstallation
-  let metricsUrl: string
+  /** The processor's port; the materializer has the next one. */
+  let port: number
 
   beforeAll(async () => {
-    const port = await freePort()
-    metricsUrl = `http://127.0.0.1:${port}/metrics`
-    rb = await startInstallation({ RIVERBANK_METRICS_PORT: String(port) })
+    port = await freePort()
+    rb = await startInstallation({ RIVERBANK_METRICS_PORT: String(port), RIVERBANK_MONITOR_MS: '500' })
     const hot = Array.from({ length: payments }, (_, n) =>
       paid('c-hot', `h-${n}`, timeOf(n), { terminalId: `t-${n % terminals}`, amountMinor: 100 + n }),
     )
@@ -77,8 +77,9 @@ describe.skipIf(reason !== null)(`entities at their limits${reason === null ? ''
     return (await response.json()) as Record<string, unknown>
   }
   const rowsOf = async (sql: string) => (await post('/v1/sql', { sql }))['rows'] as unknown[][]
-  const metric = async (name: string, ...labels: string[]) => {
-    const text = await (await fetch(metricsUrl)).text()
+  const metric = (name: string, ...labels: string[]) => metricAt(port, name, ...labels)
+  const metricAt = async (at: number, name: string, ...labels: string[]) => {
+    const text = await (await fetch(`http://127.0.0.1:${at}/metrics`)).text()
     const line = text.split('\n').find((each) => each.startsWith(name) && labels.every((label) => each.includes(label)))
     return line === undefined ? null : Number(line.slice(line.lastIndexOf(' ') + 1))
   }
@@ -150,6 +151,15 @@ describe.skipIf(reason !== null)(`entities at their limits${reason === null ? ''
     expect(Number(await bytes('count')) - Number(await bytes('bucket', 'le="32768"'))).toBeGreaterThan(0)
     expect(Number(await bytes('sum')) / Number(await bytes('count'))).toBeGreaterThan(1_024)
     expect(await bytes('bucket', 'le="1048576"')).toBe(await bytes('count'))
+  })
+
+  test('the materializer says how far these payments are from what the champion learned', async () => {
+    const watched = (name: string, ...labels: string[]) => metricAt(port + 1, `riverbank_model_${name}`, ...labels)
+    // Without the one of 60 days ago.
+    await eventually(async () => (await watched('watched_payments')) === payments + 2, patience)
+    // One customer with thousands of payments a day is nobody it ever saw.
+    expect(await watched('psi', 'value="customer_payments_1d"')).toBeGreaterThan(1)
+    expect(await watched('missing_ratio', 'value="customer_payments_1d"')).toBe(0)
   })
 
   test('I3: and every value can be recomputed, truncated, saturated and too late ones too', async () => {

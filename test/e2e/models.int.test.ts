@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -12,9 +12,11 @@ import { copyShippedModels, writeLinearModel } from '../support/model-files.ts'
 import { redisAvailable } from '../support/redis-server.ts'
 import { eventually } from '../support/wait.ts'
 import { startInstallation, type TestInstallation } from './support/installation.ts'
+import { payment } from './support/payment.ts'
 
 const patience = { deadlineMs: 60_000, everyMs: 50 }
-const champion = { name: 'fraud', version: '1' }
+const champion = { name: 'fraud', version: '2' }
+const large = { name: 'large', when: [{ value: 'amountMinor', is: '>=', than: 40_000 }], decision: 'block' } as const
 
 describe.skipIf(redisAvailable() !== null)('an installation whose models change', () => {
   let rb: TestInstallation
@@ -53,7 +55,7 @@ describe.skipIf(redisAvailable() !== null)('an installation whose models change'
 
   test('begins with the registry', async () => {
     const { generations } = await list()
-    expect(generations).toMatchObject([{ generation: 1, champion: 'fraud/1', shadows: [], live: 4, refusal: null }])
+    expect(generations).toMatchObject([{ generation: 1, champion: 'fraud/2', shadows: [], live: 4, refusal: null }])
   })
 
   test('changes under load and a kill -9 lose nothing and score nothing twice', async () => {
@@ -129,22 +131,54 @@ describe.skipIf(redisAvailable() !== null)('an installation whose models change'
       restores: 3,
     })
     expect(await rb.json('models', 'rollback')).toMatchObject({
-      champion: 'fraud/1',
+      champion: 'fraud/2',
       shadows: ['linear/1'],
       restores: 2,
     })
-    expect(await rb.json('models', 'retire', 'linear/1')).toMatchObject({ champion: 'fraud/1', shadows: [], live: 4 })
+    expect(await rb.json('models', 'retire', 'linear/1')).toMatchObject({ champion: 'fraud/2', shadows: [], live: 4 })
     const again = await rb.run('models', 'retire', 'linear/1')
     expect([again.code, again.stderr]).toEqual([1, 'model_not_serving: linear/1 is no shadow\n'])
     expect((await rb.run('models', 'promote', '../etc')).stderr).toMatch(/^invalid_model: /)
     expect(rb.starts('process-1')).toBe(2)
   })
 
+  test('a policy is promoted like a model, and says which of its rules decided', async () => {
+    const policy = { format: 1, version: '1', thresholds: { review: 1, block: 1 }, rules: [large] }
+    mkdirSync(join(modelsDir, 'linear/2/policies'))
+    writeFileSync(join(modelsDir, 'linear/2/policies/1.json'), JSON.stringify(policy))
+    const refused = await rb.run('models', 'promote', 'linear/2@7', '--json')
+    expect(refused.code).toBe(1)
+    expect(JSON.parse(refused.stdout)).toMatchObject({ live: 0, refusal: { code: 'model_refused' } })
+    expect(refused.stdout).toContain('policy_missing')
+    expect(await rb.json('models', 'promote', 'linear/2@1')).toMatchObject({ champion: 'linear/2@1', live: 4 })
+    const decided = async (id: string, amountMinor: number) => {
+      const event = payment(id, { amountMinor })
+      const response = await fetch(`${rb.url}/v1/events?wait=20000`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(event),
+      })
+      expect(response.status).toBe(200)
+    }
+    await decided('large-one', large.when[0].than)
+    await decided('small-one', large.when[0].than - 1)
+    const rows = `SELECT payment_id, decision, policy_version, decided_by FROM scores
+      WHERE policy_version IS NOT NULL ORDER BY payment_id`
+    await eventually(async () => (await sql(rows)).length === 2, patience)
+    expect(await sql(rows)).toEqual([
+      ['large-one', 'block', '1', 'rule:large'],
+      ['small-one', 'approve', '1', 'model'],
+    ])
+  })
+
   test('everything that was promised can be recomputed', async () => {
     const report = (await rb.json('verify')) as VerifyReport
     expect(report).toMatchObject({ ok: true, violations: 0, mismatches: 0 })
-    expect(report.invariants.I2.counts).toMatchObject({ payments: 6_000, scores: 6_000 })
+    expect(report.invariants.I2.counts).toMatchObject({ payments: 6_002, scores: 6_002 })
     const { I3 } = report.invariants
+    expect(I3.counts['decisions of policies recomputed']).toBe(2)
+    expect(I3.counts['scores of shadows recomputed']).toBeGreaterThan(0)
+    expect(I3.counts['reasons recomputed']).toBeGreaterThan(0)
     expect(I3.counts['scores recomputed'], 'by each model that has scored').toBe(I3.counts['score rows'])
   })
 })

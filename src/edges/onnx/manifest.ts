@@ -75,7 +75,7 @@ export const modelManifestSchema = z
           cardPrecision100: metric,
         }),
         /** Largest difference between the exported model and the library that trained it. */
-        differenceToNative: z.number().min(0).max(1e-6),
+        differenceToNative: z.number().min(0).max(1e-5),
       })
       .optional(),
     golden: z.object({
