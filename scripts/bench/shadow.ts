@@ -6,7 +6,7 @@ import { untilDone } from './progress.ts'
 import { eachRound, type Run } from './run.ts'
 import { writeTreeModel } from './scoring.ts'
 import { readConfig, names } from '../../src/app/config.ts'
-import { definitions } from '../../src/app/definitions.ts'
+import { definitions, loadModel } from '../../src/app/definitions.ts'
 import { openGenerationStore } from '../../src/app/event-log.ts'
 import { systemClock } from '../../src/app/role.ts'
 import { assert } from '../../src/core/errors.ts'
@@ -22,8 +22,11 @@ const takenMs = 30_000
 export async function writeShadowModels(dir: string): Promise<void> {
   const config = readConfig({})
   await cp(config.MODELS_DIR, dir, { recursive: true })
-  const [service] = definitions().manifest.services
-  assert(service !== undefined, 'there is a service')
+  const compiled = definitions()
+  const champion = await loadModel(config.MODELS_DIR, compiled)
+  await champion.close()
+  const service = compiled.manifest.services.find(({ name }) => name === champion.service)
+  assert(service !== undefined, 'a loaded model has a service')
   await writeTreeModel(dir, shadow, service, shape)
 }
 

@@ -1,4 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { names, type Config } from './config.ts'
 import { definitions, loadModel, modelLoader, type Definitions } from './definitions.ts'
@@ -61,7 +62,8 @@ export async function runVerify(config: Config, options: RunVerifyOptions): Prom
   try {
     return await verifyLake({
       lake,
-      openQuery: (setup) => openQuery({ threads: 2, memoryMb: 2_048, tempDir, tempMb: 65_536, setup }),
+      openQuery: (setup) =>
+        openQuery({ threads: availableParallelism(), memoryMb: 2_048, tempDir, tempMb: 65_536, setup }),
       manifest: compiled.manifest,
       scoredType: compiled.set.scored,
       topics,
