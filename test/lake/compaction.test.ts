@@ -1,31 +1,13 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { openTableWriter } from '../../src/edges/duckdb/table-writer.ts'
 import { compact, mergeRuns } from '../../src/lake/compaction.ts'
 import type { FileEntry } from '../../src/lake/commit.ts'
 import { findDamage, openLake } from '../../src/lake/lake.ts'
-import type { Lake } from '../../src/lake/lake.ts'
-import {
-  batchOf,
-  claimOf,
-  day,
-  materializer,
-  record,
-  score,
-  tempFolder,
-  topics,
-  writerOptions,
-} from './support/feed.ts'
+import { batchOf, claimOf, day, materializer, record, score, topics, writerOptions } from './support/feed.ts'
+import { folder, lake } from './support/fresh-lake.ts'
 import { ask, offsets, range } from './support/read.ts'
-
-let folder: ReturnType<typeof tempFolder>
-let lake: Lake
-beforeEach(async () => {
-  folder = tempFolder()
-  lake = await openLake({ dir: folder.dir })
-})
-afterEach(() => folder.remove())
 
 const limits = { minFiles: 2, maxFiles: 100, targetBytes: 1 << 20, retireGraceMs: 60_000 }
 

@@ -1,10 +1,9 @@
 import { readdirSync, writeFileSync, mkdirSync, existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { RiverbankError } from '../../src/core/errors.ts'
 import { dayMs } from '../../src/core/units.ts'
 import { findDamage, openLake } from '../../src/lake/lake.ts'
-import type { Lake } from '../../src/lake/lake.ts'
 import type { LogRecord } from '../../src/ports.ts'
 import {
   batchOf,
@@ -16,19 +15,11 @@ import {
   payment,
   record,
   score,
-  tempFolder,
   topics,
   type TestClaim,
 } from './support/feed.ts'
+import { folder, lake } from './support/fresh-lake.ts'
 import { ask, offsets, range, until } from './support/read.ts'
-
-let folder: ReturnType<typeof tempFolder>
-let lake: Lake
-beforeEach(async () => {
-  folder = tempFolder()
-  lake = await openLake({ dir: folder.dir })
-})
-afterEach(() => folder.remove())
 
 const payments = (from: number, to: number): LogRecord[] =>
   range(from, to).map((i) => record(topics.events, i, payment(`p${i}`, day + i)))

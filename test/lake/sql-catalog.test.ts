@@ -1,30 +1,9 @@
-import { afterEach, beforeEach, expect, test } from 'vitest'
-import { openLake } from '../../src/lake/lake.ts'
-import type { Lake } from '../../src/lake/lake.ts'
+import { expect, test } from 'vitest'
 import { catalogOf } from '../../src/lake/sql-catalog.ts'
 import type { FeatureSetManifest } from '../../src/core/feature-set.ts'
-import {
-  batchOf,
-  claimOf,
-  day,
-  fraud,
-  manifest,
-  materializer,
-  payment,
-  record,
-  score,
-  tempFolder,
-  topics,
-} from './support/feed.ts'
+import { batchOf, claimOf, day, fraud, manifest, materializer, payment, record, score, topics } from './support/feed.ts'
+import { lake } from './support/fresh-lake.ts'
 import { ask } from './support/read.ts'
-
-let folder: ReturnType<typeof tempFolder>
-let lake: Lake
-beforeEach(async () => {
-  folder = tempFolder()
-  lake = await openLake({ dir: folder.dir })
-})
-afterEach(() => folder.remove())
 
 const hour = 3_600_000
 

@@ -1,18 +1,10 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { riverbank } from '../../../features/index.ts'
 import { createFeatureSql } from '../../../src/compile/feature-sql.ts'
-import { openLake, type Lake } from '../../../src/lake/lake.ts'
 import type { VerifyOptions } from '../../../src/lake/verify/verify.ts'
-import { day, tempFolder } from '../support/feed.ts'
+import { day } from '../support/feed.ts'
+import { lake } from '../support/fresh-lake.ts'
 import { edit, pay, positionsOf, read, report, run, verify, write, type LogContent } from './support/world.ts'
-
-let folder: ReturnType<typeof tempFolder>
-let lake: Lake
-beforeEach(async () => {
-  folder = tempFolder()
-  lake = await openLake({ dir: folder.dir })
-})
-afterEach(() => folder.remove())
 
 const hour = 3_600_000
 const dayMs = 24 * hour

@@ -1,7 +1,7 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { openLake, type Lake } from '../../../src/lake/lake.ts'
+import { describe, expect, test } from 'vitest'
 import { renderVerify } from '../../../src/lake/verify/text.ts'
-import { day, tempFolder } from '../support/feed.ts'
+import { day } from '../support/feed.ts'
+import { lake } from '../support/fresh-lake.ts'
 import {
   pay,
   positionsOf,
@@ -14,14 +14,6 @@ import {
   type LogContent,
   type Sent,
 } from './support/world.ts'
-
-let folder: ReturnType<typeof tempFolder>
-let lake: Lake
-beforeEach(async () => {
-  folder = tempFolder()
-  lake = await openLake({ dir: folder.dir })
-})
-afterEach(() => folder.remove())
 
 const hour = 3_600_000
 const dayMs = 24 * hour

@@ -1,20 +1,12 @@
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { compilePolicy, parsePolicy } from '../../../src/core/policy.ts'
-import { openLake, type Lake } from '../../../src/lake/lake.ts'
 import { renderVerify } from '../../../src/lake/verify/text.ts'
 import type { LoadedPolicy } from '../../../src/lake/verify/verdicts.ts'
 import type { VerifyOptions } from '../../../src/lake/verify/verify.ts'
 import type { Scorer } from '../../../src/ports.ts'
-import { day, tempFolder } from '../support/feed.ts'
+import { day } from '../support/feed.ts'
+import { lake } from '../support/fresh-lake.ts'
 import { edit, pay, plan, positionsOf, read, run, scorer, verify, write, type LogContent } from './support/world.ts'
-
-let folder: ReturnType<typeof tempFolder>
-let lake: Lake
-beforeEach(async () => {
-  folder = tempFolder()
-  lake = await openLake({ dir: folder.dir })
-})
-afterEach(() => folder.remove())
 
 const names = plan.services.find(({ name }) => name === scorer.service)?.names ?? []
 const policy = parsePolicy({

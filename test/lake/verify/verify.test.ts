@@ -1,19 +1,11 @@
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { riverbank } from '../../../features/index.ts'
 import { compileManifest } from '../../../src/compile/manifest.ts'
-import { openLake, type Lake } from '../../../src/lake/lake.ts'
 import { renderVerify } from '../../../src/lake/verify/text.ts'
-import { day, tempFolder } from '../support/feed.ts'
+import { day } from '../support/feed.ts'
+import { lake } from '../support/fresh-lake.ts'
 import { ask } from '../support/read.ts'
 import { pay, positionsOf, read, run, scorer, story, verify, write } from './support/world.ts'
-
-let folder: ReturnType<typeof tempFolder>
-let lake: Lake
-beforeEach(async () => {
-  folder = tempFolder()
-  lake = await openLake({ dir: folder.dir })
-})
-afterEach(() => folder.remove())
 
 const featureCount = compileManifest(riverbank).features.length
 import { testSeed as seed } from '../../support/seed.ts'

@@ -1,18 +1,11 @@
 import { rmSync, readFileSync, writeFileSync } from 'node:fs'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { filesOf, openLake, type Lake } from '../../../src/lake/lake.ts'
+import { describe, expect, test } from 'vitest'
+import { filesOf } from '../../../src/lake/lake.ts'
 import type { VerifyOptions } from '../../../src/lake/verify/verify.ts'
-import { day, tempFolder } from '../support/feed.ts'
+import { day } from '../support/feed.ts'
+import { lake, renewLake } from '../support/fresh-lake.ts'
 import { edit, pay, positionsOf, profile, read, report, run, verify, write } from './support/world.ts'
 import type { LogContent } from './support/world.ts'
-
-let folder: ReturnType<typeof tempFolder>
-let lake: Lake
-beforeEach(async () => {
-  folder = tempFolder()
-  lake = await openLake({ dir: folder.dir })
-})
-afterEach(() => folder.remove())
 
 const hour = 3_600_000
 const dayMs = 24 * hour
@@ -191,9 +184,7 @@ describe('I2', () => {
     const equal = await found(content, { positions: sparse })
     expect(equal.codes).toEqual([])
     expect(equal.result.invariants.I2.counts).toMatchObject({ scores: 5, copies: 1 })
-    folder.remove()
-    folder = tempFolder()
-    lake = await openLake({ dir: folder.dir })
+    await renewLake()
     edit(content.scores, content.scores.length - 1, ({ data }) => {
       data.score = nextUp(data.score)
     })
