@@ -1,5 +1,5 @@
 import { DuckDBBlobValue, DuckDBDoubleVector, DuckDBInstance, DuckDBTimestampValue } from '@duckdb/node-api'
-import type { DuckDBDataChunk, DuckDBValue } from '@duckdb/node-api'
+import type { DuckDBDataChunk, DuckDBResult, DuckDBValue } from '@duckdb/node-api'
 import { RiverbankError } from '../../core/errors.ts'
 import { literal } from './quote.ts'
 
@@ -78,20 +78,33 @@ export async function openQuery(options: QueryOptions): Promise<Query> {
           await take(chunk.getRows().map((row) => row.map(cell)))
         }
       }),
-    columns: (sql, take) =>
-      attempt(sql, async () => {
-        const result = await connection.stream(sql)
-        for (;;) {
-          const chunk = await result.fetchChunk()
-          if (chunk === null || chunk.rowCount === 0) return
-          const columns = Array.from({ length: chunk.columnCount }, (_, i) => columnOf(chunk, i))
-          await take(columns, chunk.rowCount)
-        }
-      }),
+    columns: (sql, take) => attempt(sql, async () => eachColumns(await connection.stream(sql), take)),
     close() {
       connection.closeSync()
       instance.closeSync()
     },
+  }
+}
+
+async function eachColumns(result: DuckDBResult, take: Parameters<Query['columns']>[1]): Promise<void> {
+  let next = result.fetchChunk()
+  for (;;) {
+    const chunk = await next
+    if (chunk === null || chunk.rowCount === 0) return
+    const columns = Array.from({ length: chunk.columnCount }, (_, i) => columnOf(chunk, i))
+    // The database works on the next rows while these are looked at; it may fail before that is asked.
+    next = result.fetchChunk()
+    const settled = next.then(
+      () => undefined,
+      () => undefined,
+    )
+    try {
+      await take(columns, chunk.rowCount)
+    } catch (error) {
+      // Nobody may close the connection under it.
+      await settled
+      throw error
+    }
   }
 }
 
