@@ -14,8 +14,8 @@ import { connectRedis } from '../../src/edges/redis/connection.ts'
 import { openRedisStateStore } from '../../src/edges/redis/state-store.ts'
 import { pinoLogger } from '../../src/edges/pino/logger.ts'
 
-/** About 30 days of the published data set: what the longest windows look back. */
-const payments = 290_000
+/** About 60 days of the published data set: more than the longest window and its delay look back. */
+const payments = 580_000
 /** Of each entity that `MEMORY USAGE` is asked about. */
 const sampleSize = 500
 const namespace = 'bench-bytes'
