@@ -40,7 +40,7 @@ export function applyLogged(engine: MemoryEngine, catalog: EventCatalog, logged:
   engine.apply(result.event, result.observedAt, logged, result.event.eventType === 'payment.initiated')
 }
 
-/** The pure core on one core, and the coding of the states it leaves. */
+/** The pure core on one core, with the young generation that roles have (see package.json), and the coding of states. */
 export async function benchEngine(run: Run): Promise<void> {
   const { plan, catalog } = definitions()
   const events = [...loggedEvents(measuredPayments + warmUpEvents)]

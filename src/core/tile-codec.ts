@@ -2,7 +2,7 @@ import type { ByteReader, ByteWriter } from './bytes.ts'
 import { RiverbankError } from './errors.ts'
 import type { SlotPlan, TileGroupPlan } from './plan.ts'
 import { onlyValue, type Accumulator, type Point, type SlotValue } from './slot.ts'
-import { tableOf, type Gap, type TileTable } from './tiles.ts'
+import { keptFromRows, tableOf, type Gap, type TileTable } from './tiles.ts'
 
 /*
  * One table: a byte of what it has, the newest tile dropped at the cap, the gaps, the base; then the number of rows and
@@ -27,12 +27,9 @@ export function writeTiles(writer: ByteWriter, group: TileGroupPlan, table: Tile
   // A first row has nothing before it, so its tile is absolute.
   writer.signed(index[start] as number)
   writeSlots(writer, group, table, start)
-  if (end - start < keptFrom) writeRows(writer, group, table, start + 1)
+  if (end - start < keptFromRows) writeRows(writer, group, table, start + 1)
   else writeKept(writer, group, table)
 }
-
-/** Tables of fewer rows are written as they are: the memory is worth more. */
-const keptFrom = 8
 
 /** All rows but the first; those that were written before, as they were then. */
 function writeKept(writer: ByteWriter, group: TileGroupPlan, table: TileTable): void {

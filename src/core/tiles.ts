@@ -45,18 +45,30 @@ export interface WrittenRows {
 const noTiles: number[] = []
 const noValues: Accumulator[] = []
 const noBytes = new Uint8Array(0)
-const nothingWritten = (): WrittenRows => ({ first: 0, bytes: noBytes, ends: noTiles })
+
+/** From so many rows on bytes are kept; of smaller tables the memory is worth more. */
+export const keptFromRows = 8
+/** Of every table that is too small. */
+const neverWritten: WrittenRows = { first: 0, bytes: noBytes, ends: noTiles }
+
+function nothingWritten(rows: number): WrittenRows {
+  return rows < keptFromRows ? neverWritten : { first: 0, bytes: noBytes, ends: noTiles }
+}
 
 export function emptyTiles(group: TileGroupPlan): TileTable {
-  return tableOf(
-    noTiles,
-    group.slots.map(() => noValues),
-  )
+  return tableOf(noTiles, noColumns(group.slots.length))
+}
+
+const emptyColumns: Accumulator[][][] = []
+
+/** A first row brings columns of its own, so all empty tables of a width share theirs. */
+function noColumns(width: number): Accumulator[][] {
+  return (emptyColumns[width] ??= Array.from({ length: width }, () => noValues))
 }
 
 export function tableOf(index: number[], columns: Accumulator[][]): TileTable {
   const end = index.length
-  const written = nothingWritten()
+  const written = nothingWritten(end)
   return { index, columns, start: 0, end, ownFrom: 0, base: null, cappedTile: null, gaps: null, written }
 }
 
@@ -104,7 +116,7 @@ function firstRow(table: TileTable, group: TileGroupPlan, tile: number): number 
   table.start = 0
   table.end = 1
   table.ownFrom = 0
-  table.written = nothingWritten()
+  table.written = neverWritten
   return 0
 }
 
@@ -119,6 +131,7 @@ function insertRow(table: TileTable, group: TileGroupPlan, place: number, tile: 
     else column.splice(place, 0, emptyOf(group, slot))
   }
   table.end += 1
+  if (table.written === neverWritten) table.written = nothingWritten(table.end - table.start)
 }
 
 function copyRows(table: TileTable): void {
@@ -127,7 +140,7 @@ function copyRows(table: TileTable): void {
   table.start = 0
   table.end = table.index.length
   table.ownFrom = 0
-  table.written = nothingWritten()
+  table.written = nothingWritten(table.end)
 }
 
 /** Of a row that changes, and those after it: they moved when it is new. */
