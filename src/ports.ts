@@ -213,11 +213,12 @@ export interface Clock {
 }
 
 export type Labels = Readonly<Record<string, string>>
+type Gauge = { set(value: number, labels?: Labels): void; clear(): void }
 
 /** Prometheus conventions: base units, `_total` on counters, no ids as label values. */
 export interface Meter {
   counter(name: string, help: string, labels?: readonly string[]): { add(value: number, labels?: Labels): void }
-  gauge(name: string, help: string, labels?: readonly string[]): { set(value: number, labels?: Labels): void }
+  gauge(name: string, help: string, labels?: readonly string[]): Gauge
   histogram(
     name: string,
     help: string,

@@ -4,7 +4,7 @@ import { eachRound, type Run } from './run.ts'
 import { assert } from '../../src/core/errors.ts'
 import { createReasonWriter } from '../../src/core/reason.ts'
 import { createTreeShap, type TreeShap } from '../../src/core/tree-shap.ts'
-import { loadExplanations } from '../../src/edges/onnx/load.ts'
+import { loadExplanations, readRegistry } from '../../src/edges/onnx/load.ts'
 
 const rows = 500
 /** Of processor time: what else runs on the machine hardly matters. */
@@ -14,24 +14,26 @@ const large: EnsembleShape = { trees: 200, depth: 6, width: 24 }
 
 /** Exact SHAP values of one payment after the other, and the reasons made of them. */
 export async function benchExplain(run: Run): Promise<void> {
-  const shipped = await loadExplanations({ modelsDir: 'models', name: 'fraud', version: '1' })
+  const { champion } = await readRegistry('models')
+  const name = `${champion.name}/${champion.version}`
+  const shipped = await loadExplanations({ modelsDir: 'models', ...champion })
   assert(shipped.kind === 'available', 'the shipped model can be explained')
   const { explainer } = shipped
   const write = createReasonWriter(explainer.features, [])
   const random = chance(1)
   const of = (shape: EnsembleShape) => Array.from({ length: rows }, () => randomVector(shape, random))
   const full = createTreeShap(randomEnsemble(large, random))
-  const some = of({ trees: 200, depth: 4, width: explainer.features.length })
+  const some = of({ trees: 300, depth: 5, width: explainer.features.length })
   const many = of(large)
   const metric: Metric = { benchmark: 'explain', driver: null, name: '', unit: 'µs/payment' }
   await eachRound(run, 'explain', (): Promise<void> => {
-    run.record({ ...metric, name: 'fraud/1, SHAP values' }, contributionsMicros(explainer, some))
+    run.record({ ...metric, name: `${name}, SHAP values` }, contributionsMicros(explainer, some))
     const withReasons = micros(() => {
       for (const vector of some) {
         write({ contributions: explainer.contributions(vector), values: vector, stats: explainer.stats })
       }
     })
-    run.record({ ...metric, name: 'fraud/1, with reasons' }, withReasons)
+    run.record({ ...metric, name: `${name}, with reasons` }, withReasons)
     run.record({ ...metric, name: '200 full trees of depth 6, SHAP values', goal }, contributionsMicros(full, many))
     return Promise.resolve()
   })

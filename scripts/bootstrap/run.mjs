@@ -1,5 +1,5 @@
 // node scripts/bootstrap/run.mjs [--redis] <entry.ts> [args]: sets up what is missing, then is that program. With
-// --redis also a Redis server, as npm start does.
+// --redis also a Redis server, unless all that is asked for is help.
 import { ensureNode } from './node-version.mjs'
 
 ensureNode()
@@ -20,7 +20,8 @@ try {
   process.stderr.write(`${error.message}\n`)
   process.exit(1)
 }
-const problem = needsRedis ? await ensureRedis() : null
+const asksForHelp = args.includes('--help') || args.includes('-h')
+const problem = needsRedis && !asksForHelp ? await ensureRedis() : null
 if (problem !== null) {
   process.stderr.write(`${problem}\n`)
   process.exit(1)

@@ -1,16 +1,12 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { fuzzDefinition } from './fuzz.ts'
 import { noTotals } from './run-case.ts'
 import { openQuery } from '../../src/edges/duckdb/query.ts'
 
 /*
- * A process that is sent the seed of a definition, answers what it found (a Finding), and is sent the next one. It ends
- * when its parent disconnects.
+ * A process that is sent the seed of a definition, answers what it found (a Finding), and is sent the next one, until its
+ * parent ends it. Its argument is the folder for what the database spills.
  */
-const tempDir = await mkdtemp(join(tmpdir(), 'riverbank-fuzz-'))
-const query = await openQuery({ threads: 1, memoryMb: 1_024, tempDir, tempMb: 4_096, setup: [] })
+const query = await openQuery({ threads: 1, memoryMb: 1_024, tempDir: process.argv[2] ?? '', tempMb: 4_096, setup: [] })
 
 process.on('message', (first: number) => {
   const totals = noTotals()
@@ -20,8 +16,6 @@ process.on('message', (first: number) => {
       process.send?.({ failure: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
   )
 })
-process.once('disconnect', () => {
-  query.close()
-  void rm(tempDir, { recursive: true, force: true })
-})
+// Without a parent there is nobody to answer.
+process.once('disconnect', () => process.exit(0))
 process.send?.('ready')

@@ -1,4 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Difference } from './fuzz.ts'
 
@@ -18,6 +21,7 @@ export function fuzzInWorkers(
   onAgreed: (reads: number) => void,
 ): Promise<Difference | null> {
   const children: ChildProcess[] = []
+  const tempDir = mkdtempSync(join(tmpdir(), 'riverbank-fuzz-'))
   let [sent, agreed] = [0, 0]
   return new Promise<Difference | null>((resolve, reject) => {
     const answer = (child: ChildProcess, found: Finding) => {
@@ -41,7 +45,7 @@ export function fuzzInWorkers(
     }
     if (seeds.length === 0) resolve(null)
     for (let i = 0; i < Math.min(workers, seeds.length); i += 1) {
-      const child = fork(worker)
+      const child = fork(worker, [tempDir])
       children.push(child)
       child.on('message', (found: Finding) => {
         answer(child, found)
@@ -53,8 +57,10 @@ export function fuzzInWorkers(
     }
   }).finally(() => {
     for (const child of children) {
-      child.removeAllListeners('exit')
-      if (child.connected) child.disconnect()
+      child.removeAllListeners()
+      // They hold nothing that is worth an orderly end, and may be in the middle of a definition.
+      child.kill('SIGKILL')
     }
+    rmSync(tempDir, { recursive: true, force: true, maxRetries: 5 })
   })
 }

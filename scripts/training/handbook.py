@@ -14,6 +14,7 @@ Those of b and c are chosen by average precision.
 import argparse
 import json
 import multiprocessing
+import os
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -44,6 +45,8 @@ TOLERANCE = 0.005
 DELAY_DAYS = TEST_DAYS = 7
 TRAIN_TO = 121
 FOLDS = 4
+# Each has the table in memory.
+WORKERS_MAX = 4
 
 
 @dataclass(frozen=True)
@@ -178,10 +181,11 @@ def main() -> int:
 
     # Processes of their own from the start: the library's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(mp_context=context, initializer=share_table, initargs=(given.table, names)) as pool:
+    shared = {"initializer": share_table, "initargs": (given.table, names)}
+    with ProcessPoolExecutor(min(WORKERS_MAX, os.cpu_count() or 1), context, **shared) as pool:
         for variant in VARIANTS:
             path = Path(given.out) / f"variant-{variant.key}.json"
-            if not path.exists():
+            if not path.exists() or "best" not in json.loads(path.read_text()):
                 inputs = [names.index(name) for name in (BOOK_INPUTS if variant.key == "a" else names)]
                 found = run_variant(pool, variant, inputs, say)
                 path.with_suffix(".new").write_text(json.dumps(found, indent=1) + "\n")

@@ -3,28 +3,51 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Config } from './config.ts'
 import type { Definitions } from './definitions.ts'
+import type { ModelReference } from '../core/generation.ts'
 import { openQuery, type Query } from '../edges/duckdb/query.ts'
 import { openLake } from '../lake/lake.ts'
 import { sqlCatalog } from '../lake/sql-catalog.ts'
 
-/** Our own SQL over one version of the lake. Reads only; spills outside of it. */
+/**
+ * Our own SQL over one version of the lake. Reads only; spills outside of it. When `signal` is aborted the query that runs
+ * is interrupted, and `query_failed` is thrown.
+ */
 export async function withLakeQuery<Result>(
   config: Pick<Config, 'DATA_DIR'>,
   { manifest }: Pick<Definitions, 'manifest'>,
   work: (query: Query) => Promise<Result>,
+  signal?: AbortSignal,
 ): Promise<Result> {
   const { setup } = await sqlCatalog(await openLake({ dir: join(config.DATA_DIR, 'lake') }), manifest)
   const tempDir = await mkdtemp(join(tmpdir(), 'riverbank-query-'))
   try {
     const query = await openQuery({ threads: 2, memoryMb: 2_048, tempDir, tempMb: 16_384, setup })
+    const interrupt = () => {
+      query.interrupt()
+    }
     try {
+      if (signal?.aborted === true) interrupt()
+      signal?.addEventListener('abort', interrupt)
       return await work(query)
     } finally {
+      signal?.removeEventListener('abort', interrupt)
       query.close()
     }
   } finally {
     await rm(tempDir, { recursive: true, force: true })
   }
+}
+
+/**
+ * The model that scored the newest payments, null while there are none. registry.json only says which one an installation
+ * begins with.
+ */
+export async function scoringModel(query: Query): Promise<ModelReference | null> {
+  const [row] =
+    await query.rows(`SELECT arg_max({'name': model_name, 'version': model_version}, append_time_ms).name AS name,
+      arg_max({'name': model_name, 'version': model_version}, append_time_ms).version AS version FROM scores`)
+  const [name, version] = [row?.['name'] ?? null, row?.['version'] ?? null]
+  return name === null || version === null ? null : { name: String(name), version: String(version) }
 }
 
 /** Of the lake's payments, milliseconds; null while there are none. */

@@ -5,21 +5,32 @@ import type { OnnxScorer } from '../edges/onnx/scorer.ts'
 import { servicePlan } from '../process/scoring.ts'
 import type { Config } from './config.ts'
 import type { Definitions } from './definitions.ts'
+import { scoringModel, withLakeQuery } from './lake-query.ts'
 
-/** `name/version`, or the registry's champion when nothing was given. Errors: `invalid_model`, `model_refused`. */
+/**
+ * `name/version`; when nothing was given the model that scored the newest payments of the lake, or what an installation
+ * begins with. Errors: `invalid_model`, `model_refused`.
+ */
 export async function modelReference(
-  { MODELS_DIR }: Pick<Config, 'MODELS_DIR'>,
+  config: Pick<Config, 'MODELS_DIR' | 'DATA_DIR'>,
+  compiled: Pick<Definitions, 'manifest'>,
   given: string | undefined,
 ): Promise<ModelReference> {
-  if (given === undefined) return (await readRegistry(MODELS_DIR)).champion
+  if (given === undefined) {
+    return (await withLakeQuery(config, compiled, scoringModel)) ?? (await readRegistry(config.MODELS_DIR)).champion
+  }
   const parsed = parseModelName(given)
   if (parsed === null) throw new RiverbankError('invalid_model', `"${given}" is no <name>/<version>, such as fraud/2`)
   return parsed
 }
 
 /** Loads a model with all checks, with the names of its service's values and where its inputs are among them. */
-export async function openModel(config: Pick<Config, 'MODELS_DIR'>, compiled: Definitions, given: string | undefined) {
-  const reference = await modelReference(config, given)
+export async function openModel(
+  config: Pick<Config, 'MODELS_DIR' | 'DATA_DIR'>,
+  compiled: Definitions,
+  given: string | undefined,
+) {
+  const reference = await modelReference(config, compiled, given)
   const scorer: OnnxScorer = await loadScorer({
     modelsDir: config.MODELS_DIR,
     services: compiled.manifest.services,

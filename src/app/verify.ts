@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { names, type Config } from './config.ts'
-import { definitions, loadModel, modelLoader, type Definitions } from './definitions.ts'
+import { definitions, modelLoader, type Definitions } from './definitions.ts'
 import { openStateStore } from './event-log.ts'
 import { systemClock } from './role.ts'
 import { createFeatureSql } from '../compile/feature-sql.ts'
@@ -40,8 +40,8 @@ const catchUpPollMs = 200
 
 /**
  * `riverbank verify`: recomputes I1 to I5 of this installation. Writes nothing but its own temporary files.
- * Errors: those of the log, the lake and the state store. A model that cannot be loaded is a note in the report: scores are then not
- * recomputed.
+ * Errors: those of the log, the lake and the state store. A model that cannot be loaded is told as progress, and its
+ * scores are counted as not recomputed.
  */
 export async function runVerify(config: Config, options: RunVerifyOptions): Promise<VerifyReport> {
   const compiled = definitions()
@@ -50,8 +50,7 @@ export async function runVerify(config: Config, options: RunVerifyOptions): Prom
   const lake = await openLake({ dir: join(config.DATA_DIR, 'lake'), clock: systemClock })
   const positions = options.log === undefined ? null : await readLogPositions(options.log, topics, groups.process)
   if (positions !== null) await catchUp(lake, positions, topics, say)
-  const scorer = await modelOrNull(config, compiled, say)
-  const otherScorers = scorer === null ? [] : await otherModels(config, compiled, scorer)
+  const scorers = await loadableModels(config, compiled, say)
   const perEntity = options.statesPerEntity ?? statesPerEntity
   const store = perEntity === 0 ? null : await openStateStore(config)
   const sample = {
@@ -68,9 +67,8 @@ export async function runVerify(config: Config, options: RunVerifyOptions): Prom
       scoredType: compiled.set.scored,
       topics,
       sql: createFeatureSql(compiled.set),
-      scorer,
-      otherScorers,
-      loadPolicy: policyLoader(config, compiled, scorer === null ? [] : [scorer, ...otherScorers]),
+      scorers,
+      loadPolicy: policyLoader(config, compiled, scorers, say),
       positions,
       states: store === null ? null : { store, plan: compiled.plan, sample },
       fast: options.fast,
@@ -78,7 +76,7 @@ export async function runVerify(config: Config, options: RunVerifyOptions): Prom
       onProgress: progressLines(say),
     })
   } finally {
-    for (const model of [scorer, ...otherScorers]) await model?.close()
+    for (const scorer of scorers) await scorer.close()
     await store?.close()
     await rm(tempDir, { recursive: true, force: true })
   }
@@ -101,33 +99,31 @@ async function catchUp(
   }
 }
 
-async function modelOrNull(config: Config, compiled: Definitions, say: (line: string) => void): Promise<Scorer | null> {
-  try {
-    return await loadModel(config.MODELS_DIR, compiled)
-  } catch (error) {
-    if (!isRiverbankError(error, 'model_refused')) throw error
-    say(`scores are not recomputed: ${error.message}`)
-    return null
-  }
-}
-
-/** Which of them have scored only the lake knows; a model that cannot be loaded is no reason to fail. */
-async function otherModels(config: Config, compiled: Definitions, champion: Scorer): Promise<Scorer[]> {
+/**
+ * Every model of the folder, whatever serves now: which of them have scored only the lake knows. One that cannot be loaded
+ * is no reason to fail; what it scored is counted.
+ */
+async function loadableModels(config: Config, compiled: Definitions, say: (line: string) => void): Promise<Scorer[]> {
   const load = modelLoader(config.MODELS_DIR, compiled)
   const found: Scorer[] = []
   for (const model of await listModels(config.MODELS_DIR)) {
-    if (isSame(model, champion)) continue
-    const scorer = await load(model).catch((error: unknown) => {
-      if (isRiverbankError(error, 'model_refused')) return null
-      throw error
-    })
-    if (scorer !== null) found.push(scorer)
+    try {
+      found.push(await load(model))
+    } catch (error) {
+      if (!isRiverbankError(error, 'model_refused')) throw error
+      say(`scores of ${model.name}/${model.version} are not recomputed: ${error.message}`)
+    }
   }
   return found
 }
 
-/** By model and version; null for one that is not there any more, or whose model is not. */
-function policyLoader({ MODELS_DIR }: Config, { plan }: Definitions, scorers: readonly Scorer[]) {
+/** By model and version; null for one that is not there any more, or cannot be read, or whose model is not there. */
+function policyLoader(
+  { MODELS_DIR }: Config,
+  { plan }: Definitions,
+  scorers: readonly Scorer[],
+  say: (line: string) => void,
+) {
   return async ({ name, version, policy }: PolicyOfModel): Promise<LoadedPolicy | null> => {
     const scorer = scorers.find((one) => isSame(one, { name, version }))
     if (scorer === undefined) return null
@@ -135,8 +131,9 @@ function policyLoader({ MODELS_DIR }: Config, { plan }: Definitions, scorers: re
     try {
       return { names: values, ...(await loadPolicy(MODELS_DIR, { name, version, policy }, values)) }
     } catch (error) {
-      if (isRiverbankError(error)) return null
-      throw error
+      if (!isRiverbankError(error, 'model_refused')) throw error
+      say(`decisions of ${name}/${version}@${policy} are not recomputed: ${error.message}`)
+      return null
     }
   }
 }

@@ -7,6 +7,7 @@ import { modelReference } from './model-argument.ts'
 import { trainingProfileSchema, type TrainingProfile } from '../core/drift.ts'
 import { RiverbankError } from '../core/errors.ts'
 import { dayMs } from '../core/units.ts'
+import type { Query } from '../edges/duckdb/query.ts'
 import { monitorModel, type MonitorReport } from '../lake/monitor.ts'
 
 export interface WatchedSpan {
@@ -18,23 +19,25 @@ export interface WatchedSpan {
 }
 
 /**
- * A model, or the champion, against its training and against what became of its payments. Errors: `lake_empty`,
- * `profile_missing`.
+ * A model, or the one that scored the newest payments, against its training and against what became of its payments.
+ * Errors: `lake_empty`, `profile_missing`, and `query_failed` when `signal` was aborted.
  */
 export async function measureModel(
   config: Config,
   compiled: Definitions,
   named: string | undefined,
   { days, to, labelDelay }: WatchedSpan,
+  signal?: AbortSignal,
 ): Promise<{ readonly model: string; readonly report: MonitorReport }> {
-  const model = await modelReference(config, named)
+  const model = await modelReference(config, compiled, named)
   const profile = await readProfile(config, model)
-  const report = await withLakeQuery(config, compiled, async (query) => {
+  const measure = async (query: Query) => {
     const span = await paymentSpan(query)
     if (span === null) throw new RiverbankError('lake_empty', 'the lake has no scored payments')
     const toMs = to ?? span.lastMs + 1
     return monitorModel({ query, model, profile, fromMs: toMs - days * dayMs, toMs, labelDelayMs: labelDelay * dayMs })
-  })
+  }
+  const report = await withLakeQuery(config, compiled, measure, signal)
   return { model: `${model.name}/${model.version}`, report }
 }
 

@@ -1,6 +1,7 @@
 import type { Decision } from '../core/emitted.ts'
 import { OutcomeTally, type CostModel, type OutcomeReport } from '../core/outcome-tally.ts'
 import type { PolicyInput, PolicyVerdict } from '../core/policy.ts'
+import { trainingSlice } from './views.ts'
 
 /** The query and the model that a backtest needs; see Query and Scorer. */
 interface Rows {
@@ -92,5 +93,5 @@ const keyColumns = 5
 function selectRows({ names, fromMs, toMs }: BacktestOptions): string {
   const features = names.map((feature) => `"${feature}"::DOUBLE`)
   return `SELECT customer_id, terminal_id, amount_minor, decision, label${features.map((column) => `, ${column}`).join('')}
-    FROM training_set WHERE payment_time_ms >= ${fromMs} AND payment_time_ms < ${toMs}`
+    FROM (${trainingSlice(`payment_time_ms >= ${fromMs} AND payment_time_ms < ${toMs}`)})`
 }

@@ -3,8 +3,12 @@ import type { Meter } from '../ports.ts'
 
 /** Says on /metrics what `riverbank monitor` prints. `value` is a feature of the model, or its score. */
 export function monitorMetrics(meter: Meter): (model: string, report: MonitorReport, atMs: number) => void {
-  const gauge = (name: string, help: string, labels: readonly string[] = []) =>
-    meter.gauge(`riverbank_model_${name}`, help, ['model', ...labels])
+  const all: ReturnType<Meter['gauge']>[] = []
+  const gauge = (name: string, help: string, labels: readonly string[] = []) => {
+    const one = meter.gauge(`riverbank_model_${name}`, help, ['model', ...labels])
+    all.push(one)
+    return one
+  }
   const at = gauge('watched_timestamp_seconds', 'When the model was last compared with its training')
   const payments = gauge('watched_payments', 'Payments that were compared with the training')
   const psi = gauge('psi', 'Population stability index against the training rows', ['value'])
@@ -18,6 +22,8 @@ export function monitorMetrics(meter: Meter): (model: string, report: MonitorRep
   const correlation = gauge('shadow_correlation', 'Correlation of the scores of a shadow and the model', ['shadow'])
   const difference = gauge('shadow_difference', 'Mean absolute difference of their scores', ['shadow'])
   return (model, report, atMs) => {
+    // Another model, or a shadow less: what was said of the former ones is over.
+    for (const one of all) one.clear()
     at.set(atMs / 1_000, { model })
     payments.set(report.payments, { model })
     for (const { name, psi: index, nullRate, usualRate } of [report.score, ...report.features]) {

@@ -1,8 +1,10 @@
 import { OutcomeTally, type OutcomeReport } from '../core/outcome-tally.ts'
 import { stabilityIndex, type Distribution, type TrainingProfile } from '../core/drift.ts'
 import { decisions, type Decision } from '../core/emitted.ts'
+import { trainingSlice } from './views.ts'
 
 interface Query {
+  run(sql: string): Promise<void>
   rows(sql: string): Promise<readonly Readonly<Record<string, unknown>>[]>
 }
 
@@ -62,13 +64,15 @@ export async function monitorModel(options: MonitorOptions): Promise<MonitorRepo
   const payments = Number(row['payments'] ?? 0)
   const [score, ...features] = measured.map(([name, then], i) => driftOf(name, then, row, i, payments))
   const judged = { ...options, fromMs: fromMs - labelDelayMs, toMs: toMs - labelDelayMs }
+  await query.run(`CREATE OR REPLACE TEMP TABLE judged AS
+    SELECT score, decision, label, amount_minor, log_partition, log_offset FROM (${trainingSlice(scoredWithin(judged))})`)
   return {
     payments,
     score: score as ValueDrift,
     features: features.toSorted((a, b) => b.psi - a.psi || a.name.localeCompare(b.name)),
-    outcomes: await outcomesOf(judged),
+    outcomes: await outcomesOf(query),
     shadows: await shadowsOf(options),
-    calibration: await calibrationOf(judged),
+    calibration: await calibrationOf(query),
   }
 }
 
@@ -112,11 +116,11 @@ function driftOf(
   }
 }
 
-async function outcomesOf(options: MonitorOptions): Promise<OutcomeReport> {
+async function outcomesOf(query: Query): Promise<OutcomeReport> {
   const tally = new OutcomeTally({ reviewMinor: 0, falseBlockMinor: 0 })
-  const rows = await options.query
-    .rows(`SELECT decision, label, count(*) AS payments, sum(amount_minor)::BIGINT AS amount
-    FROM training_set WHERE ${scoredWithin(options)} GROUP BY decision, label`)
+  const rows = await query.rows(
+    'SELECT decision, label, count(*) AS payments, sum(amount_minor)::BIGINT AS amount FROM judged GROUP BY decision, label',
+  )
   for (const row of rows) {
     const decision = decisions.find((known): known is Decision => known === row['decision'])
     if (decision === undefined) continue
@@ -145,10 +149,9 @@ async function shadowsOf(options: MonitorOptions): Promise<readonly ShadowAgreem
   })
 }
 
-async function calibrationOf(options: MonitorOptions): Promise<MonitorReport['calibration']> {
-  const rows = await options.query.rows(`SELECT count(*) AS payments, avg(score) AS mean, avg(label) AS share FROM (
-      SELECT score, label, ntile(10) OVER (ORDER BY score, log_partition, log_offset) AS tenth
-      FROM training_set WHERE ${scoredWithin(options)}
+async function calibrationOf(query: Query): Promise<MonitorReport['calibration']> {
+  const rows = await query.rows(`SELECT count(*) AS payments, avg(score) AS mean, avg(label) AS share FROM (
+      SELECT score, label, ntile(10) OVER (ORDER BY score, log_partition, log_offset) AS tenth FROM judged
     ) GROUP BY tenth ORDER BY tenth`)
   return rows.map((row) => ({
     payments: Number(row['payments']),

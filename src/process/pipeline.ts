@@ -1,6 +1,5 @@
 import { createEmission, isDue } from './emission.ts'
 import { checkEpoch, stateMoved, type EntityStates } from './entity-states.ts'
-import type { Explain } from './explain.ts'
 import { takeIn, type EventIntake } from './intake.ts'
 import type { ProcessMetrics } from './metrics.ts'
 import { observeBatch } from './observe-batch.ts'
@@ -23,7 +22,6 @@ export interface PipelineOptions {
   readonly features?: readonly FeatureManifest[]
   /** The event type that is scored. */
   readonly scoredType: string
-  readonly explain?: Explain
   readonly topics: { readonly scores: string; readonly deadLetters: string }
   readonly retry: RetryPolicy
   readonly clock: Sleeper

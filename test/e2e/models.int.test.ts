@@ -171,6 +171,11 @@ describe.skipIf(redisAvailable() !== null)('an installation whose models change'
     ])
   })
 
+  test('what is watched is the model that scores, not the one that the installation began with', async () => {
+    const { code, stderr } = await rb.run('monitor')
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/^profile_missing: linear\/2 has no readable profile/)])
+  })
+
   test('everything that was promised can be recomputed', async () => {
     const report = (await rb.json('verify')) as VerifyReport
     expect(report).toMatchObject({ ok: true, violations: 0, mismatches: 0 })

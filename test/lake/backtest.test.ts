@@ -155,7 +155,10 @@ describe('a lake with decisions and their outcomes', () => {
 
   it('what the monitor measured is on /metrics, by model, value and shadow', async () => {
     const meter = prometheusMeter({ processMetrics: false, constantLabels: {} })
-    monitorMetrics(meter)('m/1', await monitor(), at(2))
+    const expose = monitorMetrics(meter)
+    // What was said of the model before is over.
+    expose('m/0', await monitor(), at(1))
+    expose('m/1', await monitor(), at(2))
     const { body } = await meter.expose()
     for (const line of [
       `watched_timestamp_seconds{model="m/1"} ${at(2) / 1_000}`,
@@ -172,6 +175,7 @@ describe('a lake with decisions and their outcomes', () => {
     ]) {
       expect(body).toContain(`riverbank_model_${line}\n`)
     }
+    expect(body).not.toContain('m/0')
     expect(body).toMatch(/riverbank_model_calibration_error\{model="m\/1"\} 0\.\d+\n/)
   })
 

@@ -28,6 +28,8 @@ export interface Query {
    * anything; all others must be VARCHAR.
    */
   columns(sql: string, take: (columns: readonly QueryColumn[], rows: number) => void | Promise<void>): Promise<void>
+  /** What runs, and all that is asked from now on, ends with `query_failed`. */
+  interrupt(): void
   close(): void
 }
 
@@ -43,8 +45,11 @@ export async function openQuery(options: QueryOptions): Promise<Query> {
   })
   const connection = await instance.connect()
 
+  let isInterrupted = false
+
   async function attempt<Result>(sql: string, work: () => Promise<Result>): Promise<Result> {
     try {
+      if (isInterrupted) throw new Error('interrupted')
       return await work()
     } catch (cause) {
       const said = cause instanceof Error ? cause.message : String(cause)
@@ -79,6 +84,10 @@ export async function openQuery(options: QueryOptions): Promise<Query> {
         }
       }),
     columns: (sql, take) => attempt(sql, async () => eachColumns(await connection.stream(sql), take)),
+    interrupt() {
+      isInterrupted = true
+      connection.interrupt()
+    },
     close() {
       connection.closeSync()
       instance.closeSync()

@@ -50,7 +50,10 @@ export function prometheusMeter(options: PrometheusMeterOptions): Meter {
         labels.join(),
         () => new Gauge({ ...described(name, help, labels), registers: [registry] }),
       )
-      return { set: (value, values) => (values === undefined ? gauge.set(value) : gauge.set(values, value)) }
+      return {
+        set: (value, values) => (values === undefined ? gauge.set(value) : gauge.set(values, value)),
+        clear: () => gauge.reset(),
+      }
     },
     histogram(name, help, buckets, labels = []) {
       const shape = `${labels.join()}|${buckets.join()}`

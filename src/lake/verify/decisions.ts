@@ -5,15 +5,13 @@ import { countOf, identifier, text, type LakeQuery } from './lake-query.ts'
 import { differentSql } from './recompute.ts'
 import { examplesMax, shown } from './report.ts'
 import { placeOf, placeSql, scoredBySql, wholeSql, type RowsInput } from './score-rows.ts'
-import { checkScores, checkShadow } from './scores.ts'
+import { checkScores, checkShadows } from './scores.ts'
 import { checkPolicies, checkReasons, type LoadedPolicy, type PolicyOfModel } from './verdicts.ts'
 
 export interface DecisionsInput extends RowsInput {
   readonly sql: FeatureSql
-  /** Null: scores are not recomputed. */
-  readonly scorer: Scorer | null
-  /** Further models whose scores are recomputed. */
-  readonly otherScorers: readonly Scorer[]
+  /** Whose scores are recomputed. */
+  readonly scorers: readonly Scorer[]
   /** Null where there is no such policy any more. */
   readonly loadPolicy: (policy: PolicyOfModel) => Promise<LoadedPolicy | null>
 }
@@ -33,10 +31,9 @@ interface Following {
  * a model or a policy says is SQL; only counts and the first mismatches leave the database.
  */
 export async function checkDecisions(input: DecisionsInput): Promise<void> {
-  const { query, manifest, tally, scorer } = input
+  const { query, manifest, tally, scorers } = input
   const rows = rowsSql(input, await hasCopies(query))
   const derived = manifest.features.filter(({ entity }) => entity === null)
-  const scorers = scorer === null ? [] : [scorer, ...input.otherScorers]
   const following = [...derived.map(followingDerived), ...scorers.map((one) => followingDecision(input, one))]
   const columns = following.map(({ differs }, i) => `count(*) FILTER (${differs}) AS differing_${i}`)
   const [counts] = await query.rows(
@@ -54,10 +51,19 @@ export async function checkDecisions(input: DecisionsInput): Promise<void> {
   for (const one of scorers) {
     recomputed += await checkScores(input, one, rows)
     await checkReasons(input, one, rows)
-    if (countOf(counts, 'shadowed') > 0) await checkShadow(input, one, rows)
   }
+  if (countOf(counts, 'shadowed') > 0) await checkShadows(input, scorers, rows)
   await checkPolicies(input, input.loadPolicy, rows)
-  if (scorers.length > 0 && total > recomputed) tally.count('scores of other models', total - recomputed)
+  await countOtherSets(input)
+  if (total > recomputed) tally.count('scores of other models', total - recomputed)
+}
+
+/** What another feature set computed means something else here: it is counted, so that nobody takes it for proven. */
+async function countOtherSets({ query, manifest, tally }: DecisionsInput): Promise<void> {
+  const [counts] = await query.rows(
+    `SELECT count(*) AS others FROM score_rows WHERE feature_set IS DISTINCT FROM ${text(manifest.hash)}`,
+  )
+  if (countOf(counts, 'others') > 0) tally.count('rows of other feature sets', countOf(counts, 'others'))
 }
 
 /** The rows of this feature set, first copies only, with `derived <feature>` beside every derived feature. */

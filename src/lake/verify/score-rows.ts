@@ -41,7 +41,7 @@ interface WrongRow {
  * VARCHAR. What `take` calls wrong is a mismatch of `name`, which follows by `definition`.
  */
 export async function eachVector(
-  { query, manifest, tally, onProgress }: RowsInput,
+  { query, manifest, tally }: RowsInput,
   { from, features }: VectorRows,
   others: readonly string[],
   what: { readonly name: string; readonly definition: string },
@@ -64,7 +64,6 @@ export async function eachVector(
         wrong.push({ partition: partitions?.[row] ?? 0, offset: offsets?.[row] ?? 0, logged, recomputed })
       },
     })
-    onProgress(rows)
   })
   if (wrongTotal === 0) return
   const examples: Violation['fields'][] = []

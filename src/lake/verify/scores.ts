@@ -43,8 +43,19 @@ export async function checkScores(input: RowsInput, scorer: Scorer, rows: string
   return ofModel
 }
 
-/** The scores of a shadow beside those of others; where it has none it had failed, which says nothing of it. */
-export async function checkShadow(input: RowsInput, scorer: Scorer, rows: string): Promise<void> {
+/** The scores of shadows beside those of others; where one has none it had failed, which says nothing of it. */
+export async function checkShadows(input: RowsInput, scorers: readonly Scorer[], rows: string): Promise<void> {
+  const found = await input.query.rows(`SELECT shadow, count(*) AS scores FROM (
+      SELECT unnest(json_keys(shadows::JSON)) AS shadow FROM (${rows}) WHERE shadows IS NOT NULL
+    ) GROUP BY shadow ORDER BY shadow`)
+  for (const row of found) {
+    const scorer = scorers.find(({ name, version }) => `${name}/${version}` === row['shadow'])
+    if (scorer === undefined) input.tally.count('scores of shadows not recomputed', countOf(row, 'scores'))
+    else await checkShadow(input, scorer, rows)
+  }
+}
+
+async function checkShadow(input: RowsInput, scorer: Scorer, rows: string): Promise<void> {
   const features = input.manifest.services.find(({ name }) => name === scorer.service)?.features
   if (features === undefined) return
   const shadow = `${scorer.name}/${scorer.version}`
@@ -71,5 +82,6 @@ async function compareScores(
       if (Number.isNaN(score) || !Object.is(score, value)) chunk.wrong(row, shown(score), shown(value))
     }
     input.tally.count(counted, chunk.rows)
+    if (name === 'score') input.onProgress(chunk.rows)
   })
 }

@@ -27,10 +27,8 @@ export interface VerifyOptions {
   readonly topics: Topics
   /** Recomputes features, aggregated and derived. */
   readonly sql: FeatureSql
-  /** Recomputes the scores; null leaves them out, and the report says so. */
-  readonly scorer: Scorer | null
-  /** Further models that have scored. */
-  readonly otherScorers?: readonly Scorer[]
+  /** The models at hand, champions and shadows of any time; what others scored is counted. */
+  readonly scorers: readonly Scorer[]
   /** Recomputes what policies decided; left out, none of them is at hand. */
   readonly loadPolicy?: DecisionsInput['loadPolicy']
   /** Read before the lake; null without a log. */
@@ -112,7 +110,7 @@ async function checkRows(
   snapshot: Snapshot,
   tallies: Tallies,
 ): Promise<{ readonly frontier: Frontier; readonly pending: JudgedPending }> {
-  const { lake, manifest, topics, positions, sql, scorer, scoredType } = options
+  const { lake, manifest, topics, positions, sql, scorers, scoredType } = options
   const progress = (phase: VerifyPhase) => {
     let done = 0
     return (rows: number) => options.onProgress?.(phase, (done += rows))
@@ -136,7 +134,7 @@ async function checkRows(
       onProgress: progress('features'),
     })
     const loadPolicy = options.loadPolicy ?? (() => Promise.resolve(null))
-    const models = { scorer, otherScorers: options.otherScorers ?? [], loadPolicy }
+    const models = { scorers, loadPolicy }
     await checkDecisions({ query, manifest, sql, ...models, tally: tallies.I3, onProgress: progress('decisions') })
     progress('states')(0)
     if (options.states !== null) await checkStates(statesInput(options, options.states, query, frontier, tallies.I4))
@@ -158,14 +156,14 @@ function statesInput(
   return { query, manifest, plan, sql, store, eventTopic: topics.events, frontier, committed, sample, tally, nowMs }
 }
 
-function notesOf({ scorer, positions, fast, states }: VerifyOptions): string[] {
+function notesOf({ scorers, positions, fast, states }: VerifyOptions): string[] {
   return [
     states === null
       ? 'states were not compared: no store'
       : Number.isFinite(states.sample.perEntity)
         ? `states: at most ${states.sample.perEntity} of each kind of entity, chosen by seed ${states.sample.seed}`
         : 'states: of all entities',
-    ...(scorer === null ? ['scores were not recomputed: no model'] : []),
+    ...(scorers.length === 0 ? ['scores were not recomputed: no model'] : []),
     ...(positions === null ? ['without the log: what never reached the lake cannot be missed'] : []),
     ...(fast ? ['checksums of files were not compared'] : []),
   ]

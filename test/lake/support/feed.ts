@@ -40,7 +40,7 @@ export const manifest: FeatureSetManifest = {
 
 export const meter: Meter = {
   counter: () => ({ add: () => undefined }),
-  gauge: () => ({ set: () => undefined }),
+  gauge: () => ({ set: () => undefined, clear: () => undefined }),
   histogram: () => ({ observe: () => undefined }),
   expose: () => Promise.resolve({ contentType: '', body: '' }),
 }

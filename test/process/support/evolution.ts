@@ -62,7 +62,7 @@ export async function verifyWorld(world: World, lake: Lake, own: Definitions) {
   return verify(lake, {
     manifest: own.manifest,
     sql: createFeatureSql(own.set),
-    scorer,
+    scorers: [scorer],
     positions: { ends, committed: await world.log.committed(world.group, world.topics.events), dense: true },
   })
 }

@@ -184,7 +184,7 @@ export function verify(lake: Lake, change: Partial<VerifyOptions> = {}) {
     scoredType: riverbank.scored,
     topics,
     sql: createFeatureSql(riverbank),
-    scorer,
+    scorers: [scorer],
     positions: null,
     states: null,
     fast: false,
