@@ -6,6 +6,7 @@ import { readConfig } from './app/config.ts'
 import type { FeatureFilter } from './app/feature-list.ts'
 import type { FeaturesRequest } from './app/features-command.ts'
 import type { MonitorCommandOptions } from './app/monitor-command.ts'
+import { besideInstallation } from './app/running-installation.ts'
 import { isRiverbankError } from './core/errors.ts'
 
 /**
@@ -31,7 +32,7 @@ program
   .option('--processors <n>', 'how many processors', wholeNumber, 1)
   .option('--json', 'log lines are JSON anyway; accepted everywhere')
   .action(async ({ processors }: { processors: number }) => {
-    const config = settings()
+    const config = settings(process.env)
     const { runAll } = await import('./app/up.ts')
     process.exitCode = await runAll(config, { processors })
   })
@@ -46,7 +47,7 @@ for (const [name, description] of [
     .description(description)
     .option('--json', 'log lines are JSON anyway; accepted everywhere')
     .action(async () => {
-      const config = settings()
+      const config = settings(process.env)
       const { runNamedRole } = await import('./app/roles.ts')
       process.exit(await runNamedRole(name, config))
     })
@@ -243,12 +244,13 @@ program
   .option('--settings', 'print every setting with its default instead')
   .action(async (options: Common & { settings?: boolean }) => {
     const { doctorCommand } = await import('./app/doctor-command.ts')
-    process.exitCode = await doctorCommand(process.env, options)
+    process.exitCode = await doctorCommand(besideInstallation(process.env), options)
   })
 
-function settings(): Config {
+/** Roles go by the environment alone; all others find what `npm start` runs here. */
+function settings(env: Parameters<typeof readConfig>[0] = besideInstallation(process.env)): Config {
   try {
-    return readConfig(process.env)
+    return readConfig(env)
   } catch (error) {
     if (!isRiverbankError(error, 'invalid_config')) throw error
     process.stderr.write(`${error.message}\n`)

@@ -54,6 +54,8 @@ export async function finishRun(demo: Demo, fed: Fed, startedMs: number): Promis
     summary.deadLetters === 0 &&
     lake.rows.events === fed.payments + fed.labels &&
     lake.rows.scores === fed.payments
+  if (!whole)
+    say('not everything in this folder is of this run: its counts differ from what was sent (an earlier run?)')
   return whole && report.ok && summary.mismatches === 0 ? 0 : 1
 }
 

@@ -33,8 +33,11 @@ export interface Installation {
 
 /** Folder, namespace, Redis and settings of one run. Two runs meet only when they are given the same folder. */
 export async function openInstallation(options: DemoOptions, logger: Logger): Promise<Installation> {
-  const temporary = options.data === undefined && options.exit === true
-  const dir = temporary ? temporaryDir() : resolve(options.data ?? '.riverbank')
+  const temporary =
+    options.data === undefined && options.exit === true && process.env[environmentName('DATA_DIR')] === undefined
+  const dir = temporary
+    ? temporaryDir()
+    : resolve(options.data ?? process.env[environmentName('DATA_DIR')] ?? '.riverbank')
   mkdirSync(dir, { recursive: true })
   const recordPath = join(dir, 'installation.json')
   const record = existsSync(recordPath)
@@ -45,7 +48,10 @@ export async function openInstallation(options: DemoOptions, logger: Logger): Pr
     LOG: record.log,
     NAMESPACE: record.namespace,
     DATA_DIR: dir,
-    HTTP_PORT: options.exit === true ? '0' : String(options.port ?? (await portOrFree(usualPort))),
+    HTTP_PORT:
+      options.exit === true
+        ? '0'
+        : String(options.port ?? process.env[environmentName('HTTP_PORT')] ?? (await portOrFree(usualPort))),
     // A demo keeps its log small; everything older is in the lake.
     RETENTION_BYTES: String(64 * 1024 * 1024),
     LAKE_FLUSH_MS: options.exit === true ? '1000' : '5000',

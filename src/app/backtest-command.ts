@@ -6,8 +6,9 @@ import { openModel } from './model-argument.ts'
 import { table } from './table.ts'
 import { RiverbankError } from '../core/errors.ts'
 import type { OutcomeReport } from '../core/outcome-tally.ts'
-import { compilePolicy, parsePolicy, type Policy } from '../core/policy.ts'
+import { compilePolicy, parsePolicy, type Decider, type Policy } from '../core/policy.ts'
 import { runBacktest, type Backtest } from '../lake/backtest.ts'
+import type { Scorer } from '../ports.ts'
 
 export interface BacktestCommandOptions {
   readonly json?: boolean
@@ -32,8 +33,7 @@ export async function backtestCommand(config: Config, options: BacktestCommandOp
   process.once('SIGINT', stop)
   process.once('SIGTERM', stop)
   try {
-    const policy = options.policy === undefined ? ownPolicy(scorer.thresholds) : await readPolicy(options.policy)
-    const decide = compilePolicy(policy, names)
+    const decider = await deciderOf(scorer, names, options.policy)
     const cost = { reviewMinor: options.reviewCost, falseBlockMinor: options.falseBlockCost }
     const startedMs = performance.now()
     const result = await withLakeQuery(config, compiled, async (query) => {
@@ -41,11 +41,23 @@ export async function backtestCommand(config: Config, options: BacktestCommandOp
       if (span === null) throw new RiverbankError('lake_empty', 'the lake has no scored payments')
       const range = { fromMs: options.from ?? span.firstMs, toMs: options.to ?? span.lastMs + 1 }
       const { signal } = stopping
-      const parts = { query, model: scorer, vector, names, decide, cost, signal, onProgress: progress() }
+      const parts = {
+        query,
+        model: scorer,
+        vector,
+        names,
+        decide: decider.decide,
+        cost,
+        signal,
+        onProgress: progress(),
+      }
       return runBacktest({ ...parts, ...range })
     })
+    if (result.champion.payments + result.incomplete === 0) {
+      throw new RiverbankError('lake_empty', 'the lake has no scored payments of that time')
+    }
     const model = `${scorer.name}/${scorer.version}`
-    const report = { model, policy: policy.version, seconds: (performance.now() - startedMs) / 1_000, ...result }
+    const report = { model, policy: decider.version, seconds: (performance.now() - startedMs) / 1_000, ...result }
     process.stdout.write(options.json === true ? `${JSON.stringify(report)}\n` : render(report))
     return 0
   } finally {
@@ -55,8 +67,12 @@ export async function backtestCommand(config: Config, options: BacktestCommandOp
   }
 }
 
-function ownPolicy(thresholds: Policy['thresholds']): Policy {
-  return parsePolicy({ format: 1, version: 'thresholds', thresholds: { ...thresholds } })
+/** A policy file, else the policy that was named with the model, else the model's own thresholds. */
+async function deciderOf(scorer: Scorer, names: readonly string[], file: string | undefined): Promise<Decider> {
+  if (file === undefined && scorer.decider !== undefined) return scorer.decider
+  const own = { format: 1, version: 'none', thresholds: { ...scorer.thresholds } }
+  const policy = file === undefined ? parsePolicy(own) : await readPolicy(file)
+  return { version: policy.version, decide: compilePolicy(policy, names) }
 }
 
 /** Errors: `policy_invalid`. */

@@ -130,6 +130,12 @@ function readRecord(dir: string): RunRecord | null {
   }
 }
 
+/** Of the server that runs in this folder; null when its owner does not live any more, or there never was one. */
+export function readRunRecord(dir: string): Pick<RunRecord, 'port'> | null {
+  const record = readRecord(dir)
+  return record !== null && isAlive(record.ownerPid) ? record : null
+}
+
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)

@@ -1,10 +1,9 @@
 import { RiverbankError } from '../core/errors.ts'
 import { parseModelName, type ModelReference } from '../core/generation.ts'
-import { loadScorer, readRegistry } from '../edges/onnx/load.ts'
-import type { OnnxScorer } from '../edges/onnx/scorer.ts'
+import { readRegistry } from '../edges/onnx/load.ts'
 import { servicePlan } from '../process/scoring.ts'
 import type { Config } from './config.ts'
-import type { Definitions } from './definitions.ts'
+import { modelLoader, type Definitions } from './definitions.ts'
 import { scoringModel, withLakeQuery } from './lake-query.ts'
 
 /**
@@ -24,18 +23,14 @@ export async function modelReference(
   return parsed
 }
 
-/** Loads a model with all checks, with the names of its service's values and where its inputs are among them. */
+/** Loads a model with all checks, and its policy where one is named, with the names of its service's values and where its inputs are among them. */
 export async function openModel(
   config: Pick<Config, 'MODELS_DIR' | 'DATA_DIR'>,
   compiled: Definitions,
   given: string | undefined,
 ) {
   const reference = await modelReference(config, compiled, given)
-  const scorer: OnnxScorer = await loadScorer({
-    modelsDir: config.MODELS_DIR,
-    services: compiled.manifest.services,
-    ...reference,
-  })
+  const scorer = await modelLoader(config.MODELS_DIR, compiled)(reference)
   const { names, vector } = servicePlan(compiled.plan, scorer.service)
   return { scorer, names, vector }
 }

@@ -30,6 +30,7 @@ export async function measureModel(
   signal?: AbortSignal,
 ): Promise<{ readonly model: string; readonly report: MonitorReport }> {
   const model = await modelReference(config, compiled, named)
+  if (model.policy !== undefined) throw new RiverbankError('invalid_model', 'a model is watched without a policy')
   const profile = await readProfile(config, model)
   const measure = async (query: Query) => {
     const span = await paymentSpan(query)

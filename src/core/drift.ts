@@ -24,6 +24,19 @@ export type TrainingProfile = z.infer<typeof trainingProfileSchema>
 const leastShare = 1e-4
 
 /**
+ * Shares with a bin of its own, the first, for the most frequent value: without it a value that nearly all rows have fills
+ * its bin, and neither more nor less of it would show.
+ */
+export function withUsual(
+  shares: readonly number[],
+  { edges, usual }: Pick<Distribution, 'edges' | 'usual'>,
+  usualShare: number,
+): number[] {
+  const bin = edges.filter((edge) => edge <= usual.value).length
+  return [usualShare, ...shares.map((share, i) => (i === bin ? Math.max(0, share - usualShare) : share))]
+}
+
+/**
  * The population stability index Σ (p − q)·ln(p ÷ q) over bins. Rule of thumb: below 0.1 stable, above 0.25 shifted
  * (Siddiqi, Credit Risk Scorecards, 2006).
  */

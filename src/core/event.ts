@@ -133,6 +133,8 @@ export function decodeEvent(bytes: Uint8Array, catalog: EventCatalog, nowMs: num
 
 /** An event in either spelling, already parsed as JSON. Total, like {@link decodeEvent}. */
 export function parseEvent(json: unknown, catalog: EventCatalog, nowMs: number): EventResult {
+  if (!isText(json, 0))
+    return invalid('undecodable_bytes', 'a text is not Unicode: half of a surrogate pair', idOf(json))
   const forbidden = forbiddenKey(json, 0)
   if (forbidden !== null) return invalid('forbidden_key', forbidden, idOf(json))
   const envelope = parseEnvelope(json)
@@ -245,11 +247,20 @@ function forbiddenKey(value: unknown, depth: number): string | null {
   return null
 }
 
+/** JSON can spell what UTF-8 cannot hold; two such ids would be one as soon as they are written down. */
+function isText(value: unknown, depth: number): boolean {
+  if (typeof value === 'string') return value.isWellFormed()
+  if (typeof value !== 'object' || value === null || depth > eventLimits.maxKeyDepth) return true
+  for (const [key, inner] of Object.entries(value)) if (!key.isWellFormed() || !isText(inner, depth + 1)) return false
+  return true
+}
+
 function idOf(json: unknown): string | undefined {
   if (typeof json !== 'object' || json === null) return undefined
   const { eventId, id: cloudId } = json as { eventId?: unknown; id?: unknown }
   const found = eventId ?? cloudId
-  return typeof found === 'string' && found.length <= eventLimits.maxIdLength ? found : undefined
+  const isId = typeof found === 'string' && found.length <= eventLimits.maxIdLength && found.isWellFormed()
+  return isId ? found : undefined
 }
 
 function explain(error: z.ZodError): string {

@@ -88,7 +88,9 @@ export function changed(generations: readonly Generation[], lost: ReadonlySet<nu
       return to({ champion: model, shadows: others })
     case 'shadow':
       if (model.policy !== undefined) return refused('shadow_with_policy', 'a shadow decides nothing: name no policy')
-      if (isSame(champion, model)) return refused('model_is_champion', `${modelName(model)} is the champion`)
+      if (isSame({ ...champion, policy: undefined }, model)) {
+        return refused('model_is_champion', `${modelName(model)} is the champion`)
+      }
       if (others.length < shadows.length) return refused('model_is_shadow', `${modelName(model)} is a shadow already`)
       if (shadows.length >= shadowsMax) return refused('too_many_shadows', `at most ${shadowsMax}: retire one first`)
       return to({ champion, shadows: [...shadows, model] })

@@ -1,5 +1,5 @@
 import { OutcomeTally, type OutcomeReport } from '../core/outcome-tally.ts'
-import { stabilityIndex, type Distribution, type TrainingProfile } from '../core/drift.ts'
+import { stabilityIndex, withUsual, type Distribution, type TrainingProfile } from '../core/drift.ts'
 import { decisions, type Decision } from '../core/emitted.ts'
 import { trainingSlice } from './views.ts'
 
@@ -106,12 +106,16 @@ function driftOf(
   const nulls = count(`nulls_${i}`)
   const present = Math.max(1, payments - nulls)
   const bounds = [0, ...then.edges.map((_, e) => count(`below_${i}_${e}`)), payments - nulls]
+  const usualRate = count(`usual_${i}`) / present
   const shares = bounds.slice(1).map((bound, bin) => (bound - (bounds[bin] ?? 0)) / present)
   return {
     name,
-    psi: payments === 0 ? 0 : stabilityIndex(shares, then.shares),
+    psi:
+      payments === 0
+        ? 0
+        : stabilityIndex(withUsual(shares, then, usualRate), withUsual(then.shares, then, then.usual.share)),
     nullRate: payments === 0 ? 0 : nulls / payments,
-    usualRate: count(`usual_${i}`) / present,
+    usualRate,
     usualRateThen: then.usual.share,
   }
 }

@@ -81,6 +81,7 @@ const changeProblems = [
   'invalid_request',
   'model_is_champion',
   'model_is_shadow',
+  'shadow_with_policy',
   'model_not_serving',
   'too_many_shadows',
   'no_former_generation',

@@ -53,6 +53,7 @@ const problems = {
   sql_too_large: { status: 422, title: 'The query, its memory or its result is too large' },
   sql_cancelled: { status: 503, title: 'The query was given up' },
   model_is_champion: { status: 409, title: 'The model is the champion' },
+  shadow_with_policy: { status: 422, title: 'A shadow decides nothing, so it has no policy' },
   model_is_shadow: { status: 409, title: 'The model is a shadow already' },
   model_not_serving: { status: 409, title: 'The model does not score' },
   too_many_shadows: { status: 409, title: 'There are as many shadows as there may be' },

@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { readConfig } from '../../src/app/config.ts'
+import { besideInstallation } from '../../src/app/running-installation.ts'
 import { startEmbeddedRedis, type EmbeddedRedis } from '../../src/app/embedded-redis.ts'
 import { identifyRedis } from '../../src/edges/redis/identity.ts'
 import { pinoLogger } from '../../src/edges/pino/logger.ts'
@@ -43,6 +45,19 @@ describe.skipIf(redisAvailable() !== null)('embedded redis', () => {
     await first.stop()
     const second = await start()
     expect(await ask(second.url, 'GET kept')).toContain('yes')
+  })
+
+  test('a command finds the installation that runs in its folder, and what is set stays', async () => {
+    const folder = join(dir, '..')
+    const env = { RIVERBANK_DATA_DIR: folder, OTHER: 'kept' }
+    expect(besideInstallation(env)).toEqual(env)
+    const server = await start()
+    expect(besideInstallation(env)).toEqual({ ...env, REDIS_URL: server.url.replace(/\/$/, '') })
+    writeFileSync(join(folder, 'installation.json'), JSON.stringify({ namespace: 'demo-1', log: 'redis' }))
+    const beside = besideInstallation({ ...env, RIVERBANK_NAMESPACE: 'mine' })
+    expect(beside).toMatchObject({ OTHER: 'kept', RIVERBANK_NAMESPACE: 'mine', RIVERBANK_LOG: 'redis' })
+    expect(besideInstallation({ ...env, REDIS_URL: 'redis://elsewhere:1' })).not.toHaveProperty('RIVERBANK_NAMESPACE')
+    expect(readConfig(besideInstallation(env)).NAMESPACE).toBe('demo-1')
   })
 
   test('reports a crash, and a stop is none', async () => {

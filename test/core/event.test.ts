@@ -182,6 +182,19 @@ describe('decoding an event from the log', () => {
     expect(({} as { polluted?: unknown }).polluted).toBeUndefined()
   })
 
+  it('refuses half of a surrogate pair anywhere: written down, two such ids would be one', () => {
+    const half = '"\\ud800"'
+    const texts = [
+      JSON.stringify(cloud({ id: 'HERE' })).replace('"HERE"', half),
+      JSON.stringify(domain({ eventId: 'HERE' })).replace('"HERE"', half),
+      JSON.stringify(withData({ note: 'HERE' })).replace('"HERE"', `[{"a":${half}}]`),
+      JSON.stringify(withData({ note: 'HERE' })).replace('"HERE"', `{${half}:1}`),
+    ]
+    for (const text of texts) expect(decodeText(text), text).toMatchObject({ code: 'undecodable_bytes' })
+    expect(decodeText(texts[0] ?? '')).not.toHaveProperty('eventId')
+    expect(codeOf(cloud({ id: '\ud83d\ude00' }))).toBe('valid')
+  })
+
   it('refuses nesting that could exhaust the stack', () => {
     const depth = Math.floor(eventLimits.maxBytes / 2) - 200
     const deep = (levels: number) => `${'['.repeat(levels)}${']'.repeat(levels)}`

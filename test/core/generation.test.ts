@@ -65,6 +65,11 @@ describe('a change of the models', () => {
     expect(new Story('a/1 +b/1').do(kind, name)).toBe(code)
   })
 
+  it('a shadow is not the champion without its policy: it would score everything twice', () => {
+    expect(new Story('a/1@2').do('shadow', 'a/1')).toBe('model_is_champion')
+    expect(new Story('a/1').do('shadow', 'b/1@2')).toBe('shadow_with_policy')
+  })
+
   it('has room for so many shadows and no more', () => {
     const story = new Story('a/1')
     for (let n = 0; n < shadowsMax; n += 1) story.do('shadow', `s/${n}`)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { stabilityIndex } from '../../src/core/drift.ts'
+import { stabilityIndex, withUsual } from '../../src/core/drift.ts'
 import { OutcomeTally } from '../../src/core/outcome-tally.ts'
 
 describe('the tally of outcomes', () => {
@@ -49,4 +49,14 @@ describe('the population stability index', () => {
     expect(stabilityIndex([0, 1], [1, 0])).toBeGreaterThan(10)
     expect(stabilityIndex([0, 1], [1, 0])).toBeLessThan(100)
   })
+})
+
+it('a value that nearly all rows have is a bin of its own, so that less of it shows', () => {
+  // 92% were 1 and the rest 0: both are below or at the only edge's bin.
+  const then = { edges: [0], shares: [0, 1], usual: { value: 1, share: 0.92 } }
+  expect(withUsual([0, 1], then, 0.58)).toEqual([0.58, 0, expect.closeTo(0.42, 12)])
+  const index = stabilityIndex(withUsual([0, 1], then, 0.58), withUsual(then.shares, then, then.usual.share))
+  expect(index).toBeCloseTo((0.58 - 0.92) * Math.log(0.58 / 0.92) + (0.42 - 0.08) * Math.log(0.42 / 0.08), 9)
+  const middle = { edges: [1, 2, 3], shares: [0.1, 0.5, 0.2, 0.2], usual: { value: 1, share: 0.3 } }
+  expect(withUsual(middle.shares, middle, 0.3)).toEqual([0.3, 0.1, expect.closeTo(0.2, 12), 0.2, 0.2])
 })

@@ -165,6 +165,10 @@ describe.skipIf(redisAvailable() !== null)('an installation whose models change'
     const rows = `SELECT payment_id, decision, policy_version, decided_by FROM scores
       WHERE policy_version IS NOT NULL ORDER BY payment_id`
     await eventually(async () => (await sql(rows)).length === 2, patience)
+    const beside = async (model: string) =>
+      (await rb.json('backtest', '--model', model)) as { policy: string; decidedBy: object }
+    expect(await beside('linear/2@1')).toMatchObject({ policy: '1', decidedBy: { 'rule:large': 1 } })
+    expect(await beside('linear/2')).toMatchObject({ policy: 'none' })
     expect(await sql(rows)).toEqual([
       ['large-one', 'block', '1', 'rule:large'],
       ['small-one', 'approve', '1', 'model'],

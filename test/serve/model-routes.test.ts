@@ -87,6 +87,7 @@ describe('the models over HTTP', () => {
   test.each([
     ['promote', { model: 'fraud/1' }, 409, 'model_is_champion'],
     ['shadow', { model: 'fraud/1' }, 409, 'model_is_champion'],
+    ['shadow', { model: 'fraud/2@1' }, 422, 'shadow_with_policy'],
     ['retire', { model: 'fraud/2' }, 409, 'model_not_serving'],
     ['rollback', {}, 409, 'no_former_generation'],
     ['promote', { model: '../x/1' }, 422, 'invalid_request'],

@@ -53,7 +53,7 @@ export async function backfillView(options: BackfillOptions): Promise<BackfillRe
     const reason = 'the states belong to another feature set: start the processors of this version first'
     throw new RiverbankError('states_not_taken_over', reason)
   }
-  const history = await LakeHistory.open(options)
+  const history = await LakeHistory.open({ ...options, isLive: true })
   await history.limit(await history.reach())
   const wanted = slotsOf(entity, (name) => features.has(name))
   const backfill = new Backfill(options, history, entity, wanted)

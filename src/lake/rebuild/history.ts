@@ -67,8 +67,12 @@ export interface HistoryOptions {
   readonly topics: Topics
   readonly scoredType: string
   readonly committed: ReadonlyMap<number, number>
+  /** The materializer goes on: answers may have come into the lake before their events, and are left aside. */
+  readonly isLive?: boolean
 }
 
+const answersAhead = `DELETE FROM applied WHERE cause_valid IS NULL AND source_offset >
+  coalesce((SELECT max(log_offset) FROM caused WHERE caused.log_partition = applied.source_partition), -1)`
 const nothing: EntityTouch = { updates: [] }
 
 /** What the lake tells of each entity, in the order of its sequence numbers. */
@@ -83,6 +87,7 @@ export class LakeHistory {
   static async open(options: HistoryOptions): Promise<LakeHistory> {
     const { query, manifest, topics, committed } = options
     await createWorkingTables(query, manifest, topics, { kind: 'committed', next: committed, settled: true }, false)
+    if (options.isLive === true) await query.run(answersAhead)
     const [missing] = await query.rows('SELECT count(*) AS total FROM applied WHERE cause_valid IS NULL')
     const total = countOf(missing, 'total')
     if (total === 0) return new LakeHistory(options)

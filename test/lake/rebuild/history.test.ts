@@ -1,0 +1,50 @@
+import { expect, test } from 'vitest'
+import { openQuery } from '../../../src/edges/duckdb/query.ts'
+import { LakeHistory, type HistoryOptions } from '../../../src/lake/rebuild/history.ts'
+import { catalogOf } from '../../../src/lake/sql-catalog.ts'
+import { day, topics } from '../support/feed.ts'
+import { folder, lake } from '../support/fresh-lake.ts'
+import { manifest, pay, plan, positionsOf, run, write, type LogContent } from '../verify/support/world.ts'
+
+/** Scores of four payments of one partition. */
+async function content(): Promise<LogContent> {
+  return run(Array.from({ length: 4 }, (_, n) => pay(`p${n}`, day + n, day + n)))
+}
+
+async function open(all: LogContent, change: Partial<HistoryOptions>) {
+  const { setup } = catalogOf(lake, await lake.snapshot(), manifest)
+  const query = await openQuery({ threads: 1, memoryMb: 512, tempDir: folder.dir, tempMb: 512, setup })
+  const { committed } = positionsOf(all)
+  try {
+    const options = {
+      query,
+      plan,
+      manifest,
+      topics,
+      scoredType: 'payment.initiated',
+      committed: new Map<number, number>(),
+    }
+    const history = await LakeHistory.open({ ...options, ...change })
+    return { reach: await history.reach(), committed }
+  } finally {
+    query.close()
+  }
+}
+
+test('an answer without its event is a hole, unless it only came into the lake first', async () => {
+  const all = await content()
+  await write(lake, { ...all, events: all.events.slice(0, 2) })
+  await expect(open(all, {})).rejects.toThrow(/lake_incomplete|2 answers to events that it does not have/)
+  const { reach } = await open(all, { isLive: true })
+  expect(reach.map(({ next }) => next)).toEqual([2])
+})
+
+test('a hole below what the lake has is one also while it is written', async () => {
+  const all = await content()
+  const [first, , third] = all.events
+  if (first === undefined || third === undefined) throw new Error('there are four')
+  await write(lake, { ...all, events: [first] })
+  const gap = { ...all, scores: [], events: [third] }
+  await write(lake, gap)
+  await expect(open(all, { isLive: true })).rejects.toThrow('1 answers to events that it does not have')
+})
