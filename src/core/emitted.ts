@@ -59,7 +59,7 @@ export const paymentScoredSchema = z.object({
     .array(reasonSchema)
     .optional()
     .describe(
-      'what pushed the score towards fraud, the strongest first; left out of approved payments and when the model cannot be explained',
+      'what pushed the score towards fraud, the strongest first, also where a rule or list decided; left out of approved payments and when the model cannot be explained',
     ),
   /** By entity name. */
   entities: z.record(z.string(), entityPosition),

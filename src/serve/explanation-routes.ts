@@ -15,6 +15,7 @@ const explanationSchema = z.object({
   score: z.number(),
   decision: z.enum(decisions),
   model: paymentScoredSchema.shape.model,
+  policy: paymentScoredSchema.shape.policy,
   base: z.number().describe('log odds of fraud before anything is known of the payment'),
   contributions: z
     .array(z.object({ feature: z.string(), value: z.number(), contribution: z.number() }))
@@ -65,7 +66,7 @@ async function explainScore(c: ServeContext, deps: ServeDependencies): Promise<R
 }
 
 function explanationOf(score: PaymentScored, explainer: Explainer, { featureSet }: ServeDependencies): Explanation {
-  const { paymentId, decision, model } = score
+  const { paymentId, decision, model, policy } = score
   const names = explainer.features
   const values = names.map((name) => (Object.hasOwn(score.features, name) ? (score.features[name] ?? null) : null))
   const missing = names[values.indexOf(null)]
@@ -88,7 +89,8 @@ function explanationOf(score: PaymentScored, explainer: Explainer, { featureSet 
     contribution: contributions[i] as number,
   }))
   return {
-    ...{ paymentId, score: score.score, decision, model, base: explainer.base },
+    ...{ paymentId, score: score.score, decision, model, ...(policy === undefined ? {} : { policy }) },
+    base: explainer.base,
     contributions: byName.sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution)),
     ...{ sum, logOdds: explainer.base + sum },
     reasons: createReasonWriter(names, featureSet.features)({ contributions, values: known, stats: explainer.stats }),
