@@ -128,12 +128,13 @@ export function decodeEvent(bytes: Uint8Array, catalog: EventCatalog, nowMs: num
   } catch (error) {
     return invalid('invalid_json', error instanceof Error ? error.message : 'not JSON')
   }
-  return parseEvent(json, catalog, nowMs)
+  // UTF-8 cannot hold half of a surrogate pair; only an escape can.
+  return parseEvent(json, catalog, nowMs, text.includes('\\u'))
 }
 
 /** An event in either spelling, already parsed as JSON. Total, like {@link decodeEvent}. */
-export function parseEvent(json: unknown, catalog: EventCatalog, nowMs: number): EventResult {
-  if (!isText(json, 0))
+export function parseEvent(json: unknown, catalog: EventCatalog, nowMs: number, hasEscapes = true): EventResult {
+  if (hasEscapes && !isText(json, 0))
     return invalid('undecodable_bytes', 'a text is not Unicode: half of a surrogate pair', idOf(json))
   const forbidden = forbiddenKey(json, 0)
   if (forbidden !== null) return invalid('forbidden_key', forbidden, idOf(json))
