@@ -6,6 +6,7 @@ import { openModel } from './model-argument.ts'
 import { table } from './table.ts'
 import { RiverbankError } from '../core/errors.ts'
 import type { OutcomeReport } from '../core/outcome-tally.ts'
+import { dayMs } from '../core/units.ts'
 import { compilePolicy, parsePolicy, type Decider, type Policy } from '../core/policy.ts'
 import { runBacktest, type Backtest } from '../lake/backtest.ts'
 import type { Scorer } from '../ports.ts'
@@ -24,6 +25,10 @@ export interface BacktestCommandOptions {
 
 const progressMs = 2_000
 
+function youngLabels({ MONITOR_LABEL_DELAY_DAYS: days }: Pick<Config, 'MONITOR_LABEL_DELAY_DAYS'>): string {
+  return `note: frauds of the newest ${days} days that nobody has reported yet count as honest; --to leaves them out\n`
+}
+
 /** `riverbank backtest`: a candidate beside what was decided. Writes nothing. Errors: `lake_empty`, those of its parts. */
 export async function backtestCommand(config: Config, options: BacktestCommandOptions): Promise<number> {
   const compiled = definitions()
@@ -40,6 +45,7 @@ export async function backtestCommand(config: Config, options: BacktestCommandOp
       const span = await paymentSpan(query)
       if (span === null) throw new RiverbankError('lake_empty', 'the lake has no scored payments')
       const range = { fromMs: options.from ?? span.firstMs, toMs: options.to ?? span.lastMs + 1 }
+      if (range.toMs > span.lastMs - config.MONITOR_LABEL_DELAY_DAYS * dayMs) process.stderr.write(youngLabels(config))
       const { signal } = stopping
       const parts = {
         query,

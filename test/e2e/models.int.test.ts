@@ -169,6 +169,7 @@ describe.skipIf(redisAvailable() !== null)('an installation whose models change'
       (await rb.json('backtest', '--model', model)) as { policy: string; decidedBy: object }
     expect(await beside('linear/2@1')).toMatchObject({ policy: '1', decidedBy: { 'rule:large': 1 } })
     expect(await beside('linear/2')).toMatchObject({ policy: 'none' })
+    expect((await rb.run('backtest')).stderr).toContain('count as honest; --to leaves them out')
     expect(await sql(rows)).toEqual([
       ['large-one', 'block', '1', 'rule:large'],
       ['small-one', 'approve', '1', 'model'],
