@@ -85,7 +85,7 @@ export const configSchema = z.object({
   ),
 
   MONITOR_MS: int(0, 86_400_000, 600_000).describe(
-    'milliseconds between two comparisons of the champion with its training, for /metrics of materialize; 0 turns it off',
+    'milliseconds between two comparisons of the model that scores with its training, on /metrics of materialize; 0: never',
   ),
   MONITOR_DAYS: int(1, 365, 7).describe('days of payments that are compared'),
   MONITOR_LABEL_DELAY_DAYS: int(0, 365, 7).describe('days that labels take; outcomes are judged so long before'),

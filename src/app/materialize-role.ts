@@ -16,7 +16,7 @@ const mebibyte = 1_048_576
 /** Files of five seconds become files of minutes; what a running query still reads stays for ten more. */
 const compaction = { minFiles: 8, maxFiles: 64, targetBytes: 64 * mebibyte, retireGraceMs: 600_000 } as const
 
-/** The materializer: copies events and scores into the lake, and watches the champion there. */
+/** The materializer: copies events and scores into the lake, and watches the model that scores there. */
 export async function startMaterialize(role: Role): Promise<Work> {
   const { config, logger, clock, meter } = role
   const { catalog, manifest } = definitions()

@@ -23,7 +23,10 @@ export async function modelReference(
   return parsed
 }
 
-/** Loads a model with all checks, and its policy where one is named, with the names of its service's values and where its inputs are among them. */
+/**
+ * Loads a model with all checks, and its policy where one is named; with the names of its service's values, and where its
+ * inputs are among them.
+ */
 export async function openModel(
   config: Pick<Config, 'MODELS_DIR' | 'DATA_DIR'>,
   compiled: Definitions,
