@@ -10,8 +10,8 @@ import type {
   SlotUpdate,
   TileGroupPlan,
 } from '../core/plan.ts'
-import { slotAlgebra } from '../core/slot.ts'
 import { layoutOf } from '../core/state-layout.ts'
+import { placed } from '../core/tile-row.ts'
 import { dayMs, durationMs, windowMs } from '../core/units.ts'
 import type { Aggregate, SlotDefinition } from '../define/aggregate.ts'
 import type { Entity } from '../define/entity.ts'
@@ -63,13 +63,18 @@ interface PlacedSlot {
 function compileEntity(entity: Entity, views: readonly View[]): { plan: EntityPlan; slots: readonly PlacedSlot[] } {
   const hops = [...new Set(views.map((view) => durationMs(view.hop)))].sort((a, b) => a - b)
   const slots = placeSlots(views, hops)
-  const groups = hops.map((hopMs, group) =>
-    compileGroup(
+  let windowCells = 0
+  const groups = hops.map((hopMs, group) => {
+    const ofHop = views.filter((view) => durationMs(view.hop) === hopMs)
+    const compiled = compileGroup(
       entity,
-      views.filter((view) => durationMs(view.hop) === hopMs),
+      ofHop,
       slots.filter((slot) => slot.group === group),
-    ),
-  )
+      windowCells,
+    )
+    windowCells = endOf(compiled) ?? windowCells
+    return compiled
+  })
   const horizon = horizonMs(views)
   const isLifetime = views.some((view) => view.windows.includes('lifetime'))
   const draft: Omit<EntityPlan, 'layout'> = {
@@ -80,6 +85,7 @@ function compileEntity(entity: Entity, views: readonly View[]): { plan: EntityPl
     ttlMs: isLifetime ? Math.max(lifetimeTtlMs, horizon + ttlSlackMs) : horizon + ttlSlackMs,
     groups,
     features: views.flatMap((view) => viewFeatures(view, groups, hops.indexOf(durationMs(view.hop)), slots)),
+    windowCells,
   }
   return { plan: { ...draft, layout: layoutHash(layoutOf(draft)) }, slots }
 }
@@ -98,39 +104,41 @@ function placeSlots(views: readonly View[], hops: readonly number[]): PlacedSlot
 }
 
 /** `views` are those of one hop. */
-function compileGroup(entity: Entity, views: readonly View[], placed: readonly PlacedSlot[]): TileGroupPlan {
+function compileGroup(
+  entity: Entity,
+  views: readonly View[],
+  ofGroup: readonly PlacedSlot[],
+  firstCell: number,
+): TileGroupPlan {
   const delays = [...new Set(views.map((view) => durationMs(view.delay)))].sort((a, b) => a - b)
-  const slotOf = (definition: SlotDefinition) => placed.findIndex((slot) => slot.id === slotId(definition))
+  const slotOf = (definition: SlotDefinition) => ofGroup.findIndex((slot) => slot.id === slotId(definition))
   const isLifetime = (id: string) =>
     views.some(
       (view) =>
         view.windows.includes('lifetime') && view.aggregates.some((a) => a.slots.some((slot) => slotId(slot) === id)),
     )
-  return {
-    hopMs: durationMs(views[0]?.hop ?? '1s'),
-    tilesMax: entity.tilesMax,
-    slots: placed.map(({ id, definition: { kind, size } }) => ({
-      id,
-      kind,
-      size,
-      algebra: slotAlgebra(kind, size),
-      lifetime: isLifetime(id),
-    })),
-    reads: delays.map((delayMs) =>
-      compileRead(
-        delayMs,
-        views.filter((view) => durationMs(view.delay) === delayMs),
-        slotOf,
-      ),
-    ),
-  }
+  const shapes = ofGroup.map(({ id, definition: { kind, size } }) => ({ id, kind, size, lifetime: isLifetime(id) }))
+  let base = firstCell
+  const reads = delays.map((delayMs): DelayRead => {
+    const ofDelay = views.filter((view) => durationMs(view.delay) === delayMs)
+    const read = { ...compileRead(delayMs, ofDelay, slotOf), base }
+    base += read.windowsMs.length * shapes.length + read.runs.length
+    return read
+  })
+  return { hopMs: durationMs(views[0]?.hop ?? '1s'), tilesMax: entity.tilesMax, ...placed(shapes), reads }
+}
+
+/** One past the last cell of a group's reads. */
+function endOf({ reads, slots }: TileGroupPlan): number | undefined {
+  const last = reads.at(-1)
+  return last && last.base + last.windowsMs.length * slots.length + last.runs.length
 }
 
 function compileRead(
   delayMs: number,
   views: readonly View[],
   slotOf: (definition: SlotDefinition) => number,
-): DelayRead {
+): Omit<DelayRead, 'base'> {
   const windows = [...new Set(views.flatMap((view) => view.windows.map(windowMs)))].sort((a, b) => a - b)
   const needed = new Map<number, number>()
   const runs: RunRead[] = []
@@ -164,23 +172,22 @@ function viewFeatures(
   view: View,
   groups: readonly TileGroupPlan[],
   group: number,
-  placed: readonly PlacedSlot[],
+  allSlots: readonly PlacedSlot[],
 ): EntityFeaturePlan[] {
   const { reads, slots: kinds } = groups[group] ?? { reads: [], slots: [] }
   const delayMs = durationMs(view.delay)
-  const number = reads.findIndex((read) => read.delayMs === delayMs)
-  const read: Pick<DelayRead, 'windowsMs' | 'runs'> = reads[number] ?? { windowsMs: [], runs: [] }
-  const cellsOf = (r: Pick<DelayRead, 'windowsMs' | 'runs'>) => r.windowsMs.length * kinds.length + r.runs.length
-  const base = reads.slice(0, number).reduce((total, earlier) => total + cellsOf(earlier), 0)
+  const read = reads.find((one) => one.delayMs === delayMs)
+  if (read === undefined) throw new Error(`no read of the view ${view.name}`)
+  const { base, windowsMs, runs } = read
   return view.aggregates.flatMap((aggregate) => {
     const slots = aggregate.slots.map(
-      (definition) => placed.find((slot) => slot.group === group && slot.id === slotId(definition))?.slot ?? -1,
+      (definition) => allSlots.find((slot) => slot.group === group && slot.id === slotId(definition))?.slot ?? -1,
     )
     return view.windows.map((name): EntityFeaturePlan => {
-      const window = read.windowsMs.indexOf(windowMs(name))
+      const window = windowsMs.indexOf(windowMs(name))
       const cells =
         aggregate.kind === 'run'
-          ? [base + read.windowsMs.length * kinds.length + runCell(read.runs, window, slots)]
+          ? [base + windowsMs.length * kinds.length + runCell(runs, window, slots)]
           : slots.map((slot) => base + window * kinds.length + slot)
       return {
         name: featureName(view.name, aggregate.name, name),

@@ -2,7 +2,8 @@ import { ByteWriter } from '../core/bytes.ts'
 import type { EntityPlan, SlotPlan, TileGroupPlan } from '../core/plan.ts'
 import type { Accumulator, SlotKind } from '../core/slot.ts'
 import { writeTiles } from '../core/tile-codec.ts'
-import { tableOf } from '../core/tiles.ts'
+import { emptyRow, placed, putValue } from '../core/tile-row.ts'
+import { tableOfRows } from '../core/tiles.ts'
 import { hourMs } from '../core/units.ts'
 
 /** `typical`: a tile of one ordinary observation, an hour after the one before. `largest`: the limits, all reached. */
@@ -44,16 +45,14 @@ export function stateCost({ groups, horizonMs }: Pick<EntityPlan, 'groups' | 'ho
 /** Tiles of 2026: numbers as large as they are for years to come. */
 const anyTimeMs = 1_780_000_000_000
 
-function tileBytes({ hopMs, ...group }: TileGroupPlan, gap: number): number {
-  const tile = Math.floor(anyTimeMs / hopMs)
-  const bare = { ...group, hopMs, slots: [] }
-  return encodedBytes(bare, [tile, tile + gap], []) - encodedBytes(bare, [tile], [])
+function tileBytes(group: TileGroupPlan, gap: number): number {
+  const tile = Math.floor(anyTimeMs / group.hopMs)
+  return encodedBytes(group, [], [tile, tile + gap]) - encodedBytes(group, [], [tile])
 }
 
 function slotCost(group: TileGroupPlan, slot: SlotPlan): SlotCost {
   const tile = Math.floor(anyTimeMs / group.hopMs)
-  const bytesOf = (value: Accumulator) =>
-    encodedBytes({ ...group, slots: [slot] }, [tile], [[value]]) - encodedBytes({ ...group, slots: [] }, [tile], [])
+  const bytesOf = (value: Accumulator) => encodedBytes(group, [slot], [tile], value) - encodedBytes(group, [], [tile])
   const beginMs = tile * group.hopMs
   return {
     kind: slot.kind,
@@ -114,8 +113,17 @@ function largestValue({ kind, size }: SlotPlan, timeMs: number): Accumulator {
   }
 }
 
-function encodedBytes(group: TileGroupPlan, index: number[], columns: Accumulator[][]): number {
+/** Of a table with these tiles, whose slots all hold `value`. */
+function encodedBytes(
+  group: TileGroupPlan,
+  slots: readonly SlotPlan[],
+  tiles: readonly number[],
+  value: Accumulator = null,
+): number {
+  const bare = { ...group, ...placed(slots) }
+  const rows = tiles.map((tile) => emptyRow(bare.row, tile))
+  for (const row of rows) for (const slot of bare.slots) putValue(row, slot, value)
   const writer = new ByteWriter()
-  writeTiles(writer, group, tableOf(index, columns))
+  writeTiles(writer, bare, tableOfRows(bare.row, rows))
   return writer.take().length
 }

@@ -1,8 +1,8 @@
-import { assert } from './errors.ts'
-import type { Accumulator, Point, SlotValue } from './slot.ts'
+import { squaresOf } from './cells.ts'
 import { secondMs } from './units.ts'
+import type { WindowCells } from './windows.ts'
 
-/** How an aggregate's value follows from its slots, merged over the window. Null: there was nothing to aggregate. */
+/** What an aggregate says of its slots, merged over the window. Null: there was nothing to aggregate. */
 export type AggregateKind =
   | 'count'
   | 'sum'
@@ -21,62 +21,65 @@ export type AggregateKind =
 export interface AggregateRule {
   readonly type: 'integer' | 'double'
   readonly nullable: boolean
-  /**
-   * `cells` says where in `merged` the aggregate's slots stand; `readMs` is the time of the read; `position` counts
-   * from the newest (1) for `last`.
-   */
-  finalize(merged: readonly Accumulator[], cells: readonly number[], readMs: number, position: number): number | null
 }
 
-/** mean: slots [sum, count]. rate: [matching, all]. stddev: [square_sum, sum, count]. run: its own fold over tiles. */
 export const aggregateRules: Readonly<Record<AggregateKind, AggregateRule>> = {
-  count: { type: 'integer', nullable: false, finalize: onlyNumber },
-  sum: { type: 'integer', nullable: false, finalize: onlyNumber },
-  mean: { type: 'double', nullable: true, finalize: quotient },
-  min: { type: 'integer', nullable: true, finalize: only },
-  max: { type: 'integer', nullable: true, finalize: only },
-  stddev: { type: 'double', nullable: true, finalize: sampleDeviation },
-  first: { type: 'integer', nullable: true, finalize: (merged, cells) => pointsAt(merged, cells)[0]?.value ?? null },
-  last: {
-    type: 'integer',
-    nullable: true,
-    finalize: (merged, cells, _readMs, position) => pointsAt(merged, cells).at(-position)?.value ?? null,
-  },
-  distinct: { type: 'integer', nullable: false, finalize: (merged, cells) => listAt<SlotValue>(merged, cells).length },
-  rate: { type: 'double', nullable: true, finalize: quotient },
-  seconds_since_first: { type: 'double', nullable: true, finalize: secondsSince },
-  seconds_since_last: { type: 'double', nullable: true, finalize: secondsSince },
-  run: { type: 'integer', nullable: false, finalize: onlyNumber },
+  count: { type: 'integer', nullable: false },
+  sum: { type: 'integer', nullable: false },
+  mean: { type: 'double', nullable: true },
+  min: { type: 'integer', nullable: true },
+  max: { type: 'integer', nullable: true },
+  stddev: { type: 'double', nullable: true },
+  first: { type: 'integer', nullable: true },
+  last: { type: 'integer', nullable: true },
+  distinct: { type: 'integer', nullable: false },
+  rate: { type: 'double', nullable: true },
+  seconds_since_first: { type: 'double', nullable: true },
+  seconds_since_last: { type: 'double', nullable: true },
+  run: { type: 'integer', nullable: false },
 }
 
-function only(merged: readonly Accumulator[], cells: readonly number[]): number | null {
-  return merged[cells[0] ?? -1] as number | null
-}
-
-function onlyNumber(merged: readonly Accumulator[], cells: readonly number[]): number {
-  const value = merged[cells[0] ?? -1]
-  assert(typeof value === 'number', 'an aggregate has all its slots')
-  return value
-}
-
-function listAt<Item>(merged: readonly Accumulator[], cells: readonly number[]): readonly Item[] {
-  return merged[cells[0] ?? -1] as unknown as readonly Item[]
-}
-
-function pointsAt(merged: readonly Accumulator[], cells: readonly number[]): readonly Point[] {
-  return listAt<Point>(merged, cells)
-}
-
-/** One rounding. */
-function quotient(merged: readonly Accumulator[], cells: readonly number[]): number | null {
-  const denominator = merged[cells[1] ?? -1] as number
-  return denominator === 0 ? null : (merged[cells[0] ?? -1] as number) / denominator
-}
-
-/** Never negative: an observation later in the read's own tile is 0 seconds ago. */
-function secondsSince(merged: readonly Accumulator[], cells: readonly number[], readMs: number): number | null {
-  const timeMs = merged[cells[0] ?? -1] as number | null
-  return timeMs === null ? null : Math.max(0, readMs - timeMs) / secondMs
+/**
+ * `cells` says where in the merged windows the aggregate's slots stand: of a mean [sum, count], of a rate [matching, all],
+ * of a stddev [square_sum, sum, count]. `readMs` is the time of the read; `position` counts from the newest (1) for `last`.
+ */
+export function finalize(
+  kind: AggregateKind,
+  { numbers, highs, points }: WindowCells,
+  cells: readonly number[],
+  readMs: number,
+  position: number,
+): number | null {
+  const first = cells[0] as number
+  const value = numbers[first] as number
+  switch (kind) {
+    case 'count':
+    case 'sum':
+    case 'distinct':
+    case 'run':
+      return value
+    case 'min':
+    case 'max':
+      return Number.isNaN(value) ? null : value
+    case 'mean':
+    case 'rate': {
+      const denominator = numbers[cells[1] as number] as number
+      // One rounding.
+      return denominator === 0 ? null : value / denominator
+    }
+    case 'seconds_since_first':
+    case 'seconds_since_last':
+      // Never negative: an observation later in the read's own tile is 0 seconds ago.
+      return Number.isNaN(value) ? null : Math.max(0, readMs - value) / secondMs
+    case 'stddev': {
+      const [sum, count] = [numbers[cells[1] as number] as number, numbers[cells[2] as number] as number]
+      return standardDeviation(count, sum, squaresOf(value, highs[first] as number))
+    }
+    case 'first':
+      return points[first]?.[0]?.value ?? null
+    case 'last':
+      return points[first]?.at(-position)?.value ?? null
+  }
 }
 
 /**
@@ -92,9 +95,4 @@ export function standardDeviation(count: number, sum: number, squares: number | 
       ? count * squares - sum * sum
       : Number(BigInt(count) * BigInt(squares) - BigInt(sum) * BigInt(sum))
   return Math.sqrt(numerator / (count * (count - 1)))
-}
-
-function sampleDeviation(merged: readonly Accumulator[], cells: readonly number[]): number | null {
-  const squares = merged[cells[0] ?? -1] as number | bigint
-  return standardDeviation(merged[cells[2] ?? -1] as number, merged[cells[1] ?? -1] as number, squares)
 }

@@ -1,8 +1,8 @@
 import { assert } from './errors.ts'
 import type { DomainEvent } from './event.ts'
-import { observe, type Observation } from './observe.ts'
+import { applyTo, type Observation } from './observe.ts'
 import { entityIdOf, type FeaturePlan } from './plan.ts'
-import type { EntityState, Snapshot } from './state.ts'
+import { beginDraft, setProgress, type EntityState, type Snapshot } from './state.ts'
 
 /** Where an event stands in a log. */
 export interface EventPosition {
@@ -18,7 +18,7 @@ export interface MemoryEngine {
    * not name it; `reads` asks for the features before the event.
    */
   apply(event: DomainEvent, observedAtMs: number, position: EventPosition, reads: boolean): (Snapshot | null)[]
-  /** Live states, by entity index and id. */
+  /** Live states, by entity index and id. They are changed in place: whoever keeps one copies it. */
   readonly states: readonly Map<string, EntityState>[]
 }
 
@@ -45,13 +45,14 @@ export function createMemoryEngine(plan: FeaturePlan): MemoryEngine {
           reads,
           duplicate,
         }
-        const base = states[index]?.get(id) ?? null
-        const { state, answers } = observe(entity, base, [observation], position.partition, position.offset)
-        const answer = answers[0]
-        assert(state !== null && answer?.kind === 'snapshot', 'in memory nothing is applied twice')
-        states[index]?.set(id, state)
-        if (entity.partitionKey) duplicate = answer.snapshot.outcome === 'duplicate'
-        return answer.snapshot
+        const ofEntity = states[index] as Map<string, EntityState>
+        let state = ofEntity.get(id)
+        if (state === undefined) ofEntity.set(id, (state = beginDraft(entity, null, position.appendTimeMs)))
+        const snapshot = applyTo(entity, state, observation)
+        const { partition, offset } = position
+        setProgress(state, { partition, next: offset + 1, snapshots: [snapshot] })
+        if (entity.partitionKey) duplicate = snapshot.outcome === 'duplicate'
+        return snapshot
       })
     },
   }

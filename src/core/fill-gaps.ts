@@ -1,7 +1,7 @@
 import type { EntityPlan, TileGroupPlan } from './plan.ts'
-import type { Accumulator } from './slot.ts'
 import type { EntityState } from './state.ts'
-import { nextVersion, pruneTiles, tableOf, type Gap, type TileTable } from './tiles.ts'
+import { emptyRow, mergeEarlier, type TileRow } from './tile-row.ts'
+import { nextVersion, pruneTiles, rowAt, tableOfRows, tileAt, type Gap, type TileTable } from './tiles.ts'
 import { forgottenTile } from './window.ts'
 
 /** A state as it was when it took a number, computed from its history with today's plan. */
@@ -54,40 +54,33 @@ function fillTable(
   wanted: readonly boolean[],
   before: (since: number) => TileTable | null,
 ): TileTable {
-  const empty = group.slots.map(({ algebra }) => algebra.empty)
-  const rows = new Map<number, Accumulator[]>()
-  for (let row = table.start; row < table.end; row += 1) {
-    rows.set(
-      table.index[row] as number,
-      table.columns.map((column) => column[row] as Accumulator),
-    )
-  }
+  const rows = new Map<number, TileRow>()
+  for (let row = table.start; row < table.end; row += 1) rows.set(tileAt(table, row), rowAt(table, row))
   const gaps: (Gap | null)[] = group.slots.map((_, k) => table.gaps?.[k] ?? null)
-  let base = table.base === null ? null : [...table.base]
-  let { cappedTile } = table
-  for (const [k, { algebra, lifetime }] of group.slots.entries()) {
+  let { base, cappedTile } = table
+  for (const [k, slot] of group.slots.entries()) {
     const gap = gaps[k] ?? null
     const history = gap === null || wanted[k] !== true ? null : before(gap.since)
     if (gap === null || history === null) continue
     gaps[k] = null
-    for (let row = history.start; row < history.end; row += 1) {
-      const tile = history.index[row] as number
+    for (let number = history.start; number < history.end; number += 1) {
+      const tile = tileAt(history, number)
       // What is newer than the gap the slot knows itself.
       if (tile > gap.tile) break
-      const values = rows.get(tile) ?? empty.slice()
-      rows.set(tile, values)
-      values[k] = algebra.merge(history.columns[k]?.[row] as Accumulator, values[k] as Accumulator)
+      const row = rows.get(tile) ?? emptyRow(group.row, tile)
+      rows.set(tile, row)
+      mergeEarlier(slot, row, rowAt(history, number))
     }
-    if (lifetime && history.base !== null) {
-      base ??= empty.slice()
-      base[k] = algebra.merge(history.base[k] as Accumulator, base[k] as Accumulator)
+    if (slot.lifetime && history.base !== null) {
+      base = base === null ? emptyRow(group.row, 0) : { cells: base.cells.slice(), lists: base.lists.slice() }
+      mergeEarlier(slot, base, history.base)
     }
     if (history.cappedTile !== null) cappedTile = Math.max(cappedTile ?? -Infinity, history.cappedTile)
   }
   if (gaps.every((gap, k) => gap === (table.gaps?.[k] ?? null))) return nextVersion(table)
-  const index = [...rows.keys()].sort((a, b) => a - b)
-  const columns = group.slots.map((_, k) => index.map((tile) => rows.get(tile)?.[k] as Accumulator))
-  return { ...tableOf(index, columns), base, cappedTile, gaps: gaps.some((gap) => gap !== null) ? gaps : null }
+  const ordered = [...rows].sort(([a], [b]) => a - b).map(([, row]) => row)
+  const filled = tableOfRows(group.row, ordered)
+  return { ...filled, base, cappedTile, gaps: gaps.some((gap) => gap !== null) ? gaps : null }
 }
 
 /** The slots that some features of an entity read. */

@@ -1,9 +1,10 @@
 import { eventLimits } from './envelope.ts'
 import type { EntityPlan, SlotPlan, TileGroupPlan } from './plan.ts'
-import type { Accumulator } from './slot.ts'
+import type { PlacedSlot } from './slot.ts'
 import { eventTypeOfSlot, type GroupLayout, type StateLayout } from './state-layout.ts'
 import type { EntityState } from './state.ts'
-import { emptyTiles, pruneTiles, tableOf, type Gap, type TileTable } from './tiles.ts'
+import { emptyRow, isEmpty, placed, putValue, valueIn, type TileRow } from './tile-row.ts'
+import { emptyTiles, pruneTiles, rowAt, tableOfRows, tileAt, type Gap, type TileTable } from './tiles.ts'
 import { forgottenTile, tileOf } from './window.ts'
 
 /**
@@ -26,8 +27,8 @@ export function migrateState(plan: EntityPlan, from: StateLayout, state: EntityS
 
 /** One slot on its way into the plan. */
 interface Moved {
-  /** Where the old table has it; -1 for a new slot. */
-  readonly at: number
+  /** As the old table has it; null for a new slot. */
+  readonly before: PlacedSlot | null
   readonly gap: Gap | null
   /** What it holds below its gap is incomplete in two ways: none of it is kept, so that one gap says it all. */
   readonly forgets: boolean
@@ -42,24 +43,26 @@ function migrateTable(
 ): TileTable {
   const number = from.groups.findIndex(({ hopMs }) => hopMs === group.hopMs)
   const [old, before] = [from.groups[number] ?? null, state.tiles[number] ?? null]
+  const oldSlots = placed(old?.slots ?? []).slots
   const floors = floorsOf(plan, group, from, state, before)
   const moved = group.slots.map((slot, index): Moved => {
-    const at = old?.slots.findIndex(({ id }) => id === slot.id) ?? -1
-    if (at < 0) return { at, gap: newGap(slot, group, from, state, nowMs), forgets: false }
-    const own = before?.gaps?.[at] ?? null
+    const at = oldSlots.findIndex(({ id }) => id === slot.id)
+    const own = oldSlots[at] ?? null
+    if (own === null) return { before: null, gap: newGap(slot, group, from, state, nowMs), forgets: false }
+    const gap = before?.gaps?.[at] ?? null
     const lost = lostGap(plan, group, index, { old, at, from, state, before, floors })
-    if (own === null || lost === null) return { at, gap: own ?? lost, forgets: lost !== null }
-    return { at, gap: { since: state.sequence, tile: Math.max(own.tile, lost.tile) }, forgets: true }
+    if (gap === null || lost === null) return { before: own, gap: gap ?? lost, forgets: lost !== null }
+    return { before: own, gap: { since: state.sequence, tile: Math.max(gap.tile, lost.tile) }, forgets: true }
   })
   const table = before === null ? emptyTiles(group) : movedRows(group, before, moved)
   table.gaps = moved.some(({ gap }) => gap !== null) ? moved.map(({ gap }) => gap) : null
   table.cappedTile = before?.cappedTile ?? null
   const base = before?.base ?? null
   if (base !== null && group.slots.some((slot) => slot.lifetime)) {
-    table.base = moved.map(({ at }, k) => base[at] ?? emptyOf(group.slots[k]))
+    table.base = movedRow(group, base, moved, 0)
   }
   pruneTiles(table, group, floors.now)
-  table.base = table.base?.map((value, k) => (moved[k]?.forgets === true ? emptyOf(group.slots[k]) : value)) ?? null
+  if (table.base !== null) table.base = withoutForgotten(group, table.base, moved)
   return table
 }
 
@@ -136,25 +139,34 @@ function reachMs({ groups, features }: EntityPlan, group: TileGroupPlan, slot: n
 }
 
 function movedRows(group: TileGroupPlan, before: TileTable, moved: readonly Moved[]): TileTable {
-  const index: number[] = []
-  const columns: Accumulator[][] = group.slots.map(() => [])
-  for (let row = before.start; row < before.end; row += 1) {
-    const tile = before.index[row] as number
-    const values = moved.map(({ at, gap, forgets }, k) => {
-      const isKept = at >= 0 && !(forgets && gap !== null && tile <= gap.tile)
-      return isKept ? (before.columns[at]?.[row] as Accumulator) : emptyOf(group.slots[k])
-    })
-    if (values.every((value, k) => isEmpty(group.slots[k], value))) continue
-    index.push(tile)
-    for (const [k, value] of values.entries()) columns[k]?.push(value)
+  const rows: TileRow[] = []
+  for (let number = before.start; number < before.end; number += 1) {
+    const tile = tileAt(before, number)
+    const kept = moved.map((one) => (one.forgets && one.gap !== null && tile <= one.gap.tile ? gone : one))
+    const row = movedRow(group, rowAt(before, number), kept, tile)
+    if (!group.slots.every((slot) => isEmpty(row, slot))) rows.push(row)
   }
-  return index.length === 0 ? emptyTiles(group) : tableOf(index, columns)
+  return tableOfRows(group.row, rows)
 }
 
-function emptyOf(slot: SlotPlan | undefined): Accumulator {
-  return slot?.algebra.empty ?? null
+const gone: Moved = { before: null, gap: null, forgets: true }
+
+function movedRow(
+  { row: layout, slots }: TileGroupPlan,
+  from: TileRow,
+  moved: readonly Moved[],
+  tile: number,
+): TileRow {
+  const row = emptyRow(layout, tile)
+  for (const [k, slot] of slots.entries()) {
+    const before = moved[k]?.before ?? null
+    if (before !== null) putValue(row, slot, valueIn(from, before))
+  }
+  return row
 }
 
-function isEmpty(slot: SlotPlan | undefined, value: Accumulator): boolean {
-  return value === emptyOf(slot) || (Array.isArray(value) && value.length === 0)
+function withoutForgotten({ row: layout, slots }: TileGroupPlan, base: TileRow, moved: readonly Moved[]): TileRow {
+  const row = emptyRow(layout, 0)
+  for (const [k, slot] of slots.entries()) if (moved[k]?.forgets !== true) putValue(row, slot, valueIn(base, slot))
+  return row
 }

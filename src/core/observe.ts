@@ -1,8 +1,7 @@
-import { aggregateRules } from './aggregates.ts'
+import { finalize } from './aggregates.ts'
 import { assert } from './errors.ts'
 import { hashEventId } from './event-id-hash.ts'
-import type { EntityPlan, EntityTouch, TileGroupPlan } from './plan.ts'
-import type { Accumulator } from './slot.ts'
+import type { EntityPlan, EntityTouch, SlotPlan, TileGroupPlan } from './plan.ts'
 import {
   beginDraft,
   isDuplicate,
@@ -16,8 +15,9 @@ import {
   type Snapshot,
 } from './state.ts'
 import { flagsOf, type FeatureFlag } from './flags.ts'
-import { emptyTiles, pruneTiles, readWindows, updateSlot } from './tiles.ts'
+import { addToRow, emptyTiles, pruneTiles, rowFor } from './tiles.ts'
 import { forgottenTile, tileOf } from './window.ts'
+import { readWindows, WindowCells } from './windows.ts'
 
 /** One event as one entity sees it. */
 export interface Observation {
@@ -146,11 +146,13 @@ function addToTiles(plan: EntityPlan, state: EntityState, observation: Observati
       if (updates.some((update) => update.group === number)) outcome = 'too_late'
       continue
     }
-    const at = { tile, timeMs }
+    let row = -1
     for (const update of updates) {
       if (update.group !== number) continue
       const value = update.value(observation.data)
-      if (value !== null) updateSlot(table, group, at, update.slot, value)
+      if (value === null) continue
+      if (row < 0) row = rowFor(table, group, tile)
+      addToRow(table, row, group.slots[update.slot] as SlotPlan, value, timeMs)
     }
     pruneTiles(table, group, forgotten)
   }
@@ -167,17 +169,20 @@ export interface EntityRead {
 
 const noFlags: readonly FeatureFlag[] = []
 
+/** Of the read that is being made: a read is over before another begins. */
+let windows = new WindowCells(0)
+
 /** The entity's features at `timeMs`. */
 export function readFeatures(plan: EntityPlan, state: EntityState | null, timeMs: number): EntityRead {
-  const windows: Accumulator[][] = []
+  if (windows.numbers.length < plan.windowCells) windows = new WindowCells(plan.windowCells)
   for (let number = 0; number < plan.groups.length; number += 1) {
     const group = plan.groups[number] as TileGroupPlan
-    windows.push(readWindows(state?.tiles[number] ?? emptyTiles(group), group, timeMs))
+    readWindows(state?.tiles[number] ?? emptyTiles(group), group, timeMs, windows)
   }
   const features = new Array<number | null>(plan.features.length)
   for (let i = 0; i < features.length; i += 1) {
-    const { aggregate, group, cells, position } = plan.features[i] as EntityPlan['features'][number]
-    features[i] = aggregateRules[aggregate].finalize(windows[group] as Accumulator[], cells, timeMs, position)
+    const { aggregate, cells, position } = plan.features[i] as EntityPlan['features'][number]
+    features[i] = finalize(aggregate, windows, cells, timeMs, position)
   }
   return { features, flags: state === null ? noFlags : flagsOf(plan, state, features, timeMs) }
 }

@@ -1,6 +1,7 @@
 import type { AggregateKind } from './aggregates.ts'
-import type { SlotAlgebra, SlotKind, SlotValue } from './slot.ts'
+import type { PlacedSlot, SlotValue } from './slot.ts'
 import type { Expression } from './expression.ts'
+import type { RowLayout } from './tile-row.ts'
 
 /** What the engine needs to know of the definitions, resolved to indices. Built by src/compile/plan.ts. */
 export interface FeaturePlan {
@@ -43,15 +44,13 @@ export interface EntityPlan {
   /** One table of tiles per hop. */
   readonly groups: readonly TileGroupPlan[]
   readonly features: readonly EntityFeaturePlan[]
+  /** How many cells a read of all windows has: see {@link DelayRead}. */
+  readonly windowCells: number
 }
 
-export interface SlotPlan {
+export interface SlotPlan extends PlacedSlot {
   /** What the slot means; equal in every feature set that has it. */
   readonly id: string
-  readonly kind: SlotKind
-  /** Points or values kept, 0 for the other kinds. */
-  readonly size: number
-  readonly algebra: SlotAlgebra
   /** A lifetime window reads it: its forgotten tiles are merged, not dropped. */
   readonly lifetime: boolean
 }
@@ -61,12 +60,16 @@ export interface TileGroupPlan {
   /** A table never holds more tiles: the oldest ones go, and what reads there is flagged. */
   readonly tilesMax: number
   readonly slots: readonly SlotPlan[]
+  /** How the slots share a row. */
+  readonly row: RowLayout
   /** Grouped by delay, so that one walk over the tiles serves all windows of that delay. */
   readonly reads: readonly DelayRead[]
 }
 
 export interface DelayRead {
   readonly delayMs: number
+  /** Where its cells begin among those of the entity: one row of slots for each window, then its runs. */
+  readonly base: number
   /** Ascending; a lifetime window is infinite and last. */
   readonly windowsMs: readonly number[]
   /** Which slots are read, and how many of the windows, from the shortest on, each of them needs. */
@@ -85,7 +88,7 @@ export interface EntityFeaturePlan {
   readonly name: string
   readonly aggregate: AggregateKind
   readonly group: number
-  /** Where `readWindows` puts the aggregate's slots for this feature's delay and window. */
+  /** Where a read puts the aggregate's slots for this feature's delay and window. */
   readonly cells: readonly number[]
   /** From the newest (1), for `last`. */
   readonly position: number

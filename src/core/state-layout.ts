@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { RiverbankError } from './errors.ts'
 import type { EntityPlan, TileGroupPlan } from './plan.ts'
-import { slotAlgebra, type SlotKind } from './slot.ts'
+import type { SlotKind } from './slot.ts'
+import { placed } from './tile-row.ts'
 
 const kinds = [
   ...(['count', 'sum', 'square_sum', 'min', 'max', 'oldest_time', 'newest_time'] as const),
@@ -73,7 +74,7 @@ export function blobPlanOf(layout: number, { entity, partitionKey, groups }: Sta
     groups: groups.map(({ hopMs, tilesMax, slots }): TileGroupPlan => ({
       hopMs,
       tilesMax,
-      slots: slots.map((slot) => ({ ...slot, algebra: slotAlgebra(slot.kind, slot.size) })),
+      ...placed(slots),
       reads: [],
     })),
   }

@@ -1,7 +1,15 @@
-import { assert } from './errors.ts'
-import type { DelayRead, RunRead, TileGroupPlan } from './plan.ts'
-import type { Accumulator, SlotValue } from './slot.ts'
-import { windowEndTile, windowStartTile } from './window.ts'
+import type { EntityPlan, TileGroupPlan } from './plan.ts'
+import type { PlacedSlot, SlotList, SlotValue } from './slot.ts'
+import {
+  addValue,
+  emptyRow,
+  mergeEarlier,
+  noPoints,
+  putInColumn,
+  valueIn,
+  type RowLayout,
+  type TileRow,
+} from './tile-row.ts'
 
 /** What a slot does not know: the observations with a smaller sequence number than `since`, up to and in `tile`. */
 export interface Gap {
@@ -10,19 +18,21 @@ export interface Gap {
 }
 
 /**
- * Sparse tiles of one hop. Rows `start` ≤ row < `end`, oldest first: `columns[k][row]` is the accumulator of slot k in
- * tile `index[row]`. The arrays are shared with older versions of the table, which end earlier: a row is appended in
- * place when nobody has done so before, and everything else copies first.
+ * Sparse tiles of one hop. Rows `start` ≤ row < `end`, oldest first: row r is the `width` numbers from `cells[r · width]`
+ * on, its tile first, and `lists[k][r]` for what is no number; where that is missing it is empty. Side by side, because
+ * reading from memory is what a state costs. The arrays are shared with older versions of the table, which end earlier:
+ * a row is appended in place when nobody has done so before, and everything else copies first.
  */
 export interface TileTable {
-  index: number[]
-  columns: Accumulator[][]
+  readonly width: number
+  cells: number[]
+  lists: SlotList[][]
   start: number
   end: number
   /** Rows from here on are this version's own. */
   ownFrom: number
-  /** Everything forgotten so far, by slot; null before there is any, or when no lifetime window reads the group. */
-  base: readonly Accumulator[] | null
+  /** Everything forgotten so far; null before there is any, or when no lifetime window reads the group. */
+  base: TileRow | null
   /** The newest tile dropped because there were too many; null when there never were. */
   cappedTile: number | null
   /** By slot; null when nothing is missing. A new slot of a state that is older than it has one until history is added. */
@@ -42,65 +52,80 @@ export interface WrittenRows {
 }
 
 /** Of every empty table: a first row begins arrays of its own. */
-const noTiles: number[] = []
-const noValues: Accumulator[] = []
+const noNumbers: number[] = []
+const noLists: SlotList[][] = []
 const noBytes = new Uint8Array(0)
 
 /** From so many rows on bytes are kept; of smaller tables the memory is worth more. */
 export const keptFromRows = 8
 /** Of every table that is too small. */
-const neverWritten: WrittenRows = { first: 0, bytes: noBytes, ends: noTiles }
+const neverWritten: WrittenRows = { first: 0, bytes: noBytes, ends: noNumbers }
 
 function nothingWritten(rows: number): WrittenRows {
-  return rows < keptFromRows ? neverWritten : { first: 0, bytes: noBytes, ends: noTiles }
+  return rows < keptFromRows ? neverWritten : { first: 0, bytes: noBytes, ends: noNumbers }
 }
 
-export function emptyTiles(group: TileGroupPlan): TileTable {
-  return tableOf(noTiles, noColumns(group.slots.length))
+export function emptyTiles({ row }: Pick<TileGroupPlan, 'row'>): TileTable {
+  return tableOf(row.width, noNumbers, noLists)
 }
 
-const emptyColumns: Accumulator[][][] = []
-
-/** A first row brings columns of its own, so all empty tables of a width share theirs. */
-function noColumns(width: number): Accumulator[][] {
-  return (emptyColumns[width] ??= Array.from({ length: width }, () => noValues))
-}
-
-export function tableOf(index: number[], columns: Accumulator[][]): TileTable {
-  const end = index.length
+export function tableOf(width: number, cells: number[], lists: SlotList[][]): TileTable {
+  const end = cells.length / width
   const written = nothingWritten(end)
-  return { index, columns, start: 0, end, ownFrom: 0, base: null, cappedTile: null, gaps: null, written }
+  return { width, cells, lists, start: 0, end, ownFrom: 0, base: null, cappedTile: null, gaps: null, written }
+}
+
+/** A table of its own, of rows in the order of their tiles. */
+export function tableOfRows({ width }: RowLayout, rows: readonly TileRow[]): TileTable {
+  if (rows.length === 0) return tableOf(width, noNumbers, noLists)
+  const columns: SlotList[][] = []
+  for (const [number, row] of rows.entries()) {
+    for (const [list, values] of row.lists.entries()) {
+      if (values !== undefined && values.length > 0) putInColumn(columns, list, number, values)
+    }
+  }
+  const cells = (rows[0] as TileRow).cells.slice()
+  for (const row of rows.slice(1)) cells.push(...row.cells)
+  return tableOf(width, cells, columns)
+}
+
+/** A copy of one row. */
+export function rowAt({ cells, lists, width }: TileTable, row: number): TileRow {
+  return {
+    cells: cells.slice(row * width, (row + 1) * width),
+    lists: lists.map((column) => column[row]),
+  }
+}
+
+export function tileAt({ cells, width }: TileTable, row: number): number {
+  return cells[row * width] as number
 }
 
 /** A version to change: what it shares with `table` it copies before it changes it. */
 export function nextVersion(table: TileTable): TileTable {
-  const { index, columns, start, end, base, cappedTile, gaps, written } = table
-  return { index, columns, start, end, ownFrom: end, base, cappedTile, gaps, written }
+  const { width, cells, lists, start, end, base, cappedTile, gaps, written } = table
+  return { width, cells, lists, start, end, ownFrom: end, base, cappedTile, gaps, written }
 }
 
-/** Adds a value to the tile of an observation; the tile is above what the table has forgotten. */
-export function updateSlot(
-  table: TileTable,
-  group: TileGroupPlan,
-  at: { readonly tile: number; readonly timeMs: number },
-  slot: number,
-  value: SlotValue,
-): void {
-  const row = rowOf(table, group, at.tile)
-  const column = table.columns[slot]
-  const plan = group.slots[slot]
-  assert(column !== undefined && plan !== undefined, 'a table has all slots of its group')
-  column[row] = plan.algebra.update(column[row] as Accumulator, value, at.timeMs)
+/** A row of the tile that may be changed, made when there is none; the tile is above what the table has forgotten. */
+export function rowFor(table: TileTable, group: TileGroupPlan, tile: number): number {
+  const row = changeableRow(table, group, tile)
   forgetWritten(table, row)
+  return row
 }
 
-/** A row of the tile that may be changed, made when there is none. Most observations are the newest. */
-function rowOf(table: TileTable, group: TileGroupPlan, tile: number): number {
+/** Adds a value to a slot of a row from {@link rowFor}. */
+export function addToRow(table: TileTable, row: number, slot: PlacedSlot, value: SlotValue, timeMs: number): void {
+  addValue(table, row, table.width, slot, value, timeMs)
+}
+
+/** Most observations are the newest. */
+function changeableRow(table: TileTable, group: TileGroupPlan, tile: number): number {
   if (table.start === table.end) return firstRow(table, group, tile)
   const row = rowAfter(table, tile)
-  const isThere = row > table.start && table.index[row - 1] === tile
+  const isThere = row > table.start && tileAt(table, row - 1) === tile
   if (isThere && row - 1 >= table.ownFrom) return row - 1
-  const mayInsert = !isThere && row >= table.ownFrom && table.index.length === table.end
+  const mayInsert = !isThere && row >= table.ownFrom && table.cells.length === table.end * table.width
   if (!mayInsert) copyRows(table)
   // Copying moves the rows to the front of new arrays.
   const place = mayInsert ? row : rowAfter(table, tile)
@@ -110,9 +135,9 @@ function rowOf(table: TileTable, group: TileGroupPlan, tile: number): number {
 }
 
 /** Arrays for one row: most tables never have a second one, and an array that grows by a push takes room for more. */
-function firstRow(table: TileTable, group: TileGroupPlan, tile: number): number {
-  table.index = [tile]
-  table.columns = group.slots.map((slot) => [slot.algebra.empty])
+function firstRow(table: TileTable, { row }: TileGroupPlan, tile: number): number {
+  table.cells = emptyRow(row, tile).cells
+  table.lists = row.lists === 0 ? noLists : []
   table.start = 0
   table.end = 1
   table.ownFrom = 0
@@ -120,25 +145,23 @@ function firstRow(table: TileTable, group: TileGroupPlan, tile: number): number 
   return 0
 }
 
-function insertRow(table: TileTable, group: TileGroupPlan, place: number, tile: number): void {
-  const { index, columns } = table
-  const isLast = place === index.length
-  if (isLast) index.push(tile)
-  else index.splice(place, 0, tile)
-  for (let slot = 0; slot < columns.length; slot += 1) {
-    const column = columnOf(table, slot)
-    if (isLast) column.push(emptyOf(group, slot))
-    else column.splice(place, 0, emptyOf(group, slot))
-  }
+function insertRow(table: TileTable, { row }: TileGroupPlan, place: number, tile: number): void {
+  const { cells, lists, end, width } = table
+  for (let cell = 0; cell < width; cell += 1) cells.push(row.empty[cell] as number)
+  if (place < end) cells.copyWithin((place + 1) * width, place * width, end * width)
+  for (let cell = 0; cell < width; cell += 1) cells[place * width + cell] = row.empty[cell] as number
+  cells[place * width] = tile
+  for (const column of lists) if (place < column.length) column.splice(place, 0, noPoints)
   table.end += 1
   if (table.written === neverWritten) table.written = nothingWritten(table.end - table.start)
 }
 
 function copyRows(table: TileTable): void {
-  table.index = table.index.slice(table.start, table.end)
-  table.columns = table.columns.map((column) => column.slice(table.start, table.end))
+  const { start, end, width } = table
+  table.cells = table.cells.slice(start * width, end * width)
+  table.lists = table.lists.map((column) => column.slice(start, end))
   table.start = 0
-  table.end = table.index.length
+  table.end = end - start
   table.ownFrom = 0
   table.written = nothingWritten(table.end)
 }
@@ -150,9 +173,9 @@ function forgetWritten({ written }: TileTable, row: number): void {
 }
 
 /** The first row whose tile is newer. */
-function rowAfter(table: TileTable, tile: number): number {
-  let row = table.end
-  while (row > table.start && (table.index[row - 1] as number) > tile) row -= 1
+export function rowAfter({ cells, width, start, end }: TileTable, tile: number): number {
+  let row = end
+  while (row > start && (cells[(row - 1) * width] as number) > tile) row -= 1
   return row
 }
 
@@ -163,11 +186,11 @@ const forgottenRowsMax = 64
 export function pruneTiles(table: TileTable, group: TileGroupPlan, forgotten: number): void {
   if (table.gaps !== null) closeGaps(table, group, forgotten)
   let { start } = table
-  while (start < table.end && (table.index[start] as number) <= forgotten) start += 1
+  while (start < table.end && tileAt(table, start) <= forgotten) start += 1
   const tooMany = table.end - start - group.tilesMax
   if (tooMany > 0) {
     start += tooMany
-    table.cappedTile = table.index[start - 1] as number
+    table.cappedTile = tileAt(table, start - 1)
   }
   if (start === table.start) return
   if (group.slots.some((slot) => slot.lifetime)) mergeIntoBase(table, group, start)
@@ -183,100 +206,32 @@ function closeGaps(table: TileTable, group: TileGroupPlan, forgotten: number): v
   table.gaps = gaps?.some((gap) => gap !== null) === true ? gaps : null
 }
 
-function mergeIntoBase(table: TileTable, group: TileGroupPlan, to: number): void {
-  const before = table.base
-  table.base = group.slots.map((plan, slot) => {
-    if (!plan.lifetime) return plan.algebra.empty
-    let merged = before?.[slot] ?? plan.algebra.empty
-    const column = columnOf(table, slot)
-    for (let row = table.start; row < to; row += 1) {
-      merged = plan.algebra.merge(merged, column[row] as Accumulator)
+function mergeIntoBase(table: TileTable, { row: layout, slots }: TileGroupPlan, to: number): void {
+  let merged = table.base ?? emptyRow(layout, 0)
+  for (let row = table.start; row < to; row += 1) {
+    // What is merged is later than the base, and becomes the base: what it is not read for stays empty.
+    const later = emptyRow(layout, 0)
+    const own = rowAt(table, row)
+    for (const slot of slots) {
+      if (!slot.lifetime) continue
+      mergeEarlier(slot, later, own)
+      mergeEarlier(slot, later, merged)
     }
-    return merged
+    merged = later
+  }
+  table.base = merged
+}
+
+/** What tables hold, without how they hold it: equal ones are deeply equal. */
+export function plainTables({ groups }: Pick<EntityPlan, 'groups'>, tables: readonly TileTable[]) {
+  return tables.map((table, number) => {
+    const slots = groups[number]?.slots ?? []
+    const valuesOf = (row: TileRow) => slots.map((slot) => valueIn(row, slot))
+    const rows = []
+    for (let row = table.start; row < table.end; row += 1) {
+      rows.push({ tile: tileAt(table, row), values: valuesOf(rowAt(table, row)) })
+    }
+    const { base, cappedTile, gaps } = table
+    return { rows, base: base === null ? null : valuesOf(base), cappedTile, gaps }
   })
-}
-
-/**
- * Merges the tiles of every window of the group at `timeMs`. The answer is flat: for each delay one row of slots for
- * each window, then its runs, in plan order. One walk from the newest tile back serves all windows of a delay. Cells
- * that no feature needs stay empty.
- */
-export function readWindows(table: TileTable, group: TileGroupPlan, timeMs: number): Accumulator[] {
-  const width = group.slots.length
-  let cells = 0
-  for (const { windowsMs, runs } of group.reads) cells += windowsMs.length * width + runs.length
-  // Of its length from the start: an array that grows is copied again and again.
-  const merged = new Array<Accumulator>(cells).fill(null)
-  let base = 0
-  for (const read of group.reads) {
-    const bounds = windowRows(table, group, read, timeMs)
-    for (const { slot, windows } of read.slots) {
-      const { algebra } = group.slots[slot] as TileGroupPlan['slots'][number]
-      const column = columnOf(table, slot)
-      let value = algebra.empty
-      for (let window = 0; window < windows; window += 1) {
-        value = algebra.fold(column, bounds[window + 1] as number, bounds[window] as number, value)
-        if (read.windowsMs[window] === Infinity && table.base !== null) {
-          value = algebra.merge(table.base[slot] as Accumulator, value)
-        }
-        merged[base + window * width + slot] = value
-      }
-    }
-    base += read.windowsMs.length * width
-    for (const run of read.runs) {
-      merged[base] = runOf(table, run, bounds)
-      base += 1
-    }
-  }
-  return merged
-}
-
-/** The row after the newest tile of a delay's windows, then the first row of each window, from the shortest on. */
-function windowRows(table: TileTable, group: TileGroupPlan, read: DelayRead, timeMs: number): number[] {
-  const { delayMs, windowsMs } = read
-  let row = rowAfter(table, windowEndTile(timeMs, delayMs, group.hopMs))
-  const bounds = new Array<number>(windowsMs.length + 1)
-  bounds[0] = row
-  for (let window = 0; window < windowsMs.length; window += 1) {
-    const windowMs = windowsMs[window] as number
-    const start = windowStartTile(timeMs, delayMs, windowMs, group.hopMs)
-    while (row > table.start && (table.index[row - 1] as number) > start) row -= 1
-    bounds[window + 1] = row
-  }
-  return bounds
-}
-
-function runOf(table: TileTable, { window, matching, all }: RunRead, bounds: readonly number[]): number {
-  const [matchingCounts, allCounts] = [columnOf(table, matching), columnOf(table, all)]
-  const first = bounds[window + 1] as number
-  let run = 0
-  for (let row = (bounds[0] as number) - 1; row >= first; row -= 1) {
-    const [matched, total] = [matchingCounts[row] as number, allCounts[row] as number]
-    if (total === 0) continue
-    if (matched < total) break
-    run += total
-  }
-  return run
-}
-
-function columnOf(table: TileTable, slot: number): Accumulator[] {
-  const column = table.columns[slot]
-  assert(column !== undefined, 'a table has all slots of its group')
-  return column
-}
-
-function emptyOf(group: TileGroupPlan, slot: number): Accumulator {
-  const plan = group.slots[slot]
-  assert(plan !== undefined, 'the slot exists')
-  return plan.algebra.empty
-}
-
-/** What a table holds, without how it holds it: equal tables are deeply equal. */
-export function plainTable(table: TileTable) {
-  const { base, cappedTile, gaps } = table
-  const rows = []
-  for (let row = table.start; row < table.end; row += 1) {
-    rows.push({ tile: table.index[row], values: table.columns.map((column) => column[row]) })
-  }
-  return { rows, base, cappedTile, gaps }
 }

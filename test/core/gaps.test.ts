@@ -6,6 +6,7 @@ import { observe, readFeatures } from '../../src/core/observe.ts'
 import type { EntityPlan } from '../../src/core/plan.ts'
 import { layoutOf } from '../../src/core/state-layout.ts'
 import type { EntityState } from '../../src/core/state.ts'
+import { plainTables } from '../../src/core/tiles.ts'
 import { count, max, type Aggregate } from '../../src/define/aggregate.ts'
 import { defineFeatureSet } from '../../src/define/feature-set.ts'
 import { defineView, type View } from '../../src/define/view.ts'
@@ -55,7 +56,7 @@ it.each<[string, View, string]>([
   const old = planOf([view('spend', ['1h'], 'count')])
   const plan = planOf([...(added.name === 'spend' ? [] : [view('spend', ['1h'], 'count')]), added])
   const before = old.see(old.see(null, 0), 240)
-  expect(before.tiles[0]?.index.slice(before.tiles[0].start), 'forgotten').toHaveLength(1)
+  expect(plainTables(old.entity, before.tiles)[0]?.rows, 'forgotten').toHaveLength(1)
   const migrated = plan.see(migrateState(plan.entity, layoutOf(old.entity), before, nowMs), 241)
   expect(told(plan, migrated, 241)).toEqual({ order_count_1h: 1, [feature]: 'incomplete' })
   expect(migrated.partitions).toMatchObject([{ partition: 0, next: 242 }])

@@ -12,7 +12,7 @@ import { decodeState, encodeState } from '../../src/core/state-blob.ts'
 import type { Accumulator } from '../../src/core/slot.ts'
 import { StateDecoder } from '../../src/core/state-decoder.ts'
 import { eventTypeOfSlot, layoutOf, parseLayout } from '../../src/core/state-layout.ts'
-import { plainTable } from '../../src/core/tiles.ts'
+import { plainTables } from '../../src/core/tiles.ts'
 import type { EntityState, Snapshot } from '../../src/core/state.ts'
 import type { FeatureSet } from '../../src/define/feature-set.ts'
 import { testSeed as firstSeed } from '../support/seed.ts'
@@ -44,11 +44,13 @@ function apply(engine: MemoryEngine, event: StreamEvent, offset: number): (Snaps
   )
 }
 
-const plain = ({ tiles, partitions, ...rest }: EntityState) => ({
+const plain = (entity: EntityPlan, { tiles, partitions, ...rest }: EntityState) => ({
   ...rest,
-  tiles: tiles.map(plainTable),
+  tiles: plainTables(entity, tiles),
   partitions: partitions.map(({ partition, next }) => ({ partition, next })),
 })
+
+const copyOf = (entity: EntityPlan, state: EntityState) => decodeState(entity, encodeState(entity, state))
 
 /** The events as each entity met them. */
 class History {
@@ -132,7 +134,9 @@ it(`knows everything again when the history is merged, seeds from ${firstSeed}`,
     for (const [offset, event] of events.entries()) {
       if (offset === switchAt) {
         engine = evolved(engine, old, plan)
-        for (const [i, byId] of always.states.entries()) for (const [id, state] of byId) earlier[i]?.set(id, state)
+        for (const [i, entity] of plan.entities.entries()) {
+          for (const [id, state] of always.states[i] ?? []) earlier[i]?.set(id, copyOf(entity, state))
+        }
       }
       if (offset === fillAt) fillAll(engine, plan, earlier)
       const wanted = apply(always, event, offset)
@@ -149,8 +153,8 @@ it(`knows everything again when the history is merged, seeds from ${firstSeed}`,
       if (!isComparable(entity, old)) continue
       for (const [id, state] of always.states[index] ?? []) {
         const found = engine.states[index]?.get(id)
-        expect(found === undefined ? null : counted(found), `seed ${seed}, ${entity.name} ${id}`).toEqual(
-          counted(state),
+        expect(found === undefined ? null : counted(entity, found), `seed ${seed}, ${entity.name} ${id}`).toEqual(
+          counted(entity, state),
         )
       }
     }
@@ -159,15 +163,15 @@ it(`knows everything again when the history is merged, seeds from ${firstSeed}`,
 })
 
 /** At its cap a distinct slot holds whichever values came first to it: only how many counts. */
-function counted(state: EntityState): unknown {
+function counted(entity: EntityPlan, state: EntityState): unknown {
   const isSet = (value: unknown) => Array.isArray(value) && value.length > 0 && typeof value[0] !== 'object'
   const count = (value: Accumulator) => (isSet(value) ? { distinct: (value as readonly unknown[]).length } : value)
-  const { tiles, ...rest } = plain(state)
+  const { tiles, ...rest } = plain(entity, state)
   return {
     ...rest,
     tiles: tiles.map(({ rows, base, ...table }) => ({
       ...table,
-      rows: rows.map(({ tile, values }) => ({ tile, values: values.map((value) => count(value as Accumulator)) })),
+      rows: rows.map(({ tile, values }) => ({ tile, values: values.map(count) })),
       base: base?.map(count) ?? null,
     })),
   }
@@ -215,7 +219,9 @@ it('explains a blob whose layout is not kept, and reads it when it is', async ()
   expect(() => decoder.decode(own, blob, nowMs)).toThrow(/no such layout is kept beside the states/)
   kept.set(entity.layout, JSON.stringify(layoutOf(entity)))
   await decoder.foreign(own, [blob])
-  expect(plain(decoder.decode(own, blob, nowMs))).toEqual(plain(migrateState(own, layoutOf(entity), state, nowMs)))
+  expect(plain(own, decoder.decode(own, blob, nowMs))).toEqual(
+    plain(own, migrateState(own, layoutOf(entity), state, nowMs)),
+  )
   expect(await decoder.foreign(entity, [blob])).toEqual([])
 })
 
@@ -231,7 +237,7 @@ function evolved(engine: MemoryEngine, old: FeaturePlan, plan: FeaturePlan): Mem
       const stored = decodeState(entity, encodeState(entity, state))
       const migrated = migrateState(own, layout, stored, nowMs)
       const back = decodeState(own, encodeState(own, migrated))
-      expect(plain(migrateState(own, layoutOf(own), back, nowMs))).toEqual(plain(back))
+      expect(plain(own, migrateState(own, layoutOf(own), back, nowMs))).toEqual(plain(own, back))
       next.states[into]?.set(id, back)
     }
   }

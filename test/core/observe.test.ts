@@ -3,7 +3,7 @@ import { observe, readFeatures, type Answer, type Observation } from '../../src/
 import { decodeState, encodeState } from '../../src/core/state-blob.ts'
 import { deduplication, type EntityState, type Snapshot } from '../../src/core/state.ts'
 import { dayMs, hourMs, secondMs } from '../../src/core/units.ts'
-import { plainTable } from '../../src/core/tiles.ts'
+import { plainTables } from '../../src/core/tiles.ts'
 import { customerPlan, frozen, paymentTouch, terminalPlan } from './support/plans.ts'
 
 const startMs = Date.UTC(2026, 0, 10)
@@ -27,7 +27,7 @@ const atTerminal = (offset: number, overrides: Partial<Observation> = {}) =>
 const offsets = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => observation(from + i))
 
 /** Applies one batch; what goes in is frozen, so that a change of the base would throw. */
-const tablesOf = (state: EntityState | null) => state?.tiles.map(plainTable) ?? []
+const tablesOf = (state: EntityState | null, plan = customerPlan) => plainTables(plan, state?.tiles ?? [])
 
 function batch(
   base: EntityState | null,
@@ -37,9 +37,9 @@ function batch(
   plan = customerPlan,
 ) {
   const first = floor ?? observations[0]?.offset ?? 0
-  const before = tablesOf(base)
+  const before = tablesOf(base, plan)
   const result = observe(plan, frozen(base), frozen(observations), partition, first)
-  expect(tablesOf(base), 'the base is left alone').toEqual(before)
+  expect(tablesOf(base, plan), 'the base is left alone').toEqual(before)
   if (result.state === null) throw new Error('there is a state')
   return { ...result, state: result.state }
 }

@@ -1,7 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { standardDeviation } from '../../src/core/aggregates.ts'
-import { slotAlgebra, type Accumulator, type SlotKind } from '../../src/core/slot.ts'
+import type { Accumulator, SlotKind } from '../../src/core/slot.ts'
+import type { TileRow } from '../../src/core/tile-row.ts'
+import { tableOfRows } from '../../src/core/tiles.ts'
+import { groupOf, OneSlot, windowsOf } from './support/slots.ts'
 import { testSeed as seed } from '../support/seed.ts'
 
 const size = 3
@@ -21,29 +24,38 @@ const observations = fc.oneof(
 )
 const byTime = (all: readonly Observation[]) => all.toSorted((a, b) => a.timeMs - b.timeMs)
 
-function collect(kind: SlotKind, all: readonly Observation[]): Accumulator {
-  const { empty, update } = slotAlgebra(kind, size)
-  return all.reduce<Accumulator>((found, { value, timeMs }) => update(found, value, timeMs), empty)
-}
+const byKind = (kind: SlotKind) => new OneSlot(kind, size)
+const collect = (kind: SlotKind, all: readonly Observation[]) => byKind(kind).valueIn(byKind(kind).collect(all))
 
 const anyOrder = ['count', 'sum', 'square_sum', 'min', 'max', 'oldest_time', 'newest_time'] as const
 const inOrder = ['oldest', 'newest'] as const
 
+/** What a read finds in windows that reach back over so many of the tiles, from the newest on. */
+function read(kind: SlotKind, rows: readonly TileRow[], reaches: readonly number[], cap = size): Accumulator[] {
+  const windowsMs = reaches.map((tiles) => tiles * 1_000)
+  const slots = [{ slot: 0, windows: windowsMs.length }]
+  const group = groupOf([{ kind, size: cap, lifetime: false }], [{ delayMs: 0, windowsMs, slots, runs: [] }])
+  return windowsOf(tableOfRows(group.row, rows), group, (rows.length - 1) * 1_000)
+}
+
 describe.each([...anyOrder, ...inOrder])('%s', (kind) => {
-  const { empty, merge, fold } = slotAlgebra(kind, size)
+  const slot = byKind(kind)
 
   it('is the same for every split of a series into tiles', () => {
     fc.assert(
       fc.property(observations, fc.array(fc.integer({ min: 0, max: 30 }), { maxLength: 5 }), (all, cuts) => {
         const series = byTime(all)
         const ends = [...cuts.toSorted((a, b) => a - b), series.length]
-        const tiles = ends.map((end, i) => collect(kind, series.slice(i === 0 ? 0 : ends[i - 1], end)))
-        expect(fold(tiles, 0, tiles.length, empty)).toEqual(collect(kind, series))
-        expect(tiles.reduce(merge, empty)).toEqual(collect(kind, series))
-        // As a read folds: from the newest tile back, a window at a time.
+        const starts = ends.map((_, i) => (i === 0 ? 0 : (ends[i - 1] as number)))
+        const tiles = ends.map((end, i) => slot.collect(series.slice(starts[i], end), i))
+        // As a read goes: from the newest tile back, a window at a time.
         const middle = tiles.length >> 1
-        const newer = fold(tiles, middle, tiles.length, empty)
-        expect(fold(tiles, 0, middle, newer)).toEqual(collect(kind, series))
+        expect(read(kind, tiles, [tiles.length - middle, tiles.length])).toEqual([
+          collect(kind, series.slice(starts[middle])),
+          collect(kind, series),
+        ])
+        const merged = tiles.reduce((earlier, later) => slot.merge(earlier, later), slot.collect([]))
+        expect(slot.valueIn(merged)).toEqual(collect(kind, series))
       }),
       { seed },
     )
@@ -52,10 +64,12 @@ describe.each([...anyOrder, ...inOrder])('%s', (kind) => {
   it('merges associatively, and with nothing to itself', () => {
     fc.assert(
       fc.property(observations, observations, observations, (one, two, three) => {
-        const [a, b, c] = [collect(kind, one), collect(kind, two), collect(kind, three)]
-        expect(merge(merge(a, b), c)).toEqual(merge(a, merge(b, c)))
-        expect(merge(empty, a)).toEqual(a)
-        expect(merge(a, empty)).toEqual(a)
+        const [a, b, c] = [slot.collect(one), slot.collect(two), slot.collect(three)]
+        const [left, right] = [slot.merge(slot.merge(a, b), c), slot.merge(a, slot.merge(b, c))]
+        expect(slot.valueIn(left)).toEqual(slot.valueIn(right))
+        const nothing = slot.collect([])
+        expect(slot.valueIn(slot.merge(nothing, a))).toEqual(slot.valueIn(a))
+        expect(slot.valueIn(slot.merge(a, nothing))).toEqual(slot.valueIn(a))
       }),
       { seed },
     )
@@ -83,12 +97,20 @@ it('of two points at the same time the one that came first is older', () => {
 })
 
 it('distinct counts as many as there are, and no more than its cap, whatever the tiles', () => {
-  const values = fc.array(fc.oneof(fc.integer({ min: 0, max: 5 }), fc.constantFrom('a', 'b', '1')), { maxLength: 12 })
+  const values = fc.array(fc.oneof(fc.integer({ min: -1, max: 5 }), fc.constantFrom('a', 'b', '1')), { maxLength: 12 })
   fc.assert(
-    fc.property(fc.array(values, { maxLength: 5 }), fc.integer({ min: 1, max: 6 }), (tiles, cap) => {
-      const { empty, update, fold } = slotAlgebra('distinct', cap)
-      const collected = tiles.map((tile) => tile.reduce<Accumulator>((found, value) => update(found, value, 0), empty))
-      expect(fold(collected, 0, collected.length, empty)).toHaveLength(Math.min(cap, new Set(tiles.flat()).size))
+    fc.property(fc.array(values, { minLength: 1, maxLength: 5 }), fc.integer({ min: 1, max: 6 }), (tiles, cap) => {
+      const slot = new OneSlot('distinct', cap)
+      const rows = tiles.map((tile, i) =>
+        slot.collect(
+          tile.map((value) => ({ value, timeMs: 0 })),
+          i,
+        ),
+      )
+      const counted = (all: readonly (readonly unknown[])[]) => Math.min(cap, new Set(all.flat()).size)
+      expect(read('distinct', rows, [1, tiles.length], cap)).toEqual([counted(tiles.slice(-1)), counted(tiles)])
+      const merged = rows.reduce((earlier, later) => slot.merge(earlier, later), slot.collect([]))
+      expect(slot.valueIn(merged)).toEqual([...new Set(tiles.flat())].slice(0, cap))
     }),
     { seed },
   )

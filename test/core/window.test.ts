@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { TileGroupPlan } from '../../src/core/plan.ts'
-import { emptyTiles, plainTable, pruneTiles, readWindows, updateSlot, type TileTable } from '../../src/core/tiles.ts'
-import { slotAlgebra } from '../../src/core/slot.ts'
+import type { SlotPlan } from '../../src/core/plan.ts'
+import { addToRow, emptyTiles, plainTables, pruneTiles, rowFor, type TileTable } from '../../src/core/tiles.ts'
+import { groupOf, windowsOf } from './support/slots.ts'
 import { durationMs } from '../../src/core/units.ts'
 import { forgottenTile, tileOf, windowEndTile, windowStartTile } from '../../src/core/window.ts'
 import { testSeed as seed } from '../support/seed.ts'
@@ -62,23 +62,22 @@ describe('a window at its edges', () => {
 })
 
 const bothSlots = (windows: number) => [0, 1].map((slot) => ({ slot, windows }))
-const tilesOf = (table: TileTable) => plainTable(table).rows.map(({ tile }) => tile)
 
 describe('tiles', () => {
-  const group: TileGroupPlan = {
-    hopMs: 1_000,
-    tilesMax: 1_000,
-    slots: (['count', 'sum'] as const).map((kind) => ({
-      id: kind,
-      kind,
-      size: 0,
-      algebra: slotAlgebra(kind, 0),
-      lifetime: false,
-    })),
-    reads: [
+  const group = groupOf(
+    (['count', 'sum'] as const).map((kind) => ({ kind, size: 0, lifetime: false })),
+    [
       { delayMs: 0, windowsMs: [1_000, 5_000, 60_000], slots: bothSlots(3), runs: [] },
       { delayMs: 10_000, windowsMs: [5_000], slots: bothSlots(1), runs: [] },
     ],
+  )
+  const rowsOf = (table: TileTable) => plainTables({ groups: [group] }, [table])[0]?.rows ?? []
+  const tilesOf = (table: TileTable) => rowsOf(table).map(({ tile }) => tile)
+
+  function add(table: TileTable, tile: number, ...values: readonly number[]): void {
+    const row = rowFor(table, group, tile)
+    for (const [slot, value] of values.entries())
+      addToRow(table, row, group.slots[slot] as SlotPlan, value, tile * 1_000)
   }
 
   it('stay sorted and sparse whatever the order, and answer every window of every delay', () => {
@@ -89,9 +88,7 @@ describe('tiles', () => {
       fc.property(values, fc.integer({ min: -110_000, max: 110_000 }), (observations, readMs) => {
         const table = emptyTiles(group)
         for (const [tile, value] of observations) {
-          const at = { tile, timeMs: tile * 1_000 }
-          updateSlot(table, group, at, 0, 1)
-          updateSlot(table, group, at, 1, value)
+          add(table, tile, 1, value)
         }
         expect(tilesOf(table)).toEqual([...new Set(observations.map(([tile]) => tile))].sort((a, b) => a - b))
         const expected = group.reads.flatMap(({ delayMs, windowsMs }) =>
@@ -100,7 +97,7 @@ describe('tiles', () => {
             return [found.length, found.reduce((sum, [, value]) => sum + value, 0)]
           }),
         )
-        expect(readWindows(table, group, readMs)).toEqual(expected)
+        expect(windowsOf(table, group, readMs)).toEqual(expected)
       }),
       { seed, numRuns: 300 },
     )
@@ -108,11 +105,11 @@ describe('tiles', () => {
 
   it('are forgotten from the oldest on, the bound included', () => {
     const table = emptyTiles(group)
-    for (const tile of [5, 3, 9, 4]) updateSlot(table, group, { tile, timeMs: tile * 1_000 }, 0, 1)
+    for (const tile of [5, 3, 9, 4]) add(table, tile, 1)
     pruneTiles(table, group, 2)
     expect(tilesOf(table)).toEqual([3, 4, 5, 9])
     pruneTiles(table, group, 4)
-    expect(plainTable(table).rows).toEqual([
+    expect(rowsOf(table)).toEqual([
       { tile: 5, values: [1, 0] },
       { tile: 9, values: [1, 0] },
     ])

@@ -23,7 +23,7 @@ export const terminalPlan = entity('terminal')
 export const paymentTouch = { customer: touch('customer'), terminal: touch('terminal') }
 
 /** Versions of a table append to the same arrays, behind what each of them sees. */
-const sharedByVersions = new Set(['index', 'columns', 'written'])
+const sharedByVersions = new Set(['cells', 'lists', 'written'])
 
 /** Frozen, all but the arrays that tables share: whoever changes it throws. */
 export function frozen<Value>(value: Value): Value {

@@ -14,7 +14,7 @@ import { observe } from '../../../src/core/observe.ts'
 import { entityIdOf, type EntityPlan } from '../../../src/core/plan.ts'
 import { decodeState } from '../../../src/core/state-blob.ts'
 import type { EntityState } from '../../../src/core/state.ts'
-import { emptyTiles, plainTable } from '../../../src/core/tiles.ts'
+import { emptyTiles, plainTables } from '../../../src/core/tiles.ts'
 import { createAssembler } from '../../../src/core/vector.ts'
 import type { EventLog, LogRecord, Scorer, StateStore } from '../../../src/ports.ts'
 import { keyAndHeadersOf } from '../../../src/process/dead-letter.ts'
@@ -177,7 +177,7 @@ async function checkStates(
       const handled = life.length + (duplicates.get(id) ?? 0)
       expect(stored.sequence - stored.born, `${where}: events counted`).toBe(handled)
       const replayed = replay(entity, index, life, stored)
-      expect(replayed.tiles.map(plainTable), where).toEqual(stored.tiles.map(plainTable))
+      expect(plainTables(entity, replayed.tiles), where).toEqual(plainTables(entity, stored.tiles))
       expect([replayed.newestTimeMs, replayed.sequence], where).toEqual([stored.newestTimeMs, stored.sequence])
       expect(replayed.recentIds.hashes, where).toEqual(stored.recentIds.hashes)
     }

@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis'
 import type { Definitions } from '../../../src/app/definitions.ts'
 import { StateDecoder } from '../../../src/core/state-decoder.ts'
-import { plainTable } from '../../../src/core/tiles.ts'
+import { plainTables } from '../../../src/core/tiles.ts'
 import { clock } from './wiring.ts'
 import type { World } from './world.ts'
 
@@ -24,7 +24,7 @@ export async function statesOf(world: World, url: string, { plan }: Definitions)
     await decoder.foreign(own, [blob])
     const { tiles, partitions, ...rest } = decoder.decode(own, blob, clock.nowMs())
     const next = partitions.map((one) => [one.partition, one.next])
-    found.set(`${entity} ${key.id}`, { ...rest, tiles: tiles.map(plainTable), next })
+    found.set(`${entity} ${key.id}`, { ...rest, tiles: plainTables(own, tiles), next })
   }
   redis.disconnect()
   return found

@@ -1,0 +1,115 @@
+import type { SlotKind } from './slot.ts'
+
+/*
+ * Numbers of slots, side by side in an array of doubles: `cells[at]` is a slot's first cell. NaN is "none so far", of a
+ * min, a max and a time. A sum of squares takes two cells: low + high · 2^53, exact up to 2^106: as far as the sum of
+ * the values themselves is exact, which is below 2^53 in absolute terms.
+ */
+export const limb = 2 ** 53
+const bigLimb = 2n ** 53n
+
+export function cellsOf(kind: SlotKind): number {
+  switch (kind) {
+    case 'square_sum':
+      return 2
+    case 'oldest':
+    case 'newest':
+      return 0
+    default:
+      return 1
+  }
+}
+
+/** What every cell of a kind holds before the first value. */
+export function emptyCell(kind: SlotKind): number {
+  return kind === 'count' || kind === 'sum' || kind === 'square_sum' ? 0 : NaN
+}
+
+/** Adds one value, observed at `timeMs`. */
+export function addToCell(kind: SlotKind, cells: number[], at: number, value: number, timeMs: number): void {
+  const found = cells[at] as number
+  switch (kind) {
+    case 'count':
+      cells[at] = found + 1
+      return
+    case 'sum':
+      cells[at] = found + value
+      return
+    case 'square_sum':
+      addSquare(cells, at, value)
+      return
+    // A comparison with NaN is false: a first value is taken.
+    case 'min':
+      if (!(found <= value)) cells[at] = value
+      return
+    case 'max':
+      if (!(found >= value)) cells[at] = value
+      return
+    case 'oldest_time':
+      if (!(found <= timeMs)) cells[at] = timeMs
+      return
+    case 'newest_time':
+      if (!(found >= timeMs)) cells[at] = timeMs
+      return
+    case 'oldest':
+    case 'newest':
+    case 'distinct':
+      throw new Error(`${kind} is no number`)
+  }
+}
+
+function addSquare(cells: number[], at: number, value: number): void {
+  const square = value * value
+  if (square <= Number.MAX_SAFE_INTEGER) addLimbs(cells, at, square, 0)
+  else addLimbs(cells, at, ...limbsOf(BigInt(value) * BigInt(value)))
+}
+
+function addLimbs(cells: number[], at: number, low: number, high: number): void {
+  const [ownLow, ownHigh] = [cells[at] as number, cells[at + 1] as number]
+  const room = limb - low
+  const carries = ownLow >= room
+  cells[at] = carries ? ownLow - room : ownLow + low
+  cells[at + 1] = ownHigh + high + (carries ? 1 : 0)
+}
+
+/** Merges what another row has collected. In any order: all kinds that have cells are commutative. */
+export function mergeCell(
+  kind: SlotKind,
+  cells: number[],
+  at: number,
+  others: readonly number[],
+  otherAt: number,
+): void {
+  const other = others[otherAt] as number
+  switch (kind) {
+    case 'count':
+    case 'sum':
+      cells[at] = (cells[at] as number) + other
+      return
+    case 'square_sum':
+      addLimbs(cells, at, other, others[otherAt + 1] as number)
+      return
+    default:
+      if (!Number.isNaN(other)) addToCell(kind, cells, at, other, other)
+  }
+}
+
+function limbsOf(value: bigint): [low: number, high: number] {
+  return [Number(value % bigLimb), Number(value / bigLimb)]
+}
+
+/** A sum of squares in one piece: a bigint above 2^53 only. */
+export function squaresOf(low: number, high: number): number | bigint {
+  return high === 0 ? low : BigInt(high) * bigLimb + BigInt(low)
+}
+
+export function numberIn(kind: SlotKind, cells: readonly number[], at: number): number | bigint | null {
+  const value = cells[at] as number
+  if (kind === 'square_sum') return squaresOf(value, cells[at + 1] as number)
+  return Number.isNaN(value) ? null : value
+}
+
+export function putNumber(kind: SlotKind, cells: number[], at: number, value: number | bigint | null): void {
+  if (kind === 'square_sum') [cells[at], cells[at + 1]] = limbsOf(BigInt(value ?? 0))
+  else cells[at] = value === null ? NaN : Number(value)
+}

@@ -1,0 +1,108 @@
+import type { SlotValue, Values } from './slot.ts'
+
+/*
+ * Different values of a tile. Most tiles have one, and a few values make up most of them: such a value is a number, its
+ * code, in the slot's cell. What has no code, and more values than one, is a list beside the cells.
+ */
+const none = NaN
+const listed = -1
+
+const codes = new Map<SlotValue, number>()
+const coded: SlotValue[] = []
+/** Codes live as long as the process: beyond so many values the others have none. */
+const codesMax = 2 ** 18
+
+function codeOf(value: SlotValue): number {
+  const known = codes.get(value)
+  if (known !== undefined) return known
+  if (coded.length === codesMax) return listed
+  codes.set(value, coded.length)
+  return coded.push(value) - 1
+}
+
+const noValues: Values = []
+
+/** What a cell and its list hold, in the order of the first observations. */
+export function valuesIn(cell: number, list: Values | undefined): Values {
+  if (cell >= 0) return [coded[cell] as SlotValue]
+  return cell === listed ? (list ?? noValues) : noValues
+}
+
+/** Where values go: a cell and, when that is not enough, a list. */
+export interface KeptValues {
+  readonly cell: number
+  readonly list: Values | null
+}
+
+export function keptValues(values: Values): KeptValues {
+  const [first] = values
+  if (first === undefined) return { cell: none, list: null }
+  const code = values.length === 1 ? codeOf(first) : listed
+  return { cell: code, list: code === listed ? values : null }
+}
+
+/** Whether a cell already says all that `value` could add, or takes it alone: then what it becomes; else null. */
+export function withOnly(cell: number, value: SlotValue): number | null {
+  const code = codeOf(value)
+  if (code === listed || cell === listed) return null
+  return Number.isNaN(cell) || cell === code ? code : null
+}
+
+/** Up to `size` values, those of `earlier` first. */
+export function union(earlier: Values, later: Values, size: number): Values {
+  return [...new Set([...earlier, ...later])].slice(0, size)
+}
+
+const lastRound = 2 ** 31 - 1
+
+/** Counts different values, up to `size` of them. One at a time in a process: it is begun anew for every slot. */
+export class ValueCounter {
+  count = 0
+  private size = 0
+  private round = 0
+  /** By code: the round in which it was seen last. */
+  private seen = new Int32Array(1_024)
+  private readonly uncoded = new Set<SlotValue>()
+
+  begin(size: number): void {
+    this.size = size
+    this.count = 0
+    if (this.round === lastRound) {
+      this.seen.fill(0)
+      this.round = 0
+    }
+    this.round += 1
+    if (this.uncoded.size > 0) this.uncoded.clear()
+  }
+
+  get isFull(): boolean {
+    return this.count >= this.size
+  }
+
+  add(cell: number, list: Values | undefined): void {
+    if (cell >= 0) this.addCode(cell)
+    else if (cell === listed) for (const value of list ?? noValues) this.addValue(value)
+  }
+
+  private addCode(code: number): void {
+    if (code >= this.seen.length) {
+      const { seen } = this
+      this.seen = new Int32Array(Math.min(codesMax, 2 * code))
+      this.seen.set(seen)
+    }
+    if (this.seen[code] === this.round || this.count >= this.size) return
+    this.seen[code] = this.round
+    this.count += 1
+  }
+
+  private addValue(value: SlotValue): void {
+    const code = codeOf(value)
+    if (code >= 0) {
+      this.addCode(code)
+      return
+    }
+    if (this.uncoded.has(value) || this.count >= this.size) return
+    this.uncoded.add(value)
+    this.count += 1
+  }
+}
