@@ -30,7 +30,7 @@ const redisTimeouts = { startTimeoutMs: 20_000, stopTimeoutMs: 10_000 } as const
 export async function benchBytes(run: Run): Promise<void> {
   run.say(`bytes: ${payments} payments`)
   const { plan, catalog } = definitions()
-  const engine = createMemoryEngine(plan)
+  const engine = createMemoryEngine(plan, { asStored: true })
   let newest = 0
   let oldest = Infinity
   for (const event of loggedEvents(payments)) {

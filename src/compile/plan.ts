@@ -77,6 +77,7 @@ function compileEntity(entity: Entity, views: readonly View[]): { plan: EntityPl
   })
   const horizon = horizonMs(views)
   const isLifetime = views.some((view) => view.windows.includes('lifetime'))
+  const features = views.flatMap((view) => viewFeatures(view, groups, hops.indexOf(durationMs(view.hop)), slots))
   const draft: Omit<EntityPlan, 'layout'> = {
     name: entity.name,
     keyFields: entity.keyFields,
@@ -84,7 +85,8 @@ function compileEntity(entity: Entity, views: readonly View[]): { plan: EntityPl
     horizonMs: horizon,
     ttlMs: isLifetime ? Math.max(lifetimeTtlMs, horizon + ttlSlackMs) : horizon + ttlSlackMs,
     groups,
-    features: views.flatMap((view) => viewFeatures(view, groups, hops.indexOf(durationMs(view.hop)), slots)),
+    features,
+    hasCaps: features.some(({ cap }) => cap > 0),
     windowCells,
   }
   return { plan: { ...draft, layout: layoutHash(layoutOf(draft)) }, slots }

@@ -1,7 +1,7 @@
 import { assert } from './errors.ts'
 import type { DomainEvent } from './event.ts'
 import { applyTo, type Observation } from './observe.ts'
-import { entityIdOf, type FeaturePlan } from './plan.ts'
+import { entityIdOf, type EntityPlan, type FeaturePlan } from './plan.ts'
 import { beginDraft, setProgress, type EntityState, type Snapshot } from './state.ts'
 
 /** Where an event stands in a log. */
@@ -11,7 +11,7 @@ export interface EventPosition {
   readonly appendTimeMs: number
 }
 
-/** The online engine over states in memory: for training, benchmarks and proofs, with the processor's own `observe`. */
+/** The online engine over states in memory: for training, benchmarks and proofs, with the processor's own `applyTo`. */
 export interface MemoryEngine {
   /**
    * Applies one event to every entity it names. Answers one snapshot per entity of the plan, null where the event does
@@ -22,7 +22,8 @@ export interface MemoryEngine {
   readonly states: readonly Map<string, EntityState>[]
 }
 
-export function createMemoryEngine(plan: FeaturePlan): MemoryEngine {
+/** `asStored`: states also say how far partitions came and what was answered last, which is for crashes (R1). */
+export function createMemoryEngine(plan: FeaturePlan, { asStored = false } = {}): MemoryEngine {
   const states = plan.entities.map(() => new Map<string, EntityState>())
   return {
     states,
@@ -30,11 +31,15 @@ export function createMemoryEngine(plan: FeaturePlan): MemoryEngine {
       const eventPlan = plan.events.get(event.eventType)
       assert(eventPlan !== undefined, `${event.eventType} is in the plan`)
       const data = event.data as Readonly<Record<string, unknown>>
+      const snapshots: (Snapshot | null)[] = []
       let duplicate = false
-      return plan.entities.map((entity, index) => {
+      for (let index = 0; index < plan.entities.length; index += 1) {
         const touch = eventPlan.touches[index] ?? null
-        if (touch === null) return null
-        const id = entityIdOf(entity.keyFields, data)
+        if (touch === null) {
+          snapshots.push(null)
+          continue
+        }
+        const entity = plan.entities[index] as EntityPlan
         const observation: Observation = {
           offset: position.offset,
           appendTimeMs: position.appendTimeMs,
@@ -46,14 +51,16 @@ export function createMemoryEngine(plan: FeaturePlan): MemoryEngine {
           duplicate,
         }
         const ofEntity = states[index] as Map<string, EntityState>
+        const id = entityIdOf(entity.keyFields, data)
         let state = ofEntity.get(id)
         if (state === undefined) ofEntity.set(id, (state = beginDraft(entity, null, position.appendTimeMs)))
         const snapshot = applyTo(entity, state, observation)
-        const { partition, offset } = position
-        setProgress(state, { partition, next: offset + 1, snapshots: [snapshot] })
+        if (asStored)
+          setProgress(state, { partition: position.partition, next: position.offset + 1, snapshots: [snapshot] })
         if (entity.partitionKey) duplicate = snapshot.outcome === 'duplicate'
-        return snapshot
-      })
+        snapshots.push(snapshot)
+      }
+      return snapshots
     },
   }
 }

@@ -42,7 +42,8 @@ export function flagsOf(
   timeMs: number,
 ): readonly FeatureFlag[] {
   let flags: FeatureFlag[] | null = null
-  const isWhole = state.tiles.every(({ gaps, cappedTile }) => gaps === null && cappedTile === null)
+  const isWhole = hasEverything(state)
+  if (isWhole && !plan.hasCaps) return none
   for (let i = 0; i < plan.features.length; i += 1) {
     const feature = plan.features[i] as EntityFeaturePlan
     if (isWhole && feature.cap === 0) continue
@@ -51,6 +52,11 @@ export function flagsOf(
     if (flag !== null) (flags ??= []).push({ feature: i, flag })
   }
   return flags ?? none
+}
+
+function hasEverything({ tiles }: EntityState): boolean {
+  for (const { gaps, cappedTile } of tiles) if (gaps !== null || cappedTile !== null) return false
+  return true
 }
 
 function isSaturated({ cap }: EntityFeaturePlan, value: number | null | undefined): boolean {

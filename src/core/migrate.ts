@@ -1,5 +1,6 @@
 import { eventLimits } from './envelope.ts'
 import type { EntityPlan, SlotPlan, TileGroupPlan } from './plan.ts'
+import { noIds } from './recent-ids.ts'
 import type { PlacedSlot } from './slot.ts'
 import { eventTypeOfSlot, type GroupLayout, type StateLayout } from './state-layout.ts'
 import type { EntityState } from './state.ts'
@@ -20,7 +21,7 @@ export function migrateState(plan: EntityPlan, from: StateLayout, state: EntityS
     born,
     newestTimeMs,
     tiles: plan.groups.map((group) => migrateTable(plan, group, from, state, nowMs)),
-    recentIds: plan.partitionKey ? state.recentIds : { hashes: [], offsets: [], appendHours: [] },
+    recentIds: plan.partitionKey ? state.recentIds : noIds,
     partitions: state.partitions.map(({ partition, next }) => ({ partition, next, snapshots: [] })),
   }
 }

@@ -2,12 +2,10 @@ import { finalize } from './aggregates.ts'
 import { assert } from './errors.ts'
 import { hashEventId } from './event-id-hash.ts'
 import type { EntityPlan, EntityTouch, SlotPlan, TileGroupPlan } from './plan.ts'
+import { knows, remember, wasElsewhere } from './recent-ids.ts'
 import {
   beginDraft,
-  isDuplicate,
-  knowsEventId,
   progressOf,
-  rememberId,
   setProgress,
   type EntityState,
   type Outcome,
@@ -98,7 +96,8 @@ function storedAnswer(
 ): Answer {
   const snapshot = snapshots.find((stored) => stored.offset === observation.offset)
   if (snapshot !== undefined) return { kind: 'snapshot', snapshot }
-  const duplicate = plan.partitionKey && isDuplicate(state, hashEventId(observation.eventId), observation.offset)
+  const duplicate =
+    plan.partitionKey && wasElsewhere(state.recentIds, hashEventId(observation.eventId), observation.offset)
   return { kind: 'gone', duplicate }
 }
 
@@ -122,8 +121,8 @@ function applyOnce(plan: EntityPlan, state: EntityState, observation: Observatio
   if (plan.partitionKey) {
     const hash = hashEventId(observation.eventId)
     // Not applied before, so whatever is remembered is another record: its offset may be the same in another partition.
-    if (knowsEventId(state, hash)) return 'duplicate'
-    rememberId(state, hash, observation.offset, observation.appendTimeMs)
+    if (knows(state.recentIds, hash)) return 'duplicate'
+    remember(state.recentIds, hash, observation.offset, observation.appendTimeMs)
   } else if (observation.duplicate) {
     return 'duplicate'
   }

@@ -44,6 +44,8 @@ export interface EntityPlan {
   /** One table of tiles per hop. */
   readonly groups: readonly TileGroupPlan[]
   readonly features: readonly EntityFeaturePlan[]
+  /** Some feature has a {@link EntityFeaturePlan.cap}. */
+  readonly hasCaps: boolean
   /** How many cells a read of all windows has: see {@link DelayRead}. */
   readonly windowCells: number
 }
@@ -116,7 +118,7 @@ export const idSeparator = '|'
 
 /** The id of the entity instance that an event names: one field, or several in the order of the key fields. */
 export function entityIdOf(keyFields: readonly string[], data: Readonly<Record<string, unknown>>): string {
-  const [only] = keyFields
-  if (keyFields.length === 1 && only !== undefined) return data[only] as string
-  return keyFields.map((field) => data[field] as string).join(idSeparator)
+  let id = data[keyFields[0] as string] as string
+  for (let part = 1; part < keyFields.length; part += 1) id += idSeparator + (data[keyFields[part] as string] as string)
+  return id
 }

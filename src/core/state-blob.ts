@@ -2,7 +2,8 @@ import { ByteReader, ByteWriter, checksum } from './bytes.ts'
 import { assert, RiverbankError } from './errors.ts'
 import type { EntityPlan } from './plan.ts'
 import type { BlobPlan } from './state-layout.ts'
-import type { EntityState, Outcome, PartitionProgress, RecentIds, Snapshot } from './state.ts'
+import { listOf, noIds, type RecentIds } from './recent-ids.ts'
+import type { EntityState, Outcome, PartitionProgress, Snapshot } from './state.ts'
 import { flagKinds, type FeatureFlag } from './flags.ts'
 import { readTiles, writeTiles } from './tile-codec.ts'
 
@@ -99,7 +100,7 @@ export function decodeState(plan: BlobPlan, blob: Uint8Array): EntityState {
   const born = sequence - reader.unsigned()
   const newestTimeMs = reader.byte() === 0 ? null : reader.signed()
   const tiles = plan.groups.map((group) => readTiles(reader, group))
-  const recentIds = plan.partitionKey ? readRecentIds(reader) : { hashes: [], offsets: [], appendHours: [] }
+  const recentIds = plan.partitionKey ? readRecentIds(reader) : noIds
   const partitions: PartitionProgress[] = []
   for (let left = reader.unsigned(); left > 0; left -= 1) {
     const partition = reader.unsigned()
@@ -116,14 +117,14 @@ export function decodeState(plan: BlobPlan, blob: Uint8Array): EntityState {
  * Ids of one hour share it; offsets are differences, negative ones too: a producer with a partitioner of its own can
  * spread a customer over partitions. Eight bytes of hash are the bulk.
  */
-function writeRecentIds({ hashes, offsets, appendHours }: RecentIds): void {
-  writer.unsigned(offsets.length)
+function writeRecentIds(ids: RecentIds): void {
+  const list = listOf(ids)
+  writer.unsigned(list.length)
   let hour = 0
   let previous = 0
-  for (const [i, offset] of offsets.entries()) {
-    writer.uint32(hashes[2 * i] ?? 0)
-    writer.uint32(hashes[2 * i + 1] ?? 0)
-    const appendHour = appendHours[i] ?? 0
+  for (const { high, low, offset, appendHour } of list) {
+    writer.uint32(high)
+    writer.uint32(low)
     const step = offset - previous
     writer.unsigned((step >= 0 ? step * 2 : -step * 2 - 1) * 2 + (appendHour === hour ? 0 : 1))
     if (appendHour !== hour) writer.signed(appendHour - hour)
@@ -133,19 +134,18 @@ function writeRecentIds({ hashes, offsets, appendHours }: RecentIds): void {
 }
 
 function readRecentIds(reader: ByteReader): RecentIds {
-  const ids: RecentIds = { hashes: [], offsets: [], appendHours: [] }
+  const numbers: number[] = []
   let appendHour = 0
   let offset = 0
   for (let left = reader.unsigned(); left > 0; left -= 1) {
-    ids.hashes.push(reader.uint32() | 0, reader.uint32() | 0)
+    numbers.push(reader.uint32() | 0, reader.uint32() | 0)
     const step = reader.unsigned()
     const zigzag = Math.floor(step / 2)
     offset += zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2
     if (step % 2 === 1) appendHour += reader.signed()
-    ids.offsets.push(offset)
-    ids.appendHours.push(appendHour)
+    numbers.push(offset, appendHour)
   }
-  return ids
+  return { numbers, forgotten: 0 }
 }
 
 const outcomes: readonly Outcome[] = ['applied', 'too_late', 'duplicate']

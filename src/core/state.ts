@@ -1,9 +1,8 @@
 import { assert } from './errors.ts'
-import type { EventIdHash } from './event-id-hash.ts'
 import type { EntityPlan } from './plan.ts'
 import type { FeatureFlag } from './flags.ts'
+import { copyOfIds, noIds, type RecentIds } from './recent-ids.ts'
 import { emptyTiles, nextVersion, type TileTable } from './tiles.ts'
-import { hourMs } from './units.ts'
 
 /** Everything known about one entity instance. Never changed once it was written: see {@link beginDraft}. */
 export interface EntityState {
@@ -30,16 +29,6 @@ export interface PartitionProgress {
   readonly snapshots: readonly Snapshot[]
 }
 
-/** Columns of equal length, oldest first. */
-export interface RecentIds {
-  /** The two halves of an {@link EventIdHash}, side by side, as signed 32-bit integers. */
-  readonly hashes: number[]
-  /** Where the id was seen first: an event at another offset with this id is a duplicate. */
-  readonly offsets: number[]
-  /** Hours since the epoch of the log's append time. */
-  readonly appendHours: number[]
-}
-
 export type Outcome = 'applied' | 'too_late' | 'duplicate'
 
 /** What an entity answered to one event; stored until its batch is surely published. */
@@ -54,12 +43,6 @@ export interface Snapshot {
   readonly flags: readonly FeatureFlag[]
 }
 
-/** Of every state that remembers none. */
-const noIds: RecentIds = { hashes: [], offsets: [], appendHours: [] }
-
-/** Deduplication reaches back this far, whichever is less. */
-export const deduplication = { hours: 24, ids: 1_000 } as const
-
 /**
  * A state to change, copied from `base`, which stays as it is: caches and other batches may hold it. A new life starts
  * its sequence at the append time in microseconds, above all that an expired life can have had.
@@ -73,7 +56,7 @@ export function beginDraft(plan: EntityPlan, base: EntityState | null, appendTim
       born: first,
       newestTimeMs: null,
       tiles: plan.groups.map(emptyTiles),
-      recentIds: copyOfIds(plan, noIds),
+      recentIds: idsToChange(plan, noIds),
       partitions: [],
     }
   }
@@ -82,15 +65,14 @@ export function beginDraft(plan: EntityPlan, base: EntityState | null, appendTim
     born: base.born,
     newestTimeMs: base.newestTimeMs,
     tiles: base.tiles.map(nextVersion),
-    recentIds: copyOfIds(plan, base.recentIds),
+    recentIds: idsToChange(plan, base.recentIds),
     partitions: base.partitions.slice(),
   }
 }
 
 /** Only the partition-key entity adds ids; the others share that they have none. */
-function copyOfIds(plan: EntityPlan, { hashes, offsets, appendHours }: RecentIds): RecentIds {
-  if (!plan.partitionKey) return noIds
-  return { hashes: hashes.slice(), offsets: offsets.slice(), appendHours: appendHours.slice() }
+function idsToChange(plan: EntityPlan, ids: RecentIds): RecentIds {
+  return plan.partitionKey ? copyOfIds(ids) : noIds
 }
 
 export function progressOf(state: EntityState, partition: number): PartitionProgress | null {
@@ -103,36 +85,6 @@ export function setProgress(state: EntityState, progress: PartitionProgress): vo
   let at = 0
   while (at < partitions.length && (partitions[at]?.partition ?? Infinity) < progress.partition) at += 1
   if (partitions[at]?.partition === progress.partition) partitions[at] = progress
+  else if (at === partitions.length) partitions.push(progress)
   else partitions.splice(at, 0, progress)
-}
-
-/** True when the id was seen before at another offset, within the deduplication horizon. */
-export function isDuplicate(state: EntityState, hash: EventIdHash, offset: number): boolean {
-  const { hashes, offsets } = state.recentIds
-  const [high, low] = [hash.high | 0, hash.low | 0]
-  for (let i = 0; i < offsets.length; i += 1) {
-    if (hashes[2 * i] === high && hashes[2 * i + 1] === low && offsets[i] !== offset) return true
-  }
-  return false
-}
-
-/** Is this id remembered at all? For what has no offset yet, or was not applied at it. */
-export function knowsEventId(state: EntityState, hash: EventIdHash): boolean {
-  return isDuplicate(state, hash, -1)
-}
-
-export function rememberId(state: EntityState, hash: EventIdHash, offset: number, appendTimeMs: number): void {
-  const { hashes, offsets, appendHours } = state.recentIds
-  const appendHour = Math.floor(appendTimeMs / hourMs)
-  hashes.push(hash.high | 0, hash.low | 0)
-  offsets.push(offset)
-  appendHours.push(appendHour)
-  let expired = Math.max(0, offsets.length - deduplication.ids)
-  // One hour more than promised, because the hour is all that is stored.
-  const oldest = appendHour - deduplication.hours - 1
-  while ((appendHours[expired] ?? appendHour) < oldest) expired += 1
-  if (expired === 0) return
-  hashes.splice(0, 2 * expired)
-  offsets.splice(0, expired)
-  appendHours.splice(0, expired)
 }

@@ -6,6 +6,7 @@ import type { EntityPlan, SlotPlan, TileGroupPlan } from '../../src/core/plan.ts
 import type { Accumulator } from '../../src/core/slot.ts'
 import { emptyRow, putValue, type TileRow } from '../../src/core/tile-row.ts'
 import { plainTables, tableOfRows, type TileTable } from '../../src/core/tiles.ts'
+import { recentIdsOf } from '../../src/core/recent-ids.ts'
 import { decodeState, encodeState, stateVersion } from '../../src/core/state-blob.ts'
 import type { EntityState, Snapshot } from '../../src/core/state.ts'
 import { customerPlan, frozen, paymentTouch, terminalPlan } from './support/plans.ts'
@@ -96,11 +97,9 @@ function stateOf(plan: EntityPlan): fc.Arbitrary<EntityState> {
   )
   const int32 = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 })
   const id = fc.tuple(int32, int32, offset, fc.integer({ min: 0, max: 2_500_000 }))
-  const recentIds = fc.array(id, { maxLength: plan.partitionKey ? 20 : 0 }).map((ids) => ({
-    hashes: ids.flatMap(([high, low]) => [high, low]),
-    offsets: ids.map(([, , at]) => at),
-    appendHours: ids.map(([, , , hour]) => hour),
-  }))
+  const recentIds = fc
+    .array(id, { maxLength: plan.partitionKey ? 20 : 0 })
+    .map((ids) => recentIdsOf(ids.map(([high, low, at, appendHour]) => ({ high, low, offset: at, appendHour }))))
   return fc.integer({ min: 0, max: 2 ** 52 }).chain((born) => {
     const snapshot: fc.Arbitrary<Snapshot> = fc.record(
       {
@@ -185,7 +184,11 @@ describe('a state as bytes', () => {
   })
 
   it('I1: keeps ids whose offsets go up and down: a customer that a producer spread over partitions', () => {
-    const recentIds = { hashes: [1, 2, 3, 4, 5, 6], offsets: [7, 3, 2 ** 40], appendHours: [5, 5, 4] }
+    const recentIds = recentIdsOf([
+      { high: 1, low: 2, offset: 7, appendHour: 5 },
+      { high: 3, low: 4, offset: 3, appendHour: 5 },
+      { high: 5, low: 6, offset: 2 ** 40, appendHour: 4 },
+    ])
     const state = { ...observed, recentIds }
     expect(decodeState(customerPlan, encodeState(customerPlan, state)).recentIds).toEqual(recentIds)
   })

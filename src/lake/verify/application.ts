@@ -1,5 +1,5 @@
 import type { FeatureSetManifest } from '../../core/feature-set.ts'
-import { deduplication } from '../../core/state.ts'
+import { deduplication } from '../../core/recent-ids.ts'
 import { hourMs } from '../../core/units.ts'
 import type { Snapshot } from '../lake.ts'
 import { partitionKey } from '../commit.ts'

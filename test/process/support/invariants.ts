@@ -12,6 +12,7 @@ import {
 import { decodeEvent, type DomainEvent } from '../../../src/core/event.ts'
 import { observe } from '../../../src/core/observe.ts'
 import { entityIdOf, type EntityPlan } from '../../../src/core/plan.ts'
+import { listOf, recentIdsOf } from '../../../src/core/recent-ids.ts'
 import { decodeState } from '../../../src/core/state-blob.ts'
 import type { EntityState } from '../../../src/core/state.ts'
 import { emptyTiles, plainTables } from '../../../src/core/tiles.ts'
@@ -179,7 +180,7 @@ async function checkStates(
       const replayed = replay(entity, index, life, stored)
       expect(plainTables(entity, replayed.tiles), where).toEqual(plainTables(entity, stored.tiles))
       expect([replayed.newestTimeMs, replayed.sequence], where).toEqual([stored.newestTimeMs, stored.sequence])
-      expect(replayed.recentIds.hashes, where).toEqual(stored.recentIds.hashes)
+      expect(hashesOf(replayed), where).toEqual(hashesOf(stored))
     }
   }
 }
@@ -237,13 +238,15 @@ function replay(entity: EntityPlan, index: number, life: readonly Told[], stored
   return { ...state, sequence: Math.max(state.sequence, stored.sequence) }
 }
 
+const hashesOf = ({ recentIds }: EntityState) => listOf(recentIds).map(({ high, low }) => [high, low])
+
 function emptyLife(entity: EntityPlan, born: number): EntityState {
   return {
     sequence: born,
     born,
     newestTimeMs: null,
     tiles: entity.groups.map(emptyTiles),
-    recentIds: { hashes: [], offsets: [], appendHours: [] },
+    recentIds: recentIdsOf([]),
     partitions: [],
   }
 }

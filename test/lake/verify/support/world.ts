@@ -107,7 +107,7 @@ export async function run(
   model: Scorer = scorer,
   shadows: readonly Scorer[] = [],
 ): Promise<LogContent> {
-  const engine = createMemoryEngine(plan)
+  const engine = createMemoryEngine(plan, { asStored: true })
   const metrics = { shadowFailed: () => undefined, unscored: () => undefined }
   const emit = createEmission({ plan, topics: allTopics, metrics, features: manifest.features })
   const servings = await fixedModels(model, shadows)('', 0, 0)
