@@ -8,6 +8,7 @@ import {
   schemaUrn,
   type CloudEvent,
 } from './envelope.ts'
+import { readPlainEvent } from './plain-event.ts'
 import type { EventTimeMs } from './units.ts'
 
 /** An immutable fact, in the words of this code. On the wire it is a CloudEvent (see {@link toCloudEvent}). */
@@ -122,6 +123,13 @@ export function decodeEvent(bytes: Uint8Array, catalog: EventCatalog, nowMs: num
   } catch {
     return invalid('undecodable_bytes', 'the bytes are not UTF-8')
   }
+  const plain = readPlainEvent(text, catalog)
+  if (plain !== null) return settled(plain.received, plain.type, plain.data, nowMs)
+  return parseEventText(text, catalog, nowMs)
+}
+
+/** The general path of {@link decodeEvent}: the same answers, and the only one that can tell what is wrong. */
+export function parseEventText(text: string, catalog: EventCatalog, nowMs: number): EventResult {
   let json: unknown
   try {
     json = JSON.parse(text)
@@ -150,13 +158,12 @@ export function parseEvent(json: unknown, catalog: EventCatalog, nowMs: number, 
     return invalid('invalid_envelope', `aggregateType of ${type.type} is "${type.aggregateType}"`, event.eventId)
   }
   const data = upcastData(event, type)
-  if (data.kind === 'invalid') return data
-  const current: DomainEvent = {
-    ...event,
-    aggregateType: type.aggregateType,
-    version: type.currentVersion,
-    data: data.value,
-  }
+  return data.kind === 'invalid' ? data : settled(event, type, data.value, nowMs)
+}
+
+/** What is left to check of an event whose data are valid and of the current version. */
+function settled(event: DomainEvent, type: EventType, data: unknown, nowMs: number): EventResult {
+  const current: DomainEvent = { ...event, aggregateType: type.aggregateType, version: type.currentVersion, data }
   if ((current.data as Record<string, unknown>)[type.aggregateField] !== event.aggregateId) {
     return invalid('invalid_envelope', `the aggregate id must equal data.${type.aggregateField}`, event.eventId)
   }
