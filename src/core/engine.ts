@@ -25,12 +25,23 @@ export interface MemoryEngine {
 /** `asStored`: states also say how far partitions came and what was answered last, which is for crashes (R1). */
 export function createMemoryEngine(plan: FeaturePlan, { asStored = false } = {}): MemoryEngine {
   const states = plan.entities.map(() => new Map<string, EntityState>())
+  const touched: EntityState[] = []
   return {
     states,
     apply(event, observedAtMs, position, reads) {
       const eventPlan = plan.events.get(event.eventType)
       assert(eventPlan !== undefined, `${event.eventType} is in the plan`)
       const data = event.data as Readonly<Record<string, unknown>>
+      // All at once: the processor waits for the memory of one while it asks for the others.
+      for (let index = 0; index < plan.entities.length; index += 1) {
+        if ((eventPlan.touches[index] ?? null) === null) continue
+        const entity = plan.entities[index] as EntityPlan
+        const ofEntity = states[index] as Map<string, EntityState>
+        const id = entityIdOf(entity.keyFields, data)
+        let state = ofEntity.get(id)
+        if (state === undefined) ofEntity.set(id, (state = beginDraft(entity, null, position.appendTimeMs)))
+        touched[index] = state
+      }
       const snapshots: (Snapshot | null)[] = []
       let duplicate = false
       for (let index = 0; index < plan.entities.length; index += 1) {
@@ -50,10 +61,7 @@ export function createMemoryEngine(plan: FeaturePlan, { asStored = false } = {})
           reads,
           duplicate,
         }
-        const ofEntity = states[index] as Map<string, EntityState>
-        const id = entityIdOf(entity.keyFields, data)
-        let state = ofEntity.get(id)
-        if (state === undefined) ofEntity.set(id, (state = beginDraft(entity, null, position.appendTimeMs)))
+        const state = touched[index] as EntityState
         const snapshot = applyTo(entity, state, observation)
         if (asStored)
           setProgress(state, { partition: position.partition, next: position.offset + 1, snapshots: [snapshot] })

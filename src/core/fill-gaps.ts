@@ -1,19 +1,19 @@
 import type { EntityPlan, TileGroupPlan } from './plan.ts'
-import type { EntityState } from './state.ts'
+import { stateTiles, tableOf, tablesOf, type EntityState, type StateTiles } from './state.ts'
 import { emptyRow, mergeEarlier, type TileRow } from './tile-row.ts'
 import { nextVersion, pruneTiles, rowAt, tableOfRows, tileAt, type Gap, type TileTable } from './tiles.ts'
 import { forgottenTile } from './window.ts'
 
 /** A state as it was when it took a number, computed from its history with today's plan. */
-export type Earlier = Pick<EntityState, 'born' | 'newestTimeMs' | 'tiles'>
+export type Earlier = Pick<EntityState, 'born' | 'newestTimeMs'> & StateTiles
 
 /** Which slots get their history: by group and slot. */
 export type WantedSlots = readonly (readonly boolean[])[]
 
 /** The numbers at which the wanted slots begin to know, ascending; empty when nothing is missing. */
-export function gapNumbers({ tiles }: Pick<EntityState, 'tiles'>, wanted: WantedSlots): number[] {
+export function gapNumbers(state: StateTiles, wanted: WantedSlots): number[] {
   const numbers = new Set<number>()
-  for (const [g, { gaps }] of tiles.entries()) {
+  for (const [g, { gaps }] of tablesOf(state).entries()) {
     for (const [k, gap] of gaps?.entries() ?? []) if (gap !== null && wanted[g]?.[k] === true) numbers.add(gap.since)
   }
   return [...numbers].sort((a, b) => a - b)
@@ -39,13 +39,15 @@ export function fillGaps(
     if (other !== null && (newestTimeMs === null || other > newestTimeMs)) newestTimeMs = other
   }
   const tiles = plan.groups.map((group, g) => {
-    const table = state.tiles[g] as TileTable
-    const filled = fillTable(group, table, wanted[g] ?? [], (since) => known(since)?.tiles[g] ?? null)
+    const filled = fillTable(group, tableOf(state, g), wanted[g] ?? [], (since) => {
+      const earlier = known(since)
+      return earlier === null ? null : tableOf(earlier, g)
+    })
     const floor = newestTimeMs === null ? -Infinity : forgottenTile(newestTimeMs, plan.horizonMs, group.hopMs)
     pruneTiles(filled, group, Math.max(floor, filled.cappedTile ?? -Infinity))
     return filled
   })
-  return { ...state, newestTimeMs, tiles }
+  return { ...state, newestTimeMs, ...stateTiles(tiles) }
 }
 
 function fillTable(

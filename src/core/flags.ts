@@ -1,5 +1,5 @@
 import type { EntityFeaturePlan, EntityPlan } from './plan.ts'
-import type { EntityState } from './state.ts'
+import { tableOf, type EntityState } from './state.ts'
 import type { TileTable } from './tiles.ts'
 import { windowStartTile } from './window.ts'
 
@@ -47,16 +47,19 @@ export function flagsOf(
   for (let i = 0; i < plan.features.length; i += 1) {
     const feature = plan.features[i] as EntityFeaturePlan
     if (isWhole && feature.cap === 0) continue
-    const table = state.tiles[feature.group] as TileTable
+    const table = tableOf(state, feature.group)
     const flag = windowFlag(plan, feature, table, timeMs) ?? (isSaturated(feature, features[i]) ? 'saturated' : null)
     if (flag !== null) (flags ??= []).push({ feature: i, flag })
   }
   return flags ?? none
 }
 
-function hasEverything({ tiles }: EntityState): boolean {
-  for (const { gaps, cappedTile } of tiles) if (gaps !== null || cappedTile !== null) return false
-  return true
+function hasEverything({ firstTiles, moreTiles }: EntityState): boolean {
+  return isWholeTable(firstTiles) && (moreTiles.length === 0 || moreTiles.every(isWholeTable))
+}
+
+function isWholeTable({ gaps, cappedTile }: TileTable): boolean {
+  return gaps === null && cappedTile === null
 }
 
 function isSaturated({ cap }: EntityFeaturePlan, value: number | null | undefined): boolean {

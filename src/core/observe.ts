@@ -7,6 +7,7 @@ import {
   beginDraft,
   progressOf,
   setProgress,
+  tableOf,
   type EntityState,
   type Outcome,
   type PartitionProgress,
@@ -137,8 +138,8 @@ function addToTiles(plan: EntityPlan, state: EntityState, observation: Observati
   let outcome: Outcome = 'applied'
   for (let number = 0; number < plan.groups.length; number += 1) {
     const group = plan.groups[number]
-    const table = state.tiles[number]
-    assert(group !== undefined && table !== undefined, 'a state has a table for each tile group')
+    assert(group !== undefined, 'the group exists')
+    const table = tableOf(state, number)
     const tile = tileOf(timeMs, group.hopMs)
     const forgotten = Math.max(forgottenTile(newest, plan.horizonMs, group.hopMs), table.cappedTile ?? -Infinity)
     if (tile <= forgotten) {
@@ -176,7 +177,7 @@ export function readFeatures(plan: EntityPlan, state: EntityState | null, timeMs
   if (windows.numbers.length < plan.windowCells) windows = new WindowCells(plan.windowCells)
   for (let number = 0; number < plan.groups.length; number += 1) {
     const group = plan.groups[number] as TileGroupPlan
-    readWindows(state?.tiles[number] ?? emptyTiles(group), group, timeMs, windows)
+    readWindows(state === null ? emptyTiles(group) : tableOf(state, number), group, timeMs, windows)
   }
   const features = new Array<number | null>(plan.features.length)
   for (let i = 0; i < features.length; i += 1) {

@@ -3,7 +3,7 @@ import { assert, RiverbankError } from './errors.ts'
 import type { EntityPlan } from './plan.ts'
 import type { BlobPlan } from './state-layout.ts'
 import { listOf, noIds, type RecentIds } from './recent-ids.ts'
-import type { EntityState, Outcome, PartitionProgress, Snapshot } from './state.ts'
+import { stateTiles, tableOf, type EntityState, type Outcome, type PartitionProgress, type Snapshot } from './state.ts'
 import { flagKinds, type FeatureFlag } from './flags.ts'
 import { readTiles, writeTiles } from './tile-codec.ts'
 
@@ -53,9 +53,7 @@ export function encodeState(plan: EntityPlan, state: EntityState): Uint8Array {
   writer.byte(state.newestTimeMs === null ? 0 : 1)
   if (state.newestTimeMs !== null) writer.signed(state.newestTimeMs)
   for (const [number, group] of plan.groups.entries()) {
-    const table = state.tiles[number]
-    assert(table !== undefined, 'a state has a table for each tile group')
-    writeTiles(writer, group, table)
+    writeTiles(writer, group, tableOf(state, number))
   }
   if (plan.partitionKey) writeRecentIds(state.recentIds)
   writer.unsigned(state.partitions.length)
@@ -99,7 +97,7 @@ export function decodeState(plan: BlobPlan, blob: Uint8Array): EntityState {
   }
   const born = sequence - reader.unsigned()
   const newestTimeMs = reader.byte() === 0 ? null : reader.signed()
-  const tiles = plan.groups.map((group) => readTiles(reader, group))
+  const { firstTiles, moreTiles } = stateTiles(plan.groups.map((group) => readTiles(reader, group)))
   const recentIds = plan.partitionKey ? readRecentIds(reader) : noIds
   const partitions: PartitionProgress[] = []
   for (let left = reader.unsigned(); left > 0; left -= 1) {
@@ -110,7 +108,7 @@ export function decodeState(plan: BlobPlan, blob: Uint8Array): EntityState {
     partitions.push({ partition, next, snapshots })
   }
   if (!reader.done) throw new RiverbankError('state_corrupt', 'the state goes on after its end')
-  return { sequence, born, newestTimeMs, tiles, recentIds, partitions }
+  return { sequence, born, newestTimeMs, firstTiles, moreTiles, recentIds, partitions }
 }
 
 /**

@@ -4,16 +4,23 @@ import type { FeatureFlag } from './flags.ts'
 import { copyOfIds, noIds, type RecentIds } from './recent-ids.ts'
 import { emptyTiles, nextVersion, type TileTable } from './tiles.ts'
 
+/**
+ * One table per tile group of the plan. Most entities have one group: its table stands by itself, because a list is one
+ * more wait for memory on the way to every number.
+ */
+export interface StateTiles {
+  firstTiles: TileTable
+  moreTiles: readonly TileTable[]
+}
+
 /** Everything known about one entity instance. Never changed once it was written: see {@link beginDraft}. */
-export interface EntityState {
+export interface EntityState extends StateTiles {
   /** The sequence number that the next observation takes. */
   sequence: number
   /** First sequence number of this life. */
   born: number
   /** Newest observation time, null before the first. */
   newestTimeMs: number | null
-  /** One per tile group of the plan. */
-  readonly tiles: TileTable[]
   /** Partition-key entity only: the ids that would be duplicates. */
   readonly recentIds: RecentIds
   /** Ascending by partition. The entries are never changed, only replaced. */
@@ -49,13 +56,14 @@ export interface Snapshot {
  */
 export function beginDraft(plan: EntityPlan, base: EntityState | null, appendTimeMs: number): EntityState {
   if (base === null) {
-    const first = appendTimeMs * 1_000
-    assert(Number.isSafeInteger(first), 'an append time is in milliseconds')
+    const born = appendTimeMs * 1_000
+    assert(Number.isSafeInteger(born), 'an append time is in milliseconds')
     return {
-      sequence: first,
-      born: first,
+      sequence: born,
+      born,
       newestTimeMs: null,
-      tiles: plan.groups.map(emptyTiles),
+      firstTiles: emptyTiles(plan.groups[0] ?? noGroup),
+      moreTiles: plan.groups.length < 2 ? noTables : plan.groups.slice(1).map(emptyTiles),
       recentIds: idsToChange(plan, noIds),
       partitions: [],
     }
@@ -64,7 +72,8 @@ export function beginDraft(plan: EntityPlan, base: EntityState | null, appendTim
     sequence: base.sequence,
     born: base.born,
     newestTimeMs: base.newestTimeMs,
-    tiles: base.tiles.map(nextVersion),
+    firstTiles: nextVersion(base.firstTiles),
+    moreTiles: base.moreTiles.length === 0 ? noTables : base.moreTiles.map(nextVersion),
     recentIds: idsToChange(plan, base.recentIds),
     partitions: base.partitions.slice(),
   }
@@ -73,6 +82,24 @@ export function beginDraft(plan: EntityPlan, base: EntityState | null, appendTim
 /** Only the partition-key entity adds ids; the others share that they have none. */
 function idsToChange(plan: EntityPlan, ids: RecentIds): RecentIds {
   return plan.partitionKey ? copyOfIds(ids) : noIds
+}
+
+const noTables: readonly TileTable[] = []
+/** Of an entity that no view is about. */
+const noGroup = { row: { width: 1, lists: 0, empty: [0] } }
+
+export function stateTiles(tables: readonly TileTable[]): StateTiles {
+  const [firstTiles = emptyTiles(noGroup), ...moreTiles] = tables
+  return { firstTiles, moreTiles }
+}
+
+/** By the number of the tile group. */
+export function tableOf({ firstTiles, moreTiles }: StateTiles, group: number): TileTable {
+  return group === 0 ? firstTiles : (moreTiles[group - 1] as TileTable)
+}
+
+export function tablesOf({ firstTiles, moreTiles }: StateTiles): TileTable[] {
+  return [firstTiles, ...moreTiles]
 }
 
 export function progressOf(state: EntityState, partition: number): PartitionProgress | null {

@@ -56,7 +56,7 @@ it.each<[string, View, string]>([
   const old = planOf([view('spend', ['1h'], 'count')])
   const plan = planOf([...(added.name === 'spend' ? [] : [view('spend', ['1h'], 'count')]), added])
   const before = old.see(old.see(null, 0), 240)
-  expect(plainTables(old.entity, before.tiles)[0]?.rows, 'forgotten').toHaveLength(1)
+  expect(plainTables(old.entity, [before.firstTiles])[0]?.rows, 'forgotten').toHaveLength(1)
   const migrated = plan.see(migrateState(plan.entity, layoutOf(old.entity), before, nowMs), 241)
   expect(told(plan, migrated, 241)).toEqual({ order_count_1h: 1, [feature]: 'incomplete' })
   expect(migrated.partitions).toMatchObject([{ partition: 0, next: 242 }])
@@ -80,6 +80,6 @@ it('a new slot knows nothing of before, and its gap closes when all of that is f
     order_count_1h: 0,
     amount_max_1h: null,
   })
-  expect(plan.see(migrated, 10).tiles[0]?.gaps).not.toBeNull()
-  expect(plan.see(migrated, 40).tiles[0]?.gaps).toBeNull()
+  expect(plan.see(migrated, 10).firstTiles.gaps).not.toBeNull()
+  expect(plan.see(migrated, 40).firstTiles.gaps).toBeNull()
 })

@@ -44,9 +44,9 @@ function apply(engine: MemoryEngine, event: StreamEvent, offset: number): (Snaps
   )
 }
 
-const plain = (entity: EntityPlan, { tiles, partitions, ...rest }: EntityState) => ({
+const plain = (entity: EntityPlan, { firstTiles, moreTiles, partitions, ...rest }: EntityState) => ({
   ...rest,
-  tiles: plainTables(entity, tiles),
+  tiles: plainTables(entity, [firstTiles, ...moreTiles]),
   partitions: partitions.map(({ partition, next }) => ({ partition, next })),
 })
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { observe, readFeatures, type Answer, type Observation } from '../../src/core/observe.ts'
 import { decodeState, encodeState } from '../../src/core/state-blob.ts'
 import { deduplication, listOf } from '../../src/core/recent-ids.ts'
-import type { EntityState, Snapshot } from '../../src/core/state.ts'
+import { tablesOf, type EntityState, type Snapshot } from '../../src/core/state.ts'
 import { dayMs, hourMs, secondMs } from '../../src/core/units.ts'
 import { plainTables } from '../../src/core/tiles.ts'
 import { customerPlan, frozen, paymentTouch, terminalPlan } from './support/plans.ts'
@@ -28,7 +28,8 @@ const atTerminal = (offset: number, overrides: Partial<Observation> = {}) =>
 const offsets = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => observation(from + i))
 
 /** Applies one batch; what goes in is frozen, so that a change of the base would throw. */
-const tablesOf = (state: EntityState | null, plan = customerPlan) => plainTables(plan, state?.tiles ?? [])
+const plainOf = (state: EntityState | null, plan = customerPlan) =>
+  plainTables(plan, state === null ? [] : tablesOf(state))
 
 function batch(
   base: EntityState | null,
@@ -38,9 +39,9 @@ function batch(
   plan = customerPlan,
 ) {
   const first = floor ?? observations[0]?.offset ?? 0
-  const before = tablesOf(base, plan)
+  const before = plainOf(base, plan)
   const result = observe(plan, frozen(base), frozen(observations), partition, first)
-  expect(tablesOf(base, plan), 'the base is left alone').toEqual(before)
+  expect(plainOf(base, plan), 'the base is left alone').toEqual(before)
   if (result.state === null) throw new Error('there is a state')
   return { ...result, state: result.state }
 }
@@ -85,7 +86,7 @@ describe('observing', () => {
       answers.push(...piece.answers)
     }
     expect(answers).toEqual(whole.answers)
-    expect([tablesOf(state), state?.sequence]).toEqual([tablesOf(whole.state), whole.state.sequence])
+    expect([plainOf(state), state?.sequence]).toEqual([plainOf(whole.state), whole.state.sequence])
   })
 
   it('takes a sequence number for an event that no view looks at, and changes nothing else', () => {
@@ -95,7 +96,7 @@ describe('observing', () => {
     ])
     expect(snapshotOf(answers[0])).toMatchObject({ outcome: 'applied', features: null, sequence: before.sequence })
     expect(state.sequence).toBe(before.sequence + 1)
-    expect([tablesOf(state), state.newestTimeMs]).toEqual([tablesOf(before), before.newestTimeMs])
+    expect([plainOf(state), state.newestTimeMs]).toEqual([plainOf(before), before.newestTimeMs])
   })
 })
 
@@ -176,8 +177,8 @@ describe('a duplicate', () => {
     const { state, answers } = batch(before, [observation(3, { eventId: 'e1' })])
     expect(snapshotOf(answers[0])).toMatchObject({ outcome: 'duplicate', sequence: before.sequence })
     expect(state.sequence).toBe(before.sequence + 1)
-    expect([tablesOf(state), state.newestTimeMs, state.recentIds]).toEqual([
-      tablesOf(before),
+    expect([plainOf(state), state.newestTimeMs, state.recentIds]).toEqual([
+      plainOf(before),
       before.newestTimeMs,
       before.recentIds,
     ])
@@ -252,13 +253,13 @@ describe('a late observation', () => {
     const { state: after, answers } = batch(state, [observation(1, { timeMs: startMs - horizonMs + secondMs - 1 })])
     expect(outcomes(answers)).toEqual(['too_late'])
     expect(after.sequence).toBe(state.sequence + 1)
-    expect([tablesOf(after), after.newestTimeMs]).toEqual([tablesOf(state), state.newestTimeMs])
+    expect([plainOf(after), after.newestTimeMs]).toEqual([plainOf(state), state.newestTimeMs])
   })
 
   it('is forgotten when a newer one moves the horizon', () => {
     const { state } = batch(null, [observation(0)])
     const { state: after } = batch(state, [observation(1, { timeMs: startMs + horizonMs })])
     expect(countOf(after, startMs)).toBe(0)
-    expect(tablesOf(after).map(({ rows }) => rows.length)).toEqual(after.tiles.map(() => 1))
+    expect(plainOf(after).map(({ rows }) => rows.length)).toEqual(tablesOf(after).map(() => 1))
   })
 })

@@ -8,7 +8,7 @@ import { emptyRow, putValue, type TileRow } from '../../src/core/tile-row.ts'
 import { plainTables, tableOfRows, type TileTable } from '../../src/core/tiles.ts'
 import { recentIdsOf } from '../../src/core/recent-ids.ts'
 import { decodeState, encodeState, stateVersion } from '../../src/core/state-blob.ts'
-import type { EntityState, Snapshot } from '../../src/core/state.ts'
+import { stateTiles, type EntityState, type Snapshot } from '../../src/core/state.ts'
 import { customerPlan, frozen, paymentTouch, terminalPlan } from './support/plans.ts'
 import { testSeed as seed } from '../support/seed.ts'
 
@@ -126,17 +126,19 @@ function stateOf(plan: EntityPlan): fc.Arbitrary<EntityState> {
         ),
       ),
     )
-    return fc.record(
-      {
-        sequence: fc.constant(born + 1_001),
-        born: fc.constant(born),
-        newestTimeMs: fc.option(fc.integer({ min: -62_167_219_200_000, max: 253_402_300_799_999 })),
-        tiles: fc.tuple(...tiles),
-        recentIds,
-        partitions,
-      },
-      plain,
-    )
+    return fc
+      .record(
+        {
+          sequence: fc.constant(born + 1_001),
+          born: fc.constant(born),
+          newestTimeMs: fc.option(fc.integer({ min: -62_167_219_200_000, max: 253_402_300_799_999 })),
+          tiles: fc.tuple(...tiles),
+          recentIds,
+          partitions,
+        },
+        plain,
+      )
+      .map(({ tiles: tables, ...rest }): EntityState => ({ ...rest, ...stateTiles(tables) }))
   })
 }
 
@@ -165,7 +167,10 @@ const observed = (() => {
   return state
 })()
 
-const asMeant = (plan: EntityPlan, { tiles, ...rest }: EntityState) => ({ ...rest, tiles: plainTables(plan, tiles) })
+const asMeant = (plan: EntityPlan, { firstTiles, moreTiles, ...rest }: EntityState) => ({
+  ...rest,
+  tiles: plainTables(plan, [firstTiles, ...moreTiles]),
+})
 
 describe('a state as bytes', () => {
   it.each([customerPlan, terminalPlan])('comes back as it was: $name', (plan) => {

@@ -53,10 +53,11 @@ export class GapHistory {
       const number = this.numbers.shift() as number
       const { state } = this
       if (state === null) continue
-      const { born, newestTimeMs, tiles } = state
-      this.earlier.set(number, { born, newestTimeMs, tiles: [...tiles] })
+      const { born, newestTimeMs, firstTiles, moreTiles } = state
+      this.earlier.set(number, { born, newestTimeMs, firstTiles, moreTiles })
       // From here on the tables that were kept belong to them.
-      for (const [i, table] of tiles.entries()) tiles[i] = nextVersion(table)
+      state.firstTiles = nextVersion(firstTiles)
+      state.moreTiles = moreTiles.map(nextVersion)
     }
   }
 }

@@ -14,7 +14,7 @@ import { observe } from '../../../src/core/observe.ts'
 import { entityIdOf, type EntityPlan } from '../../../src/core/plan.ts'
 import { listOf, recentIdsOf } from '../../../src/core/recent-ids.ts'
 import { decodeState } from '../../../src/core/state-blob.ts'
-import type { EntityState } from '../../../src/core/state.ts'
+import { stateTiles, tablesOf, type EntityState } from '../../../src/core/state.ts'
 import { emptyTiles, plainTables } from '../../../src/core/tiles.ts'
 import { createAssembler } from '../../../src/core/vector.ts'
 import type { EventLog, LogRecord, Scorer, StateStore } from '../../../src/ports.ts'
@@ -178,7 +178,7 @@ async function checkStates(
       const handled = life.length + (duplicates.get(id) ?? 0)
       expect(stored.sequence - stored.born, `${where}: events counted`).toBe(handled)
       const replayed = replay(entity, index, life, stored)
-      expect(plainTables(entity, replayed.tiles), where).toEqual(plainTables(entity, stored.tiles))
+      expect(plainTables(entity, tablesOf(replayed)), where).toEqual(plainTables(entity, tablesOf(stored)))
       expect([replayed.newestTimeMs, replayed.sequence], where).toEqual([stored.newestTimeMs, stored.sequence])
       expect(hashesOf(replayed), where).toEqual(hashesOf(stored))
     }
@@ -245,7 +245,7 @@ function emptyLife(entity: EntityPlan, born: number): EntityState {
     sequence: born,
     born,
     newestTimeMs: null,
-    tiles: entity.groups.map(emptyTiles),
+    ...stateTiles(entity.groups.map(emptyTiles)),
     recentIds: recentIdsOf([]),
     partitions: [],
   }

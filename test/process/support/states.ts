@@ -22,9 +22,9 @@ export async function statesOf(world: World, url: string, { plan }: Definitions)
     const [blob = null] = await world.store.load([key])
     if (own === undefined || blob === null) throw new Error(`no state ${name}`)
     await decoder.foreign(own, [blob])
-    const { tiles, partitions, ...rest } = decoder.decode(own, blob, clock.nowMs())
+    const { firstTiles, moreTiles, partitions, ...rest } = decoder.decode(own, blob, clock.nowMs())
     const next = partitions.map((one) => [one.partition, one.next])
-    found.set(`${entity} ${key.id}`, { ...rest, tiles: plainTables(own, tiles), next })
+    found.set(`${entity} ${key.id}`, { ...rest, tiles: plainTables(own, [firstTiles, ...moreTiles]), next })
   }
   redis.disconnect()
   return found
