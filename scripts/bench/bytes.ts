@@ -34,7 +34,7 @@ export async function benchBytes(run: Run): Promise<void> {
   let newest = 0
   let oldest = Infinity
   for (const event of loggedEvents(payments)) {
-    applyLogged(engine, catalog, event)
+    applyLogged(engine, catalog, [event])
     newest = Math.max(newest, event.appendTimeMs)
     oldest = Math.min(oldest, event.appendTimeMs)
     run.signal.throwIfAborted()

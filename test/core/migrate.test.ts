@@ -3,7 +3,7 @@ import { featureSetOf, randomRecipe, seeded } from '../../scripts/fuzz/definitio
 import { randomStream, type StreamEvent } from '../../scripts/fuzz/stream.ts'
 import { compilePlan } from '../../src/compile/plan.ts'
 import { referenceFeatures, type ReferenceObservation } from '../../src/compile/reference.ts'
-import { createMemoryEngine, type MemoryEngine } from '../../src/core/engine.ts'
+import { createMemoryEngine, type EngineAnswer, type MemoryEngine } from '../../src/core/engine.ts'
 import type { EventTimeMs } from '../../src/core/units.ts'
 import { fillGaps, gapNumbers, slotsOf } from '../../src/core/fill-gaps.ts'
 import { migrateState } from '../../src/core/migrate.ts'
@@ -33,7 +33,7 @@ function twoSets(seed: number): { before: FeatureSet; after: FeatureSet; isCappe
   return { before: subset(), after: subset(), isCapped: set.entities.some(({ tilesMax }) => tilesMax < 4_096) }
 }
 
-function apply(engine: MemoryEngine, event: StreamEvent, offset: number): (Snapshot | null)[] {
+function apply(engine: MemoryEngine, event: StreamEvent, offset: number): EngineAnswer {
   const { eventId, eventType, timeMs, data } = event
   const names = { aggregateId: String(data['customerId']), aggregateType: 'customer', version: 1 }
   return engine.apply(

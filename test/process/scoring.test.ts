@@ -12,7 +12,7 @@ it('lets the policy of the champion decide, and says who did', async () => {
   const { plan, catalog } = compiled
   const engine = createMemoryEngine(plan)
   const events = [...loggedEvents(40, 1)]
-  for (const event of events.slice(0, -1)) applyLogged(engine, catalog, event)
+  applyLogged(engine, catalog, events.slice(0, -1))
   const logged = events.at(-1)
   const decoded = logged === undefined ? null : decodeEvent(logged.bytes, catalog, logged.appendTimeMs)
   if (logged === undefined || decoded?.kind !== 'valid') throw new Error('the simulator makes valid events')
