@@ -128,6 +128,19 @@ export class ByteReader {
     return this.bytes.subarray(at, at + count)
   }
 
+  /** A text of so many bytes, without a view of them; null, and nothing is read, when it is not all ASCII. */
+  ascii(count: number): string | null {
+    const { bytes, position } = this
+    const codes: number[] = []
+    for (let at = position; at < position + count; at += 1) {
+      const byte = bytes[at]
+      if (byte === undefined || byte > 127) return null
+      codes.push(byte)
+    }
+    this.position += count
+    return String.fromCharCode(...codes)
+  }
+
   uint32(): number {
     return this.view.getUint32(this.advance(4))
   }

@@ -110,6 +110,11 @@ export function numberIn(kind: SlotKind, cells: readonly number[], at: number): 
 }
 
 export function putNumber(kind: SlotKind, cells: number[], at: number, value: number | bigint | null): void {
-  if (kind === 'square_sum') [cells[at], cells[at + 1]] = limbsOf(BigInt(value ?? 0))
-  else cells[at] = value === null ? NaN : Number(value)
+  if (kind !== 'square_sum') {
+    cells[at] = value === null ? NaN : Number(value)
+    return
+  }
+  const [low, high] = typeof value === 'bigint' ? limbsOf(value) : [value ?? 0, 0]
+  cells[at] = low
+  cells[at + 1] = high
 }

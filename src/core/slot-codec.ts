@@ -185,13 +185,6 @@ function isAscii(text: string): boolean {
 const longText = 64
 
 function readText(reader: ByteReader, length: number): string {
-  const bytes = reader.take(length)
-  if (length > longText) return decoder.decode(bytes)
-  let text = ''
-  for (let i = 0; i < length; i += 1) {
-    const byte = bytes[i] as number
-    if (byte > 127) return decoder.decode(bytes)
-    text += String.fromCharCode(byte)
-  }
-  return text
+  const ascii = length > longText ? null : reader.ascii(length)
+  return ascii ?? decoder.decode(reader.take(length))
 }
