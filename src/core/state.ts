@@ -23,8 +23,8 @@ export interface EntityState extends StateTiles {
   newestTimeMs: number | null
   /** Partition-key entity only: the ids that would be duplicates. */
   readonly recentIds: RecentIds
-  /** Ascending by partition. The entries are never changed, only replaced. */
-  readonly partitions: PartitionProgress[]
+  /** Ascending by partition. */
+  partitions: readonly PartitionProgress[]
 }
 
 /** What one partition has done to the entity. */
@@ -65,7 +65,7 @@ export function beginDraft(plan: EntityPlan, base: EntityState | null, appendTim
       firstTiles: emptyTiles(plan.groups[0] ?? noGroup),
       moreTiles: plan.groups.length < 2 ? noTables : plan.groups.slice(1).map(emptyTiles),
       recentIds: idsToChange(plan, noIds),
-      partitions: [],
+      partitions: noProgress,
     }
   }
   return {
@@ -75,7 +75,7 @@ export function beginDraft(plan: EntityPlan, base: EntityState | null, appendTim
     firstTiles: nextVersion(base.firstTiles),
     moreTiles: base.moreTiles.length === 0 ? noTables : base.moreTiles.map(nextVersion),
     recentIds: idsToChange(plan, base.recentIds),
-    partitions: base.partitions.slice(),
+    partitions: base.partitions,
   }
 }
 
@@ -85,6 +85,7 @@ function idsToChange(plan: EntityPlan, ids: RecentIds): RecentIds {
 }
 
 const noTables: readonly TileTable[] = []
+const noProgress: readonly PartitionProgress[] = []
 /** Of an entity that no view is about. */
 const noGroup = { row: { width: 1, lists: 0, empty: [0] } }
 
@@ -108,10 +109,6 @@ export function progressOf(state: EntityState, partition: number): PartitionProg
 }
 
 export function setProgress(state: EntityState, progress: PartitionProgress): void {
-  const { partitions } = state
-  let at = 0
-  while (at < partitions.length && (partitions[at]?.partition ?? Infinity) < progress.partition) at += 1
-  if (partitions[at]?.partition === progress.partition) partitions[at] = progress
-  else if (at === partitions.length) partitions.push(progress)
-  else partitions.splice(at, 0, progress)
+  const others = state.partitions.filter(({ partition }) => partition !== progress.partition)
+  state.partitions = [...others, progress].sort((a, b) => a.partition - b.partition)
 }
