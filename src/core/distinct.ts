@@ -10,7 +10,7 @@ const listed = -1
 const codes = new Map<SlotValue, number>()
 const coded: SlotValue[] = []
 /** Codes live as long as the process: beyond so many values the others have none. */
-const codesMax = 2 ** 18
+export const codesMax = 2 ** 18
 
 function codeOf(value: SlotValue): number {
   const known = codes.get(value)
