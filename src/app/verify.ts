@@ -140,15 +140,13 @@ function policyLoader(
 
 const rowsBetweenLines = 200_000
 
-/** One line when a phase begins, and one every so many rows. */
+/** One line when a phase begins, and one every so many rows; phases may run at the same time. */
 function progressLines(say: (line: string) => void): (phase: string, rows: number) => void {
-  let current = ''
-  let next = 0
+  const nextOf = new Map<string, number>()
   return (phase, rows) => {
-    if (phase === current && rows < next) return
-    if (phase !== current) say(`verify: ${phase}`)
-    else say(`verify: ${phase}, ${rows} rows`)
-    current = phase
-    next = rows + rowsBetweenLines
+    const next = nextOf.get(phase)
+    if (next !== undefined && rows < next) return
+    say(next === undefined ? `verify: ${phase}` : `verify: ${phase}, ${rows} rows`)
+    nextOf.set(phase, rows + rowsBetweenLines)
   }
 }

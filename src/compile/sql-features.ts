@@ -58,11 +58,10 @@ function finalSql(cells: string, group: ReadGroup, view: View, aggregate: Aggreg
 
 /**
  * The exact numerator n·Σx² − (Σx)² becomes a double in two exact halves, so that it is rounded once: SQL's own cast of
- * a 128-bit integer rounds twice.
+ * a 128-bit integer rounds twice. It is not negative, so that shifting divides; a division of such integers is slow.
  */
 function deviationSql(squares: string, sum: string, count: string): string {
   const numerator = `(${count} * ${squares} - ${sum}::HUGEINT * ${sum})`
-  const half = '9007199254740992'
-  const rounded = `((${numerator} // ${half})::BIGINT::DOUBLE * ${half}::DOUBLE + (${numerator} % ${half})::BIGINT::DOUBLE)`
+  const rounded = `((${numerator} >> 53)::BIGINT::DOUBLE * 9007199254740992::DOUBLE + (${numerator} & 9007199254740991)::BIGINT::DOUBLE)`
   return `CASE WHEN ${count} > 1 THEN sqrt(${rounded} / (${count} * (${count} - 1))::DOUBLE) END`
 }

@@ -4,7 +4,7 @@ import type { View } from '../define/view.ts'
 import { horizonMs } from './horizon.ts'
 import { cellsOf, runCell, slotsOf, type ReadGroup } from './sql-cells.ts'
 import { featuresSql } from './sql-features.ts'
-import { framedSql, groupsOf, placeSql } from './sql-frames.ts'
+import { framedSql, groupsOf, oddSql, placeSql } from './sql-frames.ts'
 import { joinedSql, toldSql } from './sql-joins.ts'
 import { textSql, tileSql } from './sql-text.ts'
 
@@ -19,6 +19,8 @@ export interface SqlRelations {
   readonly column: (field: string) => string
   /** `entries` is a table of {@link entriesSql}, made once for all that is asked of it. */
   readonly isPrepared?: boolean
+  /** There are few reads among many entries: frames, which look at all of them, are left out. */
+  readonly hasFewReads?: boolean
 }
 
 /** The entries with what is known of each before it. */
@@ -55,7 +57,8 @@ export function outcomesSql(set: FeatureSet, entity: string, relations: SqlRelat
     const ofHop = viewsOf(views, hopMs)
     return [
       keyedCte(views, hopMs),
-      `tiled_${hopMs} AS MATERIALIZED (SELECT * FROM keyed_${hopMs} WHERE told)`,
+      `odd_${hopMs} AS (${oddSql(hopMs, tilesMaxOf(views))})`,
+      `tiled_${hopMs} AS MATERIALIZED (SELECT * FROM keyed_${hopMs} SEMI JOIN odd_${hopMs} USING (id, born) WHERE told)`,
       `joined_reads_${hopMs} AS (SELECT * FROM keyed_${hopMs} WHERE false)`,
       ...toldSql(groupOf(views, hopMs), tilesMaxOf(views), relations.column, ofHop).slice(0, -1),
     ]
@@ -67,24 +70,34 @@ WHERE tile <= forgotten AND event_type IN (${eventTypesOf(viewsOf(views, hopMs))
   return `WITH ${[entriesCte(views, relations), ...ctes].join(',\n')}\n${late.join('\nUNION ')}`
 }
 
-function hopCtes(views: readonly View[], wanted: readonly View[], hopMs: number, { column }: SqlRelations): string[] {
+function hopCtes(
+  views: readonly View[],
+  wanted: readonly View[],
+  hopMs: number,
+  { column, hasFewReads = false }: SqlRelations,
+): string[] {
   const groups = groupsOf(wanted, hopMs)
   const tilesMax = tilesMaxOf(views)
   const joined = joinedSql(groups, column)
   const names = groups.flatMap((group) => [...cellsOf(group).keys(), ...runCellsOf(group)])
   // A run that is cut has no frame, and no column there.
   const framed = names.map((name) => (cutRunsOf(groups).has(name) ? `NULL::BIGINT AS ${name}` : name))
+  const framedCtes = [
+    `odd_${hopMs} AS (${oddSql(hopMs, tilesMax)})`,
+    `framed_${hopMs} AS MATERIALIZED (${framedSql(hopMs, groups, column)})`,
+  ]
+  const unframed = hasFewReads ? `keyed_${hopMs} WHERE read_id IS NOT NULL` : `framed_${hopMs} WHERE NOT is_framed`
+  const framedCells = `SELECT read_id, time_ms, ${framed.join(', ')} FROM framed_${hopMs} WHERE is_framed
+  UNION ALL BY NAME `
   return [
     keyedCte(views, hopMs),
-    `framed_${hopMs} AS MATERIALIZED (${framedSql(hopMs, groups, tilesMax, column)})`,
-    `joined_reads_${hopMs} AS MATERIALIZED (SELECT read_id, id, born, sequence, time_ms, forgotten
-  FROM framed_${hopMs} WHERE read_id IS NOT NULL AND NOT is_framed)`,
+    ...(hasFewReads ? [] : framedCtes),
+    `joined_reads_${hopMs} AS MATERIALIZED (SELECT read_id, id, born, sequence, time_ms, forgotten FROM ${unframed})`,
     `tiled_${hopMs} AS MATERIALIZED (SELECT * FROM keyed_${hopMs}
   SEMI JOIN joined_reads_${hopMs} USING (id, born) WHERE told)`,
     ...toldSql(groupOf(views, hopMs), tilesMax, column, viewsOf(views, hopMs)),
     ...joined.ctes,
-    `cells_${hopMs} AS (SELECT read_id, time_ms, ${framed.join(', ')} FROM framed_${hopMs} WHERE read_id IS NOT NULL AND is_framed
-  UNION ALL BY NAME ${joined.select})`,
+    `cells_${hopMs} AS (${hasFewReads ? '' : framedCells}${joined.select})`,
   ]
 }
 
@@ -118,14 +131,23 @@ function entriesCte(views: readonly View[], { entries, isPrepared = false }: Sql
   return isPrepared ? `entries AS (SELECT * FROM ${entries})` : `entries AS MATERIALIZED (${knownSql(views, entries)})`
 }
 
-/** `told`: what the views observe. `known_ms`: the newest of these times among smaller sequence numbers. */
+/**
+ * `told`: what the views observe. `known_ms`: the newest of these times among smaller sequence numbers. `is_twice`: another
+ * with the same number is there. `previous`: the number before. `moment`: times, and of one time the numbers, in order.
+ */
 function knownSql(views: readonly View[], entries: string): string {
   const told = `is_observed AND event_type IN (${eventTypesOf(views)})`
   return `SELECT *, ${told} AS told, max(time_ms) FILTER (${told}) OVER before AS known_ms,
-    time_ms::HUGEINT * 4611686018427387904 + sequence AS moment
+    told AND coalesce(max(sequence) FILTER (${told}) OVER above = sequence, false) AS is_twice,
+    lag(sequence) OVER above AS previous${needsMoment(views) ? `,\n    ${momentSql} AS moment` : ''}
   FROM ${entries}
-  WINDOW before AS (PARTITION BY id, born ORDER BY sequence RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)`
+  WINDOW before AS (PARTITION BY id, born ORDER BY sequence RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING),
+    above AS (PARTITION BY id, born ORDER BY sequence ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)`
 }
+
+const momentSql = 'time_ms::HUGEINT * 4611686018427387904 + sequence'
+const needsMoment = (views: readonly View[]) =>
+  views.flatMap(slotsOf).some(({ kind }) => kind === 'oldest' || kind === 'newest')
 
 /** With the tile of each entry, and the last tile that is forgotten before it (`forgotten`) and with it (`told_forgotten`). */
 function keyedCte(views: readonly View[], hopMs: number): string {

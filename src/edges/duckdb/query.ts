@@ -1,5 +1,5 @@
 import { DuckDBBlobValue, DuckDBDoubleVector, DuckDBInstance, DuckDBTimestampValue } from '@duckdb/node-api'
-import type { DuckDBDataChunk, DuckDBResult, DuckDBValue } from '@duckdb/node-api'
+import type { DuckDBConnection, DuckDBDataChunk, DuckDBResult, DuckDBValue } from '@duckdb/node-api'
 import { RiverbankError } from '../../core/errors.ts'
 import { literal } from './quote.ts'
 
@@ -16,8 +16,8 @@ export interface QueryOptions {
 /** Doubles keep their bits (-0, NaN); BIGINT is a number where that is exact; TIMESTAMP is milliseconds; BLOB bytes. */
 export type QueryCell = string | number | bigint | boolean | Uint8Array | null
 
-/** A database for SQL that this project wrote: training, proofs, compaction. Never give it a user's SQL. */
-export interface Query {
+/** One connection to a database: one statement at a time, and temporary tables of its own. */
+export interface ConnectedQuery {
   run(sql: string): Promise<void>
   /** All rows at once: for results that fit into memory. */
   rows(sql: string): Promise<readonly Readonly<Record<string, QueryCell>>[]>
@@ -28,9 +28,15 @@ export interface Query {
    * anything; all others must be VARCHAR.
    */
   columns(sql: string, take: (columns: readonly QueryColumn[], rows: number) => void | Promise<void>): Promise<void>
-  /** What runs, and all that is asked from now on, ends with `query_failed`. */
-  interrupt(): void
   close(): void
+}
+
+/** A database for SQL that this project wrote: training, proofs, compaction. Never give it a user's SQL. */
+export interface Query extends ConnectedQuery {
+  /** Another connection, for statements that run at the same time. Close it before the database. */
+  beside(): Promise<ConnectedQuery>
+  /** What runs, and all that is asked from now on, of every connection, ends with `query_failed`. */
+  interrupt(): void
 }
 
 export type QueryColumn = Float64Array | readonly (string | null)[]
@@ -43,13 +49,40 @@ export async function openQuery(options: QueryOptions): Promise<Query> {
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
   })
-  const connection = await instance.connect()
+  const running = new Running()
+  const query = await connect(instance, running)
+  await query.run(`SET temp_directory = ${literal(options.tempDir)}`)
+  await query.run(`SET max_temp_directory_size = '${options.tempMb}MB'`)
+  for (const sql of options.setup) await query.run(sql)
+  return {
+    ...query,
+    beside: () => connect(instance, running),
+    interrupt: () => running.interrupt(),
+    close() {
+      query.close()
+      instance.closeSync()
+    },
+  }
+}
 
-  let isInterrupted = false
+/** The connections to one database. */
+class Running {
+  isInterrupted = false
+  readonly connections = new Set<DuckDBConnection>()
+
+  interrupt(): void {
+    this.isInterrupted = true
+    for (const connection of this.connections) connection.interrupt()
+  }
+}
+
+async function connect(instance: DuckDBInstance, running: Running): Promise<ConnectedQuery> {
+  const connection = await instance.connect()
+  running.connections.add(connection)
 
   async function attempt<Result>(sql: string, work: () => Promise<Result>): Promise<Result> {
     try {
-      if (isInterrupted) throw new Error('interrupted')
+      if (running.isInterrupted) throw new Error('interrupted')
       return await work()
     } catch (cause) {
       const said = cause instanceof Error ? cause.message : String(cause)
@@ -61,10 +94,7 @@ export async function openQuery(options: QueryOptions): Promise<Query> {
     attempt(sql, async () => {
       await connection.run(sql)
     })
-  await run(`SET temp_directory = ${literal(options.tempDir)}`)
-  await run(`SET max_temp_directory_size = '${options.tempMb}MB'`)
   await run("SET TimeZone = 'UTC'")
-  for (const sql of options.setup) await run(sql)
   return {
     run,
     rows: (sql) =>
@@ -84,13 +114,9 @@ export async function openQuery(options: QueryOptions): Promise<Query> {
         }
       }),
     columns: (sql, take) => attempt(sql, async () => eachColumns(await connection.stream(sql), take)),
-    interrupt() {
-      isInterrupted = true
-      connection.interrupt()
-    },
     close() {
+      running.connections.delete(connection)
       connection.closeSync()
-      instance.closeSync()
     },
   }
 }

@@ -5,7 +5,7 @@ import { countOf, identifier, text, type LakeQuery } from './lake-query.ts'
 import { differentSql } from './recompute.ts'
 import { examplesMax, shown } from './report.ts'
 import { placeOf, placeSql, scoredBySql, wholeSql, type RowsInput } from './score-rows.ts'
-import { checkScores, checkShadows } from './scores.ts'
+import { checkScores, checkShadows, cutColumn, sumOf } from './scores.ts'
 import { checkPolicies, checkReasons, type LoadedPolicy, type PolicyOfModel } from './verdicts.ts'
 
 export interface DecisionsInput extends RowsInput {
@@ -35,27 +35,43 @@ export async function checkDecisions(input: DecisionsInput): Promise<void> {
   const rows = rowsSql(input, await hasCopies(query))
   const derived = manifest.features.filter(({ entity }) => entity === null)
   const following = [...derived.map(followingDerived), ...scorers.map((one) => followingDecision(input, one))]
-  const columns = following.map(({ differs }, i) => `count(*) FILTER (${differs}) AS differing_${i}`)
-  const [counts] = await query.rows(
-    `SELECT ${['count(*) AS total', 'count(shadows) AS shadowed', ...columns].join(', ')} FROM (${rows})`,
-  )
-  const total = countOf(counts, 'total')
+  const parts = await countParts(input, rows, following)
+  const total = sumOf(parts, 'total')
   tally.count('score rows', total)
   tally.count('values', total * derived.length)
   for (const [i, one] of following.entries()) {
-    const differing = countOf(counts, `differing_${i}`)
+    const differing = sumOf(parts, `differing_${i}`)
     if (differing > 0) tally.mismatches(one.name, differing, await examplesOf(input, rows, one))
   }
   input.onProgress(total)
   let recomputed = 0
   for (const one of scorers) {
-    recomputed += await checkScores(input, one, rows)
+    const ofModel = parts.filter((part) => part['model_name'] === one.name && part['model_version'] === one.version)
+    if (ofModel.length === 0) continue
+    recomputed += await checkScores(input, one, rows, ofModel)
     await checkReasons(input, one, rows)
   }
-  if (countOf(counts, 'shadowed') > 0) await checkShadows(input, scorers, rows)
-  await checkPolicies(input, input.loadPolicy, rows)
+  if (sumOf(parts, 'shadowed') > 0) await checkShadows(input, scorers, rows)
+  if (parts.some((part) => part['policy_version'] !== null)) await checkPolicies(input, input.loadPolicy, rows)
   await countOtherSets(input)
   if (total > recomputed) tally.count('scores of other models', total - recomputed)
+}
+
+/**
+ * One pass over all rows: by model, service and policy, how many there are, how many have a vector that is not whole, and how
+ * many say something else than what follows.
+ */
+function countParts({ query, manifest }: DecisionsInput, rows: string, following: readonly Following[]) {
+  const columns = [
+    ...['count(*) AS total', 'count(shadows) AS shadowed'],
+    ...following.map(({ differs }, i) => `count(*) FILTER (${differs}) AS differing_${i}`),
+    ...manifest.services.map(({ name, features }) => {
+      return `count(*) FILTER (service = ${text(name)} AND NOT (${wholeSql(features)})) AS ${cutColumn(name)}`
+    }),
+  ]
+  return query.rows(
+    `SELECT model_name, model_version, service, policy_version, ${columns.join(', ')} FROM (${rows}) GROUP BY ALL`,
+  )
 }
 
 /** What another feature set computed means something else here: it is counted, so that nobody takes it for proven. */

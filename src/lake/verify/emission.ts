@@ -2,7 +2,12 @@ import { countOf, text, type LakeCell, type LakeQuery } from './lake-query.ts'
 import { shown, type Tally } from './report.ts'
 
 /** I2: every valid payment below the frontier has a score, and all copies of a score are equal. Answers the pending. */
-export async function checkEmission(query: LakeQuery, scoredType: string, tally: Tally): Promise<number> {
+export async function checkEmission(
+  query: LakeQuery,
+  scoredType: string,
+  hasCopies: boolean,
+  tally: Tally,
+): Promise<number> {
   const payments = `event_type = ${text(scoredType)}`
   const [totals] = await query.rows(
     `SELECT (SELECT count(*) FROM (SELECT DISTINCT owner_id, event_id FROM caused WHERE valid AND ${payments})) AS payments,
@@ -17,8 +22,7 @@ export async function checkEmission(query: LakeQuery, scoredType: string, tally:
     FROM unanswered WHERE ${payments} AND NOT answered_elsewhere GROUP BY owner_id, event_id`
   const [counts] = await query.rows(`SELECT count(*) FILTER (pending) AS pending FROM (${unscored})`)
   await tallyRows(query, tally, 'score_missing', `${unscored} HAVING NOT pending`)
-  await checkCopies(query, 'scores', tally)
-  await checkCopies(query, 'observations', tally)
+  for (const table of hasCopies ? (['scores', 'observations'] as const) : []) await checkCopies(query, table, tally)
   return countOf(counts, 'pending')
 }
 

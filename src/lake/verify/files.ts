@@ -50,13 +50,22 @@ export function checkRanges(snapshot: Snapshot, tally: Tally): void {
   }
 }
 
-/** Every file against its entry: rows, offsets and partition are what the manifest says. */
-export async function checkFiles(lake: Lake, snapshot: Snapshot, query: LakeQuery, tally: Tally): Promise<void> {
+/**
+ * Every file against its entry: rows, offsets and partition are what the manifest says. Where no offset stands twice in any
+ * file (`hasDoubles`, see {@link checkOffsets}), the different offsets of each are its rows.
+ */
+export async function checkFiles(
+  lake: Lake,
+  snapshot: Snapshot,
+  query: LakeQuery,
+  hasDoubles: boolean,
+  tally: Tally,
+): Promise<void> {
   // One schema at a time: files of different schemas are not read together by name.
   for (const files of groupBy(snapshot.files, ({ table, schemaId }) => `${table}/${schemaId}`)) {
     const byPath = new Map(files.map((file) => [lake.pathOf(file), file]))
     const paths = [...byPath.keys()].map(text).join(', ')
-    const sql = `SELECT filename, count(*), min(log_offset), max(log_offset), count(DISTINCT log_offset),
+    const sql = `SELECT filename, count(*), min(log_offset), max(log_offset), count(${hasDoubles ? 'DISTINCT ' : ''}log_offset),
         min(log_partition), max(log_partition), min(log_topic), max(log_topic)
       FROM read_parquet([${paths}], hive_partitioning = false, filename = true) GROUP BY filename`
     await query.each(sql, (rows) => {

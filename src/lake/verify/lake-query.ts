@@ -16,6 +16,12 @@ export interface LakeQuery {
   close(): void
 }
 
+/** A database that answers on several connections at the same time; each has temporary tables of its own. */
+export interface LakeDatabase extends LakeQuery {
+  /** Another connection. Close it before the database. */
+  beside(): Promise<LakeQuery>
+}
+
 /** A number that SQL counted; 0 for what is missing. */
 export function countOf(row: LakeRow | undefined, column: string): number {
   return Number(row?.[column] ?? 0)

@@ -85,18 +85,12 @@ export async function checkLives(input: LivesInput): Promise<number> {
 /** Ids of entities with a gap, a number twice, several lives, an unknown event, or anything that differs. */
 function suspectsSql(entity: EntityManifest, hash: string): string {
   const [id, sequence, born, outcome] = columnsOf(entity)
-  const orderly = `CASE WHEN before IS NULL THEN v.sequence = v.born ELSE v.sequence = before + 1 AND v.born = born_before END`
-  return `SELECT DISTINCT v.id FROM (
-      SELECT ${id} AS id, ${sequence} AS sequence, ${born} AS born, ${outcome} AS outcome, a.cause_valid,
-        a.feature_set = ${text(hash)} AS is_ours, CASE WHEN a.is_score THEN ${readIdSql} END AS read_id,
-        lag(${sequence}) OVER w AS before, lag(${born}) OVER w AS born_before
-      FROM applied a WHERE ${sequence} IS NOT NULL
-      WINDOW w AS (PARTITION BY ${id} ORDER BY ${sequence})
-    ) v
-    LEFT JOIN late l ON l.id = v.id AND l.born = v.born AND l.sequence = v.sequence
-    LEFT JOIN differing d ON d.read_id = v.read_id
-    WHERE NOT coalesce(cause_valid, false) OR NOT coalesce(${orderly}, false) OR d.read_id IS NOT NULL
-      OR (is_ours AND outcome IS DISTINCT FROM CASE WHEN l.sequence IS NULL THEN 'applied' ELSE 'too_late' END)`
+  return `SELECT id FROM disordered UNION
+    SELECT ${id} FROM applied a
+    LEFT JOIN late l ON l.id = ${id} AND l.born = ${born} AND l.sequence = ${sequence}
+    LEFT JOIN differing d ON a.is_score AND d.read_id = ${readIdSql}
+    WHERE ${sequence} IS NOT NULL AND (NOT coalesce(a.cause_valid, false) OR d.read_id IS NOT NULL
+      OR (a.feature_set = ${text(hash)} AND ${outcome} IS DISTINCT FROM CASE WHEN l.sequence IS NULL THEN 'applied' ELSE 'too_late' END))`
 }
 
 /** What is in order is counted, and that is all. */

@@ -20,7 +20,7 @@ export interface Recomputation {
  * Makes the temporary tables that checkLives looks at, from the rows of `applied` alone: `recomputed` has a row for each
  * read of this feature set, with `read_id` (see {@link readIdSql}) and every feature; `late` has id, born and sequence of
  * the observations that the state must have refused; `differing` has `read_id` and, as JSON, the features whose logged
- * value is another one, bit for bit.
+ * value is another one, bit for bit; `disordered` the ids whose sequence numbers do not follow one another.
  */
 export async function recomputeEntity(input: Recomputation): Promise<void> {
   const { query, sql, entity, manifest } = input
@@ -39,11 +39,16 @@ export async function recomputeEntity(input: Recomputation): Promise<void> {
       chunk === 0 ? `CREATE OR REPLACE TEMP TABLE ${table} AS ${rows}` : `INSERT INTO ${table} ${rows}`
     await query.run(into('recomputed', features))
     await query.run(into('late', outcomes))
+    await query.run(into('disordered', disorderedSql))
     input.onProgress(Math.round(total / chunks))
   }
   await query.run('DROP TABLE entries_of_chunk')
   await query.run(`CREATE OR REPLACE TEMP TABLE differing AS ${differingSql(input.features)}`)
 }
+
+/** More than one life, or a number that is not one more than the number before. */
+const disorderedSql = `SELECT id FROM entries_of_chunk GROUP BY id
+  HAVING min(born) <> max(born) OR bool_or(sequence IS DISTINCT FROM coalesce(previous + 1, born))`
 
 /** What the generated SQL reads: all that an entity met and is known. */
 export function entriesSql(sql: FeatureSql, hash: string, { name }: Pick<EntityManifest, 'name'>): string {

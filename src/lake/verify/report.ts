@@ -102,6 +102,18 @@ export class Tally {
     }
   }
 
+  /** What another one counted beside this one: its examples come after those of this one. */
+  add(other: Tally): void {
+    for (const [name, total] of other.counts) this.count(name, total)
+    for (const [feature, total] of other.byFeature)
+      this.byFeature.set(feature, (this.byFeature.get(feature) ?? 0) + total)
+    for (const [code, total] of other.byCode) {
+      this.byCode.set(code, (this.byCode.get(code) ?? 0) + total)
+      const room = examplesMax - this.examples.filter((example) => example.code === code).length
+      this.examples.push(...other.examples.filter((example) => example.code === code).slice(0, room))
+    }
+  }
+
   report(unchecked: string | null = null): ParityReport {
     return {
       title: this.title,

@@ -1,26 +1,34 @@
 import type { Scorer } from '../../ports.ts'
-import { countOf, identifier, text } from './lake-query.ts'
+import { countOf, identifier, text, type LakeRow } from './lake-query.ts'
 import { examplesMax, shown } from './report.ts'
 import { eachVector, placeOf, placeSql, scoredBySql, wholeSql, type RowsInput, type VectorRows } from './score-rows.ts'
 
+/** By service: rows whose vector is not whole. */
+export const cutColumn = (service: string) => identifier(`cut ${service}`)
+
+export function sumOf(parts: readonly LakeRow[], column: string): number {
+  return parts.reduce((sum, part) => sum + countOf(part, column), 0)
+}
+
 /**
  * Scores from the logged vectors, with the model at hand. The vectors leave the database, because the model is not in
- * it. `rows` is the SQL of the rows. Answers how many of them are of this model.
+ * it. `rows` is the SQL of the rows, `parts` what was counted of those of this model. Answers how many these are.
  */
-export async function checkScores(input: RowsInput, scorer: Scorer, rows: string): Promise<number> {
+export async function checkScores(
+  input: RowsInput,
+  scorer: Scorer,
+  rows: string,
+  parts: readonly LakeRow[],
+): Promise<number> {
   const { manifest, query, tally } = input
   let ofModel = 0
-  const present = await query.rows(`SELECT DISTINCT service FROM (${rows})`)
   for (const { name, features } of manifest.services) {
-    if (!present.some(({ service }) => service === name)) continue
+    const ofService = parts.filter(({ service }) => service === name)
+    const [total, cut] = [sumOf(ofService, 'total'), sumOf(ofService, `cut ${name}`)]
+    ofModel += total
+    if (total === 0) continue
     const where = `${scoredBySql(scorer)} AND service = ${text(name)}`
     const missing = `coalesce(${features.map((feature) => `CASE WHEN ${identifier(feature)} IS NULL THEN ${text(feature)} END`).join(', ')})`
-    const [counts] = await query.rows(
-      `SELECT count(*) AS total, count(${missing}) AS cut FROM (${rows}) WHERE ${where}`,
-    )
-    ofModel += countOf(counts, 'total')
-    if (countOf(counts, 'total') === 0) continue
-    const cut = countOf(counts, 'cut')
     if (cut > 0) {
       const found = await query.rows(
         `SELECT ${placeSql(manifest)}, ${missing} AS feature FROM (${rows}) WHERE ${where} AND ${missing} IS NOT NULL

@@ -210,6 +210,7 @@ async function compareFeatures(input: StatesInput, entity: EntityPlan, still: re
     entries: `(SELECT * REPLACE (NULL::BIGINT AS read_id) FROM (${entries}) SEMI JOIN chosen USING (id, born)
       UNION ALL BY NAME SELECT *, false AS is_observed FROM asked)`,
     column: fieldColumn,
+    hasFewReads: true,
   }
   const recomputed = await query.rows(sql.features(entity.name, relations))
   for (const row of recomputed) {

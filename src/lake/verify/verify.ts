@@ -9,7 +9,7 @@ import { checkDecisions, type DecisionsInput } from './decisions.ts'
 import { checkEmission } from './emission.ts'
 import { checkDamage, checkFiles, checkOffsets, checkRanges } from './files.ts'
 import { findFrontier, lagOf, type Frontier, type LogPositions, type Topics } from './frontier.ts'
-import type { LakeQuery } from './lake-query.ts'
+import type { LakeDatabase, LakeQuery } from './lake-query.ts'
 import { checkLives } from './lives.ts'
 import { checkStates, type StateSample, type StatesInput } from './states.ts'
 import { Tally, type Pending, type VerifyReport } from './report.ts'
@@ -20,7 +20,7 @@ export type VerifyPhase = 'files' | 'rows' | 'events' | 'features' | 'decisions'
 export interface VerifyOptions {
   readonly lake: Lake
   /** Opens a database in which these statements were run; it needs room to spill. */
-  readonly openQuery: (setup: readonly string[]) => Promise<LakeQuery>
+  readonly openQuery: (setup: readonly string[]) => Promise<LakeDatabase>
   readonly manifest: FeatureSetManifest
   /** The event type that is scored. */
   readonly scoredType: string
@@ -53,6 +53,14 @@ interface Tallies {
   readonly I5: Tally
 }
 
+/** What all checks of rows begin with. */
+interface RowsChecked {
+  readonly snapshot: Snapshot
+  readonly query: LakeDatabase
+  readonly frontier: Frontier
+  readonly hasCopies: boolean
+}
+
 const nothingPending = { payments: 0, otherEvents: 0, reads: 0 }
 type JudgedPending = typeof nothingPending
 
@@ -73,10 +81,10 @@ export async function verifyLake(options: VerifyOptions): Promise<VerifyReport> 
     I5: new Tally('lake', ['files', 'rows', 'offsets']),
   }
   options.onProgress?.('files', snapshot.files.length)
-  const isDamaged = await checkDamage(lake, snapshot, options.fast, tallies.I5)
+  const damage = checkDamage(lake, snapshot, options.fast, tallies.I5)
+  const judged = await checkRows(options, snapshot, tallies, damage)
   checkRanges(snapshot, tallies.I5)
-  const judged = isDamaged ? null : await checkRows(options, snapshot, tallies)
-  const unchecked = isDamaged ? 'files are damaged (I5): what they held is unknown' : null
+  const unchecked = judged === null ? 'files are damaged (I5): what they held is unknown' : null
   const invariants = {
     I1: tallies.I1.report(unchecked),
     I2: tallies.I2.report(unchecked),
@@ -105,43 +113,107 @@ export async function verifyLake(options: VerifyOptions): Promise<VerifyReport> 
   }
 }
 
+/**
+ * Null when the files turn out to be damaged: what was read from them says nothing, not even that it cannot be read. They are
+ * summed up while the database reads them for the first time.
+ */
 async function checkRows(
   options: VerifyOptions,
   snapshot: Snapshot,
   tallies: Tallies,
-): Promise<{ readonly frontier: Frontier; readonly pending: JudgedPending }> {
-  const { lake, manifest, topics, positions, sql, scorers, scoredType } = options
+  damage: Promise<boolean>,
+): Promise<{ readonly frontier: Frontier; readonly pending: JudgedPending } | null> {
+  const { manifest, sql, scorers } = options
   const progress = (phase: VerifyPhase) => {
     let done = 0
     return (rows: number) => options.onProgress?.(phase, (done += rows))
   }
+  const ofFiles = new Tally('lake', [])
+  const preparing = prepareRows(options, snapshot, ofFiles, progress)
+  const [isDamaged, prepared] = await bothOf(
+    damage,
+    preparing.catch(() => null),
+  )
+  if (isDamaged) {
+    prepared?.query.close()
+    return null
+  }
+  const rows = await preparing
+  try {
+    tallies.I5.add(ofFiles)
+    // What follows from a score's own row needs none of what follows from history: a model computes while the database does.
+    const ofRows = new Tally('parity', [])
+    const loadPolicy = options.loadPolicy ?? (() => Promise.resolve(null))
+    const decisions = { manifest, sql, scorers, loadPolicy, tally: ofRows, onProgress: progress('decisions') }
+    const [pending] = await bothOf(
+      checkHistory(options, rows, tallies, progress),
+      besideOf(rows.query, (beside) => checkDecisions({ ...decisions, query: beside })),
+    )
+    tallies.I3.add(ofRows)
+    return { frontier: rows.frontier, pending }
+  } finally {
+    rows.query.close()
+  }
+}
+
+/** Opens the database, checks what it says of the files, and makes the tables that all further checks share. */
+async function prepareRows(
+  options: VerifyOptions,
+  snapshot: Snapshot,
+  tally: Tally,
+  progress: (phase: VerifyPhase) => (rows: number) => void,
+): Promise<RowsChecked> {
+  const { lake, manifest, topics, positions } = options
   const query = await options.openQuery(catalogOf(lake, snapshot, manifest).setup)
   try {
     progress('rows')(0)
-    await checkFiles(lake, snapshot, query, tallies.I5)
-    const hasDoubles = await checkOffsets(snapshot, query, positions?.dense ?? false, tallies.I5)
+    const hasDoubles = await checkOffsets(snapshot, query, positions?.dense ?? false, tally)
+    await checkFiles(lake, snapshot, query, hasDoubles, tally)
     progress('events')(0)
     const frontier = await findFrontier(query, snapshot, positions, topics)
-    await createWorkingTables(query, manifest, topics, frontier, hasDoubles)
-    const payments = await checkEmission(query, scoredType, tallies.I2)
-    const otherEvents = await checkApplication({ query, manifest, snapshot, topics, scoredType }, tallies.I1)
-    const reads = await checkLives({
-      query,
-      manifest,
-      sql,
-      settled: frontier.settled,
-      tallies: { apply: tallies.I1, parity: tallies.I3 },
-      onProgress: progress('features'),
-    })
-    const loadPolicy = options.loadPolicy ?? (() => Promise.resolve(null))
-    const models = { scorers, loadPolicy }
-    await checkDecisions({ query, manifest, sql, ...models, tally: tallies.I3, onProgress: progress('decisions') })
-    progress('states')(0)
-    if (options.states !== null) await checkStates(statesInput(options, options.states, query, frontier, tallies.I4))
-    return { frontier, pending: { payments, otherEvents, reads } }
+    const { hasCopies } = await createWorkingTables(query, manifest, topics, frontier, hasDoubles)
+    return { snapshot, query, frontier, hasCopies }
+  } catch (error) {
+    query.close()
+    throw error
+  }
+}
+
+async function checkHistory(
+  options: VerifyOptions,
+  { snapshot, query, frontier, hasCopies }: RowsChecked,
+  tallies: Tallies,
+  progress: (phase: VerifyPhase) => (rows: number) => void,
+): Promise<JudgedPending> {
+  const { manifest, topics, sql, scoredType } = options
+  const payments = await checkEmission(query, scoredType, hasCopies, tallies.I2)
+  const otherEvents = await checkApplication({ query, manifest, snapshot, topics, scoredType }, tallies.I1)
+  const reads = await checkLives({
+    query,
+    manifest,
+    sql,
+    settled: frontier.settled,
+    tallies: { apply: tallies.I1, parity: tallies.I3 },
+    onProgress: progress('features'),
+  })
+  progress('states')(0)
+  if (options.states !== null) await checkStates(statesInput(options, options.states, query, frontier, tallies.I4))
+  return { payments, otherEvents, reads }
+}
+
+async function besideOf(database: LakeDatabase, work: (query: LakeQuery) => Promise<void>): Promise<void> {
+  const query = await database.beside()
+  try {
+    await work(query)
   } finally {
     query.close()
   }
+}
+
+/** Nobody may close the database under one of them: the first error is told when both have ended. */
+async function bothOf<First, Second>(first: Promise<First>, second: Promise<Second>): Promise<[First, Second]> {
+  await Promise.allSettled([first, second])
+  return Promise.all([first, second])
 }
 
 function statesInput(

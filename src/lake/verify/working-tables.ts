@@ -20,6 +20,9 @@ export const eventColumns: Readonly<Record<string, string>> = {
  *   (`cause_valid` is null when the cause is not in the lake);
  * - `unanswered`: valid events without a row of their own. `answered_elsewhere`: a duplicate, because another event of
  *   this customer with this id was applied. `ahead`: at or above the frontier, so the answer may still come.
+ *
+ * Every connection to the database sees the first two that hold answers, `score_rows` and `applied`. Answers whether there may
+ * be copies at all.
  */
 export async function createWorkingTables(
   query: LakeQuery,
@@ -27,7 +30,7 @@ export async function createWorkingTables(
   topics: Topics,
   frontier: Frontier,
   hasDoubles: boolean,
-): Promise<void> {
+): Promise<{ readonly hasCopies: boolean }> {
   const entities = manifest.entities.flatMap(({ name }) =>
     ['id', 'sequence', 'born', 'outcome'].map((part) => identifier(`${name}_${part}`)),
   )
@@ -40,20 +43,15 @@ export async function createWorkingTables(
   // Sorting wide rows is slow, and hardly ever is one of them there twice.
   const once = hasDoubles ? 'QUALIFY row_number() OVER (PARTITION BY log_partition, log_offset) = 1' : ''
   const whole = 'SELECT * FROM scores'
-  await query.run(
-    hasDoubles ? `CREATE TEMP TABLE score_rows AS ${whole} ${once}` : `CREATE TEMP VIEW score_rows AS ${whole}`,
-  )
+  await query.run(hasDoubles ? `CREATE TABLE score_rows AS ${whole} ${once}` : `CREATE VIEW score_rows AS ${whole}`)
   await query.run(`CREATE TEMP TABLE caused AS
     SELECT log_partition, log_offset, append_time_ms, valid, event_id, event_type, ${ownerField} AS owner_id,
       observed_time_ms, ${[...new Set(Object.values(eventColumns))].join(', ')}
     FROM events WHERE log_topic = ${text(topics.events)}
     ${once}`)
-  const [copied] = await query.rows(`SELECT 1 AS found FROM (
-      SELECT source_partition, source_offset FROM score_rows WHERE ${ofEvents}
-      UNION ALL SELECT source_partition, source_offset FROM observations WHERE ${ofEvents}
-    ) GROUP BY source_partition, source_offset HAVING count(*) > 1 LIMIT 1`)
-  const firstOnly = copied === undefined ? '' : firstCopies
-  await query.run(`CREATE TEMP TABLE applied AS
+  const hasCopies = await findCopies(query)
+  const firstOnly = hasCopies ? firstCopies : ''
+  await query.run(`CREATE TABLE applied AS
     WITH emitted AS (
       SELECT true AS is_score, payment_id AS cause_id, payment_time_ms, amount_minor AS stated_amount_minor, ${shared}
       FROM score_rows WHERE ${ofEvents}
@@ -71,13 +69,27 @@ export async function createWorkingTables(
   const next = [...frontier.next].map(([partition, offset]) => `(${partition}, ${offset})`)
   await query.run('CREATE TEMP TABLE frontier (log_partition BIGINT, next_offset BIGINT)')
   if (next.length > 0) await query.run(`INSERT INTO frontier VALUES ${next.join(', ')}`)
-  await query.run(`CREATE TEMP TABLE unanswered AS
-    SELECT c.*, c.log_offset >= coalesce(f.next_offset, 0) AS ahead,
-      (c.owner_id, c.event_id) IN (SELECT (owner_id, cause_id) FROM applied) AS answered_elsewhere
-    FROM caused c
-    LEFT JOIN frontier f ON f.log_partition = c.log_partition
+  await query.run(`CREATE TEMP TABLE without_row AS
+    SELECT * FROM caused c
     ANTI JOIN applied a ON a.source_partition = c.log_partition AND a.source_offset = c.log_offset
     WHERE c.valid`)
+  await query.run(`CREATE TEMP TABLE unanswered AS
+    SELECT c.*, c.log_offset >= coalesce(f.next_offset, 0) AS ahead, (c.owner_id, c.event_id) IN (
+        SELECT (owner_id, cause_id) FROM applied WHERE cause_id IN (SELECT event_id FROM without_row)
+      ) AS answered_elsewhere
+    FROM without_row c
+    LEFT JOIN frontier f ON f.log_partition = c.log_partition`)
+  return { hasCopies }
+}
+
+/** Whether the answers to any two records might be copies: two rows name one offset, of whatever topic. */
+async function findCopies(query: LakeQuery): Promise<boolean> {
+  const answers = ['scores', 'observations'].map((table) => `SELECT source_partition, source_offset FROM ${table}`)
+  const [copied] = await query.rows(
+    `SELECT 1 AS found FROM (${answers.join(' UNION ALL ')})
+     GROUP BY source_partition, source_offset HAVING count(*) > 1 LIMIT 1`,
+  )
+  return copied !== undefined
 }
 
 const firstCopies =

@@ -34,7 +34,9 @@ const report = await verify(lake, {
   positions,
   openQuery: async (setup) => {
     const query = await openQuery({ threads: 2, memoryMb: 2_048, tempDir: dir, tempMb: 4_096, setup })
+    const beside = () => query.beside()
     return {
+      beside,
       run: (sql) => timed(sql, query.run(sql)),
       rows: (sql) => timed(sql, query.rows(sql)),
       each: (sql, take) => timed(sql, query.each(sql, take)),
