@@ -21,7 +21,7 @@ interface Common {
 
 const program = new Command('riverbank')
   .description('Real-time features and fraud decisions on an event stream. Settings: riverbank doctor --settings')
-  .showHelpAfterError()
+  .showHelpAfterError('(--help says what a command takes)')
   .exitOverride((error) => {
     process.exit(error.exitCode === 0 ? exitCodes.ok : exitCodes.usage)
   })

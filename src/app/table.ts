@@ -14,7 +14,10 @@ export function table(rows: readonly Readonly<Record<string, unknown>>[]): strin
   return `${[line(columns), ...cells.map(line)].join('\n')}\n`
 }
 
+/** A cell is on one line, whatever an error or a file says. */
+const lineBreaks = /\s*[\r\n\u2028\u2029]+\s*/g
+
 function textOf(value: unknown): string {
   if (value === null || value === undefined) return '-'
-  return typeof value === 'string' ? value : JSON.stringify(value)
+  return typeof value === 'string' ? value.replace(lineBreaks, ' ') : JSON.stringify(value)
 }
