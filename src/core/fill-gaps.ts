@@ -1,5 +1,5 @@
 import type { EntityPlan, TileGroupPlan } from './plan.ts'
-import { stateTiles, tableOf, tablesOf, type EntityState, type StateTiles } from './state.ts'
+import { stateTiles, tableAt, tablesOf, type EntityState, type StateTiles } from './state.ts'
 import { emptyRow, mergeEarlier, type TileRow } from './tile-row.ts'
 import { nextVersion, pruneTiles, rowAt, tableOfRows, tileAt, type Gap, type TileTable } from './tiles.ts'
 import { forgottenTile } from './window.ts'
@@ -39,9 +39,9 @@ export function fillGaps(
     if (other !== null && (newestTimeMs === null || other > newestTimeMs)) newestTimeMs = other
   }
   const tiles = plan.groups.map((group, g) => {
-    const filled = fillTable(group, tableOf(state, g), wanted[g] ?? [], (since) => {
+    const filled = fillTable(group, tableAt(state, g), wanted[g] ?? [], (since) => {
       const earlier = known(since)
-      return earlier === null ? null : tableOf(earlier, g)
+      return earlier === null ? null : tableAt(earlier, g)
     })
     const floor = newestTimeMs === null ? -Infinity : forgottenTile(newestTimeMs, plan.horizonMs, group.hopMs)
     pruneTiles(filled, group, Math.max(floor, filled.cappedTile ?? -Infinity))

@@ -1,5 +1,5 @@
 import type { EntityFeaturePlan, EntityPlan } from './plan.ts'
-import { tableOf, type EntityState } from './state.ts'
+import { tableAt, type EntityState } from './state.ts'
 import type { TileTable } from './tiles.ts'
 import { windowStartTile } from './window.ts'
 
@@ -47,7 +47,7 @@ export function flagsOf(
   for (let i = 0; i < plan.features.length; i += 1) {
     const feature = plan.features[i] as EntityFeaturePlan
     if (isWhole && feature.cap === 0) continue
-    const table = tableOf(state, feature.group)
+    const table = tableAt(state, feature.group)
     const flag = windowFlag(plan, feature, table, timeMs) ?? (isSaturated(feature, features[i]) ? 'saturated' : null)
     if (flag !== null) (flags ??= []).push({ feature: i, flag })
   }

@@ -3,7 +3,7 @@ import type { EntityPlan, SlotPlan, TileGroupPlan } from './plan.ts'
 import { noIds } from './recent-ids.ts'
 import type { PlacedSlot } from './slot.ts'
 import { eventTypeOfSlot, type GroupLayout, type StateLayout } from './state-layout.ts'
-import { stateTiles, tableOf, type EntityState } from './state.ts'
+import { stateTiles, tableAt, type EntityState } from './state.ts'
 import { emptyRow, isEmpty, placed, putValue, valueIn, type TileRow } from './tile-row.ts'
 import { emptyTiles, pruneTiles, rowAt, tableOfRows, tileAt, type Gap, type TileTable } from './tiles.ts'
 import { forgottenTile, tileOf } from './window.ts'
@@ -43,7 +43,7 @@ function migrateTable(
   nowMs: number,
 ): TileTable {
   const number = from.groups.findIndex(({ hopMs }) => hopMs === group.hopMs)
-  const [old, before] = [from.groups[number] ?? null, number < 0 ? null : tableOf(state, number)]
+  const [old, before] = [from.groups[number] ?? null, number < 0 ? null : tableAt(state, number)]
   const oldSlots = placed(old?.slots ?? []).slots
   const floors = floorsOf(plan, group, from, state, before)
   const moved = group.slots.map((slot, index): Moved => {

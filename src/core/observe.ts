@@ -7,14 +7,15 @@ import {
   beginDraft,
   progressOf,
   setProgress,
-  tableOf,
+  tableAt,
   type EntityState,
   type Outcome,
   type PartitionProgress,
   type Snapshot,
 } from './state.ts'
 import { flagsOf, type FeatureFlag } from './flags.ts'
-import { addToRow, emptyTiles, pruneTiles, rowFor } from './tiles.ts'
+import { addValue } from './tile-row.ts'
+import { emptyTiles, pruneTiles, rowFor } from './tiles.ts'
 import { forgottenTile, tileOf } from './window.ts'
 import { readWindows, WindowCells } from './windows.ts'
 
@@ -139,7 +140,7 @@ function addToTiles(plan: EntityPlan, state: EntityState, observation: Observati
   for (let number = 0; number < plan.groups.length; number += 1) {
     const group = plan.groups[number]
     assert(group !== undefined, 'the group exists')
-    const table = tableOf(state, number)
+    const table = tableAt(state, number)
     const tile = tileOf(timeMs, group.hopMs)
     const forgotten = Math.max(forgottenTile(newest, plan.horizonMs, group.hopMs), table.cappedTile ?? -Infinity)
     if (tile <= forgotten) {
@@ -152,7 +153,7 @@ function addToTiles(plan: EntityPlan, state: EntityState, observation: Observati
       const value = update.value(observation.data)
       if (value === null) continue
       if (row < 0) row = rowFor(table, group, tile)
-      addToRow(table, row, group.slots[update.slot] as SlotPlan, value, timeMs)
+      addValue(table, row, group.slots[update.slot] as SlotPlan, value, timeMs)
     }
     pruneTiles(table, group, forgotten)
   }
@@ -177,7 +178,7 @@ export function readFeatures(plan: EntityPlan, state: EntityState | null, timeMs
   if (windows.numbers.length < plan.windowCells) windows = new WindowCells(plan.windowCells)
   for (let number = 0; number < plan.groups.length; number += 1) {
     const group = plan.groups[number] as TileGroupPlan
-    readWindows(state === null ? emptyTiles(group) : tableOf(state, number), group, timeMs, windows)
+    readWindows(state === null ? emptyTiles(group) : tableAt(state, number), group, timeMs, windows)
   }
   const features = new Array<number | null>(plan.features.length)
   for (let i = 0; i < features.length; i += 1) {

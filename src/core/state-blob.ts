@@ -3,7 +3,7 @@ import { assert, RiverbankError } from './errors.ts'
 import type { EntityPlan } from './plan.ts'
 import type { BlobPlan } from './state-layout.ts'
 import { listOf, noIds, type RecentIds } from './recent-ids.ts'
-import { stateTiles, tableOf, type EntityState, type Outcome, type PartitionProgress, type Snapshot } from './state.ts'
+import { stateTiles, tableAt, type EntityState, type Outcome, type PartitionProgress, type Snapshot } from './state.ts'
 import { flagKinds, type FeatureFlag } from './flags.ts'
 import { readTiles, writeTiles } from './tile-codec.ts'
 
@@ -53,7 +53,7 @@ export function encodeState(plan: EntityPlan, state: EntityState): Uint8Array {
   writer.byte(state.newestTimeMs === null ? 0 : 1)
   if (state.newestTimeMs !== null) writer.signed(state.newestTimeMs)
   for (const [number, group] of plan.groups.entries()) {
-    writeTiles(writer, group, tableOf(state, number))
+    writeTiles(writer, group, tableAt(state, number))
   }
   if (plan.partitionKey) writeRecentIds(state.recentIds)
   writer.unsigned(state.partitions.length)

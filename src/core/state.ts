@@ -95,7 +95,7 @@ export function stateTiles(tables: readonly TileTable[]): StateTiles {
 }
 
 /** By the number of the tile group. */
-export function tableOf({ firstTiles, moreTiles }: StateTiles, group: number): TileTable {
+export function tableAt({ firstTiles, moreTiles }: StateTiles, group: number): TileTable {
   return group === 0 ? firstTiles : (moreTiles[group - 1] as TileTable)
 }
 

@@ -69,26 +69,36 @@ export function putValue({ cells, lists }: TileRow, { kind, place, list }: Place
 /** Merges what another row has collected earlier, by sequence number. */
 export function mergeEarlier(slot: PlacedSlot, row: TileRow, earlier: TileRow): void {
   const { kind, size, place, list } = slot
-  if (list < 0) mergeCell(kind, row.cells, place, earlier.cells, place)
-  else if (kind === 'distinct')
-    putValue(row, slot, union(valueIn(earlier, slot) as Values, valueIn(row, slot) as Values, size))
-  else putValue(row, slot, mergePoints(slot, valueIn(earlier, slot) as Points, valueIn(row, slot) as Points))
+  if (list < 0) {
+    mergeCell(kind, row.cells, place, earlier.cells, place)
+    return
+  }
+  const [before, own] = [valueIn(earlier, slot), valueIn(row, slot)]
+  const isDistinct = kind === 'distinct'
+  putValue(
+    row,
+    slot,
+    isDistinct ? union(before as Values, own as Values, size) : mergePoints(slot, before as Points, own as Points),
+  )
 }
 
-/** Empty or not tells the sequence of values apart, not whether something was observed: a sum of nothing is 0. */
+/** Whether a slot holds nothing that could matter: a sum of zeros is as empty as one of nothing. */
 export function isEmpty(row: TileRow, slot: PlacedSlot): boolean {
   const found = valueIn(row, slot)
   return found === null || (Array.isArray(found) ? found.length === 0 : found === 0 && emptyCell(slot.kind) === 0)
 }
 
-/**
- * Adds a value to the slot of a row whose cells begin at `cells[from]`; `lists` are columns by list number, begun when
- * they are needed.
- */
+/** Rows side by side: the cells of one after those of another, and columns of lists, by list number, where there are any. */
+export interface Rows {
+  readonly width: number
+  readonly cells: number[]
+  readonly lists: SlotList[][]
+}
+
+/** Adds a value to a slot of a row. */
 export function addValue(
-  { cells, lists }: { readonly cells: number[]; readonly lists: SlotList[][] },
+  { width, cells, lists }: Rows,
   row: number,
-  width: number,
   slot: PlacedSlot,
   value: SlotValue,
   timeMs: number,
@@ -101,12 +111,8 @@ export function addValue(
   }
   const known = lists[list]?.[row]
   if (kind !== 'distinct') {
-    putInColumn(
-      lists,
-      list,
-      row,
-      mergePoints(slot, (known ?? noPoints) as Points, [{ timeMs, value: value as number }]),
-    )
+    const point = { timeMs, value: value as number }
+    putInColumn(lists, list, row, mergePoints(slot, (known ?? noPoints) as Points, [point]))
     return
   }
   const cell = cells[at] as number
@@ -120,6 +126,7 @@ export function addValue(
   if (kept.list !== null) putInColumn(lists, list, row, kept.list)
 }
 
+/** A column begins when it is needed. */
 export function putInColumn(lists: SlotList[][], list: number, row: number, value: SlotList): void {
   while (lists.length <= list) lists.push([])
   const column = lists[list] as SlotList[]

@@ -1,15 +1,6 @@
 import type { EntityPlan, TileGroupPlan } from './plan.ts'
-import type { PlacedSlot, SlotList, SlotValue } from './slot.ts'
-import {
-  addValue,
-  emptyRow,
-  mergeEarlier,
-  noPoints,
-  putInColumn,
-  valueIn,
-  type RowLayout,
-  type TileRow,
-} from './tile-row.ts'
+import type { SlotList } from './slot.ts'
+import { emptyRow, mergeEarlier, noPoints, putInColumn, valueIn, type RowLayout, type TileRow } from './tile-row.ts'
 
 /** What a slot does not know: the observations with a smaller sequence number than `since`, up to and in `tile`. */
 export interface Gap {
@@ -112,11 +103,6 @@ export function rowFor(table: TileTable, group: TileGroupPlan, tile: number): nu
   const row = changeableRow(table, group, tile)
   forgetWritten(table, row)
   return row
-}
-
-/** Adds a value to a slot of a row from {@link rowFor}. */
-export function addToRow(table: TileTable, row: number, slot: PlacedSlot, value: SlotValue, timeMs: number): void {
-  addValue(table, row, table.width, slot, value, timeMs)
 }
 
 /** Most observations are the newest. */

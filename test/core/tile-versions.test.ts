@@ -3,9 +3,8 @@ import { expect, it } from 'vitest'
 import { ByteWriter } from '../../src/core/bytes.ts'
 import type { TileGroupPlan } from '../../src/core/plan.ts'
 import type { Accumulator, PlacedSlot, SlotKind, SlotValue } from '../../src/core/slot.ts'
-import { putValue, type TileRow } from '../../src/core/tile-row.ts'
+import { addValue, putValue, type TileRow } from '../../src/core/tile-row.ts'
 import {
-  addToRow,
   emptyTiles,
   nextVersion,
   plainTables,
@@ -172,7 +171,7 @@ function run(group: TileGroupPlan, all: readonly Branch[]): void {
       if (one.tile <= low) continue
       model = observed(model, group, one)
       const row = rowFor(table, group, one.tile)
-      for (const slot of group.slots) addToRow(table, row, slot, one.value, one.tile * hopMs)
+      for (const slot of group.slots) addValue(table, row, slot, one.value, one.tile * hopMs)
       // Whoever writes a table may change it afterwards.
       bytesOf(group, table)
       if (one.forget === null) continue

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { SlotPlan } from '../../src/core/plan.ts'
-import { addToRow, emptyTiles, plainTables, pruneTiles, rowFor, type TileTable } from '../../src/core/tiles.ts'
+import { emptyTiles, plainTables, pruneTiles, rowFor, type TileTable } from '../../src/core/tiles.ts'
+import { addValue } from '../../src/core/tile-row.ts'
 import { groupOf, windowsOf } from './support/slots.ts'
 import { durationMs } from '../../src/core/units.ts'
 import { forgottenTile, tileOf, windowEndTile, windowStartTile } from '../../src/core/window.ts'
@@ -77,7 +78,7 @@ describe('tiles', () => {
   function add(table: TileTable, tile: number, ...values: readonly number[]): void {
     const row = rowFor(table, group, tile)
     for (const [slot, value] of values.entries())
-      addToRow(table, row, group.slots[slot] as SlotPlan, value, tile * 1_000)
+      addValue(table, row, group.slots[slot] as SlotPlan, value, tile * 1_000)
   }
 
   it('stay sorted and sparse whatever the order, and answer every window of every delay', () => {

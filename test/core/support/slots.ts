@@ -67,7 +67,8 @@ export class OneSlot {
   collect(all: Iterable<{ readonly value: SlotValue; readonly timeMs: number }>, tile = 0): TileRow {
     const { cells } = emptyRow(this.layout, tile)
     const lists: SlotList[][] = []
-    for (const { value, timeMs } of all) addValue({ cells, lists }, 0, this.layout.width, this.slot, value, timeMs)
+    const rows = { width: this.layout.width, cells, lists }
+    for (const { value, timeMs } of all) addValue(rows, 0, this.slot, value, timeMs)
     return { cells, lists: lists.map(([list]) => list) }
   }
 
