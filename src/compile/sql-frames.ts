@@ -27,8 +27,7 @@ const backSql = (ms: number, hopMs: number) => `(${ranksOf(ms / hopMs - 1)} + ra
 /** Reads see nothing of the tile that a delay of less than a tile would cut: there is none, hops divide delays. */
 const endSql = ({ delayMs, hopMs }: ReadGroup) =>
   delayMs === 0 ? '1 PRECEDING' : `(${ranksOf(delayMs / hopMs - 1)} + rank + 1) PRECEDING`
-const startSql = ({ delayMs, hopMs }: ReadGroup, window: number) =>
-  window === Infinity ? 'UNBOUNDED PRECEDING' : `${backSql(delayMs + window, hopMs)} PRECEDING`
+const startSql = ({ delayMs, hopMs }: ReadGroup, window: number) => `${backSql(delayMs + window, hopMs)} PRECEDING`
 
 const frameName = (group: ReadGroup, window: number) => `${group.name}_w${group.windowsMs.indexOf(window)}`
 
@@ -48,7 +47,7 @@ export function framedSql(hopMs: number, groups: readonly ReadGroup[], column: C
   const cells = [...totals.cells].map(([name, sql]) => `${sql} AS ${name}`)
   const framed = names.filter((name) => !totals.cells.has(name))
   return `SELECT read_id, id, born, sequence, time_ms, tile, forgotten,
-    ${isFramedSql(groups)} AS is_framed${[...cells, ...framed].map((cell) => `,\n    ${cell}`).join('')}
+    ${isFramedSql(groups, totals)} AS is_framed${[...cells, ...framed].map((cell) => `,\n    ${cell}`).join('')}
   FROM ${windowsSql(runningSql(neighboursSql(tilesSql(source, totals), totals), totals), groups, totals, column, flagOf)}
   LEFT JOIN (SELECT id AS odd_id, born AS odd_born FROM odd_${hopMs}) ON odd_id = id AND odd_born = born
   WHERE read_id IS NOT NULL`
@@ -65,10 +64,11 @@ export function oddSql(hopMs: number, tilesMax: number): string {
 }
 
 /** A read in an ordinary life that came after all it looks at, and where nothing is forgotten. */
-function isFramedSql(groups: readonly ReadGroup[]): string {
+function isFramedSql(groups: readonly ReadGroup[], totals: Totals): string {
   const reads = groups.map((group) => {
     const finite = group.windowsMs.filter((window) => window !== Infinity).at(-1) ?? 0
-    return `${group.name}_in_order AND coalesce(forgotten <= tile - ${(group.delayMs + finite) / group.hopMs}, true)`
+    const newest = totals.newest.get(group) ?? `${group.name}_newest`
+    return `coalesce(${newest} < sequence, true) AND coalesce(forgotten <= tile - ${(group.delayMs + finite) / group.hopMs}, true)`
   })
   // A run ends at a tile that is not all matching: with no delay the newest tile would be cut.
   const hasCutRun = groups.some((group) => group.delayMs === 0 && runsOf(group).length > 0)
@@ -103,7 +103,7 @@ function runningSql(source: string, { running }: Totals): string {
 }
 
 /**
- * The totals at the first entry from each edge on, the read itself at the latest; whether a read came after all in its longest
+ * The totals at the first entry from each edge on, the read itself at the latest; the greatest sequence number in the longest
  * frame; and the cells that are no difference of totals.
  */
 function windowsSql(
@@ -118,9 +118,9 @@ function windowsSql(
     const structure = [...names].map((name) => `'${name}': ${name}`).join(', ')
     return `first_value({${structure}}) OVER from_${ms} AS ${edgeName(ms)}`
   })
-  const inOrder = groups.map((group) => {
-    const newest = `max(sequence) FILTER (told) OVER ${frameName(group, longestOf(group))}`
-    return `coalesce(${newest} < sequence, true) AS ${group.name}_in_order`
+  const newest = groups.flatMap((group) => {
+    const frame = frameName(group, longestOf(group))
+    return totals.newest.has(group) ? [] : [`max(sequence) FILTER (told) OVER ${frame} AS ${group.name}_newest`]
   })
   const cells = groups.flatMap((group) =>
     [...cellsOf(group)].flatMap(([name, { slot, window }]) => {
@@ -131,9 +131,11 @@ function windowsSql(
   const [{ hopMs } = { hopMs: 1 }] = groups
   const windows = [
     ...edges.map(([ms]) => `from_${ms} AS (${life} RANGE BETWEEN ${backSql(ms, hopMs)} PRECEDING AND CURRENT ROW)`),
-    ...groups.flatMap((group) => group.windowsMs.map((window) => frameSql(group, window))),
+    ...groups.flatMap((group) => group.windowsMs.filter(Number.isFinite).map((window) => frameSql(group, window))),
   ]
-  return `(SELECT *, ${[...found, ...inOrder, ...cells].join(',\n      ')}
+  const columns = [...found, ...newest, ...cells]
+  if (columns.length === 0) return source
+  return `(SELECT *, ${columns.join(',\n      ')}
     FROM ${source}
     WINDOW ${windows.join(',\n      ')})`
 }

@@ -1,7 +1,7 @@
 import { windowMs } from '../core/units.ts'
 import type { Aggregate, SlotDefinition } from '../define/aggregate.ts'
 import type { View } from '../define/view.ts'
-import { cellsOf, runCell, type ColumnOf, type ReadGroup } from './sql-cells.ts'
+import { cellSql, cellsOf, longestOf, runCell, type ColumnOf, type ReadGroup } from './sql-cells.ts'
 import { fieldOf } from './slots.ts'
 import { conditionSql } from './sql-text.ts'
 
@@ -16,6 +16,8 @@ export class Totals {
   readonly edges = new Map<number, Set<string>>()
   /** By name of the column, what a read takes from them. */
   readonly cells = new Map<string, string>()
+  /** The greatest sequence number that a read of the group looks at, where the longest window is a lifetime. */
+  readonly newest = new Map<ReadGroup, string>()
   /** Columns that must be there beside every entry: its neighbours of the same value, and what runs say of whole tiles. */
   readonly neighbours = new Map<string, { readonly partition: string; readonly name: string }>()
   readonly ofTiles = new Map<string, string>()
@@ -42,17 +44,17 @@ export const edgeName = (ms: number) => `edge_${ms}`
 
 /**
  * What of these groups is a difference of totals: counts, sums, distinct values, runs, the newest time. The others (least and
- * greatest values, lists) need the frame itself. Where every window is a lifetime, nothing is gained.
+ * greatest values, lists) need the frame itself, unless the window is a lifetime: a total is all that is in it.
  */
 export function totalsOf(groups: readonly ReadGroup[], column: ColumnOf, flagOf: FlagOf): Totals {
   const totals = new Totals()
-  const hasEdges = groups.some(({ delayMs, windowsMs }) => delayMs > 0 || windowsMs.some(Number.isFinite))
   for (const group of groups) {
-    if (hasEdges) {
-      for (const [name, { slot, window }] of cellsOf(group)) {
-        const sql = cellOfTotals(totals, group, slot, window, column, flagOf)
-        if (sql !== null) totals.cells.set(name, sql)
-      }
+    for (const [name, { slot, window }] of cellsOf(group)) {
+      const sql = cellOfTotals(totals, group, slot, window, column, flagOf)
+      if (sql !== null) totals.cells.set(name, sql)
+    }
+    if (longestOf(group) === Infinity) {
+      totals.newest.set(group, totals.at(group.delayMs, 'max(sequence) FILTER (told) OVER before_it'))
     }
     if (group.delayMs === 0) continue
     for (const { view, aggregate, window } of runsOf(group)) {
@@ -104,7 +106,7 @@ function cellOfTotals(
     case 'distinct':
       return `least(${distinctOfTotals(totals, { delayMs, hopMs }, `${flag}, ${value}`, { flag, value, window })}, ${slot.size})`
     default:
-      return null
+      return window === Infinity ? end(cellSql(slot, column, '', over)) : null
   }
 }
 

@@ -110,13 +110,13 @@ export class LakeHistory {
 
   /** Answers that were not committed, and that this feature set would give in other bytes. */
   async foreign(reach: readonly Reach[]): Promise<number> {
-    const { query, manifest } = this.options
+    const { query } = this.options
     if (reach.length === 0) return 0
     const known = reach.map(({ partition, committed }) => `(${partition}, ${committed})`).join(', ')
     const [counted] = await query.rows(
       `SELECT count(*) AS total FROM applied
        JOIN (VALUES ${known}) AS c(log_partition, committed) ON c.log_partition = source_partition
-       WHERE source_offset >= c.committed AND feature_set <> ${text(manifest.hash)}`,
+       WHERE source_offset >= c.committed AND NOT is_ours`,
     )
     return countOf(counted, 'total')
   }

@@ -47,7 +47,7 @@ export async function checkApplication(input: ApplicationInput, tally: Tally): P
   for (const entity of input.manifest.entities) {
     const named = entityIdSql(entity, 'cause_')
     if (named !== null) {
-      await tallyRows(query, tally, 'wrong_entity', wrongEntity(input.manifest, entity.name, named))
+      await tallyRows(query, tally, 'wrong_entity', wrongEntity(entity.name, named))
     }
   }
   await tallyRows(query, tally, 'cause_not_in_lake', withoutCause(input))
@@ -76,10 +76,10 @@ function wrongCause(): string {
 }
 
 /** Exactly one sequence number at each entity that the event names, and none elsewhere. */
-function wrongEntity(manifest: FeatureSetManifest, name: string, named: string): string {
+function wrongEntity(name: string, named: string): string {
   const [id, sequence] = [identifier(`${name}_id`), identifier(`${name}_sequence`)]
   return `SELECT ${text(name)} AS entity, ${id} AS id, ${named} AS named, cause_id, source_partition, source_offset
-    FROM applied WHERE cause_valid AND feature_set = ${text(manifest.hash)}
+    FROM applied WHERE cause_valid AND is_ours
       AND (${id} IS DISTINCT FROM (${named}) OR (${sequence} IS NULL) <> (${id} IS NULL))`
 }
 

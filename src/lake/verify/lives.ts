@@ -71,11 +71,11 @@ export async function checkLives(input: LivesInput): Promise<number> {
   for (const entity of manifest.entities) {
     const features = manifest.features.filter((feature) => feature.entity === entity.name)
     await recomputeEntity({ query, manifest, sql, entity, features, onProgress })
-    await query.run(`CREATE OR REPLACE TEMP TABLE suspects AS ${suspectsSql(entity, manifest.hash)}`)
+    await query.run(`CREATE OR REPLACE TEMP TABLE suspects AS ${suspectsSql(entity)}`)
     await countOthers(input, entity, features)
     const walk = new LifeWalk(input, entity, features)
     await query.each(visitsSql(entity), (rows) => {
-      for (const row of rows) walk.visit(visitOf(row, manifest.hash))
+      for (const row of rows) walk.visit(visitOf(row))
     })
     unjudged += walk.unjudged
   }
@@ -83,28 +83,28 @@ export async function checkLives(input: LivesInput): Promise<number> {
 }
 
 /** Ids of entities with a gap, a number twice, several lives, an unknown event, or anything that differs. */
-function suspectsSql(entity: EntityManifest, hash: string): string {
+function suspectsSql(entity: EntityManifest): string {
   const [id, sequence, born, outcome] = columnsOf(entity)
   return `SELECT id FROM disordered UNION
     SELECT ${id} FROM applied a
     LEFT JOIN late l ON l.id = ${id} AND l.born = ${born} AND l.sequence = ${sequence}
     LEFT JOIN differing d ON a.is_score AND d.read_id = ${readIdSql}
     WHERE ${sequence} IS NOT NULL AND (NOT coalesce(a.cause_valid, false) OR d.read_id IS NOT NULL
-      OR (a.feature_set = ${text(hash)} AND ${outcome} IS DISTINCT FROM CASE WHEN l.sequence IS NULL THEN 'applied' ELSE 'too_late' END))`
+      OR (a.is_ours AND ${outcome} IS DISTINCT FROM CASE WHEN l.sequence IS NULL THEN 'applied' ELSE 'too_late' END))`
 }
 
 /** What is in order is counted, and that is all. */
 async function countOthers(
-  { query, manifest, tallies }: LivesInput,
+  { query, tallies }: LivesInput,
   entity: EntityManifest,
   features: readonly FeatureManifest[],
 ): Promise<void> {
   const [id, sequence] = columnsOf(entity)
   const names = features.map(({ name }) => text(name)).join(', ')
   const [counts] = await query.rows(`SELECT count(DISTINCT ${id}) AS ids, count(*) AS numbers,
-      count(*) FILTER (a.is_score AND a.feature_set = ${text(manifest.hash)}) AS reads,
+      count(*) FILTER (a.is_score AND a.is_ours) AS reads,
       coalesce(sum(len(list_filter(i.names, x -> list_contains([${names}], x))))
-        FILTER (a.is_score AND a.feature_set = ${text(manifest.hash)}), 0)::BIGINT AS incomplete
+        FILTER (a.is_score AND a.is_ours), 0)::BIGINT AS incomplete
     FROM applied a ANTI JOIN suspects x ON x.id = ${id} LEFT JOIN incomplete i ON i.read_id = ${readIdSql}
     WHERE ${sequence} IS NOT NULL`)
   const incomplete = countOf(counts, 'incomplete')
@@ -132,7 +132,7 @@ function visitsSql(entity: EntityManifest): string {
   const missing = key === null ? 'CAST(9007199254740991 AS BIGINT)' : '0'
   const columns = [
     ...[id, sequence, born, outcome, 'a.cause_id'],
-    ...['a.event_type', 'a.is_score', 'a.feature_set'],
+    ...['a.event_type', 'a.is_score', 'a.is_ours'],
     ...[`coalesce(u.known, ${missing})`, 'coalesce(u.ahead, 0)', 'a.cause_valid'],
     ...['l.sequence IS NOT NULL', 'd.differing', 's.flags'],
   ]
@@ -145,23 +145,9 @@ function visitsSql(entity: EntityManifest): string {
     ORDER BY ${id}, ${sequence}, a.source_partition, a.source_offset`
 }
 
-function visitOf(row: readonly LakeCell[], hash: string): Visit {
-  const [
-    id,
-    sequence,
-    born,
-    outcome,
-    cause,
-    eventType,
-    isScore,
-    featureSet,
-    known,
-    ahead,
-    valid,
-    late,
-    differing,
-    flags,
-  ] = row
+function visitOf(row: readonly LakeCell[]): Visit {
+  const [id, sequence, born, outcome, cause, eventType, isScore, ours, known, ahead, valid, late, differing, flags] =
+    row
   return {
     id: String(id),
     sequence: Number(sequence),
@@ -170,7 +156,7 @@ function visitOf(row: readonly LakeCell[], hash: string): Visit {
     cause: String(cause),
     eventType: valid === true ? String(eventType) : null,
     isScore: isScore === true,
-    isOurs: featureSet === hash,
+    isOurs: ours === true,
     unansweredKnown: Number(known),
     unansweredAhead: Number(ahead),
     isLate: late === true,

@@ -2,7 +2,7 @@ import type { FeatureSql } from '../../compile/feature-sql.ts'
 import type { EntityManifest, FeatureManifest, FeatureSetManifest } from '../../core/feature-set.ts'
 import { RiverbankError } from '../../core/errors.ts'
 import { identifier, text, type LakeQuery } from './lake-query.ts'
-import { eventColumns } from './working-tables.ts'
+import { eventColumns, shareSql } from './working-tables.ts'
 
 /** Rows recomputed by one query: what it needs of memory grows with them. */
 const rowsPerChunk = 500_000
@@ -23,15 +23,14 @@ export interface Recomputation {
  * value is another one, bit for bit; `disordered` the ids whose sequence numbers do not follow one another.
  */
 export async function recomputeEntity(input: Recomputation): Promise<void> {
-  const { query, sql, entity, manifest } = input
+  const { query, sql, entity } = input
   const sequence = `a.${identifier(`${entity.name}_sequence`)}`
-  const entries = entriesSql(sql, manifest.hash, entity)
   const [counted] = await query.rows(`SELECT count(*) AS total FROM applied a WHERE ${sequence} IS NOT NULL`)
   const total = Number(counted?.['total'] ?? 0)
   const chunks = Math.max(1, Math.ceil(total / rowsPerChunk))
   for (let chunk = 0; chunk < chunks; chunk += 1) {
-    const ofChunk = chunks === 1 ? '' : `WHERE hash(id) % ${chunks} = ${chunk}`
-    const source = { entries: `(SELECT * FROM (${entries}) ${ofChunk})`, column: fieldColumn }
+    const entries = entriesSql(sql, entity, chunks === 1 ? 'true' : shareSql(entity, chunk, chunks))
+    const source = { entries: `(${entries})`, column: fieldColumn }
     await query.run(`CREATE OR REPLACE TEMP TABLE entries_of_chunk AS ${sql.entries(entity.name, source)}`)
     const relations = { entries: 'entries_of_chunk', column: fieldColumn, isPrepared: true }
     const [features, outcomes] = [sql.features(entity.name, relations), sql.outcomes(entity.name, relations)]
@@ -51,13 +50,13 @@ const disorderedSql = `SELECT id FROM entries_of_chunk GROUP BY id
   HAVING min(born) <> max(born) OR bool_or(sequence IS DISTINCT FROM coalesce(previous + 1, born))`
 
 /** What the generated SQL reads: all that an entity met and is known. */
-export function entriesSql(sql: FeatureSql, hash: string, { name }: Pick<EntityManifest, 'name'>): string {
+export function entriesSql(sql: FeatureSql, { name }: Pick<EntityManifest, 'name'>, ofChunk = 'true'): string {
   const [id, sequence, born] = ['id', 'sequence', 'born'].map((part) => `a.${identifier(`${name}_${part}`)}`)
   const fields = sql.fields.map((field) => `a.${causeColumn(field)} AS ${fieldColumn(field)}`)
   const shared = `${id} AS id, ${born} AS born, ${sequence} AS sequence, a.observed_time_ms AS time_ms, a.event_type`
   return `SELECT ${[shared, ...fields].join(', ')}, true AS is_observed,
-      CASE WHEN a.is_score AND a.feature_set = ${text(hash)} THEN ${readIdSql} END AS read_id
-    FROM applied a WHERE ${sequence} IS NOT NULL AND a.cause_valid`
+      CASE WHEN a.is_score AND a.is_ours THEN ${readIdSql} END AS read_id
+    FROM applied a WHERE ${sequence} IS NOT NULL AND a.cause_valid AND ${ofChunk}`
 }
 
 /** One number for the position of an answer in the score topic. */

@@ -205,7 +205,7 @@ async function compareFeatures(input: StatesInput, entity: EntityPlan, still: re
   )
   await query.run(`CREATE OR REPLACE TEMP TABLE asked AS
     SELECT * FROM (VALUES ${reads.join(', ')}) r(id, born, sequence, time_ms, read_id)`)
-  const entries = entriesSql(sql, manifest.hash, entity)
+  const entries = entriesSql(sql, entity)
   const relations = {
     entries: `(SELECT * REPLACE (NULL::BIGINT AS read_id) FROM (${entries}) SEMI JOIN chosen USING (id, born)
       UNION ALL BY NAME SELECT *, false AS is_observed FROM asked)`,

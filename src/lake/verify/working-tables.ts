@@ -17,7 +17,7 @@ export const eventColumns: Readonly<Record<string, string>> = {
  * - `score_rows`: the scores, copied only when some stand twice;
  * - `caused`: the records of the event topic, with their fields;
  * - `applied`: the first copy of every score and observation, by the position of its cause, with the cause beside it
- *   (`cause_valid` is null when the cause is not in the lake);
+ *   (`cause_valid` is null when the cause is not in the lake); `is_ours`: of this feature set;
  * - `unanswered`: valid events without a row of their own. `answered_elsewhere`: a duplicate, because another event of
  *   this customer with this id was applied. `ahead`: at or above the frontier, so the answer may still come.
  *
@@ -36,9 +36,11 @@ export async function createWorkingTables(
   )
   const owner = identifier(`${partitionEntity(manifest).name}_id`)
   const ownerField = entityIdSql(partitionEntity(manifest)) ?? 'customer_id'
-  const shared = ['feature_set', 'source_partition', 'source_offset', 'log_partition', 'log_offset', ...entities].join(
-    ', ',
-  )
+  const isOurs = `feature_set = ${text(manifest.hash)} AS is_ours`
+  const shared = [isOurs, 'source_partition', 'source_offset', 'log_partition', 'log_offset', ...entities].join(', ')
+  const shares = manifest.entities.map(({ name }) => {
+    return `(hash(${identifier(`${name}_id`)}) % ${sharesMax})::USMALLINT AS ${shareColumn(name)}`
+  })
   const ofEvents = `source_topic = ${text(topics.events)}`
   // Sorting wide rows is slow, and hardly ever is one of them there twice.
   const once = hasDoubles ? 'QUALIFY row_number() OVER (PARTITION BY log_partition, log_offset) = 1' : ''
@@ -58,7 +60,7 @@ export async function createWorkingTables(
       UNION ALL
       SELECT false, observed_id, NULL, NULL, ${shared} FROM observations WHERE ${ofEvents}
     ), first_copies AS (
-      SELECT *, ${owner} AS owner_id FROM emitted ${firstOnly}
+      SELECT *, ${owner} AS owner_id, ${shares.join(', ')} FROM emitted ${firstOnly}
     )
     SELECT a.*, c.valid AS cause_valid, c.event_type, c.event_id, c.owner_id AS cause_owner_id, c.append_time_ms,
       c.observed_time_ms, ${Object.values(eventColumns)
@@ -90,6 +92,19 @@ async function findCopies(query: LakeQuery): Promise<boolean> {
      GROUP BY source_partition, source_offset HAVING count(*) > 1 LIMIT 1`,
   )
   return copied !== undefined
+}
+
+const sharesMax = 4_096
+const shareColumn = (entity: string) => identifier(`${entity}_share`)
+
+/** One of so many shares of an entity's ids, over `applied a`: a comparison of a number, so that it is cheap to leave out rows. */
+export function shareSql(
+  { name }: Pick<FeatureSetManifest['entities'][number], 'name'>,
+  share: number,
+  of: number,
+): string {
+  const edge = (share: number) => Math.floor((share * sharesMax) / of)
+  return `a.${shareColumn(name)} >= ${edge(share)} AND a.${shareColumn(name)} < ${edge(share + 1)}`
 }
 
 const firstCopies =
