@@ -39,8 +39,13 @@ export async function compareWithSql(
         return { stream, text: `${entity.name} ${o.id} ${o.sequence}: ${o.outcome}, SQL says ${said}` }
     }
     const rows = await query.rows(entitySql(set, entity.name, relations))
-    if (rows.length !== reads.length) return { stream: 0, text: `${entity.name}: SQL answers ${rows.length} reads` }
-    for (const row of rows) {
+    // What few reads ask is answered by joins alone: now and then by both ways.
+    const joined = reads.length % 4 === 0 ? { ...relations, hasFewReads: true } : null
+    const again = joined === null ? rows : await query.rows(entitySql(set, entity.name, joined))
+    if (rows.length !== reads.length || again.length !== reads.length) {
+      return { stream: 0, text: `${entity.name}: SQL answers ${rows.length} and ${again.length} reads` }
+    }
+    for (const row of again === rows ? rows : [...rows, ...again]) {
       const { stream, read } = reads[Number(row['read_id'])] ?? { stream: 0, read: undefined }
       for (const [i, { name }] of entity.features.entries()) {
         const [found, said] = [read?.features[i] ?? null, row[name] ?? null]

@@ -132,15 +132,17 @@ function entriesCte(views: readonly View[], { entries, isPrepared = false }: Sql
 }
 
 /**
- * `told`: what the views observe. `step`: in the order of the numbers, reads before the observation of the same number. `known_ms`: the newest of these times among smaller sequence numbers. `previous`: the number
- * before; `is_twice`: an observation with the same number stands before. `moment`: times, and of one time the numbers, in order.
+ * `told`: what the views observe. `step`: in the order of the numbers, reads before the observation of the same number.
+ * `known_ms`: the newest of these times among smaller sequence numbers. `previous`: the number before (for verify).
+ * `is_twice`: an observation with the same number stands before. `moment`: times, and of one time the numbers, in order.
  */
 function knownSql(views: readonly View[], entries: string): string {
-  return `SELECT *, max(time_ms) FILTER (told) OVER before AS known_ms, lag(sequence) OVER before AS previous,
+  return `SELECT *, max(time_ms) FILTER (told) OVER smaller AS known_ms, lag(sequence) OVER before AS previous,
     told AND coalesce(lag(step) OVER before = step, false) AS is_twice${needsMoment(views) ? `,\n    ${momentSql} AS moment` : ''}
   FROM (SELECT *, coalesce(is_observed AND event_type IN (${eventTypesOf(views)}), false) AS told,
     2 * sequence + told::BIGINT AS step FROM ${entries})
-  WINDOW before AS (PARTITION BY id, born ORDER BY step ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)`
+  WINDOW before AS (PARTITION BY id, born ORDER BY step ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING),
+    smaller AS (PARTITION BY id, born ORDER BY step RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)`
 }
 
 const momentSql = 'time_ms::HUGEINT * 4611686018427387904 + sequence'

@@ -121,9 +121,9 @@ function encodedBytes(
   value: Accumulator = null,
 ): number {
   const bare = { ...group, ...placed(slots) }
-  const rows = tiles.map((tile) => emptyRow(bare.row, tile))
+  const rows = tiles.map((tile) => emptyRow(bare.layout, tile))
   for (const row of rows) for (const slot of bare.slots) putValue(row, slot, value)
   const writer = new ByteWriter()
-  writeTiles(writer, bare, tableOfRows(bare.row, rows))
+  writeTiles(writer, bare, tableOfRows(bare.layout, rows))
   return writer.take().length
 }

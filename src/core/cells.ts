@@ -2,8 +2,8 @@ import type { SlotKind } from './slot.ts'
 
 /*
  * Numbers of slots, side by side in an array of doubles: `cells[at]` is a slot's first cell. NaN is "none so far", of a
- * min, a max and a time. A sum of squares takes two cells: low + high · 2^53, exact up to 2^106: as far as the sum of
- * the values themselves is exact, which is below 2^53 in absolute terms.
+ * min, a max and a time. A sum of squares takes two cells: low + high · 2^53, exact below 2^106. That is as far as sums
+ * are: Σx² ≤ (Σ|x|)², and a sum is exact while Σ|x| is below 2^53.
  */
 export const limb = 2 ** 53
 const bigLimb = 2n ** 53n

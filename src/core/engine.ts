@@ -22,7 +22,7 @@ export interface EngineEvent {
 /** One per entity of the plan, null where the event does not name it. */
 export type EngineAnswer = readonly (Snapshot | null)[]
 
-/** The online engine over states in memory: for training, benchmarks and proofs, with the processor's own `applyTo`. */
+/** The online engine over states in memory: for benchmarks and proofs, with the processor's own `applyTo`. */
 export interface MemoryEngine {
   /**
    * Applies events in their order, each to every entity it names. A batch is faster than its events one by one: their

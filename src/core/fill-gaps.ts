@@ -69,19 +69,19 @@ function fillTable(
       const tile = tileAt(history, number)
       // What is newer than the gap the slot knows itself.
       if (tile > gap.tile) break
-      const row = rows.get(tile) ?? emptyRow(group.row, tile)
+      const row = rows.get(tile) ?? emptyRow(group.layout, tile)
       rows.set(tile, row)
       mergeEarlier(slot, row, rowAt(history, number))
     }
     if (slot.lifetime && history.base !== null) {
-      base = base === null ? emptyRow(group.row, 0) : { cells: base.cells.slice(), lists: base.lists.slice() }
+      base = base === null ? emptyRow(group.layout, 0) : { cells: base.cells.slice(), lists: base.lists.slice() }
       mergeEarlier(slot, base, history.base)
     }
     if (history.cappedTile !== null) cappedTile = Math.max(cappedTile ?? -Infinity, history.cappedTile)
   }
   if (gaps.every((gap, k) => gap === (table.gaps?.[k] ?? null))) return nextVersion(table)
   const ordered = [...rows].sort(([a], [b]) => a - b).map(([, row]) => row)
-  const filled = tableOfRows(group.row, ordered)
+  const filled = tableOfRows(group.layout, ordered)
   return { ...filled, base, cappedTile, gaps: gaps.some((gap) => gap !== null) ? gaps : null }
 }
 

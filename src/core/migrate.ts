@@ -147,17 +147,12 @@ function movedRows(group: TileGroupPlan, before: TileTable, moved: readonly Move
     const row = movedRow(group, rowAt(before, number), kept, tile)
     if (!group.slots.every((slot) => isEmpty(row, slot))) rows.push(row)
   }
-  return tableOfRows(group.row, rows)
+  return tableOfRows(group.layout, rows)
 }
 
 const gone: Moved = { before: null, gap: null, forgets: true }
 
-function movedRow(
-  { row: layout, slots }: TileGroupPlan,
-  from: TileRow,
-  moved: readonly Moved[],
-  tile: number,
-): TileRow {
+function movedRow({ layout, slots }: TileGroupPlan, from: TileRow, moved: readonly Moved[], tile: number): TileRow {
   const row = emptyRow(layout, tile)
   for (const [k, slot] of slots.entries()) {
     const before = moved[k]?.before ?? null
@@ -166,7 +161,7 @@ function movedRow(
   return row
 }
 
-function withoutForgotten({ row: layout, slots }: TileGroupPlan, base: TileRow, moved: readonly Moved[]): TileRow {
+function withoutForgotten({ layout, slots }: TileGroupPlan, base: TileRow, moved: readonly Moved[]): TileRow {
   const row = emptyRow(layout, 0)
   for (const [k, slot] of slots.entries()) if (moved[k]?.forgets !== true) putValue(row, slot, valueIn(base, slot))
   return row

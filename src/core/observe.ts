@@ -2,7 +2,7 @@ import { finalize } from './aggregates.ts'
 import { assert } from './errors.ts'
 import { hashEventId } from './event-id-hash.ts'
 import type { EntityPlan, EntityTouch, SlotPlan, TileGroupPlan } from './plan.ts'
-import { knows, remember, wasElsewhere } from './recent-ids.ts'
+import { knowsEventId, rememberEventId, wasElsewhere } from './recent-ids.ts'
 import {
   beginDraft,
   progressOf,
@@ -123,8 +123,8 @@ function applyOnce(plan: EntityPlan, state: EntityState, observation: Observatio
   if (plan.partitionKey) {
     const hash = hashEventId(observation.eventId)
     // Not applied before, so whatever is remembered is another record: its offset may be the same in another partition.
-    if (knows(state.recentIds, hash)) return 'duplicate'
-    remember(state.recentIds, hash, observation.offset, observation.appendTimeMs)
+    if (knowsEventId(state.recentIds, hash)) return 'duplicate'
+    rememberEventId(state.recentIds, hash, observation.offset, observation.appendTimeMs)
   } else if (observation.duplicate) {
     return 'duplicate'
   }

@@ -63,7 +63,7 @@ export interface TileGroupPlan {
   readonly tilesMax: number
   readonly slots: readonly SlotPlan[]
   /** How the slots share a row. */
-  readonly row: RowLayout
+  readonly layout: RowLayout
   /** Grouped by delay, so that one walk over the tiles serves all windows of that delay. */
   readonly reads: readonly DelayRead[]
 }

@@ -35,7 +35,7 @@ export function recentIdsOf(ids: readonly RecentId[]): RecentIds {
   }
 }
 
-export function listOf({ numbers, forgotten }: RecentIds): RecentId[] {
+export function recentIdList({ numbers, forgotten }: RecentIds): RecentId[] {
   const ids: RecentId[] = []
   for (let i = forgotten * width; i < numbers.length; i += width) {
     const [high, low, offset, appendHour] = numbers.slice(i, i + width) as [number, number, number, number]
@@ -58,11 +58,11 @@ export function wasElsewhere({ numbers, forgotten }: RecentIds, hash: EventIdHas
 }
 
 /** Is this id remembered at all? For what has no offset yet, or was not applied at it. */
-export function knows(ids: RecentIds, hash: EventIdHash): boolean {
+export function knowsEventId(ids: RecentIds, hash: EventIdHash): boolean {
   return wasElsewhere(ids, hash, -1)
 }
 
-export function remember(ids: RecentIds, hash: EventIdHash, offset: number, appendTimeMs: number): void {
+export function rememberEventId(ids: RecentIds, hash: EventIdHash, offset: number, appendTimeMs: number): void {
   const { numbers } = ids
   const appendHour = Math.floor(appendTimeMs / hourMs)
   numbers.push(hash.high | 0, hash.low | 0, offset, appendHour)

@@ -93,7 +93,7 @@ function timeOffset(tileMs: number): number {
   return tileMs === 0 ? yearZeroMs + 1 : 1
 }
 
-const limb = 2n ** 48n
+const writtenLimb = 2n ** 48n
 
 /** As limbs of 48 bits, the lowest first; how many says the first byte. */
 function writeSquares(writer: ByteWriter, low: number, high: number): void {
@@ -103,7 +103,7 @@ function writeSquares(writer: ByteWriter, low: number, high: number): void {
   }
   let rest = BigInt(squaresOf(low, high))
   const limbs: number[] = []
-  for (; rest > 0n; rest /= limb) limbs.push(Number(rest % limb))
+  for (; rest > 0n; rest /= writtenLimb) limbs.push(Number(rest % writtenLimb))
   writer.unsigned(limbs.length * 2 + 1)
   for (const part of limbs) writer.unsigned(part)
 }
@@ -115,7 +115,7 @@ function readSquares(reader: ByteReader): number | bigint {
   let factor = 1n
   for (let left = (written - 1) / 2; left > 0; left -= 1) {
     value += BigInt(reader.unsigned()) * factor
-    factor *= limb
+    factor *= writtenLimb
   }
   return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value
 }

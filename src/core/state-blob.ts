@@ -2,7 +2,7 @@ import { ByteReader, ByteWriter, checksum } from './bytes.ts'
 import { assert, RiverbankError } from './errors.ts'
 import type { EntityPlan } from './plan.ts'
 import type { BlobPlan } from './state-layout.ts'
-import { listOf, noIds, type RecentIds } from './recent-ids.ts'
+import { recentIdList, noIds, type RecentIds } from './recent-ids.ts'
 import { stateTiles, tableAt, type EntityState, type Outcome, type PartitionProgress, type Snapshot } from './state.ts'
 import { flagKinds, type FeatureFlag } from './flags.ts'
 import { readTiles, writeTiles } from './tile-codec.ts'
@@ -116,7 +116,7 @@ export function decodeState(plan: BlobPlan, blob: Uint8Array): EntityState {
  * spread a customer over partitions. Eight bytes of hash are the bulk.
  */
 function writeRecentIds(ids: RecentIds): void {
-  const list = listOf(ids)
+  const list = recentIdList(ids)
   writer.unsigned(list.length)
   let hour = 0
   let previous = 0

@@ -87,7 +87,7 @@ function idsToChange(plan: EntityPlan, ids: RecentIds): RecentIds {
 const noTables: readonly TileTable[] = []
 const noProgress: readonly PartitionProgress[] = []
 /** Of an entity that no view is about. */
-const noGroup = { row: { width: 1, lists: 0, empty: [0] } }
+const noGroup = { layout: { width: 1, lists: 0, empty: [0] } }
 
 export function stateTiles(tables: readonly TileTable[]): StateTiles {
   const [firstTiles = emptyTiles(noGroup), ...moreTiles] = tables

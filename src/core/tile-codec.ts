@@ -82,7 +82,7 @@ function writeSlots(writer: ByteWriter, { slots, hopMs }: TileGroupPlan, table: 
 }
 
 export function readTiles(reader: ByteReader, group: TileGroupPlan): TileTable {
-  const { slots, row: layout, hopMs } = group
+  const { slots, layout, hopMs } = group
   const found = reader.byte()
   const cappedTile = (found & has.cappedTile) === 0 ? null : reader.signed()
   const gaps = (found & has.gaps) === 0 ? null : slots.map(() => readGap(reader))

@@ -15,7 +15,7 @@ export interface RowLayout {
 
 export function placed<Shape extends SlotShape>(
   slots: readonly Shape[],
-): { readonly slots: (Shape & PlacedSlot)[]; readonly row: RowLayout } {
+): { readonly slots: (Shape & PlacedSlot)[]; readonly layout: RowLayout } {
   // A first number with a fraction: V8 then keeps doubles side by side, and not objects.
   const empty = [0.5]
   let lists = 0
@@ -26,7 +26,7 @@ export function placed<Shape extends SlotShape>(
     return { ...slot, place, list: mayHaveList(slot) ? lists++ : -1 }
   })
   empty[0] = 0
-  return { slots: found, row: { width: empty.length, lists, empty } }
+  return { slots: found, layout: { width: empty.length, lists, empty } }
 }
 
 function mayHaveList({ kind }: SlotShape): boolean {

@@ -49,15 +49,15 @@ const noBytes = new Uint8Array(0)
 
 /** From so many rows on bytes are kept; of smaller tables the memory is worth more. */
 export const keptFromRows = 8
-/** Of every table that is too small. */
+/** Of every table that is too small; who writes rows begins bytes of its own. */
 const neverWritten: WrittenRows = { first: 0, bytes: noBytes, ends: noNumbers }
 
 function nothingWritten(rows: number): WrittenRows {
   return rows < keptFromRows ? neverWritten : { first: 0, bytes: noBytes, ends: noNumbers }
 }
 
-export function emptyTiles({ row }: Pick<TileGroupPlan, 'row'>): TileTable {
-  return tableOf(row.width, noNumbers, noLists)
+export function emptyTiles({ layout }: Pick<TileGroupPlan, 'layout'>): TileTable {
+  return tableOf(layout.width, noNumbers, noLists)
 }
 
 export function tableOf(width: number, cells: number[], lists: SlotList[][]): TileTable {
@@ -121,9 +121,9 @@ function changeableRow(table: TileTable, group: TileGroupPlan, tile: number): nu
 }
 
 /** Arrays for one row: most tables never have a second one, and an array that grows by a push takes room for more. */
-function firstRow(table: TileTable, { row }: TileGroupPlan, tile: number): number {
-  table.cells = emptyRow(row, tile).cells
-  table.lists = row.lists === 0 ? noLists : []
+function firstRow(table: TileTable, { layout }: TileGroupPlan, tile: number): number {
+  table.cells = emptyRow(layout, tile).cells
+  table.lists = layout.lists === 0 ? noLists : []
   table.start = 0
   table.end = 1
   table.ownFrom = 0
@@ -131,11 +131,11 @@ function firstRow(table: TileTable, { row }: TileGroupPlan, tile: number): numbe
   return 0
 }
 
-function insertRow(table: TileTable, { row }: TileGroupPlan, place: number, tile: number): void {
+function insertRow(table: TileTable, { layout }: TileGroupPlan, place: number, tile: number): void {
   const { cells, lists, end, width } = table
-  for (let cell = 0; cell < width; cell += 1) cells.push(row.empty[cell] as number)
+  for (let cell = 0; cell < width; cell += 1) cells.push(layout.empty[cell] as number)
   if (place < end) cells.copyWithin((place + 1) * width, place * width, end * width)
-  for (let cell = 0; cell < width; cell += 1) cells[place * width + cell] = row.empty[cell] as number
+  for (let cell = 0; cell < width; cell += 1) cells[place * width + cell] = layout.empty[cell] as number
   cells[place * width] = tile
   for (const column of lists) if (place < column.length) column.splice(place, 0, noPoints)
   table.end += 1
@@ -192,7 +192,7 @@ function closeGaps(table: TileTable, group: TileGroupPlan, forgotten: number): v
   table.gaps = gaps?.some((gap) => gap !== null) === true ? gaps : null
 }
 
-function mergeIntoBase(table: TileTable, { row: layout, slots }: TileGroupPlan, to: number): void {
+function mergeIntoBase(table: TileTable, { layout, slots }: TileGroupPlan, to: number): void {
   let merged = table.base ?? emptyRow(layout, 0)
   for (let row = table.start; row < to; row += 1) {
     // What is merged is later than the base, and becomes the base: what it is not read for stays empty.

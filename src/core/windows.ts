@@ -3,7 +3,7 @@ import { ValueCounter } from './distinct.ts'
 import type { DelayRead, RunRead, SlotPlan, TileGroupPlan } from './plan.ts'
 import { mergePoints } from './points.ts'
 import type { Points, Values } from './slot.ts'
-import { noPoints } from './tile-row.ts'
+import { noPoints, type TileRow } from './tile-row.ts'
 import { rowAfter, type TileTable } from './tiles.ts'
 import { windowEndTile, windowStartTile } from './window.ts'
 
@@ -31,11 +31,10 @@ export function readWindows(table: TileTable, group: TileGroupPlan, timeMs: numb
   for (const read of group.reads) {
     boundWindows(table, group, read, timeMs)
     for (const { slot, windows } of read.slots) {
-      mergeSlot(table, slots[slot] as SlotPlan, read.base + slot, windows, slots.length, into)
-      if (table.base !== null && read.windowsMs[windows - 1] === Infinity) {
-        const at = read.base + (windows - 1) * slots.length + slot
-        mergeBase(table, slots[slot] as SlotPlan, at, into)
-      }
+      // What was forgotten belongs to a lifetime, which is the last window.
+      const base = read.windowsMs[windows - 1] === Infinity ? table.base : null
+      mergeSlot(table, slots[slot] as SlotPlan, read.base + slot, windows, slots.length, into, base)
+      if (base !== null) mergeBase(base, slots[slot] as SlotPlan, read.base + (windows - 1) * slots.length + slot, into)
     }
     let at = read.base + read.windowsMs.length * slots.length
     for (const run of read.runs) {
@@ -72,6 +71,7 @@ function mergeSlot(
   windows: number,
   step: number,
   into: WindowCells,
+  base: TileRow | null,
 ): void {
   switch (slot.kind) {
     case 'count':
@@ -94,7 +94,7 @@ function mergeSlot(
       joinPoints(table, slot, at, windows, step, into.points)
       return
     case 'distinct':
-      countValues(table, slot, at, windows, step, into.numbers)
+      countValues(table, slot, at, windows, step, into.numbers, base)
   }
 }
 
@@ -212,7 +212,7 @@ function joinPoints(
   }
 }
 
-/** The values of the slot that was read last. */
+/** Begun anew for every slot. */
 const counter = new ValueCounter()
 
 function countValues(
@@ -222,6 +222,7 @@ function countValues(
   windows: number,
   step: number,
   numbers: Float64Array,
+  base: TileRow | null,
 ): void {
   const column = lists[list] as Values[] | undefined
   counter.begin(size)
@@ -233,28 +234,27 @@ function countValues(
       counter.add(cells[row * width + place] as number, column?.[row])
     }
     row = first
+    if (base !== null && window === windows - 1) {
+      counter.add(base.cells[place] as number, base.lists[list] as Values | undefined)
+    }
     numbers[at + window * step] = counter.count
   }
 }
 
-/** What was forgotten belongs to a lifetime, too: right after its slot was merged. */
-function mergeBase({ base }: TileTable, slot: SlotPlan, at: number, into: WindowCells): void {
-  if (base === null) return
-  const { numbers, highs, points } = into
+/** What was forgotten, into a cell of which `countValues` has not taken care. */
+function mergeBase(base: TileRow, slot: SlotPlan, at: number, { numbers, highs, points }: WindowCells): void {
   switch (slot.kind) {
+    case 'distinct':
+      return
     case 'oldest':
     case 'newest':
       points[at] = mergePoints(slot, (base.lists[slot.list] ?? noPoints) as Points, points[at] ?? noPoints)
       return
-    case 'distinct':
-      counter.add(base.cells[slot.place] ?? NaN, base.lists[slot.list] as Values | undefined)
-      numbers[at] = counter.count
-      return
     default: {
-      const cells = [numbers[at] ?? NaN, highs[at] ?? 0]
+      const cells = [numbers[at] as number, highs[at] as number]
       mergeCell(slot.kind, cells, 0, base.cells, slot.place)
-      numbers[at] = cells[0] ?? NaN
-      highs[at] = cells[1] ?? 0
+      numbers[at] = cells[0] as number
+      highs[at] = cells[1] as number
     }
   }
 }

@@ -7,7 +7,7 @@ import { namedFlags } from '../core/flags.ts'
 import { readFeatures } from '../core/observe.ts'
 import type { FeaturePlan } from '../core/plan.ts'
 import { StateDecoder } from '../core/state-decoder.ts'
-import { knows } from '../core/recent-ids.ts'
+import { knowsEventId } from '../core/recent-ids.ts'
 import type { Clock, StateStore } from '../ports.ts'
 
 type States = Pick<StateStore, 'load' | 'layouts'>
@@ -72,7 +72,7 @@ export function createKnownEvents(store: States, plan: FeaturePlan, clock: Clock
       const states = new Map(ids.map((id, i) => [id, blobs[i] ?? null]))
       return events.map(({ customerId, eventId }) => {
         const blob = states.get(customerId) ?? null
-        return blob !== null && knows(decoder.decode(owner, blob, clock.nowMs()).recentIds, hashEventId(eventId))
+        return blob !== null && knowsEventId(decoder.decode(owner, blob, clock.nowMs()).recentIds, hashEventId(eventId))
       })
     },
   }

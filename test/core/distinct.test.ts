@@ -35,7 +35,7 @@ it('counts, merges and stores values with and without a code alike', () => {
       const windowsMs = [1_000, 2_000, tiles.length * 1_000].sort((a, b) => a - b)
       const reads = [{ delayMs: 0, windowsMs, slots: [{ slot: 0, windows: windowsMs.length }], runs: [] }]
       const group = groupOf([{ kind: 'distinct', size: cap, lifetime: false }], reads)
-      const table = tableOfRows(group.row, rows)
+      const table = tableOfRows(group.layout, rows)
       const counts = windowsMs.map((ms) => Math.min(cap, new Set(tiles.slice(-ms / 1_000).flat()).size))
       expect(windowsOf(table, group, (tiles.length - 1) * 1_000)).toEqual(counts)
       const merged = rows.reduce((earlier, later) => slot.merge(earlier, later), slot.collect([]))

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { observe, readFeatures, type Answer, type Observation } from '../../src/core/observe.ts'
 import { decodeState, encodeState } from '../../src/core/state-blob.ts'
-import { deduplication, listOf } from '../../src/core/recent-ids.ts'
+import { deduplication, recentIdList } from '../../src/core/recent-ids.ts'
 import { tablesOf, type EntityState, type Snapshot } from '../../src/core/state.ts'
 import { dayMs, hourMs, secondMs } from '../../src/core/units.ts'
 import { plainTables } from '../../src/core/tiles.ts'
@@ -232,7 +232,7 @@ describe('a duplicate', () => {
     expect(again(many(deduplication.ids), 'e0')).toBe('duplicate')
     expect(again(many(deduplication.ids + 1), 'e0')).toBe('applied')
     expect(again(many(deduplication.ids + 1), 'e1')).toBe('duplicate')
-    expect(listOf(many(3_000).recentIds).length).toBe(deduplication.ids)
+    expect(recentIdList(many(3_000).recentIds).length).toBe(deduplication.ids)
   })
 })
 

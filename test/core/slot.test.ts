@@ -35,7 +35,7 @@ function read(kind: SlotKind, rows: readonly TileRow[], reaches: readonly number
   const windowsMs = reaches.map((tiles) => tiles * 1_000)
   const slots = [{ slot: 0, windows: windowsMs.length }]
   const group = groupOf([{ kind, size: cap, lifetime: false }], [{ delayMs: 0, windowsMs, slots, runs: [] }])
-  return windowsOf(tableOfRows(group.row, rows), group, (rows.length - 1) * 1_000)
+  return windowsOf(tableOfRows(group.layout, rows), group, (rows.length - 1) * 1_000)
 }
 
 describe.each([...anyOrder, ...inOrder])('%s', (kind) => {

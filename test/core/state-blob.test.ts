@@ -59,7 +59,7 @@ function accumulator({ kind, size }: SlotPlan): fc.Arbitrary<(tileMs: number) =>
 
 /** `undefined` leaves a slot empty. */
 function rowWith(
-  { row: layout, slots }: TileGroupPlan,
+  { layout, slots }: TileGroupPlan,
   tile: number,
   valueOf: (slot: SlotPlan, number: number) => Accumulator | undefined,
 ): TileRow {
@@ -83,7 +83,7 @@ function stateOf(plan: EntityPlan): fc.Arbitrary<EntityState> {
         .tuple(fc.tuple(...columns), base, fc.option(fc.integer()), gaps)
         .map(([found, ofBase, cappedTile, ofGaps]): TileTable => ({
           ...tableOfRows(
-            group.row,
+            group.layout,
             index.map((tile, row) => rowWith(group, tile, (_slot, k) => found[k]?.[row]?.(tile * group.hopMs) ?? null)),
           ),
           base:

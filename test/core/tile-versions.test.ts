@@ -153,7 +153,7 @@ function bytesOf(group: TileGroupPlan, table: TileTable): Uint8Array {
 function alone(group: TileGroupPlan, table: TileTable): TileTable {
   const rows = Array.from({ length: table.end - table.start }, (_, i) => rowAt(table, table.start + i))
   const { base, cappedTile, gaps } = table
-  return { ...tableOfRows(group.row, rows), base, cappedTile, gaps }
+  return { ...tableOfRows(group.layout, rows), base, cappedTile, gaps }
 }
 
 function run(group: TileGroupPlan, all: readonly Branch[]): void {

@@ -51,9 +51,15 @@ export async function openQuery(options: QueryOptions): Promise<Query> {
   })
   const running = new Running()
   const query = await connect(instance, running)
-  await query.run(`SET temp_directory = ${literal(options.tempDir)}`)
-  await query.run(`SET max_temp_directory_size = '${options.tempMb}MB'`)
-  for (const sql of options.setup) await query.run(sql)
+  try {
+    await query.run(`SET temp_directory = ${literal(options.tempDir)}`)
+    await query.run(`SET max_temp_directory_size = '${options.tempMb}MB'`)
+    for (const sql of options.setup) await query.run(sql)
+  } catch (error) {
+    query.close()
+    instance.closeSync()
+    throw error
+  }
   return {
     ...query,
     beside: () => connect(instance, running),
@@ -94,7 +100,16 @@ async function connect(instance: DuckDBInstance, running: Running): Promise<Conn
     attempt(sql, async () => {
       await connection.run(sql)
     })
-  await run("SET TimeZone = 'UTC'")
+  const close = () => {
+    running.connections.delete(connection)
+    connection.closeSync()
+  }
+  try {
+    await run("SET TimeZone = 'UTC'")
+  } catch (error) {
+    close()
+    throw error
+  }
   return {
     run,
     rows: (sql) =>
@@ -114,10 +129,7 @@ async function connect(instance: DuckDBInstance, running: Running): Promise<Conn
         }
       }),
     columns: (sql, take) => attempt(sql, async () => eachColumns(await connection.stream(sql), take)),
-    close() {
-      running.connections.delete(connection)
-      connection.closeSync()
-    },
+    close,
   }
 }
 

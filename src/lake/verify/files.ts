@@ -14,7 +14,8 @@ export async function checkDamage(lake: Lake, snapshot: Snapshot, fast: boolean,
   return damages.length > 0
 }
 
-async function sizeDamage(lake: Lake, snapshot: Snapshot): Promise<readonly Damage[]> {
+/** Files that are missing, or not as long as they should be: nobody should try to read these. */
+export async function sizeDamage(lake: Lake, snapshot: Snapshot): Promise<readonly Damage[]> {
   const found: Damage[] = []
   for (const file of snapshot.files) {
     try {
@@ -51,8 +52,8 @@ export function checkRanges(snapshot: Snapshot, tally: Tally): void {
 }
 
 /**
- * Every file against its entry: rows, offsets and partition are what the manifest says. Where no offset stands twice in any
- * file (`hasDoubles`, see {@link checkOffsets}), the different offsets of each are its rows.
+ * Every file against its entry: rows, offsets and partition are what the manifest says. Unless some offset stands twice
+ * (`hasDoubles`, see {@link checkOffsets}), the different offsets of a file are its rows.
  */
 export async function checkFiles(
   lake: Lake,
@@ -136,8 +137,8 @@ export async function checkOffsets(
   return hasDoubles
 }
 
-/** Bits that one aggregation may need for all partitions: 128 MB. */
-const bitsMax = 2 ** 30
+/** Bits that one aggregation may need for all partitions, in every thread: 16 MB. (The database takes a range of 10⁹.) */
+const bitsMax = 2 ** 27
 
 /** How many different offsets: a bit for each that there may be, as long as these are not too many. */
 function differentSql(partitions: readonly LakeRow[]): string {

@@ -20,6 +20,8 @@ export interface LakeQuery {
 export interface LakeDatabase extends LakeQuery {
   /** Another connection. Close it before the database. */
   beside(): Promise<LakeQuery>
+  /** What runs on any connection, and all that is asked from now on, ends with `query_failed`. */
+  interrupt(): void
 }
 
 /** A number that SQL counted; 0 for what is missing. */

@@ -7,7 +7,7 @@ import { catalogOf } from '../sql-catalog.ts'
 import { checkApplication } from './application.ts'
 import { checkDecisions, type DecisionsInput } from './decisions.ts'
 import { checkEmission } from './emission.ts'
-import { checkDamage, checkFiles, checkOffsets, checkRanges } from './files.ts'
+import { checkDamage, checkFiles, checkOffsets, checkRanges, sizeDamage } from './files.ts'
 import { findFrontier, lagOf, type Frontier, type LogPositions, type Topics } from './frontier.ts'
 import type { LakeDatabase, LakeQuery } from './lake-query.ts'
 import { checkLives } from './lives.ts'
@@ -81,8 +81,9 @@ export async function verifyLake(options: VerifyOptions): Promise<VerifyReport> 
     I5: new Tally('lake', ['files', 'rows', 'offsets']),
   }
   options.onProgress?.('files', snapshot.files.length)
+  const looksWhole = (await sizeDamage(lake, snapshot)).length === 0
   const damage = checkDamage(lake, snapshot, options.fast, tallies.I5)
-  const judged = await checkRows(options, snapshot, tallies, damage)
+  const judged = looksWhole ? await checkRows(options, snapshot, tallies, damage) : await damage.then(() => null)
   checkRanges(snapshot, tallies.I5)
   const unchecked = judged === null ? 'files are damaged (I5): what they held is unknown' : null
   const invariants = {
@@ -130,12 +131,10 @@ async function checkRows(
   }
   const ofFiles = new Tally('lake', [])
   const preparing = prepareRows(options, snapshot, ofFiles, progress)
-  const [isDamaged, prepared] = await bothOf(
-    damage,
-    preparing.catch(() => null),
-  )
-  if (isDamaged) {
-    prepared?.query.close()
+  const [damaged, prepared] = await Promise.allSettled([damage, preparing])
+  if (damaged.status === 'rejected' || damaged.value) {
+    if (prepared.status === 'fulfilled') prepared.value.query.close()
+    if (damaged.status === 'rejected') throw damaged.reason
     return null
   }
   const rows = await preparing
@@ -146,6 +145,7 @@ async function checkRows(
     const loadPolicy = options.loadPolicy ?? (() => Promise.resolve(null))
     const decisions = { manifest, sql, scorers, loadPolicy, tally: ofRows, onProgress: progress('decisions') }
     const [pending] = await bothOf(
+      rows.query,
       checkHistory(options, rows, tallies, progress),
       besideOf(rows.query, (beside) => checkDecisions({ ...decisions, query: beside })),
     )
@@ -210,9 +210,21 @@ async function besideOf(database: LakeDatabase, work: (query: LakeQuery) => Prom
   }
 }
 
-/** Nobody may close the database under one of them: the first error is told when both have ended. */
-async function bothOf<First, Second>(first: Promise<First>, second: Promise<Second>): Promise<[First, Second]> {
+/** Nobody may close the database under one of them. When one fails the other is stopped, and the first error is told. */
+async function bothOf<First, Second>(
+  database: LakeDatabase,
+  first: Promise<First>,
+  second: Promise<Second>,
+): Promise<[First, Second]> {
+  const errors: unknown[] = []
+  const stop = (error: unknown) => {
+    errors.push(error)
+    database.interrupt()
+  }
+  first.catch(stop)
+  second.catch(stop)
   await Promise.allSettled([first, second])
+  if (errors.length > 0) throw errors[0]
   return Promise.all([first, second])
 }
 

@@ -20,14 +20,14 @@ export function groupOf(
   tilesMax = 1_000,
   hopMs = 1_000,
 ): TileGroupPlan {
-  const { slots, row } = placed(shapes.map((shape) => ({ id: shape.kind, ...shape })))
+  const { slots, layout } = placed(shapes.map((shape) => ({ id: shape.kind, ...shape })))
   let base = 0
   const based = reads.map((read) => {
     const own = { ...read, base }
     base += read.windowsMs.length * slots.length + read.runs.length
     return own
   })
-  return { hopMs, tilesMax, slots, row, reads: based }
+  return { hopMs, tilesMax, slots, layout, reads: based }
 }
 
 /** What every slot says in every window, in plan order; null where no feature reads it. */
@@ -59,9 +59,9 @@ export class OneSlot {
   private readonly layout
 
   constructor(kind: SlotKind, size: number) {
-    const { slots, row } = placed([{ kind, size }])
+    const { slots, layout } = placed([{ kind, size }])
     this.slot = slots[0] as PlacedSlot
-    this.layout = row
+    this.layout = layout
   }
 
   collect(all: Iterable<{ readonly value: SlotValue; readonly timeMs: number }>, tile = 0): TileRow {

@@ -12,7 +12,7 @@ import {
 import { decodeEvent, type DomainEvent } from '../../../src/core/event.ts'
 import { observe } from '../../../src/core/observe.ts'
 import { entityIdOf, type EntityPlan } from '../../../src/core/plan.ts'
-import { listOf, recentIdsOf } from '../../../src/core/recent-ids.ts'
+import { recentIdList, recentIdsOf } from '../../../src/core/recent-ids.ts'
 import { decodeState } from '../../../src/core/state-blob.ts'
 import { stateTiles, tablesOf, type EntityState } from '../../../src/core/state.ts'
 import { emptyTiles, plainTables } from '../../../src/core/tiles.ts'
@@ -238,7 +238,7 @@ function replay(entity: EntityPlan, index: number, life: readonly Told[], stored
   return { ...state, sequence: Math.max(state.sequence, stored.sequence) }
 }
 
-const hashesOf = ({ recentIds }: EntityState) => listOf(recentIds).map(({ high, low }) => [high, low])
+const hashesOf = ({ recentIds }: EntityState) => recentIdList(recentIds).map(({ high, low }) => [high, low])
 
 function emptyLife(entity: EntityPlan, born: number): EntityState {
   return {

@@ -37,6 +37,9 @@ const report = await verify(lake, {
     const beside = () => query.beside()
     return {
       beside,
+      interrupt: () => {
+        query.interrupt()
+      },
       run: (sql) => timed(sql, query.run(sql)),
       rows: (sql) => timed(sql, query.rows(sql)),
       each: (sql, take) => timed(sql, query.each(sql, take)),
