@@ -8,7 +8,10 @@ import { conditionSql } from './sql-text.ts'
 /** The conditions of observations, each a column. */
 export type FlagOf = (source: SlotDefinition['source']) => string
 
-/** How many entries of one hop, from the first of their life, say something: what a window holds is a difference of two. */
+/**
+ * Totals over the entries of one hop, from the first of their life on: what a window holds is a difference of two. Collects the
+ * SQL that `sql-frames.ts` puts together.
+ */
 export class Totals {
   /** By name, the SQL over all that comes before an entry in its life, on the line. */
   readonly running = new Map<string, string>()

@@ -21,8 +21,8 @@ export const eventColumns: Readonly<Record<string, string>> = {
  * - `unanswered`: valid events without a row of their own. `answered_elsewhere`: a duplicate, because another event of
  *   this customer with this id was applied. `ahead`: at or above the frontier, so the answer may still come.
  *
- * Every connection to the database sees the first two that hold answers, `score_rows` and `applied`. Answers whether there may
- * be copies at all.
+ * `score_rows` and `applied` are there for every connection to the database, the others are temporary. Answers whether there
+ * may be copies at all.
  */
 export async function createWorkingTables(
   query: LakeQuery,
