@@ -32,7 +32,7 @@ export function readWindows(table: TileTable, group: TileGroupPlan, timeMs: numb
     boundWindows(table, group, read, timeMs)
     for (const { slot, windows } of read.slots) {
       // What was forgotten belongs to a lifetime, which is the last window.
-      const base = read.windowsMs[windows - 1] === Infinity ? table.base : null
+      const base = table.base !== null && read.windowsMs[windows - 1] === Infinity ? table.base : null
       mergeSlot(table, slots[slot] as SlotPlan, read.base + slot, windows, slots.length, into, base)
       if (base !== null) mergeBase(base, slots[slot] as SlotPlan, read.base + (windows - 1) * slots.length + slot, into)
     }
