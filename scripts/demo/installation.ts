@@ -63,18 +63,26 @@ export async function openInstallation(options: DemoOptions, logger: Logger): Pr
     const variable = environmentName(name)
     if (variable === 'REDIS_URL' || env[variable] === undefined || fixed.has(name)) env[variable] = value
   }
+  async function close(keep: boolean): Promise<void> {
+    await redis?.stop()
+    if (temporary && !keep) rmSync(dir, { recursive: true, force: true })
+  }
+  let config: Config
+  try {
+    config = readConfig(env)
+  } catch (error) {
+    await close(false)
+    throw error
+  }
   const installation: Installation = {
-    config: readConfig(env),
+    config,
     env,
     record,
     redis,
     remember(next) {
       writeFileSync(recordPath, `${JSON.stringify(next, null, 2)}\n`)
     },
-    async close(keep) {
-      await redis?.stop()
-      if (temporary && !keep) rmSync(dir, { recursive: true, force: true })
-    },
+    close,
   }
   installation.remember(record)
   return installation
