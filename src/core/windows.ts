@@ -63,7 +63,10 @@ function boundWindows(table: TileTable, { hopMs }: TileGroupPlan, read: DelayRea
   }
 }
 
-/** One walk from the newest tile back serves the first `windows` windows: their cells stand `step` apart. */
+/**
+ * One walk from the newest tile back serves the first `windows` windows: their cells stand `step` apart. Each kind has a loop of
+ * its own, because a call for every row would cost more than what it does.
+ */
 function mergeSlot(
   table: TileTable,
   slot: SlotPlan,

@@ -32,7 +32,7 @@ interface Following {
  */
 export async function checkDecisions(input: DecisionsInput): Promise<void> {
   const { query, manifest, tally, scorers } = input
-  const rows = rowsSql(input, await hasCopies(query))
+  const rows = rowsSql(input, await needsFirstCopies(query))
   const derived = manifest.features.filter(({ entity }) => entity === null)
   const following = [...derived.map(followingDerived), ...scorers.map((one) => followingDecision(input, one))]
   const parts = await countParts(input, rows, following)
@@ -83,7 +83,7 @@ async function countOtherSets({ query, manifest, tally }: DecisionsInput): Promi
 }
 
 /** The rows of this feature set, first copies only, with `derived <feature>` beside every derived feature. */
-function rowsSql({ manifest, sql }: DecisionsInput, hasCopies: boolean): string {
+function rowsSql({ manifest, sql }: DecisionsInput, needsFirstCopies: boolean): string {
   const request = { amountMinor: 's.amount_minor::DOUBLE', timeMs: 's.payment_time_ms::DOUBLE' }
   const derived = sql.derived({
     feature: (name) => `s.${identifier(name)}::DOUBLE`,
@@ -91,11 +91,11 @@ function rowsSql({ manifest, sql }: DecisionsInput, hasCopies: boolean): string 
   })
   const firstCopies = `SEMI JOIN applied a ON a.log_partition = s.log_partition AND a.log_offset = s.log_offset AND a.is_score`
   return `SELECT ${['s.*', ...derived].join(', ')} FROM score_rows s
-    ${hasCopies ? firstCopies : ''} WHERE s.feature_set = ${text(manifest.hash)}`
+    ${needsFirstCopies ? firstCopies : ''} WHERE s.feature_set = ${text(manifest.hash)}`
 }
 
 /** Whether a row of `score_rows` stands in `applied` only through another: a copy, or an answer to another topic. */
-async function hasCopies(query: LakeQuery): Promise<boolean> {
+async function needsFirstCopies(query: LakeQuery): Promise<boolean> {
   const [counts] = await query.rows(
     'SELECT (SELECT count(*) FROM score_rows) AS total, (SELECT count(*) FROM applied WHERE is_score) AS applied',
   )
