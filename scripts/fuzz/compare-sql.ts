@@ -9,6 +9,16 @@ import { serviceOf, type Observed, type Read, type Told } from './run-case.ts'
 /** Fields of the generator's events, as columns. */
 const fields = { terminalId: 'VARCHAR', amount: 'BIGINT', items: 'BIGINT', kind: 'VARCHAR' } as const
 
+const entryColumns = [
+  ['id', 'VARCHAR'],
+  ['born', 'BIGINT'],
+  ['sequence', 'BIGINT'],
+  ['time_ms', 'BIGINT'],
+  ['is_observed', 'BOOLEAN'],
+  ['read_id', 'BIGINT'],
+  ['event_type', 'VARCHAR'],
+] as const
+
 const relations: SqlRelations = {
   entries: 'fuzz_entries',
   column: (field) => `f_${field}`,
@@ -67,14 +77,11 @@ async function compareDerived(
   const { names } = serviceOf(plan)
   const scored = told.flatMap((one, stream) => one.scored.map((values) => ({ stream, ...values })))
   if (scored.length === 0) return null
-  const columns = ['number', 'amountMinor', 'timeMs', ...names].map((name) => `${nameSql(name)} DOUBLE`)
-  await query.run(`CREATE OR REPLACE TEMP TABLE fuzz_values (${columns.join(', ')})`)
+  const types = ['number', 'amountMinor', 'timeMs', ...names].map((name): [string, string] => [nameSql(name), 'DOUBLE'])
   const rows = scored.map(({ values, request }, i) => [i, request.amountMinor, request.timeMs, ...values])
-  await query.run(
-    `INSERT INTO fuzz_values VALUES ${rows.map((row) => `(${row.map(doubleSql).join(', ')})`).join(', ')}`,
-  )
-  const derived = derivedSql(set, { feature: nameSql, request: nameSql })
-  for (const row of await query.rows(`SELECT number, ${derived.join(', ')} FROM fuzz_values`)) {
+  await query.run(tableSql('fuzz_values', types, rows))
+  const columns = { feature: nameSql, request: nameSql }
+  for (const row of await query.rows(derivedSql(set, columns, { select: '*', from: 'fuzz_values' }))) {
     const { stream, where, values } = scored[Number(row['number'])] ?? { stream: 0, where: '', values: [] }
     for (const { name } of set.derived) {
       const [found, said] = [values[names.indexOf(name)] ?? null, row[`derived ${name}`] ?? null]
@@ -84,9 +91,20 @@ async function compareDerived(
   return null
 }
 
-/** As text, which the column turns into a double: a literal would be a decimal first, and a cast each is slow. */
-function doubleSql(value: number | null): string {
-  return value === null ? 'NULL' : `'${Object.is(value, -0) ? '-0' : String(value)}'`
+/**
+ * A table of these rows. Each column is one text that is split and cast: the parser needs ten times as long for a list of
+ * values, and a number as a literal would be a decimal first. No value has a comma, and none is an empty text.
+ */
+function tableSql(
+  table: string,
+  columns: readonly (readonly [name: string, type: string])[],
+  rows: readonly (readonly (number | string | null)[])[],
+): string {
+  const cells = columns.map(([name, type], at) => {
+    const texts = rows.map((row) => (Object.is(row[at], -0) ? '-0' : String(row[at] ?? '')))
+    return `nullif(unnest(string_split(${textSql(texts.join(','))}, ',')), '')::${type} AS ${name}`
+  })
+  return `CREATE OR REPLACE TEMP TABLE ${table} AS SELECT ${cells.join(',\n')}`
 }
 
 async function load(
@@ -94,9 +112,6 @@ async function load(
   observed: readonly { readonly stream: number; readonly observed: Observed }[],
   reads: readonly { readonly stream: number; readonly read: Read }[],
 ): Promise<void> {
-  const columns = Object.entries(fields).map(([field, type]) => `f_${field} ${type}`)
-  await query.run(`CREATE OR REPLACE TEMP TABLE fuzz_entries (id VARCHAR, born BIGINT, sequence BIGINT, time_ms BIGINT,
-    is_observed BOOLEAN, read_id BIGINT, event_type VARCHAR, ${columns.join(', ')})`)
   const placeOf = (stream: number, { id, born, sequence }: Pick<Read, 'id' | 'born' | 'sequence'>) =>
     [`${stream}-${id}`, born, sequence] as const
   // An event's read stands in the row of its observation; what is read otherwise has a row of its own.
@@ -114,9 +129,6 @@ async function load(
   const asked = reads.flatMap(({ stream, read }, i) =>
     used.has(i) ? [] : [[...placeOf(stream, read), read.timeMs, 'false', i, null, null, null, null, null]],
   )
-  await query.run(`INSERT INTO fuzz_entries VALUES ${[...told, ...asked].map(rowSql).join(', ')}`)
-}
-
-function rowSql(values: readonly (number | string | null)[]): string {
-  return `(${values.map((value) => (value === null ? 'NULL' : typeof value === 'number' ? value : textSql(value))).join(', ')})`
+  const columns = Object.entries(fields).map(([field, type]): [string, string] => [`f_${field}`, type])
+  await query.run(tableSql('fuzz_entries', [...entryColumns, ...columns], [...told, ...asked]))
 }

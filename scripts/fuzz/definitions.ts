@@ -20,6 +20,7 @@ import {
 } from '../../src/define/aggregate.ts'
 import { defineEntity } from '../../src/define/entity.ts'
 import { defineEvent } from '../../src/define/event-type.ts'
+import { aggregateMagnitude } from '../../src/define/magnitude.ts'
 import { defineDerived, defineFeatureSet, defineService, type FeatureSet } from '../../src/define/feature-set.ts'
 import { defineSource } from '../../src/define/source.ts'
 import { defineView } from '../../src/define/view.ts'
@@ -202,7 +203,9 @@ export function featureSetOf(recipe: Recipe): FeatureSet {
     scored: payment.type,
     entities: recipe.entities.map((name) => entities[name]),
     views,
-    derived: recipe.derived.map(({ name, tree }) => defineDerived(name, 'of others', { tree, nullable: true })),
+    derived: recipe.derived.map(({ name, tree }) =>
+      defineDerived(name, 'of others', { tree, nullable: true, magnitude: aggregateMagnitude }),
+    ),
     services: [defineService({ name: 'all', vector: [] })],
   })
 }

@@ -5,8 +5,8 @@ import type { Random, Recipe } from './definitions.ts'
 const binary: readonly BinaryOperation[] = [
   ...(['add', 'subtract', 'multiply', 'ratio', 'modulo', 'less', 'less_or_equal', 'equal'] as const),
 ]
-/** Signs of zero, what no sum of two is exact for, and what overflows when it is multiplied. */
-const constants = [0, -0, 1, -1, 7, 0.1, 1 / 3, 1e-300, 1e308, -1e308, 2 ** 53]
+/** Signs of zero, what no sum of two is exact for, and what overflows or underflows when it is multiplied. */
+const constants = [0, -0, 1, -1, 7, 0.1, 1 / 3, 5e-324, 1e-300, 1e308, -1e308, Number.MAX_VALUE, 2 ** 53]
 
 export function featureNamesOf(view: View): string[] {
   return view.aggregates.flatMap((aggregate) =>
@@ -32,7 +32,22 @@ function randomExpression(random: Random, names: readonly string[], depth: numbe
     if (random.chance(0.5)) return { op: 'request', field: random.pick(['amountMinor', 'timeMs']) }
     return { op: 'constant', value: random.pick(constants) }
   }
+  if (random.chance(0.25)) return edge(random, inner())
   if (random.chance(0.15)) return { op: 'coalesce', values: [inner(), inner()] }
   if (random.chance(0.2)) return { op: random.pick(['floor', 'square_root']), value: inner() }
   return { op: random.pick(binary), left: inner(), right: inner() }
+}
+
+/** What an operation has no finite answer for, or loses its sign or its digits in: as an operand of others. */
+function edge(random: Random, value: Expression): Expression {
+  const constant = (number: number): Expression => ({ op: 'constant', value: number })
+  const zero: Expression = { op: 'subtract', left: value, right: value }
+  return random.pick<Expression>([
+    { op: 'multiply', left: value, right: constant(random.pick([1e308, -1e308, Number.MAX_VALUE])) },
+    { op: 'multiply', left: value, right: constant(random.pick([5e-324, -5e-324, -0])) },
+    { op: random.pick(['ratio', 'modulo']), left: value, right: random.pick([zero, constant(0), constant(-0)]) },
+    { op: random.pick(['ratio', 'modulo']), left: value, right: constant(random.pick([5e-324, -1e-300])) },
+    { op: 'square_root', value: { op: 'subtract', left: constant(-1), right: value } },
+    zero,
+  ])
 }

@@ -3,7 +3,7 @@ import { createDerivedEvaluator } from '../../src/compile/reference-evaluator.ts
 import { referenceFeatures, type ReferenceObservation } from '../../src/compile/reference.ts'
 import { createMemoryEngine, type MemoryEngine } from '../../src/core/engine.ts'
 import type { DomainEvent } from '../../src/core/event.ts'
-import type { RequestValues } from '../../src/core/expression.ts'
+import { featuresOf, type RequestValues } from '../../src/core/expression.ts'
 import { readFeatures } from '../../src/core/observe.ts'
 import { entityIdOf, type EntityPlan, type FeaturePlan, type ServicePlan } from '../../src/core/plan.ts'
 import { decodeState, encodeState } from '../../src/core/state-blob.ts'
@@ -54,9 +54,19 @@ export interface Totals {
   duplicates: number
   forgotten: number
   derived: number
+  /** Derived values that are missing though everything they read is there: an operation had no finite answer. */
+  undefinedAnswers: number
 }
 
-export const noTotals = (): Totals => ({ reads: 0, present: 0, late: 0, duplicates: 0, forgotten: 0, derived: 0 })
+export const noTotals = (): Totals => ({
+  reads: 0,
+  present: 0,
+  late: 0,
+  duplicates: 0,
+  forgotten: 0,
+  derived: 0,
+  undefinedAnswers: 0,
+})
 
 /** Runs a stream through the engine, states through bytes and back where it says so, and its reads as of other times. */
 export function runEngine(plan: FeaturePlan, events: readonly StreamEvent[]): Told {
@@ -129,15 +139,18 @@ export function compareWithReference(set: FeatureSet, plan: FeaturePlan, told: T
 function compareDerived(set: FeatureSet, plan: FeaturePlan, told: Told, totals: Totals): string | null {
   const derive = createDerivedEvaluator(set)
   const { names } = serviceOf(plan)
-  const isDerived = new Set(set.derived.map(({ name }) => name))
+  const readBy = new Map(set.derived.map(({ name, expression }) => [name, featuresOf(expression.tree)]))
   for (const { values, request, where } of told.scored) {
-    const aggregated = names.flatMap((name, i) => (isDerived.has(name) ? [] : [[name, values[i] ?? null] as const]))
+    const aggregated = names.flatMap((name, i) => (readBy.has(name) ? [] : [[name, values[i] ?? null] as const]))
     const expected = derive(Object.fromEntries(aggregated), request)
     for (const [i, name] of names.entries()) {
-      if (!isDerived.has(name)) continue
+      const read = readBy.get(name)
+      if (read === undefined) continue
       const [found, wanted] = [values[i], expected[name]]
       if (!Object.is(found, wanted)) return `${where}: ${name} is ${found}, the reference says ${wanted}`
       totals.derived += 1
+      if (found === null && read.every((feature) => values[names.indexOf(feature)] !== null))
+        totals.undefinedAnswers += 1
     }
   }
   return null

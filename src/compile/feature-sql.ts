@@ -1,7 +1,7 @@
 import type { FeatureSet } from '../define/feature-set.ts'
 import { featureName, type View } from '../define/view.ts'
 import { fieldOf } from './slots.ts'
-import { derivedSql, expressionSql, type ExpressionColumns } from './sql-expression.ts'
+import { derivedColumn, derivedSql, type ExpressionColumns, type ExpressionRows } from './sql-expression.ts'
 import { entitySql, entriesSql, outcomesSql, type SqlRelations } from './sql.ts'
 import { nameSql } from './sql-text.ts'
 
@@ -13,8 +13,8 @@ export interface FeatureSql {
   entries(entity: string, relations: SqlRelations): string
   features(entity: string, relations: SqlRelations): string
   outcomes(entity: string, relations: SqlRelations): string
-  /** Columns for a SELECT, `derived <feature>` each, in the order of definition. */
-  derived(columns: ExpressionColumns): readonly string[]
+  /** The rows with a column `derived <feature>` for each derived feature, in the order of definition. */
+  derived(columns: ExpressionColumns, rows: ExpressionRows): string
 }
 
 export function createFeatureSql(set: FeatureSet): FeatureSql {
@@ -28,20 +28,21 @@ export function createFeatureSql(set: FeatureSet): FeatureSql {
     entries: (entity, relations) => entriesSql(set, entity, relations),
     features: (entity, relations) => entitySql(set, entity, relations),
     outcomes: (entity, relations) => outcomesSql(set, entity, relations),
-    derived: (columns) => derivedSql(set, columns),
+    derived: (columns, rows) => derivedSql(set, columns, rows),
   }
 }
 
 /**
  * The SQL of one feature or view, for people: of a view's features over `history` (see {@link SqlRelations.entries}),
- * fields under their own names; of a derived feature over a row that has the features it reads, `"amountMinor"` and
- * `"timeMs"`.
+ * fields under their own names; of a derived feature over `features`, whose rows have the features it reads,
+ * `"amountMinor"` and `"timeMs"`, as DOUBLE.
  */
 export function sqlOf(set: FeatureSet, name: string): string {
   const derived = set.derived.find((candidate) => candidate.name === name)
   if (derived !== undefined) {
-    const sql = expressionSql(derived.expression.tree, { feature: nameSql, request: nameSql })
-    return `SELECT ${sql} AS ${nameSql(name)}`
+    const columns = { feature: nameSql, request: nameSql }
+    const sql = derivedSql({ derived: [derived] }, columns, { select: '*', from: 'features' })
+    return `SELECT ${derivedColumn(name)} AS ${nameSql(name)}\nFROM (${sql})`
   }
   for (const view of set.views) {
     const asked = view.name === name ? view : withOnly(view, name)

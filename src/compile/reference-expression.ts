@@ -1,31 +1,32 @@
-import type { Expression, RequestValues } from '../core/expression.ts'
+import type { BinaryOperation, Expression, RequestValues } from '../core/expression.ts'
 
-/** The oracle of derived features: walks the tree anew for every row. Shares nothing with the compiled closures. */
-export function referenceExpression(
-  tree: Expression,
-  features: Readonly<Record<string, number | null>>,
-  request: RequestValues,
-): number | null {
+type Features = Readonly<Record<string, number | null>>
+
+/**
+ * The oracle of derived features: walks the tree anew for every row. Shares nothing with the compiled closures. A missing
+ * operand makes every operation but `coalesce` missing, and so does an answer that is not finite.
+ */
+export function referenceExpression(tree: Expression, features: Features, request: RequestValues): number | null {
+  const answer = answerOf(tree, features, request)
+  return answer === null || !Number.isFinite(answer) ? null : answer
+}
+
+function answerOf(tree: Expression, features: Features, request: RequestValues): number | null {
+  const operand = (inner: Expression) => referenceExpression(inner, features, request)
   if (tree.op === 'feature') return features[tree.name] ?? null
   if (tree.op === 'request') return request[tree.field]
   if (tree.op === 'constant') return tree.value
-  if (tree.op === 'coalesce') {
-    for (const inner of tree.values) {
-      const value = referenceExpression(inner, features, request)
-      if (value !== null) return value
-    }
-    return null
-  }
+  if (tree.op === 'coalesce') return tree.values.map(operand).find((value) => value !== null) ?? null
   if ('value' in tree) {
-    const value = referenceExpression(tree.value, features, request)
+    const value = operand(tree.value)
     if (value === null) return null
-    if (tree.op === 'floor') return Math.floor(value)
-    return value < 0 ? null : Math.sqrt(value)
+    return tree.op === 'floor' ? Math.floor(value) : Math.sqrt(value)
   }
-  const { op } = tree
-  const left = referenceExpression(tree.left, features, request)
-  const right = referenceExpression(tree.right, features, request)
-  if (left === null || right === null) return null
+  const [left, right] = [operand(tree.left), operand(tree.right)]
+  return left === null || right === null ? null : operate(tree.op, left, right)
+}
+
+function operate(op: BinaryOperation, left: number, right: number): number {
   switch (op) {
     case 'add':
       return left + right
@@ -34,9 +35,9 @@ export function referenceExpression(
     case 'multiply':
       return left * right
     case 'ratio':
-      return right === 0 ? null : left / right
+      return left / right
     case 'modulo':
-      return right === 0 ? null : left - right * Math.floor(left / right)
+      return left - right * Math.floor(left / right)
     case 'less':
       return left < right ? 1 : 0
     case 'less_or_equal':

@@ -41,9 +41,10 @@ export function referenceFeatures(
   for (const hop of new Set(views.map((view) => view.hop))) {
     const told = tell(seen, views, durationMs(hop))
     for (const view of views.filter((v) => durationMs(v.hop) === durationMs(hop))) {
-      for (const aggregate of view.aggregates) {
-        for (const window of view.windows) {
-          const inside = told.applied.filter((o) => isInside(view, windowMs(window), read.timeMs, told.forgotten, o))
+      for (const window of view.windows) {
+        const isInside = insideOf(view, windowMs(window), read.timeMs, told.forgotten)
+        const inside = told.applied.filter(isInside)
+        for (const aggregate of view.aggregates) {
           result[featureName(view.name, aggregate.name, window)] = valueOf(view, aggregate, inside, read.timeMs)
         }
       }
@@ -85,17 +86,19 @@ function tell(seen: readonly ReferenceObservation[], views: readonly View[], hop
 }
 
 /** What is forgotten is outside every window but a lifetime's, which holds it whatever the time of the read. */
-function isInside(
+function insideOf(
   view: View,
   lengthMs: number,
   readMs: number,
   forgotten: number,
-  { timeMs }: ReferenceObservation,
-): boolean {
+): (observation: ReferenceObservation) => boolean {
   const [hop, delay] = [durationMs(view.hop), durationMs(view.delay)]
-  const tile = tileOf(timeMs, hop)
-  if (tile <= forgotten) return lengthMs === Infinity
-  return windowStartTile(readMs, delay, lengthMs, hop) < tile && tile <= windowEndTile(readMs, delay, hop)
+  const [start, end] = [windowStartTile(readMs, delay, lengthMs, hop), windowEndTile(readMs, delay, hop)]
+  return ({ timeMs }) => {
+    const tile = tileOf(timeMs, hop)
+    if (tile <= forgotten) return lengthMs === Infinity
+    return start < tile && tile <= end
+  }
 }
 
 function valueOf(
@@ -104,12 +107,13 @@ function valueOf(
   inside: readonly ReferenceObservation[],
   readMs: number,
 ): number | null {
+  const hop = durationMs(view.hop)
   const slots = aggregate.slots.map((slot): ReferenceValue[] =>
     inside
       .filter((o) => matches(slot, o))
       .map((o) => ({
         timeMs: o.timeMs,
-        tile: tileOf(o.timeMs, durationMs(view.hop)),
+        tile: tileOf(o.timeMs, hop),
         value: slot.column === null ? 1 : (o.data[slot.source.columns[slot.column] ?? ''] as number | string),
       })),
   )

@@ -1,7 +1,9 @@
 /**
  * Expressions of derived features: a small typed tree that three interpreters read. Only operations that IEEE 754
- * rounds exactly are in it, so TypeScript and SQL agree bit for bit. `null` is "nothing to say", as in SQL: it goes
- * through every operation, except `coalesce`.
+ * rounds exactly are in it, so TypeScript and SQL agree bit for bit. Every node has a finite number or is missing
+ * (`null`), by one rule: a node is missing where an operand is missing or where IEEE 754 does not answer a finite
+ * number. A quotient by 0, a root of a negative number and an overflow are cases of that rule, so no infinity and no NaN
+ * reaches another operation. `coalesce` alone takes missing operands. docs/expressions.md has the table.
  */
 export type Expression =
   | { readonly op: 'feature'; readonly name: string }
@@ -11,10 +13,7 @@ export type Expression =
   | { readonly op: UnaryOperation; readonly value: Expression }
   | { readonly op: 'coalesce'; readonly values: readonly Expression[] }
 
-/**
- * `ratio` is left ÷ right, null where right is 0. `modulo` is left − right·⌊left ÷ right⌋, null where right is 0.
- * Comparisons answer 1 or 0.
- */
+/** `ratio` is left ÷ right. `modulo` is left − right·⌊left ÷ right⌋. Comparisons answer 1 or 0. */
 export type BinaryOperation = 'add' | 'subtract' | 'multiply' | 'ratio' | 'modulo' | 'less' | 'less_or_equal' | 'equal'
 export type UnaryOperation = 'floor' | 'square_root'
 
@@ -25,19 +24,28 @@ export type RequestValues = Readonly<Record<RequestField, number>>
 
 type Evaluate = (features: readonly (number | null)[], request: RequestValues) => number | null
 
+/** The one place that says when the engine misses a value: what is not finite is missing. */
+function present(value: number): number | null {
+  // False for NaN and both infinities, and cheaper than Number.isFinite.
+  return value - value === 0 ? value : null
+}
+
 /** Compiles to closures; `indexOf` says where a feature's value stands in the array given at run time. */
 export function compileExpression(expression: Expression, indexOf: (name: string) => number): Evaluate {
   switch (expression.op) {
     case 'feature': {
       const index = indexOf(expression.name)
-      return (features) => features[index] ?? null
+      return (features) => {
+        const value = features[index] ?? null
+        return value === null ? null : present(value)
+      }
     }
     case 'request': {
       const { field } = expression
-      return (_features, request) => request[field]
+      return (_features, request) => present(request[field])
     }
     case 'constant': {
-      const { value } = expression
+      const value = present(expression.value)
       return () => value
     }
     case 'coalesce': {
@@ -56,7 +64,7 @@ export function compileExpression(expression: Expression, indexOf: (name: string
       const value = compileExpression(expression.value, indexOf)
       return (features, request) => {
         const inner = value(features, request)
-        return inner === null ? null : operation(inner)
+        return inner === null ? null : present(operation(inner))
       }
     }
     default: {
@@ -67,23 +75,24 @@ export function compileExpression(expression: Expression, indexOf: (name: string
         const a = left(features, request)
         if (a === null) return null
         const b = right(features, request)
-        return b === null ? null : operation(a, b)
+        return b === null ? null : present(operation(a, b))
       }
     }
   }
 }
 
-const unary: Readonly<Record<UnaryOperation, (value: number) => number | null>> = {
+/** As IEEE 754 says; {@link present} says what of it is a value. */
+const unary: Readonly<Record<UnaryOperation, (value: number) => number>> = {
   floor: Math.floor,
-  square_root: (value) => (value < 0 ? null : Math.sqrt(value)),
+  square_root: Math.sqrt,
 }
 
-const binary: Readonly<Record<BinaryOperation, (a: number, b: number) => number | null>> = {
+const binary: Readonly<Record<BinaryOperation, (a: number, b: number) => number>> = {
   add: (a, b) => a + b,
   subtract: (a, b) => a - b,
   multiply: (a, b) => a * b,
-  ratio: (a, b) => (b === 0 ? null : a / b),
-  modulo: (a, b) => (b === 0 ? null : a - b * Math.floor(a / b)),
+  ratio: (a, b) => a / b,
+  modulo: (a, b) => a - b * Math.floor(a / b),
   less: (a, b) => (a < b ? 1 : 0),
   less_or_equal: (a, b) => (a <= b ? 1 : 0),
   equal: (a, b) => (a === b ? 1 : 0),

@@ -1,12 +1,23 @@
 import type { BinaryOperation, Expression, RequestField } from '../core/expression.ts'
+import {
+  aggregateMagnitude,
+  constantMagnitude,
+  eitherMagnitude,
+  floorMagnitude,
+  magnitudeOf,
+  requestMagnitude,
+  type Magnitude,
+} from './magnitude.ts'
 
 /**
- * An expression that knows whether it can be null. The marker exists for the compiler only: a service accepts values
- * that always are, so an empty window cannot become NaN in a model's vector by accident.
+ * An expression that knows whether its value can be missing. A service accepts values that never are, so an empty window
+ * cannot become NaN in a model's vector by accident. The type says what the compiler can know; `nullable` is also true
+ * where an operation can leave the finite numbers, which depends on constants.
  */
 export interface Typed<Nullable extends boolean = boolean> {
   readonly tree: Expression
   readonly nullable: Nullable
+  readonly magnitude: Magnitude
 }
 
 export type Operand = Typed | number
@@ -14,29 +25,41 @@ export type Operand = Typed | number
 type Mixed<A extends Operand, B extends Operand> = IsNullable<A> extends true ? true : IsNullable<B>
 type IsNullable<O extends Operand> = O extends Typed<infer Nullable> ? Nullable : false
 
-function typed<Nullable extends boolean>(tree: Expression, nullable: Nullable): Typed<Nullable> {
-  return Object.freeze({ tree, nullable })
+/** What can leave the finite numbers can be missing; a value that is there is finite. */
+function typed<Nullable extends boolean>(
+  tree: Expression,
+  nullable: Nullable,
+  { least, most }: Magnitude,
+): Typed<Nullable> {
+  const canLeave = !Number.isFinite(most)
+  const magnitude = Object.freeze({ least, most: canLeave ? Number.MAX_VALUE : most })
+  return Object.freeze({ tree, nullable: (nullable || canLeave) as Nullable, magnitude })
 }
 
 function lift(operand: Operand): Typed {
   if (typeof operand !== 'number') return operand
   if (!Number.isFinite(operand)) throw new Error(`a constant in an expression must be finite, not ${operand}`)
-  return typed({ op: 'constant', value: operand }, false)
+  return typed({ op: 'constant', value: operand }, false, constantMagnitude(operand))
 }
 
 function both<A extends Operand, B extends Operand>(op: BinaryOperation, left: A, right: B): Typed<Mixed<A, B>> {
   const [a, b] = [lift(left), lift(right)]
-  return typed({ op, left: a.tree, right: b.tree }, (a.nullable || b.nullable) as Mixed<A, B>)
+  const tree: Expression = { op, left: a.tree, right: b.tree }
+  return typed(tree, (a.nullable || b.nullable) as Mixed<A, B>, magnitudeOf(op, a.magnitude, b.magnitude))
 }
 
 /** A field of the payment being scored. */
 export function request(field: RequestField): Typed<false> {
-  return typed({ op: 'request', field }, false)
+  return typed({ op: 'request', field }, false, requestMagnitude)
 }
 
-/** Made by a view's `feature`. */
-export function featureReference<Nullable extends boolean>(name: string, nullable: Nullable): Typed<Nullable> {
-  return typed({ op: 'feature', name }, nullable)
+/** Made by a view's `feature`, and by a derived feature, which knows its own bound. */
+export function featureReference<Nullable extends boolean>(
+  name: string,
+  nullable: Nullable,
+  magnitude = aggregateMagnitude,
+): Typed<Nullable> {
+  return typed({ op: 'feature', name }, nullable, magnitude)
 }
 
 export const add = <A extends Operand, B extends Operand>(left: A, right: B) => both('add', left, right)
@@ -50,35 +73,36 @@ export const lessOrEqual = <A extends Operand, B extends Operand>(left: A, right
 /** 1 or 0. */
 export const equal = <A extends Operand, B extends Operand>(left: A, right: B) => both('equal', left, right)
 
-/** left ÷ right; null where right is 0. */
+/** left ÷ right; null where right is 0, or so small that the quotient is no finite number. */
 export function ratio(left: Operand, right: Operand): Typed<true> {
-  return typed({ op: 'ratio', left: lift(left).tree, right: lift(right).tree }, true)
+  const { tree, magnitude } = both('ratio', left, right)
+  return typed(tree, true, magnitude)
 }
 
-/** left ÷ a constant other than 0: never null by itself. */
+/** left ÷ a constant other than 0: null by itself only where the constant is so small that the quotient overflows. */
 export function divide<A extends Operand>(left: A, by: number): Typed<IsNullable<A>> {
   if (by === 0) throw new Error('divide by a constant other than 0; ratio answers null where its right side is 0')
-  const value = lift(left)
-  const tree: Expression = { op: 'ratio', left: value.tree, right: lift(by).tree }
-  return typed(tree, value.nullable as IsNullable<A>)
+  const { tree, nullable, magnitude } = both('ratio', left, by)
+  return typed(tree, nullable as IsNullable<A>, magnitude)
 }
 
 /** left − right·⌊left ÷ right⌋ for a constant right other than 0. */
 export function modulo<A extends Operand>(left: A, by: number): Typed<IsNullable<A>> {
   if (by === 0) throw new Error('modulo needs a constant other than 0')
-  const value = lift(left)
-  const tree: Expression = { op: 'modulo', left: value.tree, right: lift(by).tree }
-  return typed(tree, value.nullable as IsNullable<A>)
+  const { tree, nullable, magnitude } = both('modulo', left, by)
+  return typed(tree, nullable as IsNullable<A>, magnitude)
 }
 
 export function floor<A extends Operand>(value: A): Typed<IsNullable<A>> {
   const inner = lift(value)
-  return typed({ op: 'floor', value: inner.tree }, inner.nullable as IsNullable<A>)
+  return typed({ op: 'floor', value: inner.tree }, inner.nullable as IsNullable<A>, floorMagnitude(inner.magnitude))
 }
 
 /** The first value that is there; ends with one that always is. */
 export function coalesce(value: Typed, otherwise: Typed<false> | number): Typed<false> {
-  return typed({ op: 'coalesce', values: [value.tree, lift(otherwise).tree] }, false)
+  const last = lift(otherwise)
+  const tree: Expression = { op: 'coalesce', values: [value.tree, last.tree] }
+  return typed(tree, last.nullable as false, eitherMagnitude(value.magnitude, last.magnitude))
 }
 
 /** (value − mean) ÷ standard deviation; null where there is no mean or the deviation is 0. */

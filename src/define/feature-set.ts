@@ -21,7 +21,7 @@ export function defineDerived<Nullable extends boolean>(
   reason?: Reason,
 ): Derived<Nullable> {
   if (!/^[a-z][a-z0-9]*(_[a-z0-9]+)*$/.test(name)) throw new Error(`feature "${name}": write it in lower_snake_case`)
-  const reference = featureReference(name, expression.nullable)
+  const reference = featureReference(name, expression.nullable, expression.magnitude)
   const told = reason === undefined ? {} : { reason }
   return Object.freeze({ ...reference, name, description, expression, ...told })
 }
@@ -41,6 +41,13 @@ export function defineService(options: { readonly name: string; readonly vector:
     if (element.tree.op !== 'feature') {
       throw new Error(
         `service "${options.name}": element ${position} is an expression; give it a name with defineDerived`,
+      )
+    }
+    // The type cannot know what constants do.
+    const { nullable }: Typed = element
+    if (nullable) {
+      throw new Error(
+        `service "${options.name}": ${element.tree.name} can be missing or leave the finite numbers; give it a default with coalesce`,
       )
     }
     return element.tree.name

@@ -1,4 +1,5 @@
 import type { FeatureSql } from '../../compile/feature-sql.ts'
+import type { RequestField } from '../../core/expression.ts'
 import type { FeatureManifest, FeatureSetManifest } from '../../core/feature-set.ts'
 import type { Scorer } from '../../ports.ts'
 import { countOf, identifier, text, type LakeQuery } from './lake-query.ts'
@@ -84,14 +85,16 @@ async function countOtherSets({ query, manifest, tally }: DecisionsInput): Promi
 
 /** The rows of this feature set, first copies only, with `derived <feature>` beside every derived feature. */
 function rowsSql({ manifest, sql }: DecisionsInput, needsFirstCopies: boolean): string {
-  const request = { amountMinor: 's.amount_minor::DOUBLE', timeMs: 's.payment_time_ms::DOUBLE' }
-  const derived = sql.derived({
-    feature: (name) => `s.${identifier(name)}::DOUBLE`,
-    request: (field) => request[field],
-  })
+  const requestColumns = { amountMinor: 's.amount_minor::DOUBLE', timeMs: 's.payment_time_ms::DOUBLE' }
   const firstCopies = `SEMI JOIN applied a ON a.log_partition = s.log_partition AND a.log_offset = s.log_offset AND a.is_score`
-  return `SELECT ${['s.*', ...derived].join(', ')} FROM score_rows s
-    ${needsFirstCopies ? firstCopies : ''} WHERE s.feature_set = ${text(manifest.hash)}`
+  const columns = {
+    feature: (name: string) => `s.${identifier(name)}::DOUBLE`,
+    request: (field: RequestField) => requestColumns[field],
+  }
+  return sql.derived(columns, {
+    select: 's.*',
+    from: `score_rows s ${needsFirstCopies ? firstCopies : ''} WHERE s.feature_set = ${text(manifest.hash)}`,
+  })
 }
 
 /** Whether a row of `score_rows` stands in `applied` only through another: a copy, or an answer to another topic. */

@@ -63,7 +63,7 @@ test('the SQL that people are shown runs as it is, and says what the SQL of the 
       for (const [i, row] of shown.entries()) expect(all[i]).toMatchObject(row)
     }
   }
-  const [night] = await query.rows(`${sqlOf(riverbank, 'night')} FROM (SELECT 0::DOUBLE AS "timeMs")`)
+  const [night] = await query.rows(`WITH features AS (SELECT 0::DOUBLE AS "timeMs") ${sqlOf(riverbank, 'night')}`)
   expect(night).toEqual({ night: 1 })
   expect(() => sqlOf(riverbank, 'nothing')).toThrow('no feature')
 })

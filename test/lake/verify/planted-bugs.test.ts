@@ -79,8 +79,8 @@ describe('I3: verify finds a bug in either interpreter', () => {
   })
 
   test('the derived expression: another constant', async () => {
-    const derived: typeof sql.derived = (columns) =>
-      sql.derived(columns).map((column) => column.replaceAll("'100'", "'100.00000000000001'"))
+    const derived: typeof sql.derived = (columns, rows) =>
+      sql.derived(columns, rows).replaceAll("'100'", "'100.00000000000001'")
     const { I3 } = await byFeature(await run(sent), { sql: { ...sql, derived } })
     expect(I3.byFeature['amount']).toBeGreaterThan(0)
     const example = I3.examples.find(({ fields }) => fields['feature'] === 'amount')

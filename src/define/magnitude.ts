@@ -1,0 +1,57 @@
+import type { BinaryOperation } from '../core/expression.ts'
+
+/**
+ * How far from 0 a value can be. `most`: no value is farther away; not finite where an operation can leave the finite
+ * numbers. `least`: no value but 0 itself is nearer; it bounds what a quotient by this value can reach.
+ */
+export interface Magnitude {
+  readonly least: number
+  readonly most: number
+}
+
+/**
+ * Of an aggregated feature: a sum of integers has fewer than 128 bits, and everything else is made from less. A mean or a
+ * share is at least one part in 2^53 observations, a deviation at least one part in 2^64.
+ */
+export const aggregateMagnitude: Magnitude = { least: 2 ** -64, most: 2 ** 128 }
+/** Integers that a double holds exactly. */
+export const requestMagnitude: Magnitude = { least: 1, most: Number.MAX_SAFE_INTEGER }
+const truth: Magnitude = { least: 1, most: 1 }
+
+export function constantMagnitude(value: number): Magnitude {
+  return { least: value === 0 ? Number.MAX_VALUE : Math.abs(value), most: Math.abs(value) }
+}
+
+/** Rounding never passes a bound that was rounded alike, so bounds of the operands give the bound of the result. */
+const results: Readonly<Record<BinaryOperation, (a: Magnitude, b: Magnitude) => Magnitude>> = {
+  add: sum,
+  subtract: sum,
+  multiply: (a, b) => ({ least: smallest(a.least * b.least), most: a.most * b.most }),
+  ratio: (a, b) => ({ least: smallest(a.least / b.most), most: a.most / b.least }),
+  modulo: (a, b) => sum(a, { least: b.least, most: b.most * (a.most / b.least + 1) }),
+  less: () => truth,
+  less_or_equal: () => truth,
+  equal: () => truth,
+}
+
+export function magnitudeOf(op: BinaryOperation, a: Magnitude, b: Magnitude): Magnitude {
+  return results[op](a, b)
+}
+
+export function floorMagnitude(value: Magnitude): Magnitude {
+  return { least: 1, most: value.most + 1 }
+}
+
+export function eitherMagnitude(a: Magnitude, b: Magnitude): Magnitude {
+  return { least: Math.min(a.least, b.least), most: Math.max(a.most, b.most) }
+}
+
+/** What is left when two doubles nearly cancel is a multiple of the last place of the smaller one. */
+function sum(a: Magnitude, b: Magnitude): Magnitude {
+  return { least: smallest(Math.min(a.least, b.least) * 2 ** -53), most: a.most + b.most }
+}
+
+/** Below the smallest double there is only 0. */
+function smallest(value: number): number {
+  return Math.max(value, Number.MIN_VALUE)
+}
