@@ -15,7 +15,7 @@ function answerOf(tree: Expression, features: Features, request: RequestValues):
   const operand = (inner: Expression) => referenceExpression(inner, features, request)
   if (tree.op === 'feature') return features[tree.name] ?? null
   if (tree.op === 'request') return request[tree.field]
-  if (tree.op === 'constant') return tree.value
+  if (tree.op === 'constant') return tree.value === 0 ? 0 : tree.value
   if (tree.op === 'coalesce') return tree.values.map(operand).find((value) => value !== null) ?? null
   if ('value' in tree) {
     const value = operand(tree.value)

@@ -118,9 +118,12 @@ function presentSql(value: string): string {
   return `CASE WHEN isfinite(${value}) THEN ${value} END`
 }
 
-/** A literal would be a decimal first: text is rounded once. */
+/**
+ * A literal would be a decimal first: text is rounded once. −0 is written as 0: to DuckDB, 0 − a and −0 − a are one common
+ * subexpression, since their constants are equal.
+ */
 function constantSql(value: number): string {
-  return `'${Object.is(value, -0) ? '-0' : String(value)}'::DOUBLE`
+  return Number.isFinite(value) ? `'${String(value)}'::DOUBLE` : 'NULL::DOUBLE'
 }
 
 /** The same operations in the same order, on doubles, so that every bit is the same. */

@@ -45,7 +45,8 @@ export function compileExpression(expression: Expression, indexOf: (name: string
       return (_features, request) => present(request[field])
     }
     case 'constant': {
-      const value = present(expression.value)
+      // −0 is read as 0: DuckDB takes constants that are equal for the same one.
+      const value = present(expression.value + 0)
       return () => value
     }
     case 'coalesce': {

@@ -43,9 +43,7 @@ export function defineService(options: { readonly name: string; readonly vector:
         `service "${options.name}": element ${position} is an expression; give it a name with defineDerived`,
       )
     }
-    // The type cannot know what constants do.
-    const { nullable }: Typed = element
-    if (nullable) {
+    if (canBeMissing(element)) {
       throw new Error(
         `service "${options.name}": ${element.tree.name} can be missing or leave the finite numbers; give it a default with coalesce`,
       )
@@ -55,6 +53,11 @@ export function defineService(options: { readonly name: string; readonly vector:
   const repeated = vector.find((name, i) => vector.indexOf(name) !== i)
   if (repeated !== undefined) throw new Error(`service "${options.name}": ${repeated} stands twice in the vector`)
   return Object.freeze({ name: options.name, vector })
+}
+
+/** The type of an element cannot know what its constants do. */
+function canBeMissing({ nullable }: Typed): boolean {
+  return nullable
 }
 
 export interface FeatureSet {
