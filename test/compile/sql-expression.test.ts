@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { referenceExpression } from '../../src/compile/reference-expression.ts'
 import { derivedSql } from '../../src/compile/sql-expression.ts'
@@ -9,6 +10,7 @@ import { compileExpression, type BinaryOperation, type Expression } from '../../
 import { aggregateMagnitude } from '../../src/define/magnitude.ts'
 import { defineDerived } from '../../src/define/feature-set.ts'
 import { openQuery, type Query } from '../../src/edges/duckdb/query.ts'
+import { testSeed as seed } from '../support/seed.ts'
 
 type Value = number | null
 
@@ -123,6 +125,29 @@ describe('I3: the engine, the reference and DuckDB answer the same finite number
       nested,
       pairs.flatMap((pair) => third.map((value) => [...pair, value])),
     )
+  })
+
+  it('for random trees over random numbers and edges', async () => {
+    const number = fc.oneof(
+      fc.constantFrom(...edges),
+      fc.integer(),
+      fc.double({ noNaN: true, noDefaultInfinity: true }),
+    )
+    const leaf: fc.Arbitrary<Expression> = fc.oneof(
+      fc.constantFrom(a, b, c),
+      number.filter((value) => value !== null).map((value) => ({ op: 'constant', value })),
+    )
+    const { tree } = fc.letrec<{ tree: Expression }>((tie) => ({
+      tree: fc.oneof(
+        { maxDepth: 6, depthSize: 'max' },
+        leaf,
+        fc.tuple(fc.constantFrom(...operations), tie('tree'), tie('tree')).map((parts) => operation(...parts)),
+      ),
+    }))
+    for (let part = 0; part < 10; part += 1) {
+      const trees = fc.sample(tree, { seed: seed + part, numRuns: 200 })
+      await expectAgreement(trees, fc.sample(fc.tuple(number, number, number), { seed: seed + part, numRuns: 60 }))
+    }
   })
 
   it('however deep operations are nested: the SQL grows with their number', async () => {
