@@ -48,7 +48,10 @@ export const configSchema = z.object({
   FETCH_WAIT_MS: int(1, 5_000, 20).describe('milliseconds a fetch waits for data'),
   SESSION_TIMEOUT_MS: seconds(6, 300, 10).describe('milliseconds of silence after which a member loses its partitions'),
   STATE_CACHE_ENTITIES: int(0, 10_000_000, 200_000).describe(
-    'decoded states kept in memory by a processor (about 3 KB each)',
+    'decoded states kept in memory by a processor, at most; 0 keeps none',
+  ),
+  STATE_CACHE_MB: int(1, 65_536, 512).describe(
+    'megabytes of decoded states kept in memory by a processor: 2 KB for a young entity, 500 KB for one with all its tiles',
   ),
   STATE_TIMEOUT_MS: int(50, 60_000, 2_000).describe('milliseconds until a Redis command counts as failed'),
   RETRY_ATTEMPTS: int(1, 100, 8).describe(
