@@ -79,6 +79,7 @@ export const configSchema = z.object({
   RECENT_SCORES: int(100, 1_000_000, 20_000).describe(
     'newest scores a serve process holds; older ones are read from the lake',
   ),
+  RECENT_SCORES_MB: int(1, 65_536, 128).describe('megabytes of them: when they are large, fewer are held'),
 
   LAKE_FLUSH_ROWS: int(1, 1_000_000, 50_000).describe('rows of one table that are written at once'),
   LAKE_FLUSH_MS: int(100, 600_000, 5_000).describe('milliseconds until rows are written even if they are few'),
