@@ -83,6 +83,12 @@ export const configSchema = z.object({
 
   LAKE_FLUSH_ROWS: int(1, 1_000_000, 50_000).describe('rows of one table that are written at once'),
   LAKE_FLUSH_MS: int(100, 600_000, 5_000).describe('milliseconds until rows are written even if they are few'),
+  LAKE_BUFFER_MB: int(1, 4_096, 64).describe(
+    'megabytes of records that wait to be written, all partitions together: beyond it the next one writes',
+  ),
+  LAKE_MEMORY_MB: int(128, 65_536, 1_024).describe(
+    'megabytes of the database that writes and merges the files of the lake; beyond it a write fails',
+  ),
 
   LAKE_COMPACT_MS: int(0, 86_400_000, 300_000).describe(
     'milliseconds between two merges of small files; 0 turns it off',
@@ -90,6 +96,9 @@ export const configSchema = z.object({
 
   MONITOR_MS: int(0, 86_400_000, 600_000).describe(
     'milliseconds between two comparisons of the model that scores with its training, on /metrics of materialize; 0: never',
+  ),
+  MONITOR_MEMORY_MB: int(128, 65_536, 1_024).describe(
+    'megabytes of the database that compares, while it does; beyond them it spills to the disk',
   ),
   MONITOR_DAYS: int(1, 365, 7).describe('days of payments that are compared'),
   MONITOR_LABEL_DELAY_DAYS: int(0, 365, 7).describe('days that labels take; outcomes are judged so long before'),
