@@ -8,6 +8,7 @@ import { worldOf } from '../simulator/payments.ts'
 import { generatePopulation } from '../simulator/population.ts'
 import { streamEvents } from '../simulator/stream-events.ts'
 import { originEndingAt } from '../simulator/time-axis.ts'
+import { withTimeLimit } from '../simulator/time-limit.ts'
 import { names } from '../../src/app/config.ts'
 import { dayMs, minuteMs } from '../../src/core/units.ts'
 import { labelDelayMs } from './feed.ts'
@@ -28,13 +29,8 @@ interface Sample {
  * the time (least squares). Linux only, as processor times are.
  */
 export async function benchMemory(run: Run, installation: Installation): Promise<void> {
-  const ending = new AbortController()
-  const end = () => ending.abort()
-  const timer = setTimeout(end, run.minutes * minuteMs)
-  run.signal.addEventListener('abort', end, { once: true })
-  const { signal } = ending
+  const signal = withTimeLimit(run.signal, run.minutes * minuteMs)
   const [samples] = await Promise.all([sample(run, installation, signal), send(installation, signal)])
-  clearTimeout(timer)
   run.signal.throwIfAborted()
   const half = samples.filter(({ minutes }) => minutes >= run.minutes / 2)
   for (const name of installation.pids().keys()) {
