@@ -66,6 +66,25 @@ describe('memory of the writer', () => {
     expect(statSync(join(dir, 'merged.parquet')).size, 'what was read').toBeGreaterThan(2 * mebibyte)
     expect(await writer.heldBytes(), 'after merging').toBeLessThan(mebibyte / 4)
   })
+  it('fails a write that needs more than it may hold, and goes on with the next', async () => {
+    const small = await openTableWriter({ threads: 1, memoryMb: 8, rowGroupRows: 2_048 })
+    const columns = (rows: number) => [
+      {
+        name: 'text',
+        type: 'VARCHAR',
+        values: Array.from({ length: rows }, (_, i) => `${i}`.padStart(2_000, '0')),
+      } as const,
+    ]
+    const path = (name: string) => join(dir, `${name}.parquet`)
+    await expect(small.write(path('large'), columns(20_000), 20_000)).rejects.toMatchObject({
+      code: 'lake_write_failed',
+      canRetry: true,
+    })
+    await small.write(path('small'), columns(10), 10)
+    expect(statSync(path('small')).size).toBeGreaterThan(0)
+    await small.close()
+  })
+
   // What gives memory back is a thread, and /proc lists threads.
   it.skipIf(process.platform !== 'linux')(
     'gives freed memory back, also after another database has closed',
