@@ -10,6 +10,7 @@ import { openInstallation, type Driver } from './bench/installation.ts'
 import { benchLatency } from './bench/latency.ts'
 import { describeMachine, machineLine } from './bench/machine.ts'
 import { Measurements, rowOf } from './bench/measurement.ts'
+import { benchMemory } from './bench/memory.ts'
 import { benchPipeline } from './bench/pipeline.ts'
 import { benchReads } from './bench/reads.ts'
 import type { Run } from './bench/run.ts'
@@ -20,13 +21,24 @@ import { kafkaAvailable } from './kafka/distribution.ts'
 import { table } from '../src/app/table.ts'
 import { isRiverbankError, RiverbankError } from '../src/core/errors.ts'
 
-const benchmarks = ['engine', 'scoring', 'explain', 'pipeline', 'shadow', 'latency', 'reads', 'bytes'] as const
+const benchmarks = [
+  'engine',
+  'scoring',
+  'explain',
+  'pipeline',
+  'shadow',
+  'latency',
+  'reads',
+  'bytes',
+  'memory',
+] as const
 type Benchmark = (typeof benchmarks)[number]
 
 interface Options {
   readonly only?: Benchmark
   readonly rounds: number
   readonly seconds: number
+  readonly minutes: number
   readonly payments: number
   readonly log: Driver | 'both'
   readonly json?: string
@@ -42,6 +54,7 @@ const program = new Command('npm run bench --')
   .addOption(new Option('--only <name>', 'one benchmark instead of all').choices(benchmarks))
   .option('--rounds <n>', 'how often each is measured', positive, 3)
   .option('--seconds <n>', 'length of a round of latency and of reads', positive, 6)
+  .option('--minutes <n>', 'how long memory is watched, at 50 payments a second: only with --only memory', positive, 30)
   .option('--payments <n>', 'payments of a round of the pipeline', positive, 40_000)
   .addOption(
     new Option('--log <driver>', 'what carries the events').choices(['redis', 'kafka', 'both']).default('both'),
@@ -78,13 +91,14 @@ async function main(options: Options): Promise<void> {
     say,
     isLate: () => performance.now() - startedMs > enoughMs,
   }
-  const isAsked = (name: Benchmark) => options.only === undefined || options.only === name
+  // Memory takes longer than all others together.
+  const isAsked = (name: Benchmark) => (options.only === undefined ? name !== 'memory' : options.only === name)
   try {
     if (isAsked('engine')) await benchEngine(run)
     if (isAsked('scoring')) await benchScoring(run)
     if (isAsked('explain')) await benchExplain(run)
     if (isAsked('bytes')) await benchBytes(run)
-    if (['pipeline', 'shadow', 'latency', 'reads'].some((name) => isAsked(name as Benchmark))) {
+    if (['pipeline', 'shadow', 'latency', 'reads', 'memory'].some((name) => isAsked(name as Benchmark))) {
       for (const driver of ['redis', 'kafka'] as const) {
         if (options.log === 'both' || options.log === driver) await benchDriver(run, driver, isAsked, ending)
       }
@@ -119,6 +133,10 @@ async function benchDriver(
       onFailure: (error) => ending.abort(error),
     })
     try {
+      if (isAsked('memory')) {
+        await benchMemory(run, installation)
+        return
+      }
       const feed = openFeed(warmUpPayments + run.payments * run.rounds * (isAsked('shadow') ? 2 : 1))
       await feedHistory(installation, feed, warmUpPayments, run.signal)
       if (isAsked('pipeline')) await benchPipeline(run, installation, feed)

@@ -14,6 +14,7 @@ import { ProgressDisplay } from './simulator/progress-display.ts'
 import type { Publish } from './simulator/publish-lane.ts'
 import { streamEvents, type StreamSummary } from './simulator/stream-events.ts'
 import { datasetEpochMs, originEndingAt } from './simulator/time-axis.ts'
+import { withTimeLimit } from './simulator/time-limit.ts'
 
 const liveRatePerSecond = 20
 /** Kafka applies it to what one request brings to a partition, which is a whole batch. */
@@ -127,7 +128,7 @@ async function run(part: Part, sink: Sink, options: SimulateOptions, stop: Abort
   const display = options.quiet
     ? null
     : new ProgressDisplay({ write, tty, colour, nowMs: () => performance.now(), label, total })
-  const signal = limitMs === undefined ? stop : AbortSignal.any([stop, AbortSignal.timeout(limitMs)])
+  const signal = limitMs === undefined ? stop : withTimeLimit(stop, limitMs)
   const summary = await streamEvents(part.events, sink.publish, {
     topic: sink.topic,
     partitions: sink.partitions,

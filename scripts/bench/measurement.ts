@@ -60,6 +60,15 @@ export function quantile(values: readonly number[], q: number): number {
   return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(q * sorted.length) - 1))] ?? NaN
 }
 
+/** Least squares: how much y grows for each 1 of x; NaN of fewer than two points. */
+export function slope(points: readonly { readonly x: number; readonly y: number }[]): number {
+  const meanOf = (pick: (point: { readonly x: number; readonly y: number }) => number) =>
+    points.reduce((sum, point) => sum + pick(point), 0) / points.length
+  const [x, y] = [meanOf((point) => point.x), meanOf((point) => point.y)]
+  const covariance = meanOf((point) => (point.x - x) * (point.y - y))
+  return covariance / meanOf((point) => (point.x - x) ** 2)
+}
+
 export function isReached(goal: Goal, value: number): boolean {
   return goal.kind === 'above' ? value > goal.value : value < goal.value
 }

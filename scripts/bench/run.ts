@@ -5,6 +5,8 @@ export interface Run {
   readonly rounds: number
   /** How long a round that measures over time goes on. */
   readonly seconds: number
+  /** How long memory is watched. */
+  readonly minutes: number
   /** Payments of one round of the pipeline. */
   readonly payments: number
   /** Aborted by SIGINT, SIGTERM or the end of a role; with its reason. */

@@ -48,7 +48,10 @@ export const configSchema = z.object({
   FETCH_WAIT_MS: int(1, 5_000, 20).describe('milliseconds a fetch waits for data'),
   SESSION_TIMEOUT_MS: seconds(6, 300, 10).describe('milliseconds of silence after which a member loses its partitions'),
   STATE_CACHE_ENTITIES: int(0, 10_000_000, 200_000).describe(
-    'decoded states kept in memory by a processor (about 3 KB each)',
+    'decoded states kept in memory by a processor, at most; 0 keeps none',
+  ),
+  STATE_CACHE_MB: int(1, 65_536, 512).describe(
+    'megabytes of decoded states kept in memory by a processor: 2 KB for a young entity, 500 KB for one with all its tiles',
   ),
   STATE_TIMEOUT_MS: int(50, 60_000, 2_000).describe('milliseconds until a Redis command counts as failed'),
   RETRY_ATTEMPTS: int(1, 100, 8).describe(
@@ -76,9 +79,16 @@ export const configSchema = z.object({
   RECENT_SCORES: int(100, 1_000_000, 20_000).describe(
     'newest scores a serve process holds; older ones are read from the lake',
   ),
+  RECENT_SCORES_MB: int(1, 65_536, 128).describe('megabytes of them: when they are large, fewer are held'),
 
   LAKE_FLUSH_ROWS: int(1, 1_000_000, 50_000).describe('rows of one table that are written at once'),
   LAKE_FLUSH_MS: int(100, 600_000, 5_000).describe('milliseconds until rows are written even if they are few'),
+  LAKE_BUFFER_MB: int(1, 4_096, 64).describe(
+    'megabytes of records that wait to be written, all partitions together: beyond it the next one writes',
+  ),
+  LAKE_MEMORY_MB: int(128, 65_536, 1_024).describe(
+    'megabytes of the database that writes and merges the files of the lake; beyond it a write fails',
+  ),
 
   LAKE_COMPACT_MS: int(0, 86_400_000, 300_000).describe(
     'milliseconds between two merges of small files; 0 turns it off',
@@ -86,6 +96,9 @@ export const configSchema = z.object({
 
   MONITOR_MS: int(0, 86_400_000, 600_000).describe(
     'milliseconds between two comparisons of the model that scores with its training, on /metrics of materialize; 0: never',
+  ),
+  MONITOR_MEMORY_MB: int(128, 65_536, 1_024).describe(
+    'megabytes of the database that compares, while it does; beyond them it spills to the disk',
   ),
   MONITOR_DAYS: int(1, 365, 7).describe('days of payments that are compared'),
   MONITOR_LABEL_DELAY_DAYS: int(0, 365, 7).describe('days that labels take; outcomes are judged so long before'),

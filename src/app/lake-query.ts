@@ -8,6 +8,15 @@ import { openQuery, type Query } from '../edges/duckdb/query.ts'
 import { openLake } from '../lake/lake.ts'
 import { sqlCatalog } from '../lake/sql-catalog.ts'
 
+export interface LakeQueryOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Megabytes of the database; beyond them it spills. */
+  readonly memoryMb?: number
+}
+
+/** A command is a process of its own, and ends. */
+const commandMemoryMb = 2_048
+
 /**
  * Our own SQL over one version of the lake. Reads only; spills outside of it. When `signal` is aborted the query that runs
  * is interrupted, and `query_failed` is thrown.
@@ -16,12 +25,12 @@ export async function withLakeQuery<Result>(
   config: Pick<Config, 'DATA_DIR'>,
   { manifest }: Pick<Definitions, 'manifest'>,
   work: (query: Query) => Promise<Result>,
-  signal?: AbortSignal,
+  { signal, memoryMb = commandMemoryMb }: LakeQueryOptions = {},
 ): Promise<Result> {
   const { setup } = await sqlCatalog(await openLake({ dir: join(config.DATA_DIR, 'lake') }), manifest)
   const tempDir = await mkdtemp(join(tmpdir(), 'riverbank-query-'))
   try {
-    const query = await openQuery({ threads: 2, memoryMb: 2_048, tempDir, tempMb: 16_384, setup })
+    const query = await openQuery({ threads: 2, memoryMb, tempDir, tempMb: 16_384, setup })
     const interrupt = () => {
       query.interrupt()
     }

@@ -6,9 +6,8 @@ import { watchModel } from './model-watch.ts'
 import { repeat, type Repeated } from './repeat.ts'
 import type { Role, Work } from './role.ts'
 import { compact } from '../lake/compaction.ts'
-import { openTableWriter } from '../edges/duckdb/table-writer.ts'
+import { openTableWriter, type DatabaseWriter } from '../edges/duckdb/table-writer.ts'
 import { openLake, type Lake } from '../lake/lake.ts'
-import type { TableWriter } from '../ports.ts'
 import { createMaterializer } from '../lake/materializer.ts'
 
 const mebibyte = 1_048_576
@@ -21,7 +20,7 @@ export async function startMaterialize(role: Role): Promise<Work> {
   const { config, logger, clock, meter } = role
   const { catalog, manifest } = definitions()
   const lake = await openLake({ dir: join(config.DATA_DIR, 'lake'), clock })
-  const writer = await openTableWriter({ threads: 1, memoryMb: 1_024, rowGroupRows: 50_000 })
+  const writer = await openTableWriter({ threads: 1, memoryMb: config.LAKE_MEMORY_MB, rowGroupRows: 50_000 })
   const log = await openEventLog(config, logger)
   const { topics, groups } = names(config)
   let fail: (error: unknown) => void = () => undefined
@@ -36,7 +35,7 @@ export async function startMaterialize(role: Role): Promise<Work> {
     manifest,
     flushRows: config.LAKE_FLUSH_ROWS,
     flushMs: config.LAKE_FLUSH_MS,
-    bufferBytes: 64 * mebibyte,
+    bufferBytes: config.LAKE_BUFFER_MB * mebibyte,
     orphanGraceMs: 600_000,
     clock,
     meter,
@@ -74,10 +73,12 @@ export async function startMaterialize(role: Role): Promise<Work> {
 }
 
 /** Merges small files now and then; a run that fails is tried again at the next turn. */
-function compactEvery({ config, clock, logger }: Role, lake: Lake, writer: TableWriter): Repeated {
+function compactEvery({ config, clock, logger, meter }: Role, lake: Lake, writer: DatabaseWriter): Repeated {
+  const held = meter.gauge('riverbank_lake_database_bytes', 'Bytes that the database of the lake holds after a merge')
   return repeat(clock, config.LAKE_COMPACT_MS, async () => {
     try {
       const result = await compact({ ...compaction, lake, writer, nowMs: clock.nowMs() })
+      held.set(await writer.heldBytes())
       if (result.merged > 0) logger.info('merged small files', { ...result })
     } catch (error) {
       logger.warn('compaction failed', { error })

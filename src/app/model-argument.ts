@@ -4,7 +4,7 @@ import { readRegistry } from '../edges/onnx/load.ts'
 import { servicePlan } from '../process/scoring.ts'
 import type { Config } from './config.ts'
 import { modelLoader, type Definitions } from './definitions.ts'
-import { scoringModel, withLakeQuery } from './lake-query.ts'
+import { scoringModel, withLakeQuery, type LakeQueryOptions } from './lake-query.ts'
 
 /**
  * `name/version`; when nothing was given the model that scored the newest payments of the lake, or what an installation
@@ -14,9 +14,11 @@ export async function modelReference(
   config: Pick<Config, 'MODELS_DIR' | 'DATA_DIR'>,
   compiled: Pick<Definitions, 'manifest'>,
   given: string | undefined,
+  limits: LakeQueryOptions = {},
 ): Promise<ModelReference> {
   if (given === undefined) {
-    return (await withLakeQuery(config, compiled, scoringModel)) ?? (await readRegistry(config.MODELS_DIR)).champion
+    const scoring = await withLakeQuery(config, compiled, scoringModel, limits)
+    return scoring ?? (await readRegistry(config.MODELS_DIR)).champion
   }
   const parsed = parseModelName(given)
   if (parsed === null) throw new RiverbankError('invalid_model', `"${given}" is no <name>/<version>, such as fraud/2`)

@@ -16,6 +16,8 @@ import type { ConsumeOptions, EventLog, StateStore } from '../ports.ts'
 /** Lost compare-and-sets of one entity in one batch, before the batch is tried again from the start. */
 const conflictRoundsMax = 50
 
+const mebibyte = 1_048_576
+
 /** What a processor talks to. */
 export interface ProcessPorts {
   readonly log: EventLog
@@ -42,6 +44,7 @@ export async function startProcess(
     store,
     migration,
     cacheEntries: config.STATE_CACHE_ENTITIES,
+    cacheBytes: config.STATE_CACHE_MB * mebibyte,
     roundsMax: conflictRoundsMax,
     onWritten: (entity, bytes) => metrics.stateWritten(entity, bytes),
   })

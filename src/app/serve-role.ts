@@ -91,6 +91,7 @@ async function startHub(config: Config, log: EventLog, meter: Meter) {
   const hub = new ScoreHub({
     ...scoreHubLimits,
     capacity: config.RECENT_SCORES,
+    bytesMax: config.RECENT_SCORES_MB * 1_048_576,
     lagMax: config.STREAM_QUEUE,
     recent,
     meter,

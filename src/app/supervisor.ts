@@ -9,6 +9,8 @@ export interface RoleSpec {
   readonly role: string
   readonly count: number
   readonly args: readonly string[]
+  /** Options of Node, before those of the command. */
+  readonly nodeArgs?: readonly string[]
   /** On top of this process's environment. */
   readonly env?: Readonly<Record<string, string>>
 }
@@ -53,21 +55,18 @@ interface Instance {
 
 const lineCharsMax = 65_536
 
-/**
- * States live for a batch or for long: with the default of 16 MiB a fifth of the processor's time went into copying those
- * of the batch that was just then being handled.
- */
-const youngGeneration = '--max-semi-space-size=64'
+/** Flags of this process that are no business of another: a debugger's port, the size of a heap. */
+const ownFlags = /^--(inspect|max-semi-space-size|max-old-space-size)/
 
-/** The command that runs this program again, TypeScript or compiled, without a debugger's port. */
+/** The command that runs this program again, TypeScript or compiled. */
 export function ownCommand(): Command {
   const entry = process.argv[1] ?? ''
-  const flags = process.execArgv.filter((flag) => !flag.startsWith('--inspect'))
+  const flags = process.execArgv.filter((flag) => !ownFlags.test(flag))
   const loads = flags.some((flag) => flag.includes('tsx'))
   const loader = entry.endsWith('.ts') && !loads ? ['--import', import.meta.resolve('tsx')] : []
   return {
     file: process.execPath,
-    args: [youngGeneration, ...flags.filter((flag) => flag !== youngGeneration), ...loader, entry],
+    args: [...flags, ...loader, entry],
   }
 }
 
@@ -142,7 +141,8 @@ export function supervise(options: SupervisorOptions): Supervisor {
 /** Starts the child of an instance; `gone` is called exactly once, never before this returns. */
 function launch(instance: Instance, options: SupervisorOptions, gone: (how: string) => void): ChildProcess {
   const { file, args } = options.command
-  const child = spawn(file, [...args, ...instance.spec.args], {
+  const { args: own, nodeArgs = [] } = instance.spec
+  const child = spawn(file, [...nodeArgs, ...args, ...own], {
     env: { ...process.env, ...instance.spec.env },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })

@@ -29,7 +29,8 @@ export async function measureModel(
   { days, to, labelDelay }: WatchedSpan,
   signal?: AbortSignal,
 ): Promise<{ readonly model: string; readonly report: MonitorReport }> {
-  const model = await modelReference(config, compiled, named)
+  const limits = { signal, memoryMb: config.MONITOR_MEMORY_MB }
+  const model = await modelReference(config, compiled, named, limits)
   if (model.policy !== undefined) throw new RiverbankError('invalid_model', 'a model is watched without a policy')
   const profile = await readProfile(config, model)
   const measure = async (query: Query) => {
@@ -38,7 +39,7 @@ export async function measureModel(
     const toMs = to ?? span.lastMs + 1
     return monitorModel({ query, model, profile, fromMs: toMs - days * dayMs, toMs, labelDelayMs: labelDelay * dayMs })
   }
-  const report = await withLakeQuery(config, compiled, measure, signal)
+  const report = await withLakeQuery(config, compiled, measure, limits)
   return { model: `${model.name}/${model.version}`, report }
 }
 

@@ -11,11 +11,13 @@ const codes = new Map<SlotValue, number>()
 const coded: SlotValue[] = []
 /** Codes live as long as the process: beyond so many values the others have none. */
 export const codesMax = 2 ** 18
+/** Nor has a text that is longer than an id may be: with the number above, that bounds what codes keep. */
+export const codedCharsMax = 64
 
 function codeOf(value: SlotValue): number {
   const known = codes.get(value)
   if (known !== undefined) return known
-  if (coded.length === codesMax) return listed
+  if (coded.length === codesMax || (typeof value === 'string' && value.length > codedCharsMax)) return listed
   codes.set(value, coded.length)
   return coded.push(value) - 1
 }

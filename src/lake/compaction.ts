@@ -32,7 +32,7 @@ export interface CompactionResult {
 
 /**
  * Merges neighbouring small files of one table, day, partition and schema; then deletes what was retired long enough
- * ago. The rows and their order stay, so a reader of any version reads the same. Safe to run anywhere, any number of
+ * ago, and the commits that no reader needs: whoever opens the lake lists them. The rows and their order stay, so a reader of any version reads the same. Safe to run anywhere, any number of
  * times at once: the commit that comes second is refused.
  */
 export async function compact(options: CompactionOptions): Promise<CompactionResult> {
@@ -126,6 +126,7 @@ async function mergeRun(run: readonly FileEntry[], { lake, writer }: CompactionO
 }
 
 async function purge({ lake, retireGraceMs, nowMs }: CompactionOptions): Promise<number> {
+  await lake.log.trim()
   const state = await lake.log.refresh()
   const due = [...state.retired].filter(([, removedAtMs]) => nowMs - removedAtMs >= retireGraceMs)
   const purged = due.map(([path]) => path)

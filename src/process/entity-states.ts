@@ -3,6 +3,7 @@ import { RiverbankError } from '../core/errors.ts'
 import { observe, type Answer, type Observation } from '../core/observe.ts'
 import type { EntityPlan } from '../core/plan.ts'
 import { checksumIn, decodeState, encodeState, versionOf } from '../core/state-blob.ts'
+import { stateBytes } from '../core/state-size.ts'
 import type { EntityState } from '../core/state.ts'
 import type { EntityKey, StateStore } from '../ports.ts'
 import type { StateMigration } from './state-migration.ts'
@@ -41,12 +42,20 @@ export interface EntityStatesOptions {
   readonly store: StateStore
   /** Reads states of other feature sets; without it they are refused. */
   readonly migration?: Pick<StateMigration, 'decode'>
-  /** Decoded states kept in memory; 0 keeps none. */
+  /** Decoded states kept in memory, at most; 0 keeps none. */
   readonly cacheEntries: number
+  /** Bytes of memory that they take, at most: how many fit depends on how much their entities have done. */
+  readonly cacheBytes: number
   /** Lost compare-and-sets of one entity in one batch, until the batch fails: another writer must let us through. */
   readonly roundsMax: number
   /** Called for every state that the store took. */
   readonly onWritten?: (entity: string, bytes: number) => void
+}
+
+export interface CachedStates {
+  readonly entries: number
+  /** By the account of {@link stateBytes}. */
+  readonly bytes: number
 }
 
 /**
@@ -68,13 +77,18 @@ export class EntityStates {
     this.migration = options.migration
     this.roundsMax = options.roundsMax
     this.onWritten = options.onWritten
-    this.cache = options.cacheEntries > 0 ? new LRUCache<string, Loaded>({ max: options.cacheEntries }) : null
+    this.cache = cacheOf(options)
   }
 
   /** Forgets every cached state: after a partition changed hands, or a reconnect, others may have written. */
   clear(): void {
     this.generation += 1
     this.cache?.clear()
+  }
+
+  /** What the cache holds now. */
+  get cached(): CachedStates {
+    return { entries: this.cache?.size ?? 0, bytes: this.cache?.calculatedSize ?? 0 }
   }
 
   /**
@@ -193,6 +207,15 @@ export class EntityStates {
       into.set(id, state === null || blob === null ? absent : { state, checksum: checksumIn(blob) })
     }
   }
+}
+
+/** An entity that nobody has seen yet: its place in the cache. */
+const absentBytes = 200
+
+function cacheOf({ cacheEntries, cacheBytes }: EntityStatesOptions): LRUCache<string, Loaded> | null {
+  if (cacheEntries === 0) return null
+  const sizeCalculation = ({ state }: Loaded) => (state === null ? absentBytes : stateBytes(state))
+  return new LRUCache<string, Loaded>({ max: cacheEntries, maxSize: cacheBytes, sizeCalculation })
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { CachedStates } from './entity-states.ts'
 import type { BatchEffects } from './observe-batch.ts'
 import type { Intake } from './intake.ts'
 import type { LogBatch, Meter } from '../ports.ts'
@@ -13,6 +14,8 @@ export interface BatchReport {
   readonly intake: readonly Intake[]
   readonly observed: BatchEffects
   readonly published: number
+  /** What is kept in memory after the batch. */
+  readonly cached: CachedStates
   readonly startedMs: number
   readonly endedMs: number
 }
@@ -54,6 +57,7 @@ export function createProcessMetrics(meter: Meter, entities: readonly string[]):
   )
   const lag = meter.gauge('riverbank_process_lag_records', 'Records not handled yet', ['topic', 'partition'])
   const batchSeconds = meter.histogram('riverbank_process_batch_seconds', 'Handling one batch', latencyBuckets)
+  const setCached = cacheMetrics(meter)
   const models = modelMetrics(meter)
   const latency = meter.histogram(
     'riverbank_process_event_seconds',
@@ -62,7 +66,8 @@ export function createProcessMetrics(meter: Meter, entities: readonly string[]):
   )
 
   return {
-    batch({ intake, observed, published: count, startedMs, endedMs }) {
+    batch({ intake, observed, published: count, cached, startedMs, endedMs }) {
+      setCached(cached)
       batchSeconds.observe((endedMs - startedMs) / 1_000)
       published.add(count)
       conflicts.add(observed.conflicts)
@@ -99,6 +104,15 @@ export function createProcessMetrics(meter: Meter, entities: readonly string[]):
       refused.add(1, { code })
       models.unscored(code)
     },
+  }
+}
+
+function cacheMetrics(meter: Meter): (cached: CachedStates) => void {
+  const held = meter.gauge('riverbank_process_state_cache_entries', 'Decoded states kept in memory')
+  const size = meter.gauge('riverbank_process_state_cache_bytes', 'Memory of the decoded states that are kept')
+  return ({ entries, bytes }) => {
+    held.set(entries)
+    size.set(bytes)
   }
 }
 

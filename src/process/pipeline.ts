@@ -91,7 +91,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     // publish; a repeated publish may leave copies, and copies are equal
     if (records.length > 0) await retrying('publishing', () => log.publish(records))
 
-    metrics.batch({ batch, intake, observed, published: records.length, startedMs, endedMs: clock.nowMs() })
+    const { cached } = states
+    metrics.batch({ batch, intake, observed, published: records.length, cached, startedMs, endedMs: clock.nowMs() })
     const gone = due.filter((effect) => effect.kind === 'gone').map((effect) => effect.item.record.offset)
     return { goneOffset: gone.at(-1) ?? null }
   }

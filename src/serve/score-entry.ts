@@ -1,10 +1,13 @@
-import { emittedTypes, type PaymentScored } from '../core/emitted.ts'
+import { emittedTypes, type Decision, type PaymentScored } from '../core/emitted.ts'
 import { scoredHead, type ScoredHead } from '../core/scored-text.ts'
 import type { LogRecord } from '../ports.ts'
 
+/** An entry beside its value: its objects, its place in a list and in a map. */
+const entryBytes = 512
+
 /**
- * A score as the log has it. Most are never asked for, so they are parsed when they are; scores are written by our own
- * processors, and their shape is not checked.
+ * A score as the log has it. Most are never asked for, so they are parsed when they are, and again when they are asked for
+ * again: what is held is what {@link bytes} says. Scores are written by our own processors, and their shape is not checked.
  */
 export class ScoreEntry implements ScoredHead {
   readonly partition: number
@@ -13,25 +16,34 @@ export class ScoreEntry implements ScoredHead {
   readonly paymentId: string
   readonly customerId: string
   readonly #value: Uint8Array
-  /** Undefined until somebody asks, null when the text is no JSON after all. */
-  #event: { readonly data: PaymentScored } | null | undefined
+  /** Undefined until somebody asks. */
+  #decision: Decision | null | undefined
 
   constructor({ partition, offset, value }: LogRecord, head: ScoredHead) {
     this.partition = partition
     this.offset = offset
-    this.eventId = head.eventId
-    this.paymentId = head.paymentId
-    this.customerId = head.customerId
-    this.#value = value
+    this.eventId = ownText(head.eventId)
+    this.paymentId = ownText(head.paymentId)
+    this.customerId = ownText(head.customerId)
+    // The record shares the memory of all that was read with it.
+    this.#value = new Uint8Array(value)
+  }
+
+  /** Memory that the entry takes, about. */
+  get bytes(): number {
+    return entryBytes + this.#value.length
   }
 
   /** Null when the record turns out to be unreadable. */
   get score(): PaymentScored | null {
-    if (this.#event === undefined) {
-      const parsed = parse(utf8.decode(this.#value))
-      this.#event = parsed === null ? null : (parsed as { readonly data: PaymentScored })
-    }
-    return this.#event?.data ?? null
+    const parsed = parse(utf8.decode(this.#value)) as { readonly data: PaymentScored } | null
+    return parsed?.data ?? null
+  }
+
+  /** Null when the record turns out to be unreadable. Asked by every stream. */
+  get decision(): Decision | null {
+    if (this.#decision === undefined) this.#decision = this.score?.decision ?? null
+    return this.#decision
   }
 
   /** The CloudEvent as it is in the log, as one line of JSON. */
@@ -39,6 +51,11 @@ export class ScoreEntry implements ScoredHead {
     const text = utf8.decode(this.#value)
     return /[\r\n]/.test(text) ? JSON.stringify(parse(text)) : text
   }
+}
+
+/** What a regular expression found is a view into the text that was searched, and would keep all of it. */
+function ownText(part: string): string {
+  return Buffer.from(part).toString()
 }
 
 const utf8 = new TextDecoder()

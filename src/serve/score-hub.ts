@@ -10,6 +10,8 @@ import { ScoreSubscriber, type ScoreFilter } from './score-subscriber.ts'
 export interface ScoreHubOptions {
   /** Newest scores held in memory. */
   readonly capacity: number
+  /** Bytes that they take, at most. */
+  readonly bytesMax: number
   /** Scores that a subscriber may be behind when it has taken nothing for `stallMs`. */
   readonly lagMax: number
   readonly stallMs: number
@@ -65,7 +67,7 @@ export class ScoreHub {
 
   constructor(options: ScoreHubOptions) {
     this.#options = options
-    this.#ring = new ScoreRing(options.capacity, options.recent)
+    this.#ring = new ScoreRing(options, options.recent)
     this.#metrics = hubMetrics(options.meter)
     this.#metrics.subscribers.set(0)
   }
@@ -78,6 +80,7 @@ export class ScoreHub {
       else if (entry !== null && this.#ring.push(entry)) this.#answer(entry)
     }
     this.#ring.advance(batch.partition, batch.next)
+    this.#metrics.recentBytes.set(this.#ring.bytes)
     for (const [subscriber, cutOff] of this.#subscribers) {
       if (subscriber.check() === 'overflow') this.#overflow(subscriber, cutOff)
     }
@@ -181,6 +184,7 @@ type HubMetrics = ReturnType<typeof hubMetrics>
 function hubMetrics(meter: Meter) {
   return {
     subscribers: meter.gauge('riverbank_stream_subscribers', 'Open streams of scores'),
+    recentBytes: meter.gauge('riverbank_serve_recent_scores_bytes', 'Memory of the newest scores that are held'),
     overflows: meter.counter('riverbank_stream_overflows_total', 'Subscribers cut off because they were too slow'),
     waitsRefused: meter.counter('riverbank_waits_refused_total', 'Waits for a decision that found no free place'),
     unreadable: meter.counter('riverbank_stream_unreadable_total', 'Records of the scores topic that are no scores'),

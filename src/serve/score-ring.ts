@@ -2,24 +2,34 @@ import { PartitionCursor } from './partition-cursor.ts'
 import type { ScoreEntry } from './score-entry.ts'
 import type { RecentScores } from './score-tail.ts'
 
+export interface RingLimits {
+  /** Scores held, at most. */
+  readonly capacity: number
+  /** Bytes that they take, at most; the newest score is held whatever it takes. */
+  readonly bytesMax: number
+}
+
 /**
  * The newest scores, in the order in which this process saw them. Entries have growing indexes; the ones from `tail`
  * up to (not with) `head` are held. A copy of a score that is still held is left out: copies are byte-identical.
  */
 export class ScoreRing {
-  readonly #capacity: number
-  readonly #entries: ScoreEntry[] = []
+  readonly #limits: RingLimits
+  /** By index, modulo the capacity. */
+  readonly #entries: (ScoreEntry | undefined)[] = []
   readonly #byPayment = new Map<string, ScoreEntry>()
   /** Next offset of what was seen. */
   readonly #seen: PartitionCursor
   /** From here on everything is held. */
   readonly #held: PartitionCursor
+  #tail = 0
   #head = 0
+  #bytes = 0
 
   readonly #live: ReadonlyMap<number, number>
 
-  constructor(capacity: number, recent: RecentScores) {
-    this.#capacity = capacity
+  constructor(limits: RingLimits, recent: RecentScores) {
+    this.#limits = limits
     this.#seen = PartitionCursor.from(recent.from)
     this.#held = PartitionCursor.from(recent.from)
     this.#live = recent.live
@@ -30,12 +40,17 @@ export class ScoreRing {
   }
 
   get tail(): number {
-    return Math.max(0, this.#head - this.#capacity)
+    return this.#tail
+  }
+
+  /** What is held takes so much memory. */
+  get bytes(): number {
+    return this.#bytes
   }
 
   /** `undefined` for an index that is no longer, or not yet, held. */
   at(index: number): ScoreEntry | undefined {
-    return index < this.tail || index >= this.#head ? undefined : this.#entries[index % this.#capacity]
+    return index < this.#tail || index >= this.#head ? undefined : this.#entries[index % this.#limits.capacity]
   }
 
   find(paymentId: string): ScoreEntry | null {
@@ -56,16 +71,26 @@ export class ScoreRing {
     this.#seen.advance(entry.partition, entry.offset + 1)
     const held = this.#byPayment.get(entry.paymentId)
     if (held?.eventId === entry.eventId) return false
-    const slot = this.#head % this.#capacity
-    const evicted = this.#entries[slot]
-    if (evicted !== undefined) {
-      this.#held.advance(evicted.partition, evicted.offset + 1)
-      if (this.#byPayment.get(evicted.paymentId) === evicted) this.#byPayment.delete(evicted.paymentId)
-    }
-    this.#entries[slot] = entry
+    this.#makeRoom(entry.bytes)
+    this.#entries[this.#head % this.#limits.capacity] = entry
     this.#byPayment.set(entry.paymentId, entry)
+    this.#bytes += entry.bytes
     this.#head += 1
     return true
+  }
+
+  /** The oldest go until one more fits. */
+  #makeRoom(bytes: number): void {
+    const { capacity, bytesMax } = this.#limits
+    while (this.#head > this.#tail && (this.#head - this.#tail === capacity || this.#bytes + bytes > bytesMax)) {
+      const place = this.#tail % capacity
+      const evicted = this.#entries[place] as ScoreEntry
+      this.#held.advance(evicted.partition, evicted.offset + 1)
+      if (this.#byPayment.get(evicted.paymentId) === evicted) this.#byPayment.delete(evicted.paymentId)
+      this.#entries[place] = undefined
+      this.#bytes -= evicted.bytes
+      this.#tail += 1
+    }
   }
 
   /** Everything of the partition below `next` was seen, scores or not. */

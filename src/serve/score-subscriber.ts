@@ -1,6 +1,7 @@
-import type { Decision, PaymentScored } from '../core/emitted.ts'
+import type { Decision } from '../core/emitted.ts'
 import type { PartitionCursor } from './partition-cursor.ts'
 import type { FrameFormat } from './score-frames.ts'
+import type { ScoreEntry } from './score-entry.ts'
 import type { ScoreRing } from './score-ring.ts'
 
 /** What a subscriber wants to see; null: everything. */
@@ -115,14 +116,14 @@ export class ScoreSubscriber {
       if (entry === undefined) break
       if (entry.offset < (this.#cursor.next(entry.partition) ?? 0)) continue
       this.#cursor.advance(entry.partition, entry.offset + 1)
-      const { score } = entry
-      if (score !== null && matches(filter, score)) text += format.score(this.#cursor.toString(), entry.json)
+      if (matches(filter, entry)) text += format.score(this.#cursor.toString(), entry.json)
     }
     return text
   }
 }
 
-function matches(filter: ScoreFilter, score: PaymentScored): boolean {
-  if (filter.decisions !== null && !filter.decisions.has(score.decision)) return false
-  return filter.customers === null || filter.customers.has(score.customerId)
+/** A record that turns out to be unreadable matches nothing. */
+function matches(filter: ScoreFilter, { decision, customerId }: ScoreEntry): boolean {
+  if (decision === null || filter.decisions?.has(decision) === false) return false
+  return filter.customers === null || filter.customers.has(customerId)
 }

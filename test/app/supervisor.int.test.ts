@@ -3,7 +3,9 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { readConfig } from '../../src/app/config.ts'
 import { supervise, type Supervisor, type SupervisorOptions } from '../../src/app/supervisor.ts'
+import { roleSpecs } from '../../src/app/up.ts'
 import { pinoLogger } from '../../src/edges/pino/logger.ts'
 import { eventually } from '../support/wait.ts'
 
@@ -65,6 +67,15 @@ describe('supervisor', () => {
     await says('[process-2] one there')
     await says('[serve-1] two undefined')
     expect([...supervisor.pids().keys()]).toEqual(['process-1', 'process-2', 'serve-1'])
+  })
+
+  test('only the processor has a large young generation, whatever this process has', async () => {
+    const config = readConfig({})
+    const source = `console.error(process.argv[2], process.execArgv.join(' ')); process.on('message', () => {})`
+    start(source, { roles: roleSpecs(config, 1) })
+    await says('[process-1] process --max-semi-space-size=64')
+    await says('[serve-1] serve ')
+    await says('[materialize-1] materialize ')
   })
 
   test('restarts what was killed, with a new process', async () => {
@@ -176,7 +187,7 @@ describe('supervisor', () => {
   })
 
   test.each([['--import', 'tsx'], [`${root}scripts/bootstrap/run.mjs`]])(
-    'the own command runs the same TypeScript again: %s',
+    'the own command runs the same TypeScript again, with a heap of its own size: %s',
     async (...loader) => {
       const file = join(dir, 'program.ts')
       writeFileSync(
@@ -186,15 +197,16 @@ describe('supervisor', () => {
         const word: string = process.argv[2] ?? ''
         console.log(word)
         const { file, args } = ownCommand()
+        if (word === 'second') console.log(process.execArgv.filter((flag) => flag.startsWith('--max')).length)
         if (word === 'first') spawnSync(file, [...args, 'second'], { stdio: 'inherit' })`,
       )
-      const child = spawn(process.execPath, [...loader, file, 'first'], {
+      const child = spawn(process.execPath, ['--max-semi-space-size=32', ...loader, file, 'first'], {
         cwd: root,
         stdio: ['ignore', 'pipe', 'inherit'],
       })
       let output = ''
       child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
-      await eventually(() => output === 'first\nsecond\n', patience)
+      await eventually(() => output === 'first\nsecond\n0\n', patience)
     },
   )
 })

@@ -1,5 +1,13 @@
 import { expect, test } from 'vitest'
-import { isReached, Measurements, median, quantile, rowOf, type Metric } from '../../scripts/bench/measurement.ts'
+import {
+  isReached,
+  Measurements,
+  median,
+  quantile,
+  rowOf,
+  slope,
+  type Metric,
+} from '../../scripts/bench/measurement.ts'
 
 const rate: Metric = { benchmark: 'pipeline', driver: 'redis', name: 'scored', unit: 'payments/s' }
 
@@ -18,6 +26,20 @@ test('a quantile is a value that was measured, by nearest rank', () => {
   expect(quantile(values, 0)).toBe(1)
   expect(quantile([3], 0.99)).toBe(3)
   expect(quantile([], 0.5)).toBeNaN()
+})
+
+test('a slope is that of the line that lies closest', () => {
+  const line = [0, 1, 2, 3].map((x) => ({ x, y: 5 - 2 * x }))
+  expect(slope(line)).toBe(-2)
+  expect(slope([...line, { x: 1.5, y: 100 }])).toBeCloseTo(-2)
+  expect(
+    slope([
+      { x: 0, y: 0 },
+      { x: 1, y: 0 },
+      { x: 2, y: 3 },
+    ]),
+  ).toBe(1.5)
+  expect(slope([{ x: 1, y: 1 }])).toBeNaN()
 })
 
 test('rounds of one metric come together; another driver is another metric', () => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { beforeAll, expect, it } from 'vitest'
 import { ByteReader, ByteWriter } from '../../src/core/bytes.ts'
-import { codesMax, keptValues } from '../../src/core/distinct.ts'
+import { codedCharsMax, codesMax, keptValues, type KeptValues } from '../../src/core/distinct.ts'
 import { readTiles, writeTiles } from '../../src/core/tile-codec.ts'
 import { plainTables, tableOfRows } from '../../src/core/tiles.ts'
 import { testSeed as seed } from '../support/seed.ts'
@@ -10,10 +10,19 @@ import { groupOf, OneSlot, windowsOf } from './support/slots.ts'
 const cap = 4
 const old = ['o0', 'o1', 'o2', 'o3']
 
+const short = 'x'.repeat(codedCharsMax)
+const long = `${short}x`
+let whileThereWereCodes: KeptValues[] = []
+
 // Codes are few, and a process gives each only once: from here on new values have none.
 beforeAll(() => {
+  whileThereWereCodes = [keptValues([short]), keptValues([long])]
   for (const value of old) keptValues([value])
   for (let value = 0; value < codesMax; value += 1) keptValues([`filler ${value}`])
+})
+
+it('has no code for a text that is longer than an id: what codes keep is bounded in bytes', () => {
+  expect(whileThereWereCodes).toMatchObject([{ list: null }, { cell: -1, list: [long] }])
 })
 
 it('has no code for a value that comes when all are given', () => {
@@ -22,7 +31,7 @@ it('has no code for a value that comes when all are given', () => {
 })
 
 it('counts, merges and stores values with and without a code alike', () => {
-  const value = fc.oneof(fc.constantFrom(...old), fc.constantFrom('n0', 'n1', 'n2'), fc.integer({ min: -2, max: 2 }))
+  const value = fc.oneof(fc.constantFrom(...old), fc.constantFrom('n0', 'n1', long), fc.integer({ min: -2, max: 2 }))
   fc.assert(
     fc.property(fc.array(fc.array(value, { maxLength: 6 }), { minLength: 1, maxLength: 6 }), (tiles) => {
       const slot = new OneSlot('distinct', cap)

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { openTableWriter } from '../../src/edges/duckdb/table-writer.ts'
 import { compact, mergeRuns } from '../../src/lake/compaction.ts'
 import type { FileEntry } from '../../src/lake/commit.ts'
+import { hourMs } from '../../src/core/units.ts'
 import { findDamage, openLake } from '../../src/lake/lake.ts'
 import { batchOf, claimOf, day, materializer, record, score, topics, writerOptions } from './support/feed.ts'
 import { folder, lake } from './support/fresh-lake.ts'
@@ -41,6 +42,26 @@ test('I5: small files become one with the same rows, bit for bit; the old ones g
   expect(await run(Date.now() + 60_000)).toMatchObject({ purged: 6 })
   expect(readdirSync(join(folder.dir, 'scores/dt=2026-03-01'))).toHaveLength(1)
   expect(await findDamage(lake, await lake.snapshot())).toEqual([])
+  await m.stop()
+  await writer.close()
+})
+
+test('the commits that no reader needs go with the files, and the lake stays as it is', async () => {
+  const clock = { nowMs: () => Date.now() + 2 * hourMs }
+  const aged = await openLake({ dir: folder.dir, clock, checkpointEvery: 5, keptVersions: 1 })
+  const m = await materializer(aged)
+  const claim = claimOf(topics.events, 0)
+  await m.assigned(claim)
+  for (const offset of range(0, 20)) {
+    await m.batch(claim, batchOf([record(topics.events, offset, '{')]))
+    await m.flush()
+  }
+  const commits = () => readdirSync(join(folder.dir, '_log')).length
+  expect(commits()).toBeGreaterThan(20)
+  const writer = await openTableWriter(writerOptions)
+  await compact({ ...limits, minFiles: 100, lake: aged, writer, nowMs: Date.now() })
+  expect(commits()).toBeLessThan(10)
+  expect(await offsets(await openLake({ dir: folder.dir }), topics.events)).toEqual(range(0, 20))
   await m.stop()
   await writer.close()
 })

@@ -14,7 +14,7 @@ async function assigned(endThen: number, applied: number, endNow: number): Promi
   const range = (end: number): PartitionRange => ({ partition: 0, start: 0, end })
   const { processor } = wire({
     store,
-    states: new EntityStates({ store, cacheEntries: 0, roundsMax: 1 }),
+    states: new EntityStates({ store, cacheEntries: 0, cacheBytes: 2 ** 26, roundsMax: 1 }),
     publish: () => Promise.reject(new Error('nothing is published')),
     committed: () => Promise.resolve(0),
     range: () => Promise.resolve(range(endNow)),

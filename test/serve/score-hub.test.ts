@@ -43,6 +43,40 @@ describe('recent scores', () => {
     await problemOf(await app.request('/v1/scores/p-0-0'), 'score_not_found')
   })
 
+  test('never take more bytes than they may: when they are large, fewer are held', async () => {
+    const bytesMax = 24_000
+    const { hub, deps } = serveFixture({ hub: { capacity: 100, bytesMax } })
+    const held = async () => {
+      const { body } = await deps.meter.expose()
+      return Number(/^riverbank_serve_recent_scores_bytes (\d+)$/m.exec(body)?.[1])
+    }
+    const large = (n: number) => scoreRecord({ ...paymentScore(`p-0-${n}`), service: 'x'.repeat(4_000) }, n)
+    for (let n = 0; n < 20; n += 1) {
+      hub.accept(batchOf(n < 10 ? scored(n) : large(n)))
+      expect(await held()).toBeLessThanOrEqual(bytesMax)
+    }
+    expect(
+      [0, 9, 15].map((n) => hub.find(`p-0-${n}`)),
+      'made room',
+    ).toEqual([null, null, null])
+    expect([16, 17, 18, 19].map((n) => hub.find(`p-0-${n}`)?.paymentId)).not.toContain(undefined)
+    const stream = follow(hub, '0:0')
+    expect(ids(await stream.read())).toEqual(['gap', 'p-0-16', 'p-0-17', 'p-0-18', 'p-0-19'])
+    // One that is larger than all of them together is still the newest.
+    hub.accept(batchOf(scoreRecord({ ...paymentScore('p-0-20'), service: 'x'.repeat(bytesMax) }, 20)))
+    expect(['p-0-19', 'p-0-20'].map((id) => hub.find(id)?.paymentId)).toEqual([undefined, 'p-0-20'])
+  })
+
+  test('are copies: they keep nothing of what was read with them', () => {
+    const { hub } = serveFixture()
+    const { value, ...record } = scored(1)
+    const reply = new Uint8Array(100_000)
+    reply.set(value, 50_000)
+    hub.accept(batchOf({ ...record, value: reply.subarray(50_000, 50_000 + value.length) }))
+    reply.fill(0)
+    expect(hub.find('p-0-1')).toEqual(paymentScore('p-0-1'))
+  })
+
   test('older ones are looked up in the lake', async () => {
     const findScore = async (id: string) => (id === 'p-old' ? paymentScore(id) : null)
     const { app } = serveFixture({ deps: { scores: { findScore } } })

@@ -18,23 +18,37 @@ import { literal, name } from './quote.ts'
 
 export interface TableWriterOptions {
   readonly threads: number
+  /** Megabytes that the database may hold: beyond them a write fails, because nothing is spilled. */
   readonly memoryMb: number
   readonly rowGroupRows: number
+}
+
+export interface DatabaseWriter extends TableWriter {
+  /** Bytes that the database holds by its own account. Between two files it is close to none. */
+  heldBytes(): Promise<number>
 }
 
 /** Rows moved into DuckDB between two turns of the event loop: its vector size, about 3 ms of 80 columns. */
 const chunkRows = 2048
 
+/**
+ * The allocator gives freed memory back in the background or, with a single thread, hardly ever. Said before each file,
+ * because any other database of this process that closes turns it off.
+ */
+const giveBack = 'SET GLOBAL allocator_background_threads = true'
+
 const types = { BOOLEAN, BIGINT, DOUBLE, VARCHAR, BLOB, TIMESTAMP } as const satisfies Record<ColumnType, unknown>
 
 /** A writer in its own in-memory database; files are written one after the other. */
-export async function openTableWriter(options: TableWriterOptions): Promise<TableWriter> {
+export async function openTableWriter(options: TableWriterOptions): Promise<DatabaseWriter> {
   const instance = await DuckDBInstance.create(':memory:', {
     threads: String(options.threads),
     memory_limit: `${options.memoryMb}MB`,
     // Spilling would only move a bounded buffer to disk and back.
     max_temp_directory_size: '0MB',
     preserve_insertion_order: 'true',
+    // A file that was merged is never read again: kept, such files fill the memory limit.
+    enable_external_file_cache: 'false',
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
     allow_community_extensions: 'false',
@@ -45,6 +59,7 @@ export async function openTableWriter(options: TableWriterOptions): Promise<Tabl
 
   async function write(path: string, columns: readonly ColumnData[], rows: number): Promise<void> {
     try {
+      await connection.run(giveBack)
       await fill(connection, columns, rows)
       await copy(connection, 'staged', path, options.rowGroupRows)
     } catch (cause) {
@@ -57,6 +72,7 @@ export async function openTableWriter(options: TableWriterOptions): Promise<Tabl
   async function merge(paths: readonly string[], path: string): Promise<number> {
     const sources = `read_parquet([${paths.map(literal).join(', ')}], hive_partitioning = false)`
     try {
+      await connection.run(giveBack)
       return await copy(connection, `(SELECT * FROM ${sources})`, path, options.rowGroupRows)
     } catch (cause) {
       throw new RiverbankError('lake_write_failed', `cannot merge into ${path}`, { cause, canRetry: true })
@@ -72,12 +88,18 @@ export async function openTableWriter(options: TableWriterOptions): Promise<Tabl
   return {
     write: (path, columns, rows) => serially(() => write(path, columns, rows)),
     merge: (paths, path) => serially(() => merge(paths, path)),
+    heldBytes: () => serially(() => heldBytes(connection)),
     async close() {
       await tail
       connection.closeSync()
       instance.closeSync()
     },
   }
+}
+
+async function heldBytes(connection: DuckDBConnection): Promise<number> {
+  const reader = await connection.runAndReadAll('SELECT sum(memory_usage_bytes)::BIGINT FROM duckdb_memory()')
+  return Number(reader.getRows()[0]?.[0] ?? 0)
 }
 
 async function fill(connection: DuckDBConnection, columns: readonly ColumnData[], rows: number): Promise<void> {

@@ -85,7 +85,10 @@ export class PartitionFeed {
   readAhead(batch: LogBatch): void {
     if (this.#kept !== null || batch.end <= batch.next || this.#signal.aborted) return
     const drop = new AbortController()
-    const chunk = this.#read(batch.next, AbortSignal.any([this.#signal, drop.signal]))
+    // Not AbortSignal.any: the signal that lives longest would keep a trace of every read, for as long as it lives.
+    const end = () => drop.abort()
+    this.#signal.addEventListener('abort', end, { once: true })
+    const chunk = this.#read(batch.next, drop.signal).finally(() => this.#signal.removeEventListener('abort', end))
     // Whoever asks for it gets the error; nobody may ask.
     chunk.catch(() => undefined)
     this.#kept = { offset: batch.next, chunk, drop }

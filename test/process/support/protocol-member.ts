@@ -50,7 +50,7 @@ export class Member {
     this.#seed = seed
     const { plant, memory, topics, seen } = protocol
     const store = plant.store?.(this.#store(), protocol) ?? this.#store()
-    const options = { store, cacheEntries: 1_000, roundsMax: 100 }
+    const options = { store, cacheEntries: 1_000, cacheBytes: 2 ** 26, roundsMax: 100 }
     const publish: EventLog['publish'] = (records) =>
       this.#call('publish', null, async () => {
         this.#watchPublish(records)

@@ -118,7 +118,7 @@ export class World {
     const counts: Counts = { conflicts: 0, rewinds: 0, batches: 0 }
     const { pipeline, processor } = wire({
       store,
-      states: new EntityStates({ store, migration, cacheEntries: 1_000, roundsMax: 100 }),
+      states: new EntityStates({ store, migration, cacheEntries: 1_000, cacheBytes: 2 ** 26, roundsMax: 100 }),
       compiled: own,
       migration,
       publish: (records) =>

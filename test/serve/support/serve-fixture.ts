@@ -74,6 +74,7 @@ export function serveFixture(options: FixtureOptions = {}): Fixture {
   const hub = new ScoreHub({
     ...scoreHubLimits,
     capacity: 100,
+    bytesMax: 2 ** 24,
     lagMax: 50,
     recent: { from: new Map([[0, 0]]), live: new Map([[0, 0]]) },
     meter,

@@ -1,0 +1,95 @@
+import { readFile } from 'node:fs/promises'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Installation } from './installation.ts'
+import { slope, type Metric } from './measurement.ts'
+import type { Run } from './run.ts'
+import { liveTraffic } from '../simulator/live-traffic.ts'
+import { worldOf } from '../simulator/payments.ts'
+import { generatePopulation } from '../simulator/population.ts'
+import { streamEvents } from '../simulator/stream-events.ts'
+import { originEndingAt } from '../simulator/time-axis.ts'
+import { withTimeLimit } from '../simulator/time-limit.ts'
+import { names } from '../../src/app/config.ts'
+import { dayMs, minuteMs } from '../../src/core/units.ts'
+import { labelDelayMs } from './feed.ts'
+
+/** Payments a second: what one process handles with a few percent of a core, for as long as one likes. */
+const rate = 50
+const sampleEveryMs = 10_000
+/** How many payments there were before: connections and caches are then in use. */
+const daysBefore = 30
+
+interface Sample {
+  readonly minutes: number
+  readonly residentMb: ReadonlyMap<string, number>
+}
+
+/**
+ * What the processes hold while payments come at a steady rate: at the end, and how fast it grew over the second half of
+ * the time (least squares). Linux only, as processor times are.
+ */
+export async function benchMemory(run: Run, installation: Installation): Promise<void> {
+  const signal = withTimeLimit(run.signal, run.minutes * minuteMs)
+  const [samples] = await Promise.all([sample(run, installation, signal), send(installation, signal)])
+  run.signal.throwIfAborted()
+  const half = samples.filter(({ minutes }) => minutes >= run.minutes / 2)
+  for (const name of installation.pids().keys()) {
+    const metric = (what: string, unit: string): Metric => ({
+      ...{ benchmark: 'memory', driver: installation.driver },
+      ...{ name: `${name} after ${run.minutes} minutes, ${what}`, unit },
+    })
+    const points = half.map((one) => ({ x: one.minutes / 10, y: one.residentMb.get(name) ?? NaN }))
+    run.record(metric('resident', 'MB'), points.at(-1)?.y ?? NaN)
+    run.record(metric('growth', 'MB/10 min'), slope(points))
+  }
+}
+
+async function send({ config, log }: Installation, signal: AbortSignal): Promise<void> {
+  const world = worldOf({})
+  const startMs = Date.now()
+  const traffic = liveTraffic({
+    world,
+    population: generatePopulation(world),
+    seed: 1,
+    idPrefix: `memory-${startMs.toString(36)}-`,
+    originMs: originEndingAt(startMs, (daysBefore * dayMs) / 1_000, 'day'),
+    nowMs: () => Date.now(),
+    labelDelayMs,
+  })
+  await streamEvents(traffic, (records) => log.publish(records), {
+    topic: names(config).topics.events,
+    partitions: config.PARTITIONS,
+    batchRecords: 100,
+    inFlightMax: config.PARTITIONS,
+    ratePerSecond: rate,
+    signal,
+  })
+}
+
+/** Until the signal; says every minute what it sees. */
+async function sample(run: Run, installation: Installation, signal: AbortSignal): Promise<Sample[]> {
+  const startedMs = performance.now()
+  const samples: Sample[] = []
+  while (!signal.aborted) {
+    const minutes = (performance.now() - startedMs) / minuteMs
+    const residentMb = await resident(installation.pids())
+    const isNewMinute = Math.floor(minutes) > Math.floor(samples.at(-1)?.minutes ?? -1)
+    samples.push({ minutes, residentMb })
+    if (isNewMinute) {
+      const shown = [...residentMb].map(([name, mb]) => `${name} ${Math.round(mb)}`).join(', ')
+      run.say(`memory: minute ${Math.floor(minutes)} of ${run.minutes}, MB resident: ${shown}`)
+    }
+    await delay(sampleEveryMs, undefined, { signal }).catch(() => undefined)
+  }
+  return samples
+}
+
+async function resident(pids: ReadonlyMap<string, number>): Promise<ReadonlyMap<string, number>> {
+  const found = new Map<string, number>()
+  for (const [name, pid] of pids) {
+    const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '')
+    const kb = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]
+    if (kb !== undefined) found.set(name, Number(kb) / 1_024)
+  }
+  return found
+}
