@@ -51,6 +51,9 @@ export const configSchema = z.object({
     'decoded states kept in memory by a processor (about 3 KB each)',
   ),
   STATE_TIMEOUT_MS: int(50, 60_000, 2_000).describe('milliseconds until a Redis command counts as failed'),
+  STATES_CHECK_MS: int(50, 5_000, 500).describe(
+    'milliseconds between two looks of each role at whether the states are whole: a loss is told within two of them',
+  ),
   RETRY_ATTEMPTS: int(1, 100, 8).describe(
     'tries of a failed read, write or publish before the process gives up and restarts',
   ),
