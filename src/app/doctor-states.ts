@@ -14,10 +14,10 @@ const fixes: Readonly<Record<RefusalCode, string>> = {
 
 /** Whether the states are whole, and whether they and this lake belong together. Changes nothing. */
 export async function statesFinding(config: Config): Promise<Finding> {
-  const { openEventLog, openStateStore } = await import('./event-log.ts')
+  const { openPlaces } = await import('./event-log.ts')
   const { definitions } = await import('./definitions.ts')
   const { lookOnce } = await import('./state-watch.ts')
-  const [log, store] = [await openEventLog(config), await openStateStore(config)]
+  const { log, store } = await openPlaces(config)
   try {
     const featureSet = definitions().manifest.hash
     return findingOf(await lookOnce({ config, log, store, featureSet }, { claims: false }))

@@ -1,6 +1,6 @@
 import { names } from './config.ts'
 import { definitions } from './definitions.ts'
-import { openEventLog, openStateStore } from './event-log.ts'
+import { openEventLog, openPlaces } from './event-log.ts'
 import { lakeFolder } from './lake-claim.ts'
 import { watchModel } from './model-watch.ts'
 import { repeat, type Repeated } from './repeat.ts'
@@ -24,7 +24,7 @@ const compaction = { minFiles: 8, maxFiles: 64, targetBytes: 64 * mebibyte, reti
 export async function startMaterialize(role: Role): Promise<Work & Ready> {
   const { config, logger } = role
   await openLake({ dir: lakeFolder(config), clock: role.clock })
-  const [log, store] = [await openEventLog(config, logger), await openStateStore(config)]
+  const { log, store } = await openPlaces(config, logger)
   const watch = await startStateWatch({ ...role, log, store, featureSet: definitions().manifest.hash })
   const work = await startMaterializer(role)
   return {

@@ -1,6 +1,6 @@
 import { names, type Config } from './config.ts'
 import { definitions, modelLoader, type Definitions } from './definitions.ts'
-import { openEventLog, openGenerationStore, openStateStore } from './event-log.ts'
+import { openGenerationStore, openPlaces } from './event-log.ts'
 import type { Ready, Role, Work } from './role.ts'
 import { startStateWatch } from './state-watch.ts'
 import { EntityStates } from '../process/entity-states.ts'
@@ -32,7 +32,7 @@ export async function startProcess(
   const { config, logger, clock, meter } = role
   const compiled = definitions()
   const { plan, catalog, manifest } = compiled
-  const ports = { log: await openEventLog(config, logger), store: await openStateStore(config) }
+  const ports = await openPlaces(config, logger)
   const watch = await startStateWatch({ ...role, ...ports, featureSet: manifest.hash })
   const { log, store } = between(ports)
   const { topics, groups } = names(config)

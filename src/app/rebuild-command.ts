@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { names, type Config } from './config.ts'
 import { definitions } from './definitions.ts'
-import { openEventLog, openStateStore } from './event-log.ts'
+import { openPlaces, type Places as Opened } from './event-log.ts'
 import { lakeFolder, requireLake } from './lake-claim.ts'
 import { bringLakeToEnd } from './lake-end.ts'
 import { systemClock } from './role.ts'
@@ -11,7 +11,6 @@ import { openQuery } from '../edges/duckdb/query.ts'
 import { openLake, type Lake } from '../lake/lake.ts'
 import { rebuildStates, type RebuildResult } from '../lake/rebuild/rebuild.ts'
 import { catalogOf } from '../lake/sql-catalog.ts'
-import type { EventLog, StateStore } from '../ports.ts'
 
 /** Rows of one entity that are sorted at once; what does not fit into memory goes to the folder of the data. */
 const rowsPerChunk = 2_000_000
@@ -25,7 +24,7 @@ const attemptsMax = 5
  * those of {@link rebuildStates}.
  */
 export async function runRebuild(config: Config, say: (line: string) => void): Promise<RebuildResult> {
-  const [log, store] = [await openEventLog(config), await openStateStore(config)]
+  const { log, store } = await openPlaces(config)
   try {
     const lake = await openLake({ dir: lakeFolder(config), clock: systemClock })
     await requireLake(config, lake, store, log)
@@ -42,9 +41,7 @@ export async function runRebuild(config: Config, say: (line: string) => void): P
   }
 }
 
-interface Places {
-  readonly log: EventLog
-  readonly store: StateStore
+interface Places extends Opened {
   readonly lake: Lake
 }
 

@@ -1,4 +1,5 @@
 import { names, type Config } from './config.ts'
+import { tellEviction } from './eviction.ts'
 import { claimLake, existingLake, lakeSeen, openLogMemos, type LakeMemos } from './lake-claim.ts'
 import { repeat } from './repeat.ts'
 import { isRiverbankError, RiverbankError } from '../core/errors.ts'
@@ -47,6 +48,7 @@ export function isFatal({ code }: Extract<Standing, { kind: 'refused' }>): boole
  */
 export async function startStateWatch(options: StateWatchOptions): Promise<StateWatch> {
   const { config, clock, logger } = options
+  await tellEviction(config, logger)
   const logMemos = await openLogMemos(config)
   const eyes = new Eyes(options, logMemos === null ? [options.store] : [options.store, logMemos])
   let fail: (error: unknown) => void = () => undefined
