@@ -164,6 +164,8 @@ class Eyes {
   async #see(): Promise<Standing> {
     const { config, store, log, featureSet, logger } = this.#options
     const { topics } = names(config)
+    // The lake first: what it holds was in the log before, and the log may have grown since, but not shrunk.
+    const seenLake = await this.#seeLake()
     let states = await statesSeen(store, topics.events)
     const viewer = { ...this.#memory, featureSet, namespace: config.NAMESPACE }
     let seenLog: LogSeen | null = null
@@ -172,7 +174,6 @@ class Eyes {
       // Once more, after the log: what was committed by then has a position by now, unless it was lost.
       states = await statesSeen(store, topics.events)
     }
-    const seenLake = await this.#seeLake()
     let standing = standingOf(states, seenLog, seenLake, viewer)
     if (standing.kind !== 'refused' && seenLake !== null && this.#claims) {
       standing = (await claimLake(config, seenLake, this.#memos, log)) ?? standing
