@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
+import { dayMs, number, wholeNumber } from './app/arguments.ts'
 import type { BacktestCommandOptions } from './app/backtest-command.ts'
 import type { Config } from './app/config.ts'
 import { readConfig } from './app/config.ts'
@@ -128,7 +129,7 @@ program
 
 program
   .command('rebuild')
-  .description('fill empty states from lake and log; no processor may run. Call it again when it was interrupted')
+  .description('fill empty states from lake and log; the roles may run and wait. Call it again when it was interrupted')
   .option('--json', 'print JSON')
   .action(async (options: Common) => {
     const config = settings()
@@ -145,6 +146,20 @@ program
     const config = settings()
     const { backfillCommand } = await import('./app/backfill-command.ts')
     process.exitCode = await backfillCommand(config, view, options)
+  })
+
+program
+  .command('lake')
+  .description('the lake of this installation')
+  .command('adopt')
+  .description(
+    'let this lake take the place of the one that states and log know: after a restore, or when one was given up',
+  )
+  .option('--json', 'print JSON')
+  .action(async (options: Common) => {
+    const config = settings()
+    const { adoptCommand } = await import('./app/lake-command.ts')
+    process.exitCode = await adoptCommand(config, options)
   })
 
 const deadLetters = program.command('dead-letters').description('what could not be processed')
@@ -256,24 +271,6 @@ function settings(env: Parameters<typeof readConfig>[0] = besideInstallation(pro
     process.stderr.write(`${error.message}\n`)
     process.exit(exitCodes.usage)
   }
-}
-
-function number(text: string): number {
-  const value = Number(text)
-  if (text.trim() === '' || !Number.isFinite(value) || value < 0) throw new InvalidArgumentError('a number is needed')
-  return value
-}
-
-function dayMs(text: string): number {
-  const ms = /^\d{4}-\d\d-\d\d$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : NaN
-  if (Number.isNaN(ms)) throw new InvalidArgumentError('a date YYYY-MM-DD is needed')
-  return ms
-}
-
-function wholeNumber(text: string): number {
-  const value = Number(text)
-  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('a whole number is needed')
-  return value
 }
 
 try {

@@ -114,6 +114,11 @@ export class Installation {
     await Promise.allSettled([this.proxy.close(), this.log.close()])
   }
 
+  /** A role of the command line with other settings. */
+  startBeside(role: 'process' | 'materialize', settings: Readonly<Record<string, string>>): RoleProcess {
+    return new RoleProcess(`${role} beside`, [mainFile, role], { ...this.#env, ...settings })
+  }
+
   #startMaterializer(): RoleProcess {
     return new RoleProcess('materialize', [mainFile, 'materialize'], this.#env)
   }

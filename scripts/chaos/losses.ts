@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { between, type Fault } from './faults.ts'
 import type { Installation } from './installation.ts'
+import { flushAndRebuild } from './lives.ts'
 import { answered, until } from './wait.ts'
-import { runRebuild } from '../../src/app/rebuild-command.ts'
 import { RiverbankError } from '../../src/core/errors.ts'
 
 /** Bytes of Redis' file that must be new before some of them are lost: some dozens of batches. */
@@ -69,7 +69,7 @@ export const emptied: Fault = {
     const { driver, fleet, sender } = installation
     await fleet.untilShared()
     if (driver === 'redis') return new Map([['emptied', await stopsExplained(installation)]])
-    await recoverEmptied(installation)
+    await flushAndRebuild(installation)
     await sender.touchAll()
     return new Map([['emptied', 1]])
   },
@@ -88,18 +88,4 @@ async function stopsExplained({ fleet, redis, sender, materializer }: Installati
     throw new RiverbankError('chaos_unexplained', `ended without saying why: ${told.join('; ')}`)
   }
   return roles.length
-}
-
-/**
- * FLUSHALL under running processors, and what an operator does then: stops them, empties what they have begun to write
- * anew, rebuilds the states from the lake, and starts them again.
- */
-async function recoverEmptied({ config, fleet, redis }: Installation): Promise<void> {
-  await redis.empty()
-  const processors = fleet.running.length
-  await Promise.all(fleet.running.map((one) => fleet.leave(one)))
-  await redis.empty()
-  await runRebuild(config, () => undefined)
-  for (let n = 0; n < processors; n += 1) fleet.add()
-  await fleet.untilShared()
 }

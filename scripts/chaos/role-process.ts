@@ -30,6 +30,8 @@ export class RoleProcess {
   failure: string | null = null
   rewinds = 0
   troubles = 0
+  /** Claims that began to wait for the states. */
+  waits = 0
   onWord: (word: Word) => void = () => undefined
   readonly #child: ChildProcess
   readonly gone: Promise<void>
@@ -111,6 +113,7 @@ export class RoleProcess {
     }
     const said = textOf(parsed.message) ?? ''
     if (said.startsWith('the states lost their tail')) this.rewinds += 1
+    if (said === 'waiting for the states' || said === 'the states are refused') this.waits += 1
     if (said.includes('trying again') || said.startsWith('the consumer lost')) this.troubles += 1
     if (said === 'failed') this.failure = textOf(parsed.error?.code) ?? textOf(parsed.error?.message) ?? 'unknown'
   }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { checkInstallation } from './check.ts'
 import { duplicates, kill, lostReplies, outage, rebalance, zombie, type Fault } from './faults.ts'
 import { Installation } from './installation.ts'
+import { flushed, namesakes } from './lives.ts'
 import { emptied, lostTail } from './losses.ts'
 import type { Results } from './results.ts'
 import { ChaosRedis, startBroker, type Driver } from './servers.ts'
@@ -26,7 +27,7 @@ export interface ChaosOptions {
 }
 
 export const allFaults = {
-  keeping: [kill(), zombie, rebalance, lostReplies(), outage, duplicates],
+  keeping: [kill(), zombie, rebalance, lostReplies(), outage, duplicates, flushed, namesakes],
   losing: [lostTail, lostTail, emptied],
 } as const
 

@@ -55,13 +55,28 @@ export class ChaosRedis {
   }
 
   /** FLUSHALL, on a connection of its own: nobody else's is touched. */
-  async empty(): Promise<void> {
+  empty(): Promise<void> {
+    return this.#command('FLUSHALL')
+  }
+
+  /** FLUSHALL as a server of the states alone would do it: in one step, and what the log keeps here stays. */
+  emptyStates(namespace: string): Promise<void> {
+    const log = `${namespace}:log:`
+    const script =
+      `for _, key in ipairs(redis.call('KEYS', '${namespace}:*')) do ` +
+      `if string.sub(key, 1, ${log.length}) ~= '${log}' then redis.call('DEL', key) end end`
+    return this.#command('EVAL', script, '0')
+  }
+
+  async #command(...words: readonly string[]): Promise<void> {
+    const text = words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('')
     await new Promise<void>((resolve, reject) => {
-      const socket = connect(this.port, '127.0.0.1', () => socket.write('FLUSHALL\r\n'))
+      const socket = connect(this.port, '127.0.0.1', () => socket.write(`*${words.length}\r\n${text}`))
       socket.once('error', reject)
-      socket.once('data', () => {
+      socket.once('data', (answer) => {
         socket.destroy()
-        resolve()
+        if (answer.toString('latin1').startsWith('-')) reject(new RiverbankError('redis_failed', answer.toString()))
+        else resolve()
       })
     })
   }

@@ -2,7 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { names, type Config } from './config.ts'
 import { definitions } from './definitions.ts'
-import { openEventLog, openStateStore } from './event-log.ts'
+import { openPlaces } from './event-log.ts'
+import { lakeFolder, requireLake } from './lake-claim.ts'
 import { bringLakeToEnd } from './lake-end.ts'
 import { systemClock } from './role.ts'
 import { openQuery } from '../edges/duckdb/query.ts'
@@ -20,12 +21,13 @@ const query = { threads: 1, memoryMb: 2_048, tempMb: 65_536 } as const
 export async function runBackfill(config: Config, view: string, say: (line: string) => void): Promise<BackfillResult> {
   const { plan, manifest, set } = definitions()
   const { topics, groups } = names(config)
-  const [log, store] = [await openEventLog(config), await openStateStore(config)]
-  const lake = await openLake({ dir: join(config.DATA_DIR, 'lake'), clock: systemClock })
+  const { log, store } = await openPlaces(config)
+  const lake = await openLake({ dir: lakeFolder(config), clock: systemClock })
   const logger = pinoLogger({ level: 'warn', fields: { role: 'backfill' } })
   const committed = (topic: string) => log.committed(groups.process, topic)
   const migration = new StateMigration({ store, plan, committed, clock: systemClock, logger })
   try {
+    await requireLake(config, lake, store, log)
     await bringLakeToEnd(config, log, lake, say)
     const tempDir = await mkdtemp(join(config.DATA_DIR, 'backfill-'))
     const { setup } = catalogOf(lake, await lake.snapshot(), manifest)

@@ -54,6 +54,9 @@ export const configSchema = z.object({
     'megabytes of decoded states kept in memory by a processor: 2 KB for a young entity, 500 KB for one with all its tiles',
   ),
   STATE_TIMEOUT_MS: int(50, 60_000, 2_000).describe('milliseconds until a Redis command counts as failed'),
+  STATES_CHECK_MS: int(50, 5_000, 500).describe(
+    'milliseconds between two looks of each role at whether the states are whole: a loss is told within two of them',
+  ),
   RETRY_ATTEMPTS: int(1, 100, 8).describe(
     'tries of a failed read, write or publish before the process gives up and restarts',
   ),

@@ -7,6 +7,7 @@ import { findRedisServer } from '../edges/redis/server.ts'
 import { compileCommand, compiledFreshness, compiledPath } from './compiled-feature-set.ts'
 import { statesPlace, type Config } from './config.ts'
 import { clusterFinding, redisFinding } from './doctor-redis.ts'
+import { statesFinding } from './doctor-states.ts'
 import { fail, ok, warn, type Finding, type Probe } from './doctor.ts'
 
 const nodeMin = [20, 19] as const
@@ -38,6 +39,7 @@ export function installationProbes(config: Config): Probe[] {
   const probes: Probe[] = [
     ...redisProbes(config),
     { name: 'topics', fix: 'see the checks of the log and of redis', run: () => topicsFinding(config) },
+    { name: 'states', fix: 'see the checks of redis and of the log', run: () => statesFinding(config) },
     {
       name: 'model',
       fix: 'train one for these definitions, or correct models/registry.json and RIVERBANK_MODELS_DIR',

@@ -49,3 +49,19 @@ export async function openGenerationStore(config: Config): Promise<GenerationSto
       return openClusterGenerationStore({ ...options, seeds: place.seeds })
   }
 }
+
+export interface Places {
+  readonly log: EventLog
+  readonly store: StateStore
+}
+
+/** Both, or neither: an open connection would keep a command from ending. Errors: those of log and store. */
+export async function openPlaces(config: Config, logger?: Logger): Promise<Places> {
+  const log = await openEventLog(config, logger)
+  try {
+    return { log, store: await openStateStore(config) }
+  } catch (error) {
+    await log.close()
+    throw error
+  }
+}

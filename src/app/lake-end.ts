@@ -1,5 +1,5 @@
 import { names, type Config } from './config.ts'
-import { startMaterialize } from './materialize-role.ts'
+import { startMaterializer } from './materialize-role.ts'
 import { systemClock } from './role.ts'
 import { RiverbankError } from '../core/errors.ts'
 import { pinoLogger } from '../edges/pino/logger.ts'
@@ -37,7 +37,7 @@ export async function bringLakeToEnd(
     fields: { role: 'materialize' },
   })
   const meter = prometheusMeter({ processMetrics: false, constantLabels: {} })
-  const work = await startMaterialize({
+  const work = await startMaterializer({
     ...{
       name: 'materialize',
       config: { ...config, MONITOR_MS: 0 },

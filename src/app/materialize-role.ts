@@ -1,10 +1,11 @@
-import { join } from 'node:path'
 import { names } from './config.ts'
 import { definitions } from './definitions.ts'
-import { openEventLog } from './event-log.ts'
+import { openEventLog, openPlaces } from './event-log.ts'
+import { lakeFolder } from './lake-claim.ts'
 import { watchModel } from './model-watch.ts'
 import { repeat, type Repeated } from './repeat.ts'
-import type { Role, Work } from './role.ts'
+import type { Ready, Role, Work } from './role.ts'
+import { startStateWatch } from './state-watch.ts'
 import { compact } from '../lake/compaction.ts'
 import { openTableWriter, type DatabaseWriter } from '../edges/duckdb/table-writer.ts'
 import { openLake, type Lake } from '../lake/lake.ts'
@@ -15,11 +16,32 @@ const mebibyte = 1_048_576
 /** Files of five seconds become files of minutes; what a running query still reads stays for ten more. */
 const compaction = { minFiles: 8, maxFiles: 64, targetBytes: 64 * mebibyte, retireGraceMs: 600_000 } as const
 
-/** The materializer: copies events and scores into the lake, and watches the model that scores there. */
-export async function startMaterialize(role: Role): Promise<Work> {
+/**
+ * The role: a materializer beside a look at the states. While they are lost it is not ready, and goes on copying: a
+ * rebuild needs all that the log holds. Another installation's lake ends it (`lake_mismatch`).
+ */
+export async function startMaterialize(role: Role): Promise<Work & Ready> {
+  const { config, logger } = role
+  await openLake({ dir: lakeFolder(config), clock: role.clock })
+  const { log, store } = await openPlaces(config, logger)
+  const watch = await startStateWatch({ ...role, log, store, featureSet: definitions().manifest.hash })
+  const work = await startMaterializer(role)
+  return {
+    finished: Promise.race([work.finished, watch.failed]),
+    ready: () => watch.ready(),
+    async stop() {
+      await work.stop()
+      await watch.stop()
+      await Promise.allSettled([log.close(), store.close()])
+    },
+  }
+}
+
+/** Copies events and scores into the lake, and watches the model that scores there. */
+export async function startMaterializer(role: Role): Promise<Work> {
   const { config, logger, clock, meter } = role
   const { catalog, manifest } = definitions()
-  const lake = await openLake({ dir: join(config.DATA_DIR, 'lake'), clock })
+  const lake = await openLake({ dir: lakeFolder(config), clock })
   const writer = await openTableWriter({ threads: 1, memoryMb: config.LAKE_MEMORY_MB, rowGroupRows: 50_000 })
   const log = await openEventLog(config, logger)
   const { topics, groups } = names(config)

@@ -1,7 +1,8 @@
 import { names, type Config } from './config.ts'
 import { definitions, modelLoader, type Definitions } from './definitions.ts'
-import { openEventLog, openGenerationStore, openStateStore } from './event-log.ts'
-import type { Role, Work } from './role.ts'
+import { openGenerationStore, openPlaces } from './event-log.ts'
+import type { Ready, Role, Work } from './role.ts'
+import { startStateWatch } from './state-watch.ts'
 import { EntityStates } from '../process/entity-states.ts'
 import { Generations } from '../process/generations.ts'
 import { createProcessMetrics, type ProcessMetrics } from '../process/metrics.ts'
@@ -10,6 +11,7 @@ import { createPipeline } from '../process/pipeline.ts'
 import { createProcessor } from '../process/processor.ts'
 import { createServingModels } from '../process/serving.ts'
 import { StateMigration } from '../process/state-migration.ts'
+import type { FeaturePlan } from '../core/plan.ts'
 import { readRegistry } from '../edges/onnx/load.ts'
 import type { ConsumeOptions, EventLog, StateStore } from '../ports.ts'
 
@@ -28,26 +30,20 @@ export interface ProcessPorts {
 export async function startProcess(
   role: Role,
   between: (ports: ProcessPorts) => ProcessPorts = (ports) => ports,
-): Promise<Work> {
+): Promise<Work & Ready> {
   const { config, logger, clock, meter } = role
   const compiled = definitions()
   const { plan, catalog, manifest } = compiled
-  const { log, store } = between({ log: await openEventLog(config, logger), store: await openStateStore(config) })
+  const ports = await openPlaces(config, logger)
+  const watch = await startStateWatch({ ...role, ...ports, featureSet: manifest.hash })
+  const { log, store } = between(ports)
   const { topics, groups } = names(config)
   const metrics = createProcessMetrics(
     meter,
     plan.entities.map((entity) => entity.name),
   )
   const committedOf = (topic: string) => log.committed(groups.process, topic)
-  const migration = new StateMigration({ store, plan, committed: committedOf, clock, logger })
-  const states = new EntityStates({
-    store,
-    migration,
-    cacheEntries: config.STATE_CACHE_ENTITIES,
-    cacheBytes: config.STATE_CACHE_MB * mebibyte,
-    roundsMax: conflictRoundsMax,
-    onWritten: (entity, bytes) => metrics.stateWritten(entity, bytes),
-  })
+  const { migration, states } = statesOf(role, store, plan, { committedOf, metrics })
   const { generations, models, close: closeModels } = await startModels(role, compiled, metrics)
   const retry = { attempts: config.RETRY_ATTEMPTS, firstDelayMs: 20, maxDelayMs: config.RETRY_MAX_DELAY_MS }
   const pipeline = createPipeline({
@@ -75,6 +71,11 @@ export async function startProcess(
     migration,
     committed,
     range,
+    guard: {
+      require: () => watch.require(),
+      isRefused: () => watch.standing().kind === 'refused',
+      waitMs: config.STATES_CHECK_MS,
+    },
     retry,
     clock,
     metrics,
@@ -84,15 +85,41 @@ export async function startProcess(
   const ending = new AbortController()
   const following = generations.follow(ending.signal)
   return {
-    finished: consumption.finished,
+    finished: Promise.race([consumption.finished, watch.failed]),
+    ready: () => watch.ready(),
     async stop() {
       await consumption.stop()
       ending.abort()
       await following
+      await watch.stop()
       await Promise.allSettled([log.close(), store.close()])
       await closeModels()
     },
   }
+}
+
+function statesOf(
+  { config, clock, logger }: Role,
+  store: StateStore,
+  plan: FeaturePlan,
+  {
+    committedOf,
+    metrics,
+  }: {
+    readonly committedOf: (topic: string) => Promise<ReadonlyMap<number, number>>
+    readonly metrics: ProcessMetrics
+  },
+): { readonly migration: StateMigration; readonly states: EntityStates } {
+  const migration = new StateMigration({ store, plan, committed: committedOf, clock, logger })
+  const states = new EntityStates({
+    store,
+    migration,
+    cacheEntries: config.STATE_CACHE_ENTITIES,
+    cacheBytes: config.STATE_CACHE_MB * mebibyte,
+    roundsMax: conflictRoundsMax,
+    onWritten: (entity, bytes) => metrics.stateWritten(entity, bytes),
+  })
+  return { migration, states }
 }
 
 function consumeOptions(config: Config): ConsumeOptions {

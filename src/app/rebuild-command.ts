@@ -2,11 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { names, type Config } from './config.ts'
 import { definitions } from './definitions.ts'
-import { openEventLog, openStateStore } from './event-log.ts'
+import { openPlaces, type Places as Opened } from './event-log.ts'
+import { lakeFolder, requireLake } from './lake-claim.ts'
 import { bringLakeToEnd } from './lake-end.ts'
 import { systemClock } from './role.ts'
+import { isRiverbankError } from '../core/errors.ts'
 import { openQuery } from '../edges/duckdb/query.ts'
-import { openLake } from '../lake/lake.ts'
+import { openLake, type Lake } from '../lake/lake.ts'
 import { rebuildStates, type RebuildResult } from '../lake/rebuild/rebuild.ts'
 import { catalogOf } from '../lake/sql-catalog.ts'
 
@@ -14,31 +16,62 @@ import { catalogOf } from '../lake/sql-catalog.ts'
 const rowsPerChunk = 2_000_000
 const query = { threads: 2, memoryMb: 2_048, tempMb: 65_536 } as const
 
-/** Fills the empty states of an installation from its log and its lake. Errors: those of {@link rebuildStates}. */
+/** Rebuilds begun again because a batch that was under way was committed meanwhile: there is one a partition at most. */
+const attemptsMax = 5
+
+/**
+ * Fills the empty states of an installation from its log and its lake, while the roles run. Errors: `lake_mismatch`, and
+ * those of {@link rebuildStates}.
+ */
 export async function runRebuild(config: Config, say: (line: string) => void): Promise<RebuildResult> {
-  const { plan, manifest, set } = definitions()
-  const { topics, groups } = names(config)
-  const [log, store] = [await openEventLog(config), await openStateStore(config)]
-  const lake = await openLake({ dir: join(config.DATA_DIR, 'lake'), clock: systemClock })
+  const { log, store } = await openPlaces(config)
   try {
-    await bringLakeToEnd(config, log, lake, say)
-    const tempDir = await mkdtemp(join(config.DATA_DIR, 'rebuild-'))
-    const { setup } = catalogOf(lake, await lake.snapshot(), manifest)
-    const database = await openQuery({ ...query, tempDir, setup })
-    try {
-      return await rebuildStates({
-        ...{ store, query: database, plan, manifest, topics, scoredType: set.scored, rowsPerChunk, clock: systemClock },
-        committed: await log.committed(groups.process, topics.events),
-        onProgress: ({ entity, chunk, chunks, states }) => {
-          say(`rebuild: ${entity} ${chunk} of ${chunks}, ${states} states`)
-        },
-      })
-    } finally {
-      database.close()
-      await rm(tempDir, { recursive: true, force: true })
+    const lake = await openLake({ dir: lakeFolder(config), clock: systemClock })
+    await requireLake(config, lake, store, log)
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await rebuildOnce(config, { log, store, lake }, say)
+      } catch (error) {
+        if (!isRiverbankError(error, 'lake_behind') || !error.canRetry || attempt === attemptsMax) throw error
+        say(`rebuild: ${error.message}: once more`)
+      }
     }
   } finally {
     await Promise.allSettled([log.close(), store.close()])
+  }
+}
+
+interface Places extends Opened {
+  readonly lake: Lake
+}
+
+async function rebuildOnce(
+  config: Config,
+  { log, store, lake }: Places,
+  say: (line: string) => void,
+): Promise<RebuildResult> {
+  const { plan, manifest, set } = definitions()
+  const { topics, groups } = names(config)
+  const committedNow = () => log.committed(groups.process, topics.events)
+  // Before the lake is brought to the end: whatever was committed by now has its answer there then.
+  const committed = await committedNow()
+  await bringLakeToEnd(config, log, lake, say)
+  const ranges = (await log.describeTopic(topics.events)) ?? []
+  const starts = new Map(ranges.map(({ partition, start }) => [partition, start]))
+  const tempDir = await mkdtemp(join(config.DATA_DIR, 'rebuild-'))
+  const { setup } = catalogOf(lake, await lake.snapshot(), manifest)
+  const database = await openQuery({ ...query, tempDir, setup })
+  try {
+    return await rebuildStates({
+      ...{ store, query: database, plan, manifest, topics, scoredType: set.scored, rowsPerChunk, clock: systemClock },
+      ...{ committed, committedNow, starts },
+      onProgress: ({ entity, chunk, chunks, states }) => {
+        say(`rebuild: ${entity} ${chunk} of ${chunks}, ${states} states`)
+      },
+    })
+  } finally {
+    database.close()
+    await rm(tempDir, { recursive: true, force: true })
   }
 }
 
@@ -50,7 +83,7 @@ export async function rebuildCommand(config: Config, options: { readonly json?: 
   })
   const seconds = (systemClock.nowMs() - startedMs) / 1_000
   const rows = Object.entries(result.rows).map(([entity, count]) => `${count} of ${entity}`)
-  const text = `${result.states} states from ${rows.join(', ')} in ${seconds.toFixed(1)} s: start the processors\n`
+  const text = `${result.states} states from ${rows.join(', ')} in ${seconds.toFixed(1)} s: processors that wait go on by themselves\n`
   process.stdout.write(options.json === true ? `${JSON.stringify({ ...result, seconds })}\n` : text)
   return 0
 }

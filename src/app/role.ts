@@ -31,6 +31,11 @@ export interface Work {
   stop(): Promise<void>
 }
 
+/** What /readyz of a role says: null when it may get traffic, else why not. */
+export interface Ready {
+  ready(): Promise<string | null>
+}
+
 /** Between the drain time and the end of an orphaned role. */
 const drainMarginMs = 1_000
 
@@ -41,7 +46,7 @@ const drainMarginMs = 1_000
 export async function runRole(
   name: string,
   config: Config,
-  start: (role: Role) => Promise<Work & { readonly ready?: () => Promise<string | null> }>,
+  start: (role: Role) => Promise<Work & Partial<Ready>>,
 ): Promise<number> {
   const logger = pinoLogger({ level: config.LOG_LEVEL, fields: { role: name, pid: process.pid } })
   const meter = prometheusMeter({ processMetrics: true, constantLabels: { role: name } })
@@ -62,7 +67,7 @@ export async function runRole(
             host: config.METRICS_HOST,
             port: config.METRICS_PORT,
             meter,
-            ready: work.ready ?? (() => Promise.resolve(null)),
+            ready: () => work.ready?.() ?? Promise.resolve(null),
           })
     logger.info('started', operations === null ? {} : { metrics: operations.url })
     const ended = new Promise<void>((resolve) => {

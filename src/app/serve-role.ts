@@ -1,15 +1,16 @@
-import { join } from 'node:path'
 import { names, type Config } from './config.ts'
 import { definitions, type Definitions } from './definitions.ts'
 import { openEventLog, openGenerationStore, openStateStore } from './event-log.ts'
+import { lakeFolder } from './lake-claim.ts'
 import { modelExplanations } from './model-explanations.ts'
 import type { Role, Work } from './role.ts'
 import { lakeScoreLookup } from './score-lookup.ts'
+import { startStateWatch, type StateWatch } from './state-watch.ts'
 import { programVersion } from './version.ts'
 import { createSqlRunner, sqlRunnerDefaults } from '../edges/duckdb/sql-runner.ts'
 import { openLake } from '../lake/lake.ts'
 import { sqlCatalogSource } from '../lake/sql-catalog.ts'
-import { stateMemos, type EventLog, type Meter, type SqlRunner, type StateStore } from '../ports.ts'
+import type { EventLog, Meter, SqlRunner } from '../ports.ts'
 import { createApp } from '../serve/app.ts'
 import type { ReadinessProbe } from '../serve/dependencies.ts'
 import { createModelAdministration } from '../serve/model-administration.ts'
@@ -30,6 +31,8 @@ export async function startServe(role: Role): Promise<ServeWork> {
   const store = await openStateStore(config)
   const generations = await openGenerationStore(config)
   const { topics } = names(config)
+  await openLake({ dir: lakeFolder(config), clock })
+  const watch = await startStateWatch({ ...role, log, store, featureSet: manifest.hash })
   const hub = await startHub(config, log, meter)
   const tail = await log.tail({ topic: topics.scores, from: hub.from, maxRecords: 2_000, maxWaitMs: 500 }, (batch) => {
     hub.hub.accept(batch)
@@ -42,7 +45,7 @@ export async function startServe(role: Role): Promise<ServeWork> {
     catalog,
     scoredTypes: new Set([compiled.set.scored]),
     knownEvents: createKnownEvents(store, plan, clock),
-    features: createFeatureReader(store, plan, clock),
+    features: createFeatureReader(store, plan, clock, watch),
     featureSet: manifest,
     hub: hub.hub,
     scores: lakeScoreLookup(sql, manifest),
@@ -54,7 +57,7 @@ export async function startServe(role: Role): Promise<ServeWork> {
       partitions: config.PARTITIONS,
       clock,
     }),
-    probes: probes(log, store, topics.events),
+    probes: probes(log, watch, topics.events),
     clock,
     meter,
     logger,
@@ -77,10 +80,11 @@ export async function startServe(role: Role): Promise<ServeWork> {
   logger.info('listening', { url: listening.url })
   return {
     url: listening.url,
-    finished: tail.finished,
+    finished: Promise.race([tail.finished, watch.failed]),
     async stop() {
       await listening.stop()
       await tail.stop()
+      await watch.stop()
       await Promise.allSettled([log.close(), store.close(), generations.close(), sql.close()])
     },
   }
@@ -105,7 +109,7 @@ export async function openSql(
   { manifest }: Pick<Definitions, 'manifest'>,
   limits: { readonly memoryMb: number; readonly maxRows: number },
 ): Promise<SqlRunner> {
-  const lake = await openLake({ dir: join(config.DATA_DIR, 'lake') })
+  const lake = await openLake({ dir: lakeFolder(config) })
   return createSqlRunner({
     ...sqlRunnerDefaults,
     catalog: sqlCatalogSource(lake, manifest),
@@ -114,18 +118,12 @@ export async function openSql(
   })
 }
 
-function probes(log: EventLog, store: StateStore, topic: string): ReadinessProbe[] {
+function probes(log: EventLog, watch: StateWatch, topic: string): ReadinessProbe[] {
   return [
     {
       name: 'log',
       check: async () => ((await log.describeTopic(topic)) === null ? `no topic ${topic}` : null),
     },
-    {
-      name: 'states',
-      check: async () => {
-        const rebuild = await store.memo(stateMemos.rebuild)
-        return rebuild === null ? null : 'the states are being rebuilt'
-      },
-    },
+    { name: 'states', check: () => watch.ready() },
   ]
 }

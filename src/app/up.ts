@@ -1,10 +1,13 @@
 import type { Config } from './config.ts'
-import { openEventLog } from './event-log.ts'
+import { definitions } from './definitions.ts'
+import { openEventLog, openStateStore } from './event-log.ts'
 import { systemClock } from './role.ts'
+import { isFatal, lookOnce } from './state-watch.ts'
 import { ownCommand, superviseUntilSignalled, type Command, type RoleSpec } from './supervisor.ts'
 import { createTopics } from './topics.ts'
+import { RiverbankError } from '../core/errors.ts'
 import { pinoLogger } from '../edges/pino/logger.ts'
-import type { Logger } from '../ports.ts'
+import type { EventLog, Logger } from '../ports.ts'
 
 /** Crashes of one role within ten minutes after which there is something that a restart does not mend. */
 export const restartLimits = { crashesMax: 10, windowMs: 600_000, delayMsMin: 200, delayMsMax: 10_000 } as const
@@ -53,8 +56,24 @@ export function supervisorOptions(config: Config, logger: Logger, command: Comma
 export async function runAll(config: Config, { processors }: { readonly processors: number }): Promise<number> {
   const logger = pinoLogger({ level: config.LOG_LEVEL, fields: { role: 'up', pid: process.pid } })
   const log = await openEventLog(config, logger)
-  await createTopics(config, log)
-  await log.close()
+  try {
+    await checkPlace(config, log)
+    await createTopics(config, log)
+  } finally {
+    await log.close()
+  }
   await superviseUntilSignalled(supervisorOptions(config, logger, ownCommand(), roleSpecs(config, processors)))
   return 0
+}
+
+/** Topics are not made anew beside a lake that holds more, nor for another lake. Errors: `lake_mismatch`, `log_recreated`. */
+async function checkPlace(config: Config, log: EventLog): Promise<void> {
+  const store = await openStateStore(config)
+  try {
+    const featureSet = definitions().manifest.hash
+    const standing = await lookOnce({ config, log, store, featureSet }, { claims: false })
+    if (standing.kind === 'refused' && isFatal(standing)) throw new RiverbankError(standing.code, standing.reason)
+  } finally {
+    await store.close()
+  }
 }

@@ -4,10 +4,12 @@ import { join } from 'node:path'
 import { names, type Config } from './config.ts'
 import { definitions, modelLoader, type Definitions } from './definitions.ts'
 import { openStateStore } from './event-log.ts'
+import { lakeFolder, lakeSeen } from './lake-claim.ts'
 import { systemClock } from './role.ts'
 import { createFeatureSql } from '../compile/feature-sql.ts'
-import { isRiverbankError } from '../core/errors.ts'
+import { isRiverbankError, RiverbankError } from '../core/errors.ts'
 import { isSame } from '../core/generation.ts'
+import { lakeMismatch } from '../core/standing.ts'
 import { openQuery } from '../edges/duckdb/query.ts'
 import { listModels, loadPolicy } from '../edges/onnx/load.ts'
 import { openLake, type Lake } from '../lake/lake.ts'
@@ -16,7 +18,7 @@ import type { VerifyReport } from '../lake/verify/report.ts'
 import type { LoadedPolicy, PolicyOfModel } from '../lake/verify/verdicts.ts'
 import { verifyLake } from '../lake/verify/verify.ts'
 import { servicePlan } from '../process/scoring.ts'
-import type { EventLog, Scorer } from '../ports.ts'
+import { stateMemos, type EventLog, type Scorer, type StateStore } from '../ports.ts'
 
 export { renderVerify } from '../lake/verify/text.ts'
 export type { VerifyReport } from '../lake/verify/report.ts'
@@ -40,19 +42,43 @@ const catchUpPollMs = 200
 
 /**
  * `riverbank verify`: recomputes I1 to I5 of this installation. Writes nothing but its own temporary files.
- * Errors: those of the log, the lake and the state store. A model that cannot be loaded is told as progress, and its
+ * Errors: `lake_mismatch`, those of the log, the lake and the state store. A model that cannot be loaded is told as progress, and its
  * scores are counted as not recomputed.
  */
 export async function runVerify(config: Config, options: RunVerifyOptions): Promise<VerifyReport> {
   const compiled = definitions()
-  const { topics, groups } = names(config)
   const say = options.onProgress ?? (() => undefined)
-  const lake = await openLake({ dir: join(config.DATA_DIR, 'lake'), clock: systemClock })
+  const lake = await openLake({ dir: lakeFolder(config), clock: systemClock })
+  const perEntity = options.statesPerEntity ?? statesPerEntity
+  const store = perEntity === 0 ? null : await openStateStore(config)
+  try {
+    if (store !== null) await checkLake(config, lake, store)
+    return await verifyWith(config, options, { compiled, lake, store, perEntity, say })
+  } finally {
+    await store?.close()
+  }
+}
+
+interface Opened {
+  readonly compiled: Definitions
+  readonly lake: Lake
+  readonly store: StateStore | null
+  readonly perEntity: number
+  readonly say: (line: string) => void
+}
+
+/** States of another lake would differ from this one everywhere, and nothing would be wrong with either. */
+async function checkLake(config: Config, lake: Lake, store: StateStore): Promise<void> {
+  const foreign = lakeMismatch(await store.memo(stateMemos.lake), await lakeSeen(config, lake), config.NAMESPACE)
+  if (foreign?.kind === 'refused') throw new RiverbankError(foreign.code, foreign.reason)
+}
+
+async function verifyWith(config: Config, options: RunVerifyOptions, opened: Opened): Promise<VerifyReport> {
+  const { compiled, lake, store, perEntity, say } = opened
+  const { topics, groups } = names(config)
   const positions = options.log === undefined ? null : await readLogPositions(options.log, topics, groups.process)
   if (positions !== null) await catchUp(lake, positions, topics, say)
   const scorers = await loadableModels(config, compiled, say)
-  const perEntity = options.statesPerEntity ?? statesPerEntity
-  const store = perEntity === 0 ? null : await openStateStore(config)
   const sample = {
     perEntity,
     seed: options.seed ?? systemClock.nowMs() % 1_000_000,
@@ -77,7 +103,6 @@ export async function runVerify(config: Config, options: RunVerifyOptions): Prom
     })
   } finally {
     for (const scorer of scorers) await scorer.close()
-    await store?.close()
     await rm(tempDir, { recursive: true, force: true })
   }
 }

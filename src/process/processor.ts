@@ -1,4 +1,4 @@
-import type { EntityStates } from './entity-states.ts'
+import { stateMoved, type EntityStates } from './entity-states.ts'
 import type { ProcessMetrics } from './metrics.ts'
 import type { Pipeline } from './pipeline.ts'
 import { withRetry, type RetryPolicy, type Sleeper } from './retry.ts'
@@ -15,10 +15,21 @@ export interface ProcessorOptions {
   readonly committed: (topic: string, partition: number) => Promise<number | null>
   /** What the partition holds now: a claim's own range is as old as the claim. Null when the topic is gone. */
   readonly range: (topic: string, partition: number) => Promise<PartitionRange | null>
+  /** Whether the states as a whole may be used; left out, each claim goes by its own position alone. */
+  readonly guard?: StatesGuard
   readonly retry: RetryPolicy
   readonly clock: Sleeper
   readonly metrics: ProcessMetrics
   readonly logger: Logger
+}
+
+export interface StatesGuard {
+  /** Looks now. Errors: `state_lost`, `state_rebuilding`, and others with which no claim may begin. */
+  require(): Promise<void>
+  /** As the newest look told: no batch may begin. Asked before every batch, so it must cost nothing. */
+  isRefused(): boolean
+  /** Milliseconds between two looks of a claim that waits until the states are rebuilt. */
+  readonly waitMs: number
 }
 
 /** What a claim goes by until it begins again. */
@@ -67,13 +78,17 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
     return withRetry(step, options.retry, { clock, signal: claim.signal, logger }, run)
   }
 
-  async function begin(claim: Claim, committed: number | null, range: PartitionRange): Promise<number> {
+  const begin = (claim: Claim, committed: number | null, range: PartitionRange): Promise<number> =>
+    onceWhole(options, claim, range, (rangeThen) => beginOnce(claim, committed, rangeThen))
+
+  async function beginOnce(claim: Claim, committed: number | null, range: PartitionRange): Promise<number> {
     await retrying(claim, 'taking over the states', () => migration.takeOver(claim.topic))
     const { epoch, positions } = await retrying(claim, 'reading positions', async () => {
       const before = store.epoch
       return { epoch: before, positions: await store.positions(claim.topic) }
     })
     const applied = positions.get(claim.partition) ?? null
+    await retrying(claim, 'looking at the states', () => checkGuard(options, claim, applied))
     const known = startOf({ committed, range }, applied)
     // The range was read before the positions: another owner may have gone on since, and the log with it.
     const isEndOld = known.kind === 'stop' && known.code === 'log_recreated'
@@ -82,14 +97,7 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
       throw new RiverbankError(start.code, `${claim.topic}/${claim.partition}: ${start.reason}`)
     }
     const { readFrom, publishFrom } = start
-    if (readFrom < publishFrom) {
-      metrics.rewound(claim.topic, claim.partition, publishFrom - readFrom)
-      logger.warn('the states lost their tail; applying again without publishing', {
-        partition: claim.partition,
-        from: readFrom,
-        publishFrom,
-      })
-    }
+    if (readFrom < publishFrom) tellRewind(options, claim, readFrom, publishFrom)
     // Others may have written what this process still holds.
     states.clear()
     // From now on a store without this position is one that was emptied.
@@ -106,6 +114,7 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
   }
 
   async function runBatch(claim: Claim, batch: LogBatch, current: Current) {
+    if (options.guard?.isRefused() === true) throw stateMoved('the states are refused')
     const { goneOffset } = await pipeline(batch, { ...current, signal: claim.signal })
     current.applied = Math.max(current.applied, batch.next)
     if (goneOffset !== null) {
@@ -132,6 +141,51 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
       }
     },
   }
+}
+
+/** Waits while the states are lost or being rebuilt: the claim is kept, and goes on with what `rebuild` has made. */
+async function onceWhole(
+  options: ProcessorOptions,
+  claim: Claim,
+  range: PartitionRange,
+  begin: (range: PartitionRange) => Promise<number>,
+): Promise<number> {
+  const { guard, clock, logger } = options
+  const { partition, signal } = claim
+  for (let waited = false; ; waited = true) {
+    try {
+      return await begin(waited ? await rangeNow(options, claim) : range)
+    } catch (error) {
+      if (guard === undefined || !isRiverbankError(error) || !mendedByRebuild.has(error.code)) throw error
+      if (!waited) logger.error('waiting for the states', { partition, code: error.code })
+      await clock.sleep(guard.waitMs, signal)
+      if (signal.aborted) throw new RiverbankError('fenced', 'the claim ended while it waited', { cause: error })
+    }
+  }
+}
+
+/** Codes of what `riverbank rebuild` brings to an end while the processors run. */
+const mendedByRebuild: ReadonlySet<string> = new Set(['state_lost', 'state_rebuilding'])
+
+/**
+ * Asked after the positions: a store that was emptied since then is seen. A partition that was committed and has no
+ * position is never begun anew: what was published would be computed again, in another order (R7).
+ */
+async function checkGuard({ guard, committed }: ProcessorOptions, { topic, partition }: Claim, applied: number | null) {
+  if (guard === undefined) return
+  await guard.require()
+  if (applied !== null || ((await committed(topic, partition)) ?? 0) === 0) return
+  throw new RiverbankError('state_lost', `the states know no position of ${topic}/${partition}, which was committed`)
+}
+
+function tellRewind(
+  { metrics, logger }: ProcessorOptions,
+  { topic, partition }: Claim,
+  from: number,
+  publishFrom: number,
+) {
+  metrics.rewound(topic, partition, publishFrom - from)
+  logger.warn('the states lost their tail; applying again without publishing', { partition, from, publishFrom })
 }
 
 /** Either this sees a rebuild that has just begun, or the rebuild sees the position. */

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { assert, RiverbankError } from '../core/errors.ts'
+import { refusalCodes } from '../core/standing.ts'
 import { flagKinds, type FlagKind } from '../core/flags.ts'
 import type { ServeDependencies } from './dependencies.ts'
 import { mistakeInId, type CatalogEntity, type FeatureCatalog } from './feature-catalog.ts'
@@ -162,6 +163,6 @@ const readFeaturesDescription: Route['description'] = {
     { name: 'asOf', in: 'query', description: 'RFC 3339 or milliseconds since 1970', schema: z.string().optional() },
   ],
   answers: { 200: { description: 'The features', content: { 'application/json': answerSchema } } },
-  problems: ['unknown_entity', 'unknown_feature', 'invalid_parameter', 'state_unavailable'],
+  problems: ['unknown_entity', 'unknown_feature', 'invalid_parameter', 'state_unavailable', ...refusalCodes],
   example: "curl -s '$base/v1/entities/customer/c-1/features'",
 }

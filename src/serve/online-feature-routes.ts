@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { parseJson, readBody, requireMediaType } from './body.ts'
+import { refusalCodes } from '../core/standing.ts'
 import { flagKinds } from '../core/flags.ts'
 import type { ServeDependencies } from './dependencies.ts'
 import type { FeatureCatalog } from './feature-catalog.ts'
@@ -118,6 +119,7 @@ function describeRoute(schema: BodySchema, operationId: string, withFlags: boole
       'missing_entity',
       'feature_name_collision',
       'state_unavailable',
+      ...refusalCodes,
     ],
     example:
       `curl -s '$base${operationId === 'getOnlineFeatures' ? '/get-online-features' : '/v1/features'}' -H 'content-type: application/json' ` +

@@ -72,6 +72,11 @@ const problems = {
   log_full: { status: 503, title: 'The log is full', retryAfterS: 5 },
   record_too_large: { status: 413, title: 'The log does not take a record of this size' },
   state_unavailable: { status: 503, title: 'The states cannot be reached', retryAfterS: 1 },
+  state_lost: { status: 503, title: 'The states were emptied and wait for a rebuild', retryAfterS: 10 },
+  state_rebuilding: { status: 503, title: 'The states are being rebuilt', retryAfterS: 10 },
+  states_undrained: { status: 503, title: 'The states belong to another feature set', retryAfterS: 10 },
+  lake_mismatch: { status: 503, title: 'The states belong to another installation' },
+  log_recreated: { status: 503, title: 'The log that the states came from is gone' },
   unavailable: { status: 503, title: 'Something this request needs cannot be reached', retryAfterS: 1 },
   internal_error: { status: 500, title: 'The service made a mistake' },
 } satisfies Readonly<Record<string, ProblemKind>>

@@ -1,6 +1,6 @@
 import type { EventIdentity, KnownEvents } from './dependencies.ts'
 import type { FeatureReader } from './feature-reader.ts'
-import { assert } from '../core/errors.ts'
+import { assert, RiverbankError } from '../core/errors.ts'
 import { hashEventId } from '../core/event-id-hash.ts'
 import { compileExpression } from '../core/expression.ts'
 import { namedFlags } from '../core/flags.ts'
@@ -8,15 +8,28 @@ import { readFeatures } from '../core/observe.ts'
 import type { FeaturePlan } from '../core/plan.ts'
 import { StateDecoder } from '../core/state-decoder.ts'
 import { knowsEventId } from '../core/recent-ids.ts'
+import type { Standing } from '../core/standing.ts'
 import type { Clock, StateStore } from '../ports.ts'
 
 type States = Pick<StateStore, 'load' | 'layouts'>
 
+/** How the states stand: {@link Standing} as it was last seen, and a look that begins after the call. */
+export interface StatesStanding {
+  standing(): Standing
+  look(): Promise<Standing>
+}
+
 /**
  * Features read at request time from the states' tiles: a silent entity's windows empty by themselves. States of another
- * feature set are read as they would be migrated, and left as they are.
+ * feature set are read as they would be migrated, and left as they are. An entity without a state is answered only after
+ * a look that says that the states are whole: in a store that was emptied everybody has none.
  */
-export function createFeatureReader(store: States, plan: FeaturePlan, clock: Clock): FeatureReader {
+export function createFeatureReader(
+  store: States,
+  plan: FeaturePlan,
+  clock: Clock,
+  states?: StatesStanding,
+): FeatureReader {
   // Services differ in their vectors; names and derived features are those of the whole set.
   const [service] = plan.services
   assert(service !== undefined, 'a feature set has a service')
@@ -29,7 +42,9 @@ export function createFeatureReader(store: States, plan: FeaturePlan, clock: Clo
   const decoder = new StateDecoder(() => store.layouts())
   return {
     async read(keys, atMs) {
+      if (states !== undefined) refuse(states.standing())
       const blobs = await store.load(keys)
+      if (states !== undefined && blobs.includes(null)) refuse(await states.look())
       for (const entity of plan.entities) {
         const own = blobs.filter((_, i) => keys[i]?.entity === entity.name)
         await decoder.foreign(entity, own)
@@ -57,6 +72,10 @@ export function createFeatureReader(store: States, plan: FeaturePlan, clock: Clo
       return Object.fromEntries(wanted)
     },
   }
+}
+
+function refuse(standing: Standing): void {
+  if (standing.kind === 'refused') throw new RiverbankError(standing.code, standing.reason, { canRetry: true })
 }
 
 /** Asks the states of the partition-key entity which event ids they remember. */

@@ -3,11 +3,12 @@ import { riverbank } from '../../features/index.ts'
 import { seeded } from '../../scripts/fuzz/definitions.ts'
 import { compilePlan } from '../../src/compile/plan.ts'
 import { createMemoryEngine } from '../../src/core/engine.ts'
+import type { Standing } from '../../src/core/standing.ts'
 import type { EventTimeMs } from '../../src/core/units.ts'
 import { encodeState } from '../../src/core/state-blob.ts'
 import { createAssembler } from '../../src/core/vector.ts'
 import { createFeatureReader } from '../../src/serve/state-reader.ts'
-import { featureSet, nowMs, postJson, serveFixture } from './support/serve-fixture.ts'
+import { featureSet, nowMs, postJson, problemOf, serveFixture } from './support/serve-fixture.ts'
 import { testSeed as seed } from '../support/seed.ts'
 
 const plan = compilePlan(riverbank)
@@ -145,4 +146,39 @@ test('one entity: the same values as for many', async () => {
     const names = featureSet.features.filter((feature) => feature.entity === entity).map(({ name }) => name)
     expect(one.values).toEqual(Object.fromEntries(names.map((name) => [name, many.values[name]])))
   }
+})
+
+describe('states that are refused', () => {
+  const lost: Standing = { kind: 'refused', code: 'state_lost', reason: 'run riverbank rebuild' }
+  const key = { entity: 'customer', id: 'c-1' }
+  const reader = (standing: Standing, look: () => Promise<Standing>) =>
+    createFeatureReader({ load: async (keys) => keys.map(() => null), layouts: async () => new Map() }, plan, at, {
+      standing: () => standing,
+      look,
+    })
+  const at = { nowMs: () => nowMs }
+
+  test('are read by nobody', async () => {
+    const unasked = () => Promise.reject(new Error('nobody looks again'))
+    await expect(reader(lost, unasked).read([key], nowMs)).rejects.toMatchObject({ code: 'state_lost' })
+  })
+
+  test('are noticed by the first reader of an entity that has no state', async () => {
+    const features = reader({ kind: 'whole' }, () => Promise.resolve(lost))
+    await expect(features.read([key], nowMs)).rejects.toMatchObject({ code: 'state_lost' })
+    const { app } = serveFixture({ deps: { features } })
+    await problemOf(await app.request('/v1/entities/customer/c-1/features'), 'state_lost')
+    const body = { features: ['customer_spend__payment_count_1d'], entities: { customer: ['c-1'] } }
+    for (const path of ['/v1/features', '/get-online-features']) {
+      const response = await app.request(path, postJson(body))
+      expect(response.status, path).toBe(503)
+      expect(response.headers.get('retry-after')).toBe('10')
+      await problemOf(response, 'state_lost')
+    }
+  })
+
+  test('answer an entity without a state once a look has said that they are whole', async () => {
+    const whole = reader({ kind: 'whole' }, () => Promise.resolve({ kind: 'whole' }))
+    expect(await whole.read([key], nowMs)).toMatchObject([{ found: false }])
+  })
 })

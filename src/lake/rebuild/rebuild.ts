@@ -3,7 +3,7 @@ import { LakeHistory, type HistoryOptions, type Reach } from './history.ts'
 import { LifeBuilder, type RebuiltState } from './life.ts'
 import { assert, RiverbankError } from '../../core/errors.ts'
 import type { EntityPlan } from '../../core/plan.ts'
-import { encodeState } from '../../core/state-blob.ts'
+import { encodeState, stateVersion } from '../../core/state-blob.ts'
 import { layoutOf } from '../../core/state-layout.ts'
 import { stateMemos, type Clock, type StateStore, type StateWrite } from '../../ports.ts'
 
@@ -12,6 +12,10 @@ export interface RebuildOptions extends HistoryOptions {
   /** Rows of one entity that are sorted at once: bounds what the database needs. */
   readonly rowsPerChunk: number
   readonly clock: Clock
+  /** The group's committed positions now: `committed` is as old as the lake that it was read before. */
+  readonly committedNow?: () => Promise<ReadonlyMap<number, number>>
+  /** Where the log begins, by partition: the position of one that has nothing to tell. */
+  readonly starts?: ReadonlyMap<number, number>
   readonly onProgress?: (progress: RebuildProgress) => void
 }
 
@@ -42,12 +46,15 @@ type Progress = z.infer<typeof progressSchema>
 
 /** States written by one call. */
 const writesAtOnce = 500
+/** Tries to write over one state: a batch that was under way when the states were lost writes it once at most. */
+const overwriteRoundsMax = 5
 
 /**
  * Fills an empty store from the lake: the last life of each entity, observation by observation, with the engine of the
- * processors; positions last. The lake holds whatever the score topic held. As long as it runs a memo in the store stops
- * every processor. Errors: `states_not_empty`, `states_undrained`, `rebuild_other`, `rebuild_contended`,
- * `lake_incomplete`, and those of store and lake.
+ * processors; positions last. The lake holds whatever the score topic held. As long as it runs a memo in the store makes
+ * every processor wait. Without positions nobody can finish a batch (R6), so processors may run meanwhile; what one of them
+ * had begun to write after the loss is written over. Errors: `states_not_empty`, `states_undrained`, `rebuild_other`,
+ * `rebuild_contended`, `lake_behind` (canRetry), `lake_incomplete`, and those of store and lake.
  */
 export async function rebuildStates(options: RebuildOptions): Promise<RebuildResult> {
   const { store, plan } = options
@@ -68,7 +75,11 @@ export async function rebuildStates(options: RebuildOptions): Promise<RebuildRes
       options.onProgress?.({ entity: entity.name, chunk: chunk + 1, chunks, states })
     }
   }
-  for (const { partition, next } of progress.reach) await store.advance(options.topics.events, partition, next)
+  const nexts = new Map([
+    ...(options.starts ?? []),
+    ...progress.reach.map(({ partition, next }) => [partition, next] as const),
+  ])
+  for (const [partition, next] of nexts) await store.advance(options.topics.events, partition, next)
   const owner = await store.memo(stateMemos.featureSet)
   await store.replaceMemo(stateMemos.featureSet, owner, plan.featureSetHash)
   await memo.remove()
@@ -77,7 +88,7 @@ export async function rebuildStates(options: RebuildOptions): Promise<RebuildRes
 }
 
 async function begin(
-  { store, plan, topics, rowsPerChunk }: RebuildOptions,
+  { store, plan, topics, rowsPerChunk, committed, committedNow }: RebuildOptions,
   history: LakeHistory,
 ): Promise<{ progress: Progress; resumed: boolean }> {
   const known = await store.memo(stateMemos.rebuild)
@@ -103,9 +114,17 @@ async function begin(
   const text = JSON.stringify(progress)
   if (!(await store.replaceMemo(stateMemos.rebuild, null, text))) throw contended()
   // Only now: a processor that begins writes its position first, and looks for the memo then.
-  if ((await store.positions(topics.events)).size === 0) return { progress, resumed: false }
+  const isEmpty = (await store.positions(topics.events)).size === 0
+  const isSame = sameOffsets(committed, (await committedNow?.()) ?? committed)
+  if (isEmpty && isSame) return { progress, resumed: false }
   await store.replaceMemo(stateMemos.rebuild, text, null)
-  throw notEmpty('the store knows positions')
+  if (!isEmpty) throw notEmpty('the store knows positions')
+  const reason = 'a batch that was under way was committed after the lake was read'
+  throw new RiverbankError('lake_behind', reason, { canRetry: true })
+}
+
+function sameOffsets(a: ReadonlyMap<number, number>, b: ReadonlyMap<number, number>): boolean {
+  return a.size === b.size && [...a].every(([partition, next]) => b.get(partition) === next)
 }
 
 function contended(): RiverbankError {
@@ -195,7 +214,26 @@ async function writeStates(
   if (writes.length === 0) return 0
   const won = await store.compareAndSet(writes)
   assert(won.length === writes.length, 'one answer for each write')
-  const lost = won.indexOf(false)
-  if (lost >= 0) throw notEmpty(`there is a state of ${entity.name} ${writes[lost]?.key.id ?? ''} that is not this one`)
+  await overwrite(
+    store,
+    writes.filter((_, i) => won[i] !== true),
+  )
   return writes.length
+}
+
+/** Left over where positions alone or one node of a cluster were lost, or written by a batch that was under way. */
+async function overwrite(store: StateStore, writes: readonly StateWrite[]): Promise<void> {
+  let pending = writes
+  for (let round = 0; round < overwriteRoundsMax && pending.length > 0; round += 1) {
+    const found = await store.load(pending.map(({ key }) => key))
+    const again = pending.map((write, i) => ({ ...write, expected: versionIn(found[i] ?? null) }))
+    const won = await store.compareAndSet(again)
+    pending = pending.filter((_, i) => won[i] !== true)
+  }
+  const [lost] = pending
+  if (lost !== undefined) throw notEmpty(`somebody writes the state of ${lost.key.entity} ${lost.key.id}`)
+}
+
+function versionIn(blob: Uint8Array | null): Uint8Array | null {
+  return blob === null ? null : stateVersion(blob)
 }

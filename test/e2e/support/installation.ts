@@ -21,6 +21,8 @@ export interface TestInstallation {
   /** How often an instance was started. */
   starts(instance: string): number
   run(...args: string[]): Promise<Ended>
+  /** With other settings, such as those of a second installation. */
+  runWith(settings: Readonly<Record<string, string>>, ...args: string[]): Promise<Ended>
   /** Runs a command that answers one JSON value; expects exit code 0. */
   json(...args: string[]): Promise<unknown>
   remove(): Promise<void>
@@ -52,6 +54,7 @@ export async function startInstallation(settings: Readonly<Record<string, string
       pidOf: (instance) => startsOf(up, instance).at(-1) ?? 0,
       starts: (instance) => startsOf(up, instance).length,
       run,
+      runWith: (others, ...args) => riverbank(args, { ...env, ...others }),
       async json(...args) {
         const ended = await run(...args, '--json')
         expect(ended.code, ended.stderr).toBe(0)

@@ -1,3 +1,4 @@
+import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { RiverbankError } from '../../../src/core/errors.ts'
 import { openLake, type Lake } from '../../../src/lake/lake.ts'
@@ -9,6 +10,7 @@ import { emptyStates, statesOf } from '../../process/support/states.ts'
 import { traffic } from '../../process/support/traffic.ts'
 import { compiled } from '../../process/support/wiring.ts'
 import { World, type Around } from '../../process/support/world.ts'
+import { stateMemos } from '../../../src/ports.ts'
 import { redisAvailable, startTestRedis, type TestRedis } from '../../support/redis-server.ts'
 import { eventually } from '../../support/wait.ts'
 import { tempFolder } from '../support/feed.ts'
@@ -84,6 +86,32 @@ describe.skipIf(redisAvailable() !== null)(`states from the lake alone, seed ${s
     expect(await statesOf(world, server.url, compiled)).toEqual(originals)
     await work()
     await checkAll()
+  })
+
+  it('writes over what is left where positions alone were lost, and what a batch wrote after the loss', async () => {
+    const originals = await statesOf(world, server.url, compiled)
+    const redis = new Redis(server.url)
+    await redis.del(`${world.statesNamespace}:positions:${world.topics.events}`)
+    const [left = ''] = await redis.keys(`${world.statesNamespace}:state:{customer:*`)
+    const [other = ''] = (await redis.keys(`${world.statesNamespace}:state:{customer:*`)).slice(1)
+    await redis.copy(other, left, 'REPLACE')
+    redis.disconnect()
+    expect(await rebuild()).toMatchObject({ resumed: false })
+    expect(await statesOf(world, server.url, compiled)).toEqual(originals)
+    await work()
+    await checkAll()
+  })
+
+  it('begins nothing where a batch was committed after the lake was read', async () => {
+    const originals = await statesOf(world, server.url, compiled)
+    await emptyStates(world, server.url)
+    const committedNow = () => Promise.resolve(new Map([[0, 1_000_000]]))
+    await expect(rebuild({ committedNow })).rejects.toMatchObject({ code: 'lake_behind', canRetry: true })
+    expect(await world.store.memo(stateMemos.rebuild)).toBeNull()
+    const starts = new Map([[7, 3]])
+    await rebuild({ starts })
+    expect((await world.store.positions(world.topics.events)).get(7), 'a partition with nothing to tell').toBe(3)
+    expect(await statesOf(world, server.url, compiled)).toEqual(originals)
   })
 
   it('I1 and I2: answer what was published and not committed as before', async () => {

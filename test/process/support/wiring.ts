@@ -71,6 +71,8 @@ export interface Wiring extends Pick<ProcessorOptions, 'committed' | 'range'> {
   /** Who scores; by default one model for everything. */
   readonly models?: ServingModels
   readonly metrics?: Partial<ProcessMetrics>
+  /** Whether the states may be used; without it each claim goes by its own position. */
+  readonly guard?: ProcessorOptions['guard']
   /** Between the pipeline and the processor: to plant a bug. */
   readonly alter?: (pipeline: Pipeline) => Pipeline
 }
@@ -111,5 +113,6 @@ export function wire(wiring: Wiring): { readonly pipeline: Pipeline; readonly pr
   )
   const nobodys = { store, plan: own.plan, committed: () => Promise.resolve(new Map()), clock: ownClock, logger: quiet }
   const migration = wiring.migration ?? new StateMigration(nobodys)
-  return { pipeline, processor: createProcessor({ ...shared, pipeline, migration, committed, range }) }
+  const guard = wiring.guard === undefined ? {} : { guard: wiring.guard }
+  return { pipeline, processor: createProcessor({ ...shared, ...guard, pipeline, migration, committed, range }) }
 }

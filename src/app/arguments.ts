@@ -1,0 +1,21 @@
+import { InvalidArgumentError } from 'commander'
+
+/** Values of options as the command line takes them. */
+
+export function number(text: string): number {
+  const value = Number(text)
+  if (text.trim() === '' || !Number.isFinite(value) || value < 0) throw new InvalidArgumentError('a number is needed')
+  return value
+}
+
+export function dayMs(text: string): number {
+  const ms = /^\d{4}-\d\d-\d\d$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : NaN
+  if (Number.isNaN(ms)) throw new InvalidArgumentError('a date YYYY-MM-DD is needed')
+  return ms
+}
+
+export function wholeNumber(text: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('a whole number is needed')
+  return value
+}
