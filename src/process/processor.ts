@@ -67,12 +67,12 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
     return withRetry(step, options.retry, { clock, signal: claim.signal, logger }, run)
   }
 
-  async function begin(claim: Claim, committed: number | null, range: PartitionRange): Promise<number> {
-    await retrying(claim, 'taking over the states', () => migration.takeOver(claim.topic))
-    const { epoch, positions } = await retrying(claim, 'reading positions', async () => {
-      const before = store.epoch
-      return { epoch: before, positions: await store.positions(claim.topic) }
-    })
+  /** One attempt as a whole: whatever step of it fails, all of it may be repeated without harm. */
+  async function begin(claim: Claim, committed: number | null, rangeThen: PartitionRange | null): Promise<number> {
+    const range = rangeThen ?? (await rangeNow(options, claim))
+    await migration.takeOver(claim.topic)
+    const { epoch } = store
+    const positions = await store.positions(claim.topic)
     const applied = positions.get(claim.partition) ?? null
     const known = startOf({ committed, range }, applied)
     // The range was read before the positions: another owner may have gone on since, and the log with it.
@@ -82,6 +82,8 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
       throw new RiverbankError(start.code, `${claim.topic}/${claim.partition}: ${start.reason}`)
     }
     const { readFrom, publishFrom } = start
+    // From now on a store without this position is one that was emptied.
+    if (applied === null) await holdPlace(options, claim, readFrom)
     if (readFrom < publishFrom) {
       metrics.rewound(claim.topic, claim.partition, publishFrom - readFrom)
       logger.warn('the states lost their tail; applying again without publishing', {
@@ -92,24 +94,22 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
     }
     // Others may have written what this process still holds.
     states.clear()
-    // From now on a store without this position is one that was emptied.
-    if (applied === null) await retrying(claim, 'advancing', () => holdPlace(options, claim, readFrom))
     starts.set(claim, { publishFrom, epoch, applied: applied ?? readFrom })
     return readFrom
   }
 
   /** The store may have lost writes: decides the start of a claim again. All before the batch is committed (R4). */
-  async function beginAgain(claim: Claim, batch: LogBatch, publishFrom: number): Promise<number> {
-    const range = await rangeNow(options, claim)
+  function beginAgain(claim: Claim, batch: LogBatch, publishFrom: number): Promise<number> {
     const position = batch.records[0]?.offset ?? batch.next
-    return begin(claim, Math.max(publishFrom, position), range)
+    return retrying(claim, 'beginning again', () => begin(claim, Math.max(publishFrom, position), null))
   }
 
   async function runBatch(claim: Claim, batch: LogBatch, current: Current) {
     const { goneOffset } = await pipeline(batch, { ...current, signal: claim.signal })
     current.applied = Math.max(current.applied, batch.next)
     if (goneOffset !== null) {
-      const committed = await options.committed(claim.topic, claim.partition)
+      const ask = () => options.committed(claim.topic, claim.partition)
+      const committed = await retrying(claim, 'reading the commit', ask)
       assert(committed !== null && committed > goneOffset, 'R5: a snapshot is gone only after its batch was committed')
     }
     if (batch.next >= current.publishFrom) await retrying(claim, 'committing', () => claim.commit(batch.next))
@@ -118,18 +118,17 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
   }
 
   return {
-    assigned: (claim) => begin(claim, claim.committed, claim.range),
-    async batch(claim, batch) {
+    assigned: (claim) =>
+      whileHeld(claim, () => retrying(claim, 'beginning', () => begin(claim, claim.committed, claim.range))),
+    batch: (claim, batch) => {
       const current = starts.get(claim)
       assert(current !== undefined, 'a batch belongs to a claim that began')
-      try {
-        return await runBatch(claim, batch, current).catch((error: unknown) => {
+      return whileHeld(claim, () =>
+        runBatch(claim, batch, current).catch((error: unknown) => {
           if (!isRiverbankError(error, 'state_moved') || claim.signal.aborted) throw error
           return beginAgain(claim, batch, current.publishFrom)
-        })
-      } catch (error) {
-        throw failureOf(claim, error)
-      }
+        }),
+      )
     },
   }
 }
@@ -140,17 +139,22 @@ async function holdPlace({ store, migration }: ProcessorOptions, { topic, partit
   await migration.checkWhole()
 }
 
-async function rangeNow(options: ProcessorOptions, { topic, partition, signal }: Claim): Promise<PartitionRange> {
-  const { clock, logger } = options
-  const ask = () => options.range(topic, partition)
-  const range = await withRetry('reading the range', options.retry, { clock, signal, logger }, ask)
+async function rangeNow(options: ProcessorOptions, { topic, partition }: Claim): Promise<PartitionRange> {
+  const range = await options.range(topic, partition)
   if (range === null) throw new RiverbankError('log_recreated', `topic ${topic} was deleted`)
   return range
 }
 
-/** What failed while the claim was lost is its next owner's business. */
-function failureOf(claim: Claim, error: unknown): unknown {
-  if (!claim.signal.aborted || !isRiverbankError(error)) return error
-  if (!error.canRetry && error.code !== 'state_moved') return error
-  return new RiverbankError('fenced', 'the claim ended during a batch', { cause: error })
+/**
+ * What fails once the claim was lost is its next owner's business, and never ends the role: an outage of Redis loses the
+ * claims of the redis log, and with them the patience of every step, long before the tries are used up.
+ */
+async function whileHeld<Result>(claim: Claim, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!claim.signal.aborted || !isRiverbankError(error)) throw error
+    if (!error.canRetry && error.code !== 'state_moved') throw error
+    throw new RiverbankError('fenced', 'the claim ended meanwhile', { cause: error })
+  }
 }
