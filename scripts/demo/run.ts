@@ -6,7 +6,7 @@ import { feedHistory } from './feed.ts'
 import { roleCommand } from '../role-command.ts'
 import { createTopics } from '../../src/app/topics.ts'
 import { openEventLog } from '../../src/app/event-log.ts'
-import { roleSpecs, supervisorOptions } from '../../src/app/up.ts'
+import { restartAtMost, roleSpecs, supervisorOptions } from '../../src/app/up.ts'
 import { supervise, type Supervisor } from '../../src/app/supervisor.ts'
 import { RiverbankError } from '../../src/core/errors.ts'
 import { pinoLogger } from '../../src/edges/pino/logger.ts'
@@ -53,7 +53,8 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     log = await openEventLog(config, logger)
     await createTopics(config, log)
     const roles = roleSpecs(config, 1).map((role) => ({ ...role, env: { ...installation.env, ...role.env } }))
-    supervisor = supervise(supervisorOptions(config, logger, roleCommand(), roles))
+    const restart = options.exit === true ? restartAtMost : undefined
+    supervisor = supervise(supervisorOptions(config, logger, roleCommand(), roles, restart))
     supervisor.finished.catch((error: unknown) => {
       ending.abort(error)
     })

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Config } from './config.ts'
 import { exitWithParent } from './exit-with-parent.ts'
 import { serveOperations } from './operations.ts'
+import { followRoleStates, type RoleStates } from './role-states.ts'
 import { pinoLogger } from '../edges/pino/logger.ts'
 import { prometheusMeter } from '../edges/prometheus/meter.ts'
 import type { Logger, Meter } from '../ports.ts'
@@ -14,6 +15,8 @@ export interface Role {
   readonly logger: Logger
   readonly meter: Meter
   readonly clock: Sleeper
+  /** What its supervisor, if it has one, says of the roles beside it. */
+  readonly roleStates: RoleStates
   /** Aborted by SIGTERM, SIGINT or the end of the parent. */
   readonly ending: AbortSignal
 }
@@ -52,7 +55,8 @@ export async function runRole(
   process.once('SIGTERM', end)
   process.once('SIGINT', end)
   exitWithParent(end, config.DRAIN_MS + drainMarginMs)
-  const role: Role = { name, config, logger, meter, clock: systemClock, ending: ending.signal }
+  const roleStates = followRoleStates(meter)
+  const role: Role = { name, config, logger, meter, clock: systemClock, roleStates, ending: ending.signal }
   try {
     const work = await start(role)
     const operations =

@@ -54,7 +54,7 @@ export async function startServe(role: Role): Promise<ServeWork> {
       partitions: config.PARTITIONS,
       clock,
     }),
-    probes: probes(log, store, topics.events),
+    probes: [...probes(log, store, topics.events), rolesProbe(role)],
     clock,
     meter,
     logger,
@@ -111,6 +111,15 @@ export async function openSql(
     timeoutMs: config.SQL_TIMEOUT_MS,
     ...limits,
   })
+}
+
+/** Requests are answered without the others, and events are taken for them: a balancer must not turn those away. */
+function rolesProbe({ roleStates }: Role): ReadinessProbe {
+  const check = () => {
+    const down = roleStates.down()
+    return Promise.resolve(down.length === 0 ? null : down.join('; '))
+  }
+  return { name: 'roles', isAdvisory: true, check }
 }
 
 function probes(log: EventLog, store: StateStore, topic: string): ReadinessProbe[] {
