@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { RiverbankError } from '../core/errors.ts'
 import type { Clock, Logger } from '../ports.ts'
 import { eachLine } from './lines.ts'
-import { decideRestart, recentCrashes, type RestartLimits } from './restart-policy.ts'
+import { decideRestart, recentCrashes, type RestartDecision, type RestartLimits } from './restart-policy.ts'
 import { roleStatesMessage } from './role-states.ts'
 
 export interface RoleSpec {
@@ -77,8 +77,14 @@ export function ownCommand(): Command {
 /** Crashes within the window from which on they are no longer told as something that passes. */
 const failingFrom = 5
 
-function restartWords(crashes: number): string {
-  return crashes < failingFrom ? 'ended unexpectedly, restarting' : 'keeps failing, restarting'
+function sayRestart(
+  logger: Logger,
+  { name, lastEnd, restarts }: Instance,
+  { delayMs, crashes }: RestartDecision & { readonly kind: 'restart' },
+): void {
+  const fields = { instance: name, how: lastEnd, delayMs, crashes, restarts }
+  if (crashes < failingFrom) logger.warn('ended unexpectedly, restarting', fields)
+  else logger.error('keeps failing, restarting', fields)
 }
 
 /** Starts every instance of every role and keeps them running: a child that ends without being told to is restarted. */
@@ -120,10 +126,8 @@ export function supervise(options: SupervisorOptions): Supervisor {
       return
     }
     instance.restarts += 1
-    const { delayMs, crashes } = decision
-    const fields = { instance: instance.name, how, delayMs, crashes, restarts: instance.restarts }
-    logger[crashes < failingFrom ? 'warn' : 'error'](restartWords(crashes), fields)
-    instance.timer = setTimeout(() => start(instance), delayMs)
+    sayRestart(logger, instance, decision)
+    instance.timer = setTimeout(() => start(instance), decision.delayMs)
   }
 
   const finishWhenAllGone = (): void => {
