@@ -37,6 +37,8 @@ export interface Work {
 /** Between the drain time and the end of an orphaned role. */
 const drainMarginMs = 1_000
 
+const endingSignals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
+
 /**
  * Runs a role until it is told to end or its work fails, then stops everything within DRAIN_MS. Answers the exit code:
  * 0 after an orderly end, 1 after a failure.
@@ -52,11 +54,14 @@ export async function runRole(
   const end = () => {
     ending.abort()
   }
-  process.once('SIGTERM', end)
-  process.once('SIGINT', end)
+  for (const signal of endingSignals) process.once(signal, end)
   exitWithParent(end, config.DRAIN_MS + drainMarginMs)
   const roleStates = followRoleStates(meter)
   const role: Role = { name, config, logger, meter, clock: systemClock, roleStates, ending: ending.signal }
+  const ended = new Promise<void>((resolve) => {
+    ending.signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+  void ended.then(() => killWhenLate(role))
   try {
     const work = await start(role)
     const operations =
@@ -69,24 +74,12 @@ export async function runRole(
             ready: work.ready ?? (() => Promise.resolve(null)),
           })
     logger.info('started', operations === null ? {} : { metrics: operations.url })
-    const ended = new Promise<void>((resolve) => {
-      if (ending.signal.aborted) resolve()
-      else
-        ending.signal.addEventListener(
-          'abort',
-          () => {
-            resolve()
-          },
-          { once: true },
-        )
-    })
     try {
       await Promise.race([ended, work.finished])
     } finally {
-      await drain(role, async () => {
-        await work.stop()
-        await operations?.stop()
-      })
+      if (!ending.signal.aborted) killWhenLate(role)
+      await work.stop()
+      await operations?.stop()
     }
     logger.info('stopped')
     return 0
@@ -96,10 +89,16 @@ export async function runRole(
   }
 }
 
-async function drain({ config, logger }: Role, stop: () => Promise<void>): Promise<void> {
-  const deadline = new AbortController()
-  const late = delay(config.DRAIN_MS, 'late' as const, { signal: deadline.signal }).catch(() => 'done' as const)
-  const result = await Promise.race([stop().then(() => 'done' as const), late])
-  deadline.abort()
-  if (result === 'late') logger.warn('did not drain in time; what was not committed is done again by the next owner')
+/**
+ * Bounds the end by DRAIN_MS, whatever is in flight. It must be SIGKILL: `process.exit` waits for what runs in the threads
+ * of libraries, and a COPY that was begun may take minutes. Any role may be killed at any moment.
+ */
+function killWhenLate({ config, logger }: Role): void {
+  const kill = () => {
+    logger.warn('did not drain in time, killing this process: the next owner does again what was not committed', {
+      drainMs: config.DRAIN_MS,
+    })
+    process.kill(process.pid, 'SIGKILL')
+  }
+  setTimeout(kill, config.DRAIN_MS).unref()
 }
