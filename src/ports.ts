@@ -159,8 +159,8 @@ export interface StateWrite {
   readonly ttlMs: number
 }
 
-/** Names of memos: whose states these are, and a rebuild that has not finished. */
-export const stateMemos = { featureSet: 'feature-set', rebuild: 'rebuild' } as const
+/** Names of memos: whose states these are, which log driver they were made from, a rebuild that has not finished. */
+export const stateMemos = { featureSet: 'feature-set', log: 'log', rebuild: 'rebuild' } as const
 
 /** Where entity states live. Errors: `state_unavailable` (canRetry). */
 export interface StateStore {

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { names } from './config.ts'
+import { refuseAnyContradiction } from './contradictions.ts'
 import { definitions } from './definitions.ts'
 import { openEventLog } from './event-log.ts'
 import { watchModel } from './model-watch.ts'
@@ -20,9 +21,10 @@ const compaction = { minFiles: 8, maxFiles: 64, targetBytes: 64 * mebibyte, reti
 export async function startMaterialize(role: Role): Promise<Work> {
   const { config, logger, clock, meter } = role
   const { catalog, manifest } = definitions()
+  const log = await openEventLog(config, logger)
+  await refuseAnyContradiction(config, log)
   const lake = await openLake({ dir: join(config.DATA_DIR, 'lake'), clock })
   const writer = await openTableWriter({ threads: 1, memoryMb: 1_024, rowGroupRows: 50_000 })
-  const log = await openEventLog(config, logger)
   const { topics, groups } = names(config)
   let fail: (error: unknown) => void = () => undefined
   const failed = new Promise<never>((_resolve, reject) => {

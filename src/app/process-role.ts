@@ -1,4 +1,5 @@
 import { names, type Config } from './config.ts'
+import { refuseContradictions } from './contradictions.ts'
 import { definitions, modelLoader, type Definitions } from './definitions.ts'
 import { openEventLog, openGenerationStore, openStateStore } from './event-log.ts'
 import type { Role, Work } from './role.ts'
@@ -11,7 +12,7 @@ import { createProcessor } from '../process/processor.ts'
 import { createServingModels } from '../process/serving.ts'
 import { StateMigration } from '../process/state-migration.ts'
 import { readRegistry } from '../edges/onnx/load.ts'
-import type { ConsumeOptions, EventLog, StateStore } from '../ports.ts'
+import { stateMemos, type ConsumeOptions, type EventLog, type StateStore } from '../ports.ts'
 
 /** Lost compare-and-sets of one entity in one batch, before the batch is tried again from the start. */
 const conflictRoundsMax = 50
@@ -31,6 +32,9 @@ export async function startProcess(
   const compiled = definitions()
   const { plan, catalog, manifest } = compiled
   const { log, store } = between({ log: await openEventLog(config, logger), store: await openStateStore(config) })
+  await refuseContradictions(config, { log, store })
+  // From here on the states are of this log; another processor may have said so at the same time.
+  await store.replaceMemo(stateMemos.log, null, config.LOG)
   const { topics, groups } = names(config)
   const metrics = createProcessMetrics(
     meter,

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { names, type Config } from './config.ts'
+import { refuseContradictions } from './contradictions.ts'
 import { definitions, type Definitions } from './definitions.ts'
 import { openEventLog, openGenerationStore, openStateStore } from './event-log.ts'
 import { modelExplanations } from './model-explanations.ts'
@@ -28,6 +29,7 @@ export async function startServe(role: Role): Promise<ServeWork> {
   const { plan, catalog, manifest } = compiled
   const log = await openEventLog(config, logger)
   const store = await openStateStore(config)
+  await refuseContradictions(config, { log, store, lake: true })
   const generations = await openGenerationStore(config)
   const { topics } = names(config)
   const hub = await startHub(config, log, meter)

@@ -1,4 +1,5 @@
 import type { Config } from './config.ts'
+import { refuseAnyContradiction } from './contradictions.ts'
 import { openEventLog } from './event-log.ts'
 import { systemClock } from './role.ts'
 import type { RestartLimits } from './restart-policy.ts'
@@ -62,7 +63,12 @@ export async function runAll(config: Config, { processors }: { readonly processo
   const lasting = { clock: systemClock, signal: never, logger }
   await withRetry('creating the topics', retry, lasting, async () => {
     const log = await openEventLog(config, logger)
-    await createTopics(config, log).finally(() => log.close())
+    try {
+      await refuseAnyContradiction(config, log)
+      await createTopics(config, log)
+    } finally {
+      await log.close()
+    }
   })
   await superviseUntilSignalled(supervisorOptions(config, logger, ownCommand(), roleSpecs(config, processors)))
   return 0
