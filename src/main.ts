@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError } from 'commander'
 import type { BacktestCommandOptions } from './app/backtest-command.ts'
 import type { Config } from './app/config.ts'
 import { readConfig } from './app/config.ts'
+import { durationMs } from './app/duration.ts'
 import type { FeatureFilter } from './app/feature-list.ts'
 import type { FeaturesRequest } from './app/features-command.ts'
 import type { MonitorCommandOptions } from './app/monitor-command.ts'
@@ -86,7 +87,8 @@ program
   .option('--fast', 'do not read every file again for its checksum')
   .option('--states <n>', 'compare the states of so many entities of each kind, or of all (default 1000)')
   .option('--seed <n>', 'chooses them')
-  .action(async (options: Common & { fast?: boolean; states?: string; seed?: string }) => {
+  .option('--pending-max <duration>', 'exit code 1 when something is pending for longer, such as 30s or 5m', duration)
+  .action(async (options: Common & { fast?: boolean; states?: string; seed?: string; pendingMax?: number }) => {
     const config = settings()
     const { verifyCommand } = await import('./app/verify-command.ts')
     process.exitCode = await verifyCommand(config, options)
@@ -267,6 +269,12 @@ function number(text: string): number {
 function dayMs(text: string): number {
   const ms = /^\d{4}-\d\d-\d\d$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : NaN
   if (Number.isNaN(ms)) throw new InvalidArgumentError('a date YYYY-MM-DD is needed')
+  return ms
+}
+
+function duration(text: string): number {
+  const ms = durationMs(text)
+  if (ms === null) throw new InvalidArgumentError('a duration such as 30s, 5m or 2h is needed')
   return ms
 }
 

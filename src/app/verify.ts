@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { names, type Config } from './config.ts'
 import { definitions, modelLoader, type Definitions } from './definitions.ts'
 import { openStateStore } from './event-log.ts'
+import { oldestUnreadMs } from './oldest-unread.ts'
 import { systemClock } from './role.ts'
 import { createFeatureSql } from '../compile/feature-sql.ts'
 import { isRiverbankError } from '../core/errors.ts'
@@ -23,7 +24,7 @@ export type { VerifyReport } from '../lake/verify/report.ts'
 
 export interface RunVerifyOptions {
   /** Only read. Without it nothing is known of what never reached the lake. */
-  readonly log?: Pick<EventLog, 'driver' | 'describeTopic' | 'committed'>
+  readonly log?: Pick<EventLog, 'driver' | 'describeTopic' | 'committed' | 'tail'>
   /** Entities of each kind whose states are compared with the lake; Infinity for all, 0 for none. Default 1,000. */
   readonly statesPerEntity?: number
   /** Chooses them. Default: by the clock. */
@@ -48,6 +49,7 @@ export async function runVerify(config: Config, options: RunVerifyOptions): Prom
   const { topics, groups } = names(config)
   const say = options.onProgress ?? (() => undefined)
   const lake = await openLake({ dir: join(config.DATA_DIR, 'lake'), clock: systemClock })
+  const { log } = options
   const positions = options.log === undefined ? null : await readLogPositions(options.log, topics, groups.process)
   if (positions !== null) await catchUp(lake, positions, topics, say)
   const scorers = await loadableModels(config, compiled, say)
@@ -70,6 +72,9 @@ export async function runVerify(config: Config, options: RunVerifyOptions): Prom
       scorers,
       loadPolicy: policyLoader(config, compiled, scorers, say),
       positions,
+      ...(log === undefined
+        ? {}
+        : { oldestUnreadMs: ({ covered }) => oldestUnreadMs(log, [topics.events, topics.scores], covered) }),
       states: store === null ? null : { store, plan: compiled.plan, sample },
       fast: options.fast,
       clock: systemClock,
