@@ -18,7 +18,7 @@ const program = new Command('npm start --')
   .option('--data <dir>', 'folder for everything that is kept')
   .option('--rate <n>', 'live payments per second', positive, 50)
   .option('--port <n>', 'HTTP port; without it 8080, or a free one when that is taken', positive)
-  .addOption(new Option('--log <driver>', 'what carries the events').choices(['redis', 'kafka']).default('redis'))
+  .addOption(new Option('--log <driver>', 'what carries the events (redis)').choices(['redis', 'kafka']))
   .showHelpAfterError()
   .exitOverride((error) => {
     process.exit(error.exitCode === 0 ? 0 : 2)
@@ -34,6 +34,8 @@ try {
   process.exitCode = await runDemo(program.opts<DemoOptions>())
 } catch (error) {
   process.stderr.write(`${isRiverbankError(error) ? `${error.code}: ${error.message}` : describeBug(error)}\n`)
+  // `process.exit` waits for what runs in a library's thread, such as a query of verify.
+  if (isRiverbankError(error, 'did_not_stop')) process.kill(process.pid, 'SIGKILL')
   process.exitCode = 1
 }
 // Whatever a library still holds open, the demo is over.

@@ -56,7 +56,8 @@ async function handbook(dir: string): Promise<number> {
     // Months in minutes: with several partitions one would be days ahead of another, and a terminal's past would be
     // incomplete when its next payment is scored. Live traffic does not have that: there time passes for all of them.
     process.env[environmentName('PARTITIONS')] = '1'
-    const code = await runDemo({ events: payments, exit: true, data: dir, rate: 1, log: options.log })
+    const log = options.log === undefined ? {} : { log: options.log }
+    const code = await runDemo({ events: payments, exit: true, data: dir, rate: 1, ...log })
     if (code !== 0) return code
     writeFileSync(served, '')
   }

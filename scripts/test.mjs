@@ -3,6 +3,8 @@
 import { ensureNode } from './bootstrap/node-version.mjs'
 
 ensureNode()
+const { endWithNpm } = await import('./bootstrap/parent.mjs')
+endWithNpm()
 const { mkdtempSync, readFileSync, rmSync } = await import('node:fs')
 const { tmpdir } = await import('node:os')
 const { join } = await import('node:path')

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
-import { dayMs, number, wholeNumber } from './app/arguments.ts'
+import { dayMs, duration, number, wholeNumber } from './app/arguments.ts'
 import type { BacktestCommandOptions } from './app/backtest-command.ts'
 import type { Config } from './app/config.ts'
 import { readConfig } from './app/config.ts'
@@ -87,7 +87,8 @@ program
   .option('--fast', 'do not read every file again for its checksum')
   .option('--states <n>', 'compare the states of so many entities of each kind, or of all (default 1000)')
   .option('--seed <n>', 'chooses them')
-  .action(async (options: Common & { fast?: boolean; states?: string; seed?: string }) => {
+  .option('--pending-max <duration>', 'exit code 1 when something is pending for longer, such as 30s or 5m', duration)
+  .action(async (options: Common & { fast?: boolean; states?: string; seed?: string; pendingMax?: number }) => {
     const config = settings()
     const { verifyCommand } = await import('./app/verify-command.ts')
     process.exitCode = await verifyCommand(config, options)

@@ -3,6 +3,8 @@
 import { ensureNode } from './node-version.mjs'
 
 ensureNode()
+const { endWithNpm } = await import('./parent.mjs')
+endWithNpm()
 const { ensureDependencies } = await import('./dependencies.mjs')
 const { becomeProgram } = await import('./program.mjs')
 const { ensureRedis } = await import('./redis.mjs')

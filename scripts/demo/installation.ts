@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import { environmentName, readConfig, type Config } from '../../src/app/config.ts'
 import { startEmbeddedRedis, type EmbeddedRedis } from '../../src/app/embedded-redis.ts'
+import { RiverbankError } from '../../src/core/errors.ts'
 import { freePort } from '../../src/edges/redis/server.ts'
 import type { Logger } from '../../src/ports.ts'
 import type { DemoOptions } from './run.ts'
@@ -42,7 +43,16 @@ export async function openInstallation(options: DemoOptions, logger: Logger): Pr
   const recordPath = join(dir, 'installation.json')
   const record = existsSync(recordPath)
     ? recordSchema.parse(JSON.parse(readFileSync(recordPath, 'utf8')))
-    : { namespace: `demo-${randomBytes(4).toString('hex')}`, log: options.log, originMs: null, fed: false }
+    : {
+        namespace: `demo-${randomBytes(4).toString('hex')}`,
+        log: options.log ?? ('redis' as const),
+        originMs: null,
+        fed: false,
+      }
+  if (options.log !== undefined && options.log !== record.log) {
+    const what = `${dir} was begun with the ${record.log} log, --log asks for ${options.log}`
+    throw new RiverbankError('log_mismatch', `${what}: leave --log out, or choose another --data`)
+  }
   const redis = process.env['REDIS_URL'] === undefined ? await embeddedRedis(dir, logger) : null
   const settings: Record<string, string> = {
     LOG: record.log,

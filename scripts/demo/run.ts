@@ -1,12 +1,14 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { finishRun } from './finish.ts'
 import { openInstallation, type Installation } from './installation.ts'
 import { runLive } from './live.ts'
 import { say } from './say.ts'
 import { feedHistory } from './feed.ts'
 import { roleCommand } from '../role-command.ts'
+import { refuseAnyContradiction } from '../../src/app/contradictions.ts'
 import { createTopics } from '../../src/app/topics.ts'
 import { openEventLog } from '../../src/app/event-log.ts'
-import { roleSpecs, supervisorOptions } from '../../src/app/up.ts'
+import { restartAtMost, roleSpecs, supervisorOptions } from '../../src/app/up.ts'
 import { supervise, type Supervisor } from '../../src/app/supervisor.ts'
 import { RiverbankError } from '../../src/core/errors.ts'
 import { pinoLogger } from '../../src/edges/pino/logger.ts'
@@ -18,7 +20,8 @@ export interface DemoOptions {
   readonly data?: string
   readonly rate: number
   readonly port?: number
-  readonly log: 'redis' | 'kafka'
+  /** Without it the one that is there, or redis. */
+  readonly log?: 'redis' | 'kafka'
 }
 
 /** What the parts of a demo work with. */
@@ -30,7 +33,12 @@ export interface Demo {
   readonly ending: AbortSignal
 }
 
-/** Starts everything, feeds it, and answers the exit code. */
+const endingSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
+/** After a signal: for what is under way to notice, and for what a broker may take to let go. */
+const graceMs = 2_000
+
+/** Starts everything, feeds it, and answers the exit code. A signal ends it within the drain time of the roles and Redis. */
 export async function runDemo(options: DemoOptions): Promise<number> {
   const startedMs = performance.now()
   const logger = pinoLogger({ level: 'warn', fields: { role: 'demo' } })
@@ -38,8 +46,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   const interrupt = () => {
     ending.abort(new RiverbankError('interrupted', 'stopped before it was done'))
   }
-  process.on('SIGINT', interrupt)
-  process.on('SIGTERM', interrupt)
+  for (const signal of endingSignals) process.on(signal, interrupt)
   say('starting Redis, the processor, the HTTP role and the materializer')
   const installation = await openInstallation(options, logger)
   void installation.redis?.crashed.then((error) => {
@@ -49,25 +56,43 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   let supervisor: Supervisor | null = null
   let log: EventLog | null = null
   try {
+    ending.signal.throwIfAborted()
     const { config } = installation
     log = await openEventLog(config, logger)
+    await refuseAnyContradiction(config, log)
     await createTopics(config, log)
     const roles = roleSpecs(config, 1).map((role) => ({ ...role, env: { ...installation.env, ...role.env } }))
-    supervisor = supervise(supervisorOptions(config, logger, roleCommand(), roles))
+    const restart = options.exit === true ? restartAtMost : undefined
+    supervisor = supervise(supervisorOptions(config, logger, roleCommand(), roles, restart))
     supervisor.finished.catch((error: unknown) => {
       ending.abort(error)
     })
     const demo: Demo = { options, installation, log, ending: ending.signal }
-    const fed = await feedHistory(demo)
-    code = options.exit === true ? await finishRun(demo, fed, startedMs) : await runLive(demo, fed)
+    code = await soonAfter(ending.signal, feedAndRun(demo, startedMs))
   } finally {
     await supervisor?.stop()
     if (log !== null && options.exit === true && code === 0) await deleteTopics(installation, log)
-    await log?.close()
+    await Promise.race([log?.close(), delay(graceMs)])
     await installation.close(code !== 0)
     if (code !== 0 && options.exit === true) say(`everything is kept in ${installation.config.DATA_DIR}`)
   }
   return code
+}
+
+async function feedAndRun(demo: Demo, startedMs: number): Promise<number> {
+  const fed = await feedHistory(demo)
+  return demo.options.exit === true ? finishRun(demo, fed, startedMs) : runLive(demo, fed)
+}
+
+/** What the work answers; rejects with `did_not_stop` when it goes on although it was told to end. */
+async function soonAfter<Result>(signal: AbortSignal, work: Promise<Result>): Promise<Result> {
+  const late = new Promise<never>((_resolve, reject) => {
+    const failure = new RiverbankError('did_not_stop', 'stopped in the middle of something', { cause: signal.reason })
+    const tooLate = () => setTimeout(() => reject(failure), graceMs)
+    if (signal.aborted) tooLate()
+    else signal.addEventListener('abort', tooLate, { once: true })
+  })
+  return Promise.race([work, late])
 }
 
 /** A shared broker keeps nothing of a run whose folder is gone. */

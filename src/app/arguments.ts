@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander'
+import { durationMs } from './duration.ts'
 
 /** Values of options as the command line takes them. */
 
@@ -18,4 +19,11 @@ export function wholeNumber(text: string): number {
   const value = Number(text)
   if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('a whole number is needed')
   return value
+}
+
+/** Milliseconds. */
+export function duration(text: string): number {
+  const ms = durationMs(text)
+  if (ms === null) throw new InvalidArgumentError('a duration such as 30s, 5m or 2h is needed')
+  return ms
 }

@@ -5,6 +5,7 @@ import { dirname, resolve } from 'node:path'
 import { isRiverbankError } from '../core/errors.ts'
 import { findRedisServer } from '../edges/redis/server.ts'
 import { compileCommand, compiledFreshness, compiledPath } from './compiled-feature-set.ts'
+import type { Contradiction } from './contradictions.ts'
 import { statesPlace, type Config } from './config.ts'
 import { clusterFinding, redisFinding } from './doctor-redis.ts'
 import { statesFinding } from './doctor-states.ts'
@@ -38,6 +39,7 @@ export function machineProbes(): Probe[] {
 export function installationProbes(config: Config): Probe[] {
   const probes: Probe[] = [
     ...redisProbes(config),
+    { name: 'belonging', fix: 'see the check of redis', run: () => belongingFinding(config) },
     { name: 'topics', fix: 'see the checks of the log and of redis', run: () => topicsFinding(config) },
     { name: 'states', fix: 'see the checks of redis and of the log', run: () => statesFinding(config) },
     {
@@ -117,24 +119,40 @@ function brokersProbe(config: Config): Probe {
 async function topicsFinding(config: Config): Promise<Finding> {
   const { openEventLog } = await import('./event-log.ts')
   const { topicSpecs } = await import('./topics.ts')
+  const { contradictions } = await import('./contradictions.ts')
   const log = await openEventLog(config)
   try {
+    const wrong = contradictionFinding(await contradictions(config, { log }))
+    if (wrong !== null) return wrong
     const missing: string[] = []
-    const wrong: string[] = []
-    for (const { topic, partitions } of topicSpecs(config)) {
-      const ranges = await log.describeTopic(topic)
-      if (ranges === null) missing.push(topic)
-      else if (ranges.length !== partitions) wrong.push(`${topic} has ${ranges.length} partitions, not ${partitions}`)
-    }
-    if (wrong.length > 0) {
-      return fail(wrong.join(', '), 'set RIVERBANK_PARTITIONS to what is there: adding partitions moves keys')
-    }
+    for (const { topic } of topicSpecs(config)) if ((await log.describeTopic(topic)) === null) missing.push(topic)
     if (missing.length > 0)
       return warn(`missing: ${missing.join(', ')}`, 'run riverbank topics create, or riverbank up')
     return ok(`${topicSpecs(config).length} with ${config.PARTITIONS} partitions each (${log.driver})`)
   } finally {
     await log.close()
   }
+}
+
+/** Whether states and lake are those of these settings; the topics have a check of their own. */
+async function belongingFinding(config: Config): Promise<Finding> {
+  const { openStateStore } = await import('./event-log.ts')
+  const { contradictions } = await import('./contradictions.ts')
+  const store = await openStateStore(config)
+  try {
+    return (
+      contradictionFinding(await contradictions(config, { store, lake: true })) ??
+      ok('states and lake are of these settings')
+    )
+  } finally {
+    await store.close()
+  }
+}
+
+function contradictionFinding(found: readonly Contradiction[]): Finding | null {
+  if (found.length === 0) return null
+  const told = found.map(({ code, what }) => `${code}: ${what}`).join('; ')
+  return fail(told, [...new Set(found.map(({ advice }) => advice))].join('; '))
 }
 
 async function featureSetFinding(): Promise<Finding> {

@@ -38,14 +38,13 @@ export async function bringLakeToEnd(
   })
   const meter = prometheusMeter({ processMetrics: false, constantLabels: {} })
   const work = await startMaterializer({
-    ...{
-      name: 'materialize',
-      config: { ...config, MONITOR_MS: 0 },
-      logger,
-      meter,
-      clock: systemClock,
-      ending: ending.signal,
-    },
+    name: 'materialize',
+    config: { ...config, MONITOR_MS: 0 },
+    logger,
+    meter,
+    clock: systemClock,
+    roleStates: { down: () => [] },
+    ending: ending.signal,
   })
   const failures: unknown[] = []
   work.finished.catch((error: unknown) => failures.push(error))

@@ -1,4 +1,5 @@
 import { names } from './config.ts'
+import { refuseAnyContradiction } from './contradictions.ts'
 import { definitions } from './definitions.ts'
 import { openEventLog, openPlaces } from './event-log.ts'
 import { lakeFolder } from './lake-claim.ts'
@@ -41,9 +42,10 @@ export async function startMaterialize(role: Role): Promise<Work & Ready> {
 export async function startMaterializer(role: Role): Promise<Work> {
   const { config, logger, clock, meter } = role
   const { catalog, manifest } = definitions()
+  const log = await openEventLog(config, logger)
+  await refuseAnyContradiction(config, log)
   const lake = await openLake({ dir: lakeFolder(config), clock })
   const writer = await openTableWriter({ threads: 1, memoryMb: config.LAKE_MEMORY_MB, rowGroupRows: 50_000 })
-  const log = await openEventLog(config, logger)
   const { topics, groups } = names(config)
   let fail: (error: unknown) => void = () => undefined
   const failed = new Promise<never>((_resolve, reject) => {

@@ -1,4 +1,5 @@
 import { names, type Config } from './config.ts'
+import { refuseContradictions } from './contradictions.ts'
 import { definitions, modelLoader, type Definitions } from './definitions.ts'
 import { openGenerationStore, openPlaces } from './event-log.ts'
 import type { Ready, Role, Work } from './role.ts'
@@ -13,7 +14,7 @@ import { createServingModels } from '../process/serving.ts'
 import { StateMigration } from '../process/state-migration.ts'
 import type { FeaturePlan } from '../core/plan.ts'
 import { readRegistry } from '../edges/onnx/load.ts'
-import type { ConsumeOptions, EventLog, StateStore } from '../ports.ts'
+import { stateMemos, type ConsumeOptions, type EventLog, type StateStore } from '../ports.ts'
 
 /** Lost compare-and-sets of one entity in one batch, before the batch is tried again from the start. */
 const conflictRoundsMax = 50
@@ -35,7 +36,10 @@ export async function startProcess(
   const compiled = definitions()
   const { plan, catalog, manifest } = compiled
   const ports = await openPlaces(config, logger)
+  await refuseContradictions(config, ports)
   const watch = await startStateWatch({ ...role, ...ports, featureSet: manifest.hash })
+  // From here on the states are of this log; another processor may have said so at the same time.
+  await ports.store.replaceMemo(stateMemos.log, null, config.LOG)
   const { log, store } = between(ports)
   const { topics, groups } = names(config)
   const metrics = createProcessMetrics(

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Config } from './config.ts'
 import { exitWithParent } from './exit-with-parent.ts'
 import { serveOperations } from './operations.ts'
+import { followRoleStates, type RoleStates } from './role-states.ts'
 import { pinoLogger } from '../edges/pino/logger.ts'
 import { prometheusMeter } from '../edges/prometheus/meter.ts'
 import type { Logger, Meter } from '../ports.ts'
@@ -14,6 +15,8 @@ export interface Role {
   readonly logger: Logger
   readonly meter: Meter
   readonly clock: Sleeper
+  /** What its supervisor, if it has one, says of the roles beside it. */
+  readonly roleStates: RoleStates
   /** Aborted by SIGTERM, SIGINT or the end of the parent. */
   readonly ending: AbortSignal
 }
@@ -39,6 +42,8 @@ export interface Ready {
 /** Between the drain time and the end of an orphaned role. */
 const drainMarginMs = 1_000
 
+const endingSignals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
+
 /**
  * Runs a role until it is told to end or its work fails, then stops everything within DRAIN_MS. Answers the exit code:
  * 0 after an orderly end, 1 after a failure.
@@ -54,10 +59,14 @@ export async function runRole(
   const end = () => {
     ending.abort()
   }
-  process.once('SIGTERM', end)
-  process.once('SIGINT', end)
+  for (const signal of endingSignals) process.once(signal, end)
   exitWithParent(end, config.DRAIN_MS + drainMarginMs)
-  const role: Role = { name, config, logger, meter, clock: systemClock, ending: ending.signal }
+  const roleStates = followRoleStates(meter)
+  const role: Role = { name, config, logger, meter, clock: systemClock, roleStates, ending: ending.signal }
+  const ended = new Promise<void>((resolve) => {
+    ending.signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+  void ended.then(() => killWhenLate(role))
   try {
     const work = await start(role)
     const operations =
@@ -70,24 +79,12 @@ export async function runRole(
             ready: () => work.ready?.() ?? Promise.resolve(null),
           })
     logger.info('started', operations === null ? {} : { metrics: operations.url })
-    const ended = new Promise<void>((resolve) => {
-      if (ending.signal.aborted) resolve()
-      else
-        ending.signal.addEventListener(
-          'abort',
-          () => {
-            resolve()
-          },
-          { once: true },
-        )
-    })
     try {
       await Promise.race([ended, work.finished])
     } finally {
-      await drain(role, async () => {
-        await work.stop()
-        await operations?.stop()
-      })
+      if (!ending.signal.aborted) killWhenLate(role)
+      await work.stop()
+      await operations?.stop()
     }
     logger.info('stopped')
     return 0
@@ -97,10 +94,16 @@ export async function runRole(
   }
 }
 
-async function drain({ config, logger }: Role, stop: () => Promise<void>): Promise<void> {
-  const deadline = new AbortController()
-  const late = delay(config.DRAIN_MS, 'late' as const, { signal: deadline.signal }).catch(() => 'done' as const)
-  const result = await Promise.race([stop().then(() => 'done' as const), late])
-  deadline.abort()
-  if (result === 'late') logger.warn('did not drain in time; what was not committed is done again by the next owner')
+/**
+ * Bounds the end by DRAIN_MS, whatever is in flight. It must be SIGKILL: `process.exit` waits for what runs in the threads
+ * of libraries, and a COPY that was begun may take minutes. Any role may be killed at any moment.
+ */
+function killWhenLate({ config, logger }: Role): void {
+  const kill = () => {
+    logger.warn('did not drain in time, killing this process: the next owner does again what was not committed', {
+      drainMs: config.DRAIN_MS,
+    })
+    process.kill(process.pid, 'SIGKILL')
+  }
+  setTimeout(kill, config.DRAIN_MS).unref()
 }

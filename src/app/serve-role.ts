@@ -1,4 +1,5 @@
 import { names, type Config } from './config.ts'
+import { refuseContradictions } from './contradictions.ts'
 import { definitions, type Definitions } from './definitions.ts'
 import { openEventLog, openGenerationStore, openStateStore } from './event-log.ts'
 import { lakeFolder } from './lake-claim.ts'
@@ -29,6 +30,7 @@ export async function startServe(role: Role): Promise<ServeWork> {
   const { plan, catalog, manifest } = compiled
   const log = await openEventLog(config, logger)
   const store = await openStateStore(config)
+  await refuseContradictions(config, { log, store, lake: true })
   const generations = await openGenerationStore(config)
   const { topics } = names(config)
   await openLake({ dir: lakeFolder(config), clock })
@@ -57,7 +59,7 @@ export async function startServe(role: Role): Promise<ServeWork> {
       partitions: config.PARTITIONS,
       clock,
     }),
-    probes: probes(log, watch, topics.events),
+    probes: [...probes(log, watch, topics.events), rolesProbe(role)],
     clock,
     meter,
     logger,
@@ -116,6 +118,15 @@ export async function openSql(
     timeoutMs: config.SQL_TIMEOUT_MS,
     ...limits,
   })
+}
+
+/** Requests are answered without the others, and events are taken for them: a balancer must not turn those away. */
+function rolesProbe({ roleStates }: Role): ReadinessProbe {
+  const check = () => {
+    const down = roleStates.down()
+    return Promise.resolve(down.length === 0 ? null : down.join('; '))
+  }
+  return { name: 'roles', isAdvisory: true, check }
 }
 
 function probes(log: EventLog, watch: StateWatch, topic: string): ReadinessProbe[] {

@@ -2,7 +2,8 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { RiverbankError } from '../core/errors.ts'
 import type { Clock, Logger } from '../ports.ts'
 import { eachLine } from './lines.ts'
-import { decideRestart, recentCrashes, type RestartLimits } from './restart-policy.ts'
+import { decideRestart, recentCrashes, type RestartDecision, type RestartLimits } from './restart-policy.ts'
+import { roleStatesMessage } from './role-states.ts'
 
 export interface RoleSpec {
   /** Such as `process`; instances are called `process-1`, `process-2`. */
@@ -34,7 +35,7 @@ export interface SupervisorOptions {
 }
 
 export interface Supervisor {
-  /** Resolves after `stop`; rejects with `role_gave_up` when one crashed too often, after all others were stopped. */
+  /** Resolves after `stop`; rejects with `role_gave_up` when one was given up, after all others were stopped. */
   readonly finished: Promise<void>
   /** Process ids by instance name, of those that run. */
   pids(): ReadonlyMap<string, number>
@@ -49,6 +50,8 @@ interface Instance {
   readonly spec: RoleSpec
   child: ChildProcess | null
   crashesMs: readonly number[]
+  restarts: number
+  lastEnd: string | null
   /** The restart that is due. */
   timer: NodeJS.Timeout | null
 }
@@ -68,6 +71,19 @@ export function ownCommand(): Command {
     file: process.execPath,
     args: [...flags, ...loader, entry],
   }
+}
+
+/** Crashes within the window from which on they are no longer told as something that passes. */
+const failingFrom = 5
+
+function sayRestart(
+  logger: Logger,
+  { name, lastEnd, restarts }: Instance,
+  { delayMs, crashes }: RestartDecision & { readonly kind: 'restart' },
+): void {
+  const fields = { instance: name, how: lastEnd, delayMs, crashes, restarts }
+  if (crashes < failingFrom) logger.warn('ended unexpectedly, restarting', fields)
+  else logger.error('keeps failing, restarting', fields)
 }
 
 /** Starts every instance of every role and keeps them running: a child that ends without being told to is restarted. */
@@ -92,10 +108,13 @@ export function supervise(options: SupervisorOptions): Supervisor {
       else crashed(instance, how)
     })
     logger.info('started', { instance: instance.name, pid: instance.child.pid })
+    tellAll(instances)
   }
 
   const crashed = (instance: Instance, how: string): void => {
     const nowMs = clock.nowMs()
+    instance.lastEnd = how
+    tellAll(instances)
     instance.crashesMs = recentCrashes([...instance.crashesMs, nowMs], nowMs, options.restart)
     const decision = decideRestart(instance.crashesMs, nowMs, options.restart)
     if (decision.kind === 'give_up') {
@@ -105,7 +124,8 @@ export function supervise(options: SupervisorOptions): Supervisor {
       void stop()
       return
     }
-    logger.warn('ended unexpectedly, restarting', { instance: instance.name, how, delayMs: decision.delayMs })
+    instance.restarts += 1
+    sayRestart(logger, instance, decision)
     instance.timer = setTimeout(() => start(instance), decision.delayMs)
   }
 
@@ -138,6 +158,19 @@ export function supervise(options: SupervisorOptions): Supervisor {
   return { finished, pids, stop, kill: () => signalAll('SIGKILL') }
 }
 
+/** Every role hears how all of them are; who ends just now need not hear it. */
+function tellAll(instances: readonly Instance[]): void {
+  const message = roleStatesMessage(
+    instances.map(({ name, child, restarts, lastEnd }) => ({
+      instance: name,
+      isUp: child !== null,
+      restarts,
+      lastEnd,
+    })),
+  )
+  for (const { child } of instances) if (child?.connected === true) child.send(message, () => undefined)
+}
+
 /** Starts the child of an instance; `gone` is called exactly once, never before this returns. */
 function launch(instance: Instance, options: SupervisorOptions, gone: (how: string) => void): ChildProcess {
   const { file, args } = options.command
@@ -167,7 +200,7 @@ function instancesOf(specs: readonly RoleSpec[]): Instance[] {
   const named = (spec: RoleSpec): Instance => {
     const number = (counts.get(spec.role) ?? 0) + 1
     counts.set(spec.role, number)
-    return { name: `${spec.role}-${number}`, spec, child: null, crashesMs: [], timer: null }
+    return { name: `${spec.role}-${number}`, spec, child: null, crashesMs: [], restarts: 0, lastEnd: null, timer: null }
   }
   return specs.flatMap((spec) => Array.from({ length: spec.count }, () => named(spec)))
 }

@@ -1,4 +1,5 @@
 import type { Config } from './config.ts'
+import { refuseContradictions } from './contradictions.ts'
 import { openEventLog } from './event-log.ts'
 import { table } from './table.ts'
 import { createTopics, describeLag, topicSpecs } from './topics.ts'
@@ -28,7 +29,10 @@ export async function topicsCommand(
 type Row = Readonly<Record<string, string | number | null>>
 
 async function rowsOf(config: Config, log: EventLog, name: 'create' | 'describe' | 'lag'): Promise<Row[]> {
-  if (name === 'create') return (await createTopics(config, log)).map((row) => ({ ...row }))
+  if (name === 'create') {
+    await refuseContradictions(config, { log })
+    return (await createTopics(config, log)).map((row) => ({ ...row }))
+  }
   if (name === 'lag') {
     return (await describeLag(config, log)).map(({ group, topic, partition, committed, end, lag }) => ({
       group,

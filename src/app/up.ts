@@ -1,16 +1,23 @@
 import type { Config } from './config.ts'
+import { refuseAnyContradiction } from './contradictions.ts'
 import { definitions } from './definitions.ts'
 import { openEventLog, openStateStore } from './event-log.ts'
+import type { RestartLimits } from './restart-policy.ts'
 import { systemClock } from './role.ts'
 import { isFatal, lookOnce } from './state-watch.ts'
-import { ownCommand, superviseUntilSignalled, type Command, type RoleSpec } from './supervisor.ts'
+import { ownCommand, superviseUntilSignalled } from './supervisor.ts'
+import type { Command, RoleSpec, SupervisorOptions } from './supervisor.ts'
 import { createTopics } from './topics.ts'
 import { RiverbankError } from '../core/errors.ts'
 import { pinoLogger } from '../edges/pino/logger.ts'
 import type { EventLog, Logger } from '../ports.ts'
+import { withRetry } from '../process/retry.ts'
 
-/** Crashes of one role within ten minutes after which there is something that a restart does not mend. */
-export const restartLimits = { crashesMax: 10, windowMs: 600_000, delayMsMin: 200, delayMsMax: 10_000 } as const
+/** For good: whatever a role cannot do without may come back, and nobody is there to start it by hand. */
+const restartForGood: RestartLimits = { crashesMax: null, windowMs: 600_000, delayMsMin: 200, delayMsMax: 10_000 }
+
+/** A run with an end must not wait for what a restart does not mend. */
+export const restartAtMost: RestartLimits = { ...restartForGood, crashesMax: 10 }
 
 /** Between a role's own drain time and SIGKILL. */
 const stopMarginMs = 1_500
@@ -38,11 +45,17 @@ export function roleSpecs(config: Config, processors: number): RoleSpec[] {
   ]
 }
 
-export function supervisorOptions(config: Config, logger: Logger, command: Command, roles: readonly RoleSpec[]) {
+export function supervisorOptions(
+  config: Config,
+  logger: Logger,
+  command: Command,
+  roles: readonly RoleSpec[],
+  restart: RestartLimits = restartForGood,
+): SupervisorOptions {
   return {
     roles,
     command,
-    restart: restartLimits,
+    restart,
     stopTimeoutMs: config.DRAIN_MS + stopMarginMs,
     clock: systemClock,
     logger,
@@ -55,13 +68,19 @@ export function supervisorOptions(config: Config, logger: Logger, command: Comma
 /** `riverbank up`: topics, then all roles until SIGTERM. */
 export async function runAll(config: Config, { processors }: { readonly processors: number }): Promise<number> {
   const logger = pinoLogger({ level: config.LOG_LEVEL, fields: { role: 'up', pid: process.pid } })
-  const log = await openEventLog(config, logger)
-  try {
-    await checkPlace(config, log)
-    await createTopics(config, log)
-  } finally {
-    await log.close()
-  }
+  const retry = { attempts: config.RETRY_ATTEMPTS, firstDelayMs: 100, maxDelayMs: config.RETRY_MAX_DELAY_MS }
+  const never = new AbortController().signal
+  const lasting = { clock: systemClock, signal: never, logger }
+  await withRetry('creating the topics', retry, lasting, async () => {
+    const log = await openEventLog(config, logger)
+    try {
+      await refuseAnyContradiction(config, log)
+      await checkPlace(config, log)
+      await createTopics(config, log)
+    } finally {
+      await log.close()
+    }
+  })
   await superviseUntilSignalled(supervisorOptions(config, logger, ownCommand(), roleSpecs(config, processors)))
   return 0
 }

@@ -2,11 +2,17 @@ import type { Config } from './config.ts'
 import { openEventLog } from './event-log.ts'
 import { renderVerify, runVerify } from './verify.ts'
 
-/** `riverbank verify`: 0 when everything holds, 1 when not. */
-export async function verifyCommand(
-  config: Config,
-  options: { readonly json?: boolean; readonly fast?: boolean; readonly states?: string; readonly seed?: string },
-): Promise<number> {
+interface VerifyCommandOptions {
+  readonly json?: boolean
+  readonly fast?: boolean
+  readonly states?: string
+  readonly seed?: string
+  /** Milliseconds; what is pending for longer is no longer well. */
+  readonly pendingMax?: number
+}
+
+/** `riverbank verify`: 0 when everything holds, 1 when not, or when something is pending for longer than it may be. */
+export async function verifyCommand(config: Config, options: VerifyCommandOptions): Promise<number> {
   const [perEntity, seed] = [wholeOr(options.states, 'all'), wholeOr(options.seed)]
   if (perEntity === 'wrong' || seed === 'wrong') {
     process.stderr.write('error: --states takes a whole number or "all", --seed a whole number\n')
@@ -24,7 +30,10 @@ export async function verifyCommand(
       },
     })
     process.stdout.write(options.json === true ? `${JSON.stringify(report)}\n` : renderVerify(report))
-    return report.ok ? 0 : 1
+    const { oldestPendingMs: oldestMs } = report
+    const isOverdue = options.pendingMax !== undefined && oldestMs !== null && oldestMs > options.pendingMax
+    if (isOverdue) process.stderr.write(`pending_too_long: the oldest is pending for ${Math.round(oldestMs)} ms\n`)
+    return report.ok && !isOverdue ? 0 : 1
   } finally {
     await log.close()
   }

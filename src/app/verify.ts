@@ -5,6 +5,7 @@ import { names, type Config } from './config.ts'
 import { definitions, modelLoader, type Definitions } from './definitions.ts'
 import { openStateStore } from './event-log.ts'
 import { lakeFolder, lakeSeen } from './lake-claim.ts'
+import { oldestUnreadMs } from './oldest-unread.ts'
 import { systemClock } from './role.ts'
 import { createFeatureSql } from '../compile/feature-sql.ts'
 import { isRiverbankError, RiverbankError } from '../core/errors.ts'
@@ -25,7 +26,7 @@ export type { VerifyReport } from '../lake/verify/report.ts'
 
 export interface RunVerifyOptions {
   /** Only read. Without it nothing is known of what never reached the lake. */
-  readonly log?: Pick<EventLog, 'driver' | 'describeTopic' | 'committed'>
+  readonly log?: Pick<EventLog, 'driver' | 'describeTopic' | 'committed' | 'tail'>
   /** Entities of each kind whose states are compared with the lake; Infinity for all, 0 for none. Default 1,000. */
   readonly statesPerEntity?: number
   /** Chooses them. Default: by the clock. */
@@ -76,6 +77,7 @@ async function checkLake(config: Config, lake: Lake, store: StateStore): Promise
 async function verifyWith(config: Config, options: RunVerifyOptions, opened: Opened): Promise<VerifyReport> {
   const { compiled, lake, store, perEntity, say } = opened
   const { topics, groups } = names(config)
+  const { log } = options
   const positions = options.log === undefined ? null : await readLogPositions(options.log, topics, groups.process)
   if (positions !== null) await catchUp(lake, positions, topics, say)
   const scorers = await loadableModels(config, compiled, say)
@@ -96,6 +98,9 @@ async function verifyWith(config: Config, options: RunVerifyOptions, opened: Ope
       scorers,
       loadPolicy: policyLoader(config, compiled, scorers, say),
       positions,
+      ...(log === undefined
+        ? {}
+        : { oldestUnreadMs: ({ covered }) => oldestUnreadMs(log, [topics.events, topics.scores], covered) }),
       states: store === null ? null : { store, plan: compiled.plan, sample },
       fast: options.fast,
       clock: systemClock,

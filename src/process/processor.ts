@@ -78,17 +78,20 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
     return withRetry(step, options.retry, { clock, signal: claim.signal, logger }, run)
   }
 
-  const begin = (claim: Claim, committed: number | null, range: PartitionRange): Promise<number> =>
-    onceWhole(options, claim, range, (rangeThen) => beginOnce(claim, committed, rangeThen))
+  /** Waits for states that are whole; what is retryable is retried as one attempt. */
+  const begin = (claim: Claim, committed: number | null, range: PartitionRange | null): Promise<number> =>
+    onceWhole(options, claim, range, (rangeThen) =>
+      retrying(claim, 'beginning', () => beginOnce(claim, committed, rangeThen)),
+    )
 
-  async function beginOnce(claim: Claim, committed: number | null, range: PartitionRange): Promise<number> {
-    await retrying(claim, 'taking over the states', () => migration.takeOver(claim.topic))
-    const { epoch, positions } = await retrying(claim, 'reading positions', async () => {
-      const before = store.epoch
-      return { epoch: before, positions: await store.positions(claim.topic) }
-    })
+  /** One attempt as a whole: whatever step of it fails, all of it may be repeated without harm. */
+  async function beginOnce(claim: Claim, committed: number | null, rangeThen: PartitionRange | null): Promise<number> {
+    const range = rangeThen ?? (await rangeNow(options, claim))
+    await migration.takeOver(claim.topic)
+    const { epoch } = store
+    const positions = await store.positions(claim.topic)
     const applied = positions.get(claim.partition) ?? null
-    await retrying(claim, 'looking at the states', () => checkGuard(options, claim, applied))
+    await checkGuard(options, claim, applied)
     const known = startOf({ committed, range }, applied)
     // The range was read before the positions: another owner may have gone on since, and the log with it.
     const isEndOld = known.kind === 'stop' && known.code === 'log_recreated'
@@ -97,20 +100,19 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
       throw new RiverbankError(start.code, `${claim.topic}/${claim.partition}: ${start.reason}`)
     }
     const { readFrom, publishFrom } = start
+    // From now on a store without this position is one that was emptied.
+    if (applied === null) await holdPlace(options, claim, readFrom)
     if (readFrom < publishFrom) tellRewind(options, claim, readFrom, publishFrom)
     // Others may have written what this process still holds.
     states.clear()
-    // From now on a store without this position is one that was emptied.
-    if (applied === null) await retrying(claim, 'advancing', () => holdPlace(options, claim, readFrom))
     starts.set(claim, { publishFrom, epoch, applied: applied ?? readFrom })
     return readFrom
   }
 
   /** The store may have lost writes: decides the start of a claim again. All before the batch is committed (R4). */
-  async function beginAgain(claim: Claim, batch: LogBatch, publishFrom: number): Promise<number> {
-    const range = await rangeNow(options, claim)
+  function beginAgain(claim: Claim, batch: LogBatch, publishFrom: number): Promise<number> {
     const position = batch.records[0]?.offset ?? batch.next
-    return begin(claim, Math.max(publishFrom, position), range)
+    return begin(claim, Math.max(publishFrom, position), null)
   }
 
   async function runBatch(claim: Claim, batch: LogBatch, current: Current) {
@@ -118,7 +120,8 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
     const { goneOffset } = await pipeline(batch, { ...current, signal: claim.signal })
     current.applied = Math.max(current.applied, batch.next)
     if (goneOffset !== null) {
-      const committed = await options.committed(claim.topic, claim.partition)
+      const ask = () => options.committed(claim.topic, claim.partition)
+      const committed = await retrying(claim, 'reading the commit', ask)
       assert(committed !== null && committed > goneOffset, 'R5: a snapshot is gone only after its batch was committed')
     }
     if (batch.next >= current.publishFrom) await retrying(claim, 'committing', () => claim.commit(batch.next))
@@ -127,18 +130,16 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
   }
 
   return {
-    assigned: (claim) => begin(claim, claim.committed, claim.range),
-    async batch(claim, batch) {
+    assigned: (claim) => whileHeld(claim, () => begin(claim, claim.committed, claim.range)),
+    batch: (claim, batch) => {
       const current = starts.get(claim)
       assert(current !== undefined, 'a batch belongs to a claim that began')
-      try {
-        return await runBatch(claim, batch, current).catch((error: unknown) => {
+      return whileHeld(claim, () =>
+        runBatch(claim, batch, current).catch((error: unknown) => {
           if (!isRiverbankError(error, 'state_moved') || claim.signal.aborted) throw error
           return beginAgain(claim, batch, current.publishFrom)
-        })
-      } catch (error) {
-        throw failureOf(claim, error)
-      }
+        }),
+      )
     },
   }
 }
@@ -147,14 +148,14 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
 async function onceWhole(
   options: ProcessorOptions,
   claim: Claim,
-  range: PartitionRange,
-  begin: (range: PartitionRange) => Promise<number>,
+  range: PartitionRange | null,
+  begin: (range: PartitionRange | null) => Promise<number>,
 ): Promise<number> {
   const { guard, clock, logger } = options
   const { partition, signal } = claim
   for (let waited = false; ; waited = true) {
     try {
-      return await begin(waited ? await rangeNow(options, claim) : range)
+      return await begin(waited ? null : range)
     } catch (error) {
       if (guard === undefined || !isRiverbankError(error) || !mendedByRebuild.has(error.code)) throw error
       if (!waited) logger.error('waiting for the states', { partition, code: error.code })
@@ -194,17 +195,22 @@ async function holdPlace({ store, migration }: ProcessorOptions, { topic, partit
   await migration.checkWhole()
 }
 
-async function rangeNow(options: ProcessorOptions, { topic, partition, signal }: Claim): Promise<PartitionRange> {
-  const { clock, logger } = options
-  const ask = () => options.range(topic, partition)
-  const range = await withRetry('reading the range', options.retry, { clock, signal, logger }, ask)
+async function rangeNow(options: ProcessorOptions, { topic, partition }: Claim): Promise<PartitionRange> {
+  const range = await options.range(topic, partition)
   if (range === null) throw new RiverbankError('log_recreated', `topic ${topic} was deleted`)
   return range
 }
 
-/** What failed while the claim was lost is its next owner's business. */
-function failureOf(claim: Claim, error: unknown): unknown {
-  if (!claim.signal.aborted || !isRiverbankError(error)) return error
-  if (!error.canRetry && error.code !== 'state_moved') return error
-  return new RiverbankError('fenced', 'the claim ended during a batch', { cause: error })
+/**
+ * What fails once the claim was lost is its next owner's business, and never ends the role: an outage of Redis loses the
+ * claims of the redis log, and with them the patience of every step, long before the tries are used up.
+ */
+async function whileHeld<Result>(claim: Claim, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!claim.signal.aborted || !isRiverbankError(error)) throw error
+    if (!error.canRetry && error.code !== 'state_moved') throw error
+    throw new RiverbankError('fenced', 'the claim ended meanwhile', { cause: error })
+  }
 }

@@ -35,6 +35,8 @@ export type ModelExplanations = (model: PaymentScored['model']) => Promise<Expla
 /** One thing the role needs before it may get traffic. Answers null when it is there, else the reason why not. */
 export interface ReadinessProbe {
   readonly name: string
+  /** What it says is told, and keeps no traffic away. */
+  readonly isAdvisory?: boolean
   check(): Promise<string | null>
 }
 

@@ -59,16 +59,18 @@ export function operationRoutes(deps: ServeDependencies): Route[] {
 }
 
 const liveSchema = z.object({ status: z.literal('live') })
-const readySchema = z.object({ status: z.literal('ready'), checks: z.record(z.string(), z.literal('ok')) })
+/** `degraded`: requests are answered, and something beside this role is not well; the checks say what. */
+const readySchema = z.object({ status: z.enum(['ready', 'degraded']), checks: z.record(z.string(), z.string()) })
 
 async function readiness(c: ServeContext, deps: ServeDependencies): Promise<Response> {
   const results = await Promise.all(deps.probes.map((probe) => ask(probe, deps.limits.probeTimeoutMs)))
   const checks = Object.fromEntries(deps.probes.map((probe, index) => [probe.name, results[index] ?? 'ok']))
   const reasons = deps.probes.flatMap((probe, index) => {
     const reason = results[index] ?? null
-    return reason === null ? [] : [`${probe.name}: ${reason}`]
+    return reason === null || probe.isAdvisory === true ? [] : [`${probe.name}: ${reason}`]
   })
-  if (reasons.length === 0) return jsonResponse(c, 200, { status: 'ready', checks })
+  const isWell = results.every((reason) => reason === null)
+  if (reasons.length === 0) return jsonResponse(c, 200, { status: isWell ? 'ready' : 'degraded', checks })
   return problemResponse(c, 'not_ready', reasons.join('; '), { extra: { reasons, checks } })
 }
 

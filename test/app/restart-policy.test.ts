@@ -13,16 +13,25 @@ describe('restart policy', () => {
     [4, 800],
     [5, 1_000],
   ])('crash %i within the window waits %i ms', (count, delayMs) => {
-    expect(decideRestart(crashes(count, 5_000), 5_000, limits)).toEqual({ kind: 'restart', delayMs })
+    expect(decideRestart(crashes(count, 5_000), 5_000, limits)).toEqual({ kind: 'restart', delayMs, crashes: count })
   })
 
   test('one crash too many gives up', () => {
     expect(decideRestart(crashes(6, 5_000), 5_000, limits)).toEqual({ kind: 'give_up', crashes: 6 })
   })
 
+  test('without a limit of crashes nothing is given up, and the pause stays bounded', () => {
+    const forGood = { ...limits, crashesMax: null }
+    expect(decideRestart(crashes(1_000, 5_000), 5_000, forGood)).toEqual({
+      kind: 'restart',
+      delayMs: limits.delayMsMax,
+      crashes: 1_000,
+    })
+  })
+
   test('what is older than the window is forgotten', () => {
     const old = [...crashes(6, 5_000), 65_000]
-    expect(decideRestart(old, 65_000, limits)).toEqual({ kind: 'restart', delayMs: 100 })
+    expect(decideRestart(old, 65_000, limits)).toEqual({ kind: 'restart', delayMs: 100, crashes: 1 })
     expect(recentCrashes(old, 65_000, limits)).toEqual([65_000])
     expect(recentCrashes(old, 64_999, limits)).toHaveLength(7)
   })

@@ -113,6 +113,41 @@ describe('supervisor', () => {
     expect(supervisor.pids().size).toBe(0)
   })
 
+  test('starts a role again for as long as it fails, and tells the roles and the log how often', async () => {
+    const tries = join(dir, 'tries')
+    const source = `
+      import { appendFileSync, readFileSync } from 'node:fs'
+      if (process.argv[2] === 'good') {
+        process.on('message', (told) => console.error('told', JSON.stringify(told.roles[1])))
+      } else {
+        appendFileSync('${tries}', '.')
+        if (readFileSync('${tries}').length <= 7) process.exit(3)
+        process.on('message', () => {})
+        console.error('mended')
+      }`
+    const said: string[] = []
+    const to = { write: (line: string) => void said.push(line) }
+    start(source, {
+      roles: [
+        { role: 'good', count: 1, args: ['good'] },
+        { role: 'bad', count: 1, args: ['bad'] },
+      ],
+      restart: { ...restart, crashesMax: null },
+      logger: pinoLogger({ level: 'warn', fields: {}, to }),
+    })
+    await says('[bad-1] mended')
+    await says('[good-1] told {"instance":"bad-1","isUp":false,"restarts":6,"lastEnd":"exit code 3"}')
+    await says('[good-1] told {"instance":"bad-1","isUp":true,"restarts":7,"lastEnd":"exit code 3"}')
+    const failing = said
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+      .filter((one) => one['level'] === 'error')
+    expect(failing.map(({ message, restarts }) => [message, restarts])).toEqual([
+      ['keeps failing, restarting', 5],
+      ['keeps failing, restarting', 6],
+      ['keeps failing, restarting', 7],
+    ])
+  })
+
   test('a program that cannot be started is a crash too', async () => {
     const supervisor = start('', { command: { file: join(dir, 'missing'), args: [] } })
     await expect(supervisor.finished).rejects.toMatchObject({ code: 'role_gave_up' })

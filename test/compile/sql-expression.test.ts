@@ -135,7 +135,7 @@ describe('I3: the engine, the reference and DuckDB answer the same finite number
     )
     const leaf: fc.Arbitrary<Expression> = fc.oneof(
       fc.constantFrom(a, b, c),
-      number.filter((value) => value !== null).map((value) => ({ op: 'constant', value })),
+      number.map((value): Expression => (value === null ? a : { op: 'constant', value })),
     )
     const { tree } = fc.letrec<{ tree: Expression }>((tie) => ({
       tree: fc.oneof(

@@ -148,7 +148,8 @@ describe.skipIf(redisAvailable() !== null)(`the pipeline on a real log and real 
     await worker.stop()
     const story = steps.join(' ')
     const batch = '(load |positions |write )+advance publish commit'
-    expect(story).toMatch(new RegExp(`^positions advance( ${batch}){8}$`))
+    const claim = 'memo layouts memo memo positions advance memo'
+    expect(story).toMatch(new RegExp(`^${claim}( ${batch}){8}$`))
   })
 })
 

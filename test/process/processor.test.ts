@@ -53,7 +53,7 @@ describe('a claim of a partition that was committed, in a store that knows nothi
     let waits = 0
     const { processor } = wire({
       store,
-      states: new EntityStates({ store, cacheEntries: 0, roundsMax: 1 }),
+      states: new EntityStates({ store, cacheEntries: 0, cacheBytes: 1_000_000, roundsMax: 1 }),
       publish: () => Promise.reject(new Error('nothing is published')),
       committed: () => Promise.resolve(committed),
       range: () => Promise.resolve(range),

@@ -23,6 +23,16 @@ describe('readiness', () => {
     expect(problem['checks']).toMatchObject({ log: 'ok', states: 'rebuilding' })
   })
 
+  test('is 200 and degraded when only what is beside this role is not well', async () => {
+    const probes = [
+      { name: 'log', check: async () => null },
+      { name: 'roles', isAdvisory: true, check: async () => 'process-1 is down' },
+    ]
+    const response = await serveFixture({ deps: { probes } }).app.request('/readyz')
+    const checks = { log: 'ok', roles: 'process-1 is down' }
+    expect([response.status, await response.json()]).toEqual([200, { status: 'degraded', checks }])
+  })
+
   test('liveness asks nobody', async () => {
     const probes = [{ name: 'log', check: async () => 'gone' }]
     expect((await serveFixture({ deps: { probes } }).app.request('/livez')).status).toBe(200)

@@ -45,7 +45,10 @@ export function createConnection(options: ConnectionOptions): Redis {
   return redis
 }
 
-/** Connects, or rejects with `code` (canRetry). Reconnects by itself from then on. */
+/**
+ * Connects, or rejects with `code`: canRetry, unless the server wants other credentials. Reconnects by itself from then
+ * on.
+ */
 export async function connectRedis(options: ConnectionOptions, code: Unavailable): Promise<Redis> {
   const redis = createConnection(options)
   let last: unknown
@@ -57,8 +60,7 @@ export async function connectRedis(options: ConnectionOptions, code: Unavailable
     return redis
   } catch (error) {
     redis.disconnect()
-    const why = last instanceof Error ? last.message : String(error)
-    throw new RiverbankError(code, `no connection to redis: ${why}`, { canRetry: true, cause: last ?? error })
+    throw redisFailure(code, 'no connection to redis', last ?? error)
   }
 }
 
@@ -82,8 +84,9 @@ export function redisAddress(redis: Redis): string {
   return `${redis.options.host ?? ''}:${redis.options.port ?? ''}`
 }
 
-/** Errors of a server that is up and will answer later. */
-const passing = /^(LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|MISCONF|NOREPLICAS|UNBLOCKED)\b/
+/** Errors of a server that is up and will answer later. (NOSCRIPT is none: {@link RedisScript} sends the script.) */
+const passing =
+  /^(LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|MISCONF|NOREPLICAS|UNBLOCKED|ERR max number of clients)\b/
 
 /** The one classification of what ioredis rejects with. Total: what is unknown cannot be retried. */
 export function redisFailure(code: Unavailable, doing: string, error: unknown): RiverbankError {

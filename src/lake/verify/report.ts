@@ -54,6 +54,8 @@ export interface VerifyReport {
     readonly I5: InvariantReport
   }
   readonly pending: Pending
+  /** Since the log took the oldest of what is pending; null when nothing is. */
+  readonly oldestPendingMs: number | null
   /** Values that differ from their recomputation: the violations of I3. */
   readonly mismatches: number
   readonly violations: number

@@ -17,7 +17,8 @@ export function renderVerify(report: VerifyReport): string {
   }
   const waiting = pendingText(report.pending)
   lines.push('')
-  if (waiting !== '') lines.push(`pending (not judged): ${waiting}`)
+  const age = report.oldestPendingMs === null ? '' : `; the oldest for ${(report.oldestPendingMs / 1_000).toFixed(1)} s`
+  if (waiting !== '') lines.push(`pending (not judged): ${waiting}${age}`)
   for (const note of report.notes) lines.push(`note: ${note}`)
   const verdict = report.ok ? 'ok' : `NOT OK, ${number(report.violations)} violations`
   lines.push(`${verdict}: lake version ${report.lakeVersion}, ${report.seconds.toFixed(1)} s`)

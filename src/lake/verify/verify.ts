@@ -33,6 +33,8 @@ export interface VerifyOptions {
   readonly loadPolicy?: DecisionsInput['loadPolicy']
   /** Read before the lake; null without a log. */
   readonly positions: LogPositions | null
+  /** When the log took the oldest record that this version of the lake lacks; null when it lacks none. */
+  readonly oldestUnreadMs?: (snapshot: Snapshot) => Promise<number | null>
   /** Whose states are compared with the lake, and which; null leaves them out, and the report says so. */
   readonly states: {
     readonly store: StatesInput['store']
@@ -62,7 +64,12 @@ interface RowsChecked {
 }
 
 const nothingPending = { payments: 0, otherEvents: 0, reads: 0 }
-type JudgedPending = typeof nothingPending
+
+/** What history says is on its way, and when the log took the oldest of it. */
+interface JudgedPending {
+  readonly counts: typeof nothingPending
+  readonly oldestMs: number | null
+}
 
 /**
  * Recomputes I1, I2, I3 and I5 from one version of the lake, and I4 from it and the state store. What may still be on its way is `pending`, never a
@@ -98,8 +105,10 @@ export async function verifyLake(options: VerifyOptions): Promise<VerifyReport> 
   const pending: Pending = {
     eventRecords: lagOf(snapshot, positions, topics.events),
     scoreRecords: lagOf(snapshot, positions, topics.scores),
-    ...(judged?.pending ?? nothingPending),
+    ...(judged?.pending.counts ?? nothingPending),
   }
+  const oldest = [judged?.pending.oldestMs ?? null, (await options.oldestUnreadMs?.(snapshot)) ?? null]
+  const oldestMs = Math.min(...oldest.map((ms) => ms ?? Infinity))
   return {
     ok: violations === 0 && all.every((invariant) => invariant.unchecked === null),
     lakeVersion: snapshot.version,
@@ -107,6 +116,7 @@ export async function verifyLake(options: VerifyOptions): Promise<VerifyReport> 
     frontier: judged?.frontier.kind ?? 'seen',
     invariants,
     pending,
+    oldestPendingMs: oldestMs === Infinity ? null : Math.max(0, clock.nowMs() - oldestMs),
     mismatches: invariants.I3.violations,
     violations,
     notes: notesOf(options),
@@ -198,7 +208,16 @@ async function checkHistory(
   })
   progress('states')(0)
   if (options.states !== null) await checkStates(statesInput(options, options.states, query, frontier, tallies.I4))
-  return { payments, otherEvents, reads }
+  return { counts: { payments, otherEvents, reads }, oldestMs: await oldestUnanswered(query) }
+}
+
+/** When the log took the oldest event that is in the lake and may still be answered. */
+async function oldestUnanswered(query: LakeQuery): Promise<number | null> {
+  const [row] = await query.rows(
+    'SELECT min(append_time_ms) AS oldest FROM unanswered WHERE ahead AND NOT answered_elsewhere',
+  )
+  const oldest = row?.['oldest'] ?? null
+  return oldest === null ? null : Number(oldest)
 }
 
 async function besideOf(database: LakeDatabase, work: (query: LakeQuery) => Promise<void>): Promise<void> {

@@ -168,6 +168,7 @@ describe('I2', () => {
     const { codes, result } = await found(content, { positions: null })
     expect(codes).toEqual([])
     expect(result).toMatchObject({ frontier: 'seen', pending: { payments: 1, eventRecords: null } })
+    expect(result.oldestPendingMs, 'the age of the oldest').toEqual(expect.any(Number))
     const known = await verify(lake, { positions: positionsOf(content) })
     expect(known.invariants.I2.byCode).toEqual({ score_missing: 1 })
     const behind = positionsOf(content)

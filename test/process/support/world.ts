@@ -14,7 +14,7 @@ import { Witness } from './witness.ts'
 import type { Claim, GroupHandler, LogRecord, StateStore } from '../../../src/ports.ts'
 
 /** One call of a worker to the outside, in the order of a batch. */
-export type Step = 'positions' | 'load' | 'write' | 'advance' | 'publish' | 'commit'
+export type Step = 'layouts' | 'memo' | 'positions' | 'load' | 'write' | 'advance' | 'publish' | 'commit'
 
 /** Runs before and after each call; what it throws is what the call throws. */
 export type Around = <Result>(step: Step, partition: number | null, call: () => Promise<Result>) => Promise<Result>
@@ -107,9 +107,9 @@ export class World {
       advance: (topic, partition, next, from) =>
         around('advance', partition, () => real.advance(topic, partition, next, from)),
       layouts: () => real.layouts(),
-      keepLayouts: (layouts) => real.keepLayouts(layouts),
-      memo: (name) => real.memo(name),
-      replaceMemo: (name, before, after) => real.replaceMemo(name, before, after),
+      keepLayouts: (layouts) => around('layouts', null, () => real.keepLayouts(layouts)),
+      memo: (name) => around('memo', null, () => real.memo(name)),
+      replaceMemo: (name, before, after) => around('memo', null, () => real.replaceMemo(name, before, after)),
       close: () => real.close(),
     }
     const own = this.#options.compiled ?? compiled

@@ -1,0 +1,106 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { environmentName, names, type Config } from './config.ts'
+import { topicSpecs } from './topics.ts'
+import { openStateStore } from './event-log.ts'
+import { isRiverbankError, RiverbankError } from '../core/errors.ts'
+import { openLake } from '../lake/lake.ts'
+import { stateMemos, type EventLog, type StateStore } from '../ports.ts'
+
+/** A setting that says something else than what exists. */
+export interface Contradiction {
+  readonly code: 'topic_mismatch' | 'log_mismatch' | 'lake_mismatch'
+  /** What is there, and what is asked for. */
+  readonly what: string
+  readonly advice: string
+}
+
+/** What an installation is made of, as far as it can be looked at from here. */
+export interface Existing {
+  readonly log?: Pick<EventLog, 'describeTopic'>
+  readonly store?: Pick<StateStore, 'memo'>
+  /** Whether the lake in the folder of the data is of this installation, too. */
+  readonly lake?: boolean
+}
+
+/** Every setting that contradicts what exists. Changes nothing. Errors: those of log, states and lake. */
+export async function contradictions(config: Config, { log, store, lake }: Existing): Promise<Contradiction[]> {
+  const found = await Promise.all([
+    log === undefined ? [] : inTopics(config, log),
+    store === undefined ? [] : inStates(config, store),
+    lake === true ? inLake(config) : [],
+  ])
+  return found.flat()
+}
+
+/** Rejects with the code of the first contradiction, and says all of them: a role must not work beside what exists. */
+export async function refuseContradictions(config: Config, existing: Existing): Promise<void> {
+  const found = await contradictions(config, existing)
+  const [first] = found
+  if (first === undefined) return
+  throw new RiverbankError(first.code, found.map(({ what, advice }) => `${what}: ${advice}`).join('; '))
+}
+
+/** All that there is, before any role starts. States that cannot be asked just now are left to the roles that need them. */
+export async function refuseAnyContradiction(config: Config, log: Pick<EventLog, 'describeTopic'>): Promise<void> {
+  const store = await openStateStore(config).catch((error: unknown) => {
+    if (!isRiverbankError(error) || !error.canRetry) throw error
+    return null
+  })
+  try {
+    await refuseContradictions(config, { log, lake: true, ...(store === null ? {} : { store }) })
+  } finally {
+    await store?.close()
+  }
+}
+
+/** Keys would move to other partitions, or those of the higher partitions would never be read. */
+async function inTopics(config: Config, log: Pick<EventLog, 'describeTopic'>): Promise<Contradiction[]> {
+  const asked = config.PARTITIONS
+  const found: Contradiction[] = []
+  for (const { topic } of topicSpecs(config)) {
+    const there = (await log.describeTopic(topic))?.length ?? asked
+    if (there === asked) continue
+    const setting = environmentName('PARTITIONS')
+    found.push({
+      code: 'topic_mismatch',
+      what: `topic ${topic} has ${there} partitions, ${setting} asks for ${asked}`,
+      advice: `set ${setting}=${there}; another number needs another ${environmentName('NAMESPACE')}`,
+    })
+  }
+  return found
+}
+
+/** Positions and snapshots name offsets of one log: under another they would name other events. */
+async function inStates({ LOG, NAMESPACE }: Config, store: Pick<StateStore, 'memo'>): Promise<Contradiction[]> {
+  const there = await store.memo(stateMemos.log)
+  if (there === null || there === LOG) return []
+  const setting = environmentName('LOG')
+  return [
+    {
+      code: 'log_mismatch',
+      what: `the states of namespace ${NAMESPACE} were made from the ${there} log, ${setting} asks for ${LOG}`,
+      advice: `set ${setting}=${there}; another log needs another ${environmentName('NAMESPACE')}`,
+    },
+  ]
+}
+
+/** A lake belongs to one namespace: with two of them no query would tell which payments are whose. */
+async function inLake(config: Config): Promise<Contradiction[]> {
+  const dir = join(config.DATA_DIR, 'lake')
+  if (!existsSync(join(dir, '_log'))) return []
+  const { topics } = names(config)
+  const own: ReadonlySet<string> = new Set([topics.events, topics.scores])
+  const { covered } = await (await openLake({ dir })).snapshot()
+  const foreign = new Set([...covered.keys()].map((key) => key.slice(0, key.lastIndexOf('/'))))
+  const others = [...foreign].filter((topic) => !own.has(topic))
+  if (others.length === 0) return []
+  const namespace = environmentName('NAMESPACE')
+  return [
+    {
+      code: 'lake_mismatch',
+      what: `the lake in ${dir} holds ${others.join(', ')}, ${namespace}=${config.NAMESPACE} asks for ${topics.events}`,
+      advice: `set ${namespace} to the one of that lake, or choose another ${environmentName('DATA_DIR')}`,
+    },
+  ]
+}
