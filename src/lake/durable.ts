@@ -62,9 +62,14 @@ export async function createFile(folder: string, name: string, text: string): Pr
 
 /** Writes a whole file, in place of the one that may be there. */
 export async function replaceFile(folder: string, name: string, text: string): Promise<void> {
+  await exchangeFile(folder, name, text)
+  await syncFolder(folder)
+}
+
+/** {@link replaceFile}, but a crash may bring the whole file back that was there before. */
+export async function exchangeFile(folder: string, name: string, text: string): Promise<void> {
   const staged = await stage(folder, name, text)
   await rename(staged, join(folder, name))
-  await syncFolder(folder)
 }
 
 async function stage(folder: string, name: string, text: string): Promise<string> {

@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises'
 import { partitionKey, type FileEntry } from '../commit.ts'
 import { isErrno } from '../durable.ts'
-import { findDamage, type Damage, type Lake, type Snapshot } from '../lake.ts'
+import { findDamage, type Damage } from '../damage.ts'
+import type { Lake, Snapshot } from '../lake.ts'
 import { tableNames } from '../table.ts'
 import { countOf, identifier, text, type LakeQuery, type LakeRow } from './lake-query.ts'
 import { shown, type Tally } from './report.ts'
@@ -9,7 +10,7 @@ import { shown, type Tally } from './report.ts'
 /** Files that are not what the manifest says; `fast` looks at their sizes only, and finds no flipped bit. */
 export async function checkDamage(lake: Lake, snapshot: Snapshot, fast: boolean, tally: Tally): Promise<boolean> {
   tally.count('files', snapshot.files.length)
-  const damages = fast ? await sizeDamage(lake, snapshot) : await findDamage(lake, snapshot)
+  const damages = fast ? await sizeDamage(lake, snapshot) : await findDamage(lake, snapshot.files)
   for (const { path, kind } of damages) tally.violation(`file_${kind}`, () => ({ path }))
   return damages.length > 0
 }
