@@ -5,9 +5,11 @@ import { openEventLog } from './event-log.ts'
 import { watchModel } from './model-watch.ts'
 import { repeat, type Repeated } from './repeat.ts'
 import type { Role, Work } from './role.ts'
+import { isRiverbankError } from '../core/errors.ts'
 import { compact } from '../lake/compaction.ts'
 import { openTableWriter } from '../edges/duckdb/table-writer.ts'
 import { openLake, type Lake } from '../lake/lake.ts'
+import { damageMetrics } from '../lake/metrics.ts'
 import type { TableWriter } from '../ports.ts'
 import { createMaterializer } from '../lake/materializer.ts'
 
@@ -73,13 +75,18 @@ export async function startMaterialize(role: Role): Promise<Work> {
   }
 }
 
-/** Merges small files now and then; a run that fails is tried again at the next turn. */
-function compactEvery({ config, clock, logger }: Role, lake: Lake, writer: TableWriter): Repeated {
+/** Merges small files now and then; a run that fails is tried again at the next turn. Damage is told at every turn. */
+function compactEvery({ config, clock, logger, meter }: Role, lake: Lake, writer: TableWriter): Repeated {
+  const metrics = damageMetrics(meter)
   return repeat(clock, config.LAKE_COMPACT_MS, async () => {
     try {
-      const result = await compact({ ...compaction, lake, writer, nowMs: clock.nowMs() })
+      const { damaged, ...result } = await compact({ ...compaction, lake, writer, nowMs: clock.nowMs() })
       if (result.merged > 0) logger.info('merged small files', { ...result })
+      if (damaged.length > 0) logger.error('damaged lake files are not merged: see riverbank lake repair', { damaged })
+      metrics.files(damaged)
+      metrics.log(false)
     } catch (error) {
+      metrics.log(isRiverbankError(error, 'lake_corrupt'))
       logger.warn('compaction failed', { error })
     }
   })

@@ -6,6 +6,7 @@ import { openEventLog, openStateStore } from './event-log.ts'
 import { bringLakeToEnd } from './lake-end.ts'
 import { systemClock } from './role.ts'
 import { openQuery } from '../edges/duckdb/query.ts'
+import { onlyFromWhole } from '../lake/damage.ts'
 import { openLake } from '../lake/lake.ts'
 import { rebuildStates, type RebuildResult } from '../lake/rebuild/rebuild.ts'
 import { catalogOf } from '../lake/sql-catalog.ts'
@@ -23,11 +24,13 @@ export async function runRebuild(config: Config, say: (line: string) => void): P
   try {
     await bringLakeToEnd(config, log, lake, say)
     const tempDir = await mkdtemp(join(config.DATA_DIR, 'rebuild-'))
-    const { setup } = catalogOf(lake, await lake.snapshot(), manifest)
+    const snapshot = await lake.snapshot()
+    const { setup } = catalogOf(lake, snapshot, manifest)
     const database = await openQuery({ ...query, tempDir, setup })
     try {
       return await rebuildStates({
         ...{ store, query: database, plan, manifest, topics, scoredType: set.scored, rowsPerChunk, clock: systemClock },
+        fromWhole: (read) => onlyFromWhole(lake, snapshot.files, read),
         committed: await log.committed(groups.process, topics.events),
         onProgress: ({ entity, chunk, chunks, states }) => {
           say(`rebuild: ${entity} ${chunk} of ${chunks}, ${states} states`)
