@@ -5,6 +5,7 @@ import type { Config } from './app/config.ts'
 import { readConfig } from './app/config.ts'
 import type { FeatureFilter } from './app/feature-list.ts'
 import type { FeaturesRequest } from './app/features-command.ts'
+import { addLakeCommands } from './app/lake-commands.ts'
 import type { MonitorCommandOptions } from './app/monitor-command.ts'
 import { besideInstallation } from './app/running-installation.ts'
 import { isRiverbankError } from './core/errors.ts'
@@ -146,6 +147,8 @@ program
     const { backfillCommand } = await import('./app/backfill-command.ts')
     process.exitCode = await backfillCommand(config, view, options)
   })
+
+addLakeCommands(program, () => settings())
 
 const deadLetters = program.command('dead-letters').description('what could not be processed')
 deadLetters

@@ -23,7 +23,7 @@ const filesAtOnce = 2
  * streamed. Errors: `lake_unreadable` (canRetry).
  */
 export async function findDamage(
-  lake: Lake,
+  lake: Pick<Lake, 'pathOf'>,
   files: readonly FileEntry[],
   { signal, onFile }: DamageOptions = {},
 ): Promise<readonly Damage[]> {
@@ -42,7 +42,7 @@ export async function findDamage(
 }
 
 /** Null for a file that is what the manifest says. */
-async function damageOf(lake: Lake, file: FileEntry): Promise<Damage | null> {
+async function damageOf(lake: Pick<Lake, 'pathOf'>, file: FileEntry): Promise<Damage | null> {
   const { path } = file
   try {
     const { bytes, sha256 } = await digestFile(lake.pathOf(file))
@@ -65,7 +65,7 @@ export type WholeResult<Result> =
  * sides of the work are the sum of the bytes in between. The result is nobody's until then.
  */
 export async function withWholeFiles<Result>(
-  lake: Lake,
+  lake: Pick<Lake, 'pathOf'>,
   files: readonly FileEntry[],
   work: () => Promise<Result>,
 ): Promise<WholeResult<Result>> {
@@ -82,7 +82,7 @@ const namedMax = 5
 
 /** Errors: `lake_corrupt`, which names the first files. For those who cannot do without them. */
 export async function onlyFromWhole<Result>(
-  lake: Lake,
+  lake: Pick<Lake, 'pathOf'>,
   files: readonly FileEntry[],
   work: () => Promise<Result>,
 ): Promise<Result> {

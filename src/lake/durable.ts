@@ -84,6 +84,27 @@ async function stage(folder: string, name: string, text: string): Promise<string
   return staged
 }
 
+/** Copies a file and puts it on disk; answers the checksum of the bytes that were written, not of those that are there. */
+export async function copyDurably(
+  from: string,
+  to: string,
+): Promise<{ readonly bytes: number; readonly sha256: string }> {
+  const hash = createHash('sha256')
+  let bytes = 0
+  const handle = await open(to, 'w')
+  try {
+    for await (const chunk of createReadStream(from, { highWaterMark: 1 << 20 })) {
+      hash.update(chunk as Buffer)
+      bytes += (chunk as Buffer).length
+      await handle.writeFile(chunk as Buffer)
+    }
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  return { bytes, sha256: hash.digest('hex') }
+}
+
 export function isErrno(error: unknown, code: string): boolean {
   return error instanceof Error && (error as NodeJS.ErrnoException).code === code
 }
