@@ -54,6 +54,8 @@ export interface VerifyReport {
     readonly I5: InvariantReport
   }
   readonly pending: Pending
+  /** Files and commits of the lake that are not what was written: no promise is broken, but what they held is unknown. */
+  readonly damaged: readonly Violation[]
   /** Values that differ from their recomputation: the violations of I3. */
   readonly mismatches: number
   readonly violations: number
