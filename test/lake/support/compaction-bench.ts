@@ -5,10 +5,11 @@ import { compact } from '../../../src/lake/compaction.ts'
 import { openLake } from '../../../src/lake/lake.ts'
 import { batchOf, claimOf, day, materializer, record, score, tempFolder, topics } from './feed.ts'
 
-/** `npx tsx test/lake/support/compaction-bench.ts`: milliseconds to merge 32 files of 2,000 scores, the best of five. */
+/** `npx tsx test/lake/support/compaction-bench.ts`: milliseconds to merge 32 files of 1,000 scores, the best of three. */
 const manifest = JSON.parse(readFileSync('features/compiled/feature-set.json', 'utf8')) as FeatureSetManifest
-const [files, rows, rounds] = [32, 2_000, 5]
+const [files, rows, rounds] = [32, 1_000, 3]
 const tookMs: number[] = []
+const cpuMs: number[] = []
 let bytes = 0
 for (let round = 0; round < rounds; round += 1) {
   const { dir, remove } = tempFolder()
@@ -31,12 +32,22 @@ for (let round = 0; round < rounds; round += 1) {
   bytes = (await lake.snapshot()).files.reduce((sum, file) => sum + file.bytes, 0)
   const writer = await openTableWriter({ threads: 1, memoryMb: 1_024, rowGroupRows: 50_000 })
   const options = { minFiles: 8, maxFiles: 64, targetBytes: 64 << 20, retireGraceMs: 600_000, nowMs: Date.now() }
+  const before = process.cpuUsage()
   const startedMs = performance.now()
   const { merged } = await compact({ ...options, lake, writer })
   tookMs.push(Math.round(performance.now() - startedMs))
+  const used = process.cpuUsage(before)
+  cpuMs.push(Math.round((used.user + used.system) / 1_000))
   if (merged !== files) throw new Error(`merged ${merged}`)
   await writer.close()
   await m.stop()
   remove()
 }
-console.log({ files, megabytes: Math.round(bytes / 1e5) / 10, tookMs, bestMs: Math.min(...tookMs) })
+console.log({
+  files,
+  megabytes: Math.round(bytes / 1e5) / 10,
+  tookMs,
+  bestMs: Math.min(...tookMs),
+  cpuMs,
+  bestCpuMs: Math.min(...cpuMs),
+})
