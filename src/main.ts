@@ -6,6 +6,7 @@ import type { Config } from './app/config.ts'
 import { readConfig } from './app/config.ts'
 import type { FeatureFilter } from './app/feature-list.ts'
 import type { FeaturesRequest } from './app/features-command.ts'
+import { addLakeCommands } from './app/lake-commands.ts'
 import type { MonitorCommandOptions } from './app/monitor-command.ts'
 import { besideInstallation } from './app/running-installation.ts'
 import { isRiverbankError } from './core/errors.ts'
@@ -149,19 +150,7 @@ program
     process.exitCode = await backfillCommand(config, view, options)
   })
 
-program
-  .command('lake')
-  .description('the lake of this installation')
-  .command('adopt')
-  .description(
-    'let this lake take the place of the one that states and log know: after a restore, or when one was given up',
-  )
-  .option('--json', 'print JSON')
-  .action(async (options: Common) => {
-    const config = settings()
-    const { adoptCommand } = await import('./app/lake-command.ts')
-    process.exitCode = await adoptCommand(config, options)
-  })
+addLakeCommands(program, () => settings())
 
 const deadLetters = program.command('dead-letters').description('what could not be processed')
 deadLetters

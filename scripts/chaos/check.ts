@@ -56,6 +56,7 @@ async function untilProcessed({ log, names, fleet }: Installation): Promise<void
 function judge(report: VerifyReport, mayDiffer: boolean): { violations: string[]; apart: number } {
   const violations: string[] = []
   let apart = 0
+  for (const { code, fields } of report.damaged) violations.push(`damaged: ${code} ${JSON.stringify(fields)}`)
   for (const [name, invariant] of Object.entries(report.invariants)) {
     if (invariant.unchecked !== null) violations.push(`${name}: unchecked, ${invariant.unchecked}`)
     for (const [code, count] of Object.entries(invariant.byCode)) {

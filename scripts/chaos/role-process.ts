@@ -8,6 +8,7 @@ const linesKept = 60
 const lineCharsMax = 65_536
 
 interface LogLine {
+  readonly damaged?: readonly { readonly path?: unknown }[]
   readonly level?: unknown
   readonly message?: unknown
   readonly error?: { readonly code?: unknown; readonly message?: unknown }
@@ -32,6 +33,8 @@ export class RoleProcess {
   troubles = 0
   /** Claims that began to wait for the states. */
   waits = 0
+  /** Files of the lake that it named as damaged. */
+  readonly damaged = new Set<string>()
   onWord: (word: Word) => void = () => undefined
   readonly #child: ChildProcess
   readonly gone: Promise<void>
@@ -115,6 +118,7 @@ export class RoleProcess {
     if (said.startsWith('the states lost their tail')) this.rewinds += 1
     if (said === 'waiting for the states' || said === 'the states are refused') this.waits += 1
     if (said.includes('trying again') || said.startsWith('the consumer lost')) this.troubles += 1
+    for (const { path } of parsed.damaged ?? []) if (typeof path === 'string') this.damaged.add(path)
     if (said === 'failed') this.failure = textOf(parsed.error?.code) ?? textOf(parsed.error?.message) ?? 'unknown'
   }
 }

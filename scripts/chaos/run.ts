@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { checkInstallation } from './check.ts'
+import { flippedBit, removedCommit } from './damages.ts'
 import { duplicates, kill, lostReplies, outage, rebalance, zombie, type Fault } from './faults.ts'
 import { Installation } from './installation.ts'
 import { flushed, namesakes } from './lives.ts'
@@ -27,7 +28,18 @@ export interface ChaosOptions {
 }
 
 export const allFaults = {
-  keeping: [kill(), zombie, rebalance, lostReplies(), outage, duplicates, flushed, namesakes],
+  keeping: [
+    kill(),
+    zombie,
+    rebalance,
+    lostReplies(),
+    outage,
+    duplicates,
+    flushed,
+    namesakes,
+    flippedBit,
+    removedCommit,
+  ],
   losing: [lostTail, lostTail, emptied],
 } as const
 

@@ -6,8 +6,9 @@ import type { FeatureSetManifest } from '../../src/core/feature-set.ts'
 import { dayMs } from '../../src/core/units.ts'
 import { openQuery, type Query } from '../../src/edges/duckdb/query.ts'
 import { literal, name } from '../../src/edges/duckdb/quote.ts'
+import { onlyFromWhole } from '../../src/lake/damage.ts'
 import { openLake } from '../../src/lake/lake.ts'
-import { sqlCatalog } from '../../src/lake/sql-catalog.ts'
+import { catalogOf } from '../../src/lake/sql-catalog.ts'
 
 /** Whole days since the epoch (UTC), `to` left out. */
 export interface DayRange {
@@ -38,30 +39,39 @@ export interface TrainingTableOptions {
  * Writes the rows of `training_set` as one Parquet file for train.py: payment_id, customer_id, payment_time_ms, tx_day,
  * label (1 where a report of fraud is in the lake), known_ms (when it was reported, null without a report), amount_minor
  * and one DOUBLE per feature, as they were when the payment was scored. Errors: `training_empty`, `training_gap`,
- * `training_no_labels`, `training_no_fraud`; the file is then not written.
+ * `training_no_labels`, `training_no_fraud`, `lake_corrupt` (a model learns nothing from damaged files); the file is then
+ * not written.
  */
 export async function writeTrainingTable(options: TrainingTableOptions): Promise<TrainingTable> {
-  const { setup } = await sqlCatalog(await openLake({ dir: options.lakeDir }), options.manifest)
+  const lake = await openLake({ dir: options.lakeDir })
+  const snapshot = await lake.snapshot()
+  const { setup } = catalogOf(lake, snapshot, options.manifest)
   const tempDir = await mkdtemp(join(tmpdir(), 'riverbank-training-'))
   const query = await openQuery({ threads: 2, memoryMb: 4_096, tempDir, tempMb: 32_768, setup })
+  const staged = `${options.path}.new`
   try {
-    const firstDay = await checkTraining(query, options)
-    const features = options.features.map((feature) => `${name(feature)}::DOUBLE AS ${name(feature)}`)
-    const columns = ['payment_id', 'customer_id', 'payment_time_ms', `${day} - ${firstDay} AS tx_day`]
-    const labels = ['label', 'reported_time_ms AS known_ms', 'amount_minor']
-    const staged = `${options.path}.new`
-    await mkdir(dirname(options.path), { recursive: true })
-    await query.run(`COPY (
-      SELECT ${[...columns, ...labels, ...features].join(', ')} FROM training_set
-      WHERE ${within(options.days)} ORDER BY payment_time_ms, payment_id
-    ) TO ${literal(staged)} (FORMAT parquet, COMPRESSION zstd)`)
-    const rows = Number((await query.rows(`SELECT count(*) AS n FROM read_parquet(${literal(staged)})`))[0]?.['n'])
+    const table = await onlyFromWhole(lake, snapshot.files, () => stageTable(query, staged, options))
     await rename(staged, options.path)
-    return { rows, firstDay }
+    return table
   } finally {
     query.close()
+    await rm(staged, { force: true })
     await rm(tempDir, { recursive: true, force: true })
   }
+}
+
+async function stageTable(query: Query, staged: string, options: TrainingTableOptions): Promise<TrainingTable> {
+  const firstDay = await checkTraining(query, options)
+  const features = options.features.map((feature) => `${name(feature)}::DOUBLE AS ${name(feature)}`)
+  const columns = ['payment_id', 'customer_id', 'payment_time_ms', `${day} - ${firstDay} AS tx_day`]
+  const labels = ['label', 'reported_time_ms AS known_ms', 'amount_minor']
+  await mkdir(dirname(options.path), { recursive: true })
+  await query.run(`COPY (
+    SELECT ${[...columns, ...labels, ...features].join(', ')} FROM training_set
+    WHERE ${within(options.days)} ORDER BY payment_time_ms, payment_id
+  ) TO ${literal(staged)} (FORMAT parquet, COMPRESSION zstd)`)
+  const rows = Number((await query.rows(`SELECT count(*) AS n FROM read_parquet(${literal(staged)})`))[0]?.['n'])
+  return { rows, firstDay }
 }
 
 const day = `payment_time_ms // ${dayMs}`

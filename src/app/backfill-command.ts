@@ -8,6 +8,7 @@ import { bringLakeToEnd } from './lake-end.ts'
 import { systemClock } from './role.ts'
 import { openQuery } from '../edges/duckdb/query.ts'
 import { pinoLogger } from '../edges/pino/logger.ts'
+import { onlyFromWhole } from '../lake/damage.ts'
 import { openLake } from '../lake/lake.ts'
 import { backfillView, type BackfillResult } from '../lake/rebuild/backfill.ts'
 import { catalogOf } from '../lake/sql-catalog.ts'
@@ -30,11 +31,13 @@ export async function runBackfill(config: Config, view: string, say: (line: stri
     await requireLake(config, lake, store, log)
     await bringLakeToEnd(config, log, lake, say)
     const tempDir = await mkdtemp(join(config.DATA_DIR, 'backfill-'))
-    const { setup } = catalogOf(lake, await lake.snapshot(), manifest)
+    const snapshot = await lake.snapshot()
+    const { setup } = catalogOf(lake, snapshot, manifest)
     const database = await openQuery({ ...query, tempDir, setup })
     try {
       return await backfillView({
         ...{ store, query: database, plan, manifest, topics, scoredType: set.scored, rowsPerChunk, clock: systemClock },
+        fromWhole: (read) => onlyFromWhole(lake, snapshot.files, read),
         view,
         committed: await committed(topics.events),
         decode: (entity, blobs) => migration.decode(entity, blobs, topics.events),

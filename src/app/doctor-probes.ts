@@ -57,6 +57,11 @@ export function installationProbes(config: Config): Probe[] {
       fix: 'make it writable, or choose another RIVERBANK_DATA_DIR',
       run: () => folderFinding(resolve(config.DATA_DIR)),
     },
+    {
+      name: 'lake',
+      fix: 'run riverbank lake check',
+      run: async () => (await import('./doctor-lake.ts')).lakeFinding(config.DATA_DIR),
+    },
     portProbe('http port', 'RIVERBANK_HTTP_PORT', config.HTTP_HOST, config.HTTP_PORT),
   ]
   if (config.METRICS_PORT !== 0) {

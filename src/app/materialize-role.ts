@@ -7,9 +7,11 @@ import { watchModel } from './model-watch.ts'
 import { repeat, type Repeated } from './repeat.ts'
 import type { Ready, Role, Work } from './role.ts'
 import { startStateWatch } from './state-watch.ts'
+import { isRiverbankError } from '../core/errors.ts'
 import { compact } from '../lake/compaction.ts'
 import { openTableWriter, type DatabaseWriter } from '../edges/duckdb/table-writer.ts'
 import { openLake, type Lake } from '../lake/lake.ts'
+import { damageMetrics } from '../lake/metrics.ts'
 import { createMaterializer } from '../lake/materializer.ts'
 
 const mebibyte = 1_048_576
@@ -96,15 +98,20 @@ export async function startMaterializer(role: Role): Promise<Work> {
   }
 }
 
-/** Merges small files now and then; a run that fails is tried again at the next turn. */
+/** Merges small files now and then; a run that fails is tried again at the next turn. Damage is told at every turn. */
 function compactEvery({ config, clock, logger, meter }: Role, lake: Lake, writer: DatabaseWriter): Repeated {
   const held = meter.gauge('riverbank_lake_database_bytes', 'Bytes that the database of the lake holds after a merge')
+  const metrics = damageMetrics(meter)
   return repeat(clock, config.LAKE_COMPACT_MS, async () => {
     try {
-      const result = await compact({ ...compaction, lake, writer, nowMs: clock.nowMs() })
+      const { damaged, ...result } = await compact({ ...compaction, lake, writer, nowMs: clock.nowMs() })
       held.set(await writer.heldBytes())
       if (result.merged > 0) logger.info('merged small files', { ...result })
+      if (damaged.length > 0) logger.error('damaged lake files are not merged: see riverbank lake repair', { damaged })
+      metrics.files(damaged)
+      metrics.log(false)
     } catch (error) {
+      metrics.log(isRiverbankError(error, 'lake_corrupt'))
       logger.warn('compaction failed', { error })
     }
   })

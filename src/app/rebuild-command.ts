@@ -8,6 +8,7 @@ import { bringLakeToEnd } from './lake-end.ts'
 import { systemClock } from './role.ts'
 import { isRiverbankError } from '../core/errors.ts'
 import { openQuery } from '../edges/duckdb/query.ts'
+import { onlyFromWhole } from '../lake/damage.ts'
 import { openLake, type Lake } from '../lake/lake.ts'
 import { rebuildStates, type RebuildResult } from '../lake/rebuild/rebuild.ts'
 import { catalogOf } from '../lake/sql-catalog.ts'
@@ -59,12 +60,14 @@ async function rebuildOnce(
   const ranges = (await log.describeTopic(topics.events)) ?? []
   const starts = new Map(ranges.map(({ partition, start }) => [partition, start]))
   const tempDir = await mkdtemp(join(config.DATA_DIR, 'rebuild-'))
-  const { setup } = catalogOf(lake, await lake.snapshot(), manifest)
+  const snapshot = await lake.snapshot()
+  const { setup } = catalogOf(lake, snapshot, manifest)
   const database = await openQuery({ ...query, tempDir, setup })
   try {
     return await rebuildStates({
       ...{ store, query: database, plan, manifest, topics, scoredType: set.scored, rowsPerChunk, clock: systemClock },
       ...{ committed, committedNow, starts },
+      fromWhole: (read) => onlyFromWhole(lake, snapshot.files, read),
       onProgress: ({ entity, chunk, chunks, states }) => {
         say(`rebuild: ${entity} ${chunk} of ${chunks}, ${states} states`)
       },

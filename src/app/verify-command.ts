@@ -1,6 +1,11 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Config } from './config.ts'
 import { openEventLog } from './event-log.ts'
 import { renderVerify, runVerify } from './verify.ts'
+import { checkLog, type LogFault } from '../lake/check/log-check.ts'
+import { faultText } from '../lake/check/text.ts'
+import { logFolder } from '../lake/log-files.ts'
 
 interface VerifyCommandOptions {
   readonly json?: boolean
@@ -17,6 +22,15 @@ export async function verifyCommand(config: Config, options: VerifyCommandOption
   if (perEntity === 'wrong' || seed === 'wrong') {
     process.stderr.write('error: --states takes a whole number or "all", --seed a whole number\n')
     return 2
+  }
+  const damaged = await damagedCommits(config)
+  if (damaged.length > 0) {
+    const text = damaged.map((fault) => `damaged ${faultText(fault)}\n`).join('')
+    const json = `${JSON.stringify({ ok: false, damaged, violations: 0 })}\n`
+    const why =
+      'NOT OK: without these commits nobody can tell what the lake holds; riverbank lake repair says what can be done\n'
+    process.stdout.write(options.json === true ? json : `${text}${why}`)
+    return 1
   }
   const log = await openEventLog(config)
   try {
@@ -37,6 +51,14 @@ export async function verifyCommand(config: Config, options: VerifyCommandOption
   } finally {
     await log.close()
   }
+}
+
+/** Commits that readers of the lake cannot do without. */
+async function damagedCommits({ DATA_DIR }: Config): Promise<readonly LogFault[]> {
+  const folder = join(DATA_DIR, 'lake', logFolder)
+  if (!existsSync(folder)) return []
+  const { faults, base } = await checkLog(folder)
+  return faults.filter(({ version }) => version === null || version > base)
 }
 
 /** Infinity for the word; null for nothing. */

@@ -1,18 +1,18 @@
-import { readdir, readFile, rm, stat } from 'node:fs/promises'
-import { join } from 'node:path'
-import type { z } from 'zod'
 import { RiverbankError } from '../core/errors.ts'
-import { hourMs, minuteMs } from '../core/units.ts'
+import { minuteMs } from '../core/units.ts'
 import type { Clock } from '../ports.ts'
-import { applyCommit, checkpointOf, checkpointSchema, commitSchema, emptyState, refusalOf, stateOf } from './commit.ts'
-import type { Commit, LakeState, Proposal, Refusal } from './commit.ts'
-import { createFile, isErrno, makeFolder, replaceFile } from './durable.ts'
+import { applyCommit, checkpointOf, digestOf, emptyState, faultOf, refusalOf, stateOf } from './commit.ts'
+import type { Commit, Head, LakeState, Proposal, Refusal } from './commit.ts'
+import { createFile, makeFolder } from './durable.ts'
+import { commitName, corrupt, headName, listLog, readCheckpoint, readCommit, readHead } from './log-files.ts'
+import { trimAgeMs, trimFolder, writeCheckpoint, writeHead, type ReadCommit } from './log-files.ts'
 
 export type CommitResult = { readonly kind: 'committed'; readonly version: number } | Refusal
 
 /**
  * The lake's truth: numbered files, each made by whoever creates its name first. Any number of processes may commit;
- * a reader sees a prefix of the same history, never a part of a commit.
+ * a reader sees a prefix of the same history, never a part of a commit. Each commit names the checksum of the one before
+ * it, and the head names the newest: a commit that is missing, altered or another lake's is an error, never the end.
  * Errors: `lake_corrupt`, `lake_contended` (canRetry), `lake_stale`.
  */
 export interface CommitLog {
@@ -33,9 +33,8 @@ export interface CommitLogOptions {
   readonly keptVersions?: number
 }
 
+export const keptVersionsDefault = 1_000
 const maxAttempts = 1_000
-/** Versions younger than this are never trimmed. */
-const trimAgeMs = hourMs
 /** A state older than this is read anew from a checkpoint: what follows it may have been trimmed. */
 const staleMs = trimAgeMs / 2
 /** A commit that took longer (a stopped process) may have taken the name of a trimmed version. */
@@ -44,11 +43,9 @@ const maxCommitMs = 5 * minuteMs
 export async function openCommitLog(options: CommitLogOptions): Promise<CommitLog> {
   const { folder, clock } = options
   const checkpointEvery = options.checkpointEvery ?? 100
-  const keptVersions = options.keptVersions ?? 1_000
+  const keptVersions = options.keptVersions ?? keptVersionsDefault
   await makeFolder(folder)
-  let state = emptyState()
-  let refreshedAtMs = -Infinity
-  let checkpointed = 0
+  const reader = new LogReader(folder)
   let tail: Promise<unknown> = Promise.resolve()
 
   /** One call after the other: the state is shared. */
@@ -58,38 +55,24 @@ export async function openCommitLog(options: CommitLogOptions): Promise<CommitLo
     return result
   }
 
-  async function reload(): Promise<void> {
-    const newest = await newestCheckpoint(folder)
-    checkpointed = newest ?? 0
-    state = newest === null ? emptyState() : stateOf(await readJson(folder, checkpointName(newest), checkpointSchema))
-  }
-
-  async function refresh(): Promise<LakeState> {
-    const nowMs = performance.now()
-    if (nowMs - refreshedAtMs > staleMs) await reload()
-    for (;;) {
-      const commit = await readCommit(folder, state.version + 1)
-      if (commit === null) break
-      applyCommit(state, commit)
-    }
-    refreshedAtMs = nowMs
-    return state
-  }
-
   async function attempt(proposal: Proposal): Promise<CommitResult | null> {
     const startedMs = performance.now()
-    await refresh()
+    const state = await reader.refresh()
     const refusal = refusalOf(state, proposal)
     if (refusal !== null) return refusal
+    // Before the first commit that is chained: from then on a lake without a head has lost it.
+    if (reader.head === null) await writeHead(folder, state)
     const commit = commitOf(state, proposal, clock.nowMs())
-    if (!(await createFile(folder, commitName(commit.version), JSON.stringify(commit)))) return null
+    const text = JSON.stringify(commit)
+    if (!(await createFile(folder, commitName(commit.version), text))) return null
     if (performance.now() - startedMs > maxCommitMs) {
       throw new RiverbankError('lake_stale', `the commit of version ${commit.version} took too long to be trusted`)
     }
-    applyCommit(state, commit)
-    if (state.version - checkpointed >= checkpointEvery) {
-      await replaceFile(folder, checkpointName(state.version), JSON.stringify(checkpointOf(state)))
-      checkpointed = state.version
+    reader.advance({ commit, digest: digestOf(text) })
+    await reader.raiseHead()
+    if (state.version - reader.checkpointed >= checkpointEvery) {
+      await writeCheckpoint(folder, checkpointOf(state))
+      reader.checkpointed = state.version
     }
     return { kind: 'committed', version: commit.version }
   }
@@ -103,16 +86,105 @@ export async function openCommitLog(options: CommitLogOptions): Promise<CommitLo
   }
 
   return {
-    refresh: () => serially(refresh),
+    refresh: () => serially(() => reader.refresh()),
     commit: (proposal) => serially(() => commit(proposal)),
     trim: () => serially(() => trimFolder(folder, keptVersions, clock.nowMs())),
   }
 }
 
+/** Follows the files of one log. */
+class LogReader {
+  /** As of the last refresh; null in a lake that no commit is chained in. */
+  head: Head | null = null
+  checkpointed = 0
+  private readonly folder: string
+  private state = emptyState()
+  private refreshedAtMs = -Infinity
+  /** The highest version that this reader knows of: from the folder, the head, or because it read it. */
+  private known = 0
+
+  constructor(folder: string) {
+    this.folder = folder
+  }
+
+  async refresh(): Promise<LakeState> {
+    const nowMs = performance.now()
+    if (nowMs - this.refreshedAtMs > staleMs) await this.reload()
+    await this.follow()
+    // Whoever commits raises the head afterwards, so whatever it names is there to be read now.
+    const head = await readHead(this.folder)
+    if (head !== null && head.version > this.state.version) {
+      this.known = Math.max(this.known, head.version)
+      await this.follow()
+    }
+    if (this.state.version < this.known) {
+      // A process that slept may look for what was trimmed meanwhile: only a cold start decides.
+      await this.reload()
+      await this.follow()
+    }
+    this.judge(head)
+    this.head = head
+    this.refreshedAtMs = nowMs
+    return this.state
+  }
+
+  /** Errors: `lake_corrupt` when the commit is not the next one. */
+  advance({ commit, digest }: ReadCommit): void {
+    const fault = faultOf(this.state, commit)
+    if (fault !== null) throw corrupt(this.folder, commitName(this.state.version + 1), fault)
+    applyCommit(this.state, commit, digest)
+    this.known = Math.max(this.known, commit.version)
+  }
+
+  /** The last one to write the head of several at once sees every commit, so the head ends at the newest. */
+  async raiseHead(): Promise<void> {
+    for (;;) {
+      await writeHead(this.folder, this.state)
+      const next = await readCommit(this.folder, this.state.version + 1)
+      if (next === null) return
+      this.advance(next)
+    }
+  }
+
+  private async follow(): Promise<void> {
+    for (;;) {
+      const next = await readCommit(this.folder, this.state.version + 1)
+      if (next === null) return
+      this.advance(next)
+    }
+  }
+
+  private async reload(): Promise<void> {
+    const { commits, checkpoints } = await listLog(this.folder)
+    const newest = checkpoints.at(-1)
+    const checkpoint = newest === undefined ? null : await readCheckpoint(this.folder, newest)
+    this.checkpointed = checkpoint?.version ?? 0
+    this.state = checkpoint === null ? emptyState() : stateOf(checkpoint)
+    if (checkpoint?.format === 1) {
+      this.state.digest = (await readCommit(this.folder, checkpoint.version))?.digest ?? null
+    }
+    this.known = Math.max(this.known, commits.at(-1) ?? 0)
+  }
+
+  private judge(head: Head | null): void {
+    const { version, digest, isChained } = this.state
+    if (version < this.known) {
+      throw corrupt(this.folder, commitName(version + 1), `is missing, and version ${this.known} was committed`)
+    }
+    if (head === null && isChained) {
+      throw corrupt(this.folder, headName, 'is missing: nothing else tells whether the last commits are all here')
+    }
+    if (head?.version === version && digest !== null && head.digest !== digest) {
+      throw corrupt(this.folder, commitName(version), 'is not the commit that was written as this version')
+    }
+  }
+}
+
 function commitOf(state: LakeState, proposal: Proposal, nowMs: number): Commit {
   return {
-    format: 1,
+    format: 2,
     version: state.version + 1,
+    previous: state.digest,
     committedAtMs: nowMs,
     owners: [...(proposal.owners ?? [])],
     schemas: (proposal.schemas ?? []).filter(({ table, id }) => !state.schemas.has(`${table}/${id}`)),
@@ -120,76 +192,7 @@ function commitOf(state: LakeState, proposal: Proposal, nowMs: number): Commit {
     removed: [...(proposal.removed ?? [])],
     purged: [...(proposal.purged ?? [])],
     covered: [...(proposal.covered ?? [])],
-  }
-}
-
-function commitName(version: number): string {
-  return `${String(version).padStart(20, '0')}.json`
-}
-
-function checkpointName(version: number): string {
-  return `${String(version).padStart(20, '0')}.checkpoint.json`
-}
-
-async function newestCheckpoint(folder: string): Promise<number | null> {
-  const versions = (await readdir(folder)).flatMap((name) => {
-    const match = /^(\d{20})\.checkpoint\.json$/.exec(name)
-    return match === null ? [] : [Number(match[1])]
-  })
-  return versions.length === 0 ? null : Math.max(...versions)
-}
-
-async function readCommit(folder: string, version: number): Promise<Commit | null> {
-  try {
-    const commit = await readJson(folder, commitName(version), commitSchema)
-    if (commit.version !== version) {
-      throw new RiverbankError('lake_corrupt', `${commitName(version)} says it is version ${commit.version}`)
-    }
-    return commit
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return null
-    throw error
-  }
-}
-
-async function readJson<Schema extends z.ZodType>(
-  folder: string,
-  name: string,
-  schema: Schema,
-): Promise<z.infer<Schema>> {
-  const text = await readFile(join(folder, name), 'utf8')
-  try {
-    return schema.parse(JSON.parse(text))
-  } catch (cause) {
-    throw new RiverbankError('lake_corrupt', `${join(folder, name)} is not what a writer of this lake writes`, {
-      cause,
-    })
-  }
-}
-
-async function trimFolder(folder: string, keptVersions: number, nowMs: number): Promise<number> {
-  const newest = await newestCheckpoint(folder)
-  if (newest === null) return 0
-  let deleted = 0
-  for (const name of await readdir(folder)) {
-    const version = /^(\d{20})\.(checkpoint\.)?json$/.exec(name)?.[1]
-    const isLeftover = /^\..*\.tmp$/.test(name)
-    if (!isLeftover && (version === undefined || Number(version) > newest - keptVersions)) continue
-    const path = join(folder, name)
-    const age = await ageMs(path, nowMs)
-    if (age === null || age < trimAgeMs) continue
-    await rm(path, { force: true })
-    deleted += 1
-  }
-  return deleted
-}
-
-/** Null when it is gone. */
-export async function ageMs(path: string, nowMs: number): Promise<number | null> {
-  try {
-    return nowMs - (await stat(path)).mtimeMs
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return null
-    throw error
+    ...(proposal.lost === undefined ? {} : { lost: [...proposal.lost] }),
+    ...(proposal.found === undefined ? {} : { found: [...proposal.found] }),
   }
 }

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { RiverbankError } from '../core/errors.ts'
 import type { TableWriter } from '../ports.ts'
 import type { FileEntry } from './commit.ts'
+import { withWholeFiles, type Damage, type WholeResult } from './damage.ts'
 import { makeFolder, sealFile, syncFolder } from './durable.ts'
 import type { Lake } from './lake.ts'
 import { discardFiles, filePrefix, stagingFolder } from './table-files.ts'
@@ -28,37 +29,55 @@ export interface CompactionResult {
   readonly purged: number
   /** Merges given up because another compaction was first. */
   readonly lost: number
+  /** Files that were to be merged and are not what the manifest says: they stay as they are, and readers go on. */
+  readonly damaged: readonly Damage[]
 }
 
 /**
  * Merges neighbouring small files of one table, day, partition and schema; then deletes what was retired long enough
- * ago, and the commits that no reader needs: whoever opens the lake lists them. The rows and their order stay, so a reader of any version reads the same. Safe to run anywhere, any number of
- * times at once: the commit that comes second is refused.
+ * ago, and the commits that no reader needs: whoever opens the lake lists them. The rows and their order stay, so a
+ * reader of any version reads the same. Safe to run anywhere, any number of times at once: the commit that comes second
+ * is refused. A damaged file is left out and ends the run that it stands in, because a merged file would have a fresh
+ * checksum over its bytes; its neighbours on both sides are still merged.
  */
 export async function compact(options: CompactionOptions): Promise<CompactionResult> {
   const { lake } = options
   const { files } = await lake.snapshot()
-  let merged = 0
-  let written = 0
-  let lost = 0
-  for (const run of mergeRuns(files, options)) {
-    const entry = await mergeRun(run, options)
+  const damaged = new Map<string, Damage>()
+  const totals = { merged: 0, written: 0, lost: 0 }
+  const runs = [...mergeRuns(files, options)]
+  for (let run = runs.shift(); run !== undefined; run = runs.shift()) {
+    const made = await mergeRun(run, options)
+    if (made.kind === 'damaged') {
+      for (const damage of made.damages) damaged.set(damage.path, damage)
+      runs.unshift(...mergeRuns(run, options, damaged))
+      continue
+    }
+    const entry = made.result
     const result = await lake.log.commit({ added: [entry], removed: run.map(({ path }) => path) })
     if (result.kind === 'committed') {
-      merged += run.length
-      written += 1
+      totals.merged += run.length
+      totals.written += 1
     } else {
-      lost += 1
+      totals.lost += 1
       await discardFiles(lake.dir, [entry])
     }
   }
-  return { merged, written, lost, purged: await purge(options) }
+  return { ...totals, damaged: await stillLive(lake, damaged), purged: await purge(options) }
 }
 
-/** Neighbours that can become one file. Pure. */
+/** A file that another compaction has retired meanwhile is nobody's damage. */
+async function stillLive(lake: Lake, damaged: ReadonlyMap<string, Damage>): Promise<readonly Damage[]> {
+  if (damaged.size === 0) return []
+  const { files } = await lake.log.refresh()
+  return [...damaged.values()].filter(({ path }) => files.has(path))
+}
+
+/** Neighbours that can become one file; those that are known to be damaged cannot. Pure. */
 export function mergeRuns(
   files: readonly FileEntry[],
   limits: Pick<CompactionOptions, 'minFiles' | 'maxFiles' | 'targetBytes'>,
+  damaged: Pick<ReadonlyMap<string, Damage>, 'has'> = new Map(),
 ): readonly (readonly FileEntry[])[] {
   const groups = new Map<string, FileEntry[]>()
   for (const file of files) {
@@ -73,12 +92,13 @@ export function mergeRuns(
     let bytes = 0
     for (const file of group.toSorted((a, b) => a.firstOffset - b.firstOffset)) {
       const fits = file.schemaId === run[0]?.schemaId && run.length < limits.maxFiles && bytes < limits.targetBytes
-      if (!fits || file.bytes >= limits.targetBytes) {
+      const stays = file.bytes >= limits.targetBytes || damaged.has(file.path)
+      if (!fits || stays) {
         runs.push(run)
         run = []
         bytes = 0
       }
-      if (file.bytes >= limits.targetBytes) continue
+      if (stays) continue
       run.push(file)
       bytes += file.bytes
     }
@@ -87,7 +107,10 @@ export function mergeRuns(
   return runs.filter(({ length }) => length >= Math.max(2, limits.minFiles))
 }
 
-async function mergeRun(run: readonly FileEntry[], { lake, writer }: CompactionOptions): Promise<FileEntry> {
+async function mergeRun(
+  run: readonly FileEntry[],
+  { lake, writer }: CompactionOptions,
+): Promise<WholeResult<FileEntry>> {
   const first = run[0] as FileEntry
   const { lastOffset } = run.at(-1) as FileEntry
   const { topic, partition, firstOffset } = first
@@ -96,10 +119,13 @@ async function mergeRun(run: readonly FileEntry[], { lake, writer }: CompactionO
   const path = `${dirname(first.path)}/${name}`
   const staged = join(lake.dir, stagingFolder, name)
   await makeFolder(dirname(staged))
-  const rows = await writer.merge(
-    run.map((file) => lake.pathOf(file)),
-    staged,
-  )
+  const paths = run.map((file) => lake.pathOf(file))
+  const made = await withWholeFiles(lake, run, () => writer.merge(paths, staged))
+  if (made.kind === 'damaged') {
+    await rm(staged, { force: true })
+    return made
+  }
+  const rows = made.result
   const expected = run.reduce((sum, file) => sum + file.rows, 0)
   if (rows !== expected) {
     await rm(staged, { force: true })
@@ -114,15 +140,8 @@ async function mergeRun(run: readonly FileEntry[], { lake, writer }: CompactionO
   const times = run.flatMap(({ minEventTimeMs: min, maxEventTimeMs: max }) =>
     min === null || max === null ? [] : [min, max],
   )
-  return {
-    ...first,
-    path,
-    lastOffset,
-    rows,
-    ...sealed,
-    minEventTimeMs: times.length === 0 ? null : Math.min(...times),
-    maxEventTimeMs: times.length === 0 ? null : Math.max(...times),
-  }
+  const [minEventTimeMs, maxEventTimeMs] = times.length === 0 ? [null, null] : [Math.min(...times), Math.max(...times)]
+  return { kind: 'whole', result: { ...first, path, lastOffset, rows, ...sealed, minEventTimeMs, maxEventTimeMs } }
 }
 
 async function purge({ lake, retireGraceMs, nowMs }: CompactionOptions): Promise<number> {

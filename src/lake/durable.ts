@@ -62,9 +62,14 @@ export async function createFile(folder: string, name: string, text: string): Pr
 
 /** Writes a whole file, in place of the one that may be there. */
 export async function replaceFile(folder: string, name: string, text: string): Promise<void> {
+  await exchangeFile(folder, name, text)
+  await syncFolder(folder)
+}
+
+/** {@link replaceFile}, but a crash may bring the whole file back that was there before. */
+export async function exchangeFile(folder: string, name: string, text: string): Promise<void> {
   const staged = await stage(folder, name, text)
   await rename(staged, join(folder, name))
-  await syncFolder(folder)
 }
 
 async function stage(folder: string, name: string, text: string): Promise<string> {
@@ -77,6 +82,27 @@ async function stage(folder: string, name: string, text: string): Promise<string
     await handle.close()
   }
   return staged
+}
+
+/** Copies a file and puts it on disk; answers the checksum of the bytes that were written, not of those that are there. */
+export async function copyDurably(
+  from: string,
+  to: string,
+): Promise<{ readonly bytes: number; readonly sha256: string }> {
+  const hash = createHash('sha256')
+  let bytes = 0
+  const handle = await open(to, 'w')
+  try {
+    for await (const chunk of createReadStream(from, { highWaterMark: 1 << 20 })) {
+      hash.update(chunk as Buffer)
+      bytes += (chunk as Buffer).length
+      await handle.writeFile(chunk as Buffer)
+    }
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  return { bytes, sha256: hash.digest('hex') }
 }
 
 export function isErrno(error: unknown, code: string): boolean {

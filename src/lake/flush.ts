@@ -83,6 +83,6 @@ export async function commitToGroup({ claim }: PartitionBuffer, next: number, lo
   }
 }
 
-function schemaOf(spec: TableSpec<never>): TableSchema {
+export function schemaOf(spec: TableSpec<never>): TableSchema {
   return { id: spec.schemaId, table: spec.table, columns: [...declaredColumns(spec)] }
 }

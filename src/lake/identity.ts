@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { RiverbankError } from '../core/errors.ts'
 import { createFile, isErrno } from './durable.ts'
 
-const fileName = 'identity.json'
+export const identityName = 'identity.json'
 const identitySchema = z.object({ format: z.literal(1), id: z.uuid() })
 
 /**
@@ -16,12 +16,12 @@ export async function lakeIdentity(folder: string): Promise<string> {
   const known = await readIdentity(folder)
   if (known !== null) return known
   const id = randomUUID()
-  const isFirst = await createFile(folder, fileName, `${JSON.stringify({ format: 1, id })}\n`)
+  const isFirst = await createFile(folder, identityName, `${JSON.stringify({ format: 1, id })}\n`)
   return isFirst ? id : ((await readIdentity(folder)) ?? id)
 }
 
 async function readIdentity(folder: string): Promise<string | null> {
-  const path = join(folder, fileName)
+  const path = join(folder, identityName)
   let text: string
   try {
     text = await readFile(path, 'utf8')

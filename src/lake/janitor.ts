@@ -1,6 +1,6 @@
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ageMs } from './commit-log.ts'
+import { ageMs } from './log-files.ts'
 import { isErrno } from './durable.ts'
 import type { Lake } from './lake.ts'
 import { filePrefix, stagingFolder } from './table-files.ts'

@@ -1,11 +1,10 @@
 import { resolve, join } from 'node:path'
-import { RiverbankError } from '../core/errors.ts'
 import type { Clock } from '../ports.ts'
 import { openCommitLog } from './commit-log.ts'
 import type { CommitLog, CommitLogOptions } from './commit-log.ts'
 import { partitionKey } from './commit.ts'
-import type { FileEntry, TableSchema } from './commit.ts'
-import { digestFile, isErrno } from './durable.ts'
+import type { FileEntry, LostRange, TableSchema } from './commit.ts'
+import { logFolder } from './log-files.ts'
 import type { TableName } from './table.ts'
 
 /** The lake at one version: what a query reads, whatever is committed meanwhile. */
@@ -16,11 +15,8 @@ export interface Snapshot {
   readonly schemas: readonly TableSchema[]
   /** By topic and partition (`<topic>/<partition>`): the next offset that no file covers. */
   readonly covered: ReadonlyMap<string, number>
-}
-
-export interface Damage {
-  readonly path: string
-  readonly kind: 'missing' | 'wrong_size' | 'wrong_checksum'
+  /** Covered, and declared lost: no file holds them. */
+  readonly lost: readonly LostRange[]
 }
 
 export interface Lake {
@@ -42,7 +38,7 @@ export interface LakeOptions extends Pick<CommitLogOptions, 'checkpointEvery' | 
 export async function openLake(options: LakeOptions): Promise<Lake> {
   const dir = resolve(options.dir)
   const { dir: _dir, clock = { nowMs: () => Date.now() }, ...rest } = options
-  const log = await openCommitLog({ ...rest, clock, folder: join(dir, '_log') })
+  const log = await openCommitLog({ ...rest, clock, folder: join(dir, logFolder) })
   return {
     dir,
     log,
@@ -53,6 +49,7 @@ export async function openLake(options: LakeOptions): Promise<Lake> {
         files: [...state.files.values()],
         schemas: [...state.schemas.values()],
         covered: new Map(state.covered),
+        lost: [...state.lost.values()],
       }
     },
     async covered(topic, partition) {
@@ -64,25 +61,4 @@ export async function openLake(options: LakeOptions): Promise<Lake> {
 
 export function filesOf(snapshot: Snapshot, table: TableName): readonly FileEntry[] {
   return snapshot.files.filter((file) => file.table === table)
-}
-
-/** Compares every file with its checksum; a Parquet file with a flipped bit can answer other sums in silence. */
-export async function findDamage(lake: Lake, snapshot: Snapshot): Promise<readonly Damage[]> {
-  const found: Damage[] = []
-  for (const file of snapshot.files) {
-    const kind = await damageOf(lake.pathOf(file), file)
-    if (kind !== null) found.push({ path: file.path, kind })
-  }
-  return found
-}
-
-async function damageOf(path: string, file: FileEntry): Promise<Damage['kind'] | null> {
-  try {
-    const { bytes, sha256 } = await digestFile(path)
-    if (bytes !== file.bytes) return 'wrong_size'
-    return sha256 === file.sha256 ? null : 'wrong_checksum'
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return 'missing'
-    throw new RiverbankError('lake_unreadable', `${path} cannot be read`, { cause: error, canRetry: true })
-  }
 }

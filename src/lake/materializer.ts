@@ -73,7 +73,7 @@ class Member {
   constructor(options: MaterializerOptions) {
     this.options = options
     this.metrics = lakeMetrics(options.meter)
-    this.place = placement(options)
+    this.place = rowPlacement(options)
   }
 
   async assigned(claim: Claim): Promise<number> {
@@ -189,9 +189,13 @@ class Member {
   }
 }
 
-function placement(options: MaterializerOptions): (record: LogRecord) => PlacedRow {
-  const { topics, catalog } = options
-  const tables = scoreTables(options.manifest)
+/** Which table a record belongs to, and its row there. */
+export function rowPlacement({
+  topics,
+  catalog,
+  manifest,
+}: Pick<MaterializerOptions, 'topics' | 'catalog' | 'manifest'>): (record: LogRecord) => PlacedRow {
+  const tables = scoreTables(manifest)
   return (record) => {
     if (record.topic === topics.events) return { spec: eventTable, row: readEventRow(record, catalog) }
     if (record.topic !== topics.scores) throw new Error(`no table for topic ${record.topic}`)

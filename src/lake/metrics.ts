@@ -1,5 +1,6 @@
 import type { Meter } from '../ports.ts'
 import type { FileEntry } from './commit.ts'
+import type { Damage } from './damage.ts'
 
 export interface LakeMetrics {
   /** `delayMs`: age of the oldest row when it was written, by its append time; null when there were no rows. */
@@ -29,5 +30,35 @@ export function lakeMetrics(meter: Meter): LakeMetrics {
     },
     conflict: () => conflicts.add(1),
     buffered: (count) => held.set(count),
+  }
+}
+
+export interface DamageMetrics {
+  /** The damaged files that the last compaction met. */
+  files(damages: readonly Damage[]): void
+  /** Whether the chain of commits can be read. */
+  log(isDamaged: boolean): void
+}
+
+export function damageMetrics(meter: Meter): DamageMetrics {
+  const files = meter.gauge('riverbank_lake_damaged_files', 'Files that the last compaction found damaged', [
+    'table',
+    'damage',
+  ])
+  const log = meter.gauge('riverbank_lake_log_damaged', '1 while a commit of the lake is missing or damaged')
+  return {
+    files(damages) {
+      files.clear()
+      const counts = new Map<string, number>()
+      for (const { path, kind } of damages) {
+        const key = `${path.slice(0, path.indexOf('/'))} ${kind}`
+        counts.set(key, (counts.get(key) ?? 0) + 1)
+      }
+      for (const [key, count] of counts) {
+        const [table = '', damage = ''] = key.split(' ')
+        files.set(count, { table, damage })
+      }
+    },
+    log: (isDamaged) => log.set(isDamaged ? 1 : 0),
   }
 }

@@ -38,11 +38,31 @@ export function catalogOf(lake: Lake, snapshot: Snapshot, manifest: FeatureSetMa
   const tables = tableNames.map((table) => tableView(lake, snapshot, table, declared[table]))
   return {
     version: `${snapshot.version}:${manifest.hash}`,
-    setup: [...tables, ...derivedRelations.map(({ sql }) => sql), ...derivedTableFunctions.map(({ sql }) => sql)],
-    relations: [...tableNames, ...derivedRelations.map(({ name }) => name)],
+    setup: [
+      ...[...tables, lostView(snapshot.lost)],
+      ...derivedRelations.map(({ sql }) => sql),
+      ...derivedTableFunctions.map(({ sql }) => sql),
+    ],
+    relations: [...tableNames, lostRelation, ...derivedRelations.map(({ name }) => name)],
     tableFunctions: derivedTableFunctions.map(({ name }) => name),
     directories: tableNames.map((table) => join(lake.dir, table)),
   }
+}
+
+const lostRelation = 'lost_positions'
+
+/** What an operator declared lost: `covered` is above these positions, and no row has them. */
+function lostView(lost: Snapshot['lost']): string {
+  const columns = 'table_name, log_topic, log_partition, first_offset, last_offset, rows'
+  const rows = lost.map(({ table, topic, partition, firstOffset, lastOffset, rows }) => {
+    const name = table === null ? 'NULL' : quote(table)
+    return `(${name}, ${quote(topic)}, ${partition}, ${firstOffset}, ${lastOffset}, ${rows ?? 'NULL'})`
+  })
+  const none = '(NULL, NULL, NULL, NULL, NULL, NULL)'
+  const types = ['VARCHAR', 'VARCHAR', 'BIGINT', 'BIGINT', 'BIGINT', 'BIGINT']
+  const cast = columns.split(', ').map((column, i) => `${column}::${types[i] ?? 'BIGINT'} AS ${column}`)
+  return `CREATE VIEW ${lostRelation} AS SELECT ${cast.join(', ')}
+    FROM (VALUES ${rows.length === 0 ? none : rows.join(', ')}) AS lost(${columns}) WHERE log_topic IS NOT NULL`
 }
 
 function declaredTables(manifest: FeatureSetManifest): Readonly<Record<TableName, readonly Column[]>> {

@@ -5,7 +5,8 @@ import { openTableWriter } from '../../src/edges/duckdb/table-writer.ts'
 import { compact, mergeRuns } from '../../src/lake/compaction.ts'
 import type { FileEntry } from '../../src/lake/commit.ts'
 import { hourMs } from '../../src/core/units.ts'
-import { findDamage, openLake } from '../../src/lake/lake.ts'
+import { findDamage } from '../../src/lake/damage.ts'
+import { openLake } from '../../src/lake/lake.ts'
 import { batchOf, claimOf, day, materializer, record, score, topics, writerOptions } from './support/feed.ts'
 import { folder, lake } from './support/fresh-lake.ts'
 import { ask, offsets, range } from './support/read.ts'
@@ -30,18 +31,18 @@ test('I5: small files become one with the same rows, bit for bit; the old ones g
   const old = await lake.snapshot()
   const writer = await openTableWriter(writerOptions)
   const run = (nowMs: number) => compact({ ...limits, lake, writer, nowMs })
-  expect(await run(Date.now())).toEqual({ merged: 6, written: 1, lost: 0, purged: 0 })
+  expect(await run(Date.now())).toEqual({ merged: 6, written: 1, lost: 0, purged: 0, damaged: [] })
   expect(await ask(lake, all)).toEqual(before)
   const { files, covered } = await lake.snapshot()
   expect(files).toMatchObject([
     { firstOffset: 0, lastOffset: 549, rows: 300, minEventTimeMs: day, maxEventTimeMs: day + 549 },
   ])
   expect(covered).toEqual(old.covered)
-  expect(await findDamage(lake, old)).toEqual([])
-  expect(await run(Date.now())).toEqual({ merged: 0, written: 0, lost: 0, purged: 0 })
+  expect(await findDamage(lake, old.files)).toEqual([])
+  expect(await run(Date.now())).toEqual({ merged: 0, written: 0, lost: 0, purged: 0, damaged: [] })
   expect(await run(Date.now() + 60_000)).toMatchObject({ purged: 6 })
   expect(readdirSync(join(folder.dir, 'scores/dt=2026-03-01'))).toHaveLength(1)
-  expect(await findDamage(lake, await lake.snapshot())).toEqual([])
+  expect(await findDamage(lake, (await lake.snapshot()).files)).toEqual([])
   await m.stop()
   await writer.close()
 })

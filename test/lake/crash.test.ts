@@ -2,7 +2,8 @@ import { fork } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { findDamage, openLake } from '../../src/lake/lake.ts'
+import { findDamage } from '../../src/lake/damage.ts'
+import { openLake } from '../../src/lake/lake.ts'
 import { batchOf, claimOf, day, materializer, payment, record, tempFolder, topics } from './support/feed.ts'
 import { offsets, range } from './support/read.ts'
 
@@ -53,7 +54,7 @@ test.each([
     expect(await offsets(lake, topics.events)).toEqual(range(0, 12))
     const { files } = await lake.snapshot()
     expect(readdirSync(days)).toHaveLength(files.length)
-    expect(await findDamage(lake, await lake.snapshot())).toEqual([])
+    expect(await findDamage(lake, (await lake.snapshot()).files)).toEqual([])
     await m.stop()
   },
   60_000,

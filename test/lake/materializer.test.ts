@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { RiverbankError } from '../../src/core/errors.ts'
 import { dayMs } from '../../src/core/units.ts'
-import { findDamage, openLake } from '../../src/lake/lake.ts'
+import { findDamage } from '../../src/lake/damage.ts'
+import { openLake } from '../../src/lake/lake.ts'
 import type { LogRecord } from '../../src/ports.ts'
 import {
   batchOf,
@@ -348,7 +349,7 @@ test('orphans of the own partition are removed on assignment, younger ones and o
   await eager.assigned(claimOf(topics.events, 0))
   expect(orphans.some((path) => existsSync(path))).toBe(false)
   expect(others.every((path) => existsSync(path))).toBe(true)
-  expect(await findDamage(lake, await lake.snapshot())).toEqual([])
+  expect(await findDamage(lake, (await lake.snapshot()).files)).toEqual([])
   await Promise.all([m.stop(), patient.stop(), eager.stop()])
 })
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { RiverbankError } from '../../src/core/errors.ts'
 import { openQuery } from '../../src/edges/duckdb/query.ts'
+import { onlyFromWhole } from '../../src/lake/damage.ts'
 import { openLake } from '../../src/lake/lake.ts'
 import { backfillView } from '../../src/lake/rebuild/backfill.ts'
 import { catalogOf } from '../../src/lake/sql-catalog.ts'
@@ -76,7 +77,8 @@ describe.skipIf(redisAvailable() !== null)(`states of another feature set, seed 
     const feeding = feed(next, 600, 200)
     const backfill = async (view: string, limit = Infinity) => {
       let left = limit
-      const { setup } = catalogOf(lake, await lake.snapshot(), evolved.manifest)
+      const snapshot = await lake.snapshot()
+      const { setup } = catalogOf(lake, snapshot, evolved.manifest)
       const query = await openQuery({ threads: 1, memoryMb: 512, tempDir: folder.dir, tempMb: 1_024, setup })
       const committed = await next.log.committed(next.group, next.topics.events)
       const { plan, manifest, set } = evolved
@@ -95,6 +97,7 @@ describe.skipIf(redisAvailable() !== null)(`states of another feature set, seed 
           view,
           decode: (entity, blobs) => migrationOf(next).decode(entity, blobs, next.topics.events),
           rowsPerChunk: 100,
+          fromWhole: (read) => onlyFromWhole(lake, snapshot.files, read),
           onProgress: () => {
             left -= 1
             if (left === 0) throw new Error('the power went')

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -7,6 +7,7 @@ import { dayMs } from '../../src/core/units.ts'
 import { openQuery } from '../../src/edges/duckdb/query.ts'
 import { literal } from '../../src/edges/duckdb/quote.ts'
 import { openLake, type Lake } from '../../src/lake/lake.ts'
+import { flipBit } from '../lake/support/damage.ts'
 import {
   batchOf,
   claimOf,
@@ -99,5 +100,15 @@ describe('the training table of a lake', () => {
     if (days.length > 0) await fill(days, reports)
     await expect(writeTrainingTable(options())).rejects.toMatchObject({ code })
     expect(existsSync(join(dir, 'table.parquet'))).toBe(false)
+  })
+
+  it('is not made of a file with a flipped bit, which is named', async () => {
+    await fill([0, 1, 2, 3], { p2: 5 })
+    const [damaged] = (await lake.snapshot()).files.filter(({ table }) => table === 'scores')
+    if (damaged === undefined) throw new Error('there are scores')
+    flipBit(lake.pathOf(damaged))
+    const made = writeTrainingTable(options({ days: { from: firstDay, to: firstDay + 4 } }))
+    await expect(made).rejects.toThrow(`${damaged.path} (wrong_checksum)`)
+    expect(readdirSync(dir).filter((name) => name.startsWith('table'))).toEqual([])
   })
 })

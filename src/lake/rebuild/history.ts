@@ -67,6 +67,8 @@ export interface HistoryOptions {
   readonly topics: Topics
   readonly scoredType: string
   readonly committed: ReadonlyMap<number, number>
+  /** Runs what reads the lake's files, and rejects with `lake_corrupt` unless their bytes are those of the manifest. */
+  readonly fromWhole: <Result>(read: () => Promise<Result>) => Promise<Result>
   /** The materializer goes on: answers may have come into the lake before their events, and are left aside. */
   readonly isLive?: boolean
 }
@@ -83,10 +85,15 @@ export class LakeHistory {
     this.options = options
   }
 
-  /** Errors: `lake_incomplete` where the lake has an answer and not the event that was answered. */
+  /**
+   * Copies what states are made of into tables of the database; the files are not read again, so nothing is made of a
+   * damaged one. Errors: `lake_corrupt`, and `lake_incomplete` where the lake has an answer and not the event that was
+   * answered.
+   */
   static async open(options: HistoryOptions): Promise<LakeHistory> {
     const { query, manifest, topics, committed } = options
-    await createWorkingTables(query, manifest, topics, { kind: 'committed', next: committed, settled: true }, false)
+    const frontier = { kind: 'committed', next: committed, settled: true } as const
+    await options.fromWhole(() => createWorkingTables(query, manifest, topics, frontier, false))
     if (options.isLive === true) await query.run(answersAhead)
     const [missing] = await query.rows('SELECT count(*) AS total FROM applied WHERE cause_valid IS NULL')
     const total = countOf(missing, 'total')

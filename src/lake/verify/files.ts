@@ -1,17 +1,30 @@
 import { stat } from 'node:fs/promises'
 import { partitionKey, type FileEntry } from '../commit.ts'
 import { isErrno } from '../durable.ts'
-import { findDamage, type Damage, type Lake, type Snapshot } from '../lake.ts'
+import { findDamage, type Damage } from '../damage.ts'
+import type { Lake, Snapshot } from '../lake.ts'
 import { tableNames } from '../table.ts'
 import { countOf, identifier, text, type LakeQuery, type LakeRow } from './lake-query.ts'
-import { shown, type Tally } from './report.ts'
+import { shown, type Tally, type Violation } from './report.ts'
 
-/** Files that are not what the manifest says; `fast` looks at their sizes only, and finds no flipped bit. */
-export async function checkDamage(lake: Lake, snapshot: Snapshot, fast: boolean, tally: Tally): Promise<boolean> {
+/**
+ * Files that are not what the manifest says, apart from what is violated: the promise was kept, and the disk was not.
+ * `fast` looks at their sizes only, and finds no flipped bit.
+ */
+export async function checkDamage(
+  lake: Lake,
+  snapshot: Snapshot,
+  fast: boolean,
+  tally: Tally,
+): Promise<readonly Violation[]> {
   tally.count('files', snapshot.files.length)
-  const damages = fast ? await sizeDamage(lake, snapshot) : await findDamage(lake, snapshot)
-  for (const { path, kind } of damages) tally.violation(`file_${kind}`, () => ({ path }))
-  return damages.length > 0
+  const damages = fast ? await sizeDamage(lake, snapshot) : await findDamage(lake, snapshot.files)
+  const entries = new Map(snapshot.files.map((file) => [file.path, file]))
+  return damages.map(({ path, kind }) => {
+    const file = entries.get(path)
+    const { topic = '', partition = -1, firstOffset = -1, lastOffset = -1 } = file ?? {}
+    return { code: `file_${kind}`, fields: { path, topic, partition, firstOffset, lastOffset } }
+  })
 }
 
 /** Files that are missing, or not as long as they should be: nobody should try to read these. */
@@ -129,12 +142,21 @@ export async function checkOffsets(
       tally.violation('offset_twice', () => ({ topic, partition, rows: doubled, firstOffset }), doubled)
     }
     const covered = snapshot.covered.get(partitionKey(topic, partition)) ?? 0
-    const absent = covered - countOf(row, 'first_offset') - offsets
+    const lost = lostOffsets(snapshot, topic, partition)
+    if (lost > 0) tally.count('offsets lost', lost)
+    const absent = covered - countOf(row, 'first_offset') - offsets - lost
     if (absent <= 0) continue
     tally.count('offsets absent', absent)
     if (dense) tally.violation('offset_missing', () => ({ topic, partition, covered, rows: absent }), absent)
   }
   return hasDoubles
+}
+
+/** Declared lost: covered, and in no file. */
+function lostOffsets({ lost }: Snapshot, topic: string, partition: number): number {
+  return lost
+    .filter((range) => range.topic === topic && range.partition === partition)
+    .reduce((sum, { firstOffset, lastOffset, rows }) => sum + (rows ?? lastOffset - firstOffset + 1), 0)
 }
 
 /** Bits that one aggregation may need for all partitions, in every thread: 16 MB. (The database takes a range of 10⁹.) */

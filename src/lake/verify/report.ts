@@ -56,6 +56,8 @@ export interface VerifyReport {
   readonly pending: Pending
   /** Since the log took the oldest of what is pending; null when nothing is. */
   readonly oldestPendingMs: number | null
+  /** Files and commits of the lake that are not what was written: no promise is broken, but what they held is unknown. */
+  readonly damaged: readonly Violation[]
   /** Values that differ from their recomputation: the violations of I3. */
   readonly mismatches: number
   readonly violations: number

@@ -10,6 +10,8 @@ export function renderVerify(report: VerifyReport): string {
       for (const example of invariant.examples.filter((e) => e.code === code)) lines.push(`  ${exampleText(example)}`)
     }
   }
+  for (const damage of report.damaged) lines.push('', `damaged ${damage.code}: ${exampleText(damage)}`)
+  if (report.damaged.length > 0) lines.push('riverbank lake repair says what can be done')
   const byFeature = Object.entries(invariants.I3.byFeature)
   if (byFeature.length > 0) {
     lines.push('', 'I3 mismatches by feature:')
@@ -20,7 +22,9 @@ export function renderVerify(report: VerifyReport): string {
   const age = report.oldestPendingMs === null ? '' : `; the oldest for ${(report.oldestPendingMs / 1_000).toFixed(1)} s`
   if (waiting !== '') lines.push(`pending (not judged): ${waiting}${age}`)
   for (const note of report.notes) lines.push(`note: ${note}`)
-  const verdict = report.ok ? 'ok' : `NOT OK, ${number(report.violations)} violations`
+  const verdict = report.ok
+    ? 'ok'
+    : `NOT OK, ${number(report.violations)} violations, ${number(report.damaged.length)} damaged`
   lines.push(`${verdict}: lake version ${report.lakeVersion}, ${report.seconds.toFixed(1)} s`)
   return `${lines.join('\n')}\n`
 }

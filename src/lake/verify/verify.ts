@@ -74,7 +74,7 @@ interface JudgedPending {
 /**
  * Recomputes I1, I2, I3 and I5 from one version of the lake, and I4 from it and the state store. What may still be on its way is `pending`, never a
  * failure; what could not be checked is not ok. In memory: one entity's life, one batch of rows, and what the database
- * may use. Errors: those of the lake and `query_failed`; a damaged file is a violation, not an error.
+ * may use. Errors: those of the lake and `query_failed`; a damaged file is told in the report.
  */
 export async function verifyLake(options: VerifyOptions): Promise<VerifyReport> {
   const { lake, positions, topics, clock } = options
@@ -90,9 +90,11 @@ export async function verifyLake(options: VerifyOptions): Promise<VerifyReport> 
   options.onProgress?.('files', snapshot.files.length)
   const looksWhole = (await sizeDamage(lake, snapshot)).length === 0
   const damage = checkDamage(lake, snapshot, options.fast, tallies.I5)
-  const judged = looksWhole ? await checkRows(options, snapshot, tallies, damage) : await damage.then(() => null)
+  const hasDamage = damage.then((found) => found.length > 0)
+  const judged = looksWhole ? await checkRows(options, snapshot, tallies, hasDamage) : await hasDamage.then(() => null)
+  const damaged = await damage
   checkRanges(snapshot, tallies.I5)
-  const unchecked = judged === null ? 'files are damaged (I5): what they held is unknown' : null
+  const unchecked = judged === null ? 'files are damaged: what they held is unknown' : null
   const invariants = {
     I1: tallies.I1.report(unchecked),
     I2: tallies.I2.report(unchecked),
@@ -110,6 +112,7 @@ export async function verifyLake(options: VerifyOptions): Promise<VerifyReport> 
   const oldest = [judged?.pending.oldestMs ?? null, (await options.oldestUnreadMs?.(snapshot)) ?? null]
   const oldestMs = Math.min(...oldest.map((ms) => ms ?? Infinity))
   return {
+    damaged,
     ok: violations === 0 && all.every((invariant) => invariant.unchecked === null),
     lakeVersion: snapshot.version,
     featureSet: options.manifest.hash,

@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest'
 import { openQuery } from '../../../src/edges/duckdb/query.ts'
+import { onlyFromWhole } from '../../../src/lake/damage.ts'
 import { LakeHistory, type HistoryOptions } from '../../../src/lake/rebuild/history.ts'
 import { catalogOf } from '../../../src/lake/sql-catalog.ts'
+import { flipBit } from '../support/damage.ts'
 import { day, topics } from '../support/feed.ts'
 import { folder, lake } from '../support/fresh-lake.ts'
 import { manifest, pay, plan, positionsOf, run, write, type LogContent } from '../verify/support/world.ts'
@@ -12,7 +14,8 @@ async function content(): Promise<LogContent> {
 }
 
 async function open(all: LogContent, change: Partial<HistoryOptions>) {
-  const { setup } = catalogOf(lake, await lake.snapshot(), manifest)
+  const snapshot = await lake.snapshot()
+  const { setup } = catalogOf(lake, snapshot, manifest)
   const query = await openQuery({ threads: 1, memoryMb: 512, tempDir: folder.dir, tempMb: 512, setup })
   const { committed } = positionsOf(all)
   try {
@@ -23,6 +26,7 @@ async function open(all: LogContent, change: Partial<HistoryOptions>) {
       topics,
       scoredType: 'payment.initiated',
       committed: new Map<number, number>(),
+      fromWhole: <Result>(read: () => Promise<Result>) => onlyFromWhole(lake, snapshot.files, read),
     }
     const history = await LakeHistory.open({ ...options, ...change })
     return { reach: await history.reach(), committed }
@@ -47,4 +51,14 @@ test('a hole below what the lake has is one also while it is written', async () 
   const gap = { ...all, scores: [], events: [third] }
   await write(lake, gap)
   await expect(open(all, { isLive: true })).rejects.toThrow('1 answers to events that it does not have')
+})
+
+test('states are not made of a file with a flipped bit, which is named', async () => {
+  const all = await content()
+  await write(lake, all)
+  const [damaged] = (await lake.snapshot()).files.filter(({ table }) => table === 'scores')
+  if (damaged === undefined) throw new Error('there are scores')
+  flipBit(lake.pathOf(damaged))
+  await expect(open(all, {})).rejects.toMatchObject({ code: 'lake_corrupt' })
+  await expect(open(all, {})).rejects.toThrow(`${damaged.path} (wrong_checksum)`)
 })

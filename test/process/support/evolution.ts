@@ -9,6 +9,7 @@ import { count, max, sum } from '../../../src/define/aggregate.ts'
 import { defineFeatureSet } from '../../../src/define/feature-set.ts'
 import { defineView, type View } from '../../../src/define/view.ts'
 import { openQuery } from '../../../src/edges/duckdb/query.ts'
+import { onlyFromWhole } from '../../../src/lake/damage.ts'
 import { catalogOf } from '../../../src/lake/sql-catalog.ts'
 import { rebuildStates, type RebuildOptions, type RebuildResult } from '../../../src/lake/rebuild/rebuild.ts'
 import type { Lake } from '../../../src/lake/lake.ts'
@@ -75,7 +76,8 @@ export async function rebuildWorld(
   tempDir: string,
   change: Partial<RebuildOptions> = {},
 ): Promise<RebuildResult> {
-  const { setup } = catalogOf(lake, await lake.snapshot(), own.manifest)
+  const snapshot = await lake.snapshot()
+  const { setup } = catalogOf(lake, snapshot, own.manifest)
   const query = await openQuery({ threads: 1, memoryMb: 512, tempDir, tempMb: 1_024, setup })
   try {
     return await rebuildStates({
@@ -83,6 +85,7 @@ export async function rebuildWorld(
       scoredType: own.set.scored,
       committed: await world.log.committed(world.group, world.topics.events),
       rowsPerChunk: 100,
+      fromWhole: (read) => onlyFromWhole(lake, snapshot.files, read),
       ...change,
     })
   } finally {

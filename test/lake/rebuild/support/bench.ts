@@ -7,6 +7,7 @@ import { generatePayments } from '../../../../scripts/simulator/payments.ts'
 import { encodeEvent } from '../../../../src/core/event.ts'
 import { openQuery } from '../../../../src/edges/duckdb/query.ts'
 import { openRedisStateStore } from '../../../../src/edges/redis/state-store.ts'
+import { onlyFromWhole } from '../../../../src/lake/damage.ts'
 import { openLake } from '../../../../src/lake/lake.ts'
 import { rebuildStates } from '../../../../src/lake/rebuild/rebuild.ts'
 import { catalogOf } from '../../../../src/lake/sql-catalog.ts'
@@ -25,7 +26,8 @@ const { committed } = positionsOf(content)
 await write(lake, content, 50_000)
 const redis = await startTestRedis()
 const store = await openRedisStateStore({ url: redis.url, namespace: 'bench', commandTimeoutMs: 10_000 })
-const { setup } = catalogOf(lake, await lake.snapshot(), compiled.manifest)
+const snapshot = await lake.snapshot()
+const { setup } = catalogOf(lake, snapshot, compiled.manifest)
 globalThis.gc?.()
 const before = process.memoryUsage.rss()
 let peak = 0
@@ -39,6 +41,7 @@ const result = await rebuildStates({
   ...{ store, query, plan: compiled.plan, manifest: compiled.manifest, topics, scoredType: compiled.set.scored },
   committed,
   rowsPerChunk: 2_000_000,
+  fromWhole: (read) => onlyFromWhole(lake, snapshot.files, read),
   clock: { nowMs: () => lastMs },
   onProgress: ({ entity }) => phases.push(`${entity} ${Math.round(performance.now() - startedMs)} ms`),
 })

@@ -1,0 +1,98 @@
+import { RiverbankError } from '../core/errors.ts'
+import type { FileEntry } from './commit.ts'
+import { digestFile, isErrno } from './durable.ts'
+import type { Lake } from './lake.ts'
+
+export interface Damage {
+  readonly path: string
+  readonly kind: 'missing' | 'wrong_size' | 'wrong_checksum'
+}
+
+export interface DamageOptions {
+  /** Aborted: no further file is begun, and the answer is what was found so far. */
+  readonly signal?: AbortSignal
+  /** After each file; a damaged one is told. */
+  readonly onFile?: (file: FileEntry, damage: Damage | null) => void
+}
+
+/** Files read at the same time: one is summed up while the next one comes from the disk. */
+const filesAtOnce = 2
+
+/**
+ * Compares files with their checksums: a Parquet file with a flipped bit can answer other sums in silence. Files are
+ * streamed. Errors: `lake_unreadable` (canRetry).
+ */
+export async function findDamage(
+  lake: Pick<Lake, 'pathOf'>,
+  files: readonly FileEntry[],
+  { signal, onFile }: DamageOptions = {},
+): Promise<readonly Damage[]> {
+  const found = new Map<FileEntry, Damage>()
+  const left = files.values()
+  const work = async () => {
+    for (const file of left) {
+      if (signal?.aborted === true) return
+      const damage = await damageOf(lake, file)
+      if (damage !== null) found.set(file, damage)
+      onFile?.(file, damage)
+    }
+  }
+  await Promise.all(Array.from({ length: filesAtOnce }, work))
+  return files.flatMap((file) => found.get(file) ?? [])
+}
+
+/** Null for a file that is what the manifest says. */
+async function damageOf(lake: Pick<Lake, 'pathOf'>, file: FileEntry): Promise<Damage | null> {
+  const { path } = file
+  try {
+    const { bytes, sha256 } = await digestFile(lake.pathOf(file))
+    if (bytes !== file.bytes) return { path, kind: 'wrong_size' }
+    return sha256 === file.sha256 ? null : { path, kind: 'wrong_checksum' }
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return { path, kind: 'missing' }
+    throw new RiverbankError('lake_unreadable', `${lake.pathOf(file)} cannot be read`, { cause: error, canRetry: true })
+  }
+}
+
+/** What {@link withWholeFiles} found instead: nothing was made of the files, or what was made must be thrown away. */
+export type WholeResult<Result> =
+  | { readonly kind: 'whole'; readonly result: Result }
+  | { readonly kind: 'damaged'; readonly damages: readonly Damage[] }
+
+/**
+ * Makes something of files whose bytes are those of the manifest. They are summed up before the work, so that damage is
+ * named and nothing is done for nothing, and once more after it: a file is never changed in place, so equal sums on both
+ * sides of the work are the sum of the bytes in between. The result is nobody's until then.
+ */
+export async function withWholeFiles<Result>(
+  lake: Pick<Lake, 'pathOf'>,
+  files: readonly FileEntry[],
+  work: () => Promise<Result>,
+): Promise<WholeResult<Result>> {
+  const before = await findDamage(lake, files)
+  if (before.length > 0) return { kind: 'damaged', damages: before }
+  const [worked] = await Promise.allSettled([work()])
+  const after = await findDamage(lake, files)
+  if (after.length > 0) return { kind: 'damaged', damages: after }
+  if (worked.status === 'rejected') throw worked.reason
+  return { kind: 'whole', result: worked.value }
+}
+
+const namedMax = 5
+
+/** Errors: `lake_corrupt`, which names the first files. For those who cannot do without them. */
+export async function onlyFromWhole<Result>(
+  lake: Pick<Lake, 'pathOf'>,
+  files: readonly FileEntry[],
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const made = await withWholeFiles(lake, files, work)
+  if (made.kind === 'whole') return made.result
+  throw damagedError(made.damages)
+}
+
+export function damagedError(damages: readonly Damage[]): RiverbankError {
+  const named = damages.slice(0, namedMax).map(({ path, kind }) => `${path} (${kind})`)
+  const more = damages.length > namedMax ? ` and ${damages.length - namedMax} more` : ''
+  return new RiverbankError('lake_corrupt', `damaged files: ${named.join(', ')}${more}: see riverbank lake check`)
+}

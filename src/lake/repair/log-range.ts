@@ -1,0 +1,58 @@
+import { RiverbankError } from '../../core/errors.ts'
+import type { EventLog, LogRecord } from '../../ports.ts'
+import { partitionKey, type LostRange } from '../commit.ts'
+
+export type RangeLog = Pick<EventLog, 'describeTopic' | 'tail'>
+
+/** By topic and partition: what the log still holds, `end` left out. */
+export type LogRanges = ReadonlyMap<string, { readonly start: number; readonly end: number }>
+
+export async function readRanges(log: RangeLog, topics: readonly string[]): Promise<LogRanges> {
+  const ranges = new Map<string, { start: number; end: number }>()
+  for (const topic of topics) {
+    for (const { partition, start, end } of (await log.describeTopic(topic)) ?? []) {
+      ranges.set(partitionKey(topic, partition), { start, end })
+    }
+  }
+  return ranges
+}
+
+/** The records of one partition between two offsets, both included, in their order, as they come. */
+export async function readLogRange(
+  log: RangeLog,
+  { topic, partition, firstOffset, lastOffset }: Pick<LostRange, 'topic' | 'partition' | 'firstOffset' | 'lastOffset'>,
+  take: (records: readonly LogRecord[]) => Promise<void>,
+): Promise<void> {
+  const ranges = (await log.describeTopic(topic)) ?? []
+  const own = ranges.find((range) => range.partition === partition)
+  if (own === undefined || own.start > firstOffset || own.end <= lastOffset) {
+    const held = own === undefined ? 'nothing' : `${own.start} to ${own.end - 1}`
+    const asked = `${firstOffset} to ${lastOffset}`
+    throw new RiverbankError('log_truncated', `partition ${partition} of ${topic} holds ${held}, not ${asked}`)
+  }
+  let finish: () => void = () => undefined
+  let fail: (error: unknown) => void = () => undefined
+  const done = new Promise<void>((resolve, reject) => {
+    finish = resolve
+    fail = reject
+  })
+  // Everything else is above its end.
+  const from = new Map(
+    ranges.map((range) => [range.partition, range.partition === partition ? firstOffset : range.end]),
+  )
+  const tail = await log.tail({ topic, from, maxRecords: 2_000, maxWaitMs: 100 }, async (batch) => {
+    if (batch.partition !== partition) return
+    const records = batch.records.filter(({ offset }) => offset >= firstOffset && offset <= lastOffset)
+    try {
+      if (records.length > 0) await take(records)
+    } catch (error) {
+      fail(error)
+    }
+    if (batch.next > lastOffset) finish()
+  })
+  try {
+    await Promise.race([done, tail.finished])
+  } finally {
+    await tail.stop()
+  }
+}
