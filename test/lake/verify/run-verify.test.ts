@@ -25,7 +25,7 @@ test('the command finds the lake and the log by the configuration, and says what
       return Promise.resolve(ranges)
     },
     committed: (_group: string, topic: string) => Promise.resolve(topic === topics.events ? committed : new Map()),
-    tail: () => Promise.reject(new Error('the lake has all that the log has')),
+    tail: () => Promise.reject(new Error('the lake lacks nothing, so nothing is read from the log')),
   }
   const lines: string[] = []
   const report = await runVerify(config, {
