@@ -3,14 +3,9 @@ import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { LoopClock } from '../../src/clock/loop-clock.ts'
+import { block } from '../support/busy-loop.ts'
 
 const limitMs = 150
-
-/** Keeps the event loop of this process busy. */
-function block(ms: number): void {
-  const endMs = performance.now() + ms
-  while (performance.now() < endMs);
-}
 
 let server: Server | null = null
 let socket: Socket | null = null

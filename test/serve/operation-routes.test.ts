@@ -3,6 +3,7 @@ import { RiverbankError } from '../../src/core/errors.ts'
 import { eventErrorCodes } from '../../src/core/event.ts'
 import { serveLimits } from '../../src/serve/limits.ts'
 import { problemCodes } from '../../src/serve/problem.ts'
+import { heardAfter } from '../support/busy-loop.ts'
 import { postJson, problemOf, serveFixture } from './support/serve-fixture.ts'
 
 describe('readiness', () => {
@@ -21,6 +22,16 @@ describe('readiness', () => {
     const problem = await problemOf(response, 'not_ready')
     expect(problem['reasons']).toEqual(['states: rebuilding', 'lake: no folder', 'model: no answer within 20 ms'])
     expect(problem['checks']).toMatchObject({ log: 'ok', states: 'rebuilding' })
+  })
+
+  test('is 200 although the loop was busy for longer than a probe may take', async () => {
+    const check = async () => {
+      await heardAfter(500)
+      return null
+    }
+    const limits = { ...serveLimits, probeTimeoutMs: 100 }
+    const { app } = serveFixture({ deps: { probes: [{ name: 'log', check }], limits } })
+    expect((await app.request('/readyz')).status).toBe(200)
   })
 
   test('liveness asks nobody', async () => {

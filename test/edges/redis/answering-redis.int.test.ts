@@ -4,15 +4,11 @@ import type { Redis } from 'ioredis'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { connectRedis } from '../../../src/edges/redis/connection.ts'
 import { isRiverbankError } from '../../../src/core/errors.ts'
+import { block } from '../../support/busy-loop.ts'
 import { redisAvailable, startTestRedis, type TestRedis } from '../../support/redis-server.ts'
 import { eventually } from '../../support/wait.ts'
 
 const commandTimeoutMs = 200
-
-function block(ms: number): void {
-  const endMs = performance.now() + ms
-  while (performance.now() < endMs);
-}
 
 const options = (url: string) => ({ url, name: 'answers', commandTimeoutMs, reconnectMaxDelayMs: 100 })
 
