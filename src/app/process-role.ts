@@ -2,6 +2,8 @@ import { names, type Config } from './config.ts'
 import { definitions, modelLoader, type Definitions } from './definitions.ts'
 import { openEventLog, openGenerationStore, openStateStore } from './event-log.ts'
 import type { Role, Work } from './role.ts'
+import { loopClock } from '../clock/loop-clock.ts'
+import { BatchSize } from '../process/batch-size.ts'
 import { EntityStates } from '../process/entity-states.ts'
 import { Generations } from '../process/generations.ts'
 import { createProcessMetrics, type ProcessMetrics } from '../process/metrics.ts'
@@ -73,6 +75,7 @@ export async function startProcess(
     committed,
     range,
     retry,
+    size: batchSize(config, metrics),
     clock,
     metrics,
     logger,
@@ -90,6 +93,17 @@ export async function startProcess(
       await closeModels()
     },
   }
+}
+
+function batchSize(config: Config, metrics: ProcessMetrics): BatchSize {
+  metrics.batchSize(config.BATCH_RECORDS, null)
+  return new BatchSize({
+    recordsMax: config.BATCH_RECORDS,
+    unheardMs: () => loopClock.unheardMs(),
+    // The group hears of this member several times in a session, whatever a batch takes.
+    unheardMsMax: config.SESSION_TIMEOUT_MS / 4,
+    onChange: (records, why) => metrics.batchSize(records, why),
+  })
 }
 
 function consumeOptions(config: Config): ConsumeOptions {

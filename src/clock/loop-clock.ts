@@ -25,6 +25,7 @@ export class LoopClock {
   readonly #running = new Set<Running>()
   #timer: NodeJS.Timeout | null = null
   #nowMs = 0
+  #unheardMs = 0
   #tickedAtMs = 0
   #nextDueMs = Infinity
 
@@ -32,6 +33,12 @@ export class LoopClock {
   nowMs(): number {
     this.#start()
     return this.#nowMs
+  }
+
+  /** Milliseconds so far in which this process could not listen: its loop was busy, starved or frozen. */
+  unheardMs(): number {
+    this.#start()
+    return this.#unheardMs
   }
 
   /** Calls `onLate` once when `limitMs` of listening have passed, unless it is cancelled before. */
@@ -79,7 +86,10 @@ export class LoopClock {
 
   #tick(): void {
     const atMs = performance.now()
-    this.#nowMs += Math.min(atMs - this.#tickedAtMs, tickMsMax)
+    const passedMs = atMs - this.#tickedAtMs
+    const heardMs = Math.min(passedMs, tickMsMax)
+    this.#nowMs += heardMs
+    this.#unheardMs += passedMs - heardMs
     this.#tickedAtMs = atMs
     // Node reads its sockets between its timers and its immediates: what has arrived is heard before it is judged.
     if (this.#nowMs >= this.#nextDueMs) setImmediate(() => this.#judge())

@@ -1,6 +1,7 @@
+import { partOf, type BatchSize } from './batch-size.ts'
 import type { EntityStates } from './entity-states.ts'
 import type { ProcessMetrics } from './metrics.ts'
-import type { Pipeline } from './pipeline.ts'
+import type { BatchOutcome, Pipeline } from './pipeline.ts'
 import { withRetry, type RetryPolicy, type Sleeper } from './retry.ts'
 import type { StateMigration } from './state-migration.ts'
 import { assert, isRiverbankError, RiverbankError } from '../core/errors.ts'
@@ -16,6 +17,7 @@ export interface ProcessorOptions {
   /** What the partition holds now: a claim's own range is as old as the claim. Null when the topic is gone. */
   readonly range: (topic: string, partition: number) => Promise<PartitionRange | null>
   readonly retry: RetryPolicy
+  readonly size: BatchSize
   readonly clock: Sleeper
   readonly metrics: ProcessMetrics
   readonly logger: Logger
@@ -58,18 +60,22 @@ export function startOf(claim: Pick<Claim, 'committed' | 'range'>, applied: numb
   return { kind: 'resume', readFrom, publishFrom: committed }
 }
 
-/** The processor as a member of its group: decides where to start, runs batches, commits them. */
-export function createProcessor(options: ProcessorOptions): GroupHandler {
-  const { pipeline, store, states, migration, clock, metrics, logger } = options
+interface Starts {
+  /** What a claim goes by now, undefined before it began. */
+  of(claim: Claim): Current | undefined
+  /** Decides where a claim begins to read. */
+  begin(claim: Claim, committed: number | null, range: PartitionRange): Promise<number>
+  /** The store may have lost writes: decides the start of a claim again. All before the batch is committed (R4). */
+  beginAgain(claim: Claim, batch: LogBatch, publishFrom: number): Promise<number>
+}
+
+function createStarts(options: ProcessorOptions): Starts {
+  const { store, states, migration, metrics, logger } = options
   const starts = new WeakMap<Claim, Current>()
 
-  function retrying<Result>(claim: Claim, step: string, run: () => Promise<Result>): Promise<Result> {
-    return withRetry(step, options.retry, { clock, signal: claim.signal, logger }, run)
-  }
-
   async function begin(claim: Claim, committed: number | null, range: PartitionRange): Promise<number> {
-    await retrying(claim, 'taking over the states', () => migration.takeOver(claim.topic))
-    const { epoch, positions } = await retrying(claim, 'reading positions', async () => {
+    await retrying(options, claim, 'taking over the states', () => migration.takeOver(claim.topic))
+    const { epoch, positions } = await retrying(options, claim, 'reading positions', async () => {
       const before = store.epoch
       return { epoch: before, positions: await store.positions(claim.topic) }
     })
@@ -93,45 +99,87 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
     // Others may have written what this process still holds.
     states.clear()
     // From now on a store without this position is one that was emptied.
-    if (applied === null) await retrying(claim, 'advancing', () => holdPlace(options, claim, readFrom))
+    if (applied === null) await retrying(options, claim, 'advancing', () => holdPlace(options, claim, readFrom))
     starts.set(claim, { publishFrom, epoch, applied: applied ?? readFrom })
     return readFrom
   }
 
-  /** The store may have lost writes: decides the start of a claim again. All before the batch is committed (R4). */
   async function beginAgain(claim: Claim, batch: LogBatch, publishFrom: number): Promise<number> {
     const range = await rangeNow(options, claim)
     const position = batch.records[0]?.offset ?? batch.next
     return begin(claim, Math.max(publishFrom, position), range)
   }
 
-  async function runBatch(claim: Claim, batch: LogBatch, current: Current) {
-    const { goneOffset } = await pipeline(batch, { ...current, signal: claim.signal })
+  return { of: (claim) => starts.get(claim), begin, beginAgain }
+}
+
+/** The processor as a member of its group: decides where to start, runs batches, commits them. */
+export function createProcessor(options: ProcessorOptions): GroupHandler {
+  const { pipeline, size, metrics, logger } = options
+  const starts = createStarts(options)
+
+  /** Only a commit is left: alone it is tried again, so that nothing is published again for its sake. */
+  async function commitPart(claim: Claim, batch: LogBatch, { goneOffset }: BatchOutcome, current: Current) {
     current.applied = Math.max(current.applied, batch.next)
     if (goneOffset !== null) {
-      const committed = await options.committed(claim.topic, claim.partition)
+      const ask = () => options.committed(claim.topic, claim.partition)
+      const committed = await retrying(options, claim, 'reading the commit', ask)
       assert(committed !== null && committed > goneOffset, 'R5: a snapshot is gone only after its batch was committed')
     }
-    if (batch.next >= current.publishFrom) await retrying(claim, 'committing', () => claim.commit(batch.next))
+    const commit = () => claim.commit(batch.next)
+    if (batch.next >= current.publishFrom) await retrying(options, claim, 'committing', commit)
     metrics.committed(batch.topic, batch.partition, batch.end - batch.next)
-    return batch.next
+    size.succeed(batch.records.length)
+  }
+
+  /** A batch in parts of what is bearable now, each committed before the next begins (R4). */
+  async function runBatch(claim: Claim, batch: LogBatch, current: Current): Promise<number> {
+    // What timed out is halved here, whatever other partitions bear meanwhile: the tries are bounded.
+    let most = Infinity
+    for (let done = 0; ;) {
+      const part = partOf(batch, done, Math.min(size.records, most))
+      const { length } = part.records
+      let outcome: BatchOutcome
+      try {
+        outcome = await pipeline(part, { ...current, isDivisible: length > 1, signal: claim.signal })
+      } catch (error) {
+        if (!isRiverbankError(error) || claim.signal.aborted) throw error
+        if (error.code === 'state_moved') return starts.beginAgain(claim, part, current.publishFrom)
+        if (!error.timedOut || length === 1) throw error
+        size.shrink(length, 'timeout')
+        most = Math.floor(length / 2)
+        const fields = { partition: batch.partition, records: length, next: size.records, reason: error.message }
+        logger.warn('a batch timed out, trying fewer events', fields)
+        continue
+      }
+      await commitPart(claim, part, outcome, current)
+      most = Infinity
+      done += length
+      if (done >= batch.records.length || claim.signal.aborted) return part.next
+    }
   }
 
   return {
-    assigned: (claim) => begin(claim, claim.committed, claim.range),
+    assigned: (claim) => starts.begin(claim, claim.committed, claim.range),
     async batch(claim, batch) {
-      const current = starts.get(claim)
+      const current = starts.of(claim)
       assert(current !== undefined, 'a batch belongs to a claim that began')
       try {
-        return await runBatch(claim, batch, current).catch((error: unknown) => {
-          if (!isRiverbankError(error, 'state_moved') || claim.signal.aborted) throw error
-          return beginAgain(claim, batch, current.publishFrom)
-        })
+        return await runBatch(claim, batch, current)
       } catch (error) {
         throw failureOf(claim, error)
       }
     },
   }
+}
+
+function retrying<Result>(
+  { retry, clock, logger }: ProcessorOptions,
+  { signal }: Claim,
+  step: string,
+  run: () => Promise<Result>,
+): Promise<Result> {
+  return withRetry(step, retry, { clock, signal, logger }, run)
 }
 
 /** Either this sees a rebuild that has just begun, or the rebuild sees the position. */
