@@ -3,7 +3,8 @@ import type { RoleProcess } from './role-process.ts'
 import { until } from './wait.ts'
 
 const restartDelayMs = 200
-const assignedMs = 40_000
+/** Three processors may have to start on a machine that has little to spare. */
+const assignedMs = 180_000
 
 /** The processors: started again when they end without having been asked to, as a supervisor would. */
 export class Fleet {

@@ -5,6 +5,7 @@ import { checkInstallation } from './check.ts'
 import { duplicates, kill, lostReplies, outage, rebalance, zombie, type Fault } from './faults.ts'
 import { Installation } from './installation.ts'
 import { emptied, lostTail } from './losses.ts'
+import { paused, starvation } from './stalls.ts'
 import type { Results } from './results.ts'
 import { ChaosRedis, startBroker, type Driver } from './servers.ts'
 import { randomFrom } from './traffic.ts'
@@ -26,7 +27,7 @@ export interface ChaosOptions {
 }
 
 export const allFaults = {
-  keeping: [kill(), zombie, rebalance, lostReplies(), outage, duplicates],
+  keeping: [kill(), zombie, rebalance, lostReplies(), outage, duplicates, starvation, paused],
   losing: [lostTail, lostTail, emptied],
 } as const
 
