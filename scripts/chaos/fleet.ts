@@ -3,7 +3,7 @@ import type { RoleProcess } from './role-process.ts'
 import { until } from './wait.ts'
 
 const restartDelayMs = 200
-/** On a machine that has everything else to do, processors take a minute to start. */
+/** Three processors may have to start on a machine that has little to spare. */
 const assignedMs = 180_000
 
 /** The processors: started again when they end without having been asked to, as a supervisor would. */

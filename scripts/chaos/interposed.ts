@@ -14,13 +14,25 @@ class Gate {
   readonly #wire: Wire
   #armed: { readonly point: Point; left: number } | null = null
   #go: (() => void) | null = null
+  #blockMs = 0
 
   constructor(wire: Wire) {
     this.#wire = wire
     wire.onOrder((order) => {
       if (order.kind === 'hold') this.#armed = { point: order.point, left: order.nth }
+      else if (order.kind === 'block') this.#blockMs = order.ms
       else this.#go?.()
     })
+  }
+
+  /** Keeps the event loop busy, if told to: nothing is heard meanwhile, and no timer fires. */
+  block(): void {
+    const ms = this.#blockMs
+    if (ms === 0) return
+    this.#blockMs = 0
+    const endMs = performance.now() + ms
+    while (performance.now() < endMs);
+    this.#wire.say({ kind: 'blocked', ms })
   }
 
   async pass(point: Point): Promise<void> {
@@ -56,7 +68,9 @@ function interposedStore(store: StateStore, gate: Gate, wire: Wire): StateStore 
     },
     compareAndSet: async (writes) => {
       await gate.pass('before-write')
-      const won = await store.compareAndSet(writes)
+      const writing = store.compareAndSet(writes)
+      gate.block()
+      const won = await writing
       const count = won.filter((one) => !one).length
       if (count > 0) wire.say({ kind: 'conflicts', count })
       await gate.pass('after-write')

@@ -12,8 +12,14 @@ export const points = [
 ] as const
 export type Point = (typeof points)[number]
 
-/** What a processor is told: to wait at a point the nth time it gets there, and to go on. */
-export type Order = { readonly kind: 'hold'; readonly point: Point; readonly nth: number } | { readonly kind: 'go' }
+/**
+ * What a processor is told: to wait at a point the nth time it gets there, to go on, and to block its event loop while
+ * the store answers the next write.
+ */
+export type Order =
+  | { readonly kind: 'hold'; readonly point: Point; readonly nth: number }
+  | { readonly kind: 'go' }
+  | { readonly kind: 'block'; readonly ms: number }
 
 /** What a processor tells. */
 export type Word =
@@ -21,4 +27,5 @@ export type Word =
   | { readonly kind: 'assigned'; readonly partition: number }
   | { readonly kind: 'committed'; readonly partition: number; readonly next: number }
   | { readonly kind: 'fenced'; readonly partition: number }
+  | { readonly kind: 'blocked'; readonly ms: number }
   | { readonly kind: 'conflicts'; readonly count: number }

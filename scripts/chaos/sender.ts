@@ -5,6 +5,7 @@ import type { EventLog } from '../../src/ports.ts'
 
 const batchRecords = 10
 const pauseMs = 60
+const backlogRecords = 250
 const sendMs = 90_000
 
 /** A producer: sends until it is acknowledged, also through an outage, and keeps what it sent. */
@@ -66,6 +67,11 @@ export class Sender {
   /** Something in every partition. */
   touchAll(): Promise<void> {
     return this.send(this.#traffic.takePayments(40))
+  }
+
+  /** A backlog. */
+  async sendMany(count: number): Promise<void> {
+    for (let sent = 0; sent < count; sent += backlogRecords) await this.send(this.#traffic.take(backlogRecords))
   }
 
   sendAgain(count: number): Promise<void> {

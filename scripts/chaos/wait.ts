@@ -21,6 +21,21 @@ export async function until(
   }
 }
 
+/** Without any progress for so long, something stands still, whatever the machine. */
+const standstillMs = 120_000
+
+/** Waits until nothing is left, for as long as it becomes less: judged by progress, not by time. */
+export async function advancing(what: string, left: () => Promise<number>): Promise<void> {
+  let least = Infinity
+  while (least > 0) {
+    const before = least
+    await until(`${what}, ${before} left`, standstillMs, async () => {
+      least = Math.min(least, await left())
+      return least < before
+    })
+  }
+}
+
 /** Asks again for as long as whoever is asked may be coming back. */
 export async function answered<Value>(what: string, deadlineMs: number, ask: () => Promise<Value>): Promise<Value> {
   const answers: Value[] = []

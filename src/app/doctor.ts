@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { loopClock } from '../clock/loop-clock.ts'
 
 export type Status = 'ok' | 'warn' | 'fail'
 
@@ -31,14 +31,12 @@ export function runProbes(probes: readonly Probe[], timeoutMs: number): Promise<
 }
 
 async function finding(probe: Probe, timeoutMs: number): Promise<Finding> {
-  const deadline = new AbortController()
-  const late = delay(timeoutMs, null, { signal: deadline.signal }).catch(() => null)
   try {
-    return (await Promise.race([probe.run(), late])) ?? fail(`no answer within ${timeoutMs} ms`, probe.fix)
+    const running = probe.run()
+    if (await loopClock.within(timeoutMs, running)) return await running
+    return fail(`no answer within ${timeoutMs} ms`, probe.fix)
   } catch (error) {
     return fail(error instanceof Error ? error.message : String(error), probe.fix)
-  } finally {
-    deadline.abort()
   }
 }
 

@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { loopClock } from '../clock/loop-clock.ts'
 import { RiverbankError, isRiverbankError } from '../core/errors.ts'
 import { identifyRedis } from '../edges/redis/identity.ts'
 import { findRedisServer, freePort, startRedisServer, type RedisServer } from '../edges/redis/server.ts'
@@ -106,10 +107,10 @@ async function endLeftover(dir: string, options: EmbeddedRedisOptions): Promise<
   }
   options.logger.warn('stopping the redis server of an earlier run', { pid: found.pid, dir })
   signal(found.pid, 'SIGTERM')
-  const deadline = Date.now() + options.stopTimeoutMs
+  const lateAtMs = loopClock.nowMs() + options.stopTimeoutMs
   while (await isOurs()) {
-    if (Date.now() > deadline) signal(found.pid, 'SIGKILL')
-    if (Date.now() > deadline + options.stopTimeoutMs) {
+    if (loopClock.nowMs() > lateAtMs) signal(found.pid, 'SIGKILL')
+    if (loopClock.nowMs() > lateAtMs + options.stopTimeoutMs) {
       throw new RiverbankError('redis_in_use', `the redis server ${found.pid} on ${dir} does not end`)
     }
     await sleep(20)

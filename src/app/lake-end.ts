@@ -1,6 +1,7 @@
 import { names, type Config } from './config.ts'
 import { startMaterializer } from './materialize-role.ts'
 import { systemClock } from './role.ts'
+import { loopClock } from '../clock/loop-clock.ts'
 import { RiverbankError } from '../core/errors.ts'
 import { pinoLogger } from '../edges/pino/logger.ts'
 import { prometheusMeter } from '../edges/prometheus/meter.ts'
@@ -49,13 +50,13 @@ export async function bringLakeToEnd(
   const failures: unknown[] = []
   work.finished.catch((error: unknown) => failures.push(error))
   try {
-    for (let deadline = systemClock.nowMs() + stalledMs; left > 0;) {
+    for (let lateAtMs = loopClock.nowMs() + stalledMs; left > 0;) {
       await systemClock.sleep(pollMs, ending.signal)
       if (failures.length > 0) throw failures[0]
       const now = await lag()
-      if (now < left) deadline = systemClock.nowMs() + stalledMs
+      if (now < left) lateAtMs = loopClock.nowMs() + stalledMs
       left = now
-      if (left > 0 && systemClock.nowMs() > deadline) {
+      if (left > 0 && loopClock.nowMs() > lateAtMs) {
         throw new RiverbankError('lake_behind', `the lake is ${left} records behind the log, and takes no more`)
       }
     }

@@ -4,6 +4,8 @@ import { definitions, modelLoader, type Definitions } from './definitions.ts'
 import { openGenerationStore, openPlaces } from './event-log.ts'
 import type { Ready, Role, Work } from './role.ts'
 import { startStateWatch } from './state-watch.ts'
+import { loopClock } from '../clock/loop-clock.ts'
+import { BatchSize } from '../process/batch-size.ts'
 import { EntityStates } from '../process/entity-states.ts'
 import { Generations } from '../process/generations.ts'
 import { createProcessMetrics, type ProcessMetrics } from '../process/metrics.ts'
@@ -81,6 +83,7 @@ export async function startProcess(
       waitMs: config.STATES_CHECK_MS,
     },
     retry,
+    size: batchSize(config, metrics),
     clock,
     metrics,
     logger,
@@ -124,6 +127,17 @@ function statesOf(
     onWritten: (entity, bytes) => metrics.stateWritten(entity, bytes),
   })
   return { migration, states }
+}
+
+function batchSize(config: Config, metrics: ProcessMetrics): BatchSize {
+  metrics.batchSize(config.BATCH_RECORDS, null)
+  return new BatchSize({
+    recordsMax: config.BATCH_RECORDS,
+    unheardMs: () => loopClock.unheardMs(),
+    // The group hears of this member several times in a session, whatever a batch takes.
+    unheardMsMax: config.SESSION_TIMEOUT_MS / 4,
+    onChange: (records, why) => metrics.batchSize(records, why),
+  })
 }
 
 function consumeOptions(config: Config): ConsumeOptions {

@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
+import { loopClock } from '../clock/loop-clock.ts'
 import { RiverbankError } from '../core/errors.ts'
 import type { Clock, Logger } from '../ports.ts'
 import { eachLine } from './lines.ts'
@@ -142,12 +143,12 @@ export function supervise(options: SupervisorOptions): Supervisor {
       isStopping = true
       for (const { timer } of instances) if (timer !== null) clearTimeout(timer)
       signalAll('SIGTERM')
-      const deadline = setTimeout(() => {
+      const deadline = loopClock.after(options.stopTimeoutMs, () => {
         const left = instances.filter(({ child }) => child !== null).map(({ name }) => name)
         logger.error('killing what did not stop in time', { left, stopTimeoutMs: options.stopTimeoutMs })
         signalAll('SIGKILL')
-      }, options.stopTimeoutMs)
-      void ended.then(() => clearTimeout(deadline))
+      })
+      void ended.then(() => deadline.cancel())
       finishWhenAllGone()
     }
     await ended

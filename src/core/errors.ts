@@ -1,6 +1,10 @@
-/** Options of a {@link RiverbankError}: `canRetry` says that the same call may succeed later without any change. */
+/**
+ * Options of a {@link RiverbankError}: `canRetry` says that the same call may succeed later without any change,
+ * `timedOut` that the other side did not answer in time: a smaller call may succeed sooner.
+ */
 export interface ErrorOptions {
   readonly canRetry?: boolean
+  readonly timedOut?: boolean
   readonly cause?: unknown
 }
 
@@ -12,12 +16,14 @@ export interface ErrorOptions {
 export class RiverbankError<Code extends string = string> extends Error {
   readonly code: Code
   readonly canRetry: boolean
+  readonly timedOut: boolean
 
   constructor(code: Code, message: string, options: ErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'RiverbankError'
     this.code = code
     this.canRetry = options.canRetry ?? false
+    this.timedOut = options.timedOut ?? false
   }
 }
 

@@ -1,5 +1,6 @@
 import type { CachedStates } from './entity-states.ts'
 import type { BatchEffects } from './observe-batch.ts'
+import type { TooLarge } from './batch-size.ts'
 import type { Intake } from './intake.ts'
 import type { LogBatch, Meter } from '../ports.ts'
 
@@ -34,6 +35,8 @@ export interface ProcessMetrics {
   /** A partition is scored by this generation of models from now on. */
   activated(partition: number, generation: number): void
   generationRefused(reason: string): void
+  /** So many events are handled together from now on; why it is less than before, null when it is more. */
+  batchSize(records: number, why: TooLarge | null): void
 }
 
 /** `entities`: names in plan order. */
@@ -100,6 +103,7 @@ export function createProcessMetrics(meter: Meter, entities: readonly string[]):
       rewoundRecords.add(records)
     },
     ...models,
+    ...sizeMetrics(meter),
     unscored(code) {
       refused.add(1, { code })
       models.unscored(code)
@@ -113,6 +117,17 @@ function cacheMetrics(meter: Meter): (cached: CachedStates) => void {
   return ({ entries, bytes }) => {
     held.set(entries)
     size.set(bytes)
+  }
+}
+
+function sizeMetrics(meter: Meter): Pick<ProcessMetrics, 'batchSize'> {
+  const size = meter.gauge('riverbank_process_batch_limit_records', 'Events of a partition handled together at most')
+  const shrinks = meter.counter('riverbank_process_batch_shrinks_total', 'Batches that were too large', ['reason'])
+  return {
+    batchSize(records, why) {
+      size.set(records)
+      if (why !== null) shrinks.add(1, { reason: why })
+    },
   }
 }
 

@@ -36,6 +36,8 @@ export interface BatchRun {
   readonly epoch: number
   /** The partition's position, as the store knew it last. */
   readonly applied: number
+  /** A step that times out fails the run at once: the caller tries fewer records. */
+  readonly isDivisible: boolean
   readonly signal: AbortSignal
 }
 
@@ -54,9 +56,10 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const { log, store, states, models, catalog, plan, clock, metrics, logger } = options
   const emit = createEmission(options)
 
-  return async (batch, { publishFrom, epoch, applied, signal }) => {
+  return async (batch, { publishFrom, epoch, applied, isDivisible, signal }) => {
+    const retry = { ...options.retry, passTimeouts: isDivisible }
     const retrying = <Result>(step: string, run: () => Promise<Result>) =>
-      withRetry(step, options.retry, { clock, signal, logger }, run)
+      withRetry(step, retry, { clock, signal, logger }, run)
     const startedMs = clock.nowMs()
     const first = batch.records[0]
     assert(first !== undefined, 'a batch has records')

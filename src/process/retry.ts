@@ -6,6 +6,8 @@ export interface RetryPolicy {
   readonly attempts: number
   readonly firstDelayMs: number
   readonly maxDelayMs: number
+  /** A time-out is not tried again here: whoever calls takes less at once. */
+  readonly passTimeouts?: boolean
 }
 
 export interface Sleeper extends Clock {
@@ -28,6 +30,7 @@ export async function withRetry<Result>(
       return await run()
     } catch (error) {
       if (!isRiverbankError(error) || !error.canRetry || attempt >= policy.attempts || signal.aborted) throw error
+      if (error.timedOut && policy.passTimeouts === true) throw error
       const delayMs = Math.min(policy.maxDelayMs, policy.firstDelayMs * 2 ** (attempt - 1))
       logger.warn(`${step} failed, trying again`, { attempt, delayMs, code: error.code, reason: error.message })
       await clock.sleep(delayMs, signal)

@@ -1,6 +1,7 @@
 import { Hono } from 'hono'
 import { TrieRouter } from 'hono/router/trie-router'
 import { randomUUID } from 'node:crypto'
+import { loopClock } from '../clock/loop-clock.ts'
 import type { ServeDependencies } from './dependencies.ts'
 import { descriptionRoutes } from './description-routes.ts'
 import { eventRoutes } from './event-routes.ts'
@@ -98,18 +99,18 @@ function withDeadline(
 ): Promise<Response> {
   return new Promise((resolve, reject) => {
     let late = false
-    const timer = setTimeout(() => {
+    const limit = loopClock.after(timeoutMs, () => {
       late = true
       const detail = `no answer within ${timeoutMs} ms; what was sent may have had its effect`
       resolve(problemResponse(c, 'request_timeout', detail))
-    }, timeoutMs)
+    })
     response.then(
       (value) => {
-        clearTimeout(timer)
+        limit.cancel()
         resolve(value)
       },
       (error: unknown) => {
-        clearTimeout(timer)
+        limit.cancel()
         if (late) deps.logger.warn('request failed after its time', { requestId: c.get('requestId'), error })
         else reject(error instanceof Error ? error : new Error('thrown value', { cause: error }))
       },

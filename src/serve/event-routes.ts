@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { loopClock } from '../clock/loop-clock.ts'
 import { paymentScoredSchema, type PaymentScored } from '../core/emitted.ts'
 import { traceHeader, validTraceparent } from '../core/trace.ts'
 import { eventLimits, eventSpellings } from '../core/envelope.ts'
@@ -99,7 +100,7 @@ async function publishAndWait(
   if (admitted.length === 0) return { positions, scores }
   const waiting = new AbortController()
   const stop = () => waiting.abort()
-  const timer = setTimeout(stop, waitMs)
+  const limit = loopClock.after(waitMs, stop)
   disconnected.addEventListener('abort', stop, { once: true })
   try {
     // The waits come first: a score may be there before the answer of the log.
@@ -123,7 +124,7 @@ async function publishAndWait(
     }
     return { positions, scores }
   } finally {
-    clearTimeout(timer)
+    limit.cancel()
     disconnected.removeEventListener('abort', stop)
     stop()
   }

@@ -2,6 +2,7 @@ import { getRequestListener } from '@hono/node-server'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Hono } from 'hono'
+import { loopClock } from '../clock/loop-clock.ts'
 import { RiverbankError } from '../core/errors.ts'
 import type { Logger } from '../ports.ts'
 import { describeProblem } from './problem.ts'
@@ -100,11 +101,11 @@ async function stop(server: Server, sockets: ReadonlySet<Socket>, options: Liste
   // Connections on which nothing was ever asked (browsers open such ones) do not count as idle for Node.
   for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
   endStreams()
-  const timer = setTimeout(() => server.closeAllConnections(), drainMs)
+  const limit = loopClock.after(drainMs, () => server.closeAllConnections())
   // Connections that were busy when the server closed become idle one after the other.
   const idle = setInterval(() => server.closeIdleConnections(), Math.min(50, drainMs))
   await closed
-  clearTimeout(timer)
+  limit.cancel()
   clearInterval(idle)
 }
 

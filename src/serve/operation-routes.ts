@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { loopClock } from '../clock/loop-clock.ts'
 import type { ReadinessProbe, ServeDependencies } from './dependencies.ts'
 import { problemResponse } from './problem.ts'
 import { jsonResponse, textResponse, type Route, type ServeContext } from './route.ts'
@@ -76,15 +77,10 @@ async function readiness(c: ServeContext, deps: ServeDependencies): Promise<Resp
 
 /** A probe that throws or does not answer is a reason, too. */
 async function ask(probe: ReadinessProbe, timeoutMs: number): Promise<string | null> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<string>((resolve) => {
-    timer = setTimeout(() => resolve(`no answer within ${timeoutMs} ms`), timeoutMs)
-  })
   try {
-    return await Promise.race([probe.check(), late])
+    const checking = probe.check()
+    return (await loopClock.within(timeoutMs, checking)) ? await checking : `no answer within ${timeoutMs} ms`
   } catch (error) {
     return error instanceof Error ? error.message : 'failed'
-  } finally {
-    clearTimeout(timer)
   }
 }

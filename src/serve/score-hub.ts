@@ -1,3 +1,4 @@
+import { loopClock } from '../clock/loop-clock.ts'
 import type { PaymentScored } from '../core/emitted.ts'
 import type { LogBatch, Meter } from '../ports.ts'
 import type { PartitionCursor } from './partition-cursor.ts'
@@ -171,7 +172,7 @@ export class ScoreHub {
   #overflow(subscriber: ScoreSubscriber, cutOff: () => void): void {
     this.#metrics.overflows.add(1)
     this.#remove(subscriber)
-    setTimeout(cutOff, this.#options.overflowGraceMs).unref()
+    loopClock.after(this.#options.overflowGraceMs, cutOff)
   }
 
   #remove(subscriber: ScoreSubscriber): void {

@@ -1,3 +1,4 @@
+import { loopClock } from '../clock/loop-clock.ts'
 import type { Decision } from '../core/emitted.ts'
 import type { PartitionCursor } from './partition-cursor.ts'
 import type { FrameFormat } from './score-frames.ts'
@@ -38,7 +39,7 @@ export class ScoreSubscriber {
   #state: State = 'live'
   #opening: string
   #wake: (() => void) | null = null
-  #readAtMs = performance.now()
+  #readAtMs = loopClock.nowMs()
 
   constructor(options: SubscriberOptions) {
     const { ring, from, format } = options
@@ -60,7 +61,7 @@ export class ScoreSubscriber {
    * overlap.
    */
   async read(): Promise<string | null> {
-    this.#readAtMs = performance.now()
+    this.#readAtMs = loopClock.nowMs()
     const opening = this.#opening
     this.#opening = ''
     const text = opening + this.#collect()
@@ -72,7 +73,7 @@ export class ScoreSubscriber {
   check(): State {
     if (this.#state !== 'live') return 'ended'
     const { ring, lagMax, stallMs } = this.#options
-    const stalled = this.#wake === null && performance.now() - this.#readAtMs >= stallMs
+    const stalled = this.#wake === null && loopClock.nowMs() - this.#readAtMs >= stallMs
     if (this.#index < ring.tail || (stalled && ring.head - this.#index > lagMax)) this.#state = 'overflow'
     this.#wake?.()
     return this.#state
@@ -95,7 +96,7 @@ export class ScoreSubscriber {
         if (performance.now() >= dueMs - 2) return this.#options.format.heartbeat(this.#cursor.toString())
         await new Promise<void>((resolve) => (this.#wake = resolve))
         this.#wake = null
-        this.#readAtMs = performance.now()
+        this.#readAtMs = loopClock.nowMs()
         const text = this.#collect()
         if (text !== '') return text
       }

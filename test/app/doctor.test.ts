@@ -3,6 +3,7 @@ import { configSchema, environmentName, readConfig, statesPlace } from '../../sr
 import { settingRows } from '../../src/app/doctor-command.ts'
 import { configurationFinding, nodeFinding } from '../../src/app/doctor-probes.ts'
 import { clusterFinding, redisFinding } from '../../src/app/doctor-redis.ts'
+import { heardAfter } from '../support/busy-loop.ts'
 import { exitCodeOf, fail, ok, renderChecks, runProbes, warn, type Probe } from '../../src/app/doctor.ts'
 
 const probe = (name: string, run: Probe['run']): Probe => ({ name, fix: `mend ${name}`, run })
@@ -22,6 +23,14 @@ describe('doctor', () => {
       { name: 'good', status: 'ok', detail: 'fine', fix: null },
       { name: 'broken', status: 'fail', detail: 'no route', fix: 'mend broken' },
     ])
+  })
+
+  test('does not call a probe late whose answer was there while the loop was busy', async () => {
+    const answered = probe('prompt', async () => {
+      await heardAfter(500)
+      return ok('there')
+    })
+    expect(await runProbes([answered], 100)).toMatchObject([{ name: 'prompt', status: 'ok' }])
   })
 
   test('only a failure is an exit code', () => {

@@ -101,5 +101,5 @@ function batchOf(records: readonly LogRecord[], from: number, to: number): LogBa
 }
 
 function runFrom(epoch: number) {
-  return { publishFrom: 0, epoch, applied: 0, signal: new AbortController().signal }
+  return { publishFrom: 0, epoch, applied: 0, isDivisible: false, signal: new AbortController().signal }
 }

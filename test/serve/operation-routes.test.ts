@@ -3,6 +3,7 @@ import { RiverbankError } from '../../src/core/errors.ts'
 import { eventErrorCodes } from '../../src/core/event.ts'
 import { serveLimits } from '../../src/serve/limits.ts'
 import { problemCodes } from '../../src/serve/problem.ts'
+import { heardAfter } from '../support/busy-loop.ts'
 import { postJson, problemOf, serveFixture } from './support/serve-fixture.ts'
 
 describe('readiness', () => {
@@ -31,6 +32,16 @@ describe('readiness', () => {
     const response = await serveFixture({ deps: { probes } }).app.request('/readyz')
     const checks = { log: 'ok', roles: 'process-1 is down' }
     expect([response.status, await response.json()]).toEqual([200, { status: 'degraded', checks }])
+  })
+
+  test('is 200 although the loop was busy for longer than a probe may take', async () => {
+    const check = async () => {
+      await heardAfter(500)
+      return null
+    }
+    const limits = { ...serveLimits, probeTimeoutMs: 100 }
+    const { app } = serveFixture({ deps: { probes: [{ name: 'log', check }], limits } })
+    expect((await app.request('/readyz')).status).toBe(200)
   })
 
   test('liveness asks nobody', async () => {

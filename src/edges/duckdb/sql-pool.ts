@@ -1,3 +1,4 @@
+import { loopClock } from '../../clock/loop-clock.ts'
 import { RiverbankError } from '../../core/errors.ts'
 import { startWorker } from './sql-worker.ts'
 import type { SqlWorker } from './sql-worker.ts'
@@ -81,7 +82,7 @@ export class SqlPool {
   private wait(signal: AbortSignal | undefined): Promise<SqlWorker> {
     return new Promise((resolve, reject) => {
       const end = () => {
-        clearTimeout(timer)
+        limit.cancel()
         signal?.removeEventListener('abort', onAbort)
         const at = this.queue.indexOf(entry)
         if (at >= 0) this.queue.splice(at, 1)
@@ -99,7 +100,7 @@ export class SqlPool {
       const onAbort = () => entry.giveUp(new RiverbankError('sql_cancelled', 'the query was given up'))
       const onTime = () =>
         entry.giveUp(new RiverbankError('sql_busy', 'no process became free in time', { canRetry: true }))
-      const timer = setTimeout(onTime, this.options.waitMs)
+      const limit = loopClock.after(this.options.waitMs, onTime)
       signal?.addEventListener('abort', onAbort)
       this.queue.push(entry)
     })

@@ -5,6 +5,7 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { loopClock } from '../../clock/loop-clock.ts'
 import { RiverbankError } from '../../core/errors.ts'
 import type { SqlCatalog, SqlResult } from '../../ports.ts'
 import type { FromProcess, ToProcess } from './sql-messages.ts'
@@ -130,7 +131,7 @@ interface Exchange {
 function answer(child: ChildProcess, { timeoutMs, signal, kill, exitError, begin }: Exchange): Promise<FromProcess> {
   return new Promise((resolve, reject) => {
     const end = (act: () => void) => {
-      clearTimeout(timer)
+      limit.cancel()
       child.off('message', onMessage)
       child.off('exit', onExit)
       child.off('error', onError)
@@ -152,9 +153,8 @@ function answer(child: ChildProcess, { timeoutMs, signal, kill, exitError, begin
     const onError = (cause: Error) =>
       dead(new RiverbankError('sql_failed', 'the query process failed', { cause, canRetry: true }))
     const onAbort = () => dead(new RiverbankError('sql_cancelled', 'the query was given up'))
-    const timer = setTimeout(
-      () => dead(new RiverbankError('sql_timeout', `no answer within ${timeoutMs} ms`, { canRetry: true })),
-      timeoutMs,
+    const limit = loopClock.after(timeoutMs, () =>
+      dead(new RiverbankError('sql_timeout', `no answer within ${timeoutMs} ms`, { canRetry: true })),
     )
     child.on('message', onMessage)
     child.on('exit', onExit)

@@ -1,5 +1,6 @@
 import kafkajs from 'kafkajs'
 import type { Admin, Kafka } from 'kafkajs'
+import { loopClock } from '../../clock/loop-clock.ts'
 import { RiverbankError } from '../../core/errors.ts'
 import type { PartitionRange, TopicSpec } from '../../ports.ts'
 import { kafkaRetry, type KafkaLimits } from './client.ts'
@@ -129,7 +130,7 @@ export class KafkaAdmin {
 
   /** A broker hears of a topic, and begins to lead its partitions, a little after the controller has created it. */
   async #until(topic: string, otherwise: string, done: (ranges: readonly PartitionRange[] | null) => boolean) {
-    const deadline = performance.now() + this.#limits.topicTimeoutMs
+    const lateAtMs = loopClock.nowMs() + this.#limits.topicTimeoutMs
     for (;;) {
       let cause: unknown
       try {
@@ -138,7 +139,7 @@ export class KafkaAdmin {
         if (!(error instanceof RiverbankError && error.canRetry)) throw error
         cause = error
       }
-      if (performance.now() > deadline) {
+      if (loopClock.nowMs() > lateAtMs) {
         const message = `${otherwise} after ${this.#limits.topicTimeoutMs} ms`
         throw new RiverbankError('log_unavailable', message, { canRetry: true, cause })
       }

@@ -1,4 +1,5 @@
 import { Kafka, logLevel, type LogEntry } from 'kafkajs'
+import { answeringSockets, measureByLoop } from './answering.ts'
 import type { Logger } from '../../ports.ts'
 
 export interface KafkaLogOptions {
@@ -61,10 +62,12 @@ export const kafkaRetry = { retries: 2, initialRetryTime: 100, maxRetryTime: 500
 
 /** kafkajs with every option that matters said out loud. */
 export function createClient({ brokers, clientId, logger }: KafkaLogOptions, limits: KafkaLimits): Kafka {
+  measureByLoop()
   return new Kafka({
     brokers: [...brokers],
     clientId,
     connectionTimeout: limits.connectTimeoutMs,
+    socketFactory: answeringSockets(limits.connectTimeoutMs),
     authenticationTimeout: limits.requestTimeoutMs,
     requestTimeout: limits.requestTimeoutMs,
     enforceRequestTimeout: true,

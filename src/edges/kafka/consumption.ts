@@ -1,4 +1,5 @@
 import type { Kafka } from 'kafkajs'
+import { loopClock } from '../../clock/loop-clock.ts'
 import { RiverbankError } from '../../core/errors.ts'
 import type { ConsumeOptions, GroupHandler, Logger, Subscription } from '../../ports.ts'
 import type { KafkaAdmin } from './admin.ts'
@@ -60,7 +61,7 @@ class Consumption {
   #stopping = false
   #wake: () => void = () => undefined
   #finished: Promise<void> | null = null
-  #reachableMs = performance.now()
+  #reachableMs = loopClock.nowMs()
   #failures = 0
   #sessions = 0
 
@@ -108,7 +109,7 @@ class Consumption {
       releases: this.#releases,
       marks: this.#marks,
       onSteady: () => {
-        this.#reachableMs = performance.now()
+        this.#reachableMs = loopClock.nowMs()
         this.#failures = 0
       },
     })
@@ -143,7 +144,7 @@ class Consumption {
     } catch (error) {
       if (!(error instanceof RiverbankError && error.canRetry)) throw error
     }
-    if (performance.now() - this.#reachableMs > limits.outageMs) throw failure
+    if (loopClock.nowMs() - this.#reachableMs > limits.outageMs) throw failure
     const delayMs = Math.min(limits.outageDelayMaxMs, 100 * 2 ** Math.min(this.#failures, 10))
     this.#failures += 1
     await this.#pause(delayMs)

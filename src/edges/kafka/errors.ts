@@ -71,5 +71,13 @@ export function toLogError(error: unknown, doing: string): RiverbankError {
       return new RiverbankError('log_refused', message, { cause: error })
     }
   }
-  return new RiverbankError('log_unavailable', message, { canRetry: true, cause: error })
+  return new RiverbankError('log_unavailable', message, { canRetry: true, timedOut: isTimeout(error), cause: error })
+}
+
+/** Nobody answered the request in time, or the broker's replicas did not. */
+function isTimeout(error: unknown): boolean {
+  for (const { name, type } of chainOf(error)) {
+    if (name === 'KafkaJSRequestTimeoutError' || type === 'REQUEST_TIMED_OUT') return true
+  }
+  return false
 }

@@ -1,4 +1,5 @@
 import { Kafka, logLevel } from 'kafkajs'
+import { answeringSockets, measureByLoop } from './answering.ts'
 
 export interface ProbeOptions {
   readonly brokers: readonly string[]
@@ -11,10 +12,12 @@ export interface ProbeOptions {
  * the first question); rejects with kafkajs's error. One try.
  */
 export async function probeKafka({ brokers, connectTimeoutMs, requestTimeoutMs }: ProbeOptions): Promise<void> {
+  measureByLoop()
   const kafka = new Kafka({
     brokers: [...brokers],
     clientId: 'riverbank.probe',
     connectionTimeout: connectTimeoutMs,
+    socketFactory: answeringSockets(connectTimeoutMs),
     requestTimeout: requestTimeoutMs,
     enforceRequestTimeout: true,
     logLevel: logLevel.NOTHING,

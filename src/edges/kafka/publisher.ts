@@ -1,10 +1,10 @@
 import { CompressionTypes, type Kafka, type Producer } from 'kafkajs'
+import { loopClock } from '../../clock/loop-clock.ts'
 import { RiverbankError, assert } from '../../core/errors.ts'
 import { partitionOf } from '../../core/partitioner.ts'
 import type { OutgoingRecord, Position } from '../../ports.ts'
 import type { KafkaAdmin, TopicFacts } from './admin.ts'
 import { kafkaRetry, type KafkaLimits } from './client.ts'
-import { within } from './deadline.ts'
 import { toLogError } from './errors.ts'
 import { batchCapacityBytes, prepareRecord, recordOverheadBytes, type PreparedRecord } from './record.ts'
 
@@ -77,10 +77,13 @@ export class KafkaPublisher {
   async close(): Promise<void> {
     this.#closed = true
     const lanes = [...this.#lanes.values()]
-    await within(this.#limits.drainMs, Promise.allSettled(lanes.map(async (lane) => lane.draining)))
+    await loopClock.within(this.#limits.drainMs, Promise.allSettled(lanes.map(async (lane) => lane.draining)))
     const closed = new RiverbankError('log_unavailable', 'cannot publish: the log is closed')
     for (const lane of lanes) for (const parcel of lane.parcels.splice(0)) this.#settle(parcel, closed)
-    await within(this.#limits.drainMs, Promise.allSettled(lanes.map(async (lane) => lane.producer?.disconnect())))
+    await loopClock.within(
+      this.#limits.drainMs,
+      Promise.allSettled(lanes.map(async (lane) => lane.producer?.disconnect())),
+    )
   }
 
   #laneOf(topic: string): Lane {
@@ -142,7 +145,7 @@ export class KafkaPublisher {
         lane.facts = null
         const { producer } = lane
         lane.producer = null
-        await within(
+        await loopClock.within(
           this.#limits.requestTimeoutMs,
           producer?.disconnect().catch(() => undefined),
         )

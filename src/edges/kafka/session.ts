@@ -1,7 +1,7 @@
 import type { Consumer, ConsumerGroupJoinEvent, EachBatchPayload } from 'kafkajs'
+import { loopClock } from '../../clock/loop-clock.ts'
 import { RiverbankError, isRiverbankError } from '../../core/errors.ts'
 import type { Claim, PartitionRange } from '../../ports.ts'
-import { within } from './deadline.ts'
 import { deliverBatch, type Course } from './delivery.ts'
 import { protocolTypeOf, toLogError } from './errors.ts'
 import { createGroupClient, heartbeatMsOf } from './group-client.ts'
@@ -23,8 +23,11 @@ export class GroupSession {
   #end: (end: SessionEnd) => void = () => undefined
   /** Its functions reach the coordinator with the generation of this moment; kafkajs offers them nowhere else. */
   #payload: EachBatchPayload | null = null
+  /** When the coordinator last took this member for one: by the wall, which others may have gone by. */
   #lastContactMs = performance.now()
-  #lastActivityMs = performance.now()
+  /** The same, and the last sign of life, by the time in which this process could have heard more. */
+  #heardContactMs = loopClock.nowMs()
+  #heardActivityMs = loopClock.nowMs()
   /** The group is being rearranged: finish the running call, deliver nothing more, join again. */
   #rebalancing = false
   #lost: Error | null = null
@@ -80,19 +83,19 @@ export class GroupSession {
   /** Gives every partition back and disconnects; after {@link ended}. Calls that run may still commit. */
   async close(): Promise<void> {
     const { drainMs, requestTimeoutMs } = this.#context.limits
-    await within(drainMs, this.#slots.idle())
-    await within(drainMs, this.#revokeAll())
+    await loopClock.within(drainMs, this.#slots.idle())
+    await loopClock.within(drainMs, this.#revokeAll())
     clearInterval(this.#watch)
     const disconnect = () => this.#consumer.disconnect().catch(() => undefined)
-    await within(requestTimeoutMs, disconnect())
+    await loopClock.within(requestTimeoutMs, disconnect())
     // A kafkajs consumer that is stopped while it joins goes on as if nothing had been said.
-    await within(requestTimeoutMs, this.#starting.then(disconnect))
+    await loopClock.within(requestTimeoutMs, this.#starting.then(disconnect))
   }
 
   #listen(): void {
     const { events } = this.#consumer
     const active = () => {
-      this.#lastActivityMs = performance.now()
+      this.#heardActivityMs = loopClock.nowMs()
     }
     this.#consumer.on(events.FETCH_START, active)
     this.#consumer.on(events.FETCH, active)
@@ -181,11 +184,14 @@ export class GroupSession {
    * frozen process) the coordinator is asked first: others may have had the partition for a while.
    */
   async #mayDeliver(slot: Slot, payload: EachBatchPayload): Promise<boolean> {
-    if (performance.now() - this.#lastContactMs > this.#context.options.sessionTimeoutMs / 2) {
+    const { sessionTimeoutMs } = this.#context.options
+    const unheardMs = () => performance.now() - this.#lastContactMs
+    if (unheardMs() > sessionTimeoutMs / 2) {
       await payload.heartbeat().catch((error: unknown) => this.#onSilence(error))
       this.#checkSilence()
     }
-    return !(slot.isAborted() || this.#over || this.#rebalancing || this.#lost !== null)
+    if (slot.isAborted() || this.#over || this.#rebalancing || this.#lost !== null) return false
+    return unheardMs() <= sessionTimeoutMs
   }
 
   async #commit(slot: Slot, next: number): Promise<void> {
@@ -239,7 +245,8 @@ export class GroupSession {
 
   #contact(): void {
     this.#lastContactMs = performance.now()
-    this.#lastActivityMs = this.#lastContactMs
+    this.#heardContactMs = loopClock.nowMs()
+    this.#heardActivityMs = this.#heardContactMs
   }
 
   #onWatch(): void {
@@ -248,13 +255,13 @@ export class GroupSession {
     this.#checkSilence()
     const { limits, options } = this.#context
     const stallMs = limits.rebalanceTimeoutMs + limits.requestTimeoutMs + options.sessionTimeoutMs
-    if (!busy && performance.now() - this.#lastActivityMs > stallMs) {
+    if (!busy && loopClock.nowMs() - this.#heardActivityMs > stallMs) {
       this.#finish({ kind: 'lost', error: new Error(`no sign of life for ${stallMs} ms`) })
     }
   }
 
   #checkSilence(): void {
-    const silentMs = performance.now() - this.#lastContactMs
+    const silentMs = loopClock.nowMs() - this.#heardContactMs
     if (this.#slots.size === 0 || silentMs <= this.#context.options.sessionTimeoutMs) return
     const error = new Error(`no word from the coordinator for ${Math.round(silentMs)} ms`)
     this.#finish({ kind: 'lost', error })

@@ -1,12 +1,16 @@
 import { createHash } from 'node:crypto'
-import { Redis, ReplyError } from 'ioredis'
+import { ReplyError, type Redis } from 'ioredis'
 import { isRiverbankError, RiverbankError } from '../../core/errors.ts'
+import { AnsweringRedis, timedOutMessage } from './answering-redis.ts'
 
 export interface ConnectionOptions {
   readonly url: string
   /** Shown by CLIENT LIST. */
   readonly name: string
-  /** A command without an answer for this long counts as failed; whether it ran is then unknown. */
+  /**
+   * A command without an answer for this long counts as failed; whether it ran is then unknown. Measured while our own
+   * event loop listens.
+   */
   readonly commandTimeoutMs: number
   /** Longest pause between two attempts to connect. Attempts never end: whoever needs an answer has a deadline. */
   readonly reconnectMaxDelayMs: number
@@ -19,14 +23,10 @@ export type Unavailable = 'log_unavailable' | 'state_unavailable'
  * be applied twice. Commands fail at once while there is no connection. RESP2, because its replies nest plainly.
  */
 export function createConnection(options: ConnectionOptions): Redis {
-  const redis = new Redis(options.url, {
+  const redis = new AnsweringRedis(options.url, options.commandTimeoutMs, {
     lazyConnect: true,
     protocol: 2,
     connectionName: options.name,
-    connectTimeout: options.commandTimeoutMs,
-    commandTimeout: options.commandTimeoutMs,
-    // A peer that vanished without a word: drop the connection instead of timing out command after command.
-    socketTimeout: options.commandTimeoutMs * 2,
     keepAlive: 10_000,
     noDelay: true,
     enableReadyCheck: true,
@@ -93,7 +93,8 @@ export function redisFailure(code: Unavailable, doing: string, error: unknown): 
   if (isRiverbankError(error)) return error
   const message = error instanceof Error ? error.message : String(error)
   if (!isReplyError(error)) {
-    return new RiverbankError(code, `${doing}: ${message}`, { canRetry: true, cause: error })
+    const timedOut = message === timedOutMessage
+    return new RiverbankError(code, `${doing}: ${message}`, { canRetry: true, timedOut, cause: error })
   }
   if (message.startsWith('OOM')) {
     const full = code === 'log_unavailable' ? 'log_full' : code
@@ -109,7 +110,7 @@ function isReplyError(error: unknown): error is Error {
 
 /** True when the command failed because there is no connection (and not because of its answer, or a late one). */
 export function connectionLost(error: unknown): boolean {
-  return !isReplyError(error) && !(error instanceof Error && error.message === 'Command timed out')
+  return !isReplyError(error) && !(error instanceof Error && error.message === timedOutMessage)
 }
 
 export type Argument = string | number | Buffer

@@ -37,6 +37,7 @@ export class GroupMember implements Subscription {
   readonly #pause = new Pause()
   readonly #held = new Map<string, { readonly claim: HeldClaim; readonly done: Promise<void> }>()
   #stopping = false
+  #beatAtMs = performance.now()
   #failure: { readonly error: unknown } | null = null
   #claims = 0
 
@@ -85,7 +86,9 @@ export class GroupMember implements Subscription {
   async #run(): Promise<void> {
     while (!this.#stopping && this.#failure === null) {
       try {
+        const startedMs = performance.now()
         for (const info of this.#infos) await this.#beat(info)
+        this.#beatAtMs = startedMs
       } catch (error) {
         const failure = redisFailure('log_unavailable', `a beat of group ${this.#context.group}`, error)
         if (!failure.canRetry) this.#fail(failure)
@@ -100,7 +103,10 @@ export class GroupMember implements Subscription {
   async #beat(info: TopicInfo): Promise<void> {
     const { group, member, redis, sessionTimeoutMs } = this.#context
     const keys = topicKeys(this.#parts.namespace, info.topic)
-    const beat = await heartbeatScript.run(redis, [keys.topic, keys.members(group)], [member, sessionTimeoutMs])
+    // Who was silent cannot tell who else was: a starved machine would let its members call each other dead in turn.
+    const patienceMs = Math.round(performance.now() - this.#beatAtMs)
+    const args = [member, sessionTimeoutMs, patienceMs]
+    const beat = await heartbeatScript.run(redis, [keys.topic, keys.members(group)], args)
     const [incarnation, ...members] = (beat as Buffer[]).map(String)
     if (incarnation === '') throw new RiverbankError('topic_missing', `topic ${info.topic} was deleted`)
     if (incarnation !== info.incarnation) {

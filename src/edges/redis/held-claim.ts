@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { loopClock } from '../../clock/loop-clock.ts'
 import { isRiverbankError, RiverbankError } from '../../core/errors.ts'
 import type { Claim, GroupHandler, PartitionRange } from '../../ports.ts'
 import { connectionLost, redisFailure } from './connection.ts'
@@ -8,6 +9,9 @@ import type { Limiter } from './limiter.ts'
 import type { RedisTopics, TopicInfo } from './log-topics.ts'
 import { outOfRange, PartitionFeed, type FeedLimits } from './partition-feed.ts'
 import type { StreamReader } from './stream-reader.ts'
+
+/** Between two questions whether a lease is still ours. */
+const confirmPauseMs = 50
 
 /** What all claims of one member share. */
 export interface ClaimContext {
@@ -41,6 +45,8 @@ export class HeldClaim implements Claim {
   #lost = false
   /** Start of the last renewal that succeeded, on the monotonic clock: the lease lasts at least from here. */
   #renewedAtMs: number
+  /** The same by the time in which this process could have heard of another. */
+  #heardAtMs = loopClock.nowMs()
 
   private constructor(
     context: ClaimContext,
@@ -115,15 +121,17 @@ export class HeldClaim implements Claim {
     const keys = this.#info.partitions[this.partition]
     if (keys === undefined || this.#lost) return
     const askedAtMs = performance.now()
+    const heardAtMs = loopClock.nowMs()
     const waitedAt = this.#feed.waitingAt
     const scriptKeys = [keys.lease(group), keys.meta]
-    const reply = await renewScript.run(redis, scriptKeys, [this.#token, sessionTimeoutMs])
+    const reply = await renewScript.run(redis, scriptKeys, [this.#token, sessionTimeoutMs, group])
     const [owned, incarnation, start, end] = (reply as (number | Buffer)[]).map(String)
     if (owned !== '1') {
       this.lose()
       return
     }
     this.#renewedAtMs = askedAtMs
+    this.#heardAtMs = heardAtMs
     if (this.signal.aborted) return
     if (incarnation !== this.#info.incarnation) throw recreated(this.topic)
     const range = { partition: this.partition, start: Number(start), end: Number(end) }
@@ -142,9 +150,27 @@ export class HeldClaim implements Claim {
     this.#ending.abort()
   }
 
-  /** A member that was frozen notices before it starts another batch that it was silent for too long. */
+  /** Nobody has answered a renewal for a session, although this process listened. */
   loseWhenStale(): void {
-    if (performance.now() - this.#renewedAtMs > this.#context.sessionTimeoutMs) this.lose()
+    if (loopClock.nowMs() - this.#heardAtMs > this.#context.sessionTimeoutMs) this.lose()
+  }
+
+  /**
+   * A member whose loop was blocked, or that was frozen, asks before it starts another batch: its lease may have ended,
+   * and somebody else may own the partition. Who still owns it goes on.
+   */
+  async #confirm(): Promise<void> {
+    const { sessionTimeoutMs } = this.#context
+    while (!this.signal.aborted && performance.now() - this.#renewedAtMs > sessionTimeoutMs) {
+      try {
+        await this.renew()
+      } catch (error) {
+        const failure = redisFailure('log_unavailable', `renewing ${this.topic}/${this.partition}`, error)
+        if (!failure.canRetry) throw failure
+        await sleep(confirmPauseMs)
+        this.loseWhenStale()
+      }
+    }
   }
 
   /** Works until the claim ends; rejects with what must end the consumption. */
@@ -169,7 +195,7 @@ export class HeldClaim implements Claim {
       const batch = await this.#feed.next(next)
       if (batch === null) return
       const answer = await limiter.run(async () => {
-        this.loseWhenStale()
+        await this.#confirm()
         if (this.signal.aborted) return null
         this.#feed.readAhead(batch)
         return handler.batch(this, batch)
@@ -200,9 +226,11 @@ export class HeldClaim implements Claim {
     try {
       await handler.released?.(this)
     } finally {
-      const lease = this.#info.partitions[this.partition]?.lease(group) ?? ''
+      const keys = this.#info.partitions[this.partition]
       // Without a connection the lease ends by itself.
-      await releaseScript.run(redis, [lease], [this.#token]).catch(() => undefined)
+      if (keys !== undefined) {
+        await releaseScript.run(redis, [keys.lease(group), keys.meta], [this.#token, group]).catch(() => undefined)
+      }
       this.#lost = true
     }
   }

@@ -1,4 +1,5 @@
 import { connect } from 'node:net'
+import { loopClock } from '../../clock/loop-clock.ts'
 
 export interface RedisIdentity {
   readonly pid: number
@@ -17,11 +18,11 @@ export function identifyRedis(port: number, timeoutMs: number): Promise<RedisIde
     const socket = connect(port, '127.0.0.1')
     let text = ''
     const settle = (identity: RedisIdentity | null): void => {
-      clearTimeout(timer)
+      limit.cancel()
       socket.destroy()
       resolve(identity)
     }
-    const timer = setTimeout(() => settle(null), timeoutMs)
+    const limit = loopClock.after(timeoutMs, () => settle(null))
     socket.once('error', () => settle(null))
     socket.once('close', () => settle(null))
     socket.once('connect', () => socket.write('INFO server\r\nCONFIG GET dir\r\n'))

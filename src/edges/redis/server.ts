@@ -3,6 +3,7 @@ import { accessSync, constants, mkdirSync, readFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { loopClock } from '../../clock/loop-clock.ts'
 import { RiverbankError } from '../../core/errors.ts'
 
 export interface RedisServerOptions {
@@ -78,11 +79,11 @@ export async function startRedisServer(options: RedisServerOptions): Promise<Red
   const ended = whenEnded(child)
   const pid = child.pid
   if (pid === undefined) throw startFailed(await ended.promise, logFile)
-  const deadline = Date.now() + options.startTimeoutMs
+  const lateAtMs = loopClock.nowMs() + options.startTimeoutMs
   for (;;) {
     if (ended.how() !== null) throw startFailed(await ended.promise, logFile)
     if (await answers(options.port, pid)) break
-    if (Date.now() > deadline) {
+    if (loopClock.nowMs() > lateAtMs) {
       child.kill('SIGKILL')
       await ended.promise
       throw startFailed(`no answer within ${options.startTimeoutMs} ms`, logFile)
@@ -95,9 +96,9 @@ export async function startRedisServer(options: RedisServerOptions): Promise<Red
   }
   const stop = async (graceMs = 5_000): Promise<void> => {
     if (ended.how() === null) child.kill('SIGTERM')
-    const timer = setTimeout(() => child.kill('SIGKILL'), graceMs)
+    const grace = loopClock.after(graceMs, () => child.kill('SIGKILL'))
     await ended.promise
-    clearTimeout(timer)
+    grace.cancel()
   }
   return { url: `redis://127.0.0.1:${options.port}`, port: options.port, pid, exited: ended.promise, stop, kill }
 }
@@ -138,10 +139,11 @@ function answers(port: number, pid: number): Promise<boolean> {
     const socket = connect(port, '127.0.0.1')
     let text = ''
     const settle = (answer: boolean): void => {
+      limit.cancel()
       socket.destroy()
       resolve(answer)
     }
-    socket.setTimeout(1_000, () => settle(false))
+    const limit = loopClock.after(1_000, () => settle(false))
     socket.once('error', () => settle(false))
     socket.once('close', () => settle(false))
     socket.once('connect', () => socket.write('INFO server\r\nINFO persistence\r\n'))

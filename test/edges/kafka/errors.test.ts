@@ -28,6 +28,13 @@ describe('errors of kafkajs', () => {
     expect(protocolTypeOf(error.cause)).toBe(type)
   })
 
+  it('says which of them are time-outs: less at once may succeed', () => {
+    expect(toLogError(wrapped('REQUEST_TIMED_OUT'), 'publish').timedOut).toBe(true)
+    const request = Object.assign(new Error('Produce timed out'), { name: 'KafkaJSRequestTimeoutError' })
+    expect(toLogError(Object.assign(new Error('too many tries'), { cause: request }), 'publish').timedOut).toBe(true)
+    expect(toLogError(wrapped('NOT_LEADER_FOR_PARTITION'), 'publish').timedOut).toBe(false)
+  })
+
   it('looks into the errors that kafkajs collects', () => {
     const inner = Object.assign(new Error('no'), { type: 'INVALID_CONFIG' })
     expect(toLogError(Object.assign(new Error('several'), { errors: [inner] }), 'create').code).toBe('log_refused')

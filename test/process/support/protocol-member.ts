@@ -186,6 +186,8 @@ export class Member {
     const isOfLog = step === 'publish' || step === 'commit'
     const lost = new RiverbankError(isOfLog ? 'log_unavailable' : 'state_unavailable', `${step} ${partition}`, {
       canRetry: true,
+      // Every other one is a time-out: what is left of the batch is tried in smaller parts.
+      timedOut: this.#calls % 2 === 0,
     })
     // Sent on a connection that is gone: it was not answered, and did nothing.
     if (!isOfLog && ledger.epoch !== epoch) throw lost

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { definitions, type Definitions } from '../../../src/app/definitions.ts'
+import { BatchSize } from '../../../src/process/batch-size.ts'
 import type { EntityStates } from '../../../src/process/entity-states.ts'
 import type { ProcessMetrics } from '../../../src/process/metrics.ts'
 import { createPipeline, type Pipeline } from '../../../src/process/pipeline.ts'
@@ -94,6 +95,7 @@ export function wire(wiring: Wiring): { readonly pipeline: Pipeline; readonly pr
     unscored: () => undefined,
     activated: () => undefined,
     generationRefused: () => undefined,
+    batchSize: () => undefined,
     ...wiring.metrics,
   }
   const retry = { attempts: 8, firstDelayMs: 5, maxDelayMs: 200 }
@@ -111,8 +113,14 @@ export function wire(wiring: Wiring): { readonly pipeline: Pipeline; readonly pr
       topics,
     }),
   )
+  const size = new BatchSize({
+    recordsMax: 1_000,
+    unheardMs: () => 0,
+    unheardMsMax: 1_000,
+    onChange: (records, why) => metrics.batchSize(records, why),
+  })
   const nobodys = { store, plan: own.plan, committed: () => Promise.resolve(new Map()), clock: ownClock, logger: quiet }
   const migration = wiring.migration ?? new StateMigration(nobodys)
   const guard = wiring.guard === undefined ? {} : { guard: wiring.guard }
-  return { pipeline, processor: createProcessor({ ...shared, ...guard, pipeline, migration, committed, range }) }
+  return { pipeline, processor: createProcessor({ ...shared, ...guard, pipeline, migration, committed, range, size }) }
 }
