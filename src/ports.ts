@@ -159,10 +159,7 @@ export interface StateWrite {
   readonly ttlMs: number
 }
 
-/**
- * Names of memos: whose states these are, which log driver they were made from, a rebuild that has not finished, and the
- * id of the lake beside them.
- */
+/** Names of memos: the feature set and the log driver of the states, an unfinished rebuild, the lake beside them. */
 export const stateMemos = { featureSet: 'feature-set', log: 'log', rebuild: 'rebuild', lake: 'lake' } as const
 
 /** Where entity states live. Errors: `state_unavailable` (canRetry). */

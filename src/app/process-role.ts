@@ -3,7 +3,7 @@ import { refuseContradictions } from './contradictions.ts'
 import { definitions, modelLoader, type Definitions } from './definitions.ts'
 import { openGenerationStore, openPlaces } from './event-log.ts'
 import type { Ready, Role, Work } from './role.ts'
-import { startStateWatch } from './state-watch.ts'
+import { startStateWatch, type StateWatch } from './state-watch.ts'
 import { loopClock } from '../clock/loop-clock.ts'
 import { BatchSize } from '../process/batch-size.ts'
 import { EntityStates } from '../process/entity-states.ts'
@@ -37,11 +37,7 @@ export async function startProcess(
   const { config, logger, clock, meter } = role
   const compiled = definitions()
   const { plan, catalog, manifest } = compiled
-  const ports = await openPlaces(config, logger)
-  await refuseContradictions(config, ports)
-  const watch = await startStateWatch({ ...role, ...ports, featureSet: manifest.hash })
-  // From here on the states are of this log; another processor may have said so at the same time.
-  await ports.store.replaceMemo(stateMemos.log, null, config.LOG)
+  const { ports, watch } = await openWatched(role, manifest.hash)
   const { log, store } = between(ports)
   const { topics, groups } = names(config)
   const metrics = createProcessMetrics(
@@ -103,6 +99,16 @@ export async function startProcess(
       await closeModels()
     },
   }
+}
+
+/** Log and states that belong to this installation, and a look at the states that goes on. */
+async function openWatched(role: Role, featureSet: string): Promise<{ ports: ProcessPorts; watch: StateWatch }> {
+  const ports = await openPlaces(role.config, role.logger)
+  await refuseContradictions(role.config, ports)
+  const watch = await startStateWatch({ ...role, ...ports, featureSet })
+  // From here on the states are of this log; another processor may have said so at the same time.
+  await ports.store.replaceMemo(stateMemos.log, null, role.config.LOG)
+  return { ports, watch }
 }
 
 function statesOf(
