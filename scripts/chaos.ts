@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { writeFile } from 'node:fs/promises'
+import type { Fault } from './chaos/faults.ts'
 import { Results } from './chaos/results.ts'
 import { allFaults, runChaos } from './chaos/run.ts'
 import type { Driver } from './chaos/servers.ts'
@@ -10,8 +11,11 @@ interface Options {
   readonly minutes: number
   readonly log: Driver | 'both'
   readonly seed: number
+  readonly only?: readonly string[]
   readonly json?: string
 }
+
+const faultNames = [...new Set([...allFaults.keeping, ...allFaults.losing].map(({ name }) => name))]
 
 const program = new Command('npm run chaos --')
   .description('Inflicts every fault that this service claims to bear, on real processes and servers, and checks it.')
@@ -20,11 +24,17 @@ const program = new Command('npm run chaos --')
     new Option('--log <driver>', 'what carries the events').choices(['redis', 'kafka', 'both']).default('both'),
   )
   .option('--seed <n>', 'of the traffic and of the choices', whole, Date.now() % 1_000_000)
+  .option('--only <fault...>', `some of: ${faultNames.join(', ')}`, faultName)
   .option('--json <file>', 'write the results there')
   .showHelpAfterError()
   .exitOverride((error) => {
     process.exit(error.exitCode === 0 ? 0 : 2)
   })
+
+function faultName(text: string, before: readonly string[] = []): readonly string[] {
+  if (!faultNames.includes(text)) throw new InvalidArgumentError(`there is no fault "${text}"`)
+  return [...before, text]
+}
 
 function positive(text: string): number {
   const value = Number(text)
@@ -45,13 +55,15 @@ const say = (text: string) => {
 }
 
 /** Answers whether everything held, and every fault was seen. */
-async function main({ minutes, log, seed, json }: Options): Promise<boolean> {
+async function main({ minutes, log, seed, only, json }: Options): Promise<boolean> {
   say(`seed ${seed}`)
   const ending = new AbortController()
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => ending.abort())
   const drivers = log === 'both' ? (['redis', 'kafka'] as const) : [log]
   const kafka = kafkaAvailable()
   const results = new Results()
+  const chosen = (faults: readonly Fault[]) => faults.filter(({ name }) => only?.includes(name) ?? true)
+  const faults = { keeping: chosen(allFaults.keeping), losing: chosen(allFaults.losing) }
   for (const driver of drivers) {
     if (driver === 'kafka' && kafka.kind === 'missing') {
       if (log === 'kafka') throw new Error(`no Kafka: ${kafka.reason}`)
@@ -60,7 +72,7 @@ async function main({ minutes, log, seed, json }: Options): Promise<boolean> {
     }
     if (ending.signal.aborted || results.failed) break
     const share = minutes / drivers.length
-    await runChaos({ driver, seed, minutes: share, processors, ...allFaults, signal: ending.signal, say }, results)
+    await runChaos({ driver, seed, minutes: share, processors, ...faults, signal: ending.signal, say }, results)
   }
   process.stdout.write(results.text())
   for (const violation of results.violations) process.stdout.write(`violation: ${violation}\n`)

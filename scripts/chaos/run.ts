@@ -7,6 +7,7 @@ import { duplicates, kill, lostReplies, outage, rebalance, zombie, type Fault } 
 import { Installation } from './installation.ts'
 import { flushed, namesakes } from './lives.ts'
 import { emptied, lostTail } from './losses.ts'
+import { refusedWrites, restartWhileClaiming } from './outages.ts'
 import { paused, starvation } from './stalls.ts'
 import type { Results } from './results.ts'
 import { ChaosRedis, startBroker, type Driver } from './servers.ts'
@@ -35,6 +36,8 @@ export const allFaults = {
     rebalance,
     lostReplies(),
     outage,
+    refusedWrites,
+    restartWhileClaiming,
     duplicates,
     starvation,
     paused,

@@ -59,6 +59,11 @@ export class ChaosRedis {
     return this.#command('FLUSHALL')
   }
 
+  /** `maxmemory`; below what is used every write is refused, 0 is no limit. */
+  limitMemory(bytes: string): Promise<void> {
+    return this.#command('CONFIG', 'SET', 'maxmemory', bytes)
+  }
+
   /** FLUSHALL as a server of the states alone would do it: in one step, and what the log keeps here stays. */
   emptyStates(namespace: string): Promise<void> {
     const log = `${namespace}:log:`

@@ -1,0 +1,47 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { between, type Fault } from './faults.ts'
+import { until } from './wait.ts'
+
+const noticedMs = 180_000
+const batchesBetween = 5
+/** Longer than the tries of every step. */
+const refusingMs = 20_000
+
+/** The states take no writes for a while, as at `maxmemory`; then they take them again, and scoring goes on by itself. */
+export const refusedWrites: Fault = {
+  name: 'states refuse writes',
+  async inflict({ fleet, redis }) {
+    await fleet.untilCommitted(batchesBetween)
+    const before = fleet.troubles()
+    const noticed = () => fleet.troubles() - before
+    await redis.limitMemory('1')
+    try {
+      await delay(refusingMs)
+      await until('somebody notices', noticedMs, () => noticed() > 0)
+    } finally {
+      await redis.limitMemory('0')
+    }
+    await fleet.untilCommitted(batchesBetween)
+    await fleet.untilShared()
+    return new Map([['states refuse writes', noticed()]])
+  },
+}
+
+/** Redis restarts while partitions change hands: the claims begin again, and nobody has to be started by hand. */
+export const restartWhileClaiming: Fault = {
+  name: 'restart while claiming',
+  async inflict({ fleet, redis }, random) {
+    await fleet.untilShared()
+    const before = fleet.troubles() + fleet.total('assigned')
+    const [oldest] = fleet.running
+    fleet.add()
+    if (oldest !== undefined) void fleet.leave(oldest)
+    await delay(between(random, 200, 2_000))
+    await redis.kill()
+    await delay(between(random, 300, 1_500))
+    await redis.start()
+    await fleet.untilCommitted(batchesBetween)
+    await fleet.untilShared()
+    return new Map([['restart while claiming', fleet.troubles() + fleet.total('assigned') - before]])
+  },
+}
