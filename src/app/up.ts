@@ -24,9 +24,10 @@ const stopMarginMs = 1_500
 
 /**
  * States live for a batch or for long: with a young generation of the default 16 MiB a fifth of the processor's time went
- * into copying those of the batch that was just then being handled. The other roles would only let garbage lie for longer.
+ * into copying those of the batch that was just then being handled. The requests of the HTTP role live as shortly. The materializer
+ * would only let garbage lie for longer.
  */
-const processorHeap = ['--max-semi-space-size=64'] as const
+const youngGeneration = ['--max-semi-space-size=64'] as const
 
 /** The roles of one machine, each with the port of its own metrics when METRICS_PORT is set: port, port + 1, ... */
 export function roleSpecs(config: Config, processors: number): RoleSpec[] {
@@ -37,10 +38,10 @@ export function roleSpecs(config: Config, processors: number): RoleSpec[] {
       role: 'process',
       count: 1,
       args: ['process'],
-      nodeArgs: processorHeap,
+      nodeArgs: youngGeneration,
       env: metricsPort(i),
     })),
-    { role: 'serve', count: 1, args: ['serve'] },
+    { role: 'serve', count: 1, args: ['serve'], nodeArgs: youngGeneration },
     { role: 'materialize', count: 1, args: ['materialize'], env: metricsPort(processors) },
   ]
 }

@@ -25,8 +25,8 @@ export class ScoreEntry implements ScoredHead {
     this.eventId = ownText(head.eventId)
     this.paymentId = ownText(head.paymentId)
     this.customerId = ownText(head.customerId)
-    // The record shares the memory of all that was read with it.
-    this.#value = new Uint8Array(value)
+    // A record shares the memory of all that was read with it. One that was read alone need not be copied.
+    this.#value = value.buffer.byteLength > 2 * value.length ? new Uint8Array(value) : value
   }
 
   /** Memory that the entry takes, about. */

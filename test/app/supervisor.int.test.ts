@@ -69,12 +69,12 @@ describe('supervisor', () => {
     expect([...supervisor.pids().keys()]).toEqual(['process-1', 'process-2', 'serve-1'])
   })
 
-  test('only the processor has a large young generation, whatever this process has', async () => {
+  test('all roles but the materializer have a large young generation, whatever this process has', async () => {
     const config = readConfig({})
     const source = `console.error(process.argv[2], process.execArgv.join(' ')); process.on('message', () => {})`
     start(source, { roles: roleSpecs(config, 1) })
     await says('[process-1] process --max-semi-space-size=64')
-    await says('[serve-1] serve ')
+    await says('[serve-1] serve --max-semi-space-size=64')
     await says('[materialize-1] materialize ')
   })
 
