@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Config } from './config.ts'
 import { openEventLog } from './event-log.ts'
 import { renderVerify, runVerify } from './verify.ts'
+import type { VerifyReport } from '../lake/verify/report.ts'
 import { checkLog, type LogFault } from '../lake/check/log-check.ts'
 import { faultText } from '../lake/check/text.ts'
 import { logFolder } from '../lake/log-files.ts'
@@ -44,13 +45,21 @@ export async function verifyCommand(config: Config, options: VerifyCommandOption
       },
     })
     process.stdout.write(options.json === true ? `${JSON.stringify(report)}\n` : renderVerify(report))
-    const { oldestPendingMs: oldestMs } = report
-    const isOverdue = options.pendingMax !== undefined && oldestMs !== null && oldestMs > options.pendingMax
-    if (isOverdue) process.stderr.write(`pending_too_long: the oldest is pending for ${Math.round(oldestMs)} ms\n`)
-    return report.ok && !isOverdue ? 0 : 1
+    const overdueMs = overdueOf(report, options.pendingMax)
+    if (overdueMs !== null) process.stderr.write(`pending_too_long: the oldest is pending for ${overdueMs} ms\n`)
+    return report.ok && overdueMs === null ? 0 : 1
   } finally {
     await log.close()
   }
+}
+
+/** For how many milliseconds the oldest is pending where that is longer than it may be; null where it is not. */
+export function overdueOf(
+  { oldestPendingMs }: Pick<VerifyReport, 'oldestPendingMs'>,
+  pendingMaxMs: number | undefined,
+): number | null {
+  if (pendingMaxMs === undefined || oldestPendingMs === null) return null
+  return oldestPendingMs > pendingMaxMs ? Math.round(oldestPendingMs) : null
 }
 
 /** Commits that readers of the lake cannot do without. */
