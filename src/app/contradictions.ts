@@ -85,13 +85,24 @@ async function inStates({ LOG, NAMESPACE }: Config, store: Pick<StateStore, 'mem
   ]
 }
 
+/** Null where the lake is damaged: whoever works with it says so, and nobody else has to wait for its repair. */
+async function coveredOf(dir: string): Promise<ReadonlyMap<string, number> | null> {
+  try {
+    return (await (await openLake({ dir })).snapshot()).covered
+  } catch (error) {
+    if (isRiverbankError(error, 'lake_corrupt') || isRiverbankError(error, 'lake_unreadable')) return null
+    throw error
+  }
+}
+
 /** A lake belongs to one namespace: with two of them no query would tell which payments are whose. */
 async function inLake(config: Config): Promise<Contradiction[]> {
   const dir = join(config.DATA_DIR, 'lake')
   if (!existsSync(join(dir, '_log'))) return []
   const { topics } = names(config)
   const own: ReadonlySet<string> = new Set([topics.events, topics.scores])
-  const { covered } = await (await openLake({ dir })).snapshot()
+  const covered = await coveredOf(dir)
+  if (covered === null) return []
   const foreign = new Set([...covered.keys()].map((key) => key.slice(0, key.lastIndexOf('/'))))
   const others = [...foreign].filter((topic) => !own.has(topic))
   if (others.length === 0) return []

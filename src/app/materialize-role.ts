@@ -1,5 +1,5 @@
 import { names } from './config.ts'
-import { refuseAnyContradiction } from './contradictions.ts'
+import { refuseAnyContradiction, refuseContradictions } from './contradictions.ts'
 import { definitions } from './definitions.ts'
 import { openEventLog, openPlaces } from './event-log.ts'
 import { lakeFolder } from './lake-claim.ts'
@@ -13,6 +13,7 @@ import { openTableWriter, type DatabaseWriter } from '../edges/duckdb/table-writ
 import { openLake, type Lake } from '../lake/lake.ts'
 import { damageMetrics } from '../lake/metrics.ts'
 import { createMaterializer } from '../lake/materializer.ts'
+import type { EventLog } from '../ports.ts'
 
 const mebibyte = 1_048_576
 
@@ -27,6 +28,7 @@ export async function startMaterialize(role: Role): Promise<Work & Ready> {
   const { config, logger } = role
   await openLake({ dir: lakeFolder(config), clock: role.clock })
   const { log, store } = await openPlaces(config, logger)
+  await refuseContradictions(config, { log, store, lake: true })
   const watch = await startStateWatch({ ...role, log, store, featureSet: definitions().manifest.hash })
   const work = await startMaterializer(role)
   return {
@@ -42,10 +44,20 @@ export async function startMaterialize(role: Role): Promise<Work & Ready> {
 
 /** Copies events and scores into the lake, and watches the model that scores there. */
 export async function startMaterializer(role: Role): Promise<Work> {
+  const { config, logger } = role
+  const log = await openEventLog(config, logger)
+  try {
+    await refuseAnyContradiction(config, log)
+    return await materializeFrom(role, log)
+  } catch (error) {
+    await log.close()
+    throw error
+  }
+}
+
+async function materializeFrom(role: Role, log: EventLog): Promise<Work> {
   const { config, logger, clock, meter } = role
   const { catalog, manifest } = definitions()
-  const log = await openEventLog(config, logger)
-  await refuseAnyContradiction(config, log)
   const lake = await openLake({ dir: lakeFolder(config), clock })
   const writer = await openTableWriter({ threads: 1, memoryMb: config.LAKE_MEMORY_MB, rowGroupRows: 50_000 })
   const { topics, groups } = names(config)

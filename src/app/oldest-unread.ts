@@ -1,10 +1,12 @@
+import { RiverbankError } from '../core/errors.ts'
 import { partitionKey } from '../lake/commit.ts'
 import type { EventLog } from '../ports.ts'
 
 /** A record that the log holds is read at once; a log that does not answer is no reason to wait for it. */
 const readMs = 10_000
 
-/** When the log took the oldest record at or above `covered` in any partition of the topics; null where nothing is left. */
+/** When the log took the oldest record at or above `covered` in any partition of the topics; null where nothing is left.
+ * Errors: `log_unavailable` (canRetry). */
 export async function oldestUnreadMs(
   log: Pick<EventLog, 'describeTopic' | 'tail'>,
   topics: readonly string[],
@@ -41,5 +43,9 @@ async function oldestOf(
   await Promise.race([all, tail.finished.catch(() => undefined)])
   clearTimeout(timer)
   await tail.stop()
+  if (left.size > 0) {
+    const why = `partitions ${[...left].join(', ')} of ${topic} were not read: nobody can tell for how long they wait`
+    throw new RiverbankError('log_unavailable', why, { canRetry: true })
+  }
   return oldest
 }

@@ -104,10 +104,11 @@ export async function startProcess(
 /** Log and states that belong to this installation, and a look at the states that goes on. */
 async function openWatched(role: Role, featureSet: string): Promise<{ ports: ProcessPorts; watch: StateWatch }> {
   const ports = await openPlaces(role.config, role.logger)
-  await refuseContradictions(role.config, ports)
+  await refuseContradictions(role.config, { ...ports, lake: true })
   const watch = await startStateWatch({ ...role, ...ports, featureSet })
   // From here on the states are of this log; another processor may have said so at the same time.
-  await ports.store.replaceMemo(stateMemos.log, null, role.config.LOG)
+  const isFirst = await ports.store.replaceMemo(stateMemos.log, null, role.config.LOG)
+  if (!isFirst) await refuseContradictions(role.config, ports)
   return { ports, watch }
 }
 

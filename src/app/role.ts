@@ -69,15 +69,10 @@ export async function runRole(
   void ended.then(() => killWhenLate(role))
   try {
     const work = await start(role)
-    const operations =
-      name === 'serve' || config.METRICS_PORT === 0
-        ? null
-        : await serveOperations({
-            host: config.METRICS_HOST,
-            port: config.METRICS_PORT,
-            meter,
-            ready: () => work.ready?.() ?? Promise.resolve(null),
-          })
+    const operations = await operationsOf(role, work).catch(async (error: unknown) => {
+      await work.stop()
+      throw error
+    })
     logger.info('started', operations === null ? {} : { metrics: operations.url })
     try {
       await Promise.race([ended, work.finished])
@@ -92,6 +87,13 @@ export async function runRole(
     logger.error('failed', { error })
     return 1
   }
+}
+
+/** Metrics and readiness of a role that has no HTTP of its own; null where it has, or where no port is set. */
+async function operationsOf({ name, config, meter }: Role, work: Work & Partial<Ready>) {
+  if (name === 'serve' || config.METRICS_PORT === 0) return null
+  const ready = () => work.ready?.() ?? Promise.resolve(null)
+  return serveOperations({ host: config.METRICS_HOST, port: config.METRICS_PORT, meter, ready })
 }
 
 /**

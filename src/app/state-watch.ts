@@ -23,7 +23,7 @@ export interface StateWatchOptions {
 export interface StateWatch {
   /** As the newest look told. */
   standing(): Standing
-  /** Begins after the call; callers at the same time share it. Errors: those of store, log and lake. */
+  /** Begins after the call; callers at the same time share it. Errors: those of store and log. */
   look(): Promise<Standing>
   /** Null when the states may be used, else why not; also when nobody can tell. */
   ready(): Promise<string | null>
@@ -42,9 +42,9 @@ export function isFatal({ code }: Extract<Standing, { kind: 'refused' }>): boole
 }
 
 /**
- * Looks at the store every STATES_CHECK_MS: some GETs and the positions, whatever the traffic. The log and the lake are
- * asked only while the store leaves something open. Errors of the first look: `lake_mismatch`, `log_recreated`, and those
- * of store, log and lake.
+ * Looks at the store every STATES_CHECK_MS: some GETs and the positions, whatever the traffic, and at the newest commit of
+ * the lake. The log is asked only while the store leaves something open. Errors of the first look: `lake_mismatch`, `log_recreated`, and those
+ * of store and log.
  */
 export async function startStateWatch(options: StateWatchOptions): Promise<StateWatch> {
   const { config, clock, logger } = options
@@ -128,6 +128,7 @@ class Eyes {
   #hasOwned = false
   readonly #gauge
   #lake: Lake | null = null
+  #isLakeReadable = true
   #running: Promise<Standing> | null = null
   #next: Promise<Standing> | null = null
 
@@ -195,10 +196,20 @@ class Eyes {
     return { remembered: this.#remembered, hasOwned: this.#hasOwned }
   }
 
+  /** A lake that cannot be read is no reason to stop scoring: what it would tell, store and log tell, too. */
   async #seeLake(): Promise<LakeSeen | null> {
-    const { config } = this.#options
-    this.#lake ??= await existingLake(config)
-    return this.#lake === null ? null : lakeSeen(config, this.#lake)
+    const { config, logger } = this.#options
+    try {
+      this.#lake ??= await existingLake(config)
+      const seen = this.#lake === null ? null : await lakeSeen(config, this.#lake)
+      this.#isLakeReadable = true
+      return seen
+    } catch (error) {
+      if (this.#isLakeReadable)
+        logger?.error('the states are looked at without the lake, which cannot be read', { error })
+      this.#isLakeReadable = false
+      return null
+    }
   }
 }
 

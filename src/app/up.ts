@@ -8,7 +8,7 @@ import { isFatal, lookOnce } from './state-watch.ts'
 import { ownCommand, superviseUntilSignalled } from './supervisor.ts'
 import type { Command, RoleSpec, SupervisorOptions } from './supervisor.ts'
 import { createTopics } from './topics.ts'
-import { RiverbankError } from '../core/errors.ts'
+import { isRiverbankError, RiverbankError } from '../core/errors.ts'
 import { pinoLogger } from '../edges/pino/logger.ts'
 import type { EventLog, Logger } from '../ports.ts'
 import { withRetry } from '../process/retry.ts'
@@ -88,7 +88,12 @@ export async function runAll(config: Config, { processors }: { readonly processo
 
 /** Topics are not made anew beside a lake that holds more, nor for another lake. Errors: `lake_mismatch`, `log_recreated`. */
 async function checkPlace(config: Config, log: EventLog): Promise<void> {
-  const store = await openStateStore(config)
+  const store = await openStateStore(config).catch((error: unknown) => {
+    // The roles wait for their states, and look themselves.
+    if (!isRiverbankError(error) || !error.canRetry) throw error
+    return null
+  })
+  if (store === null) return
   try {
     const featureSet = definitions().manifest.hash
     const standing = await lookOnce({ config, log, store, featureSet }, { claims: false })

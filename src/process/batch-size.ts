@@ -1,6 +1,6 @@
 import type { LogBatch } from '../ports.ts'
 
-/** So many batches in a row bring the size from one event back to its maximum. */
+/** From this part of the maximum on, the size grows by as much with each batch. */
 const growthSteps = 32
 
 /** Why a batch was too large: the other side did not answer in time, or our own event loop heard nothing meanwhile. */
@@ -16,6 +16,12 @@ export interface BatchSizeOptions {
   readonly onChange: (records: number, why: TooLarge | null) => void
 }
 
+/** The size when a batch began, and what the loop had not listened to until then. */
+export interface BatchBegun {
+  readonly records: number
+  readonly unheardMs: number
+}
+
 /**
  * How many events of a partition a processor handles together. What is too much for the servers or for this machine at
  * the moment becomes less: half as many after each failure, down to one, and a little more after each success. So a
@@ -24,7 +30,6 @@ export interface BatchSizeOptions {
 export class BatchSize {
   readonly #options: BatchSizeOptions
   #records: number
-  #unheardMs = 0
 
   constructor(options: BatchSizeOptions) {
     this.#options = options
@@ -40,14 +45,20 @@ export class BatchSize {
     this.#change(Math.min(this.#records, Math.max(1, Math.floor(records / 2))), why)
   }
 
-  /** A batch of so many events was handled and committed. */
-  succeed(records: number): void {
+  /** A batch begins; hand the answer to {@link succeed}. */
+  begin(): BatchBegun {
+    return { records: this.#records, unheardMs: this.#options.unheardMs() }
+  }
+
+  /** A batch was handled and committed. The size at most doubles: what is bearable may be far below a step. */
+  succeed(begun: BatchBegun): void {
     const { recordsMax, unheardMs, unheardMsMax } = this.#options
-    const nowMs = unheardMs()
-    const isUnheard = nowMs - this.#unheardMs > unheardMsMax
-    this.#unheardMs = nowMs
-    if (isUnheard) this.shrink(records, 'loop')
-    else this.#change(Math.min(recordsMax, this.#records + Math.ceil(recordsMax / growthSteps)), null)
+    if (unheardMs() - begun.unheardMs > unheardMsMax) {
+      this.shrink(begun.records, 'loop')
+      return
+    }
+    const step = Math.min(this.#records, Math.ceil(recordsMax / growthSteps))
+    this.#change(Math.min(recordsMax, this.#records + step), null)
   }
 
   #change(records: number, why: TooLarge | null): void {

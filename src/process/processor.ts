@@ -26,7 +26,6 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
     const commit = () => claim.commit(batch.next)
     if (batch.next >= current.publishFrom) await retrying(options, claim, 'committing', commit)
     metrics.committed(batch.topic, batch.partition, batch.end - batch.next)
-    size.succeed(batch.records.length)
   }
 
   /** A batch in parts of what is bearable now, each committed before the next begins (R4). */
@@ -36,6 +35,7 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
     for (let done = 0; ;) {
       const part = partOf(batch, done, Math.min(size.records, most))
       const { length } = part.records
+      const begun = size.begin()
       let outcome: BatchOutcome
       try {
         if (options.guard?.isRefused() === true) throw stateMoved('the states are refused')
@@ -51,6 +51,7 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
         continue
       }
       await commitPart(claim, part, outcome, current)
+      size.succeed(begun)
       most = Infinity
       done += length
       if (done >= batch.records.length || claim.signal.aborted) return part.next

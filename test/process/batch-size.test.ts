@@ -14,7 +14,7 @@ function sized(recordsMax = 500) {
   return { size, changes, time }
 }
 
-it('halves down to one event, and comes back within 33 successes', () => {
+it('halves down to one event, and comes back within 36 successes', () => {
   const { size } = sized()
   const seen: number[] = []
   while (size.records > 1) {
@@ -25,8 +25,8 @@ it('halves down to one event, and comes back within 33 successes', () => {
   size.shrink(1, 'timeout')
   expect(size.records).toBe(1)
   let successes = 0
-  for (; size.records < 500; successes += 1) size.succeed(size.records)
-  expect(successes).toBeLessThanOrEqual(33)
+  for (; size.records < 500; successes += 1) size.succeed(size.begin())
+  expect(successes).toBeLessThanOrEqual(36)
 })
 
 it('counts a failure once that several partitions tell of', () => {
@@ -37,14 +37,31 @@ it('counts a failure once that several partitions tell of', () => {
 
 it('halves after a batch in which the loop heard nothing for too long', () => {
   const { size, changes, time } = sized()
-  size.succeed(500)
+  const begun = [size.begin(), size.begin()]
   time.unheardMs = 1_001
-  size.succeed(500)
-  size.succeed(250)
+  for (const one of begun) size.succeed(one)
+  size.succeed(size.begin())
   expect(changes).toEqual([
     [250, 'loop'],
     [266, null],
   ])
+})
+
+it('counts what the loop missed in a batch, not before it began', () => {
+  const { size, changes, time } = sized()
+  time.unheardMs = 60_000
+  size.succeed(size.begin())
+  expect(changes).toEqual([])
+})
+
+it('at most doubles, so that what bears one event is asked for two next', () => {
+  const { size } = sized()
+  size.shrink(2, 'timeout')
+  const seen = Array.from({ length: 6 }, () => {
+    size.succeed(size.begin())
+    return size.records
+  })
+  expect(seen).toEqual([2, 4, 8, 16, 32, 48])
 })
 
 const record = (offset: number): LogRecord => ({

@@ -159,7 +159,11 @@ export class GroupSession {
     if (highest > range.end) checkInRange(topic, range, highest)
     const claim: Claim = { topic, partition, committed, range, signal, commit: (next) => this.#commit(slot, next) }
     slot.claim = claim
-    const first = await this.#context.handler.assigned(claim).catch((error: unknown) => this.#unlessFenced(error))
+    const first = await this.#context.handler.assigned(claim).catch((error: unknown) => {
+      // The claim ended with its assignment, as a rebalance ends it: the member has another one by now.
+      if (signal.aborted && isRiverbankError(error, 'fenced')) return null
+      return this.#unlessFenced(error)
+    })
     if (first === null || slot.isAborted()) return
     checkInRange(topic, range, first)
     this.#move(slot, first, first)
