@@ -67,7 +67,7 @@ async function rebuildOnce(
     return await rebuildStates({
       ...{ store, query: database, plan, manifest, topics, scoredType: set.scored, rowsPerChunk, clock: systemClock },
       ...{ committed, committedNow, starts },
-      fromWhole: (read) => onlyFromWhole(lake, snapshot.files, read),
+      fromWhole: (read) => onlyFromWhole(lake, snapshot, read),
       onProgress: ({ entity, chunk, chunks, states }) => {
         say(`rebuild: ${entity} ${chunk} of ${chunks}, ${states} states`)
       },

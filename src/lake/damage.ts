@@ -1,7 +1,7 @@
 import { RiverbankError } from '../core/errors.ts'
 import type { FileEntry } from './commit.ts'
 import { digestFile, isErrno } from './durable.ts'
-import type { Lake } from './lake.ts'
+import type { Lake, Snapshot } from './lake.ts'
 
 export interface Damage {
   readonly path: string
@@ -80,15 +80,31 @@ export async function withWholeFiles<Result>(
 
 const namedMax = 5
 
-/** Errors: `lake_corrupt`, which names the first files. For those who cannot do without them. */
+/**
+ * For those who need every file of a snapshot, and every row. Errors: `lake_corrupt`, which names the first files, and
+ * `lake_lost` where positions were declared lost: what is made of the rest would lack them in silence.
+ */
 export async function onlyFromWhole<Result>(
   lake: Pick<Lake, 'pathOf'>,
-  files: readonly FileEntry[],
+  { files, lost }: Pick<Snapshot, 'files' | 'lost'>,
   work: () => Promise<Result>,
 ): Promise<Result> {
+  refuseLost(lost)
   const made = await withWholeFiles(lake, files, work)
   if (made.kind === 'whole') return made.result
   throw damagedError(made.damages)
+}
+
+/** What cannot be read by anybody counts nowhere, so nothing lacks it. */
+function refuseLost(lost: Snapshot['lost']): void {
+  const missed = lost.filter(({ table }) => table !== 'unreadable')
+  const [first] = missed
+  if (first === undefined) return
+  const { topic, partition, firstOffset, lastOffset } = first
+  const more = missed.length > 1 ? ` and ${missed.length - 1} more` : ''
+  const where = `${topic} partition ${partition} offsets ${firstOffset} to ${lastOffset}${more}`
+  const what = `the lake lacks ${where}, declared lost: riverbank lake repair reads them again where the log has them`
+  throw new RiverbankError('lake_lost', what)
 }
 
 export function damagedError(damages: readonly Damage[]): RiverbankError {
