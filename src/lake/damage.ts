@@ -62,37 +62,53 @@ export type WholeResult<Result> =
 /**
  * Makes something of files whose bytes are those of the manifest. They are summed up before the work, so that damage is
  * named and nothing is done for nothing, and once more after it: a file is never changed in place, so equal sums on both
- * sides of the work are the sum of the bytes in between. The result is nobody's until then.
+ * sides of the work are the sum of the bytes in between. The result is nobody's until then. `stillNamed` leaves out what is
+ * no damage after work that ended well.
  */
 export async function withWholeFiles<Result>(
   lake: Pick<Lake, 'pathOf'>,
   files: readonly FileEntry[],
   work: () => Promise<Result>,
+  stillNamed: (damages: readonly Damage[]) => Promise<readonly Damage[]> = (damages) => Promise.resolve(damages),
 ): Promise<WholeResult<Result>> {
   const before = await findDamage(lake, files)
   if (before.length > 0) return { kind: 'damaged', damages: before }
   const [worked] = await Promise.allSettled([work()])
   const after = await findDamage(lake, files)
-  if (after.length > 0) return { kind: 'damaged', damages: after }
-  if (worked.status === 'rejected') throw worked.reason
+  if (worked.status === 'rejected') {
+    if (after.length === 0) throw worked.reason
+    return { kind: 'damaged', damages: after }
+  }
+  const damages = after.length === 0 ? after : await stillNamed(after)
+  if (damages.length > 0) return { kind: 'damaged', damages }
   return { kind: 'whole', result: worked.value }
 }
 
 const namedMax = 5
 
 /**
- * For those who need every file of a snapshot, and every row. Errors: `lake_corrupt`, which names the first files, and
- * `lake_lost` where positions were declared lost: what is made of the rest would lack them in silence.
+ * For those who need every file of a snapshot, and every row, while others merge and delete. Errors: `lake_corrupt`, which
+ * names the first files, `lake_moved` (canRetry) where files were merged and deleted before they were read, and `lake_lost`
+ * where positions were declared lost: what is made of the rest would lack them in silence.
  */
 export async function onlyFromWhole<Result>(
-  lake: Pick<Lake, 'pathOf'>,
+  lake: Pick<Lake, 'pathOf' | 'log'>,
   { files, lost }: Pick<Snapshot, 'files' | 'lost'>,
   work: () => Promise<Result>,
 ): Promise<Result> {
   refuseLost(lost)
-  const made = await withWholeFiles(lake, files, work)
+  const made = await withWholeFiles(lake, files, work, (damages) => withoutDeleted(lake, damages))
   if (made.kind === 'whole') return made.result
-  throw damagedError(made.damages)
+  const damages = await withoutDeleted(lake, made.damages)
+  if (damages.length > 0) throw damagedError(damages)
+  const why = `${made.damages.length} files were merged and deleted before they were read: run it again`
+  throw new RiverbankError('lake_moved', why, { canRetry: true })
+}
+
+/** A file that the newest version does not name was merged into another one, and is deleted from disk some time later. */
+async function withoutDeleted(lake: Pick<Lake, 'log'>, damages: readonly Damage[]): Promise<readonly Damage[]> {
+  const { files } = await lake.log.refresh()
+  return damages.filter(({ path, kind }) => kind !== 'missing' || files.has(path))
 }
 
 /** What cannot be read by anybody counts nowhere, so nothing lacks it. */
