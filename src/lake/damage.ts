@@ -5,7 +5,8 @@ import type { Lake, Snapshot } from './lake.ts'
 
 export interface Damage {
   readonly path: string
-  readonly kind: 'missing' | 'wrong_size' | 'wrong_checksum'
+  /** `unreadable`: the disk does not give its bytes (a bad sector), or it is no file. */
+  readonly kind: 'missing' | 'wrong_size' | 'wrong_checksum' | 'unreadable'
 }
 
 export interface DamageOptions {
@@ -20,7 +21,7 @@ const filesAtOnce = 2
 
 /**
  * Compares files with their checksums: a Parquet file with a flipped bit can answer other sums in silence. Files are
- * streamed. Errors: `lake_unreadable` (canRetry).
+ * streamed. Errors: `lake_unreadable` (canRetry) where the lake as a whole cannot be read.
  */
 export async function findDamage(
   lake: Pick<Lake, 'pathOf'>,
@@ -50,8 +51,14 @@ async function damageOf(lake: Pick<Lake, 'pathOf'>, file: FileEntry): Promise<Da
     return sha256 === file.sha256 ? null : { path, kind: 'wrong_checksum' }
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return { path, kind: 'missing' }
+    if (isUnreadable(error)) return { path, kind: 'unreadable' }
     throw new RiverbankError('lake_unreadable', `${lake.pathOf(file)} cannot be read`, { cause: error, canRetry: true })
   }
+}
+
+/** The file's own fault: others on the same disk can be read. */
+export function isUnreadable(error: unknown): boolean {
+  return isErrno(error, 'EIO') || isErrno(error, 'EISDIR')
 }
 
 /** What {@link withWholeFiles} found instead: nothing was made of the files, or what was made must be thrown away. */

@@ -1,7 +1,7 @@
-import { existsSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { compact } from '../../src/lake/compaction.ts'
-import { onlyFromWhole } from '../../src/lake/damage.ts'
+import { findDamage, onlyFromWhole } from '../../src/lake/damage.ts'
 import { flipBit } from './support/damage.ts'
 import { batchOf, claimOf, materializer, record, topics } from './support/feed.ts'
 import { lake } from './support/fresh-lake.ts'
@@ -55,5 +55,20 @@ test.each([
     code: 'lake_corrupt',
     message: expect.stringContaining(`${snapshot.files[1]?.path} (${kind})`) as string,
   })
+  await m.stop()
+})
+
+test.each([
+  ['has a bad sector', (path: string) => symlinkSync('/proc/self/mem', path)],
+  ['is a folder', (path: string) => mkdirSync(path)],
+])('a file that %s is damaged, and the others are looked at', async (_what, put) => {
+  const { m, snapshot, pathOf } = await write()
+  rmSync(pathOf(1))
+  put(pathOf(1))
+  flipBit(pathOf(3))
+  expect(await findDamage(lake, snapshot.files)).toEqual([
+    { path: snapshot.files[1]?.path, kind: 'unreadable' },
+    { path: snapshot.files[3]?.path, kind: 'wrong_checksum' },
+  ])
   await m.stop()
 })
