@@ -39,8 +39,8 @@ export interface TrainingTableOptions {
  * Writes the rows of `training_set` as one Parquet file for train.py: payment_id, customer_id, payment_time_ms, tx_day,
  * label (1 where a report of fraud is in the lake), known_ms (when it was reported, null without a report), amount_minor
  * and one DOUBLE per feature, as they were when the payment was scored. Errors: `training_empty`, `training_gap`,
- * `training_no_labels`, `training_no_fraud`, `lake_corrupt` (a model learns nothing from damaged files); the file is then
- * not written.
+ * `training_no_labels`, `training_no_fraud`, `lake_corrupt` and `lake_lost` (a model learns nothing from damaged files, nor
+ * from a lake that lacks rows); the file is then not written.
  */
 export async function writeTrainingTable(options: TrainingTableOptions): Promise<TrainingTable> {
   const lake = await openLake({ dir: options.lakeDir })
@@ -50,7 +50,7 @@ export async function writeTrainingTable(options: TrainingTableOptions): Promise
   const query = await openQuery({ threads: 2, memoryMb: 4_096, tempDir, tempMb: 32_768, setup })
   const staged = `${options.path}.new`
   try {
-    const table = await onlyFromWhole(lake, snapshot.files, () => stageTable(query, staged, options))
+    const table = await onlyFromWhole(lake, snapshot, () => stageTable(query, staged, options))
     await rename(staged, options.path)
     return table
   } finally {

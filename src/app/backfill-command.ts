@@ -37,7 +37,7 @@ export async function runBackfill(config: Config, view: string, say: (line: stri
     try {
       return await backfillView({
         ...{ store, query: database, plan, manifest, topics, scoredType: set.scored, rowsPerChunk, clock: systemClock },
-        fromWhole: (read) => onlyFromWhole(lake, snapshot.files, read),
+        fromWhole: (read) => onlyFromWhole(lake, snapshot, read),
         view,
         committed: await committed(topics.events),
         decode: (entity, blobs) => migration.decode(entity, blobs, topics.events),

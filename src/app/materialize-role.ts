@@ -110,18 +110,19 @@ async function materializeFrom(role: Role, log: EventLog): Promise<Work> {
   }
 }
 
-/** Merges small files now and then; a run that fails is tried again at the next turn. Damage is told at every turn. */
+/** Merges small files now and then; a merge that fails is tried again at the next turn. Damage is told at every turn. */
 function compactEvery({ config, clock, logger, meter }: Role, lake: Lake, writer: DatabaseWriter): Repeated {
   const held = meter.gauge('riverbank_lake_database_bytes', 'Bytes that the database of the lake holds after a merge')
   const metrics = damageMetrics(meter)
   return repeat(clock, config.LAKE_COMPACT_MS, async () => {
     try {
-      const { damaged, ...result } = await compact({ ...compaction, lake, writer, nowMs: clock.nowMs() })
+      const { damaged, failed, ...result } = await compact({ ...compaction, lake, writer, nowMs: clock.nowMs() })
       held.set(await writer.heldBytes())
       if (result.merged > 0) logger.info('merged small files', { ...result })
       if (damaged.length > 0) logger.error('damaged lake files are not merged: see riverbank lake repair', { damaged })
+      for (const { error, ...merge } of failed) logger.warn('compaction failed', { ...merge, error })
       metrics.files(damaged)
-      metrics.log(false)
+      metrics.log(failed.some(({ error }) => isRiverbankError(error, 'lake_corrupt')))
     } catch (error) {
       metrics.log(isRiverbankError(error, 'lake_corrupt'))
       logger.warn('compaction failed', { error })

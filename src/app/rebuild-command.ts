@@ -17,7 +17,10 @@ import { catalogOf } from '../lake/sql-catalog.ts'
 const rowsPerChunk = 2_000_000
 const query = { threads: 2, memoryMb: 2_048, tempMb: 65_536 } as const
 
-/** Rebuilds begun again because a batch that was under way was committed meanwhile: there is one a partition at most. */
+/**
+ * Rebuilds begun again because a batch that was under way was committed meanwhile (there is one a partition at most), or
+ * because files were merged and deleted before they were read.
+ */
 const attemptsMax = 5
 
 /**
@@ -33,7 +36,8 @@ export async function runRebuild(config: Config, say: (line: string) => void): P
       try {
         return await rebuildOnce(config, { log, store, lake }, say)
       } catch (error) {
-        if (!isRiverbankError(error, 'lake_behind') || !error.canRetry || attempt === attemptsMax) throw error
+        const isOld = isRiverbankError(error, 'lake_behind') || isRiverbankError(error, 'lake_moved')
+        if (!isOld || !error.canRetry || attempt === attemptsMax) throw error
         say(`rebuild: ${error.message}: once more`)
       }
     }
@@ -67,7 +71,7 @@ async function rebuildOnce(
     return await rebuildStates({
       ...{ store, query: database, plan, manifest, topics, scoredType: set.scored, rowsPerChunk, clock: systemClock },
       ...{ committed, committedNow, starts },
-      fromWhole: (read) => onlyFromWhole(lake, snapshot.files, read),
+      fromWhole: (read) => onlyFromWhole(lake, snapshot, read),
       onProgress: ({ entity, chunk, chunks, states }) => {
         say(`rebuild: ${entity} ${chunk} of ${chunks}, ${states} states`)
       },

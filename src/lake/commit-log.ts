@@ -174,7 +174,7 @@ class LogReader {
     if (head === null && isChained) {
       throw corrupt(this.folder, headName, 'is missing: nothing else tells whether the last commits are all here')
     }
-    if (head?.version === version && digest !== null && head.digest !== digest) {
+    if (head?.version === version && digest !== null && head.digest !== null && head.digest !== digest) {
       throw corrupt(this.folder, commitName(version), 'is not the commit that was written as this version')
     }
   }

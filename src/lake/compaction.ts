@@ -23,6 +23,14 @@ export interface CompactionOptions {
   readonly nowMs: number
 }
 
+/** Files that could not be merged; they stay as they are, and the next compaction tries again. */
+export interface FailedMerge {
+  /** The first of them. */
+  readonly path: string
+  readonly files: number
+  readonly error: unknown
+}
+
 export interface CompactionResult {
   readonly merged: number
   readonly written: number
@@ -31,6 +39,7 @@ export interface CompactionResult {
   readonly lost: number
   /** Files that were to be merged and are not what the manifest says: they stay as they are, and readers go on. */
   readonly damaged: readonly Damage[]
+  readonly failed: readonly FailedMerge[]
 }
 
 /**
@@ -38,16 +47,22 @@ export interface CompactionResult {
  * ago, and the commits that no reader needs: whoever opens the lake lists them. The rows and their order stay, so a
  * reader of any version reads the same. Safe to run anywhere, any number of times at once: the commit that comes second
  * is refused. A damaged file is left out and ends the run that it stands in, because a merged file would have a fresh
- * checksum over its bytes; its neighbours on both sides are still merged.
+ * checksum over its bytes; its neighbours on both sides are still merged. A merge that fails ends neither the others nor
+ * the deleting: it may fail at every turn, and what is retired would fill the disk meanwhile. Errors: those of the log.
  */
 export async function compact(options: CompactionOptions): Promise<CompactionResult> {
   const { lake } = options
   const { files } = await lake.snapshot()
   const damaged = new Map<string, Damage>()
+  const failed: FailedMerge[] = []
   const totals = { merged: 0, written: 0, lost: 0 }
   const runs = [...mergeRuns(files, options)]
   for (let run = runs.shift(); run !== undefined; run = runs.shift()) {
-    const made = await mergeRun(run, options)
+    const made = await mergeRun(run, options).catch((error: unknown) => ({ kind: 'failed' as const, error }))
+    if (made.kind === 'failed') {
+      failed.push({ path: run[0]?.path ?? '', files: run.length, error: made.error })
+      continue
+    }
     if (made.kind === 'damaged') {
       for (const damage of made.damages) damaged.set(damage.path, damage)
       runs.unshift(...mergeRuns(run, options, damaged))
@@ -63,7 +78,7 @@ export async function compact(options: CompactionOptions): Promise<CompactionRes
       await discardFiles(lake.dir, [entry])
     }
   }
-  return { ...totals, damaged: await stillLive(lake, damaged), purged: await purge(options) }
+  return { ...totals, failed, damaged: await stillLive(lake, damaged), purged: await purge(options) }
 }
 
 /** A file that another compaction has retired meanwhile is nobody's damage. */
@@ -120,28 +135,30 @@ async function mergeRun(
   const staged = join(lake.dir, stagingFolder, name)
   await makeFolder(dirname(staged))
   const paths = run.map((file) => lake.pathOf(file))
-  const made = await withWholeFiles(lake, run, () => writer.merge(paths, staged))
-  if (made.kind === 'damaged') {
+  try {
+    const made = await withWholeFiles(lake, run, () => writer.merge(paths, staged))
+    if (made.kind === 'damaged') return made
+    const rows = made.result
+    const expected = run.reduce((sum, file) => sum + file.rows, 0)
+    if (rows !== expected) {
+      const why = `${run.length} files from ${first.path} hold ${rows} rows, not ${expected}`
+      throw new RiverbankError('lake_corrupt', why)
+    }
+    const sealed = await sealFile(staged)
+    await rename(staged, join(lake.dir, path))
+    await syncFolder(dirname(join(lake.dir, path)))
+    return { kind: 'whole', result: { ...first, path, lastOffset, rows, ...sealed, ...eventTimesOf(run) } }
+  } finally {
     await rm(staged, { force: true })
-    return made
   }
-  const rows = made.result
-  const expected = run.reduce((sum, file) => sum + file.rows, 0)
-  if (rows !== expected) {
-    await rm(staged, { force: true })
-    throw new RiverbankError(
-      'lake_corrupt',
-      `${run.length} files from ${first.path} hold ${rows} rows, not ${expected}`,
-    )
-  }
-  const sealed = await sealFile(staged)
-  await rename(staged, join(lake.dir, path))
-  await syncFolder(dirname(join(lake.dir, path)))
+}
+
+function eventTimesOf(run: readonly FileEntry[]): Pick<FileEntry, 'minEventTimeMs' | 'maxEventTimeMs'> {
   const times = run.flatMap(({ minEventTimeMs: min, maxEventTimeMs: max }) =>
     min === null || max === null ? [] : [min, max],
   )
-  const [minEventTimeMs, maxEventTimeMs] = times.length === 0 ? [null, null] : [Math.min(...times), Math.max(...times)]
-  return { kind: 'whole', result: { ...first, path, lastOffset, rows, ...sealed, minEventTimeMs, maxEventTimeMs } }
+  if (times.length === 0) return { minEventTimeMs: null, maxEventTimeMs: null }
+  return { minEventTimeMs: Math.min(...times), maxEventTimeMs: Math.max(...times) }
 }
 
 async function purge({ lake, retireGraceMs, nowMs }: CompactionOptions): Promise<number> {

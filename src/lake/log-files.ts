@@ -35,7 +35,9 @@ export async function listLog(folder: string): Promise<LogListing> {
   const others: string[] = []
   for (const name of await readdir(folder)) {
     const match = /^(\d{20})\.(checkpoint\.)?json$/.exec(name)
-    if (match !== null) (match[2] === undefined ? commits : checkpoints).push(Number(match[1]))
+    // No writer counts beyond what can be counted: what has such a name is somebody else's.
+    if (match !== null && Number.isSafeInteger(Number(match[1])))
+      (match[2] === undefined ? commits : checkpoints).push(Number(match[1]))
     else if (name !== headName && name !== identityName && !isLeftover(name)) others.push(name)
   }
   const ascending = (a: number, b: number) => a - b

@@ -2,6 +2,7 @@ import { copyFileSync, readdirSync, readFileSync, renameSync, rmSync, truncateSy
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openCommitLog } from '../../src/lake/commit-log.ts'
+import { writeHead } from '../../src/lake/log-files.ts'
 import { tempFolder } from './support/feed.ts'
 import { fileEntry, ownedBy, stepOf } from './support/commits.ts'
 import { range } from './support/read.ts'
@@ -148,6 +149,13 @@ test('a writer that died before the head leaves a lake that is read and goes on'
   expect((await (await open()).refresh()).version).toBe(11)
   expect((await (await open()).commit(stepOf(10))).kind).toBe('committed')
   expect((await (await open()).refresh()).files.get(fileEntry(10).path)).toEqual(fileEntry(10))
+})
+
+test('a head that knows the version and not its checksum refuses nothing', async () => {
+  await write()
+  await writeHead(path, { version: 10, digest: null })
+  expect((await (await open()).refresh()).version).toBe(10)
+  expect((await (await open()).commit(stepOf(9))).kind).toBe('committed')
 })
 
 function alter(version: number, before: string, after: string): void {

@@ -110,3 +110,25 @@ test('a damaged file ends a run like a large one', () => {
     [4, 5],
   ])
 })
+
+test('a merge that fails is named, and stops neither the other merges nor the purge', async () => {
+  const m = await write(4)
+  const retired = await fileOf(1, 3)
+  await lake.log.commit({ removed: [retired.path] })
+  const failing = await fileOf(0, 1)
+  const writer = {
+    ...m.writer,
+    merge: async (paths: readonly string[], path: string) => {
+      const rows = await m.writer.merge(paths, path)
+      if (paths.includes(lake.pathOf(failing))) throw new Error('Out of Memory')
+      return rows
+    },
+  }
+  const run = () => compact({ ...limits, retireGraceMs: 0, lake, writer, nowMs: Date.now() + 1_000 })
+  const failed = [{ path: (await fileOf(0, 0)).path, files: 4, error: new Error('Out of Memory') }]
+  expect(await run()).toMatchObject({ merged: 3, written: 1, purged: 4, damaged: [], failed })
+  expect(await run()).toMatchObject({ merged: 0, failed })
+  expect(await layout(0)).toHaveLength(4)
+  expect(readdirSync(join(folder.dir, '_staging'))).toEqual([])
+  await m.stop()
+})

@@ -31,7 +31,7 @@ test('I5: small files become one with the same rows, bit for bit; the old ones g
   const old = await lake.snapshot()
   const writer = await openTableWriter(writerOptions)
   const run = (nowMs: number) => compact({ ...limits, lake, writer, nowMs })
-  expect(await run(Date.now())).toEqual({ merged: 6, written: 1, lost: 0, purged: 0, damaged: [] })
+  expect(await run(Date.now())).toEqual({ merged: 6, written: 1, lost: 0, purged: 0, damaged: [], failed: [] })
   expect(await ask(lake, all)).toEqual(before)
   const { files, covered } = await lake.snapshot()
   expect(files).toMatchObject([
@@ -39,7 +39,7 @@ test('I5: small files become one with the same rows, bit for bit; the old ones g
   ])
   expect(covered).toEqual(old.covered)
   expect(await findDamage(lake, old.files)).toEqual([])
-  expect(await run(Date.now())).toEqual({ merged: 0, written: 0, lost: 0, purged: 0, damaged: [] })
+  expect(await run(Date.now())).toEqual({ merged: 0, written: 0, lost: 0, purged: 0, damaged: [], failed: [] })
   expect(await run(Date.now() + 60_000)).toMatchObject({ purged: 6 })
   expect(readdirSync(join(folder.dir, 'scores/dt=2026-03-01'))).toHaveLength(1)
   expect(await findDamage(lake, (await lake.snapshot()).files)).toEqual([])

@@ -97,7 +97,7 @@ describe.skipIf(redisAvailable() !== null)(`states of another feature set, seed 
           view,
           decode: (entity, blobs) => migrationOf(next).decode(entity, blobs, next.topics.events),
           rowsPerChunk: 100,
-          fromWhole: (read) => onlyFromWhole(lake, snapshot.files, read),
+          fromWhole: (read) => onlyFromWhole(lake, snapshot, read),
           onProgress: () => {
             left -= 1
             if (left === 0) throw new Error('the power went')

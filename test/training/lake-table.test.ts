@@ -102,6 +102,21 @@ describe('the training table of a lake', () => {
     expect(existsSync(join(dir, 'table.parquet'))).toBe(false)
   })
 
+  it('is not made of a lake that lacks rows which were declared lost; rows that nobody can read are none', async () => {
+    await fill([0, 1, 2, 3], { p2: 5 })
+    const own = options({ days: { from: firstDay, to: firstDay + 4 } })
+    const range = { topic: topics.events, partition: 0, firstOffset: 90, lastOffset: 91, rows: 2 }
+    await lake.log.commit({ lost: [{ ...range, table: 'unreadable' }] })
+    expect(await writeTrainingTable(own)).toMatchObject({ rows: 4 })
+    rmSync(join(dir, 'table.parquet'))
+    await lake.log.commit({ lost: [{ ...range, table: 'events' }] })
+    await expect(writeTrainingTable(own)).rejects.toMatchObject({
+      code: 'lake_lost',
+      message: expect.stringContaining(`${topics.events} partition 0 offsets 90 to 91`) as string,
+    })
+    expect(existsSync(join(dir, 'table.parquet'))).toBe(false)
+  })
+
   it('is not made of a file with a flipped bit, which is named', async () => {
     await fill([0, 1, 2, 3], { p2: 5 })
     const [damaged] = (await lake.snapshot()).files.filter(({ table }) => table === 'scores')

@@ -1,6 +1,6 @@
 import { isRiverbankError } from '../../core/errors.ts'
 import { applyCommit, emptyState, faultOf, partitionKey, stateOf } from '../commit.ts'
-import type { Checkpoint, Commit, FileEntry, Head, LakeState, LostRange } from '../commit.ts'
+import type { Checkpoint, Commit, FileEntry, LakeState, LostRange } from '../commit.ts'
 import { keptVersionsDefault } from '../commit-log.ts'
 import { checkpointName, commitName, headName, listLog, readCheckpoint, readCommit, readHead } from '../log-files.ts'
 import type { ReadCommit } from '../log-files.ts'
@@ -33,37 +33,40 @@ export interface LogCheck {
 
 /** Reads every commit, checkpoint and the head of a log; changes nothing. */
 export async function checkLog(folder: string): Promise<LogCheck> {
-  const listing = await listLog(folder)
   const faults: LogFault[] = []
+  // Before the folder is listed: the commit that the head names is in the list then.
   const head = await readOr(() => readHead(folder), { kind: 'head', name: headName, version: null }, faults)
-  const checkpoints = new Map<number, Checkpoint>()
-  for (const version of listing.checkpoints) {
-    const what = { kind: 'checkpoint', name: checkpointName(version), version } as const
-    const checkpoint = await readOr(() => readCheckpoint(folder, version), what, faults)
-    if (checkpoint !== null) checkpoints.set(version, checkpoint)
-  }
-  const base = Math.max(0, ...checkpoints.keys())
+  const listing = await listLog(folder)
+  const { checkpoint, digests: known } = await readCheckpoints(folder, listing.checkpoints, faults)
+  const base = checkpoint?.version ?? 0
   const newest = Math.max(base, listing.commits.at(-1) ?? 0, head?.version ?? 0)
   const first = firstExpected(base, listing.commits)
   const commits = new Map<number, ReadCommit>()
-  for (let version = first; version <= newest; version += 1) {
+  const inList = listing.commits.filter((version) => version >= first)
+  // A list that is made while others write may lack one in the middle.
+  const unlisted = [...missingRuns(inList, first, newest)].flatMap(({ version, count }) => (count === 1 ? version : []))
+  for (const version of [...inList, ...unlisted].sort((a, b) => a - b)) {
     const what = { kind: 'commit', name: commitName(version), version } as const
     const commit = await readOr(() => readCommit(folder, version), what, faults)
     if (commit !== null) commits.set(version, commit)
   }
   const unreadable = new Set(faults.flatMap(({ kind, version }) => (kind === 'commit' ? (version ?? []) : [])))
-  const digests = expectedDigests(head, checkpoints, commits, newest, first)
-  for (let version = first; version <= newest; version += 1) {
-    const found = commits.get(version)
+  if (typeof head?.digest === 'string') known.set(head.version, head.digest)
+  const digests = expectedDigests(known, commits, newest)
+  const listed = [...new Set([...commits.keys(), ...unreadable])].sort((a, b) => a - b)
+  for (const { version, count } of missingRuns(listed, first, newest)) {
+    const detail = count === 1 ? 'it is not there' : `it is not there, nor are the ${count - 1} above it`
     const digest = digests.get(version) ?? null
-    const isWhole = found !== undefined && (digest === null || digest === found.digest)
-    if (isWhole || unreadable.has(version)) continue
-    const damage = found === undefined ? 'missing' : 'altered'
-    const detail = found === undefined ? 'it is not there' : 'the chain names another commit of this version'
-    faults.push({ kind: 'commit', damage, name: commitName(version), version, detail, digest })
+    faults.push({ kind: 'commit', damage: 'missing', name: commitName(version), version, detail, digest })
+  }
+  for (const [version, found] of commits) {
+    const digest = digests.get(version) ?? null
+    if (digest === null || digest === found.digest) continue
+    const detail = 'the chain names another commit of this version'
+    faults.push({ kind: 'commit', damage: 'altered', name: commitName(version), version, detail, digest })
     commits.delete(version)
   }
-  const { state, holes } = replay(checkpoints.get(base), commits, newest, faults)
+  const { state, holes } = replay(checkpoint, commits, newest, faults)
   state.digest = digests.get(newest) ?? state.digest
   if (head === null && state.isChained && !faults.some(({ kind }) => kind === 'head')) {
     const detail = 'without it nobody can tell whether the last commits are here'
@@ -71,6 +74,34 @@ export async function checkLog(folder: string): Promise<LogCheck> {
   }
   const named = faults.map((fault) => ({ ...fault, digest: fault.digest ?? digests.get(fault.version ?? -1) ?? null }))
   return { faults: named, foreign: listing.others, commits: commits.size, base, state, holes }
+}
+
+/** The newest checkpoint that is whole, and what each names as the checksum of its version. */
+async function readCheckpoints(folder: string, versions: readonly number[], faults: LogFault[]) {
+  let checkpoint: Checkpoint | undefined
+  const digests = new Map<number, string>()
+  for (const version of versions) {
+    const what = { kind: 'checkpoint', name: checkpointName(version), version } as const
+    const found = await readOr(() => readCheckpoint(folder, version), what, faults)
+    if (found === null) continue
+    checkpoint = found
+    if (typeof found.digest === 'string') digests.set(version, found.digest)
+  }
+  return { checkpoint, digests }
+}
+
+/** Versions that are told one by one, because each may come back from a copy; more than that are one run. */
+const toldMax = 10_000
+
+/** What is not there between these two, both included. `listed`: what is, ascending. */
+function* missingRuns(listed: readonly number[], first: number, newest: number) {
+  let next = first
+  for (const version of [...listed, newest + 1]) {
+    const count = version - next
+    if (count > toldMax) yield { version: next, count }
+    else for (let missing = next; missing < version; missing += 1) yield { version: missing, count: 1 }
+    next = version + 1
+  }
 }
 
 /** Below the newest checkpoint versions are trimmed from the bottom; what stands above one that is kept must be there. */
@@ -99,17 +130,12 @@ async function readOr<Value>(
  * that is proved proves the one before it.
  */
 function expectedDigests(
-  head: Head | null,
-  checkpoints: ReadonlyMap<number, Checkpoint>,
+  known: ReadonlyMap<number, string>,
   commits: ReadonlyMap<number, ReadCommit>,
   newest: number,
-  first: number,
 ): ReadonlyMap<number, string> {
-  const digests = new Map<number, string>()
-  for (const { version, digest } of [...checkpoints.values(), ...(head === null ? [] : [head])]) {
-    if (typeof digest === 'string') digests.set(version, digest)
-  }
-  for (let version = newest; version >= first; version -= 1) {
+  const digests = new Map(known)
+  for (const version of [...commits.keys()].sort((a, b) => b - a)) {
     const found = commits.get(version)
     const expected = digests.get(version)
     if (found === undefined || digests.has(version - 1)) continue
@@ -132,12 +158,11 @@ function replay(
   const state = checkpoint === undefined ? emptyState() : stateOf(checkpoint)
   const holes: LostRange[] = []
   let isGap = false
-  for (let version = state.version + 1; version <= newest; version += 1) {
-    const found = commits.get(version)
-    if (found === undefined) {
-      isGap = true
-      continue
-    }
+  let before = state.version
+  for (const [version, found] of commits) {
+    if (version <= state.version) continue
+    if (version !== before + 1) isGap = true
+    before = version
     const why = isGap ? null : faultOf(state, found.commit)
     if (why !== null) {
       const name = commitName(version)

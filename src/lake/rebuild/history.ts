@@ -67,7 +67,10 @@ export interface HistoryOptions {
   readonly topics: Topics
   readonly scoredType: string
   readonly committed: ReadonlyMap<number, number>
-  /** Runs what reads the lake's files, and rejects with `lake_corrupt` unless their bytes are those of the manifest. */
+  /**
+   * Runs what reads the lake's files; rejects with `lake_corrupt` unless their bytes are those of the manifest, and with
+   * `lake_lost` where rows were declared lost.
+   */
   readonly fromWhole: <Result>(read: () => Promise<Result>) => Promise<Result>
   /** The materializer goes on: answers may have come into the lake before their events, and are left aside. */
   readonly isLive?: boolean
@@ -87,7 +90,7 @@ export class LakeHistory {
 
   /**
    * Copies what states are made of into tables of the database; the files are not read again, so nothing is made of a
-   * damaged one. Errors: `lake_corrupt`, and `lake_incomplete` where the lake has an answer and not the event that was
+   * damaged one. Errors: `lake_corrupt`, `lake_lost`, and `lake_incomplete` where the lake has an answer and not the event that was
    * answered.
    */
   static async open(options: HistoryOptions): Promise<LakeHistory> {

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { digestOf, partitionKey, type FileEntry, type LostRange } from '../commit.ts'
+import { isUnreadable } from '../damage.ts'
 import { digestFile, isErrno } from '../durable.ts'
 import { commitName, logFolder } from '../log-files.ts'
 import type { LakeCheck } from '../check/lake-check.ts'
@@ -143,7 +144,7 @@ async function wholeCopy(path: string, { bytes, sha256 }: FileEntry): Promise<st
     const found = await digestFile(path)
     return found.bytes === bytes && found.sha256 === sha256 ? path : null
   } catch (error) {
-    if (isErrno(error, 'ENOENT')) return null
+    if (isErrno(error, 'ENOENT') || isUnreadable(error)) return null
     throw error
   }
 }

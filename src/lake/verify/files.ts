@@ -5,6 +5,7 @@ import { findDamage, type Damage } from '../damage.ts'
 import type { Lake, Snapshot } from '../lake.ts'
 import { tableNames } from '../table.ts'
 import { countOf, identifier, text, type LakeQuery, type LakeRow } from './lake-query.ts'
+import { lostOffsets } from './lost.ts'
 import { shown, type Tally, type Violation } from './report.ts'
 
 /**
@@ -142,21 +143,17 @@ export async function checkOffsets(
       tally.violation('offset_twice', () => ({ topic, partition, rows: doubled, firstOffset }), doubled)
     }
     const covered = snapshot.covered.get(partitionKey(topic, partition)) ?? 0
-    const lost = lostOffsets(snapshot, topic, partition)
-    if (lost > 0) tally.count('offsets lost', lost)
-    const absent = covered - countOf(row, 'first_offset') - offsets - lost
+    const firstOffset = countOf(row, 'first_offset')
+    // Those below the first row are told, and excuse nothing above it.
+    const below = await lostOffsets(snapshot, query, { topic, partition, firstOffset: 0, lastOffset: firstOffset - 1 })
+    const lost = await lostOffsets(snapshot, query, { topic, partition, firstOffset, lastOffset: covered - 1 })
+    if (below + lost > 0) tally.count('offsets lost', below + lost)
+    const absent = covered - firstOffset - offsets - lost
     if (absent <= 0) continue
     tally.count('offsets absent', absent)
     if (dense) tally.violation('offset_missing', () => ({ topic, partition, covered, rows: absent }), absent)
   }
   return hasDoubles
-}
-
-/** Declared lost: covered, and in no file. */
-function lostOffsets({ lost }: Snapshot, topic: string, partition: number): number {
-  return lost
-    .filter((range) => range.topic === topic && range.partition === partition)
-    .reduce((sum, { firstOffset, lastOffset, rows }) => sum + (rows ?? lastOffset - firstOffset + 1), 0)
 }
 
 /** Bits that one aggregation may need for all partitions, in every thread: 16 MB. (The database takes a range of 10⁹.) */

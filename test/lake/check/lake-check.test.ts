@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { checkLake } from '../../../src/lake/check/lake-check.ts'
 import { renderLakeCheck } from '../../../src/lake/check/text.ts'
+import { openLake } from '../../../src/lake/lake.ts'
 import { flipBit } from '../support/damage.ts'
 import { batchOf, claimOf, materializer, record, topics } from '../support/feed.ts'
 import { folder, lake } from '../support/fresh-lake.ts'
@@ -94,6 +95,29 @@ test('a file that no commit names is told and is no damage', async () => {
       { path: '_log/notes.txt', ...nothing },
     ],
   })
+})
+
+test('a name that no version has is foreign: the check ends, and readers and writers go on', async () => {
+  await write()
+  for (const name of ['99999999999999999999.json', '99999999999999999999.checkpoint.json']) {
+    writeFileSync(join(folder.dir, '_log', name), '{}')
+  }
+  expect((await (await openLake({ dir: folder.dir })).snapshot()).version).toBe(6)
+  const report = await check()
+  expect(report).toMatchObject({ ok: true, version: 6 })
+  expect(report.unnamed.map(({ path }) => path).toSorted()).toEqual([
+    '_log/99999999999999999999.checkpoint.json',
+    '_log/99999999999999999999.json',
+  ])
+})
+
+test('versions that are missing below one far above are told as one', async () => {
+  await write()
+  writeFileSync(commitPath(1_000_000_000), '{}')
+  expect((await check()).damaged).toMatchObject([
+    { kind: 'commit', damage: 'unreadable', version: 1_000_000_000 },
+    { kind: 'commit', damage: 'missing', version: 7, detail: 'it is not there, nor are the 999999992 above it' },
+  ])
 })
 
 test('stopped, it tells what was checked so far, and does not say that all is well', async () => {

@@ -26,7 +26,7 @@ async function open(all: LogContent, change: Partial<HistoryOptions>) {
       topics,
       scoredType: 'payment.initiated',
       committed: new Map<number, number>(),
-      fromWhole: <Result>(read: () => Promise<Result>) => onlyFromWhole(lake, snapshot.files, read),
+      fromWhole: <Result>(read: () => Promise<Result>) => onlyFromWhole(lake, snapshot, read),
     }
     const history = await LakeHistory.open({ ...options, ...change })
     return { reach: await history.reach(), committed }

@@ -114,6 +114,24 @@ describe.skipIf(redisAvailable() !== null)(`states from the lake alone, seed ${s
     expect(await statesOf(world, server.url, compiled)).toEqual(originals)
   })
 
+  it.each(['scores', 'observations', 'events', null] as const)(
+    'I1: begin nothing where rows of %s were declared lost',
+    async (table) => {
+      await emptyStates(world, server.url)
+      await write(lake, await contentOf(world))
+      const { files } = await lake.snapshot()
+      const file = files.find((one) => table === null || one.table === table)
+      if (file === undefined) throw new Error('there is a file of each table')
+      const { topic, partition, firstOffset, lastOffset } = file
+      const range = { table, topic, partition, firstOffset, lastOffset, rows: null }
+      await lake.log.commit({ removed: [file.path], lost: [range] })
+      await expect(rebuildWorld(world, lake, compiled, folder.dir)).rejects.toMatchObject({ code: 'lake_lost' })
+      expect(await world.store.memo(stateMemos.rebuild)).toBeNull()
+      await lake.log.commit({ added: [file], found: [range] })
+      expect(await rebuild()).toMatchObject({ resumed: false })
+    },
+  )
+
   it('I1 and I2: answer what was published and not committed as before', async () => {
     await feed(400, 300)
     let commits = 0

@@ -85,7 +85,7 @@ export async function rebuildWorld(
       scoredType: own.set.scored,
       committed: await world.log.committed(world.group, world.topics.events),
       rowsPerChunk: 100,
-      fromWhole: (read) => onlyFromWhole(lake, snapshot.files, read),
+      fromWhole: (read) => onlyFromWhole(lake, snapshot, read),
       ...change,
     })
   } finally {

@@ -41,7 +41,7 @@ const result = await rebuildStates({
   ...{ store, query, plan: compiled.plan, manifest: compiled.manifest, topics, scoredType: compiled.set.scored },
   committed,
   rowsPerChunk: 2_000_000,
-  fromWhole: (read) => onlyFromWhole(lake, snapshot.files, read),
+  fromWhole: (read) => onlyFromWhole(lake, snapshot, read),
   clock: { nowMs: () => lastMs },
   onProgress: ({ entity }) => phases.push(`${entity} ${Math.round(performance.now() - startedMs)} ms`),
 })
