@@ -5,6 +5,7 @@ import { isRiverbankError, RiverbankError } from '../core/errors.ts'
 import type { TableWriter } from '../ports.ts'
 import type { FileEntry } from './commit.ts'
 import { makeFolder, sealFile, syncFolder } from './durable.ts'
+import type { Lake } from './lake.ts'
 import type { TableBuffer } from './table.ts'
 
 /** Where a crash leaves something behind; tests stop the process there. */
@@ -67,6 +68,18 @@ async function placeFiles(parts: readonly FilePart[], options: WriteOptions): Pr
 /** Removes files that were written and will not be committed. */
 export async function discardFiles(dir: string, entries: readonly Pick<FileEntry, 'path'>[]): Promise<void> {
   for (const { path } of entries) await rm(join(dir, path), { force: true })
+}
+
+/** Removes files whose commit was refused, but none that a commit names: the answer to one that was true can be lost. */
+export async function discardRefused(
+  { dir, log }: Pick<Lake, 'dir' | 'log'>,
+  entries: readonly Pick<FileEntry, 'path'>[],
+): Promise<void> {
+  const { files, retired } = await log.refresh()
+  await discardFiles(
+    dir,
+    entries.filter(({ path }) => !files.has(path) && !retired.has(path)),
+  )
 }
 
 async function stagePart(part: FilePart, staging: string, options: WriteOptions): Promise<FileEntry> {

@@ -7,7 +7,7 @@ import { rangeOf, type LogCheck, type LogFault } from '../check/log-check.ts'
 import type { FileEntry, LostRange } from '../commit.ts'
 import { copyDurably, makeFolder, syncFolder } from '../durable.ts'
 import { openLake } from '../lake.ts'
-import { discardFiles, stagingFolder } from '../table-files.ts'
+import { discardRefused, stagingFolder } from '../table-files.ts'
 import { readRanges, type LogRanges, type RangeLog } from './log-range.ts'
 import { beginAnew, renewHead, restoreCommit, retireHistory, retireLogFile } from './log-steps.ts'
 import { planRepair } from './plan.ts'
@@ -153,7 +153,7 @@ async function readFileAgain(file: FileEntry, options: RepairOptions): Promise<L
   await keepInQuarantine(dir, file.path)
   const { added, schemas } = read
   const result = await lake.log.commit({ added, schemas, removed: [file.path] })
-  if (result.kind !== 'committed') await discardFiles(dir, added)
+  if (result.kind !== 'committed') await discardRefused(lake, added)
   return null
 }
 
@@ -181,7 +181,7 @@ async function readRangeAgain(range: LostRange, options: RepairOptions): Promise
         )
   const read = await rereadRange({ ...options, lake, log }, range, { table: range.table, held })
   const result = await lake.log.commit({ ...read, found: [range] })
-  if (result.kind !== 'committed') await discardFiles(dir, read.added)
+  if (result.kind !== 'committed') await discardRefused(lake, read.added)
   return null
 }
 
