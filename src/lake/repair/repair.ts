@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path'
 import { RiverbankError, unreachable } from '../../core/errors.ts'
 import { checkLake, type LakeCheckReport } from '../check/lake-check.ts'
 import { rangeOf, type LogCheck, type LogFault } from '../check/log-check.ts'
-import type { FileEntry, LostRange } from '../commit.ts'
+import { lostKey, type FileEntry, type LostRange } from '../commit.ts'
 import { copyDurably, makeFolder, syncFolder } from '../durable.ts'
 import { openLake } from '../lake.ts'
 import { discardRefused, stagingFolder } from '../table-files.ts'
@@ -163,7 +163,7 @@ async function readRangeAgain(range: LostRange, options: RepairOptions): Promise
   if (log === null) return { what, why: 'the log was not asked' }
   const lake = await openLake({ dir, clock: options.clock })
   const { files, lost } = await lake.snapshot()
-  if (!lost.some((one) => one.firstOffset === range.firstOffset && one.lastOffset === range.lastOffset)) return null
+  if (!lost.some((one) => lostKey(one) === lostKey(range))) return null
   const near = files.filter(
     (file) =>
       (range.table === null || file.table === range.table) &&

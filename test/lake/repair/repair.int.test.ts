@@ -164,6 +164,26 @@ describe.skipIf(redisAvailable() !== null)('a lake that is repaired', () => {
     await isWhole()
   })
 
+  it('I5: of two repairs that read the same positions again, one commits them', async () => {
+    flipBit(join(world.dir, (await fileOf('events', 3)).path))
+    await world.repair({ log: null, declareLost: true })
+    const { log } = world
+    let other: Promise<unknown> | null = null
+    const result = await world.repair({
+      log: {
+        describeTopic: (topic) => log.describeTopic(topic),
+        async tail(options, onBatch) {
+          await (other ??= world.repair())
+          return log.tail(options, onBatch)
+        },
+      },
+    })
+    expect(other).not.toBeNull()
+    expect(result.left).toEqual([])
+    await isWhole()
+    expect(result.check.unnamed).toEqual([])
+  })
+
   it('a log that was made anew does not pass for the one that the file was made of', async () => {
     flipBit(join(world.dir, (await fileOf('events', 3)).path))
     const other = await LogLake.start()
