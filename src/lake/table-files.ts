@@ -35,6 +35,16 @@ export function filePrefix(topic: string, partition: number): string {
   return `${topic}-${partition}-`
 }
 
+/** What a data file's name says, null for the name of another file. */
+export function positionsIn(
+  name: string,
+): Pick<FileEntry, 'topic' | 'partition' | 'firstOffset' | 'lastOffset'> | null {
+  const match = /^(.+)-(\d+)-(\d+)-(\d+)\.[0-9a-f]{8}\.parquet$/.exec(name)
+  if (match === null) return null
+  const [partition, firstOffset, lastOffset] = [Number(match[2]), Number(match[3]), Number(match[4])]
+  return { topic: match[1] ?? '', partition, firstOffset, lastOffset }
+}
+
 /** Errors: `lake_write_failed` (canRetry). See {@link placeFiles}. */
 export async function writeFiles(parts: readonly FilePart[], options: WriteOptions): Promise<readonly FileEntry[]> {
   try {

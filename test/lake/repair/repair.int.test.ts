@@ -101,6 +101,28 @@ describe.skipIf(redisAvailable() !== null)('a lake that is repaired', () => {
     await isWhole()
   })
 
+  it('I5: what only the last commit named stays on disk, where the log has dropped it', async () => {
+    const kept = await fileOf('scores', 9)
+    rmSync(commitPath(versionOf(kept)))
+    const { log, dir } = world
+    expect(await world.repair({ log: null })).toMatchObject({
+      done: [],
+      left: [{ why: expect.stringContaining('was not asked') as string }],
+    })
+    await log.truncate(topics.scores, 0, total)
+    const positions = expect.stringContaining('offsets 9 to 11') as string
+    const refused = await world.repair()
+    expect(refused.done).toEqual([])
+    expect(refused.left.map(({ what }) => what)).toContainEqual(positions)
+    const declared = await world.repair({ declareLost: true })
+    expect(declared.done.map(({ kind }) => kind)).toEqual(['begin_anew', 'declare_range_lost'])
+    await world.materialize(4)
+    expect(existsSync(join(dir, kept.path))).toBe(true)
+    const { lost, unnamed } = await check()
+    expect(lost).toMatchObject([{ topic: topics.scores, firstOffset: 9, lastOffset: 11 }])
+    expect(unnamed).toMatchObject([{ path: kept.path }])
+  })
+
   it.each([
     ['truncated', (version: number) => writeFileSync(commitPath(version), '{"format":2,')],
     [
