@@ -95,7 +95,7 @@ async function apply(step: RepairStep, options: RepairOptions, ranges: LogRanges
       await restoreCommit(dir, step.version, step.text)
       return null
     case 'begin_anew':
-      await beginAnew(dir, ranges)
+      await beginAnew(dir, step.version, ranges)
       return null
     case 'retire_history':
       await retireHistory(dir, step.below)
