@@ -7,8 +7,8 @@ import { rangeOf, type LogCheck, type LogFault } from '../check/log-check.ts'
 import { lostKey, type FileEntry, type LostRange } from '../commit.ts'
 import { copyDurably, makeFolder, syncFolder } from '../durable.ts'
 import { openLake } from '../lake.ts'
-import { discardRefused, stagingFolder } from '../table-files.ts'
-import { readRanges, type LogRanges, type RangeLog } from './log-range.ts'
+import { discardFiles, discardRefused, stagingFolder } from '../table-files.ts'
+import { endsBelow, readRanges, type LogRanges, type RangeLog } from './log-range.ts'
 import { beginAnew, renewHead, restoreCommit, retireHistory, retireLogFile } from './log-steps.ts'
 import { planRepair } from './plan.ts'
 import { keepInQuarantine } from './quarantine.ts'
@@ -80,8 +80,12 @@ export async function repairLake(options: RepairOptions): Promise<RepairResult> 
 
 async function planOf(options: RepairOptions) {
   const { dir, copyDir, declareLost, topics, log } = options
-  const ranges = log === null ? null : await readRanges(log, topics)
   const check = await checkLake({ dir })
+  // After the lake was read: a log that goes on reaches further than what the lake had of it.
+  const found = log === null ? null : await readRanges(log, topics)
+  const short = found === null ? null : endsBelow(found, check.log.state.covered)
+  if (short !== null) options.onProgress?.(`repair: the log is not asked, it is another one: ${short}`)
+  const ranges = short === null ? found : null
   const reconstruct = options.reconstruct ?? (() => Promise.resolve(null))
   const plan = await planRepair(check, { dir, copyDir, declareLost, ranges, reconstruct })
   return { plan, ranges, report: check.report }
@@ -180,6 +184,11 @@ async function readRangeAgain(range: LostRange, options: RepairOptions): Promise
           range,
         )
   const read = await rereadRange({ ...options, lake, log }, range, { table: range.table, held })
+  const rows = read.added.reduce((sum, file) => sum + file.rows, held.size)
+  if (range.rows !== null && rows !== range.rows) {
+    await discardFiles(dir, read.added)
+    return { what, why: `the log has ${rows} rows there, the lake had ${range.rows}` }
+  }
   const result = await lake.log.commit({ ...read, found: [range] })
   if (result.kind !== 'committed') await discardRefused(lake, read.added)
   return null

@@ -219,6 +219,29 @@ describe.skipIf(redisAvailable() !== null)('a lake that is repaired', () => {
     }
   })
 
+  it('I5: what a log has in place of lost positions is compared with what is known of them', async () => {
+    const lostFile = await fileOf('scores', 0)
+    flipBit(join(world.dir, lostFile.path))
+    await world.repair({ log: null, declareLost: true })
+    const before = await ask(await world.open(), rows)
+    const [longer, shorter] = [await LogLake.start(), await LogLake.start()]
+    try {
+      const unreadable = Object.values(topics).map((topic) => ({ topic, key: 'c1', value: '{' }))
+      for (let i = 0; i <= total; i += 1) await longer.log.publish(unreadable)
+      const others = await world.repair({ log: longer.log })
+      expect(others).toMatchObject({ done: [], left: [{ why: 'the log has 0 rows there, the lake had 3' }] })
+      await shorter.publish(total - 1)
+      const told: string[] = []
+      expect((await world.repair({ log: shorter.log, onProgress: (line) => told.push(line) })).done).toEqual([])
+      expect(told).toEqual([expect.stringContaining('ends at 11, below 12')])
+    } finally {
+      await longer.stop()
+      await shorter.stop()
+    }
+    expect(await ask(await world.open(), rows)).toEqual(before)
+    expect((await check()).unnamed).toEqual([])
+  })
+
   it('interrupted after any step, it goes on from there', async () => {
     for (const offset of [0, 3, 6]) flipBit(join(world.dir, (await fileOf('events', offset)).path))
     rmSync(commitPath(versionOf(await fileOf('scores', 3))))
