@@ -22,9 +22,13 @@ export async function restoreCommit(dir: string, version: number, text: string):
  * chain names its checksum. Errors: `lake_contended` (canRetry), and nothing has changed, when another version than this one
  * is the newest: who writes beside a repair knows commits that the checkpoint does not, and what it writes follows those.
  */
-export async function beginAnew(dir: string, version: number, ranges: LogRanges | null): Promise<void> {
+export async function beginAnew(
+  dir: string,
+  { version, holes }: { readonly version: number; readonly holes: readonly LostRange[] },
+  ranges: LogRanges | null,
+): Promise<void> {
   const folder = join(dir, logFolder)
-  const { state, holes, faults } = await checkLog(folder)
+  const { state, faults } = await checkLog(folder)
   if (state.version !== version) throw goesOn(folder, state.version)
   for (const hole of holes.flatMap((one): readonly LostRange[] => splitHole(one, ranges))) {
     state.lost.set(lostKey(hole), hole)

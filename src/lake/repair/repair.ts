@@ -8,6 +8,7 @@ import { lostKey, type FileEntry, type LostRange } from '../commit.ts'
 import { copyDurably, makeFolder, syncFolder } from '../durable.ts'
 import { openLake } from '../lake.ts'
 import { discardFiles, discardRefused, stagingFolder } from '../table-files.ts'
+import { isNear, openHoles, type HeldOffsets } from './holes.ts'
 import { endsBelow, readRanges, type LogRanges, type RangeLog } from './log-range.ts'
 import { beginAnew, renewHead, restoreCommit, retireHistory, retireLogFile } from './log-steps.ts'
 import { planRepair } from './plan.ts'
@@ -23,7 +24,7 @@ export interface RepairOptions extends Omit<RereadOptions, 'lake' | 'log'> {
   readonly log: RangeLog | null
   readonly topics: readonly string[]
   /** Offsets of a range that these files hold. */
-  readonly heldOffsets: (paths: readonly string[], range: LostRange) => Promise<ReadonlySet<number>>
+  readonly heldOffsets: HeldOffsets
   readonly reconstruct?: (log: LogCheck, fault: LogFault) => Promise<string | null>
   /** Ends the repair between two steps. */
   readonly signal?: AbortSignal
@@ -87,7 +88,11 @@ async function planOf(options: RepairOptions) {
   if (short !== null) options.onProgress?.(`repair: the log is not asked, it is another one: ${short}`)
   const ranges = short === null ? found : null
   const reconstruct = options.reconstruct ?? (() => Promise.resolve(null))
-  const plan = await planRepair(check, { dir, copyDir, declareLost, ranges, reconstruct })
+  const holes = await openHoles(dir, check, ranges, options.heldOffsets)
+  const plan = await planRepair(
+    { ...check, log: { ...check.log, holes } },
+    { dir, copyDir, declareLost, ranges, reconstruct },
+  )
   return { plan, ranges, report: check.report }
 }
 
@@ -99,7 +104,7 @@ async function apply(step: RepairStep, options: RepairOptions, ranges: LogRanges
       await restoreCommit(dir, step.version, step.text)
       return null
     case 'begin_anew':
-      await beginAnew(dir, step.version, ranges)
+      await beginAnew(dir, step, ranges)
       return null
     case 'retire_history':
       await retireHistory(dir, step.below)
@@ -168,14 +173,7 @@ async function readRangeAgain(range: LostRange, options: RepairOptions): Promise
   const lake = await openLake({ dir, clock: options.clock })
   const { files, lost } = await lake.snapshot()
   if (!lost.some((one) => lostKey(one) === lostKey(range))) return null
-  const near = files.filter(
-    (file) =>
-      (range.table === null || file.table === range.table) &&
-      file.topic === range.topic &&
-      file.partition === range.partition &&
-      file.firstOffset <= range.lastOffset &&
-      file.lastOffset >= range.firstOffset,
-  )
+  const near = files.filter((file) => isNear(file, range))
   const held =
     near.length === 0
       ? new Set<number>()

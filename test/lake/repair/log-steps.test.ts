@@ -22,13 +22,16 @@ test('a log that went on since the plan was made does not begin anew, and nothin
   await loseNewest()
   await lake.log.commit(stepOf(4))
   const before = names()
-  await expect(beginAnew(folder.dir, 5, null)).rejects.toMatchObject({ code: 'lake_contended', canRetry: true })
+  await expect(beginAnew(folder.dir, { version: 5, holes: [] }, null)).rejects.toMatchObject({
+    code: 'lake_contended',
+    canRetry: true,
+  })
   expect(names()).toEqual(before)
 })
 
 test('a commit above the checkpoint stays in the log, whatever it follows', async () => {
   await loseNewest()
-  await beginAnew(folder.dir, 5, null)
+  await beginAnew(folder.dir, { version: 5, holes: [] }, null)
   expect((await lake.log.commit(stepOf(4))).kind).toBe('committed')
   await retireHistory(folder.dir, 5)
   expect(names()).toContain(commitName(6))

@@ -1,12 +1,14 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { openTableWriter } from '../../../src/edges/duckdb/table-writer.ts'
 import { checkLake } from '../../../src/lake/check/lake-check.ts'
 import type { FileEntry } from '../../../src/lake/commit.ts'
+import { compact } from '../../../src/lake/compaction.ts'
 import { explainRepair } from '../../../src/lake/repair/repair.ts'
 import { redisAvailable } from '../../support/redis-server.ts'
 import { flipBit } from '../support/damage.ts'
-import { topics } from '../support/feed.ts'
+import { topics, writerOptions } from '../support/feed.ts'
 import { ask, offsets, range } from '../support/read.ts'
 import { LogLake } from './support/log-lake.ts'
 
@@ -240,6 +242,19 @@ describe.skipIf(redisAvailable() !== null)('a lake that is repaired', () => {
     }
     expect(await ask(await world.open(), rows)).toEqual(before)
     expect((await check()).unnamed).toEqual([])
+  })
+
+  it('I5: what a later merge holds is not lost with the commit that named it first', async () => {
+    const version = versionOf(await fileOf('scores', 3))
+    const writer = await openTableWriter(writerOptions)
+    const limits = { minFiles: 2, maxFiles: 100, targetBytes: 1 << 20, retireGraceMs: 60_000 }
+    await compact({ ...limits, lake: await world.open(), writer, nowMs: Date.now() })
+    await writer.close()
+    rmSync(commitPath(version))
+    await world.log.truncate(topics.scores, 0, total)
+    const result = await world.repair()
+    expect(result).toMatchObject({ done: [{ kind: 'begin_anew', holes: [] }], left: [] })
+    await isWhole()
   })
 
   it('interrupted after any step, it goes on from there', async () => {
