@@ -257,6 +257,26 @@ describe.skipIf(redisAvailable() !== null)('a lake that is repaired', () => {
     await isWhole()
   })
 
+  it('I5: a hole begins where the lake began, not at 0', async () => {
+    const late = await LogLake.start()
+    try {
+      await late.publish(total)
+      await late.log.truncate(topics.scores, 0, 6)
+      await late.materialize(3)
+      const names = readdirSync(join(late.dir, '_log')).filter((name) => /^\d{20}\.json$/.test(name))
+      const first = names.find((name) => readFileSync(join(late.dir, '_log', name), 'utf8').includes('-6-8.'))
+      const scores = names.findLast((name) => readFileSync(join(late.dir, '_log', name), 'utf8').includes('-6-8.'))
+      expect(scores).not.toBe(first)
+      rmSync(join(late.dir, '_log', scores ?? ''))
+      const result = await late.repair()
+      const range = { topic: topics.scores, firstOffset: 6, lastOffset: 8 }
+      expect(result).toMatchObject({ done: [{ holes: [range] }, { kind: 'read_range_again', range }], left: [] })
+      expect(result.check).toMatchObject({ ok: true, lost: [] })
+    } finally {
+      await late.stop()
+    }
+  })
+
   it('interrupted after any step, it goes on from there', async () => {
     for (const offset of [0, 3, 6]) flipBit(join(world.dir, (await fileOf('events', offset)).path))
     rmSync(commitPath(versionOf(await fileOf('scores', 3))))
