@@ -33,8 +33,16 @@ export async function openLogMemos(config: Config): Promise<StateStore | null> {
 
 /** The id and the reach of a lake, as a look at the states needs them. Makes the id of a lake that has none. */
 export async function lakeSeen(config: Config, lake: Lake): Promise<LakeSeen> {
+  return lakeReaching(config, lake.dir, (await lake.snapshot()).covered)
+}
+
+/** {@link lakeSeen} of a lake that reaches so far, also where its log cannot be read to the end. */
+export async function lakeReaching(
+  config: Config,
+  dir: string,
+  covered: ReadonlyMap<string, number>,
+): Promise<LakeSeen> {
   const { topics } = names(config)
-  const { covered } = await lake.snapshot()
   const events = new Map<number, number>()
   let hasAnswers = false
   for (const [key, next] of covered) {
@@ -42,7 +50,7 @@ export async function lakeSeen(config: Config, lake: Lake): Promise<LakeSeen> {
     if (key === partitionKey(topics.events, partition)) events.set(partition, next)
     if (key === partitionKey(topics.scores, partition) && next > 0) hasAnswers = true
   }
-  return { id: await lakeIdentity(join(lake.dir, '_log')), dir: lake.dir, events, hasAnswers }
+  return { id: await lakeIdentity(join(dir, '_log')), dir, events, hasAnswers }
 }
 
 /**
@@ -86,10 +94,15 @@ async function isMaterialized(config: Config, log: Pick<EventLog, 'committed'>):
 
 /** Claims the lake for a command that works with lake and log. Errors: `lake_mismatch`, and those of store and log. */
 export async function requireLake(config: Config, lake: Lake, store: StateStore, log: EventLog): Promise<void> {
+  await requireSeen(config, await lakeSeen(config, lake), store, log)
+}
+
+/** {@link requireLake} for what was seen of it. */
+export async function requireSeen(config: Config, lake: LakeSeen, store: StateStore, log: EventLog): Promise<void> {
   const logMemos = await openLogMemos(config)
   try {
     const memos = logMemos === null ? [store] : [store, logMemos]
-    const refusal = await claimLake(config, await lakeSeen(config, lake), memos, log)
+    const refusal = await claimLake(config, lake, memos, log)
     if (refusal !== null) throw new RiverbankError(refusal.code, refusal.reason)
   } finally {
     await logMemos?.close()

@@ -3,14 +3,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { names, type Config } from './config.ts'
 import { definitions } from './definitions.ts'
-import { openEventLog } from './event-log.ts'
+import { openEventLog, openStateStore } from './event-log.ts'
+import { lakeReaching, requireSeen } from './lake-claim.ts'
 import { lakeDir, untilStopped } from './lake-check-command.ts'
 import { systemClock } from './role.ts'
 import { isRiverbankError } from '../core/errors.ts'
 import { openQuery, type Query } from '../edges/duckdb/query.ts'
 import { literal } from '../edges/duckdb/quote.ts'
 import { openTableWriter } from '../edges/duckdb/table-writer.ts'
+import { checkLog } from '../lake/check/log-check.ts'
 import { renderLakeCheck } from '../lake/check/text.ts'
+import { logFolder } from '../lake/log-files.ts'
 import { rowPlacement } from '../lake/materializer.ts'
 import { explainRepair, repairLake, type RepairOptions, type RepairResult } from '../lake/repair/repair.ts'
 import { stepText, type RepairPlan } from '../lake/repair/step.ts'
@@ -44,7 +47,7 @@ export async function lakeRepairCommand(config: Config, options: LakeRepairOptio
   return result.check.ok && result.left.length === 0 ? 0 : 1
 }
 
-/** Repairs the lake of an installation. Errors: those of {@link repairLake}, and `lake_missing`. */
+/** Repairs the lake of an installation. Errors: those of {@link repairLake}, `lake_missing` and `lake_mismatch`. */
 export function runLakeRepair(
   config: Config,
   options: Pick<LakeRepairOptions, 'from' | 'declareLost'> & { readonly signal?: AbortSignal },
@@ -67,6 +70,7 @@ async function withRepair<Result>(
   const tempDir = await mkdtemp(join(tmpdir(), 'riverbank-repair-'))
   const query = await openQuery({ threads: 1, memoryMb: 512, tempDir, tempMb: 4_096, setup: [] })
   try {
+    if (log !== null) await requireOwnLog(config, dir, log)
     return await work({
       dir,
       copyDir: from ?? null,
@@ -86,6 +90,17 @@ async function withRepair<Result>(
     await rm(tempDir, { recursive: true, force: true })
     await writer.close()
     await log?.close()
+  }
+}
+
+/** Nothing is read from a log that belongs to another lake. The lake may be one that nobody can open. */
+async function requireOwnLog(config: Config, dir: string, log: EventLog): Promise<void> {
+  const { state } = await checkLog(join(dir, logFolder))
+  const store = await openStateStore(config)
+  try {
+    await requireSeen(config, await lakeReaching(config, dir, state.covered), store, log)
+  } finally {
+    await store.close()
   }
 }
 

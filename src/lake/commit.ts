@@ -158,6 +158,7 @@ export type Refusal =
   | { readonly kind: 'not_owner'; readonly topic: string; readonly partition: number }
   | { readonly kind: 'covered'; readonly topic: string; readonly partition: number; readonly covered: number | null }
   | { readonly kind: 'file_gone'; readonly path: string }
+  | { readonly kind: 'not_lost' | 'lost_already'; readonly range: LostRange }
 
 /** Why a proposal cannot follow this state, or null. The whole of the lake's concurrency control. */
 export function refusalOf(state: LakeState, proposal: Proposal): Refusal | null {
@@ -168,7 +169,18 @@ export function refusalOf(state: LakeState, proposal: Proposal): Refusal | null 
     if (covered !== from) return { kind: 'covered', topic, partition, covered }
   }
   for (const path of proposal.removed ?? []) if (!state.files.has(path)) return { kind: 'file_gone', path }
-  return null
+  return lossRefusal(state, proposal)
+}
+
+/** Positions are lost once and found once: of two repairs that read the same ones again, the second must not commit them. */
+function lossRefusal(
+  state: LakeState,
+  { lost, found }: { [key in 'lost' | 'found']?: readonly LostRange[] | undefined },
+) {
+  const stranger = (found ?? []).find((range) => !state.lost.has(lostKey(range)))
+  if (stranger !== undefined) return { kind: 'not_lost', range: stranger } as const
+  const known = (lost ?? []).find((range) => state.lost.has(lostKey(range)))
+  return known === undefined ? null : ({ kind: 'lost_already', range: known } as const)
 }
 
 /**
@@ -189,7 +201,11 @@ export function faultOf(state: LakeState, commit: Commit): string | null {
     if (covered !== from) return `goes on at ${from} in ${topic}/${partition}, where ${covered} is the truth`
   }
   const gone = commit.removed.find((path) => !state.files.has(path))
-  return gone === undefined ? null : `removes ${gone}, which is not there`
+  if (gone !== undefined) return `removes ${gone}, which is not there`
+  const loss = lossRefusal(state, commit)
+  if (loss === null) return null
+  const range = lostKey(loss.range)
+  return loss.kind === 'not_lost' ? `finds ${range}, which is not lost` : `loses ${range}, which is lost already`
 }
 
 /** `digest`: of the commit's own file. */

@@ -7,7 +7,7 @@ import type { FileEntry } from './commit.ts'
 import { withWholeFiles, type Damage, type WholeResult } from './damage.ts'
 import { makeFolder, sealFile, syncFolder } from './durable.ts'
 import type { Lake } from './lake.ts'
-import { discardFiles, filePrefix, stagingFolder } from './table-files.ts'
+import { discardFiles, discardRefused, filePrefix, stagingFolder } from './table-files.ts'
 
 export interface CompactionOptions {
   readonly lake: Lake
@@ -75,7 +75,7 @@ export async function compact(options: CompactionOptions): Promise<CompactionRes
       totals.written += 1
     } else {
       totals.lost += 1
-      await discardFiles(lake.dir, [entry])
+      await discardRefused(lake, [entry])
     }
   }
   return { ...totals, failed, damaged: await stillLive(lake, damaged), purged: await purge(options) }

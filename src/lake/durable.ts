@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { link, mkdir, open, rename, rm } from 'node:fs/promises'
+import { link, mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
 /** The few file operations that must survive a crash. Each returns when the disk has it. */
@@ -49,15 +49,31 @@ export async function digestFile(path: string): Promise<{ readonly bytes: number
 export async function createFile(folder: string, name: string, text: string): Promise<boolean> {
   const staged = await stage(folder, name, text)
   try {
-    await link(staged, join(folder, name))
-  } catch (error) {
-    if (!isErrno(error, 'EEXIST')) throw error
-    return false
+    if (!(await linkFile(staged, join(folder, name)))) return false
   } finally {
     await rm(staged, { force: true })
   }
   await syncFolder(folder)
   return true
+}
+
+/**
+ * Gives a file a second name that nobody had: false when another file has it. A network file system that asks twice is
+ * told EEXIST although its first question made the name, so the file itself decides.
+ */
+export async function linkFile(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to)
+    return true
+  } catch (error) {
+    if (!isErrno(error, 'EEXIST')) throw error
+    return isSameFile(from, to)
+  }
+}
+
+async function isSameFile(a: string, b: string): Promise<boolean> {
+  const [one, other] = await Promise.all([stat(a, { bigint: true }), stat(b, { bigint: true })])
+  return one.ino === other.ino && one.dev === other.dev
 }
 
 /** Writes a whole file, in place of the one that may be there. */

@@ -4,7 +4,7 @@ import type { Owner, TableSchema } from './commit.ts'
 import type { Lake } from './lake.ts'
 import type { LakeMetrics } from './metrics.ts'
 import type { PartitionBuffer } from './partition-buffer.ts'
-import { discardFiles, writeFiles } from './table-files.ts'
+import { discardRefused, writeFiles } from './table-files.ts'
 import type { WritePoint } from './table-files.ts'
 import { declaredColumns } from './table.ts'
 import type { TableSpec } from './table.ts'
@@ -46,7 +46,7 @@ export async function flushPartition(buffer: PartitionBuffer, context: FlushCont
   })
   buffer.clear()
   if (result.kind !== 'committed') {
-    await discardFiles(lake.dir, entries)
+    await discardRefused(lake, entries)
     metrics.conflict()
     logger.warn('another writer has this range', { code: 'lake_conflict', topic, partition, from, next, ...result })
     await retake(buffer, context)

@@ -1,9 +1,10 @@
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ageMs } from './log-files.ts'
+import { partitionKey, type LakeState } from './commit.ts'
 import { isErrno } from './durable.ts'
 import type { Lake } from './lake.ts'
-import { filePrefix, stagingFolder } from './table-files.ts'
+import { filePrefix, positionsIn, stagingFolder } from './table-files.ts'
 import { tableNames } from './table.ts'
 
 export interface OrphanOptions {
@@ -12,11 +13,14 @@ export interface OrphanOptions {
   /** Younger files are left alone: another process may be about to commit them. */
   readonly graceMs: number
   readonly nowMs: number
+  /** The first offset that the log still holds. */
+  readonly logStart: number
 }
 
 /**
  * Deletes files of one partition that no version names: what a crash left between writing and committing. Only the
- * partition's owner may call it, after its ownership is committed: a former owner can then no longer commit them.
+ * partition's owner may call it, after its ownership is committed: a former owner can then no longer commit them. A file
+ * whose rows are neither in other files nor in the log stays: its commit may be the one that is missing.
  */
 export async function removeOrphans(lake: Lake, options: OrphanOptions): Promise<readonly string[]> {
   const prefix = filePrefix(options.topic, options.partition)
@@ -33,7 +37,9 @@ export async function removeOrphans(lake: Lake, options: OrphanOptions): Promise
   }
   // Listed first, then compared: a file committed in between is in the state, and stays.
   const state = await lake.log.refresh()
-  const orphans = found.filter((path) => !state.files.has(path) && !state.retired.has(path))
+  const orphans = found.filter(
+    (path) => !state.files.has(path) && !state.retired.has(path) && !isLast(path, state, options),
+  )
   const removed: string[] = []
   for (const path of orphans) {
     const age = await ageMs(join(lake.dir, path), options.nowMs)
@@ -42,6 +48,24 @@ export async function removeOrphans(lake: Lake, options: OrphanOptions): Promise
     removed.push(path)
   }
   return removed
+}
+
+/** Whether nobody else has the rows of a file that no commit names, or nobody can tell. */
+function isLast(path: string, state: LakeState, { topic, partition, logStart }: OrphanOptions): boolean {
+  // What is staged was never committed: the log's readers have not passed it.
+  if (path.startsWith(`${stagingFolder}/`)) return false
+  const found = positionsIn(path.slice(path.lastIndexOf('/') + 1))
+  if (found === null) return true
+  const { firstOffset, lastOffset } = found
+  if (logStart <= firstOffset) return false
+  const isLost = [...state.lost.values()].some(
+    (range) =>
+      range.topic === topic &&
+      range.partition === partition &&
+      range.firstOffset <= lastOffset &&
+      range.lastOffset >= firstOffset,
+  )
+  return isLost || lastOffset >= (state.covered.get(partitionKey(topic, partition)) ?? 0)
 }
 
 async function list(folder: string): Promise<readonly string[]> {

@@ -84,7 +84,8 @@ class Member {
     this.forget(key)
     await takeOwnership(lake, { topic, partition, owner })
     const covered = await lake.covered(topic, partition)
-    const orphans = await removeOrphans(lake, { topic, partition, graceMs: orphanGraceMs, nowMs: clock.nowMs() })
+    const grace = { graceMs: orphanGraceMs, nowMs: clock.nowMs(), logStart: claim.range.start }
+    const orphans = await removeOrphans(lake, { topic, partition, ...grace })
     if (orphans.length > 0) logger.warn('removed orphaned lake files', { topic, partition, orphans })
     await lake.log.trim()
     const buffer = new PartitionBuffer(claim, owner, covered)

@@ -5,6 +5,7 @@ import { isRiverbankError, RiverbankError } from '../core/errors.ts'
 import type { TableWriter } from '../ports.ts'
 import type { FileEntry } from './commit.ts'
 import { makeFolder, sealFile, syncFolder } from './durable.ts'
+import type { Lake } from './lake.ts'
 import type { TableBuffer } from './table.ts'
 
 /** Where a crash leaves something behind; tests stop the process there. */
@@ -32,6 +33,16 @@ export const stagingFolder = '_staging'
 /** `payments.scores-3-`: what the names of a partition's files begin with. */
 export function filePrefix(topic: string, partition: number): string {
   return `${topic}-${partition}-`
+}
+
+/** What a data file's name says, null for the name of another file. */
+export function positionsIn(
+  name: string,
+): Pick<FileEntry, 'topic' | 'partition' | 'firstOffset' | 'lastOffset'> | null {
+  const match = /^(.+)-(\d+)-(\d+)-(\d+)\.[0-9a-f]{8}\.parquet$/.exec(name)
+  if (match === null) return null
+  const [partition, firstOffset, lastOffset] = [Number(match[2]), Number(match[3]), Number(match[4])]
+  return { topic: match[1] ?? '', partition, firstOffset, lastOffset }
 }
 
 /** Errors: `lake_write_failed` (canRetry). See {@link placeFiles}. */
@@ -67,6 +78,18 @@ async function placeFiles(parts: readonly FilePart[], options: WriteOptions): Pr
 /** Removes files that were written and will not be committed. */
 export async function discardFiles(dir: string, entries: readonly Pick<FileEntry, 'path'>[]): Promise<void> {
   for (const { path } of entries) await rm(join(dir, path), { force: true })
+}
+
+/** Removes files whose commit was refused, but none that a commit names: the answer to one that was true can be lost. */
+export async function discardRefused(
+  { dir, log }: Pick<Lake, 'dir' | 'log'>,
+  entries: readonly Pick<FileEntry, 'path'>[],
+): Promise<void> {
+  const { files, retired } = await log.refresh()
+  await discardFiles(
+    dir,
+    entries.filter(({ path }) => !files.has(path) && !retired.has(path)),
+  )
 }
 
 async function stagePart(part: FilePart, staging: string, options: WriteOptions): Promise<FileEntry> {

@@ -69,6 +69,23 @@ test('a commit is refused when it is not the owner’s, starts elsewhere, or rem
   expect((await log.refresh()).version).toBe(4)
 })
 
+test('positions are lost once and found once, also for a reader', async () => {
+  const log = await openCommitLog({ folder: path, clock })
+  await log.commit(owned)
+  const { table, topic, partition, firstOffset, lastOffset, rows } = file(0)
+  const lost = [{ table, topic, partition, firstOffset, lastOffset, rows }]
+  await log.commit({ lost })
+  expect(await log.commit({ lost })).toMatchObject({ kind: 'lost_already' })
+  await log.commit({ found: lost, added: [file(0)] })
+  expect(await log.commit({ found: lost, added: [file(1)] })).toMatchObject({ kind: 'not_lost' })
+  const { version, digest } = await log.refresh()
+  expect(version).toBe(3)
+  const nothing = { owners: [], schemas: [], added: [], removed: [], purged: [], covered: [] }
+  const commit = { format: 2, version: 4, previous: digest, committedAtMs: 0, ...nothing, found: lost }
+  writeFileSync(join(path, `${'4'.padStart(20, '0')}.json`), JSON.stringify(commit))
+  await expect(log.refresh()).rejects.toMatchObject({ code: 'lake_corrupt', message: /which is not lost/ })
+})
+
 test('what no writer wrote is refused, never skipped', async () => {
   const log = await openCommitLog({ folder: path, clock })
   await log.commit(owned)

@@ -4,6 +4,7 @@ import type { FileEntry, LakeState, LostRange } from '../commit.ts'
 import { findDamage, type Damage } from '../damage.ts'
 import { isErrno } from '../durable.ts'
 import { logFolder } from '../log-files.ts'
+import { positionsIn } from '../table-files.ts'
 import { tableNames } from '../table.ts'
 import { checkLog, type LogCheck, type LogFault } from './log-check.ts'
 
@@ -110,16 +111,8 @@ export async function checkLake(options: LakeCheckOptions): Promise<LakeCheck> {
 function unnamedOf(listed: readonly string[], state: LakeState, foreign: readonly string[]): UnnamedFile[] {
   const unnamed = listed.filter((path) => !state.files.has(path) && !state.retired.has(path))
   return [...unnamed, ...foreign.map((name) => `${logFolder}/${name}`)].map((path) => {
-    const name = path.slice(path.lastIndexOf('/') + 1)
-    const match = /^(.+)-(\d+)-(\d+)-(\d+)\.[0-9a-f]{8}\.parquet$/.exec(name)
-    const number = (at: number) => (match === null ? null : Number(match[at]))
-    return {
-      path,
-      topic: match?.[1] ?? null,
-      partition: number(2),
-      firstOffset: number(3),
-      lastOffset: number(4),
-    }
+    const found = positionsIn(path.slice(path.lastIndexOf('/') + 1))
+    return { path, ...(found ?? { topic: null, partition: null, firstOffset: null, lastOffset: null }) }
   })
 }
 

@@ -17,6 +17,15 @@ export async function readRanges(log: RangeLog, topics: readonly string[]): Prom
   return ranges
 }
 
+/** The partition that ends before what the lake has of it, null where none does. Of another log: it was made anew. */
+export function endsBelow(ranges: LogRanges, covered: ReadonlyMap<string, number>): string | null {
+  for (const [key, next] of covered) {
+    const end = ranges.get(key)?.end
+    if (end !== undefined && end < next) return `${key} ends at ${end}, below ${next}`
+  }
+  return null
+}
+
 /** The records of one partition between two offsets, both included, in their order, as they come. */
 export async function readLogRange(
   log: RangeLog,

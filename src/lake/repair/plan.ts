@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { digestOf, partitionKey, type FileEntry, type LostRange } from '../commit.ts'
+import { digestOf, partitionKey, splitKey, type FileEntry, type LostRange } from '../commit.ts'
 import { isUnreadable } from '../damage.ts'
 import { digestFile, isErrno } from '../durable.ts'
 import { commitName, logFolder } from '../log-files.ts'
-import type { LakeCheck } from '../check/lake-check.ts'
+import type { LakeCheck, LakeCheckReport } from '../check/lake-check.ts'
 import { rangeOf, type LogCheck, type LogFault } from '../check/log-check.ts'
 import { faultText, rangeText } from '../check/text.ts'
 import type { LogRanges } from './log-range.ts'
@@ -24,7 +24,7 @@ export interface PlanInput {
 
 /** What can be done for each damage, in this order: a copy, the log, and only then declaring it lost. Changes nothing. */
 export async function planRepair(check: LakeCheck, input: PlanInput): Promise<RepairPlan> {
-  const log = await planLog(check.log, input)
+  const log = await planLog(check, input)
   // The commits that come back may name other files.
   if (log.steps.some(({ kind }) => kind === 'restore_commit') || log.left.length > 0) return log
   const begins = log.steps.some(({ kind }) => kind === 'begin_anew')
@@ -36,7 +36,7 @@ export async function planRepair(check: LakeCheck, input: PlanInput): Promise<Re
   }
 }
 
-async function planLog(log: LogCheck, input: PlanInput): Promise<RepairPlan> {
+async function planLog({ log, report }: LakeCheck, input: PlanInput): Promise<RepairPlan> {
   const { faults, base, state } = log
   const commits = faults.filter(({ kind }) => kind === 'commit')
   const steps: RepairStep[] = []
@@ -52,8 +52,11 @@ async function planLog(log: LogCheck, input: PlanInput): Promise<RepairPlan> {
   for (const { kind, name } of faults) if (kind === 'checkpoint') steps.push({ kind: 'retire_log_file', name })
   const above = commits.filter(({ version }) => (version ?? 0) > base)
   if (above.length > 0) {
-    const unread = log.holes.filter((range) => !isHeld(range, input.ranges))
-    if (unread.length > 0 && !input.declareLost) return { steps: [], left: [...above, ...unread].map(leftLog) }
+    const { ranges } = input
+    const unread = [...log.holes.filter((range) => !isHeld(range, ranges)), ...unreadTails(log, report, ranges)]
+    if ((unread.length > 0 || ranges === null) && !input.declareLost) {
+      return { steps: [], left: [...above, ...unread].map((what) => leftLog(what, ranges)) }
+    }
     const why = above.map(({ version, damage }) => `commit ${version} is ${damage}`).join(', ')
     return { steps: [...steps, { kind: 'begin_anew', version: state.version, why, holes: log.holes }], left: [] }
   }
@@ -62,8 +65,22 @@ async function planLog(log: LogCheck, input: PlanInput): Promise<RepairPlan> {
   return { steps, left: [] }
 }
 
-function leftLog(what: LogFault | LostRange): LeftFault {
-  const why = 'no copy has it, and the log does not hold those positions any more: --from, or --declare-lost'
+/** What a missing commit may have covered above everything that is known, and the log does not hold any more. */
+function unreadTails({ state }: LogCheck, { unnamed }: LakeCheckReport, ranges: LogRanges | null): LostRange[] {
+  return [...(ranges ?? [])].flatMap(([key, { start }]) => {
+    const { topic, partition } = splitKey(key)
+    const own = unnamed.filter((file) => file.topic === topic && file.partition === partition)
+    const lowest = Math.min(...own.map(({ firstOffset }) => firstOffset ?? Infinity))
+    const firstOffset = state.covered.get(key) ?? lowest
+    return firstOffset < start
+      ? [{ table: null, topic, partition, firstOffset, lastOffset: start - 1, rows: null }]
+      : []
+  })
+}
+
+function leftLog(what: LogFault | LostRange, ranges: LogRanges | null): LeftFault {
+  const log = ranges === null ? 'the log was not asked' : 'the log does not hold those positions any more'
+  const why = `no copy has it, and ${log}: --from, or --declare-lost`
   return { what: 'name' in what ? faultText(what) : rangeText(what), why }
 }
 

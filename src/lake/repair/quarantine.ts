@@ -1,6 +1,6 @@
-import { link, rm, stat } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { isErrno, makeFolder, syncFolder } from '../durable.ts'
+import { isErrno, linkFile, makeFolder, syncFolder } from '../durable.ts'
 
 export const quarantineFolder = '_quarantine'
 const copiesMax = 1_000
@@ -16,13 +16,12 @@ export async function keepInQuarantine(dir: string, path: string): Promise<boole
   for (let copy = 0; copy < copiesMax; copy += 1) {
     const name = copy === 0 ? to : `${to}.${copy}`
     try {
-      await link(from, name)
+      if (!(await linkFile(from, name))) continue
       await syncFolder(dirname(to))
       return true
     } catch (error) {
       if (isErrno(error, 'ENOENT')) return false
-      if (!isErrno(error, 'EEXIST')) throw error
-      if (await isSameFile(from, name)) return true
+      throw error
     }
   }
   throw new Error(`${to} is taken ${copiesMax} times`)
@@ -31,9 +30,4 @@ export async function keepInQuarantine(dir: string, path: string): Promise<boole
 /** Takes a file out of the lake; it is in the quarantine from then on. */
 export async function moveToQuarantine(dir: string, path: string): Promise<void> {
   if (await keepInQuarantine(dir, path)) await rm(join(dir, path), { force: true })
-}
-
-async function isSameFile(a: string, b: string): Promise<boolean> {
-  const [one, other] = await Promise.all([stat(a), stat(b)])
-  return one.ino === other.ino && one.dev === other.dev
 }

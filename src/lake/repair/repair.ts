@@ -4,11 +4,12 @@ import { basename, dirname, join } from 'node:path'
 import { RiverbankError, unreachable } from '../../core/errors.ts'
 import { checkLake, type LakeCheckReport } from '../check/lake-check.ts'
 import { rangeOf, type LogCheck, type LogFault } from '../check/log-check.ts'
-import type { FileEntry, LostRange } from '../commit.ts'
+import { lostKey, type FileEntry, type LostRange } from '../commit.ts'
 import { copyDurably, makeFolder, syncFolder } from '../durable.ts'
 import { openLake } from '../lake.ts'
-import { discardFiles, stagingFolder } from '../table-files.ts'
-import { readRanges, type LogRanges, type RangeLog } from './log-range.ts'
+import { discardFiles, discardRefused, stagingFolder } from '../table-files.ts'
+import { isNear, openHoles, type HeldOffsets } from './holes.ts'
+import { endsBelow, readRanges, type LogRanges, type RangeLog } from './log-range.ts'
 import { beginAnew, renewHead, restoreCommit, retireHistory, retireLogFile } from './log-steps.ts'
 import { planRepair } from './plan.ts'
 import { keepInQuarantine } from './quarantine.ts'
@@ -23,7 +24,7 @@ export interface RepairOptions extends Omit<RereadOptions, 'lake' | 'log'> {
   readonly log: RangeLog | null
   readonly topics: readonly string[]
   /** Offsets of a range that these files hold. */
-  readonly heldOffsets: (paths: readonly string[], range: LostRange) => Promise<ReadonlySet<number>>
+  readonly heldOffsets: HeldOffsets
   readonly reconstruct?: (log: LogCheck, fault: LogFault) => Promise<string | null>
   /** Ends the repair between two steps. */
   readonly signal?: AbortSignal
@@ -80,10 +81,18 @@ export async function repairLake(options: RepairOptions): Promise<RepairResult> 
 
 async function planOf(options: RepairOptions) {
   const { dir, copyDir, declareLost, topics, log } = options
-  const ranges = log === null ? null : await readRanges(log, topics)
   const check = await checkLake({ dir })
+  // After the lake was read: a log that goes on reaches further than what the lake had of it.
+  const found = log === null ? null : await readRanges(log, topics)
+  const short = found === null ? null : endsBelow(found, check.log.state.covered)
+  if (short !== null) options.onProgress?.(`repair: the log is not asked, it is another one: ${short}`)
+  const ranges = short === null ? found : null
   const reconstruct = options.reconstruct ?? (() => Promise.resolve(null))
-  const plan = await planRepair(check, { dir, copyDir, declareLost, ranges, reconstruct })
+  const holes = await openHoles(dir, check, ranges, options.heldOffsets)
+  const plan = await planRepair(
+    { ...check, log: { ...check.log, holes } },
+    { dir, copyDir, declareLost, ranges, reconstruct },
+  )
   return { plan, ranges, report: check.report }
 }
 
@@ -95,7 +104,7 @@ async function apply(step: RepairStep, options: RepairOptions, ranges: LogRanges
       await restoreCommit(dir, step.version, step.text)
       return null
     case 'begin_anew':
-      await beginAnew(dir, ranges)
+      await beginAnew(dir, step, ranges)
       return null
     case 'retire_history':
       await retireHistory(dir, step.below)
@@ -153,7 +162,7 @@ async function readFileAgain(file: FileEntry, options: RepairOptions): Promise<L
   await keepInQuarantine(dir, file.path)
   const { added, schemas } = read
   const result = await lake.log.commit({ added, schemas, removed: [file.path] })
-  if (result.kind !== 'committed') await discardFiles(dir, added)
+  if (result.kind !== 'committed') await discardRefused(lake, added)
   return null
 }
 
@@ -163,15 +172,8 @@ async function readRangeAgain(range: LostRange, options: RepairOptions): Promise
   if (log === null) return { what, why: 'the log was not asked' }
   const lake = await openLake({ dir, clock: options.clock })
   const { files, lost } = await lake.snapshot()
-  if (!lost.some((one) => one.firstOffset === range.firstOffset && one.lastOffset === range.lastOffset)) return null
-  const near = files.filter(
-    (file) =>
-      (range.table === null || file.table === range.table) &&
-      file.topic === range.topic &&
-      file.partition === range.partition &&
-      file.firstOffset <= range.lastOffset &&
-      file.lastOffset >= range.firstOffset,
-  )
+  if (!lost.some((one) => lostKey(one) === lostKey(range))) return null
+  const near = files.filter((file) => isNear(file, range))
   const held =
     near.length === 0
       ? new Set<number>()
@@ -180,8 +182,13 @@ async function readRangeAgain(range: LostRange, options: RepairOptions): Promise
           range,
         )
   const read = await rereadRange({ ...options, lake, log }, range, { table: range.table, held })
+  const rows = read.added.reduce((sum, file) => sum + file.rows, held.size)
+  if (range.rows !== null && rows !== range.rows) {
+    await discardFiles(dir, read.added)
+    return { what, why: `the log has ${rows} rows there, the lake had ${range.rows}` }
+  }
   const result = await lake.log.commit({ ...read, found: [range] })
-  if (result.kind !== 'committed') await discardFiles(dir, read.added)
+  if (result.kind !== 'committed') await discardRefused(lake, read.added)
   return null
 }
 

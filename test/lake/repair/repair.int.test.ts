@@ -1,12 +1,14 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { openTableWriter } from '../../../src/edges/duckdb/table-writer.ts'
 import { checkLake } from '../../../src/lake/check/lake-check.ts'
 import type { FileEntry } from '../../../src/lake/commit.ts'
+import { compact } from '../../../src/lake/compaction.ts'
 import { explainRepair } from '../../../src/lake/repair/repair.ts'
 import { redisAvailable } from '../../support/redis-server.ts'
 import { flipBit } from '../support/damage.ts'
-import { topics } from '../support/feed.ts'
+import { topics, writerOptions } from '../support/feed.ts'
 import { ask, offsets, range } from '../support/read.ts'
 import { LogLake } from './support/log-lake.ts'
 
@@ -101,6 +103,28 @@ describe.skipIf(redisAvailable() !== null)('a lake that is repaired', () => {
     await isWhole()
   })
 
+  it('I5: what only the last commit named stays on disk, where the log has dropped it', async () => {
+    const kept = await fileOf('scores', 9)
+    rmSync(commitPath(versionOf(kept)))
+    const { log, dir } = world
+    expect(await world.repair({ log: null })).toMatchObject({
+      done: [],
+      left: [{ why: expect.stringContaining('was not asked') as string }],
+    })
+    await log.truncate(topics.scores, 0, total)
+    const positions = expect.stringContaining('offsets 9 to 11') as string
+    const refused = await world.repair()
+    expect(refused.done).toEqual([])
+    expect(refused.left.map(({ what }) => what)).toContainEqual(positions)
+    const declared = await world.repair({ declareLost: true })
+    expect(declared.done.map(({ kind }) => kind)).toEqual(['begin_anew', 'declare_range_lost'])
+    await world.materialize(4)
+    expect(existsSync(join(dir, kept.path))).toBe(true)
+    const { lost, unnamed } = await check()
+    expect(lost).toMatchObject([{ topic: topics.scores, firstOffset: 9, lastOffset: 11 }])
+    expect(unnamed).toMatchObject([{ path: kept.path }])
+  })
+
   it.each([
     ['truncated', (version: number) => writeFileSync(commitPath(version), '{"format":2,')],
     [
@@ -164,6 +188,26 @@ describe.skipIf(redisAvailable() !== null)('a lake that is repaired', () => {
     await isWhole()
   })
 
+  it('I5: of two repairs that read the same positions again, one commits them', async () => {
+    flipBit(join(world.dir, (await fileOf('events', 3)).path))
+    await world.repair({ log: null, declareLost: true })
+    const { log } = world
+    let other: Promise<unknown> | null = null
+    const result = await world.repair({
+      log: {
+        describeTopic: (topic) => log.describeTopic(topic),
+        async tail(options, onBatch) {
+          await (other ??= world.repair())
+          return log.tail(options, onBatch)
+        },
+      },
+    })
+    expect(other).not.toBeNull()
+    expect(result.left).toEqual([])
+    await isWhole()
+    expect(result.check.unnamed).toEqual([])
+  })
+
   it('a log that was made anew does not pass for the one that the file was made of', async () => {
     flipBit(join(world.dir, (await fileOf('events', 3)).path))
     const other = await LogLake.start()
@@ -174,6 +218,62 @@ describe.skipIf(redisAvailable() !== null)('a lake that is repaired', () => {
       expect(readdirSync(join(world.dir, '_staging'))).toEqual([])
     } finally {
       await other.stop()
+    }
+  })
+
+  it('I5: what a log has in place of lost positions is compared with what is known of them', async () => {
+    const lostFile = await fileOf('scores', 0)
+    flipBit(join(world.dir, lostFile.path))
+    await world.repair({ log: null, declareLost: true })
+    const before = await ask(await world.open(), rows)
+    const [longer, shorter] = [await LogLake.start(), await LogLake.start()]
+    try {
+      const unreadable = Object.values(topics).map((topic) => ({ topic, key: 'c1', value: '{' }))
+      for (let i = 0; i <= total; i += 1) await longer.log.publish(unreadable)
+      const others = await world.repair({ log: longer.log })
+      expect(others).toMatchObject({ done: [], left: [{ why: 'the log has 0 rows there, the lake had 3' }] })
+      await shorter.publish(total - 1)
+      const told: string[] = []
+      expect((await world.repair({ log: shorter.log, onProgress: (line) => told.push(line) })).done).toEqual([])
+      expect(told).toEqual([expect.stringContaining('ends at 11, below 12')])
+    } finally {
+      await longer.stop()
+      await shorter.stop()
+    }
+    expect(await ask(await world.open(), rows)).toEqual(before)
+    expect((await check()).unnamed).toEqual([])
+  })
+
+  it('I5: what a later merge holds is not lost with the commit that named it first', async () => {
+    const version = versionOf(await fileOf('scores', 3))
+    const writer = await openTableWriter(writerOptions)
+    const limits = { minFiles: 2, maxFiles: 100, targetBytes: 1 << 20, retireGraceMs: 60_000 }
+    await compact({ ...limits, lake: await world.open(), writer, nowMs: Date.now() })
+    await writer.close()
+    rmSync(commitPath(version))
+    await world.log.truncate(topics.scores, 0, total)
+    const result = await world.repair()
+    expect(result).toMatchObject({ done: [{ kind: 'begin_anew', holes: [] }], left: [] })
+    await isWhole()
+  })
+
+  it('I5: a hole begins where the lake began, not at 0', async () => {
+    const late = await LogLake.start()
+    try {
+      await late.publish(total)
+      await late.log.truncate(topics.scores, 0, 6)
+      await late.materialize(3)
+      const names = readdirSync(join(late.dir, '_log')).filter((name) => /^\d{20}\.json$/.test(name))
+      const first = names.find((name) => readFileSync(join(late.dir, '_log', name), 'utf8').includes('-6-8.'))
+      const scores = names.findLast((name) => readFileSync(join(late.dir, '_log', name), 'utf8').includes('-6-8.'))
+      expect(scores).not.toBe(first)
+      rmSync(join(late.dir, '_log', scores ?? ''))
+      const result = await late.repair()
+      const range = { topic: topics.scores, firstOffset: 6, lastOffset: 8 }
+      expect(result).toMatchObject({ done: [{ holes: [range] }, { kind: 'read_range_again', range }], left: [] })
+      expect(result.check).toMatchObject({ ok: true, lost: [] })
+    } finally {
+      await late.stop()
     }
   })
 
