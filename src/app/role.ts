@@ -74,13 +74,18 @@ export async function runRole(
       throw error
     })
     logger.info('started', operations === null ? {} : { metrics: operations.url })
-    try {
-      await Promise.race([ended, work.finished])
-    } finally {
-      if (!ending.signal.aborted) killWhenLate(role)
-      await work.stop()
-      await operations?.stop()
-    }
+    const failure = await Promise.race([ended, work.finished]).then(
+      () => null,
+      (error: unknown) => ({ error }),
+    )
+    if (!ending.signal.aborted) killWhenLate(role)
+    await work.stop().catch((error: unknown) => {
+      // What ended the role explains more than what its end met.
+      if (failure === null) throw error
+      logger.warn('stopping failed as well', { error })
+    })
+    await operations?.stop()
+    if (failure !== null) throw failure.error
     logger.info('stopped')
     return 0
   } catch (error) {
