@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import { isRiverbankError } from '../../core/errors.ts'
 import { applyCommit, emptyState, faultOf, partitionKey, stateOf } from '../commit.ts'
 import type { Checkpoint, Commit, FileEntry, LakeState, LostRange } from '../commit.ts'
@@ -170,7 +171,10 @@ function replay(
       isGap = true
       continue
     }
-    if (isGap) holes.push(...holesBefore(state, found.commit))
+    if (isGap) {
+      holes.push(...holesBefore(state, found.commit))
+      retireMerged(state, found.commit)
+    }
     applyCommit(state, found.commit, found.digest)
   }
   state.version = newest
@@ -192,6 +196,26 @@ function holesBefore(state: LakeState, { covered, purged }: Commit): LostRange[]
     state.files.delete(path)
   }
   return holes
+}
+
+/**
+ * A merge of files that nobody knows: the commit that is missing made them of others, which are here still. What the later
+ * merge holds must not stand beside it, or its rows would count twice.
+ */
+function retireMerged(state: LakeState, { added, removed, committedAtMs }: Commit): void {
+  if (removed.every((path) => state.files.has(path))) return
+  for (const file of [...state.files.values()]) {
+    if (!added.some((merged) => isWithin(file, merged))) continue
+    state.files.delete(file.path)
+    state.retired.set(file.path, committedAtMs)
+  }
+}
+
+/** Merged files are neighbours of one day of a table. */
+function isWithin(file: FileEntry, merged: FileEntry): boolean {
+  const isSamePlace = dirname(file.path) === dirname(merged.path) && file.topic === merged.topic
+  const isSamePartition = isSamePlace && file.partition === merged.partition
+  return isSamePartition && file.firstOffset >= merged.firstOffset && file.lastOffset <= merged.lastOffset
 }
 
 /** The positions of a file. */
