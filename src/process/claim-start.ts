@@ -45,7 +45,8 @@ export type Start =
 /**
  * Compares the committed position with the one the states know. States ahead: applied, but never committed: replays
  * are answered from snapshots. States behind: they lost their tail: go back, apply again, publish nothing below the
- * commit (R7). States without any position: apply the log again, while it still begins at its beginning.
+ * commit (R7). States without any position: nothing was committed (the guard of the states refuses what was lost), so the
+ * log is applied from its beginning.
  */
 export function startOf(claim: Pick<Claim, 'committed' | 'range'>, applied: number | null): Start {
   const { start, end } = claim.range
