@@ -1,13 +1,19 @@
 import { entitySql, outcomesSql, type SqlRelations } from '../../src/compile/sql.ts'
 import { derivedSql } from '../../src/compile/sql-expression.ts'
 import { nameSql, textSql } from '../../src/compile/sql-text.ts'
+import { verdictsSql } from '../../src/compile/sql-labels.ts'
+import { verdictOf } from '../../src/core/observe.ts'
 import type { FeaturePlan } from '../../src/core/plan.ts'
 import type { FeatureSet } from '../../src/define/feature-set.ts'
 import type { Query } from '../../src/edges/duckdb/query.ts'
 import { serviceOf, type Observed, type Read, type Told } from './run-case.ts'
 
 /** Fields of the generator's events, as columns. */
-const fields = { terminalId: 'VARCHAR', amount: 'BIGINT', items: 'BIGINT', kind: 'VARCHAR' } as const
+const fields = {
+  ...({ customerId: 'VARCHAR', terminalId: 'VARCHAR', amount: 'BIGINT', items: 'BIGINT', kind: 'VARCHAR' } as const),
+  ...({ online: 'BOOLEAN', note: 'VARCHAR', paymentId: 'VARCHAR', loss: 'BIGINT' } as const),
+  ...({ reason: 'VARCHAR', sure: 'BOOLEAN' } as const),
+}
 
 const entryColumns = [
   ['id', 'VARCHAR'],
@@ -17,6 +23,7 @@ const entryColumns = [
   ['is_observed', 'BOOLEAN'],
   ['read_id', 'BIGINT'],
   ['event_type', 'VARCHAR'],
+  ['event_id', 'VARCHAR'],
 ] as const
 
 const relations: SqlRelations = {
@@ -37,13 +44,18 @@ export async function compareWithSql(
   for (const [index, entity] of plan.entities.entries()) {
     const reads = told.flatMap((one, stream) => (one.reads[index] ?? []).map((read) => ({ stream, read })))
     const observed = told.flatMap((one, stream) => (one.observed[index] ?? []).map((o) => ({ stream, observed: o })))
-    if (entity.features.length === 0 || reads.length === 0) continue
+    const isOwner = entity.partitionKey
+    if (reads.length === 0 || (entity.features.length === 0 && !isOwner)) continue
     await load(query, observed, reads)
+    const wrong = isOwner ? await compareVerdicts(set, observed, query) : null
+    if (wrong !== null) return wrong
+    if (entity.features.length === 0) continue
     const late = await query.rows(
       `SELECT id || '/' || sequence AS name FROM (${outcomesSql(set, entity.name, relations)})`,
     )
     const lateNames = new Set(late.map(({ name }) => String(name)))
     for (const { stream, observed: o } of observed) {
+      if (verdictOf(o.outcome) !== null) continue
       const said = lateNames.has(`${stream}-${o.id}/${o.sequence}`) ? 'too_late' : 'applied'
       if (said !== o.outcome)
         return { stream, text: `${entity.name} ${o.id} ${o.sequence}: ${o.outcome}, SQL says ${said}` }
@@ -65,6 +77,26 @@ export async function compareWithSql(
     }
   }
   return compareDerived(set, plan, told, query)
+}
+
+/** Why labels count nowhere, from the partition-key entity's events. */
+async function compareVerdicts(
+  set: FeatureSet,
+  observed: readonly { readonly stream: number; readonly observed: Observed }[],
+  query: Query,
+): Promise<{ readonly stream: number; readonly text: string } | null> {
+  const sql = verdictsSql(set, {
+    entries: '(SELECT * FROM fuzz_entries WHERE event_type IS NOT NULL)',
+    column: relations.column,
+  })
+  if (sql === null) return null
+  const rows = await query.rows(sql)
+  const verdicts = new Map(rows.map((row) => [`${String(row['id'])}/${String(row['sequence'])}`, row['verdict']]))
+  for (const { stream, observed: o } of observed) {
+    const [found, said] = [verdictOf(o.outcome), verdicts.get(`${stream}-${o.id}/${o.sequence}`) ?? null]
+    if (found !== said) return { stream, text: `event ${o.offset}: ${o.outcome}, SQL says ${String(said)}` }
+  }
+  return null
 }
 
 /** Derived features from what the engine read, once more in SQL. */
@@ -124,10 +156,13 @@ async function load(
     const readId = readAt.get(placeOf(stream, o).join('/')) ?? null
     if (readId !== null) used.add(readId)
     const values = Object.keys(fields).map((field) => (o.data[field] as number | string | undefined) ?? null)
-    return [...placeOf(stream, o), o.timeMs, 'true', readId, o.eventType, ...values]
+    const isObserved = String(verdictOf(o.outcome) === null)
+    return [...placeOf(stream, o), o.timeMs, isObserved, readId, o.eventType, o.eventId, ...values]
   })
   const asked = reads.flatMap(({ stream, read }, i) =>
-    used.has(i) ? [] : [[...placeOf(stream, read), read.timeMs, 'false', i, null, null, null, null, null]],
+    used.has(i)
+      ? []
+      : [[...placeOf(stream, read), read.timeMs, 'false', i, null, null, ...Object.keys(fields).map(() => null)]],
   )
   const columns = Object.entries(fields).map(([field, type]): [string, string] => [`f_${field}`, type])
   await query.run(tableSql('fuzz_entries', [...entryColumns, ...columns], [...told, ...asked]))

@@ -69,6 +69,8 @@ const paid = z.object({
   amount: z.number().int(),
   items: z.number().int(),
   kind: z.string(),
+  online: z.boolean(),
+  note: z.string().optional(),
 })
 const refunded = z.object({ customerId: z.string(), amount: z.number().int() })
 
@@ -87,6 +89,42 @@ export const refund = defineEvent({
   timestamp: 'time',
   versions: { 1: { schema: refunded } },
   current: refunded,
+})
+
+const labelled = z.object({
+  paymentId: z.string(),
+  customerId: z.string(),
+  terminalId: z.string(),
+  amount: z.number().int(),
+  paidMs: z.number().int(),
+  loss: z.number().int(),
+  reason: z.string(),
+  sure: z.boolean(),
+})
+const labelOf = {
+  of: payment,
+  subject: 'paymentId',
+  repeats: { customerId: 'customerId', terminalId: 'terminalId', amount: 'amount', paidMs: 'time' },
+} as const
+
+export const flagged = defineEvent({
+  type: 'payment.flagged',
+  aggregateType: 'customer',
+  aggregateField: 'customerId',
+  timestamp: 'paidMs',
+  label: labelOf,
+  versions: { 1: { schema: labelled } },
+  current: labelled,
+})
+/** Takes a flag back. */
+export const cleared = defineEvent({
+  type: 'payment.cleared',
+  aggregateType: 'customer',
+  aggregateField: 'customerId',
+  timestamp: 'paidMs',
+  label: labelOf,
+  versions: { 1: { schema: labelled } },
+  current: labelled,
 })
 
 export const scoredType = payment.type
@@ -116,9 +154,20 @@ export const recipeSchema = z.strictObject({
   large: z.array(
     z.union([
       z.strictObject({ field: z.literal('amount'), is: z.enum(['>', '>=', '<', '<=']), value: z.int() }),
-      z.strictObject({ field: z.literal('kind'), is: z.enum(['==', '!=']), value: z.string() }),
+      z.strictObject({ field: z.enum(['kind', 'note']), is: z.enum(['==', '!=']), value: z.string() }),
+      z.strictObject({ field: z.literal('online'), is: z.enum(['==', '!=']), value: z.boolean() }),
     ]),
   ),
+  /** Which flags are bad. */
+  bad: z
+    .array(
+      z.union([
+        z.strictObject({ field: z.enum(['amount', 'loss']), is: z.enum(['>', '>=', '<', '<=']), value: z.int() }),
+        z.strictObject({ field: z.literal('reason'), is: z.enum(['==', '!=']), value: z.string() }),
+        z.strictObject({ field: z.literal('sure'), is: z.enum(['==', '!=']), value: z.boolean() }),
+      ]),
+    )
+    .default([]),
   lastK: z.int(),
   caps: z.strictObject({ shop: z.int(), items: z.int() }),
   entities: z.array(z.enum(entityNames)),
@@ -150,13 +199,34 @@ export function randomRecipe(random: Random): Recipe {
       ...(random.chance(0.5)
         ? [{ field: 'kind', is: random.pick(['==', '!='] as const), value: 'card' } as const]
         : []),
+      ...(random.chance(0.3)
+        ? [{ field: 'online', is: random.pick(['==', '!='] as const), value: random.chance(0.5) } as const]
+        : []),
+      ...(random.chance(0.2)
+        ? [{ field: 'note', is: random.pick(['==', '!='] as const), value: 'gift' } as const]
+        : []),
+    ],
+    bad: [
+      ...(random.chance(0.4) ? [{ field: 'sure', is: random.pick(['==', '!='] as const), value: true } as const] : []),
+      ...(random.chance(0.4)
+        ? [{ field: 'reason', is: random.pick(['==', '!='] as const), value: 'stolen' } as const]
+        : []),
+      ...(random.chance(0.3)
+        ? [
+            {
+              field: random.pick(['amount', 'loss'] as const),
+              is: random.pick(['>', '<='] as const),
+              value: 900,
+            } as const,
+          ]
+        : []),
     ],
     lastK: 1 + random.below(3),
     caps: { shop: random.pick([1, 2, 64]), items: random.pick([2, 3]) },
     // Terminals first now and then: the plan puts the partition key first by itself.
     entities: random.chance(0.5) ? ['customer', 'terminal', 'pair'] : ['pair', 'terminal', 'customer'],
   }
-  const { ofPayments, ofRefunds, runs } = aggregatesOf(base)
+  const { ofPayments, ofRefunds, ofFlags, runs } = aggregatesOf(base)
   const namesOf = (aggregates: readonly Aggregate[]) => aggregates.map(({ name }) => name)
   const names = ['one', 'two', 'three', 'four', 'five'].slice(0, 2 + random.below(4))
   const views = names.map((name, i) => {
@@ -165,8 +235,10 @@ export function randomRecipe(random: Random): Recipe {
     const isLifetime = random.chance(0.3)
     const chosen: WindowLength[] = isLifetime ? [...random.some(windows), 'lifetime'] : random.some(windows)
     const isOfBoth = entity === 'customer'
-    const aggregates = random.some(isOfBoth ? [...ofPayments, ...ofRefunds] : ofPayments)
-    const run = isOfBoth && random.chance(0.5) ? runs.refunded : runs.large
+    const own = random.some(isOfBoth ? [...ofPayments, ...ofRefunds] : ofPayments)
+    const aggregates = random.chance(0.5) ? [...own, ...random.some(ofFlags)] : own
+    const ofLabels = random.chance(0.5) ? runs.flagged : runs.large
+    const run = isOfBoth && random.chance(0.5) ? runs.refunded : ofLabels
     return {
       name,
       entity,
@@ -188,8 +260,10 @@ export function featureSetOf(recipe: Recipe): FeatureSet {
     terminal: defineEntity({ name: 'terminal', keyFields: ['terminalId'], tilesMax }),
     pair: defineEntity({ name: 'pair', keyFields: ['customerId', 'terminalId'] }),
   }
-  const { ofPayments, ofRefunds, runs } = aggregatesOf(recipe)
-  const known = new Map([...ofPayments, ...ofRefunds, ...Object.values(runs)].map((each) => [each.name, each]))
+  const { ofPayments, ofRefunds, ofFlags, runs } = aggregatesOf(recipe)
+  const known = new Map(
+    [...ofPayments, ...ofRefunds, ...ofFlags, ...Object.values(runs)].map((each) => [each.name, each]),
+  )
   const aggregateOf = (name: string): Aggregate => {
     const aggregate = known.get(name)
     if (aggregate === undefined) throw new Error(`a recipe names the aggregate ${name}, and there is none`)
@@ -199,7 +273,7 @@ export function featureSetOf(recipe: Recipe): FeatureSet {
     defineView({ ...view, version: 1, entity: entities[entity], aggregates: aggregates.map(aggregateOf) }),
   )
   return defineFeatureSet({
-    events: [payment, refund],
+    events: [payment, refund, flagged, cleared],
     scored: payment.type,
     entities: recipe.entities.map((name) => entities[name]),
     views,
@@ -211,13 +285,17 @@ export function featureSetOf(recipe: Recipe): FeatureSet {
 }
 
 /** Every aggregate that a recipe may name. */
-function aggregatesOf({ large: where, lastK: k, caps }: RandomRecipe) {
+function aggregatesOf({ large: where, bad, lastK: k, caps }: RandomRecipe) {
   const all = defineSource({
     name: 'paid',
     event: payment,
     columns: { amount: 'amount', items: 'items', shop: 'terminalId' },
   })
   const large = defineSource({ name: 'large', event: payment, columns: { amount: 'amount', items: 'items' }, where })
+  const columns = { loss: 'loss', reason: 'reason', flagged_amount: 'amount' } as const
+  const flags = defineSource({ name: 'flagged', event: flagged, columns })
+  const worse = defineSource({ name: 'worse', event: flagged, columns: { bad_loss: 'loss' }, where: bad })
+  const clear = defineSource({ name: 'cleared', event: cleared, columns: {} })
   const back = defineSource({ name: 'refunded', event: refund, columns: { amount: 'amount' } })
   const ofPayments: readonly Aggregate[] = [
     count(all),
@@ -239,7 +317,24 @@ function aggregatesOf({ large: where, lastK: k, caps }: RandomRecipe) {
     secondsSinceFirst(large),
     secondsSinceLast(all),
   ]
+  const ofFlags: readonly Aggregate[] = [
+    count(flags),
+    count(worse),
+    count(clear),
+    rate(flags, all),
+    rate(worse, flags),
+    sum(flags, 'flagged_amount'),
+    stddev(flags, 'loss'),
+    min(flags, 'loss'),
+    max(worse, 'bad_loss'),
+    first(worse, 'bad_loss'),
+    ...lastK(flags, 'loss', k),
+    distinct(flags, 'reason', { cap: caps.items }),
+    secondsSinceFirst(worse),
+    secondsSinceLast(flags),
+  ]
   // Only customers have them: a refund names no terminal.
   const ofRefunds: readonly Aggregate[] = [count(back), rate(back, all), secondsSinceLast(back)]
-  return { ofPayments, ofRefunds, runs: { refunded: run(back, all), large: run(large, all) } }
+  const runs = { refunded: run(back, all), large: run(large, all), flagged: run(flags, all) }
+  return { ofPayments, ofRefunds, ofFlags, runs }
 }

@@ -1,10 +1,11 @@
 import { compilePlan } from '../../src/compile/plan.ts'
 import { createDerivedEvaluator } from '../../src/compile/reference-evaluator.ts'
-import { referenceFeatures, type ReferenceObservation } from '../../src/compile/reference.ts'
+import { referenceFeatures } from '../../src/compile/reference.ts'
+import { referenceVerdict, type ReferenceEvent } from '../../src/compile/reference-labels.ts'
 import { createMemoryEngine, type MemoryEngine } from '../../src/core/engine.ts'
 import type { DomainEvent } from '../../src/core/event.ts'
 import { featuresOf, type RequestValues } from '../../src/core/expression.ts'
-import { readFeatures } from '../../src/core/observe.ts'
+import { readFeatures, verdictOf } from '../../src/core/observe.ts'
 import { entityIdOf, type EntityPlan, type FeaturePlan, type ServicePlan } from '../../src/core/plan.ts'
 import { decodeState, encodeState } from '../../src/core/state-blob.ts'
 import type { Outcome } from '../../src/core/state.ts'
@@ -15,10 +16,11 @@ import { scoredType } from './definitions.ts'
 import type { StreamEvent } from './stream.ts'
 
 /** One event as one entity met it; duplicates are no observations. */
-export interface Observed extends ReferenceObservation {
+export interface Observed extends ReferenceEvent {
   readonly id: string
-  readonly born: number
   readonly outcome: Outcome
+  /** Of its event, in the stream. */
+  readonly offset: number
 }
 
 /** A read and what the engine answered. */
@@ -52,6 +54,10 @@ export interface Totals {
   present: number
   late: number
   duplicates: number
+  /** Labels that count nowhere. */
+  uncounted: number
+  /** Labels that take another one's place. */
+  replaced: number
   forgotten: number
   derived: number
   /** Derived values that are missing though everything they read is there: an operation had no finite answer. */
@@ -63,6 +69,8 @@ export const noTotals = (): Totals => ({
   present: 0,
   late: 0,
   duplicates: 0,
+  uncounted: 0,
+  replaced: 0,
   forgotten: 0,
   derived: 0,
   undefinedAnswers: 0,
@@ -101,8 +109,8 @@ export function runEngine(plan: FeaturePlan, events: readonly StreamEvent[]): To
         isEvent: true,
       })
       if (outcome === 'duplicate') continue
-      const { timeMs, eventType, data } = event
-      told.observed[index]?.push({ id, born, sequence, outcome, timeMs, eventType, data })
+      const { eventId, timeMs, eventType, data } = event
+      told.observed[index]?.push({ id, born, sequence, outcome, eventId, timeMs, eventType, data, offset })
     }
     if (event.stored === true) storeAndLoad(engine.states, plan.entities)
     if (event.asOf !== undefined) readAsOf(plan.entities, engine.states, event.asOf, told.reads)
@@ -110,11 +118,29 @@ export function runEngine(plan: FeaturePlan, events: readonly StreamEvent[]): To
   return told
 }
 
+/** By offset, of every event that is no duplicate: why a label counts nowhere. The partition-key entity comes first. */
+function verdictsOf(set: FeatureSet, { observed }: Told): ReadonlyMap<number, ReturnType<typeof referenceVerdict>> {
+  const owners = observed[0] ?? []
+  return new Map(
+    owners.map((o, i) => {
+      const earlier = owners.slice(0, i).filter(({ id }) => id === o.id)
+      return [o.offset, referenceVerdict(set, earlier, o)]
+    }),
+  )
+}
+
 /** The engine against the oracle. Answers the first difference in words, null when there is none. */
 export function compareWithReference(set: FeatureSet, plan: FeaturePlan, told: Told, totals: Totals): string | null {
+  const verdicts = verdictsOf(set, told)
+  totals.uncounted += [...verdicts.values()].filter((verdict) => verdict !== null).length
   for (const [index, entity] of plan.entities.entries()) {
     const history = new Map<string, Observed[]>()
-    for (const o of told.observed[index] ?? []) history.set(o.id, [...(history.get(o.id) ?? []), o])
+    for (const o of told.observed[index] ?? []) {
+      const [said, wanted] = [verdictOf(o.outcome), verdicts.get(o.offset) ?? null]
+      if (said !== wanted)
+        return `event ${o.offset} at ${entity.name}: ${o.outcome}, the reference says ${String(wanted)}`
+      if (wanted === null) history.set(o.id, [...(history.get(o.id) ?? []), o])
+    }
     for (const read of told.reads[index] ?? []) {
       const seen = history.get(read.id) ?? []
       const expected = referenceFeatures(set, entity.name, seen, read)
@@ -130,6 +156,7 @@ export function compareWithReference(set: FeatureSet, plan: FeaturePlan, told: T
       if (seen.some((o) => o.sequence < read.sequence && o.timeMs < read.timeMs - entity.horizonMs))
         totals.forgotten += 1
     }
+    totals.replaced += replacedOf(history)
     totals.late += (told.observed[index] ?? []).filter(({ outcome }) => outcome === 'too_late').length
     totals.duplicates += (told.reads[index]?.length ?? 0) - (told.observed[index]?.length ?? 0)
   }
@@ -154,6 +181,15 @@ function compareDerived(set: FeatureSet, plan: FeaturePlan, told: Told, totals: 
     }
   }
   return null
+}
+
+function replacedOf(history: ReadonlyMap<string, readonly Observed[]>): number {
+  let replaced = 0
+  for (const observed of history.values()) {
+    const subjects = observed.flatMap(({ data }) => (typeof data['paymentId'] === 'string' ? [data['paymentId']] : []))
+    replaced += subjects.length - new Set(subjects).size
+  }
+  return replaced
 }
 
 export function serviceOf(plan: FeaturePlan): ServicePlan {

@@ -1,4 +1,4 @@
-import { payment, refund, type Random } from './definitions.ts'
+import { cleared, flagged, payment, refund, type Random } from './definitions.ts'
 
 /** One event, and what happens after it. */
 export interface StreamEvent {
@@ -20,6 +20,7 @@ export function randomStream(random: Random): StreamEvent[] {
   let clockMs = random.pick([0, -400 * day, 1_780_000_000_000]) + random.below(day)
   const pace = random.pick([500, second, 30 * second, 10 * minute, hour])
   const hot = random.pick([0, 0.5, 0.9])
+  const labels = random.pick([0, 0.1, 0.4])
   const length = 20 + random.below(40)
   for (let i = 0; i < length; i += 1) {
     if (random.chance(0.1) && events.length > 0) {
@@ -27,6 +28,13 @@ export function randomStream(random: Random): StreamEvent[] {
       continue
     }
     clockMs += random.chance(0.2) ? 0 : random.below(2 * pace)
+    if (random.chance(labels)) {
+      const label = randomLabel(random, events, `e${i}`)
+      if (label !== null) {
+        events.push({ ...label, ...aftermath(random, clockMs) })
+        continue
+      }
+    }
     if (random.chance(0.05)) clockMs += random.below(60 * day)
     const late = random.chance(0.25) ? random.below(random.pick([5 * second, minute, hour, day, 45 * day])) : 0
     // On the edge of a tile now and then.
@@ -43,11 +51,32 @@ export function randomStream(random: Random): StreamEvent[] {
           amount,
           items: random.below(9) - 2,
           kind: random.pick(['card', 'cash']),
+          online: random.chance(0.5),
+          ...(random.chance(0.5) ? { note: random.pick(['gift', 'rent']) } : {}),
         }
     const eventType = refunds ? refund.type : payment.type
     events.push({ eventId: `e${i}`, eventType, timeMs, data, ...aftermath(random, clockMs) })
   }
   return events
+}
+
+/** Of a payment so far, again and again, of another terminal or amount than it had, or of one that comes later or never. */
+function randomLabel(random: Random, events: readonly StreamEvent[], eventId: string): StreamEvent | null {
+  const payments = events.filter(({ eventType }) => eventType === payment.type)
+  if (payments.length === 0) return null
+  const {
+    eventId: paymentId,
+    timeMs,
+    data,
+  } = random.chance(0.5) ? random.pick(payments.slice(-3)) : random.pick(payments)
+  const { customerId, terminalId, amount } = data
+  const isMistaken = random.chance(0.15)
+  const mistaken = random.pick([{ terminalId: 't9' }, { amount: 7 }, { paidMs: timeMs - minute }, { paymentId: 'e40' }])
+  const wrong: Readonly<Record<string, unknown>> = isMistaken ? mistaken : {}
+  const own = { loss: random.below(2_000), reason: random.pick(['stolen', 'friendly']), sure: random.chance(0.5) }
+  const label = { paymentId, customerId, terminalId, amount, paidMs: timeMs, ...own, ...wrong }
+  const eventType = random.chance(0.3) ? cleared.type : flagged.type
+  return { eventId, eventType, timeMs: Number(label.paidMs), data: label }
 }
 
 /** Reads lie before and after what the states have seen and remember. */

@@ -1,8 +1,10 @@
 import type { FeatureSet } from '../define/feature-set.ts'
 import { featureName, type View } from '../define/view.ts'
+import { isLabel } from './labels.ts'
 import { fieldOf } from './slots.ts'
 import { derivedColumn, derivedSql, type ExpressionColumns, type ExpressionRows } from './sql-expression.ts'
 import { entitySql, entriesSql, outcomesSql, type SqlRelations } from './sql.ts'
+import { verdictsSql } from './sql-labels.ts'
 import { nameSql } from './sql-text.ts'
 
 /** The SQL of a feature set, for whoever has history in tables and no definitions. */
@@ -13,6 +15,8 @@ export interface FeatureSql {
   entries(entity: string, relations: SqlRelations): string
   features(entity: string, relations: SqlRelations): string
   outcomes(entity: string, relations: SqlRelations): string
+  /** See {@link verdictsSql}; null where nothing is labelled. */
+  verdicts(relations: Pick<SqlRelations, 'entries' | 'column'>): string | null
   /** The rows with a column `derived <feature>` for each derived feature, in the order of definition. */
   derived(columns: ExpressionColumns, rows: ExpressionRows): string
 }
@@ -23,11 +27,16 @@ export function createFeatureSql(set: FeatureSet): FeatureSql {
     const own = fieldOf(source, column)
     return [...(own === null ? [] : [own]), ...source.where.map(({ field }) => field)]
   })
+  const ofLabels = set.events
+    .filter(isLabel)
+    .flatMap(({ label }) => [label.subjectField, ...Object.entries(label.repeats).flat()])
+    .filter((field) => field !== 'time' && !set.events.some(({ timestampField }) => timestampField === field))
   return {
-    fields: [...new Set(fields)],
+    fields: [...new Set([...fields, ...ofLabels])],
     entries: (entity, relations) => entriesSql(set, entity, relations),
     features: (entity, relations) => entitySql(set, entity, relations),
     outcomes: (entity, relations) => outcomesSql(set, entity, relations),
+    verdicts: (relations) => verdictsSql(set, relations),
     derived: (columns, rows) => derivedSql(set, columns, rows),
   }
 }

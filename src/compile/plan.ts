@@ -1,5 +1,6 @@
 import type {
   DelayRead,
+  EntityLabels,
   EntityFeaturePlan,
   EntityPlan,
   EntityTouch,
@@ -10,14 +11,15 @@ import type {
   SlotUpdate,
   TileGroupPlan,
 } from '../core/plan.ts'
-import { layoutOf } from '../core/state-layout.ts'
+import { fieldsOfSlot, layoutOf } from '../core/state-layout.ts'
 import { placed } from '../core/tile-row.ts'
-import { dayMs, durationMs, windowMs } from '../core/units.ts'
+import { dayMs, durationMs, hourMs, windowMs } from '../core/units.ts'
 import type { Aggregate, SlotDefinition } from '../define/aggregate.ts'
 import type { Entity } from '../define/entity.ts'
 import type { FeatureSet } from '../define/feature-set.ts'
 import { featureName, type View } from '../define/view.ts'
 import { horizonMs } from './horizon.ts'
+import { isLabel, labelHours, labelPlan, subjectPlan } from './labels.ts'
 import { featureSetHash } from './manifest.ts'
 import { slotId, slotValue } from './slots.ts'
 import { layoutHash } from './layout.ts'
@@ -30,17 +32,14 @@ const lifetimeTtlMs = 400 * dayMs
 /** Resolves a feature set to what the engine runs. Deterministic: equal definitions give equal plans. */
 export function compilePlan(set: FeatureSet): FeaturePlan {
   const ordered = [...set.entities].sort((a, b) => Number(b.partitionKey) - Number(a.partitionKey))
-  const drafts = ordered.map((entity) =>
-    compileEntity(
-      entity,
-      set.views.filter((view) => view.entity === entity),
-    ),
-  )
+  const hours = labelHours(set)
+  const drafts = ordered.map((entity) => compileEntity(entity, set, hours))
   const events = set.events.map((event): EventPlan => {
     const { schema } = event.versions[event.currentVersion] ?? {}
     const shape = schema !== undefined && 'shape' in schema ? (schema.shape as object) : {}
+    const ofType = { eventType: event.type, subject: subjectPlan(set, event), label: labelPlan(event) }
     const touches = drafts.map(({ plan, slots }): EntityTouch | null =>
-      plan.keyFields.every((field) => field in shape) ? { updates: updatesOf(slots, event.type) } : null,
+      plan.keyFields.every((field) => field in shape) ? { ...ofType, updates: updatesOf(slots, event.type) } : null,
     )
     return { type: event.type, touches }
   })
@@ -60,7 +59,12 @@ interface PlacedSlot {
   readonly definition: SlotDefinition
 }
 
-function compileEntity(entity: Entity, views: readonly View[]): { plan: EntityPlan; slots: readonly PlacedSlot[] } {
+function compileEntity(
+  entity: Entity,
+  set: FeatureSet,
+  hours: number,
+): { plan: EntityPlan; slots: readonly PlacedSlot[] } {
+  const views = set.views.filter((view) => view.entity === entity)
   const hops = [...new Set(views.map((view) => durationMs(view.hop)))].sort((a, b) => a - b)
   const slots = placeSlots(views, hops)
   let windowCells = 0
@@ -83,9 +87,15 @@ function compileEntity(entity: Entity, views: readonly View[]): { plan: EntityPl
     keyFields: entity.keyFields,
     partitionKey: entity.partitionKey,
     horizonMs: horizon,
-    ttlMs: isLifetime ? Math.max(lifetimeTtlMs, horizon + ttlSlackMs) : horizon + ttlSlackMs,
+    ttlMs: Math.max(
+      isLifetime ? lifetimeTtlMs : 0,
+      horizon + ttlSlackMs,
+      entity.partitionKey ? hours * hourMs + ttlSlackMs : 0,
+    ),
     groups,
     features,
+    labelHours: hours,
+    labels: entityLabels(set, slots, hops.length),
     hasCaps: features.some(({ cap }) => cap > 0),
     windowCells,
   }
@@ -219,6 +229,20 @@ function updatesOf(slots: readonly PlacedSlot[], eventType: string): SlotUpdate[
   return slots
     .filter(({ definition }) => definition.source.eventType === eventType)
     .map(({ group, slot, definition }) => ({ group, slot, value: slotValue(definition) }))
+}
+
+/** Null where no slot is fed by labels. */
+function entityLabels(set: FeatureSet, slots: readonly PlacedSlot[], groups: number): EntityLabels | null {
+  const types = set.events.filter(isLabel).map(({ type }) => type)
+  const fed = slots.filter(({ definition }) => types.includes(definition.source.eventType))
+  if (fed.length === 0) return null
+  return {
+    updates: new Map(types.map((type) => [type, updatesOf(slots, type)])),
+    fields: [...new Set(fed.flatMap(({ id }) => fieldsOfSlot(id)))].sort(),
+    slots: Array.from({ length: groups }, (_, number) =>
+      fed.filter(({ group }) => group === number).map(({ slot }) => slot),
+    ),
+  }
 }
 
 /** Aggregated features of every entity first, in plan order, then derived ones: the order of a service's values. */

@@ -33,17 +33,18 @@ export function referenceFeatures(
   read: ReferenceRead,
 ): Record<string, number | null> {
   const views = set.views.filter((view) => view.entity.name === entity)
-  const fed = new Set(views.flatMap(slotsOf).map((slot) => slot.source.eventType))
+  const fed = fedTypes(set, views)
   const seen = observations
     .filter((o) => o.sequence >= read.born && o.sequence < read.sequence && fed.has(o.eventType))
     .sort((a, b) => a.sequence - b.sequence)
   const result: Record<string, number | null> = {}
   for (const hop of new Set(views.map((view) => view.hop))) {
     const told = tell(seen, views, durationMs(hop))
+    const current = currentOnly(set, told.applied)
     for (const view of views.filter((v) => durationMs(v.hop) === durationMs(hop))) {
       for (const window of view.windows) {
         const isInside = insideOf(view, windowMs(window), read.timeMs, told.forgotten)
-        const inside = told.applied.filter(isInside)
+        const inside = current.filter(isInside)
         for (const aggregate of view.aggregates) {
           result[featureName(view.name, aggregate.name, window)] = valueOf(view, aggregate, inside, read.timeMs)
         }
@@ -51,6 +52,22 @@ export function referenceFeatures(
     }
   }
   return result
+}
+
+/** The event types that the views look at; where a label is one of them, all labels. */
+function fedTypes(set: FeatureSet, views: readonly View[]): ReadonlySet<string> {
+  const types = views.flatMap(slotsOf).map((slot) => slot.source.eventType)
+  const labels = set.events.filter(({ label }) => label !== undefined).map(({ type }) => type)
+  return new Set(types.some((type) => labels.includes(type)) ? [...types, ...labels] : types)
+}
+
+/** Of the labels of one subject the last one. */
+function currentOnly(set: FeatureSet, applied: readonly ReferenceObservation[]): ReferenceObservation[] {
+  const subjects = applied.map(({ eventType, data }) => {
+    const label = set.events.find(({ type }) => type === eventType)?.label
+    return label === undefined ? null : data[label.subjectField]
+  })
+  return applied.filter((_, i) => subjects[i] === null || subjects.lastIndexOf(subjects[i]) === i)
 }
 
 interface Told {
@@ -129,7 +146,8 @@ function matches({ source }: SlotDefinition, { eventType, data }: ReferenceObser
 }
 
 function meets({ field, is, value }: Condition, data: Readonly<Record<string, unknown>>): boolean {
-  const found = data[field] as number | string
+  const found = (data[field] ?? null) as Condition['value'] | null
+  if (found === null) return false
   if (is === '==') return found === value
   if (is === '!=') return found !== value
   if (is === '<') return found < value

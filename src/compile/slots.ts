@@ -26,7 +26,8 @@ function valueOf(value: unknown): number | string {
   return typeof value === 'number' ? value + 0 : (value as string)
 }
 
-const comparisons: Readonly<Record<Comparison, (a: number | string, b: number | string) => boolean>> = {
+type Scalar = Condition['value']
+const comparisons: Readonly<Record<Comparison, (a: Scalar, b: Scalar) => boolean>> = {
   '==': (a, b) => a === b,
   '!=': (a, b) => a !== b,
   '<': (a, b) => a < b,
@@ -36,5 +37,5 @@ const comparisons: Readonly<Record<Comparison, (a: number | string, b: number | 
 }
 
 function holds(condition: Condition, value: unknown): boolean {
-  return comparisons[condition.is](value as number | string, condition.value)
+  return value !== undefined && value !== null && comparisons[condition.is](value as Scalar, condition.value)
 }

@@ -7,13 +7,14 @@ const endSql = ({ delayMs, hopMs }: ReadGroup) => tileSql(`r.time_ms - ${delayMs
 const startSql = ({ delayMs, hopMs }: ReadGroup, window: number) => tileSql(`r.time_ms - ${delayMs + window}`, hopMs)
 
 /** What was observed before a read, and is in the longest window: comparisons only, so that it stays a hash join. */
-function insideSql(group: ReadGroup, longest: number): string {
+function insideSql(group: ReadGroup, longest: number, hasLabels: boolean): string {
   const finite = `o.tile <= r.window_end AND o.tile > coalesce(r.forgotten, -9223372036854775807)`
   const reach =
     longest === Infinity
       ? 'o.tile <= greatest(r.window_end, r.forgotten)'
       : `${finite} AND o.tile > r.start_${group.windowsMs.indexOf(longest)}`
-  return `o.id = r.id AND o.born = r.born AND o.sequence < r.sequence AND ${reach}`
+  const isCurrent = hasLabels ? ' AND (o.until IS NULL OR o.until >= r.sequence)' : ''
+  return `o.id = r.id AND o.born = r.born AND o.sequence < r.sequence${isCurrent} AND ${reach}`
 }
 
 function boundsSql(group: ReadGroup): string {
@@ -23,8 +24,13 @@ function boundsSql(group: ReadGroup): string {
   return `(SELECT r.*, ${[`${endSql(group)} AS window_end`, ...starts].join(', ')} FROM asked_${group.hopMs} r) r`
 }
 
-const appliedSql = ({ hopMs }: ReadGroup) =>
-  `(SELECT * FROM told_${hopMs} WHERE forgotten IS NULL OR tile > forgotten) o`
+/** Where views look at labels (`hasLabels`), with the number of the label that took its place. */
+function appliedSql({ hopMs }: ReadGroup, hasLabels: boolean): string {
+  const applied = `SELECT * FROM told_${hopMs} WHERE forgotten IS NULL OR tile > forgotten`
+  return hasLabels
+    ? `(SELECT * FROM (${applied}) LEFT JOIN until_${hopMs} USING (id, born, sequence)) o`
+    : `(${applied}) o`
+}
 
 function windowSql(group: ReadGroup, window: number): string {
   if (window === Infinity) return 'true'
@@ -34,18 +40,18 @@ function windowSql(group: ReadGroup, window: number): string {
 }
 
 /** One row per read of `asked_<hop>`, one column per slot and window: what is in a window, found one by one. */
-export function joinSql(group: ReadGroup, column: ColumnOf): string {
+export function joinSql(group: ReadGroup, column: ColumnOf, hasLabels: boolean): string {
   const cells = [...cellsOf(group)].map(([name, { slot, window }]) => {
     const filter = `FILTER (${windowSql(group, window)} AND ${conditionSql(slot.source, column, 'o.')})`
     return `${cellSql(slot, column, 'o.', filter)} AS ${name}`
   })
   return `SELECT r.read_id, any_value(r.time_ms) AS time_ms${cells.map((cell) => `,\n  ${cell}`).join('')}
-FROM ${boundsSql(group)} LEFT JOIN ${appliedSql(group)} ON ${insideSql(group, longestOf(group))}
+FROM ${boundsSql(group)} LEFT JOIN ${appliedSql(group, hasLabels)} ON ${insideSql(group, longestOf(group), hasLabels)}
 GROUP BY r.read_id`
 }
 
 /** For each window: how many of the newest observations, tile by tile, all match. By the name of the column. */
-export function runsSql(group: ReadGroup, column: ColumnOf): ReadonlyMap<string, string> {
+export function runsSql(group: ReadGroup, column: ColumnOf, hasLabels: boolean): ReadonlyMap<string, string> {
   const runs = new Map<string, string>()
   for (const view of group.views) {
     for (const aggregate of view.aggregates) {
@@ -54,7 +60,7 @@ export function runsSql(group: ReadGroup, column: ColumnOf): ReadonlyMap<string,
       for (const window of view.windows) {
         const counts = `SELECT r.read_id, o.tile, count(*) FILTER (${conditionSql(matching.source, column, 'o.')}) AS matched,
     count(*) FILTER (${conditionSql(all.source, column, 'o.')}) AS total
-  FROM ${boundsSql(group)} JOIN ${appliedSql(group)} ON ${insideSql(group, windowMs(window))} GROUP BY ALL`
+  FROM ${boundsSql(group)} JOIN ${appliedSql(group, hasLabels)} ON ${insideSql(group, windowMs(window), hasLabels)} GROUP BY ALL`
         const broken = 'max(CASE WHEN matched < total THEN tile END) OVER (PARTITION BY read_id)'
         runs.set(
           runCell(group, view, aggregate, windowMs(window)),
@@ -68,10 +74,14 @@ export function runsSql(group: ReadGroup, column: ColumnOf): ReadonlyMap<string,
 }
 
 /** All columns of a hop for the reads of `asked_<hop>`. Names the common tables that it needs, in order. */
-export function joinedSql(groups: readonly ReadGroup[], column: ColumnOf): { ctes: string[]; select: string } {
-  const runs = groups.flatMap((group) => [...runsSql(group, column)])
+export function joinedSql(
+  groups: readonly ReadGroup[],
+  column: ColumnOf,
+  hasLabels: boolean,
+): { ctes: string[]; select: string } {
+  const runs = groups.flatMap((group) => [...runsSql(group, column, hasLabels)])
   const ctes = [
-    ...groups.map((group) => `${group.name} AS (${joinSql(group, column)})`),
+    ...groups.map((group) => `${group.name} AS (${joinSql(group, column, hasLabels)})`),
     ...runs.map(([name, sql]) => `${name}_joined AS (${sql})`),
   ]
   const [first, ...others] = groups.map(({ name }) => name)

@@ -13,7 +13,7 @@ export function conditionSql({ eventType, where }: Source, column: (field: strin
 
 function comparisonSql({ is, value }: Condition, column: string): string {
   const operator = is === '==' ? '=' : is === '!=' ? '<>' : is
-  return `${column} ${operator} ${typeof value === 'number' ? String(value) : textSql(value)}`
+  return `${column} ${operator} ${typeof value === 'string' ? textSql(value) : String(value)}`
 }
 
 export function textSql(value: string): string {

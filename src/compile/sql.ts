@@ -6,6 +6,7 @@ import { cellsOf, runCell, slotsOf, type ReadGroup } from './sql-cells.ts'
 import { featuresSql } from './sql-features.ts'
 import { framedSql, groupsOf, oddSql, placeSql } from './sql-frames.ts'
 import { joinedSql, toldSql } from './sql-joins.ts'
+import { lookAtLabels, relabelledSql, subjectSql, toldTypes, untilSql } from './sql-labels.ts'
 import { textSql, tileSql } from './sql-text.ts'
 
 /** What the generated SQL reads. All times in milliseconds, all numbers BIGINT, ids and event types VARCHAR. */
@@ -24,12 +25,11 @@ export interface SqlRelations {
 }
 
 /** The entries with what is known of each before it. */
-export function entriesSql(set: FeatureSet, entity: string, { entries }: SqlRelations): string {
-  return knownSql(
-    set.views.filter((view) => view.entity.name === entity),
-    entries,
-  )
+export function entriesSql(set: FeatureSet, entity: string, relations: SqlRelations): string {
+  return knownSql(set, viewsOfEntity(set, entity), relations)
 }
+
+const viewsOfEntity = (set: FeatureSet, entity: string) => set.views.filter((view) => view.entity.name === entity)
 
 /**
  * One SELECT that recomputes every feature of an entity for every read, from history alone: `read_id`, then the features
@@ -39,10 +39,13 @@ export function entriesSql(set: FeatureSet, entity: string, { entries }: SqlRela
  * features, or whole views: what is forgotten still follows from all views of the entity.
  */
 export function entitySql(set: FeatureSet, entity: string, relations: SqlRelations, asked?: readonly View[]): string {
-  const views = set.views.filter((view) => view.entity.name === entity)
+  const views = viewsOfEntity(set, entity)
   const wanted = asked ?? views
   const hops = hopsOf(wanted)
-  const ctes = [entriesCte(views, relations), ...hops.flatMap((hopMs) => hopCtes(views, wanted, hopMs, relations))]
+  const ctes = [
+    entriesCte(set, views, relations),
+    ...hops.flatMap((hopMs) => hopCtes(set, views, wanted, hopMs, relations)),
+  ]
   return `WITH ${ctes.join(',\n')}\n${featuresSql(
     wanted,
     hops.map((hopMs) => ({ name: `cells_${hopMs}`, groups: groupsOf(wanted, hopMs) })),
@@ -51,13 +54,13 @@ export function entitySql(set: FeatureSet, entity: string, relations: SqlRelatio
 
 /** Like {@link entitySql}, but for observations: `id, born, sequence` of those that the state refused as too late. */
 export function outcomesSql(set: FeatureSet, entity: string, relations: SqlRelations): string {
-  const views = set.views.filter((view) => view.entity.name === entity)
+  const views = viewsOfEntity(set, entity)
   const hops = hopsOf(views)
   const ctes = hops.flatMap((hopMs) => {
     const ofHop = viewsOf(views, hopMs)
     return [
       keyedCte(views, hopMs),
-      `odd_${hopMs} AS (${oddSql(hopMs, tilesMaxOf(views))})`,
+      `odd_${hopMs} AS (${oddOf(set, views, hopMs)})`,
       `tiled_${hopMs} AS MATERIALIZED (SELECT * FROM keyed_${hopMs} SEMI JOIN odd_${hopMs} USING (id, born) WHERE told)`,
       `joined_reads_${hopMs} AS (SELECT * FROM keyed_${hopMs} WHERE false)`,
       ...toldSql(groupOf(views, hopMs), tilesMaxOf(views), relations.column, ofHop).slice(0, -1),
@@ -65,12 +68,13 @@ export function outcomesSql(set: FeatureSet, entity: string, relations: SqlRelat
   })
   const late = hops.map(
     (hopMs) => `SELECT id, born, sequence FROM told_${hopMs}
-WHERE tile <= forgotten AND event_type IN (${eventTypesOf(viewsOf(views, hopMs))})`,
+WHERE tile <= forgotten AND event_type IN (${toldTypesSql(set, viewsOf(views, hopMs))})`,
   )
-  return `WITH ${[entriesCte(views, relations), ...ctes].join(',\n')}\n${late.join('\nUNION ')}`
+  return `WITH ${[entriesCte(set, views, relations), ...ctes].join(',\n')}\n${late.join('\nUNION ')}`
 }
 
 function hopCtes(
+  set: FeatureSet,
   views: readonly View[],
   wanted: readonly View[],
   hopMs: number,
@@ -78,12 +82,13 @@ function hopCtes(
 ): string[] {
   const groups = groupsOf(wanted, hopMs)
   const tilesMax = tilesMaxOf(views)
-  const joined = joinedSql(groups, column)
+  const hasLabels = lookAtLabels(set, viewsOf(views, hopMs))
+  const joined = joinedSql(groups, column, hasLabels)
   const names = groups.flatMap((group) => [...cellsOf(group).keys(), ...runCellsOf(group)])
   // A run that is cut has no frame, and no column there.
   const framed = names.map((name) => (cutRunsOf(groups).has(name) ? `NULL::BIGINT AS ${name}` : name))
   const framedCtes = [
-    `odd_${hopMs} AS (${oddSql(hopMs, tilesMax)})`,
+    `odd_${hopMs} AS (${oddOf(set, views, hopMs)})`,
     `framed_${hopMs} AS MATERIALIZED (${framedSql(hopMs, groups, column)})`,
   ]
   const unframed = hasFewReads ? `keyed_${hopMs} WHERE read_id IS NOT NULL` : `framed_${hopMs} WHERE NOT is_framed`
@@ -96,6 +101,7 @@ function hopCtes(
     `tiled_${hopMs} AS MATERIALIZED (SELECT * FROM keyed_${hopMs}
   SEMI JOIN joined_reads_${hopMs} USING (id, born) WHERE told)`,
     ...toldSql(groupOf(views, hopMs), tilesMax, column, viewsOf(views, hopMs)),
+    ...(hasLabels ? [untilSql(hopMs)] : []),
     ...joined.ctes,
     `cells_${hopMs} AS (${hasFewReads ? '' : framedCells}${joined.select})`,
   ]
@@ -122,25 +128,31 @@ function runCellsOf(group: ReadGroup): string[] {
 const cutRunsOf = (groups: readonly ReadGroup[]) =>
   new Set(groups.filter(({ delayMs }) => delayMs === 0).flatMap(runCellsOf))
 
-function eventTypesOf(views: readonly View[]): string {
-  const types = new Set(views.flatMap(slotsOf).map((slot) => slot.source.eventType))
-  return [...types].map(textSql).join(', ')
+const toldTypesSql = (set: FeatureSet, views: readonly View[]) => toldTypes(set, views).map(textSql).join(', ')
+
+function oddOf(set: FeatureSet, views: readonly View[], hopMs: number): string {
+  const odd = oddSql(hopMs, tilesMaxOf(views))
+  return lookAtLabels(set, viewsOf(views, hopMs)) ? `${odd}\n  UNION ${relabelledSql(hopMs)}` : odd
 }
 
-function entriesCte(views: readonly View[], { entries, isPrepared = false }: SqlRelations): string {
-  return isPrepared ? `entries AS (SELECT * FROM ${entries})` : `entries AS MATERIALIZED (${knownSql(views, entries)})`
+function entriesCte(set: FeatureSet, views: readonly View[], relations: SqlRelations): string {
+  const { entries, isPrepared = false } = relations
+  return isPrepared
+    ? `entries AS (SELECT * FROM ${entries})`
+    : `entries AS MATERIALIZED (${knownSql(set, views, relations)})`
 }
 
 /**
  * `told`: what the views observe. `step`: in the order of the numbers, reads before the observation of the same number.
  * `known_ms`: the newest of these times among smaller sequence numbers. `previous`: the number before (for verify).
- * `is_twice`: an observation with the same number stands before. `moment`: times, and of one time the numbers, in order.
+ * `is_twice`: an observation with the same number stands before. `subject`: what a label labels, where views look at labels. `moment`: times, and of one time the numbers, in order.
  */
-function knownSql(views: readonly View[], entries: string): string {
+function knownSql(set: FeatureSet, views: readonly View[], { entries, column }: SqlRelations): string {
+  const subject = lookAtLabels(set, views) ? `, ${subjectSql(set, column)} AS subject` : ''
   return `SELECT *, max(time_ms) FILTER (told) OVER smaller AS known_ms, lag(sequence) OVER before AS previous,
     told AND coalesce(lag(step) OVER before = step, false) AS is_twice${needsMoment(views) ? `,\n    ${momentSql} AS moment` : ''}
-  FROM (SELECT *, coalesce(is_observed AND event_type IN (${eventTypesOf(views)}), false) AS told,
-    2 * sequence + told::BIGINT AS step FROM ${entries})
+  FROM (SELECT *, coalesce(is_observed AND event_type IN (${toldTypesSql(set, views)}), false) AS told,
+    2 * sequence + told::BIGINT AS step${subject} FROM ${entries})
   WINDOW before AS (PARTITION BY id, born ORDER BY step ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING),
     smaller AS (PARTITION BY id, born ORDER BY step RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)`
 }

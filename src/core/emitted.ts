@@ -9,8 +9,8 @@ export const entityPosition = z.object({
   sequence: z.number().int(),
   /** First sequence number of the entity's present life (a state that expired begins a new one). */
   born: z.number().int(),
-  /** Applied, or beyond what the state remembers: counted, and nothing else. */
-  outcome: z.enum(['applied', 'too_late']),
+  /** Applied, or counted and nothing else: beyond what the state remembers, or a label that counts nowhere. */
+  outcome: z.enum(['applied', 'too_late', 'unknown_subject', 'contradicts_subject']),
 })
 
 const sourcePosition = z.object({ topic: z.string(), partition: z.number().int(), offset: z.number().int() })

@@ -1,6 +1,6 @@
 import { assert } from './errors.ts'
 import type { DomainEvent } from './event.ts'
-import { applyTo, type Observation } from './observe.ts'
+import { applyTo, verdictOf, type Observation, type Verdict } from './observe.ts'
 import { entityIdOf, type EntityPlan, type EventPlan, type FeaturePlan } from './plan.ts'
 import { beginDraft, setProgress, type EntityState, type Snapshot } from './state.ts'
 
@@ -44,7 +44,7 @@ export function createMemoryEngine(plan: FeaturePlan, { asStored = false } = {})
     number: number,
   ): EngineAnswer => {
     const answer: (Snapshot | null)[] = []
-    let duplicate = false
+    let verdict: Verdict = null
     for (let index = 0; index < plan.entities.length; index += 1) {
       const [state, touch] = [found[index]?.[number] ?? null, touches[index] ?? null]
       if (state === null || touch === null) {
@@ -52,10 +52,10 @@ export function createMemoryEngine(plan: FeaturePlan, { asStored = false } = {})
         continue
       }
       const entity = plan.entities[index] as EntityPlan
-      const snapshot = applyTo(entity, state, observationOf(one, touch, duplicate))
+      const snapshot = applyTo(entity, state, observationOf(one, touch, verdict))
       const { partition, offset } = one.position
       if (asStored) setProgress(state, { partition, next: offset + 1, snapshots: [snapshot] })
-      if (entity.partitionKey) duplicate = snapshot.outcome === 'duplicate'
+      if (entity.partitionKey) verdict = verdictOf(snapshot.outcome)
       answer.push(snapshot)
     }
     return answer
@@ -102,9 +102,9 @@ function locate(
 function observationOf(
   { event, observedAtMs, position, reads }: EngineEvent,
   touch: Observation['touch'],
-  duplicate: boolean,
+  verdict: Verdict,
 ): Observation {
   const { offset, appendTimeMs } = position
   const data = event.data as Observation['data']
-  return { offset, appendTimeMs, eventId: event.eventId, timeMs: observedAtMs, data, touch, reads, duplicate }
+  return { offset, appendTimeMs, eventId: event.eventId, timeMs: observedAtMs, data, touch, reads, verdict }
 }

@@ -1,11 +1,13 @@
-import type { EntityPlan, TileGroupPlan } from './plan.ts'
+import { isSameSubject, type Labels } from './labels.ts'
+import { remakeTile } from './observe-label.ts'
+import type { EntityLabels, EntityPlan, TileGroupPlan } from './plan.ts'
 import { stateTiles, tableAt, tablesOf, type EntityState, type StateTiles } from './state.ts'
 import { emptyRow, mergeEarlier, type TileRow } from './tile-row.ts'
-import { nextVersion, pruneTiles, rowAt, tableOfRows, tileAt, type Gap, type TileTable } from './tiles.ts'
-import { forgottenTile } from './window.ts'
+import { findRow, nextVersion, pruneTiles, rowAt, tableOfRows, tileAt, type Gap, type TileTable } from './tiles.ts'
+import { forgottenTile, tileOf } from './window.ts'
 
 /** A state as it was when it took a number, computed from its history with today's plan. */
-export type Earlier = Pick<EntityState, 'born' | 'newestTimeMs'> & StateTiles
+export type Earlier = Pick<EntityState, 'born' | 'newestTimeMs' | 'labels'> & StateTiles
 
 /** Which slots get their history: by group and slot. */
 export type WantedSlots = readonly (readonly boolean[])[]
@@ -29,13 +31,15 @@ export function fillGaps(
   wanted: WantedSlots,
   before: (since: number) => Earlier | null,
 ): EntityState {
-  let newestTimeMs = state.newestTimeMs
+  let { newestTimeMs, labels } = state
   const known = (since: number): Earlier | null => {
     const earlier = before(since)
     return earlier?.born === state.born ? earlier : null
   }
   for (const since of gapNumbers(state, wanted)) {
-    const other = known(since)?.newestTimeMs ?? null
+    const earlier = known(since)
+    if (earlier !== null) labels = withWholeLabels(labels, earlier.labels, since)
+    const other = earlier?.newestTimeMs ?? null
     if (other !== null && (newestTimeMs === null || other > newestTimeMs)) newestTimeMs = other
   }
   const tiles = plan.groups.map((group, g) => {
@@ -43,11 +47,32 @@ export function fillGaps(
       const earlier = known(since)
       return earlier === null ? null : tableAt(earlier, g)
     })
+    if (plan.labels !== null) remakeLabelled(filled, g, group, plan.labels, labels)
     const floor = newestTimeMs === null ? -Infinity : forgottenTile(newestTimeMs, plan.horizonMs, group.hopMs)
     pruneTiles(filled, group, Math.max(floor, filled.cappedTile ?? -Infinity))
     return filled
   })
-  return { ...state, newestTimeMs, ...stateTiles(tiles) }
+  return { ...state, newestTimeMs, labels, ...stateTiles(tiles) }
+}
+
+/** What was remembered before a gap lacks the fields of the slots that have it; history remembers it with them. */
+function withWholeLabels(labels: Labels, earlier: Labels, since: number): Labels {
+  return labels.map((label) => {
+    const whole = label.sequence < since ? earlier.find((one) => isSameSubject(one, label)) : undefined
+    return whole === undefined ? label : { ...label, data: { ...label.data, ...whole.data } }
+  })
+}
+
+/** A label that was replaced after the gap stands in the history before it: its tile is made again. */
+function remakeLabelled(
+  table: TileTable,
+  number: number,
+  group: TileGroupPlan,
+  labels: EntityLabels,
+  known: Labels,
+): void {
+  const tiles = new Set(known.map(({ timeMs }) => tileOf(timeMs, group.hopMs)))
+  for (const tile of tiles) if (findRow(table, tile) >= 0) remakeTile(table, number, group, labels, known, tile)
 }
 
 function fillTable(

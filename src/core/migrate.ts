@@ -1,9 +1,11 @@
 import { eventLimits } from './envelope.ts'
 import type { EntityPlan, SlotPlan, TileGroupPlan } from './plan.ts'
+import { noLabels } from './labels.ts'
 import { noIds } from './recent-ids.ts'
 import type { PlacedSlot } from './slot.ts'
 import { eventTypeOfSlot, type GroupLayout, type StateLayout } from './state-layout.ts'
 import { stateTiles, tableAt, type EntityState } from './state.ts'
+import { noSubjects } from './subjects.ts'
 import { emptyRow, isEmpty, placed, putValue, valueIn, type TileRow } from './tile-row.ts'
 import { emptyTiles, pruneTiles, rowAt, tableOfRows, tileAt, type Gap, type TileTable } from './tiles.ts'
 import { forgottenTile, tileOf } from './window.ts'
@@ -22,6 +24,8 @@ export function migrateState(plan: EntityPlan, from: StateLayout, state: EntityS
     newestTimeMs,
     ...stateTiles(plan.groups.map((group) => migrateTable(plan, group, from, state, nowMs))),
     recentIds: plan.partitionKey ? state.recentIds : noIds,
+    subjects: plan.partitionKey ? state.subjects : noSubjects,
+    labels: plan.labels === null ? noLabels : state.labels,
     partitions: state.partitions.map(({ partition, next }) => ({ partition, next, snapshots: [] })),
   }
 }

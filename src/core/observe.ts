@@ -2,7 +2,9 @@ import { finalize } from './aggregates.ts'
 import { assert } from './errors.ts'
 import { hashEventId } from './event-id-hash.ts'
 import type { EntityPlan, EntityTouch, SlotPlan, TileGroupPlan } from './plan.ts'
-import { knowsEventId, rememberEventId, wasElsewhere } from './recent-ids.ts'
+import { applyLabel, judgeLabel, repeatedValues, type LabelVerdict } from './observe-label.ts'
+import { fingerprint, rememberSubject } from './subjects.ts'
+import { isRememberedAt, knowsEventId, rememberEventId, wasElsewhere } from './recent-ids.ts'
 import {
   beginDraft,
   progressOf,
@@ -30,13 +32,20 @@ export interface Observation {
   readonly touch: EntityTouch
   /** Answer with the entity's features as they were before this event. */
   readonly reads: boolean
-  /** What the partition-key entity found out; it decides for itself and ignores this. */
-  readonly duplicate: boolean
+  /** Why the event counts nowhere, as the partition-key entity found out; it decides for itself and ignores this. */
+  readonly verdict: Verdict
+}
+
+/** Null: the event counts. */
+export type Verdict = LabelVerdict | 'duplicate'
+
+export function verdictOf(outcome: Outcome): Verdict {
+  return outcome === 'applied' || outcome === 'too_late' ? null : outcome
 }
 
 /** `gone`: applied before, and what was answered then is no longer stored, so it was published and committed (R5). */
 export type Answer =
-  { readonly kind: 'snapshot'; readonly snapshot: Snapshot } | { readonly kind: 'gone'; readonly duplicate: boolean }
+  { readonly kind: 'snapshot'; readonly snapshot: Snapshot } | { readonly kind: 'gone'; readonly verdict: Verdict }
 
 export interface Observed {
   readonly state: EntityState | null
@@ -98,9 +107,14 @@ function storedAnswer(
 ): Answer {
   const snapshot = snapshots.find((stored) => stored.offset === observation.offset)
   if (snapshot !== undefined) return { kind: 'snapshot', snapshot }
-  const duplicate =
-    plan.partitionKey && wasElsewhere(state.recentIds, hashEventId(observation.eventId), observation.offset)
-  return { kind: 'gone', duplicate }
+  return { kind: 'gone', verdict: plan.partitionKey ? goneVerdict(state, observation) : null }
+}
+
+/** A label that did not count is not remembered either. */
+function goneVerdict({ recentIds }: EntityState, { eventId, offset, touch }: Observation): Verdict {
+  const hash = hashEventId(eventId)
+  if (wasElsewhere(recentIds, hash, offset)) return 'duplicate'
+  return touch.label === null || isRememberedAt(recentIds, hash, offset) ? null : 'unknown_subject'
 }
 
 /** One observation on a state that may be changed; it takes the state's next sequence number. */
@@ -124,11 +138,21 @@ function applyOnce(plan: EntityPlan, state: EntityState, observation: Observatio
     const hash = hashEventId(observation.eventId)
     // Not applied before, so whatever is remembered is another record: its offset may be the same in another partition.
     if (knowsEventId(state.recentIds, hash)) return 'duplicate'
+    const { touch, data, timeMs } = observation
+    // What does not count is not remembered: it may come again when its subject is known, or be corrected.
+    const verdict = touch.label === null ? null : judgeLabel(state, touch.label, plan.labelHours, observation)
+    if (verdict !== null) return verdict
     rememberEventId(state.recentIds, hash, observation.offset, observation.appendTimeMs)
-  } else if (observation.duplicate) {
-    return 'duplicate'
+    if (touch.subject !== null) {
+      const repeated = fingerprint(repeatedValues(touch.subject.fields, data, timeMs))
+      rememberSubject(state.subjects, hash, repeated, timeMs, plan.labelHours)
+    }
+  } else if (observation.verdict !== null) {
+    return observation.verdict
   }
-  return addToTiles(plan, state, observation)
+  const { label } = observation.touch
+  if (label === null) return addToTiles(plan, state, observation)
+  return plan.labels === null ? 'applied' : applyLabel(plan, label, plan.labels, state, observation)
 }
 
 function addToTiles(plan: EntityPlan, state: EntityState, observation: Observation): Outcome {

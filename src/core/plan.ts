@@ -20,8 +20,35 @@ export interface EventPlan {
 }
 
 export interface EntityTouch {
+  readonly eventType: string
   /** Empty when no view of the entity looks at this event: it takes a sequence number, and that is all. */
   readonly updates: readonly SlotUpdate[]
+  /** What labels say of an event of this type, for whoever remembers it: see {@link LabelPlan}; null where nothing labels it. */
+  readonly subject: SubjectPlan | null
+  /** The event is a label; null for the others. */
+  readonly label: LabelPlan | null
+}
+
+export interface SubjectPlan {
+  /** The fields that labels repeat, in the order of their names there; null is the time of the observation. */
+  readonly fields: readonly (string | null)[]
+}
+
+export interface LabelPlan {
+  /** The field that names the subject by its event id. */
+  readonly subjectField: string
+  /** Where the label repeats the {@link SubjectPlan.fields}, in their order. */
+  readonly fields: readonly (string | null)[]
+}
+
+/** What labels do to an entity whose views look at them. */
+export interface EntityLabels {
+  /** By event type of a label. */
+  readonly updates: ReadonlyMap<string, readonly SlotUpdate[]>
+  /** The fields of labels that these look at: an entity remembers no others. */
+  readonly fields: readonly string[]
+  /** By tile group: the slots that labels alone feed. */
+  readonly slots: readonly (readonly number[])[]
 }
 
 export interface SlotUpdate {
@@ -39,6 +66,10 @@ export interface EntityPlan {
   /** Longest window + delay + allowed lateness. */
   readonly horizonMs: number
   readonly ttlMs: number
+  /** How many hours back labels reach: the partition-key entity remembers their subjects so long. */
+  readonly labelHours: number
+  /** Null where no view looks at labels: there they take a sequence number, and that is all. */
+  readonly labels: EntityLabels | null
   /** Names what a blob holds, so that one of another layout is never misread: see {@link StateLayout}. */
   readonly layout: number
   /** One table of tiles per hop. */

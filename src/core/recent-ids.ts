@@ -22,8 +22,11 @@ export interface RecentId {
 const width = 4
 const at = { high: 0, low: 1, offset: 2, appendHour: 3 } as const
 
-/** Deduplication reaches back this far, whichever is less. */
-export const deduplication = { hours: 24, ids: 1_000 } as const
+/**
+ * Deduplication reaches back this far, whichever is less. So many ids take a megabyte of a state; an entity that has more
+ * events in a day would need a filter that is not exact.
+ */
+export const deduplication = { hours: 24, ids: 131_072 } as const
 
 /** Of every state that remembers none. */
 export const noIds: RecentIds = { numbers: [], forgotten: 0 }
@@ -53,6 +56,15 @@ export function wasElsewhere({ numbers, forgotten }: RecentIds, hash: EventIdHas
   const [high, low] = [hash.high | 0, hash.low | 0]
   for (let i = forgotten * width; i < numbers.length; i += width) {
     if (numbers[i + at.high] === high && numbers[i + at.low] === low && numbers[i + at.offset] !== offset) return true
+  }
+  return false
+}
+
+/** Is this id remembered as that of the event at this offset? */
+export function isRememberedAt({ numbers, forgotten }: RecentIds, hash: EventIdHash, offset: number): boolean {
+  const [high, low] = [hash.high | 0, hash.low | 0]
+  for (let i = forgotten * width; i < numbers.length; i += width) {
+    if (numbers[i + at.high] === high && numbers[i + at.low] === low && numbers[i + at.offset] === offset) return true
   }
   return false
 }

@@ -2,8 +2,10 @@ import { ByteReader, ByteWriter, checksum } from './bytes.ts'
 import { assert, RiverbankError } from './errors.ts'
 import type { EntityPlan } from './plan.ts'
 import type { BlobPlan } from './state-layout.ts'
-import { recentIdList, noIds, type RecentIds } from './recent-ids.ts'
-import { stateTiles, tableAt, type EntityState, type Outcome, type PartitionProgress, type Snapshot } from './state.ts'
+import { noIds } from './recent-ids.ts'
+import { readLabels, readRecentIds, readSubjects, writeLabels, writeRecentIds, writeSubjects } from './memory-codec.ts'
+import { outcomes, stateTiles, tableAt, type EntityState, type PartitionProgress, type Snapshot } from './state.ts'
+import { noSubjects } from './subjects.ts'
 import { flagKinds, type FeatureFlag } from './flags.ts'
 import { readTiles, writeTiles } from './tile-codec.ts'
 
@@ -12,9 +14,9 @@ import { readTiles, writeTiles } from './tile-codec.ts'
  * bytes 1-8    sequence, big-endian
  * bytes 9-12   checksum of everything else
  * bytes 13-16  layout of the plan
- * then, as LEB128 unless said otherwise: born, newest time, tiles per group, recent ids, partitions with snapshots.
+ * then, as LEB128 unless said otherwise: born, newest time, tiles per group, recent ids, subjects, labels, partitions with snapshots.
  */
-const format = 3
+const format = 4
 const checksumAt = 9
 const bodyAt = 13
 
@@ -55,7 +57,11 @@ export function encodeState(plan: EntityPlan, state: EntityState): Uint8Array {
   for (const [number, group] of plan.groups.entries()) {
     writeTiles(writer, group, tableAt(state, number))
   }
-  if (plan.partitionKey) writeRecentIds(state.recentIds)
+  if (plan.partitionKey) {
+    writeRecentIds(writer, state.recentIds)
+    writeSubjects(writer, state.subjects)
+  }
+  writeLabels(writer, state.labels, state.sequence)
   writer.unsigned(state.partitions.length)
   for (const { partition, next, snapshots } of state.partitions) {
     writer.unsigned(partition)
@@ -87,7 +93,8 @@ export function layoutIn(blob: Uint8Array): number {
 export function decodeState(plan: BlobPlan, blob: Uint8Array): EntityState {
   const reader = new ByteReader(blob)
   const found = reader.byte()
-  if (found !== format) throw new RiverbankError('state_layout', `state format ${found}, this version reads ${format}`)
+  if (found !== format)
+    throw new RiverbankError('state_layout', `state format ${found}, this version reads ${format}: rebuild the states`)
   const sequence = reader.uint64()
   if (reader.uint32() !== checksumOf(blob)) {
     throw new RiverbankError('state_corrupt', `a state of entity ${plan.name} does not match its checksum`)
@@ -99,6 +106,8 @@ export function decodeState(plan: BlobPlan, blob: Uint8Array): EntityState {
   const newestTimeMs = reader.byte() === 0 ? null : reader.signed()
   const { firstTiles, moreTiles } = stateTiles(plan.groups.map((group) => readTiles(reader, group)))
   const recentIds = plan.partitionKey ? readRecentIds(reader) : noIds
+  const subjects = plan.partitionKey ? readSubjects(reader) : noSubjects
+  const labels = readLabels(reader, sequence)
   const partitions: PartitionProgress[] = []
   for (let left = reader.unsigned(); left > 0; left -= 1) {
     const partition = reader.unsigned()
@@ -108,45 +117,9 @@ export function decodeState(plan: BlobPlan, blob: Uint8Array): EntityState {
     partitions.push({ partition, next, snapshots })
   }
   if (!reader.done) throw new RiverbankError('state_corrupt', 'the state goes on after its end')
-  return { sequence, born, newestTimeMs, firstTiles, moreTiles, recentIds, partitions }
+  return { sequence, born, newestTimeMs, firstTiles, moreTiles, recentIds, subjects, labels, partitions }
 }
 
-/**
- * Ids of one hour share it; offsets are differences, negative ones too: a producer with a partitioner of its own can
- * spread a customer over partitions. Eight bytes of hash are the bulk.
- */
-function writeRecentIds(ids: RecentIds): void {
-  const list = recentIdList(ids)
-  writer.unsigned(list.length)
-  let hour = 0
-  let previous = 0
-  for (const { high, low, offset, appendHour } of list) {
-    writer.uint32(high)
-    writer.uint32(low)
-    const step = offset - previous
-    writer.unsigned((step >= 0 ? step * 2 : -step * 2 - 1) * 2 + (appendHour === hour ? 0 : 1))
-    if (appendHour !== hour) writer.signed(appendHour - hour)
-    hour = appendHour
-    previous = offset
-  }
-}
-
-function readRecentIds(reader: ByteReader): RecentIds {
-  const numbers: number[] = []
-  let appendHour = 0
-  let offset = 0
-  for (let left = reader.unsigned(); left > 0; left -= 1) {
-    numbers.push(reader.uint32() | 0, reader.uint32() | 0)
-    const step = reader.unsigned()
-    const zigzag = Math.floor(step / 2)
-    offset += zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2
-    if (step % 2 === 1) appendHour += reader.signed()
-    numbers.push(offset, appendHour)
-  }
-  return { numbers, forgotten: 0 }
-}
-
-const outcomes: readonly Outcome[] = ['applied', 'too_late', 'duplicate']
 const noFeatures = 255
 /** Tags of a feature's value: small integers are most of them. */
 const tag = { null: 0, integer: 1, double: 2 } as const

@@ -1,6 +1,8 @@
+import type { Labels } from './labels.ts'
 import type { RecentIds } from './recent-ids.ts'
 import type { Points, SlotList, Values } from './slot.ts'
 import { tablesOf, type EntityState, type PartitionProgress } from './state.ts'
+import type { Subjects } from './subjects.ts'
 import type { TileTable } from './tiles.ts'
 
 /** Bytes of V8 on 64 bits: an element of an array, an object with its fields; and how much longer arrays are that grew. */
@@ -19,15 +21,21 @@ const pointBytes = 80
  * `test/core/state-size.test.ts` measures. What versions of a table share is counted in each, because a cache holds one.
  */
 export function stateBytes(state: EntityState): number {
-  let bytes = stateBytesMin + idBytes(state.recentIds)
+  let bytes = stateBytesMin + idBytes(state.recentIds) + idBytes(state.subjects) + labelBytes(state.labels)
   for (const table of tablesOf(state)) bytes += tableBytes(table)
   for (const progress of state.partitions) bytes += progressBytes(progress)
   return Math.ceil(bytes)
 }
 
 /** A version copies the ids and adds one, which makes an array half as large again. */
-function idBytes({ numbers }: RecentIds): number {
+function idBytes({ numbers }: RecentIds | Subjects): number {
   return numbers.length * element * 1.5
+}
+
+function labelBytes(labels: Labels): number {
+  let bytes = 0
+  for (const { data } of labels) bytes += 3 * object + Object.keys(data).length * object
+  return bytes
 }
 
 function tableBytes({ cells, lists, written, base }: TileTable): number {

@@ -1,7 +1,9 @@
 import { assert } from './errors.ts'
 import type { EntityPlan } from './plan.ts'
 import type { FeatureFlag } from './flags.ts'
+import { noLabels, type Labels } from './labels.ts'
 import { copyOfIds, noIds, type RecentIds } from './recent-ids.ts'
+import { copyOfSubjects, noSubjects, type Subjects } from './subjects.ts'
 import { emptyTiles, nextVersion, type TileTable } from './tiles.ts'
 
 /**
@@ -23,6 +25,10 @@ export interface EntityState extends StateTiles {
   newestTimeMs: number | null
   /** Partition-key entity only: the ids that would be duplicates. */
   readonly recentIds: RecentIds
+  /** Partition-key entity only: what can be labelled. */
+  readonly subjects: Subjects
+  /** The current labels of what is not forgotten, where views look at them. */
+  labels: Labels
   /** Ascending by partition. */
   partitions: readonly PartitionProgress[]
 }
@@ -36,7 +42,12 @@ export interface PartitionProgress {
   readonly snapshots: readonly Snapshot[]
 }
 
-export type Outcome = 'applied' | 'too_late' | 'duplicate'
+/**
+ * `unknown_subject` and `contradicts_subject`: a label that counts nowhere, because the event it names was not applied
+ * before (or so long ago that it is forgotten), or is not what the label says.
+ */
+export const outcomes = ['applied', 'too_late', 'duplicate', 'unknown_subject', 'contradicts_subject'] as const
+export type Outcome = (typeof outcomes)[number]
 
 /** What an entity answered to one event; stored until its batch is surely published. */
 export interface Snapshot {
@@ -65,6 +76,8 @@ export function beginDraft(plan: EntityPlan, base: EntityState | null, appendTim
       firstTiles: emptyTiles(plan.groups[0] ?? noGroup),
       moreTiles: plan.groups.length < 2 ? noTables : plan.groups.slice(1).map(emptyTiles),
       recentIds: idsToChange(plan, noIds),
+      subjects: subjectsToChange(plan, noSubjects),
+      labels: noLabels,
       partitions: noProgress,
     }
   }
@@ -75,6 +88,8 @@ export function beginDraft(plan: EntityPlan, base: EntityState | null, appendTim
     firstTiles: nextVersion(base.firstTiles),
     moreTiles: base.moreTiles.length === 0 ? noTables : base.moreTiles.map(nextVersion),
     recentIds: idsToChange(plan, base.recentIds),
+    subjects: subjectsToChange(plan, base.subjects),
+    labels: base.labels,
     partitions: base.partitions,
   }
 }
@@ -82,6 +97,10 @@ export function beginDraft(plan: EntityPlan, base: EntityState | null, appendTim
 /** Only the partition-key entity adds ids; the others share that they have none. */
 function idsToChange(plan: EntityPlan, ids: RecentIds): RecentIds {
   return plan.partitionKey ? copyOfIds(ids) : noIds
+}
+
+function subjectsToChange(plan: EntityPlan, subjects: Subjects): Subjects {
+  return plan.partitionKey && plan.labelHours > 0 ? copyOfSubjects(subjects) : noSubjects
 }
 
 const noTables: readonly TileTable[] = []

@@ -158,6 +158,12 @@ function forgetWritten({ written }: TileTable, row: number): void {
   if (written.ends.length > kept) written.ends.length = kept
 }
 
+/** The row of a tile, -1 where there is none. */
+export function findRow(table: TileTable, tile: number): number {
+  const row = rowAfter(table, tile) - 1
+  return row >= table.start && tileAt(table, row) === tile ? row : -1
+}
+
 /** The first row whose tile is newer. */
 export function rowAfter({ cells, width, start, end }: TileTable, tile: number): number {
   let row = end

@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import type { EventErrorCode, EventType, EventVersion } from '../core/event.ts'
+import type { EventErrorCode, EventType, EventVersion, LabelRule } from '../core/event.ts'
 
 /** An event type together with the type of its current data; `Data` exists for the compiler only. */
 export interface EventDefinition<Type extends string, Schema extends z.ZodObject> extends EventType {
@@ -18,6 +18,19 @@ interface EventOptions<Type extends string, Schema extends z.ZodObject> {
   /** The newest version's schema. */
   readonly current: Schema
   readonly fieldCodes?: Readonly<Record<string, EventErrorCode>>
+  readonly label?: LabelOptions<keyof z.infer<Schema> & string>
+}
+
+interface LabelOptions<Field extends string> {
+  /** What the events of this type label. */
+  readonly of: EventType
+  /** The field that holds the event id of the labelled event. */
+  readonly subject: Field
+  /**
+   * What a label repeats of its subject: field of the label to field of the subject, `time` for the subject's time. The
+   * time of the label's own observation is one of them, and so are the fields that make the ids of its entities.
+   */
+  readonly repeats: Readonly<Partial<Record<Field, string>>>
 }
 
 /** Defines an event type; throws one sentence on a mistake. */
@@ -40,8 +53,10 @@ export function defineEvent<Type extends string, Schema extends z.ZodObject>(
   if (versions[currentVersion]?.schema !== options.current) {
     throw new Error(`event type "${type}": current is not the schema of version ${currentVersion}`)
   }
+  const label = options.label === undefined ? {} : { label: labelRule(options) }
   return Object.freeze({
     type,
+    ...label,
     aggregateType: options.aggregateType,
     aggregateField: options.aggregateField,
     currentVersion,
@@ -50,4 +65,27 @@ export function defineEvent<Type extends string, Schema extends z.ZodObject>(
     timestampField: options.timestamp,
     fieldCodes: options.fieldCodes ?? {},
   })
+}
+
+function labelRule<Type extends string, Schema extends z.ZodObject>(options: EventOptions<Type, Schema>): LabelRule {
+  const { type, label, aggregateField, timestamp } = options
+  if (label === undefined) throw new Error(`event type "${type}" labels nothing`)
+  const { of, subject } = label
+  const repeats = label.repeats as Readonly<Record<string, string>>
+  if (of.label !== undefined) throw new Error(`event type "${type}": a label of a label`)
+  const { schema } = of.versions[of.currentVersion] ?? {}
+  const shape = schema !== undefined && 'shape' in schema ? (schema.shape as object) : {}
+  for (const [field, repeated] of Object.entries(repeats)) {
+    if (!(field in options.current.shape)) throw new Error(`event type "${type}": repeats: it has no field ${field}`)
+    if (repeated !== 'time' && !(repeated in shape)) {
+      throw new Error(`event type "${type}": repeats: ${of.type} has no field ${repeated}`)
+    }
+  }
+  if (repeats[timestamp] !== 'time') {
+    throw new Error(`event type "${type}": a label counts at its subject's time: repeat it in the timestamp's field`)
+  }
+  if (repeats[aggregateField] !== of.aggregateField) {
+    throw new Error(`event type "${type}": a label belongs to its subject's aggregate: repeat ${of.aggregateField}`)
+  }
+  return Object.freeze({ subjectType: of.type, subjectField: subject, repeats: Object.freeze({ ...repeats }) })
 }

@@ -96,6 +96,7 @@ export function defineFeatureSet(set: FeatureSet): FeatureSet {
     addOnce(known, derived.name)
   }
   checkReasons(set)
+  checkLabels(set)
   for (const service of set.services) {
     const missing = service.vector.find((name) => !known.has(name))
     if (missing !== undefined) throw new Error(`service "${service.name}": no feature ${missing}`)
@@ -136,4 +137,26 @@ function checkSource(set: FeatureSet, view: View, eventType: string): void {
   const shape = schema !== undefined && 'shape' in schema ? (schema.shape as object) : {}
   const missing = view.entity.keyFields.find((field) => !(field in shape))
   if (missing !== undefined) throw new Error(`view "${view.name}": ${eventType} has no field ${missing}`)
+}
+
+/** What the partition-key entity knows of a scored event must be enough to tell whether a label of it is right. */
+function checkLabels({ events, scored, entities }: FeatureSet): void {
+  let first: string | null = null
+  for (const { type, label, versions, currentVersion } of events) {
+    if (label === undefined) continue
+    if (label.subjectType !== scored)
+      throw new Error(`event type "${type}": labels ${label.subjectType}, which is not scored`)
+    const repeated = Object.values(label.repeats).sort().join(', ')
+    first ??= repeated
+    if (repeated !== first) throw new Error(`event type "${type}": repeats ${repeated}, another label repeats ${first}`)
+    const { schema } = versions[currentVersion] ?? {}
+    const shape = schema !== undefined && 'shape' in schema ? (schema.shape as object) : {}
+    for (const { name, keyFields } of entities) {
+      const isNamed = keyFields.every((field) => field in shape)
+      const missing = keyFields.find((field) => !(field in label.repeats))
+      if (isNamed && missing !== undefined) {
+        throw new Error(`event type "${type}": names the ${name}, so it must repeat ${missing} of its subject`)
+      }
+    }
+  }
 }

@@ -3,11 +3,11 @@ import type { EventDefinition } from './event-type.ts'
 
 export type Comparison = '==' | '!=' | '<' | '<=' | '>' | '>='
 
-/** `field` is a field of the event's data, in the event's own spelling. */
+/** `field` is a field of the event's data, in the event's own spelling. What an event does not have meets no condition. */
 export interface Condition {
   readonly field: string
   readonly is: Comparison
-  readonly value: number | string
+  readonly value: number | string | boolean
 }
 
 /**
@@ -35,8 +35,8 @@ type ColumnOf<Data, Columns, Type> = {
 type TypedCondition<Data> = {
   [Field in keyof Data & string]: {
     readonly field: Field
-    readonly is: Data[Field] extends number ? Comparison : '==' | '!='
-    readonly value: Data[Field]
+    readonly is: Exclude<Data[Field], undefined | null> extends number ? Comparison : '==' | '!='
+    readonly value: Exclude<Data[Field], undefined | null>
   }
 }[keyof Data & string]
 

@@ -37,7 +37,7 @@ interface Bench {
 }
 
 export function createEmission(options: EmissionOptions): Emission {
-  const { plan, topics } = options
+  const { topics } = options
   const benches = new WeakMap<LoadedLineup, Bench>()
   const benchFor = (lineup: LoadedLineup): Bench => {
     const bench = benches.get(lineup) ?? benchOf(options, lineup)
@@ -55,7 +55,7 @@ export function createEmission(options: EmissionOptions): Emission {
           deadLetterRecord(topics.deadLetters, item, 'duplicate_event', 'an event with this id was applied before'),
         ]
       case 'applied':
-        return judged.get(item) ?? [observedRecord(plan, topics.scores, item, effect.snapshots)]
+        return judged.get(item) ?? recordsOfObserved(options, effect)
       default:
         return unreachable(effect)
     }
@@ -126,6 +126,21 @@ function recordsOfVerdict(
     deadLetterRecord(topics.deadLetters, item, verdict.code, verdict.detail),
   ]
 }
+
+/** A label that counts nowhere took sequence numbers all the same, and comes again when it is right. */
+function recordsOfObserved(
+  { plan, topics }: EmissionOptions,
+  { item, snapshots, verdict }: Extract<Effect, { kind: 'applied' }>,
+): readonly OutgoingRecord[] {
+  const observed = observedRecord(plan, topics.scores, item, snapshots)
+  if (verdict === null) return [observed]
+  return [observed, deadLetterRecord(topics.deadLetters, item, verdict, labelDetails[verdict])]
+}
+
+const labelDetails = {
+  unknown_subject: 'no event with the id that the label names was applied before it, or it is too long ago',
+  contradicts_subject: 'the label repeats something else than its subject says',
+} as const
 
 /** Is there something to score? */
 export function isDue(effect: Effect): effect is Extract<Effect, { kind: 'applied' }> {

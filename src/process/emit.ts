@@ -154,6 +154,6 @@ function entityPosition(entity: EntityPlan, item: EventIntake, snapshot: Snapsho
     id: entityIdOf(entity.keyFields, item.data),
     sequence: snapshot.sequence,
     born: snapshot.born,
-    outcome: snapshot.outcome === 'too_late' ? 'too_late' : 'applied',
+    outcome: snapshot.outcome === 'duplicate' ? 'applied' : snapshot.outcome,
   }
 }

@@ -1,4 +1,5 @@
-import type { Answer, Observation } from '../core/observe.ts'
+import { verdictOf, type Answer, type Observation, type Verdict } from '../core/observe.ts'
+import type { LabelVerdict } from '../core/observe-label.ts'
 import { entityIdOf, type EntityPlan, type FeaturePlan } from '../core/plan.ts'
 import type { Snapshot } from '../core/state.ts'
 import type { BatchPlace, EntityStates } from './entity-states.ts'
@@ -9,7 +10,13 @@ import type { EventIntake } from './intake.ts'
  * `gone`: another worker published and committed it (R5).
  */
 export type Effect =
-  | { readonly kind: 'applied'; readonly item: EventIntake; readonly snapshots: readonly (Snapshot | null)[] }
+  | {
+      readonly kind: 'applied'
+      readonly item: EventIntake
+      readonly snapshots: readonly (Snapshot | null)[]
+      /** Why a label counts nowhere all the same. */
+      readonly verdict: LabelVerdict
+    }
   | { readonly kind: 'duplicate'; readonly item: EventIntake }
   | { readonly kind: 'gone'; readonly item: EventIntake }
 
@@ -75,7 +82,7 @@ async function settleEntity(
       data: item.data,
       touch,
       reads: item.scored,
-      duplicate: isDuplicate(row),
+      verdict: verdictIn(row),
     })
   }
   const result = await states.settle(entity, observations, at)
@@ -88,16 +95,19 @@ async function settleEntity(
 }
 
 /** What the partition-key entity, settled before, found out. */
-function isDuplicate(answers: readonly (Answer | null)[]): boolean {
-  return answers.some(
-    (answer) =>
-      answer !== null && (answer.kind === 'gone' ? answer.duplicate : answer.snapshot.outcome === 'duplicate'),
-  )
+function verdictIn(answers: readonly (Answer | null)[]): Verdict {
+  for (const answer of answers) {
+    if (answer === null) continue
+    const verdict = answer.kind === 'gone' ? answer.verdict : verdictOf(answer.snapshot.outcome)
+    if (verdict !== null) return verdict
+  }
+  return null
 }
 
 function effectOf(item: EventIntake, answers: readonly (Answer | null)[]): Effect {
   if (answers.some((answer) => answer?.kind === 'gone')) return { kind: 'gone', item }
-  if (isDuplicate(answers)) return { kind: 'duplicate', item }
+  const verdict = verdictIn(answers)
+  if (verdict === 'duplicate') return { kind: 'duplicate', item }
   const snapshots = answers.map((answer) => (answer?.kind === 'snapshot' ? answer.snapshot : null))
-  return { kind: 'applied', item, snapshots }
+  return { kind: 'applied', item, snapshots, verdict }
 }

@@ -94,7 +94,7 @@ describe('a compiled plan', () => {
       data: { customerId: 'c', amountMinor: 6_000 + 1_000 * minutes },
       touch,
       reads: false,
-      duplicate: false,
+      verdict: null,
     }))
     const { state } = observe(plan, null, observations, 0, 0)
     const values = readFeatures(plan, state, nowMs)

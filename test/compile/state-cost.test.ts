@@ -80,7 +80,7 @@ describe('the cost of a state', () => {
         data: { customerId: 'c', shopId: 'terminal', amountMinor: 10_000 },
         touch,
         reads: false,
-        duplicate: false,
+        verdict: null,
       }))
       const { state } = observe(shopPlan, null, observations, 0, 0)
       if (state === null) throw new Error('it has observed something')

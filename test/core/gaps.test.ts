@@ -30,7 +30,7 @@ function planOf(views: readonly View[]): {
       const timeMs = startMs + hours * hourMs
       const data = { customerId: 'c1', shopId: 's1', amountMinor: hours, currency: 'EUR' }
       const names = { offset: hours, eventId: `e${hours}`, appendTimeMs: timeMs, timeMs }
-      const { state } = observe(entity, before, [{ ...names, data, touch, reads: true, duplicate: false }], 0, 0)
+      const { state } = observe(entity, before, [{ ...names, data, touch, reads: true, verdict: null }], 0, 0)
       if (state === null) throw new Error('an observation makes a state')
       return state
     },

@@ -18,7 +18,7 @@ function observation(offset: number, overrides: Partial<Observation> = {}): Obse
     data: { customerId: 'c', terminalId: 't', amountMinor: 100 },
     touch: paymentTouch.customer,
     reads: true,
-    duplicate: false,
+    verdict: null,
     ...overrides,
   }
 }
@@ -165,8 +165,8 @@ describe('R5: what was applied before and is no longer stored', () => {
     const { state } = batch(first.state, [observation(2)])
     const { answers } = batch(state, [observation(0), observation(1, { eventId: 'e0' })])
     expect(answers).toEqual([
-      { kind: 'gone', duplicate: false },
-      { kind: 'gone', duplicate: true },
+      { kind: 'gone', verdict: null },
+      { kind: 'gone', verdict: 'duplicate' },
     ])
   })
 })
@@ -203,9 +203,9 @@ describe('a duplicate', () => {
   })
 
   it('is what the partition-key entity says, for all others', () => {
-    const { answers } = batch(null, [observation(0, { duplicate: true })], 0, 0, terminalPlan)
+    const { answers } = batch(null, [observation(0, { verdict: 'duplicate' })], 0, 0, terminalPlan)
     expect(outcomes(answers)).toEqual(['duplicate'])
-    const own = batch(null, [observation(0, { duplicate: true })])
+    const own = batch(null, [observation(0, { verdict: 'duplicate' })])
     expect(outcomes(own.answers)).toEqual(['applied'])
   })
 

@@ -160,7 +160,7 @@ const observed = (() => {
     data: { customerId: 'c', terminalId: 't', amountMinor: 12_345 },
     touch: paymentTouch.customer,
     reads: true,
-    duplicate: false,
+    verdict: null,
   }))
   const { state } = observe(customerPlan, null, observations, 3, 10)
   if (state === null) throw new Error('there is a state')

@@ -55,7 +55,7 @@ function observedStates(plan: EntityPlan, touch: EntityTouch, count: number, pay
         data,
         touch,
         reads: true,
-        duplicate: false,
+        verdict: null,
       }
       const { state } = observe(plan, states[i] ?? null, [seen], 0, step)
       if (state !== null) encodeState(plan, state)

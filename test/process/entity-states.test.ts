@@ -14,7 +14,7 @@ function payment() {
   const timeMs = Date.UTC(2026, 2, 1)
   const data = { customerId: 'c1', terminalId: 't1', amountMinor: 100, currency: 'EUR' }
   const times = { timeMs, appendTimeMs: timeMs }
-  return { offset: 0, eventId: 'e1', ...times, data, touch, reads: true, duplicate: false }
+  return { offset: 0, eventId: 'e1', ...times, data, touch, reads: true, verdict: null }
 }
 
 it('I1: answers nothing from what it saw before the store lost its tail', async () => {

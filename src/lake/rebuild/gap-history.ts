@@ -29,7 +29,7 @@ export class GapHistory {
     state.sequence = row.sequence
     const { offset, appendTimeMs, eventId, timeMs, data, touch } = row
     applyTo(this.plan, state, {
-      ...{ offset, appendTimeMs, eventId, timeMs, data, touch, reads: false, duplicate: false },
+      ...{ offset, appendTimeMs, eventId, timeMs, data, touch, reads: false, verdict: row.verdict },
     })
   }
 
@@ -53,8 +53,8 @@ export class GapHistory {
       const number = this.numbers.shift() as number
       const { state } = this
       if (state === null) continue
-      const { born, newestTimeMs, firstTiles, moreTiles } = state
-      this.earlier.set(number, { born, newestTimeMs, firstTiles, moreTiles })
+      const { born, newestTimeMs, labels, firstTiles, moreTiles } = state
+      this.earlier.set(number, { born, newestTimeMs, labels, firstTiles, moreTiles })
       // From here on the tables that were kept belong to them.
       state.firstTiles = nextVersion(firstTiles)
       state.moreTiles = moreTiles.map(nextVersion)

@@ -1,5 +1,6 @@
 import { RiverbankError } from '../../core/errors.ts'
 import type { FeatureSetManifest } from '../../core/feature-set.ts'
+import type { Verdict } from '../../core/observe.ts'
 import type { EntityPlan, EntityTouch, FeaturePlan } from '../../core/plan.ts'
 import { fieldsOfSlot } from '../../core/state-layout.ts'
 import { eventTable } from '../event-table.ts'
@@ -36,7 +37,7 @@ export interface HistoryRow {
   readonly timeMs: number
   /** Empty unless the entity is the partition key. */
   readonly eventId: string
-  readonly isDuplicate: boolean
+  readonly verdict: Verdict
   readonly isScored: boolean
   /** What the plan does with it. */
   readonly touch: EntityTouch
@@ -78,7 +79,9 @@ export interface HistoryOptions {
 
 const answersAhead = `DELETE FROM applied WHERE cause_valid IS NULL AND source_offset >
   coalesce((SELECT max(log_offset) FROM caused WHERE caused.log_partition = applied.source_partition), -1)`
-const nothing: EntityTouch = { updates: [] }
+const nothing: EntityTouch = { eventType: '', updates: [], subject: null, label: null }
+/** What a row of the database says of an event, by number. */
+const verdicts: readonly Verdict[] = [null, 'duplicate', 'unknown_subject', 'contradicts_subject']
 
 /** What the lake tells of each entity, in the order of its sequence numbers. */
 export class LakeHistory {
@@ -184,7 +187,7 @@ export class LakeHistory {
     const index = plan.entities.indexOf(entity)
     const touches = types.map((type) => plan.events.get(type)?.touches[index] ?? nothing)
     const scored = types.indexOf(scoredType)
-    const fields = [...new Set(entity.groups.flatMap(({ slots }) => slots.flatMap(({ id }) => fieldsOfSlot(id))))]
+    const fields = fieldsOf(entity, touches)
     await query.columns(this.sql(entity, types, fields, share), (columns, rows) =>
       take(rowsOf(columns, rows, { touches, scored, fields })),
     )
@@ -210,18 +213,32 @@ export class LakeHistory {
       `JOIN reach r ON r.log_partition = ${partition} AND ${offset} < r.next_offset`
     const number = `if(t.log_offset < r.next_offset, ${untold}, ${beyond})::DOUBLE`
     const unanswered = `SELECT ${key} AS id, ${number} AS sequence, 0::DOUBLE AS born,
-        (t.answered_elsewhere OR NOT t.ahead)::INTEGER::DOUBLE AS duplicate,
+        (t.answered_elsewhere OR NOT t.ahead)::INTEGER::DOUBLE AS verdict,
         ${shared('t.log_partition', 't.log_offset', 't.').join(', ')}
       FROM unanswered t ${within('t.log_partition', `t.log_offset - ${batchRecordsMax}`)} WHERE ${key} IS NOT NULL`
-    return `SELECT id, sequence, born, duplicate, partition, position, appended, observed, type, event_id
+    return `SELECT id, sequence, born, verdict, partition, position, appended, observed, type, event_id
         ${fields.map((field) => `, ${identifier(`field_${field}`)}`).join('')} ${asked ? ', told' : ''} FROM (
-      SELECT ${told.join(', ')}, 0::DOUBLE AS duplicate,
+      SELECT ${told.join(', ')}, ${verdictSql(own('outcome'))} AS verdict,
         ${shared('t.source_partition', 't.source_offset', 't.cause_').join(', ')}
       FROM applied t ${within('t.source_partition', 't.source_offset')} WHERE ${own('sequence')} IS NOT NULL
       ${key === null || asked ? '' : `UNION ALL ${unanswered}`}
     ) ${asked ? 'JOIN (SELECT id, below, told FROM asked) USING (id)' : ''}
       WHERE ${asked ? 'sequence < below AND' : ''} hash(id) % ${chunks} = ${chunk} ORDER BY id, greatest(sequence, ${untold}), appended, position`
   }
+}
+
+function verdictSql(outcome: string): string {
+  return `coalesce(list_position([${verdicts.map((verdict) => text(verdict ?? '')).join(', ')}], ${outcome}) - 1, 0)::DOUBLE`
+}
+
+/** What the engine looks at: the values and conditions of slots, and what tells a label from one that does not count. */
+function fieldsOf({ groups, partitionKey }: EntityPlan, touches: readonly EntityTouch[]): string[] {
+  const slots = groups.flatMap(({ slots }) => slots.flatMap(({ id }) => fieldsOfSlot(id)))
+  const named = touches.flatMap(({ label, subject }) => [
+    ...(label === null ? [] : [label.subjectField, ...(partitionKey ? label.fields : [])]),
+    ...(subject === null || !partitionKey ? [] : subject.fields),
+  ])
+  return [...new Set([...slots, ...named.filter((field) => field !== null)])]
 }
 
 /** Numbers as DOUBLE, which holds every integer that an event may carry; the engine sees them as the processor did. */
@@ -246,7 +263,7 @@ function* rowsOf(
   { touches, scored, fields }: Meaning,
 ): Iterable<HistoryRow> {
   const [ids, eventIds] = [columns[0], columns[9]] as unknown as readonly string[][]
-  const [sequence, born, duplicate, partition, offset, appended, observed, types] = columns.slice(
+  const [sequence, born, verdict, partition, offset, appended, observed, types] = columns.slice(
     1,
     9,
   ) as readonly Float64Array[]
@@ -263,7 +280,7 @@ function* rowsOf(
       appendTimeMs: appended?.[row] as number,
       timeMs: observed?.[row] as number,
       eventId: eventIds?.[row] ?? '',
-      isDuplicate: duplicate?.[row] === 1,
+      verdict: verdicts[verdict?.[row] ?? 0] ?? null,
       isScored: type === scored,
       touch: touches[type] ?? nothing,
       data,

@@ -226,7 +226,7 @@ function replay(entity: EntityPlan, index: number, life: readonly Told[], stored
       data: event.data as Record<string, unknown>,
       touch,
       reads: false,
-      duplicate: false,
+      verdict: null,
     }
     // Each in a partition of its own: what was applied before is the stored state's business, not this one's.
     state = observe(entity, { ...state, partitions: [] }, [observation], record.partition, record.offset).state

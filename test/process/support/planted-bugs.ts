@@ -163,7 +163,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     needsLosses: false,
     states: statesWith((observations, at) => ({
       observations: new Map(
-        [...observations].map(([id, list]) => [id, list.map((one) => ({ ...one, duplicate: false }))]),
+        [...observations].map(([id, list]) => [id, list.map((one) => ({ ...one, verdict: null }))]),
       ),
       at,
     })),

@@ -1,0 +1,40 @@
+import type { EventType, LabelRule } from '../core/event.ts'
+import type { LabelPlan, SubjectPlan } from '../core/plan.ts'
+import { hourMs } from '../core/units.ts'
+import type { FeatureSet } from '../define/feature-set.ts'
+import { horizonMs } from './horizon.ts'
+
+type LabelType = EventType & { readonly label: LabelRule }
+
+export function isLabel(event: EventType): event is LabelType {
+  return event.label !== undefined
+}
+
+/** How many hours older than the newest subject one may be that labels still find: the longest horizon of any entity. */
+export function labelHours(set: FeatureSet): number {
+  if (!set.events.some(isLabel)) return 0
+  const horizons = set.entities.map((entity) => horizonMs(set.views.filter((view) => view.entity === entity)))
+  return Math.ceil(Math.max(0, ...horizons) / hourMs)
+}
+
+/** All labels of one type repeat the same fields of it (see `defineFeatureSet`). */
+export function subjectPlan(set: FeatureSet, { type }: EventType): SubjectPlan | null {
+  const labels = set.events.filter(isLabel).find(({ label }) => label.subjectType === type)
+  if (labels === undefined) return null
+  return { fields: repeatedFields(labels.label).map((field) => (field === 'time' ? null : field)) }
+}
+
+export function labelPlan(event: EventType): LabelPlan | null {
+  if (!isLabel(event)) return null
+  const { subjectField, repeats } = event.label
+  const named = new Map(Object.entries(repeats).map(([field, repeated]) => [repeated, field]))
+  const fields = repeatedFields(event.label).map((repeated) =>
+    repeated === 'time' ? null : (named.get(repeated) ?? null),
+  )
+  return { subjectField, fields }
+}
+
+/** The subject's names for what a label repeats, in one order for all labels. */
+export function repeatedFields({ repeats }: LabelRule): string[] {
+  return Object.values(repeats).sort()
+}

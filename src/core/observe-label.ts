@@ -1,0 +1,118 @@
+import { emptyCell } from './cells.ts'
+import { hashEventId } from './event-id-hash.ts'
+import { hasLabelOf, withLabel, type Label, type Labels } from './labels.ts'
+import type { Observation } from './observe.ts'
+import type { EntityLabels, EntityPlan, LabelPlan, SlotPlan, SlotUpdate, TileGroupPlan } from './plan.ts'
+import { tableAt, type EntityState, type Outcome } from './state.ts'
+import { fingerprint, fingerprintOf } from './subjects.ts'
+import { addValue, noPoints } from './tile-row.ts'
+import { findRow, pruneTiles, rowFor, type TileTable } from './tiles.ts'
+import { forgottenTile, tileOf } from './window.ts'
+
+/** Why a label counts nowhere: its subject is not known, or it says of it what is not so. Null: it counts. */
+export type LabelVerdict = 'unknown_subject' | 'contradicts_subject' | null
+
+/** What the partition-key entity finds out, because it knows its subjects. */
+export function judgeLabel(
+  { subjects }: EntityState,
+  { subjectField, fields }: LabelPlan,
+  hours: number,
+  { data, timeMs }: Pick<Observation, 'data' | 'timeMs'>,
+): LabelVerdict {
+  const known = fingerprintOf(subjects, hashEventId(String(data[subjectField])), hours)
+  if (known === null) return 'unknown_subject'
+  return known === fingerprint(repeatedValues(fields, data, timeMs)) ? null : 'contradicts_subject'
+}
+
+/** The values that a label repeats of its subject; null stands for the time of the observation. */
+export function repeatedValues(
+  fields: readonly (string | null)[],
+  data: Readonly<Record<string, unknown>>,
+  timeMs: number,
+): unknown[] {
+  return fields.map((field) => (field === null ? timeMs : data[field]))
+}
+
+/**
+ * A label in the place of the subject's label before, at the subject's time. What the one before added is taken out with
+ * the tile's label slots: they are a function of the labels that the entity remembers, and are made again from these.
+ */
+export function applyLabel(
+  plan: EntityPlan,
+  { subjectField }: LabelPlan,
+  labels: EntityLabels,
+  state: EntityState,
+  { data, timeMs, touch }: Observation,
+): Outcome {
+  const label: Label = {
+    ...hashEventId(String(data[subjectField])),
+    ...{ timeMs, sequence: state.sequence, eventType: touch.eventType },
+    data: Object.fromEntries(labels.fields.map((field) => [field, data[field]])),
+  }
+  const isFirst = !hasLabelOf(state.labels, label)
+  state.labels = withLabel(state.labels, label)
+  const newest = Math.max(state.newestTimeMs ?? timeMs, timeMs)
+  let outcome: Outcome = 'applied'
+  const floors = new Map<TileGroupPlan, number>()
+  for (const [number, group] of plan.groups.entries()) {
+    const table = tableAt(state, number)
+    const tile = tileOf(timeMs, group.hopMs)
+    const floor = Math.max(forgottenTile(newest, plan.horizonMs, group.hopMs), table.cappedTile ?? -Infinity)
+    floors.set(group, floor)
+    if (tile <= floor) {
+      if ((labels.slots[number] ?? []).length > 0) outcome = 'too_late'
+      continue
+    }
+    if (isFirst) addLabel(table, number, group, labels, label)
+    else remakeTile(table, number, group, labels, state.labels, tile)
+    pruneTiles(table, group, floor)
+  }
+  state.newestTimeMs = newest
+  state.labels = state.labels.filter((one) =>
+    [...floors].some(([{ hopMs }, floor]) => tileOf(one.timeMs, hopMs) > floor),
+  )
+  return outcome
+}
+
+/**
+ * The label slots of one tile, from the labels in it. A slot that has a gap there is made of what came after the gap: what
+ * was remembered before was remembered for other slots.
+ */
+export function remakeTile(
+  table: TileTable,
+  number: number,
+  group: TileGroupPlan,
+  labels: EntityLabels,
+  known: Labels,
+  tile: number,
+): void {
+  if (findRow(table, tile) >= 0) {
+    const row = rowFor(table, group, tile)
+    for (const slot of labels.slots[number] ?? []) clearSlot(table, row, group.slots[slot] as SlotPlan)
+  }
+  for (const label of known) {
+    if (tileOf(label.timeMs, group.hopMs) === tile) addLabel(table, number, group, labels, label)
+  }
+}
+
+function addLabel(table: TileTable, number: number, group: TileGroupPlan, labels: EntityLabels, label: Label): void {
+  const tile = tileOf(label.timeMs, group.hopMs)
+  for (const { slot, value } of updatesOf(labels, label, number)) {
+    const gap = table.gaps?.[slot] ?? null
+    if (gap !== null && tile <= gap.tile && label.sequence < gap.since) continue
+    const found = value(label.data)
+    if (found === null) continue
+    addValue(table, rowFor(table, group, tile), group.slots[slot] as SlotPlan, found, label.timeMs)
+  }
+}
+
+function updatesOf({ updates }: EntityLabels, { eventType }: Label, group: number): readonly SlotUpdate[] {
+  return (updates.get(eventType) ?? []).filter((update) => update.group === group)
+}
+
+function clearSlot({ cells, lists, width }: TileTable, row: number, { kind, place, list }: SlotPlan): void {
+  if (place >= 0) cells[row * width + place] = emptyCell(kind)
+  if (kind === 'square_sum') cells[row * width + place + 1] = 0
+  const column = lists[list]
+  if (column !== undefined && row < column.length) column[row] = noPoints
+}
