@@ -1,7 +1,7 @@
 import { defineFeatureSet, defineService } from '../src/define/feature-set.ts'
 import * as derived from './derived.ts'
 import { customer, customerTerminal, terminal } from './entities.ts'
-import { customerProfileChanged, fraudReported, paymentInitiated } from './sources.ts'
+import { customerProfileChanged, fraudReported, fraudWithdrawn, paymentInitiated } from './sources.ts'
 import {
   customerAtTerminal,
   customerHabits,
@@ -73,7 +73,7 @@ export const fraudService2 = defineService({
 })
 
 export const riverbank = defineFeatureSet({
-  events: [paymentInitiated, fraudReported, customerProfileChanged],
+  events: [paymentInitiated, fraudReported, fraudWithdrawn, customerProfileChanged],
   scored: paymentInitiated.type,
   entities: [customer, terminal, customerTerminal],
   views: [

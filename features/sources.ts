@@ -35,7 +35,8 @@ export const paymentInitiated = defineEvent({
   current: paymentV2,
 })
 
-const fraudV1 = z.object({
+/** What every label repeats of its payment, so that nobody must look it up. */
+const labelled = z.object({
   paymentId: z.string().min(1).max(256),
   customerId: entityId,
   terminalId: entityId,
@@ -43,18 +44,45 @@ const fraudV1 = z.object({
   currency,
   /** When the payment happened: the label counts there, not when it became known. */
   paymentTimeMs: timeMs,
-  kind: z.enum(['chargeback', 'confirmed_fraud']),
 })
+const labelOfPayment = {
+  of: paymentInitiated,
+  subject: 'paymentId',
+  repeats: {
+    customerId: 'customerId',
+    terminalId: 'terminalId',
+    amountMinor: 'amountMinor',
+    currency: 'currency',
+    paymentTimeMs: 'time',
+  },
+} as const
 
-/** A label: this payment was fraud. Carries what the payment carried, so that nobody must look it up. */
+const fraudV1 = labelled.extend({ kind: z.enum(['chargeback', 'confirmed_fraud']) })
+
+/** A label: this payment was fraud. Of all labels of a payment the newest one counts. */
 export const fraudReported = defineEvent({
   type: 'fraud.reported',
   aggregateType: 'customer',
   aggregateField: 'customerId',
   timestamp: 'paymentTimeMs',
   fieldCodes,
+  label: labelOfPayment,
   versions: { 1: { schema: fraudV1 } },
   current: fraudV1,
+})
+
+const withdrawnV1 = labelled.extend({ kind: z.enum(['chargeback_won', 'reported_in_error']) })
+
+/** Takes back what was reported of a payment: from now on it has no label. */
+export const fraudWithdrawn = defineEvent({
+  type: 'fraud.withdrawn',
+  aggregateType: 'customer',
+  aggregateField: 'customerId',
+  timestamp: 'paymentTimeMs',
+  fieldCodes,
+  label: labelOfPayment,
+  versions: { 1: { schema: withdrawnV1 } },
+  current: withdrawnV1,
 })
 
 const profileV1 = z.object({
@@ -77,4 +105,5 @@ export const customerProfileChanged = defineEvent({
 
 export type PaymentInitiated = z.infer<typeof paymentV2>
 export type FraudReported = z.infer<typeof fraudV1>
+export type FraudWithdrawn = z.infer<typeof withdrawnV1>
 export type CustomerProfileChanged = z.infer<typeof profileV1>

@@ -13,7 +13,11 @@ export function compileManifest(set: FeatureSet): FeatureSetManifest {
   const features = [...set.views.flatMap(viewManifest), ...set.derived.map(derivedManifest)]
   const content: Omit<FeatureSetManifest, 'hash'> = {
     format: 2,
-    events: set.events.map((event) => ({ type: event.type, version: event.currentVersion })),
+    events: set.events.map(({ type, currentVersion, label }) => ({
+      type,
+      version: currentVersion,
+      ...(label === undefined ? {} : { label }),
+    })),
     entities: set.entities.map((entity) => ({
       name: entity.name,
       keyFields: entity.keyFields,

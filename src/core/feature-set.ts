@@ -1,3 +1,4 @@
+import type { LabelRule } from './event.ts'
 import type { ReasonForm } from './reason.ts'
 
 /**
@@ -8,7 +9,8 @@ export interface FeatureSetManifest {
   readonly format: 2
   /** sha256 (hex) of the canonical JSON of everything below. */
   readonly hash: string
-  readonly events: readonly { readonly type: string; readonly version: number }[]
+  /** A `label` says what the events of a type label. */
+  readonly events: readonly { readonly type: string; readonly version: number; readonly label?: LabelRule }[]
   readonly entities: readonly EntityManifest[]
   readonly features: readonly FeatureManifest[]
   readonly services: readonly ServiceManifest[]

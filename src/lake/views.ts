@@ -6,14 +6,17 @@ interface Relation {
 }
 
 /**
- * A log may hold copies of one event (a client's retry, a score published again after a crash). The first copy stands;
- * copies share customer and id, and so their partition.
+ * A log may hold copies of one event: a client's retry, also in another partition, or a score published again after a
+ * crash. An id of a customer counts once, and the first copy stands.
  */
 function firstCopies(table: string, condition: string): string {
-  return `SELECT * FROM ${table} SEMI JOIN (
-    SELECT log_topic, log_partition, min(log_offset) AS log_offset
-    FROM ${table} WHERE ${condition} GROUP BY log_topic, log_partition, customer_id, event_id
-  ) USING (log_topic, log_partition, log_offset)`
+  const place = 'log_topic, log_partition, log_offset'
+  return `SELECT * FROM (SELECT * FROM ${table} WHERE ${condition}) ANTI JOIN (
+    SELECT ${place} FROM ${table} SEMI JOIN (
+      SELECT customer_id, event_id FROM ${table} WHERE ${condition} GROUP BY ALL HAVING count(*) > 1
+    ) USING (customer_id, event_id) WHERE ${condition}
+    QUALIFY row_number() OVER (PARTITION BY customer_id, event_id ORDER BY append_time_ms, ${place}) > 1
+  ) USING (${place})`
 }
 
 const payments = `CREATE VIEW payments AS
@@ -22,23 +25,46 @@ const payments = `CREATE VIEW payments AS
     materialized_at_ms
   FROM (${firstCopies('events', "valid AND event_type = 'payment.initiated'")})`
 
-const labels = `CREATE VIEW labels AS
-  SELECT event_id AS label_id, payment_id, label_kind, event_time AS reported_time, event_time_ms AS reported_time_ms,
-    make_timestamp_ms(observed_time_ms) AS payment_time, observed_time_ms AS payment_time_ms, customer_id, terminal_id,
-    amount_minor, currency, log_topic, log_partition, log_offset, append_time_ms, materialized_at_ms
-  FROM (${firstCopies('events', "valid AND event_type = 'fraud.reported'")})`
+const labelTypes = "('fraud.reported', 'fraud.withdrawn')"
 
 /**
- * Features as they were when the payment was scored; `label` is 1 where a report of fraud was known. Known means
- * reported (the report's own time): for events that were backfilled, the time they reached the log says nothing.
+ * Every label that the customer's state was told, in its order: `counts` is false where its payment was not known or is
+ * another one than the label says; of those that count the newest of a payment is its label.
  */
-function training(scoresWhere: string, labelsWhere: string, condition = 'true'): string {
+const labelEvents = `CREATE VIEW label_events AS
+  SELECT e.event_id AS label_id, e.payment_id, e.event_type = 'fraud.reported' AS is_fraud, e.label_kind,
+    e.event_time AS reported_time, e.event_time_ms AS reported_time_ms,
+    make_timestamp_ms(e.observed_time_ms) AS payment_time, e.observed_time_ms AS payment_time_ms, e.customer_id,
+    e.terminal_id, e.amount_minor, e.currency, o.customer_outcome IN ('applied', 'too_late') AS counts,
+    o.customer_outcome AS outcome, o.customer_sequence, e.log_topic, e.log_partition, e.log_offset, e.append_time_ms,
+    e.materialized_at_ms
+  FROM (SELECT * FROM events WHERE valid AND event_type IN ${labelTypes}) AS e
+  JOIN (SELECT source_topic AS log_topic, source_partition AS log_partition, source_offset AS log_offset,
+      any_value(customer_outcome) AS customer_outcome, any_value(customer_sequence) AS customer_sequence
+    FROM observations GROUP BY ALL) AS o USING (log_topic, log_partition, log_offset)`
+
+/** The label of each payment as far as it was reported up to a time; a payment whose report was withdrawn has none. */
+function currentLabels(condition: string): string {
+  return `SELECT * FROM (
+    SELECT * FROM label_events WHERE counts AND ${condition}
+    QUALIFY row_number() OVER (PARTITION BY customer_id, payment_id ORDER BY customer_sequence DESC) = 1
+  ) WHERE is_fraud`
+}
+
+const labels = `CREATE VIEW labels AS
+  SELECT label_id, payment_id, label_kind, reported_time, reported_time_ms, payment_time, payment_time_ms, customer_id,
+    terminal_id, amount_minor, currency, log_topic, log_partition, log_offset, append_time_ms, materialized_at_ms
+  FROM (${currentLabels('true')})`
+
+/**
+ * Features as they were when the payment was scored; `label` is 1 where its label says fraud. Known means reported (the
+ * report's own time): for events that were backfilled, the time they reached the log says nothing.
+ */
+function training(scoresWhere: string, known: string, condition = 'true'): string {
   return `SELECT s.*, (l.reported_time_ms IS NOT NULL)::BIGINT AS label, l.label_kind, l.reported_time_ms
   FROM (${firstCopies('scores', condition)}) AS s
   LEFT JOIN (
-    SELECT customer_id, payment_id, min(reported_time_ms) AS reported_time_ms,
-      arg_min(label_kind, reported_time_ms) AS label_kind
-    FROM labels ${labelsWhere} GROUP BY customer_id, payment_id
+    SELECT customer_id, payment_id, reported_time_ms, label_kind FROM (${currentLabels(known)})
   ) AS l USING (customer_id, payment_id) ${scoresWhere}`
 }
 
@@ -47,13 +73,14 @@ function training(scoresWhere: string, labelsWhere: string, condition = 'true'):
  * so that a day costs no more than a day.
  */
 export function trainingSlice(condition: string): string {
-  return training('', '', condition)
+  return training('', 'true', condition)
 }
 
 export const derivedRelations: readonly Relation[] = [
   { name: 'payments', sql: payments },
+  { name: 'label_events', sql: labelEvents },
   { name: 'labels', sql: labels },
-  { name: 'training_set', sql: `CREATE VIEW training_set AS ${training('', '')}` },
+  { name: 'training_set', sql: `CREATE VIEW training_set AS ${training('', 'true')}` },
 ]
 
 /** `training_set_as_of(TIMESTAMP '2026-03-01')`: payments and reports up to that time (UTC), nothing later. */
@@ -62,7 +89,7 @@ export const derivedTableFunctions: readonly Relation[] = [
     name: 'training_set_as_of',
     sql: `CREATE MACRO training_set_as_of(cutoff) AS TABLE ${training(
       'WHERE s.payment_time <= cutoff',
-      'WHERE reported_time <= cutoff',
+      'reported_time <= cutoff',
     )}`,
   },
 ]

@@ -132,7 +132,7 @@ function recordsOfObserved(
   { plan, topics }: EmissionOptions,
   { item, snapshots, verdict }: Extract<Effect, { kind: 'applied' }>,
 ): readonly OutgoingRecord[] {
-  const observed = observedRecord(plan, topics.scores, item, snapshots)
+  const observed = observedRecord(plan, topics.scores, item, snapshots, verdict === null)
   if (verdict === null) return [observed]
   return [observed, deadLetterRecord(topics.deadLetters, item, verdict, labelDetails[verdict])]
 }

@@ -83,12 +83,16 @@ function flagsOf(plan: FeaturePlan, snapshots: readonly (Snapshot | null)[]): Na
   return flags
 }
 
-/** `event.observed`: what an event that is not scored changed, and in which order. */
+/**
+ * `event.observed`: what an event that is not scored changed, and in which order. A label that counts nowhere may come
+ * again, so that what it causes is named by its position.
+ */
 export function observedRecord(
   plan: FeaturePlan,
   topic: string,
   item: EventIntake,
   snapshots: readonly (Snapshot | null)[],
+  counts = true,
 ): OutgoingRecord {
   const data: EventObserved = {
     observedId: item.event.eventId,
@@ -98,7 +102,9 @@ export function observedRecord(
     position: positionOf(item.record),
   }
   const { eventId, aggregateId, aggregateType } = item.event
-  const names = { eventId: `${eventId}:observed`, eventType: emittedTypes.observed, aggregateId, aggregateType }
+  const { topic: from, partition, offset } = item.record
+  const cause = counts ? eventId : `${from}:${partition}:${offset}`
+  const names = { eventId: `${cause}:observed`, eventType: emittedTypes.observed, aggregateId, aggregateType }
   return emissionOf(topic, item.record, { ...names, cause: item.event, data })
 }
 

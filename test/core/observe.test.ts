@@ -92,7 +92,7 @@ describe('observing', () => {
   it('takes a sequence number for an event that no view looks at, and changes nothing else', () => {
     const before = batch(null, offsets(0, 3)).state
     const { state, answers } = batch(before, [
-      observation(3, { touch: { updates: [] }, timeMs: startMs + 90 * dayMs, reads: false }),
+      observation(3, { touch: { ...paymentTouch.customer, updates: [] }, timeMs: startMs + 90 * dayMs, reads: false }),
     ])
     expect(snapshotOf(answers[0])).toMatchObject({ outcome: 'applied', features: null, sequence: before.sequence })
     expect(state.sequence).toBe(before.sequence + 1)

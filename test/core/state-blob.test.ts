@@ -97,6 +97,28 @@ function stateOf(plan: EntityPlan): fc.Arbitrary<EntityState> {
   )
   const int32 = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 })
   const id = fc.tuple(int32, int32, offset, fc.integer({ min: 0, max: 2_500_000 }))
+  const half = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 })
+  const subjects = fc
+    .array(fc.tuple(half, half, half, fc.integer({ min: -400_000, max: 500_000 })), {
+      maxLength: plan.partitionKey ? 5 : 0,
+    })
+    .map((all) => ({
+      numbers: all.flat(),
+      newestHour: all.length === 0 ? null : Math.max(...all.map(([, , , hour]) => hour)),
+    }))
+  const unsigned = fc.integer({ min: 0, max: 2 ** 32 - 1 })
+  const labelsOf = (born: number) =>
+    fc.array(
+      fc.record(
+        {
+          ...{ high: unsigned, low: unsigned, timeMs: fc.integer({ min: -(10 ** 12), max: 10 ** 13 }) },
+          ...{ sequence: fc.integer({ min: born, max: born + 1_000 }), eventType: fc.string() },
+          data: fc.dictionary(fc.constantFrom('amount', 'kind'), fc.oneof(fc.integer(), fc.string()), plain),
+        },
+        plain,
+      ),
+      { maxLength: 3 },
+    )
   const recentIds = fc
     .array(id, { maxLength: plan.partitionKey ? 20 : 0 })
     .map((ids) => recentIdsOf(ids.map(([high, low, at, appendHour]) => ({ high, low, offset: at, appendHour }))))
@@ -134,6 +156,8 @@ function stateOf(plan: EntityPlan): fc.Arbitrary<EntityState> {
           newestTimeMs: fc.option(fc.integer({ min: -62_167_219_200_000, max: 253_402_300_799_999 })),
           tiles: fc.tuple(...tiles),
           recentIds,
+          subjects,
+          labels: labelsOf(born),
           partitions,
         },
         plain,

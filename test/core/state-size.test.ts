@@ -3,6 +3,8 @@ import { runInNewContext } from 'node:vm'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { observe, type Observation } from '../../src/core/observe.ts'
 import type { EntityPlan, EntityTouch } from '../../src/core/plan.ts'
+import { noLabels } from '../../src/core/labels.ts'
+import { noSubjects } from '../../src/core/subjects.ts'
 import { noIds } from '../../src/core/recent-ids.ts'
 import type { Accumulator } from '../../src/core/slot.ts'
 import { encodeState } from '../../src/core/state-blob.ts'
@@ -86,7 +88,8 @@ function listedStates(count: number, rows: number): EntityState[] {
       return made
     })
     const times = { sequence: 1, born: 0, newestTimeMs: beginMs }
-    return { ...times, ...stateTiles([tableOfRows(layout, filled)]), recentIds: noIds, partitions: [] }
+    const memory = { recentIds: noIds, subjects: noSubjects, labels: noLabels }
+    return { ...times, ...memory, ...stateTiles([tableOfRows(layout, filled)]), partitions: [] }
   })
 }
 

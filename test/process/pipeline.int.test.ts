@@ -49,12 +49,15 @@ describe.skipIf(redisAvailable() !== null)(`the pipeline on a real log and real 
       positions
         .filter((_, i) => wanted.includes(sent[i]?.kind ?? ''))
         .map(({ partition, offset }) => [partition, offset])
-    expect(deadLetters.map(({ data }) => [data.position.partition, data.position.offset]).sort()).toEqual(
+    const uncounted = ['unknown_subject', 'contradicts_subject']
+    const refused = deadLetters.filter(({ data }) => !uncounted.includes(data.code))
+    expect(refused.length, 'labels that count nowhere').toBeLessThan(deadLetters.length)
+    expect(refused.map(({ data }) => [data.position.partition, data.position.offset]).sort()).toEqual(
       places(['duplicate', 'invalid']).sort(),
     )
     const codes = sent.map((one, i) => [`${positions[i]?.partition}:${positions[i]?.offset}`, one.code] as const)
     const expected = new Map(codes.filter(([, code]) => code !== undefined))
-    for (const { data } of deadLetters) {
+    for (const { data } of refused) {
       expect(data.code).toBe(expected.get(`${data.position.partition}:${data.position.offset}`))
     }
     const records = new Map(

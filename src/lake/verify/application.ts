@@ -43,6 +43,10 @@ export async function checkApplication(input: ApplicationInput, tally: Tally): P
      WHERE NOT ahead AND NOT answered_elsewhere AND event_type <> ${text(scoredType)}`,
   )
   await tallyRows(query, tally, 'applied_twice', appliedTwice(input.manifest))
+  const [repeats] = await query.rows(
+    `SELECT count(*) AS total FROM (${repeatsSql(input.manifest)}) WHERE NOT coalesce(is_within, false)`,
+  )
+  if (countOf(repeats, 'total') > 0) tally.count('applied again beyond the horizon', countOf(repeats, 'total'))
   await tallyRows(query, tally, 'wrong_cause', wrongCause())
   for (const entity of input.manifest.entities) {
     const named = entityIdSql(entity, 'cause_')
@@ -54,17 +58,26 @@ export async function checkApplication(input: ApplicationInput, tally: Tally): P
   return countOf(counts, 'pending')
 }
 
-/** The same id twice, so close that the customer's state must have known it. */
+/** The same id twice, so close that the owner's state must have known it. */
 function appliedTwice(manifest: FeatureSetManifest): string {
+  return `SELECT owner_id, cause_id, source_partition, earlier_offset, source_offset FROM (${repeatsSql(manifest)})
+    WHERE is_within`
+}
+
+/** Events that were applied under an id that their owner had applied before, and whether it must have known the id. */
+function repeatsSql(manifest: FeatureSetManifest): string {
   const { name } = partitionEntity(manifest)
-  const [sequence, born] = [identifier(`${name}_sequence`), identifier(`${name}_born`)]
-  return `SELECT owner_id, cause_id, source_partition, earlier_offset, source_offset FROM (
+  const [sequence, born, outcome] = ['sequence', 'born', 'outcome'].map((part) => identifier(`${name}_${part}`))
+  // A label that counts nowhere is not remembered: it may come again.
+  const counts = `${outcome} IN ('applied', 'too_late')`
+  return `SELECT *, same_life AND numbers_later <= ${deduplication.ids} AND ms_later <= ${deduplication.hours * hourMs} AS is_within
+    FROM (
       SELECT *, ${sequence} - lag(${sequence}) OVER w AS numbers_later, ${born} = lag(${born}) OVER w AS same_life,
         append_time_ms - lag(append_time_ms) OVER w AS ms_later, lag(source_offset) OVER w AS earlier_offset
-      FROM applied WHERE (owner_id, cause_id) IN (
-        SELECT (owner_id, cause_id) FROM applied GROUP BY owner_id, cause_id HAVING count(*) > 1)
+      FROM applied WHERE ${counts} AND (owner_id, cause_id) IN (
+        SELECT (owner_id, cause_id) FROM applied WHERE ${counts} GROUP BY owner_id, cause_id HAVING count(*) > 1)
       WINDOW w AS (PARTITION BY owner_id, cause_id ORDER BY ${sequence})
-    ) WHERE same_life AND numbers_later <= ${deduplication.ids} AND ms_later <= ${deduplication.hours * hourMs}`
+    ) WHERE earlier_offset IS NOT NULL`
 }
 
 /** A row must be about the event that stands at its position. */

@@ -31,8 +31,8 @@ interface Visit {
   /** Events that name the entity and have no row: known to have a reason, and those that may still get a row. */
   readonly unansweredKnown: number
   readonly unansweredAhead: number
-  /** The state must have refused it: older than all that it remembered. */
-  readonly isLate: boolean
+  /** What the entity must have answered. */
+  readonly impliedOutcome: string
   /** Features that differ from their recomputation, as JSON; null when none does. */
   readonly differing: string | null
   readonly flags: NamedFlags
@@ -90,7 +90,7 @@ function suspectsSql(entity: EntityManifest): string {
     LEFT JOIN late l ON l.id = ${id} AND l.born = ${born} AND l.sequence = ${sequence}
     LEFT JOIN differing d ON a.is_score AND d.read_id = ${readIdSql}
     WHERE ${sequence} IS NOT NULL AND (NOT coalesce(a.cause_valid, false) OR d.read_id IS NOT NULL
-      OR (a.is_ours AND ${outcome} IS DISTINCT FROM CASE WHEN l.sequence IS NULL THEN 'applied' ELSE 'too_late' END))`
+      OR (a.is_ours AND ${outcome} IS DISTINCT FROM ${impliedOutcomeSql}))`
 }
 
 /** What is in order is counted, and that is all. */
@@ -114,6 +114,9 @@ async function countOthers(
   if (incomplete > 0) tallies.parity.count('incomplete values', incomplete)
 }
 
+/** Of a row of `applied a` and what the state must have refused, `late l`. */
+const impliedOutcomeSql = `coalesce(a.verdict, CASE WHEN l.sequence IS NULL THEN 'applied' ELSE 'too_late' END)`
+
 function columnsOf({ name }: EntityManifest) {
   const column = (part: string) => `a.${identifier(`${name}_${part}`)}`
   return [column('id'), column('sequence'), column('born'), column('outcome')] as const
@@ -134,7 +137,7 @@ function visitsSql(entity: EntityManifest): string {
     ...[id, sequence, born, outcome, 'a.cause_id'],
     ...['a.event_type', 'a.is_score', 'a.is_ours'],
     ...[`coalesce(u.known, ${missing})`, 'coalesce(u.ahead, 0)', 'a.cause_valid'],
-    ...['l.sequence IS NOT NULL', 'd.differing', 's.flags'],
+    ...[impliedOutcomeSql, 'd.differing', 's.flags'],
   ]
   return `SELECT ${columns.join(', ')} FROM applied a SEMI JOIN suspects x ON x.id = ${id}
     LEFT JOIN score_rows s ON s.log_partition = a.log_partition AND s.log_offset = a.log_offset
@@ -146,7 +149,7 @@ function visitsSql(entity: EntityManifest): string {
 }
 
 function visitOf(row: readonly LakeCell[]): Visit {
-  const [id, sequence, born, outcome, cause, eventType, isScore, ours, known, ahead, valid, late, differing, flags] =
+  const [id, sequence, born, outcome, cause, eventType, isScore, ours, known, ahead, valid, implied, differing, flags] =
     row
   return {
     id: String(id),
@@ -159,7 +162,7 @@ function visitOf(row: readonly LakeCell[]): Visit {
     isOurs: ours === true,
     unansweredKnown: Number(known),
     unansweredAhead: Number(ahead),
-    isLate: late === true,
+    impliedOutcome: String(implied),
     differing: typeof differing === 'string' ? differing : null,
     flags: typeof flags === 'string' ? (JSON.parse(flags) as NamedFlags) : noFlags,
   }
@@ -189,8 +192,8 @@ class LifeWalk {
       if (isJudged) this.compare(visit)
       else this.unjudged += 1
     }
-    const outcome = visit.isLate ? 'too_late' : 'applied'
-    if (isJudged && visit.isOurs && outcome !== visit.outcome) this.mismatch(visit, 'outcome', visit.outcome, outcome)
+    const { outcome, impliedOutcome } = visit
+    if (isJudged && visit.isOurs && outcome !== impliedOutcome) this.mismatch(visit, 'outcome', outcome, impliedOutcome)
   }
 
   private lifeOf(visit: Visit): Life {

@@ -54,9 +54,18 @@ export function entriesSql(sql: FeatureSql, { name }: Pick<EntityManifest, 'name
   const [id, sequence, born] = ['id', 'sequence', 'born'].map((part) => `a.${identifier(`${name}_${part}`)}`)
   const fields = sql.fields.map((field) => `a.${causeColumn(field)} AS ${fieldColumn(field)}`)
   const shared = `${id} AS id, ${born} AS born, ${sequence} AS sequence, a.observed_time_ms AS time_ms, a.event_type`
-  return `SELECT ${[shared, ...fields].join(', ')}, true AS is_observed,
+  return `SELECT ${[shared, ...fields].join(', ')}, a.verdict IS NULL AS is_observed,
       CASE WHEN a.is_score AND a.is_ours THEN ${readIdSql} END AS read_id
     FROM applied a WHERE ${sequence} IS NOT NULL AND a.cause_valid AND ${ofChunk}`
+}
+
+/** What the partition-key entity met, by the ids of the events. */
+export function ownEntriesSql(sql: FeatureSql, { name }: Pick<EntityManifest, 'name'>): string {
+  const [id, sequence, born] = ['id', 'sequence', 'born'].map((part) => `a.${identifier(`${name}_${part}`)}`)
+  const fields = sql.fields.map((field) => `a.${causeColumn(field)} AS ${fieldColumn(field)}`)
+  return `SELECT ${id} AS id, ${born} AS born, ${sequence} AS sequence, a.observed_time_ms AS time_ms, a.event_type,
+      a.event_id, ${fields.join(', ')}
+    FROM applied a WHERE ${sequence} IS NOT NULL AND a.cause_valid`
 }
 
 /** One number for the position of an answer in the score topic. */

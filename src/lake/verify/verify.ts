@@ -9,6 +9,7 @@ import { checkDecisions, type DecisionsInput } from './decisions.ts'
 import { checkEmission } from './emission.ts'
 import { checkDamage, checkFiles, checkOffsets, checkRanges, sizeDamage } from './files.ts'
 import { findFrontier, lagOf, type Frontier, type LogPositions, type Topics } from './frontier.ts'
+import { addVerdicts } from './labels.ts'
 import type { LakeDatabase, LakeQuery } from './lake-query.ts'
 import { checkLives } from './lives.ts'
 import { checkStates, type StateSample, type StatesInput } from './states.ts'
@@ -176,7 +177,7 @@ async function prepareRows(
   tally: Tally,
   progress: (phase: VerifyPhase) => (rows: number) => void,
 ): Promise<RowsChecked> {
-  const { lake, manifest, topics, positions } = options
+  const { lake, manifest, topics, positions, sql } = options
   const query = await options.openQuery(catalogOf(lake, snapshot, manifest).setup)
   try {
     progress('rows')(0)
@@ -185,6 +186,7 @@ async function prepareRows(
     progress('events')(0)
     const frontier = await findFrontier(query, snapshot, positions, topics)
     const { hasCopies } = await createWorkingTables(query, manifest, topics, frontier, hasDoubles)
+    await addVerdicts(query, manifest, sql)
     return { snapshot, query, frontier, hasCopies }
   } catch (error) {
     query.close()

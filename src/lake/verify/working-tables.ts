@@ -10,6 +10,7 @@ export const eventColumns: Readonly<Record<string, string>> = {
   amountMinor: 'amount_minor',
   currency: 'currency',
   kind: 'label_kind',
+  paymentId: 'payment_id',
 }
 
 /**

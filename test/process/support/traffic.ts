@@ -1,6 +1,6 @@
 import { schemaOf } from '../../../src/core/event.ts'
 import type { OutgoingRecord } from '../../../src/ports.ts'
-import { seeded } from '../../../scripts/fuzz/definitions.ts'
+import { seeded, type Random } from '../../../scripts/fuzz/definitions.ts'
 
 const startMs = Date.UTC(2026, 2, 1)
 
@@ -23,11 +23,32 @@ export interface Sent {
   readonly eventId?: string
 }
 
+interface Labelled {
+  readonly paymentId: string
+  readonly customerId: string
+  readonly terminalId: string
+  readonly amountMinor: number
+  readonly paymentTimeMs: number
+}
+
+/** Of one of the last payments mostly, so that some are labelled again; of another terminal, or of no payment at all. */
+function labelOf(
+  random: Random,
+  payments: readonly Labelled[],
+  strange: Omit<Labelled, 'paymentId'>,
+  number: number,
+): Labelled {
+  if (payments.length === 0 || random.chance(0.15)) return { paymentId: `e${number + 1}`, ...strange }
+  const payment = random.pick(payments.slice(-4))
+  return random.chance(0.15) ? { ...payment, terminalId: strange.terminalId } : payment
+}
+
 /** Payments mostly, with labels, profiles, late ones, copies of earlier ones, and what is no event at all. */
 export function traffic(options: TrafficOptions): Sent[] {
   const { topic, seed, events, customers, terminals, from = 0 } = options
   const random = seeded(seed)
   const sent: Sent[] = []
+  const payments: Labelled[] = []
   const cloud = (type: string, version: number, id: string, customerId: string, timeMs: number, data: object) =>
     JSON.stringify({
       specversion: '1.0',
@@ -51,22 +72,21 @@ export function traffic(options: TrafficOptions): Sent[] {
     const spent = { terminalId, amountMinor: random.below(50_000) }
     const dice = random.below(100)
     const keyed = (value: string | Uint8Array): OutgoingRecord => ({ topic, key: customerId, value, headers })
-    const earlier = sent.filter(({ kind }) => kind === 'payment' || kind === 'label')
+    // A label that counts nowhere may come again.
+    const earlier = sent.filter(({ kind }) => kind === 'payment' || kind === 'profile')
     if (dice < 70) {
       // Both versions that a payment ever had.
       const [version, data] = random.chance(0.2) ? [1, spent] : [2, { ...spent, currency: 'EUR' }]
       const value = cloud('payment.initiated', version, id, customerId, nowMs, data)
       sent.push({ kind: 'payment', eventId: id, record: keyed(value) })
+      payments.push({ paymentId: id, customerId, ...spent, paymentTimeMs: nowMs })
     } else if (dice < 80) {
-      const data = {
-        ...spent,
-        currency: 'EUR',
-        paymentId: `e${n - 1}`,
-        paymentTimeMs: nowMs - 3_600_000,
-        kind: 'chargeback',
-      }
-      const value = cloud('fraud.reported', 1, id, customerId, nowMs, data)
-      sent.push({ kind: 'label', eventId: id, record: keyed(value) })
+      const label = labelOf(random, payments, { customerId, ...spent, paymentTimeMs: nowMs - 3_600_000 }, n)
+      const [type, kind] = random.chance(0.25)
+        ? (['fraud.withdrawn', 'chargeback_won'] as const)
+        : (['fraud.reported', 'chargeback'] as const)
+      const value = cloud(type, 1, id, label.customerId, nowMs, { ...label, currency: 'EUR', kind })
+      sent.push({ kind: 'label', eventId: id, record: { topic, key: label.customerId, value, headers } })
     } else if (dice < 85) {
       const data = { homeCountry: 'DE', segment: 'private', customerSinceMs: 0 }
       const value = cloud('customer.profile_changed', 1, id, customerId, nowMs, data)

@@ -11,6 +11,7 @@ import type { Lake } from '../../../../src/lake/lake.ts'
 import { verifyLake, type VerifyOptions } from '../../../../src/lake/verify/verify.ts'
 import { createEmission } from '../../../../src/process/emission.ts'
 import { takeIn } from '../../../../src/process/intake.ts'
+import { verdictOf } from '../../../../src/core/observe.ts'
 import type { Effect } from '../../../../src/process/observe-batch.ts'
 import { fixedModels } from '../../../../src/process/serving.ts'
 import type { EntityKey, LogRecord, Scorer } from '../../../../src/ports.ts'
@@ -127,8 +128,10 @@ export async function run(
     const effects: Effect[] = []
     if (item.kind === 'event') {
       const snapshots = engine.apply(item.event, item.observedAtMs, record, item.scored)
-      const isDuplicate = snapshots.some((snapshot) => snapshot?.outcome === 'duplicate')
-      effects.push(isDuplicate ? { kind: 'duplicate', item } : { kind: 'applied', item, snapshots })
+      const verdict = verdictOf(snapshots[0]?.outcome ?? 'applied')
+      effects.push(
+        verdict === 'duplicate' ? { kind: 'duplicate', item } : { kind: 'applied', item, snapshots, verdict },
+      )
     }
     for (const { topic, value } of await emit([item], effects, servings)) {
       if (topic === topics.scores) content.scores.push(place(topic, partition, value, appendTimeMs + 1))
