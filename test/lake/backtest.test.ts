@@ -12,6 +12,7 @@ import {
   claimOf,
   day,
   fraud,
+  observed,
   manifest,
   materializer,
   payment,
@@ -48,7 +49,8 @@ describe('a lake with decisions and their outcomes', () => {
       return n < 12 ? shadowed : shadowed.replace('"decision":"approve"', '"decision":"review"')
     })
     await write(topics.events, [...events, ...labels])
-    await write(topics.scores, scores)
+    const told = labels.map((_, i) => observed(`o${i}`, `f${i}`, events.length + i))
+    await write(topics.scores, [...scores, ...told])
     const { setup } = await sqlCatalog(lake, manifest)
     query = await openQuery({ threads: 1, memoryMb: 512, tempDir: folder.dir, tempMb: 0, setup })
   })

@@ -1,7 +1,19 @@
 import { expect, test } from 'vitest'
 import { catalogOf } from '../../src/lake/sql-catalog.ts'
 import type { FeatureSetManifest } from '../../src/core/feature-set.ts'
-import { batchOf, claimOf, day, fraud, manifest, materializer, payment, record, score, topics } from './support/feed.ts'
+import {
+  batchOf,
+  claimOf,
+  day,
+  fraud,
+  manifest,
+  materializer,
+  observed,
+  payment,
+  record,
+  score,
+  topics,
+} from './support/feed.ts'
 import { lake } from './support/fresh-lake.ts'
 import { ask } from './support/read.ts'
 
@@ -41,6 +53,15 @@ test('payments and labels count the first copy of each event, per customer', asy
     other,
     fraud('f1', 'p1', day + 1, day),
     fraud('f1', 'p1', day + 1, day),
+    fraud('f2', 'p2', day + 1, day),
+    fraud('f3', 'p1', day + 2, day),
+  ])
+  // The copy of a label has no row, and one of them counts nowhere.
+  await feed({}, topics.scores, [
+    observed('o1', 'f1', 4),
+    observed('o2', 'f2', 6, 'unknown_subject'),
+    observed('o3', 'f3', 7, 'applied'),
+    observed('o3', 'f3', 7, 'applied'),
   ])
   expect(await ask(lake, 'SELECT payment_id, customer_id, log_offset FROM payments ORDER BY log_offset')).toEqual([
     { payment_id: 'p1', customer_id: 'c1', log_offset: 0 },
@@ -48,7 +69,12 @@ test('payments and labels count the first copy of each event, per customer', asy
     { payment_id: 'p1', customer_id: 'c2', log_offset: 3 },
   ])
   expect(await ask(lake, 'SELECT label_id, payment_id, label_kind, payment_time FROM labels')).toEqual([
-    { label_id: 'f1', payment_id: 'p1', label_kind: 'chargeback', payment_time: day },
+    { label_id: 'f3', payment_id: 'p1', label_kind: 'chargeback', payment_time: day },
+  ])
+  expect(await ask(lake, 'SELECT label_id, counts, outcome FROM label_events ORDER BY label_id')).toEqual([
+    { label_id: 'f1', counts: true, outcome: 'too_late' },
+    { label_id: 'f2', counts: false, outcome: 'unknown_subject' },
+    { label_id: 'f3', counts: true, outcome: 'applied' },
   ])
 })
 
@@ -64,6 +90,7 @@ test('a training set knows the labels reported by its cut-off, and no payment af
   const scored = (id: string, timeMs: number) =>
     score(`s${id}`, id, timeMs, '{"spend__count_7d":4,"spend__mean_7d":0.5}')
   await feed({}, topics.scores, [scored('p1', day), scored('p2', day), scored('p1', day), scored('p3', day + 3 * hour)])
+  await feed({}, topics.scores, [observed('o1', 'f1', 3), observed('o2', 'f2', 4)], 4)
   const labelled = 'SELECT payment_id, label FROM'
   expect(await ask(lake, `${labelled} training_set ORDER BY 1`)).toEqual([
     { payment_id: 'p1', label: 1 },

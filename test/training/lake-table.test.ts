@@ -13,6 +13,7 @@ import {
   claimOf,
   day,
   fraud,
+  observed,
   manifest,
   materializer,
   payment,
@@ -42,7 +43,7 @@ describe('the training table of a lake', () => {
     )
     for (const [topic, values] of [
       [topics.events, [...paid, ...reported]],
-      [topics.scores, scores],
+      [topics.scores, [...scores, ...reported.map((_, i) => observed(`o${i}`, `f${i}`, paid.length + i))]],
     ] as const) {
       const writer = await materializer(lake)
       const claim = claimOf(topic, 0)
