@@ -19,11 +19,11 @@ import {
   type Aggregate,
 } from '../../src/define/aggregate.ts'
 import { defineEntity } from '../../src/define/entity.ts'
-import { defineEvent } from '../../src/define/event-type.ts'
 import { aggregateMagnitude } from '../../src/define/magnitude.ts'
 import { defineDerived, defineFeatureSet, defineService, type FeatureSet } from '../../src/define/feature-set.ts'
 import { defineSource } from '../../src/define/source.ts'
 import { defineView } from '../../src/define/view.ts'
+import { cleared, flagged, payment, refund } from './events.ts'
 import { featureNamesOf, randomDerived } from './expressions.ts'
 
 /** mulberry32 and what a generator needs of it. */
@@ -62,70 +62,6 @@ export function seeded(seed: number): Random {
     },
   }
 }
-
-const paid = z.object({
-  customerId: z.string(),
-  terminalId: z.string(),
-  amount: z.number().int(),
-  items: z.number().int(),
-  kind: z.string(),
-  online: z.boolean(),
-  note: z.string().optional(),
-})
-const refunded = z.object({ customerId: z.string(), amount: z.number().int() })
-
-export const payment = defineEvent({
-  type: 'payment.made',
-  aggregateType: 'customer',
-  aggregateField: 'customerId',
-  timestamp: 'time',
-  versions: { 1: { schema: paid } },
-  current: paid,
-})
-export const refund = defineEvent({
-  type: 'payment.refunded',
-  aggregateType: 'customer',
-  aggregateField: 'customerId',
-  timestamp: 'time',
-  versions: { 1: { schema: refunded } },
-  current: refunded,
-})
-
-const labelled = z.object({
-  paymentId: z.string(),
-  customerId: z.string(),
-  terminalId: z.string(),
-  amount: z.number().int(),
-  paidMs: z.number().int(),
-  loss: z.number().int(),
-  reason: z.string(),
-  sure: z.boolean(),
-})
-const labelOf = {
-  of: payment,
-  subject: 'paymentId',
-  repeats: { customerId: 'customerId', terminalId: 'terminalId', amount: 'amount', paidMs: 'time' },
-} as const
-
-export const flagged = defineEvent({
-  type: 'payment.flagged',
-  aggregateType: 'customer',
-  aggregateField: 'customerId',
-  timestamp: 'paidMs',
-  label: labelOf,
-  versions: { 1: { schema: labelled } },
-  current: labelled,
-})
-/** Takes a flag back. */
-export const cleared = defineEvent({
-  type: 'payment.cleared',
-  aggregateType: 'customer',
-  aggregateField: 'customerId',
-  timestamp: 'paidMs',
-  label: labelOf,
-  versions: { 1: { schema: labelled } },
-  current: labelled,
-})
 
 export const scoredType = payment.type
 

@@ -1,4 +1,5 @@
-import { cleared, flagged, payment, refund, type Random } from './definitions.ts'
+import type { Random } from './definitions.ts'
+import { cleared, flagged, payment, refund } from './events.ts'
 
 /** One event, and what happens after it. */
 export interface StreamEvent {
@@ -76,7 +77,7 @@ function randomLabel(random: Random, events: readonly StreamEvent[], eventId: st
   const own = { loss: random.below(2_000), reason: random.pick(['stolen', 'friendly']), sure: random.chance(0.5) }
   const label = { paymentId, customerId, terminalId, amount, paidMs: timeMs, ...own, ...wrong }
   const eventType = random.chance(0.3) ? cleared.type : flagged.type
-  return { eventId, eventType, timeMs: Number(label.paidMs), data: label }
+  return { eventId, eventType, timeMs: label.paidMs, data: label }
 }
 
 /** Reads lie before and after what the states have seen and remember. */

@@ -25,11 +25,11 @@ const payment = (id: string, more: Readonly<Record<string, unknown>> = {}, timeM
   data: { customerId: 'c1', terminalId: 't1', amountMinor: 1_000, currency: 'EUR', ...more },
 })
 
-function label(type: string, id: string, paymentId: string, more: Readonly<Record<string, unknown>> = {}): Told {
+function label(type: string, id: string, paymentId: string, more: Readonly<{ paymentTimeMs?: number }> = {}): Told {
   const { data } = payment(paymentId)
   const kind = type === 'fraud.reported' ? 'chargeback' : 'chargeback_won'
   const own = { paymentId, paymentTimeMs: paidMs, kind, ...more }
-  return { id, type, timeMs: Number(own.paymentTimeMs), data: { ...data, ...own } }
+  return { id, type, timeMs: own.paymentTimeMs, data: { ...data, ...own } }
 }
 const fraud = (id: string, paymentId: string, more = {}) => label('fraud.reported', id, paymentId, more)
 const withdrawn = (id: string, paymentId: string) => label('fraud.withdrawn', id, paymentId)

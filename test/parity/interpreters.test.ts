@@ -44,7 +44,9 @@ describe('I3: the engine, the generated SQL and the reference evaluator', () => 
       expect(totals.present).toBeGreaterThan(totals.reads / 10)
       expect(totals.derived).toBeGreaterThan(cases * 20)
       expect(totals.undefinedAnswers).toBeGreaterThan(totals.derived / 20)
-      for (const count of [totals.late, totals.duplicates, totals.forgotten]) expect(count).toBeGreaterThan(cases / 4)
+      expect(totals.uncounted).toBeGreaterThan(cases / 10)
+      for (const count of [totals.late, totals.duplicates, totals.forgotten, totals.replaced])
+        expect(count).toBeGreaterThan(cases / 4)
     },
   )
 })
