@@ -14,8 +14,40 @@ export interface LogRecord {
   readonly appendTimeMs: number
   readonly key: string | null
   readonly value: Uint8Array
+  /** As text, without those that are null; of a name that comes more than once, the first. */
   readonly headers: Readonly<Record<string, string>>
+  /** Left out where key, value and headers say all that the log holds. */
+  readonly exact?: ExactParts
+  /** What came is no record: `value` are the bytes that could not be read, key and headers are empty. */
+  readonly fault?: RecordFault
 }
+
+/** What a log may hold beyond text: bytes that are not UTF-8, headers that are null, repeated or in an order of their own. */
+export interface ExactParts {
+  readonly key: Uint8Array | null
+  readonly headers: readonly ExactHeader[]
+  /** The record has no value, which is not the same as an empty one. */
+  readonly isValueNull: boolean
+}
+
+export type ExactHeader = readonly [name: Uint8Array, value: Uint8Array | null]
+
+/** Why a record could not be read. Codes are stable: dead letters and the lake carry them. */
+export interface RecordFault {
+  readonly code: RecordFaultCode
+  readonly detail: string
+}
+
+/** `processing_failed`, `scoring_failed`, `processing_crashed`: it was read, and handling it ends or ended the process. */
+export const recordFaultCodes = [
+  'batch_unreadable',
+  'record_unreadable',
+  'record_too_large',
+  'processing_failed',
+  'scoring_failed',
+  'processing_crashed',
+] as const
+export type RecordFaultCode = (typeof recordFaultCodes)[number]
 
 export interface OutgoingRecord {
   readonly topic: string
@@ -24,6 +56,8 @@ export interface OutgoingRecord {
   readonly partition?: number
   readonly value: Uint8Array | string
   readonly headers?: Readonly<Record<string, string>>
+  /** Sent instead of key and headers, and of an empty value where that is null. The partition is still the key's. */
+  readonly exact?: ExactParts
 }
 
 export interface Position {

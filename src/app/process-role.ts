@@ -78,6 +78,7 @@ export async function startProcess(
       isRefused: () => watch.standing().kind === 'refused',
       waitMs: config.STATES_CHECK_MS,
     },
+    trials: true,
     retry,
     size: batchSize(config, metrics),
     clock,

@@ -1,19 +1,24 @@
+import { Attempt, saidOf } from './attempt.ts'
 import { partOf, type BatchSize } from './batch-size.ts'
 import { createStarts, retrying, type Current, type StartOptions } from './claim-start.ts'
 import { stateMoved } from './entity-states.ts'
 import type { BatchOutcome, Pipeline } from './pipeline.ts'
+import { mayBeRecords, Trial, type Blame } from './trial.ts'
 import { assert, isRiverbankError, RiverbankError } from '../core/errors.ts'
 import type { Claim, GroupHandler, LogBatch } from '../ports.ts'
 
 export interface ProcessorOptions extends StartOptions {
   readonly pipeline: Pipeline
   readonly size: BatchSize
+  /** Whether crashes of processes are counted beside the states, so that no record ends one for good. */
+  readonly trials?: boolean
 }
 
 /** The processor as a member of its group: decides where to start, runs batches, commits them. */
 export function createProcessor(options: ProcessorOptions): GroupHandler {
   const { pipeline, size, metrics, logger } = options
   const starts = createStarts(options)
+  const trials = new WeakMap<Claim, Trial>()
 
   /** Only a commit is left: alone it is tried again, so that nothing is published again for its sake. */
   async function commitPart(claim: Claim, batch: LogBatch, { goneOffset }: BatchOutcome, current: Current) {
@@ -30,41 +35,75 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
 
   /** A batch in parts of what is bearable now, each committed before the next begins (R4). */
   async function runBatch(claim: Claim, batch: LogBatch, current: Current): Promise<number> {
-    // What timed out is halved here, whatever other partitions bear meanwhile: the tries are bounded.
-    let most = Infinity
+    const trial = trials.get(claim) ?? null
+    const attempt = new Attempt(trial?.isSuspicious === true)
     for (let done = 0; ;) {
-      const part = partOf(batch, done, Math.min(size.records, most))
+      const part = partOf(batch, done, Math.min(size.records, attempt.most))
       const { length } = part.records
       const begun = size.begin()
       let outcome: BatchOutcome
       try {
         if (options.guard?.isRefused() === true) throw stateMoved('the states are refused')
-        outcome = await pipeline(part, { ...current, isDivisible: length > 1, signal: claim.signal })
+        const blame = await blameFor(claim, part, trial, attempt)
+        outcome = await pipeline(part, { ...current, isDivisible: length > 1, signal: claim.signal, blame })
       } catch (error) {
-        if (!isRiverbankError(error) || claim.signal.aborted) throw error
-        if (error.code === 'state_moved') return starts.beginAgain(claim, part, current.publishFrom)
-        if (!error.timedOut || length === 1) throw error
-        size.shrink(length, 'timeout')
-        most = Math.floor(length / 2)
-        const fields = { partition: batch.partition, records: length, next: size.records, reason: error.message }
-        logger.warn('a batch timed out, trying fewer events', fields)
+        if (claim.signal.aborted) throw error
+        if (isRiverbankError(error, 'state_moved')) return starts.beginAgain(claim, part, current.publishFrom)
+        const next = attempt.failed(error, length)
+        if (next === 'end') throw error
+        if (next === 'fewer') size.shrink(length, 'timeout')
+        const fields = { partition: batch.partition, offset: part.records[0]?.offset, records: length }
+        logger.warn(saidOf[next], { ...fields, most: attempt.most, error })
         continue
       }
       await commitPart(claim, part, outcome, current)
       size.succeed(begun)
-      most = Infinity
+      attempt.succeeded()
       done += length
-      if (done >= batch.records.length || claim.signal.aborted) return part.next
+      if (done < batch.records.length && !claim.signal.aborted) continue
+      await endTrial(claim)
+      return part.next
     }
   }
 
+  /** Also leaves the mark that tells the next process what this one died of. */
+  async function blameFor(claim: Claim, part: LogBatch, trial: Trial | null, attempt: Attempt): Promise<Blame | null> {
+    const [record] = part.records
+    if (trial === null || record === undefined || !attempt.isAlone) return attempt.blame
+    const died = await retrying(options, claim, 'leaving a mark', () => trial.tryAlone(record.offset))
+    return attempt.blame ?? died
+  }
+
+  async function assigned(claim: Claim): Promise<number> {
+    const from = await starts.begin(claim)
+    if (options.trials === true) {
+      const begin = () => Trial.begin(options.store, claim, from)
+      const trial = await retrying(options, claim, 'leaving a mark', begin)
+      if (trial.isSuspicious) logger.warn('processes ended here before: one record at a time', { from })
+      trials.set(claim, trial)
+    }
+    return from
+  }
+
+  /** Without its mark a claim is one that got on. Where it cannot be taken back, the next one only goes slowly. */
+  async function endTrial(claim: Claim): Promise<void> {
+    const trial = trials.get(claim)
+    trials.delete(claim)
+    await trial?.end().catch((error: unknown) => logger.warn('a mark was left behind', { error }))
+  }
+
   return {
-    assigned: (claim) => whileHeld(claim, () => starts.begin(claim)),
+    assigned: (claim) => whileHeld(claim, () => assigned(claim)),
     batch: (claim, batch) => {
       const current = starts.of(claim)
       assert(current !== undefined, 'a batch belongs to a claim that began')
-      return whileHeld(claim, () => runBatch(claim, batch, current))
+      return whileHeld(claim, () => runBatch(claim, batch, current)).catch(async (error: unknown) => {
+        // This process lives to see what ended the claim: an outage, most of the time, and no record's fault.
+        if (!mayBeRecords(error)) await endTrial(claim)
+        throw error
+      })
     },
+    released: (claim) => endTrial(claim),
   }
 }
 

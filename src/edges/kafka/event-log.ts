@@ -1,6 +1,7 @@
 import type { EventLog, Subscription } from '../../ports.ts'
 import { RiverbankError } from '../../core/errors.ts'
 import { KafkaAdmin } from './admin.ts'
+import { replaceBatchCoding } from './batch/kafkajs-batches.ts'
 import { createClient, kafkaLimits, type KafkaLogOptions } from './client.ts'
 import { startConsumption } from './consumption.ts'
 import { forbidOffsetResets } from './offset-reset.ts'
@@ -14,6 +15,7 @@ import { startTail } from './tail.ts'
 export async function openKafkaEventLog(options: KafkaLogOptions): Promise<EventLog> {
   forbidOffsetResets()
   const limits = { ...kafkaLimits, ...options.limits }
+  await replaceBatchCoding(limits)
   const kafka = createClient(options, limits)
   const admin = new KafkaAdmin(kafka, limits)
   const publisher = new KafkaPublisher(kafka, admin, limits)

@@ -42,6 +42,7 @@ export class GroupSession {
     this.#consumer = createGroupClient(context)
     this.#course = {
       maxRecords: context.options.maxRecords,
+      recordBytesMax: (topic) => context.recordBytesMax.get(topic) ?? Infinity,
       mayDeliver: (slot, payload) => this.#mayDeliver(slot, payload),
       handle: (claim, batch) =>
         context.handler.batch(claim, batch).catch((error: unknown) => this.#unlessFenced(error)),
