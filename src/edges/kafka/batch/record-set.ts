@@ -125,11 +125,16 @@ function decodeBatch(batch: Buffer, base: number, { decodedBytesMax, recordsMax 
   const cursor = new Cursor(bytes)
   const stamp = stampsOf(batch)
   const records: FetchedRecord[] = []
+  const lastDelta = batch.readInt32BE(23)
+  let next = 0
   for (let i = 0; i < count; i += 1) {
     const part = cursor.part()
     part.skip(1)
     const timestamp = stamp(part)
-    const offset = String(base + part.varint())
+    const delta = part.varint()
+    need(delta >= next && delta <= lastDelta, 'a record is not at an offset of its batch')
+    next = delta + 1
+    const offset = String(base + delta)
     const key = part.bytes()
     const value = part.bytes()
     const pairs = pairsOf(part)
@@ -199,5 +204,6 @@ function unreadable(batch: Buffer, offset: number, detail: string): BatchRead {
     batch,
     fault: { code: 'batch_unreadable', detail },
   })
-  return { records: [record], bytes: batch.length }
+  // Nothing was made of it.
+  return { records: [record], bytes: 0 }
 }
