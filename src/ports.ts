@@ -76,6 +76,14 @@ export interface TopicSpec {
   readonly maxRecordBytes: number
 }
 
+/** `wrong`: no role may work with the topic. `risky`: something may be lost or refused one day. */
+export interface TopicFinding {
+  readonly severity: 'wrong' | 'risky'
+  readonly what: string
+  /** The command that mends it. */
+  readonly fix: string
+}
+
 /** Readable offsets of one partition: `start` is the oldest, `end` is one past the newest (equal when empty). */
 export interface PartitionRange {
   readonly partition: number
@@ -163,6 +171,8 @@ export interface EventLog {
   /** Creates the topic or checks that it has this many partitions (`topic_mismatch`). */
   createTopic(spec: TopicSpec): Promise<'created' | 'exists'>
   deleteTopic(topic: string): Promise<void>
+  /** Where the properties of an existing topic are not what its spec asks for; empty when there is no such topic. */
+  checkTopic(spec: TopicSpec): Promise<readonly TopicFinding[]>
   /** Ordered by partition; null when there is no such topic. */
   describeTopic(topic: string): Promise<readonly PartitionRange[] | null>
   /** Committed positions by partition; partitions without one are missing. */

@@ -1,5 +1,5 @@
 import { names, type Config } from './config.ts'
-import { refuseContradictions } from './contradictions.ts'
+import { refuseContradictions, tellTopicRisks } from './contradictions.ts'
 import { definitions, modelLoader, type Definitions } from './definitions.ts'
 import { openGenerationStore, openPlaces } from './event-log.ts'
 import type { Ready, Role, Work } from './role.ts'
@@ -106,6 +106,7 @@ export async function startProcess(
 async function openWatched(role: Role, featureSet: string): Promise<{ ports: ProcessPorts; watch: StateWatch }> {
   const ports = await openPlaces(role.config, role.logger)
   await refuseContradictions(role.config, { ...ports, lake: true })
+  await tellTopicRisks(role.config, ports.log, role.logger)
   const watch = await startStateWatch({ ...role, ...ports, featureSet })
   // From here on the states are of this log; another processor may have said so at the same time.
   const isFirst = await ports.store.replaceMemo(stateMemos.log, null, role.config.LOG)

@@ -7,6 +7,7 @@ import { startConsumption } from './consumption.ts'
 import { forbidOffsetResets } from './offset-reset.ts'
 import { KafkaPublisher } from './publisher.ts'
 import { startTail } from './tail.ts'
+import { topicFindings } from './topic-check.ts'
 
 /**
  * The log on Redpanda or Apache Kafka. Resolves when a broker has answered; rejects with `log_unavailable`.
@@ -42,6 +43,10 @@ export async function openKafkaEventLog(options: KafkaLogOptions): Promise<Event
     driver: 'kafka',
     createTopic: (spec) => admin.createTopic(spec),
     deleteTopic: (topic) => admin.deleteTopic(topic),
+    checkTopic: async (spec) => {
+      const found = await admin.properties(spec.topic)
+      return found === null ? [] : topicFindings(spec, found, options.brokers)
+    },
     describeTopic: (topic) => admin.describeTopic(topic),
     committed: (group, topic) => admin.committed(group, topic),
     publish: (records) => publisher.publish(records),

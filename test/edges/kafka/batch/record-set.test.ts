@@ -24,7 +24,7 @@ beforeAll(() => prepareZstd())
 
 /** How Java writes snappy: blocks of at most 32 KB, each with its length. */
 function xerial(bytes: Buffer, versions: Buffer): Buffer {
-  const parts = [Buffer.from([0x82, ...Buffer.from('SNAPPY'), 0]), versions]
+  const parts: Buffer[] = [Buffer.from([0x82, ...Buffer.from('SNAPPY'), 0]), versions]
   for (let at = 0; at < bytes.length; at += 32_768) {
     const block = snappy.compressSync(bytes.subarray(at, at + 32_768))
     const length = Buffer.alloc(4)
