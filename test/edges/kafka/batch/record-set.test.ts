@@ -36,7 +36,7 @@ function xerial(bytes: Buffer, versions: Buffer): Buffer {
 
 /** A frame of raw blocks without a content size, as a stream is written: the format, without a compressor. */
 function storedZstd(bytes: Buffer): Buffer {
-  const parts = [Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x58])]
+  const parts: Buffer[] = [Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x58])]
   for (let at = 0; at < bytes.length || at === 0; at += 65_536) {
     const block = bytes.subarray(at, at + 65_536)
     const head = Buffer.alloc(3)
