@@ -1,9 +1,7 @@
-/**
- * The small interfaces between what Riverbank decides and what it talks to. Comments state the contract that every
- * driver keeps and every caller may rely on; test/contract holds them on real servers.
- */
+// Between what Riverbank decides and what it talks to: contracts that every driver keeps (test/contract, on real servers).
 import type { Explanations } from './core/explainer.ts'
 import type { Decider } from './core/policy.ts'
+import type { ExactParts, RecordFault, TopicFinding } from './core/record-parts.ts'
 
 /** A record as the log holds it. `offset` grows by at least one per partition; it may have gaps. */
 export interface LogRecord {
@@ -16,38 +14,11 @@ export interface LogRecord {
   readonly value: Uint8Array
   /** As text, without those that are null; of a name that comes more than once, the first. */
   readonly headers: Readonly<Record<string, string>>
-  /** Left out where key, value and headers say all that the log holds. */
+  /** Left out where the others say all that the log holds. */
   readonly exact?: ExactParts
-  /** What came is no record: `value` are the bytes that could not be read, key and headers are empty. */
+  /** It is no record: `value` are bytes that could not be read, key and headers are empty. */
   readonly fault?: RecordFault
 }
-
-/** What a log may hold beyond text: bytes that are not UTF-8, headers that are null, repeated or in an order of their own. */
-export interface ExactParts {
-  readonly key: Uint8Array | null
-  readonly headers: readonly ExactHeader[]
-  /** The record has no value, which is not the same as an empty one. */
-  readonly isValueNull: boolean
-}
-
-export type ExactHeader = readonly [name: Uint8Array, value: Uint8Array | null]
-
-/** Why a record could not be read. Codes are stable: dead letters and the lake carry them. */
-export interface RecordFault {
-  readonly code: RecordFaultCode
-  readonly detail: string
-}
-
-/** `processing_failed`, `scoring_failed`, `processing_crashed`: it was read, and handling it ends or ended the process. */
-export const recordFaultCodes = [
-  'batch_unreadable',
-  'record_unreadable',
-  'record_too_large',
-  'processing_failed',
-  'scoring_failed',
-  'processing_crashed',
-] as const
-export type RecordFaultCode = (typeof recordFaultCodes)[number]
 
 export interface OutgoingRecord {
   readonly topic: string
@@ -60,10 +31,7 @@ export interface OutgoingRecord {
   readonly exact?: ExactParts
 }
 
-export interface Position {
-  readonly partition: number
-  readonly offset: number
-}
+export type Position = Pick<LogRecord, 'partition' | 'offset'>
 
 export interface TopicSpec {
   readonly topic: string
@@ -74,14 +42,6 @@ export interface TopicSpec {
   /** Per partition. */
   readonly retentionBytes: number
   readonly maxRecordBytes: number
-}
-
-/** `wrong`: no role may work with the topic. `risky`: something may be lost or refused one day. */
-export interface TopicFinding {
-  readonly severity: 'wrong' | 'risky'
-  readonly what: string
-  /** The command that mends it. */
-  readonly fix: string
 }
 
 /** Readable offsets of one partition: `start` is the oldest, `end` is one past the newest (equal when empty). */
@@ -190,10 +150,7 @@ export interface EventLog {
 }
 
 /** Names one entity instance, such as entity `customer`, id `4961`. */
-export interface EntityKey {
-  readonly entity: string
-  readonly id: string
-}
+export type EntityKey = { readonly entity: string; readonly id: string }
 
 export interface StateWrite {
   readonly key: EntityKey
@@ -252,9 +209,7 @@ export interface Scorer {
   close(): Promise<void>
 }
 
-export interface Clock {
-  nowMs(): number
-}
+export type Clock = { nowMs(): number }
 
 export type Labels = Readonly<Record<string, string>>
 type Gauge = { set(value: number, labels?: Labels): void; clear(): void }

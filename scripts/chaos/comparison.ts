@@ -63,13 +63,13 @@ function emittedAt(records: readonly LogRecord[]): ReadonlyMap<string, readonly 
     const envelope = parsed(text) as {
       readonly id: string
       readonly type: string
-      readonly data: {
+      readonly data?: {
         readonly position: { readonly partition: number; readonly offset: number }
         readonly code?: string
       }
     } | null
     // Poison in a topic of ours: the lake has it, and nothing caused it.
-    if (envelope === null) continue
+    if (envelope?.data?.position === undefined) continue
     const at = `${envelope.data.position.partition}:${envelope.data.position.offset}`
     const here = found.get(at) ?? new Map<string, Emitted>()
     found.set(at, here)

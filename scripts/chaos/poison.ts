@@ -1,6 +1,6 @@
-import { Redis } from 'ioredis'
 import { between, type Fault } from './faults.ts'
 import type { Installation } from './installation.ts'
+import { connectRedis } from '../../src/edges/redis/connection.ts'
 import { partitionKeys } from '../../src/edges/redis/log-keys.ts'
 import type { OutgoingRecord } from '../../src/ports.ts'
 
@@ -54,7 +54,8 @@ export const poison: Fault = {
 }
 
 async function appendForeign({ config }: Installation, topic: string, partition: number): Promise<number> {
-  const redis = new Redis(config.REDIS_URL)
+  const connection = { url: config.REDIS_URL, name: 'poison', commandTimeoutMs: 5_000, reconnectMaxDelayMs: 100 }
+  const redis = await connectRedis(connection, 'log_unavailable')
   try {
     const { stream } = partitionKeys(config.NAMESPACE, topic, partition)
     for (const fields of entries) await redis.xadd(stream, '*', ...fields)

@@ -5,7 +5,8 @@ import { topicSpecs } from './topics.ts'
 import { openStateStore } from './event-log.ts'
 import { isRiverbankError, RiverbankError } from '../core/errors.ts'
 import { openLake } from '../lake/lake.ts'
-import { stateMemos, type EventLog, type Logger, type StateStore, type TopicFinding } from '../ports.ts'
+import type { TopicFinding } from '../core/record-parts.ts'
+import { stateMemos, type EventLog, type Logger, type StateStore } from '../ports.ts'
 
 /** A setting that says something else than what exists. */
 export interface Contradiction {

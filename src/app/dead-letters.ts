@@ -3,7 +3,8 @@ import { names, type Config } from './config.ts'
 import { openEventLog } from './event-log.ts'
 import { table } from './table.ts'
 import { attemptsHeader, deadLetterSchema, type DeadLetter } from '../core/emitted.ts'
-import type { EventLog, ExactHeader, LogRecord, OutgoingRecord } from '../ports.ts'
+import type { ExactHeader } from '../core/record-parts.ts'
+import type { EventLog, LogRecord, OutgoingRecord } from '../ports.ts'
 import { keyAndHeadersOf } from '../process/dead-letter.ts'
 
 const envelope = z.object({ id: z.string(), time: z.string(), data: deadLetterSchema })

@@ -64,8 +64,7 @@ export async function startProcess(
     logger,
   })
   const committed = async (topic: string, partition: number) => (await committedOf(topic)).get(partition) ?? null
-  const range = async (topic: string, partition: number) =>
-    (await log.describeTopic(topic))?.find((held) => held.partition === partition) ?? null
+  const range = async (topic: string, partition: number) => (await log.describeTopic(topic))?.[partition] ?? null
   const processor = createProcessor({
     pipeline,
     store,

@@ -1,7 +1,8 @@
 import { decodeEvent } from '../core/event.ts'
 import type { DomainEvent, EventCatalog, EventErrorCode } from '../core/event.ts'
 import { traceHeader } from '../core/trace.ts'
-import type { LogRecord, RecordFaultCode } from '../ports.ts'
+import type { RecordFaultCode } from '../core/record-parts.ts'
+import type { LogRecord } from '../ports.ts'
 import { tableSpec } from './table.ts'
 import type { Cell, ColumnSpec, TableSpec } from './table.ts'
 

@@ -10,7 +10,8 @@ import { modelName } from '../core/generation.ts'
 import { unreachable } from '../core/errors.ts'
 import type { FeatureManifest } from '../core/feature-set.ts'
 import type { FeaturePlan } from '../core/plan.ts'
-import type { OutgoingRecord, RecordFault } from '../ports.ts'
+import type { RecordFault } from '../core/record-parts.ts'
+import type { OutgoingRecord } from '../ports.ts'
 
 export interface EmissionOptions {
   readonly plan: FeaturePlan

@@ -2,7 +2,8 @@ import { attemptsHeader } from '../core/emitted.ts'
 import { decodeEvent, type DomainEvent, type EventCatalog, type EventErrorCode } from '../core/event.ts'
 import type { EventPlan, FeaturePlan } from '../core/plan.ts'
 import { assert } from '../core/errors.ts'
-import type { LogBatch, LogRecord, RecordFault, RecordFaultCode } from '../ports.ts'
+import type { RecordFault, RecordFaultCode } from '../core/record-parts.ts'
+import type { LogBatch, LogRecord } from '../ports.ts'
 
 /** A record of a batch, decoded: an event with its plan, or what is wrong with it. */
 export type Intake =

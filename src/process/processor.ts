@@ -1,9 +1,10 @@
 import { Attempt, saidOf } from './attempt.ts'
 import { partOf, type BatchSize } from './batch-size.ts'
+import { createClaimTrials } from './claim-trials.ts'
 import { createStarts, retrying, type Current, type StartOptions } from './claim-start.ts'
 import { stateMoved } from './entity-states.ts'
 import type { BatchOutcome, Pipeline } from './pipeline.ts'
-import { mayBeRecords, Trial, type Blame } from './trial.ts'
+import { mayBeRecords } from './trial.ts'
 import { assert, isRiverbankError, RiverbankError } from '../core/errors.ts'
 import type { Claim, GroupHandler, LogBatch } from '../ports.ts'
 
@@ -18,7 +19,7 @@ export interface ProcessorOptions extends StartOptions {
 export function createProcessor(options: ProcessorOptions): GroupHandler {
   const { pipeline, size, metrics, logger } = options
   const starts = createStarts(options)
-  const trials = new WeakMap<Claim, Trial>()
+  const trials = createClaimTrials(options, options.trials === true)
 
   /** Only a commit is left: alone it is tried again, so that nothing is published again for its sake. */
   async function commitPart(claim: Claim, batch: LogBatch, { goneOffset }: BatchOutcome, current: Current) {
@@ -35,8 +36,7 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
 
   /** A batch in parts of what is bearable now, each committed before the next begins (R4). */
   async function runBatch(claim: Claim, batch: LogBatch, current: Current): Promise<number> {
-    const trial = trials.get(claim) ?? null
-    const attempt = new Attempt(trial?.isSuspicious === true)
+    const attempt = new Attempt(trials.isSuspicious(claim))
     for (let done = 0; ;) {
       const part = partOf(batch, done, Math.min(size.records, attempt.most))
       const { length } = part.records
@@ -44,7 +44,7 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
       let outcome: BatchOutcome
       try {
         if (options.guard?.isRefused() === true) throw stateMoved('the states are refused')
-        const blame = await blameFor(claim, part, trial, attempt)
+        const blame = await trials.blameFor(claim, part, attempt)
         outcome = await pipeline(part, { ...current, isDivisible: length > 1, signal: claim.signal, blame })
       } catch (error) {
         if (claim.signal.aborted) throw error
@@ -52,8 +52,7 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
         const next = attempt.failed(error, length)
         if (next === 'end') throw error
         if (next === 'fewer') size.shrink(length, 'timeout')
-        const fields = { partition: batch.partition, offset: part.records[0]?.offset, records: length }
-        logger.warn(saidOf[next], { ...fields, most: attempt.most, error })
+        logger.warn(saidOf[next], { partition: batch.partition, records: length, most: attempt.most, error })
         continue
       }
       await commitPart(claim, part, outcome, current)
@@ -61,49 +60,23 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
       attempt.succeeded()
       done += length
       if (done < batch.records.length && !claim.signal.aborted) continue
-      await endTrial(claim)
+      await trials.end(claim)
       return part.next
     }
   }
 
-  /** Also leaves the mark that tells the next process what this one died of. */
-  async function blameFor(claim: Claim, part: LogBatch, trial: Trial | null, attempt: Attempt): Promise<Blame | null> {
-    const [record] = part.records
-    if (trial === null || record === undefined || !attempt.isAlone) return attempt.blame
-    const died = await retrying(options, claim, 'leaving a mark', () => trial.tryAlone(record.offset))
-    return attempt.blame ?? died
-  }
-
-  async function assigned(claim: Claim): Promise<number> {
-    const from = await starts.begin(claim)
-    if (options.trials === true) {
-      const begin = () => Trial.begin(options.store, claim, from)
-      const trial = await retrying(options, claim, 'leaving a mark', begin)
-      if (trial.isSuspicious) logger.warn('processes ended here before: one record at a time', { from })
-      trials.set(claim, trial)
-    }
-    return from
-  }
-
-  /** Without its mark a claim is one that got on. Where it cannot be taken back, the next one only goes slowly. */
-  async function endTrial(claim: Claim): Promise<void> {
-    const trial = trials.get(claim)
-    trials.delete(claim)
-    await trial?.end().catch((error: unknown) => logger.warn('a mark was left behind', { error }))
-  }
-
   return {
-    assigned: (claim) => whileHeld(claim, () => assigned(claim)),
+    assigned: (claim) => whileHeld(claim, async () => trials.begin(claim, await starts.begin(claim))),
     batch: (claim, batch) => {
       const current = starts.of(claim)
       assert(current !== undefined, 'a batch belongs to a claim that began')
       return whileHeld(claim, () => runBatch(claim, batch, current)).catch(async (error: unknown) => {
         // This process lives to see what ended the claim: an outage, most of the time, and no record's fault.
-        if (!mayBeRecords(error)) await endTrial(claim)
+        if (!mayBeRecords(error)) await trials.end(claim)
         throw error
       })
     },
-    released: (claim) => endTrial(claim),
+    released: (claim) => trials.end(claim),
   }
 }
 

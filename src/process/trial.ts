@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { isRiverbankError } from '../core/errors.ts'
-import type { Claim, RecordFault, StateStore } from '../ports.ts'
+import type { RecordFault } from '../core/record-parts.ts'
+import type { Claim, StateStore } from '../ports.ts'
 
 /** How much of the handling of a record is left out, because it failed: its score, or all but its dead letter. */
 export interface Blame extends RecordFault {

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { replayOf } from '../../src/app/dead-letters.ts'
 import { deadLetterSchema, type DeadLetter } from '../../src/core/emitted.ts'
-import type { ExactHeader, LogRecord } from '../../src/ports.ts'
+import type { ExactHeader } from '../../src/core/record-parts.ts'
+import type { LogRecord } from '../../src/ports.ts'
 import { deadLetterRecord, keyAndHeadersOf } from '../../src/process/dead-letter.ts'
 import { seeded } from '../../scripts/fuzz/definitions.ts'
 import { testSeed } from '../support/seed.ts'
@@ -31,7 +32,7 @@ test('I6: a dead letter gives back the bytes of the key and the list of headers,
     const sent = replayOf(letter)
     const attempts = [Buffer.from('riverbank-attempts'), Buffer.from('1')]
     expect(sent.exact?.headers.map(([name, text]) => [plainly(name), plainly(text)])).toEqual(
-      [...headers, attempts].map(([name, text]) => [plainly(name ?? null), plainly(text ?? null)]),
+      [...headers, attempts].map(([name = null, text = null]) => [plainly(name), plainly(text)]),
     )
     expect([plainly(sent.exact?.key ?? null), sent.exact?.isValueNull]).toEqual([plainly(exact.key), exact.isValueNull])
     expect([sent.topic, sent.partition, plainly(Buffer.from(sent.value))]).toEqual(['events', 3, plainly(value)])

@@ -95,9 +95,7 @@ export class GroupSession {
 
   #listen(): void {
     const { events } = this.#consumer
-    const active = () => {
-      this.#heardActivityMs = loopClock.nowMs()
-    }
+    const active = () => void (this.#heardActivityMs = loopClock.nowMs())
     this.#consumer.on(events.FETCH_START, active)
     this.#consumer.on(events.FETCH, active)
     this.#consumer.on(events.HEARTBEAT, () => {

@@ -64,7 +64,7 @@ export async function replaceBatchCoding(limits: RecordSetLimits): Promise<void>
   replaceModule(`${protocol}/recordBatch/record/v0/index.js`, (original) => (message: Message) => {
     return message.headers instanceof ExactHeaders ? encodeExact(message, message.headers) : original(message)
   })
-  for (const file of Object.keys(require.cache)) if (holders.test(file)) delete require.cache[file]
+  for (const file of Object.keys(require.cache)) if (holders.test(file)) Reflect.deleteProperty(require.cache, file)
 }
 
 function replaceModule(file: string, replacement: (original: (message: unknown) => unknown) => unknown): void {
