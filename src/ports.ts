@@ -1,9 +1,7 @@
-/**
- * The small interfaces between what Riverbank decides and what it talks to. Comments state the contract that every
- * driver keeps and every caller may rely on; test/contract holds them on real servers.
- */
+// Between what Riverbank decides and what it talks to: contracts that every driver keeps (test/contract, on real servers).
 import type { Explanations } from './core/explainer.ts'
 import type { Decider } from './core/policy.ts'
+import type { ExactParts, RecordFault, TopicFinding } from './core/record-parts.ts'
 
 /** A record as the log holds it. `offset` grows by at least one per partition; it may have gaps. */
 export interface LogRecord {
@@ -14,7 +12,12 @@ export interface LogRecord {
   readonly appendTimeMs: number
   readonly key: string | null
   readonly value: Uint8Array
+  /** As text, without those that are null; of a name that comes more than once, the first. */
   readonly headers: Readonly<Record<string, string>>
+  /** Left out where the others say all that the log holds. */
+  readonly exact?: ExactParts
+  /** It is no record: `value` are bytes that could not be read, key and headers are empty. */
+  readonly fault?: RecordFault
 }
 
 export interface OutgoingRecord {
@@ -24,12 +27,11 @@ export interface OutgoingRecord {
   readonly partition?: number
   readonly value: Uint8Array | string
   readonly headers?: Readonly<Record<string, string>>
+  /** Sent instead of key and headers, and of an empty value where that is null. The partition is still the key's. */
+  readonly exact?: ExactParts
 }
 
-export interface Position {
-  readonly partition: number
-  readonly offset: number
-}
+export type Position = Pick<LogRecord, 'partition' | 'offset'>
 
 export interface TopicSpec {
   readonly topic: string
@@ -129,6 +131,8 @@ export interface EventLog {
   /** Creates the topic or checks that it has this many partitions (`topic_mismatch`). */
   createTopic(spec: TopicSpec): Promise<'created' | 'exists'>
   deleteTopic(topic: string): Promise<void>
+  /** Where the properties of an existing topic are not what its spec asks for; empty when there is no such topic. */
+  checkTopic(spec: TopicSpec): Promise<readonly TopicFinding[]>
   /** Ordered by partition; null when there is no such topic. */
   describeTopic(topic: string): Promise<readonly PartitionRange[] | null>
   /** Committed positions by partition; partitions without one are missing. */
@@ -146,10 +150,7 @@ export interface EventLog {
 }
 
 /** Names one entity instance, such as entity `customer`, id `4961`. */
-export interface EntityKey {
-  readonly entity: string
-  readonly id: string
-}
+export type EntityKey = { readonly entity: string; readonly id: string }
 
 export interface StateWrite {
   readonly key: EntityKey
@@ -208,9 +209,7 @@ export interface Scorer {
   close(): Promise<void>
 }
 
-export interface Clock {
-  nowMs(): number
-}
+export type Clock = { nowMs(): number }
 
 export type Labels = Readonly<Record<string, string>>
 type Gauge = { set(value: number, labels?: Labels): void; clear(): void }

@@ -121,6 +121,7 @@ function interposedHandler(handler: GroupHandler, gate: Gate, wire: Wire): Group
       wire.say({ kind: 'assigned', partition: claim.partition })
       return first
     },
+    released: async (claim) => handler.released?.(around(claim)),
     batch: async (claim, batch) => {
       try {
         return await handler.batch(around(claim), batch)

@@ -8,6 +8,7 @@ import { Installation } from './installation.ts'
 import { flushed, namesakes } from './lives.ts'
 import { emptied, lostTail } from './losses.ts'
 import { refusedWrites, restartWhileClaiming } from './outages.ts'
+import { poison } from './poison.ts'
 import { paused, starvation } from './stalls.ts'
 import type { Results } from './results.ts'
 import { ChaosRedis, startBroker, type Driver } from './servers.ts'
@@ -39,6 +40,7 @@ export const allFaults = {
     refusedWrites,
     restartWhileClaiming,
     duplicates,
+    poison,
     starvation,
     paused,
     flushed,

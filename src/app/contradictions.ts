@@ -5,7 +5,8 @@ import { topicSpecs } from './topics.ts'
 import { openStateStore } from './event-log.ts'
 import { isRiverbankError, RiverbankError } from '../core/errors.ts'
 import { openLake } from '../lake/lake.ts'
-import { stateMemos, type EventLog, type StateStore } from '../ports.ts'
+import type { TopicFinding } from '../core/record-parts.ts'
+import { stateMemos, type EventLog, type Logger, type StateStore } from '../ports.ts'
 
 /** A setting that says something else than what exists. */
 export interface Contradiction {
@@ -15,9 +16,12 @@ export interface Contradiction {
   readonly advice: string
 }
 
+/** What is asked of a log before it is used. */
+type TopicLook = Pick<EventLog, 'describeTopic' | 'checkTopic'>
+
 /** What an installation is made of, as far as it can be looked at from here. */
 export interface Existing {
-  readonly log?: Pick<EventLog, 'describeTopic'>
+  readonly log?: TopicLook
   readonly store?: Pick<StateStore, 'memo'>
   /** Whether the lake in the folder of the data is of this installation, too. */
   readonly lake?: boolean
@@ -42,7 +46,7 @@ export async function refuseContradictions(config: Config, existing: Existing): 
 }
 
 /** All that there is, before any role starts. States that cannot be asked just now are left to the roles that need them. */
-export async function refuseAnyContradiction(config: Config, log: Pick<EventLog, 'describeTopic'>): Promise<void> {
+export async function refuseAnyContradiction(config: Config, log: TopicLook): Promise<void> {
   const store = await openStateStore(config).catch((error: unknown) => {
     if (!isRiverbankError(error) || !error.canRetry) throw error
     return null
@@ -55,10 +59,14 @@ export async function refuseAnyContradiction(config: Config, log: Pick<EventLog,
 }
 
 /** Keys would move to other partitions, or those of the higher partitions would never be read. */
-async function inTopics(config: Config, log: Pick<EventLog, 'describeTopic'>): Promise<Contradiction[]> {
+async function inTopics(config: Config, log: TopicLook): Promise<Contradiction[]> {
   const asked = config.PARTITIONS
   const found: Contradiction[] = []
-  for (const { topic } of topicSpecs(config)) {
+  for (const spec of topicSpecs(config)) {
+    const { topic } = spec
+    for (const { severity, what, fix } of await log.checkTopic(spec)) {
+      if (severity === 'wrong') found.push({ code: 'topic_mismatch', what, advice: fix })
+    }
     const there = (await log.describeTopic(topic))?.length ?? asked
     if (there === asked) continue
     const setting = environmentName('PARTITIONS')
@@ -69,6 +77,17 @@ async function inTopics(config: Config, log: Pick<EventLog, 'describeTopic'>): P
     })
   }
   return found
+}
+
+/** Properties of topics that break nothing yet. */
+export async function topicRisks(config: Config, log: Pick<EventLog, 'checkTopic'>): Promise<readonly TopicFinding[]> {
+  const found = await Promise.all(topicSpecs(config).map((spec) => log.checkTopic(spec)))
+  return found.flat().filter(({ severity }) => severity === 'risky')
+}
+
+/** Each is a line of a role's log when it starts. */
+export async function tellTopicRisks(config: Config, log: Pick<EventLog, 'checkTopic'>, logger: Logger): Promise<void> {
+  for (const { what, fix } of await topicRisks(config, log)) logger.warn(what, { fix })
 }
 
 /** Positions and snapshots name offsets of one log: under another they would name other events. */

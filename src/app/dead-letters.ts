@@ -3,7 +3,8 @@ import { names, type Config } from './config.ts'
 import { openEventLog } from './event-log.ts'
 import { table } from './table.ts'
 import { attemptsHeader, deadLetterSchema, type DeadLetter } from '../core/emitted.ts'
-import type { EventLog } from '../ports.ts'
+import type { ExactHeader } from '../core/record-parts.ts'
+import type { EventLog, LogRecord, OutgoingRecord } from '../ports.ts'
 import { keyAndHeadersOf } from '../process/dead-letter.ts'
 
 const envelope = z.object({ id: z.string(), time: z.string(), data: deadLetterSchema })
@@ -20,7 +21,8 @@ async function readDeadLetters(config: Config, log: EventLog, take: (letter: Let
   const from = new Map(ranges.map(({ partition, start }) => [partition, start]))
   const tail = await log.tail({ topic: topics.deadLetters, from, maxRecords: 500, maxWaitMs: 200 }, async (batch) => {
     for (const record of batch.records) {
-      const letter = envelope.parse(JSON.parse(Buffer.from(record.value).toString('utf8')))
+      const letter = letterOf(record)
+      if (letter === null) continue
       if (!seen.has(letter.id)) await take(letter)
       seen.add(letter.id)
     }
@@ -29,6 +31,17 @@ async function readDeadLetters(config: Config, log: EventLog, take: (letter: Let
   })
   await Promise.race([done.promise, tail.finished])
   await tail.stop()
+}
+
+/** Null for what is no dead letter of ours, which anybody may have written there; stderr says where it is. */
+function letterOf({ topic, partition, offset, value, fault }: LogRecord): Letter | null {
+  try {
+    if (fault === undefined) return envelope.parse(JSON.parse(Buffer.from(value).toString('utf8')))
+  } catch {
+    // Told below.
+  }
+  process.stderr.write(`${topic}/${partition} holds no dead letter at offset ${offset}\n`)
+  return null
 }
 
 function deferred() {
@@ -80,10 +93,15 @@ export async function replayDeadLetters(
 ): Promise<number> {
   const log = await openEventLog(config)
   const counts: Record<string, number> = {}
+  let kept = 0
   try {
     await readDeadLetters(config, log, async ({ data }) => {
-      const wanted = options.code === 'all' ? !applied.has(data.code) : data.code === options.code
+      const wanted = options.code === 'all' ? !keptBack.has(data.code) : data.code === options.code
       if (!wanted) return
+      if (noRecords.has(data.code) || data.valueBytes !== undefined) {
+        kept += 1
+        return
+      }
       counts[data.code] = (counts[data.code] ?? 0) + 1
       if (options.dryRun !== true) await log.publish([replayOf(data)])
     })
@@ -91,6 +109,7 @@ export async function replayDeadLetters(
     await log.close()
   }
   const replayed = Object.values(counts).reduce((sum, count) => sum + count, 0)
+  if (kept > 0) process.stderr.write(`${kept} hold bytes that are no whole record, and cannot be sent again\n`)
   const verb = options.dryRun === true ? 'would be replayed' : 'replayed'
   if (options.json === true) process.stdout.write(`${JSON.stringify({ replayed, byCode: counts })}\n`)
   else process.stdout.write(`${replayed} ${verb} ${JSON.stringify(counts)}\n`)
@@ -101,15 +120,27 @@ export async function replayDeadLetters(
  * Codes of records that are in the states: sending one again makes a duplicate, or worse, once its id is forgotten. A
  * payment without a score is sent anew under another id.
  */
-const applied: ReadonlySet<string> = new Set(['duplicate_event', 'vector_not_finite', 'score_not_finite'])
+const applied = ['duplicate_event', 'vector_not_finite', 'score_not_finite', 'scoring_failed']
 
-function replayOf(letter: DeadLetter) {
-  const { key, headers } = keyAndHeadersOf(letter)
-  return {
-    topic: letter.position.topic,
-    key: key ?? '',
-    partition: letter.position.partition,
-    value: Buffer.from(letter.value, 'base64'),
-    headers: { ...headers, [attemptsHeader]: String(letter.attempts) },
-  }
+/** Their bytes are a batch, or a frame, that nobody could read. */
+const noRecords: ReadonlySet<string> = new Set(['batch_unreadable', 'record_unreadable', 'record_too_large'])
+
+/** What `--code all` leaves where it is. */
+const keptBack: ReadonlySet<string> = new Set([...applied, ...noRecords])
+
+/** The record as it was, to the byte and in the order of its headers; only the number of tries is another one. */
+export function replayOf(letter: DeadLetter): OutgoingRecord {
+  const { key, headers, exact } = keyAndHeadersOf(letter)
+  const attempts = String(letter.attempts)
+  const { topic, partition } = letter.position
+  const record = { topic, partition, key: key ?? '', value: Buffer.from(letter.value, 'base64') }
+  if (exact === undefined && key !== null) return { ...record, headers: { ...headers, [attemptsHeader]: attempts } }
+  const { headers: list, isValueNull } = exact ?? { headers: pairsOf(headers), isValueNull: false }
+  const others = list.filter(([name]) => Buffer.from(name).toString() !== attemptsHeader)
+  const pairs = [...others, [Buffer.from(attemptsHeader), Buffer.from(attempts)] as const]
+  return { ...record, exact: { key: exact?.key ?? null, headers: pairs, isValueNull } }
+}
+
+function pairsOf(headers: Readonly<Record<string, string>>): ExactHeader[] {
+  return Object.entries(headers).map(([name, value]) => [Buffer.from(name), Buffer.from(value)])
 }

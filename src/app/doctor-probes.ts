@@ -124,7 +124,7 @@ function brokersProbe(config: Config): Probe {
 async function topicsFinding(config: Config): Promise<Finding> {
   const { openEventLog } = await import('./event-log.ts')
   const { topicSpecs } = await import('./topics.ts')
-  const { contradictions } = await import('./contradictions.ts')
+  const { contradictions, topicRisks } = await import('./contradictions.ts')
   const log = await openEventLog(config)
   try {
     const wrong = contradictionFinding(await contradictions(config, { log }))
@@ -133,6 +133,8 @@ async function topicsFinding(config: Config): Promise<Finding> {
     for (const { topic } of topicSpecs(config)) if ((await log.describeTopic(topic)) === null) missing.push(topic)
     if (missing.length > 0)
       return warn(`missing: ${missing.join(', ')}`, 'run riverbank topics create, or riverbank up')
+    const risks = await topicRisks(config, log)
+    if (risks.length > 0) return warn(risks.map(({ what }) => what).join('; '), risks.map(({ fix }) => fix).join('; '))
     return ok(`${topicSpecs(config).length} with ${config.PARTITIONS} partitions each (${log.driver})`)
   } finally {
     await log.close()

@@ -1,5 +1,5 @@
 import { names } from './config.ts'
-import { refuseAnyContradiction, refuseContradictions } from './contradictions.ts'
+import { refuseAnyContradiction, refuseContradictions, tellTopicRisks } from './contradictions.ts'
 import { definitions } from './definitions.ts'
 import { openEventLog, openPlaces } from './event-log.ts'
 import { lakeFolder } from './lake-claim.ts'
@@ -48,6 +48,7 @@ export async function startMaterializer(role: Role): Promise<Work> {
   const log = await openEventLog(config, logger)
   try {
     await refuseAnyContradiction(config, log)
+    await tellTopicRisks(config, log, logger)
     return await materializeFrom(role, log)
   } catch (error) {
     await log.close()

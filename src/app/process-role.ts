@@ -1,5 +1,5 @@
 import { names, type Config } from './config.ts'
-import { refuseContradictions } from './contradictions.ts'
+import { refuseContradictions, tellTopicRisks } from './contradictions.ts'
 import { definitions, modelLoader, type Definitions } from './definitions.ts'
 import { openGenerationStore, openPlaces } from './event-log.ts'
 import type { Ready, Role, Work } from './role.ts'
@@ -64,8 +64,7 @@ export async function startProcess(
     logger,
   })
   const committed = async (topic: string, partition: number) => (await committedOf(topic)).get(partition) ?? null
-  const range = async (topic: string, partition: number) =>
-    (await log.describeTopic(topic))?.find((held) => held.partition === partition) ?? null
+  const range = async (topic: string, partition: number) => (await log.describeTopic(topic))?.[partition] ?? null
   const processor = createProcessor({
     pipeline,
     store,
@@ -78,6 +77,7 @@ export async function startProcess(
       isRefused: () => watch.standing().kind === 'refused',
       waitMs: config.STATES_CHECK_MS,
     },
+    trials: true,
     retry,
     size: batchSize(config, metrics),
     clock,
@@ -105,6 +105,7 @@ export async function startProcess(
 async function openWatched(role: Role, featureSet: string): Promise<{ ports: ProcessPorts; watch: StateWatch }> {
   const ports = await openPlaces(role.config, role.logger)
   await refuseContradictions(role.config, { ...ports, lake: true })
+  await tellTopicRisks(role.config, ports.log, role.logger)
   const watch = await startStateWatch({ ...role, ...ports, featureSet })
   // From here on the states are of this log; another processor may have said so at the same time.
   const isFirst = await ports.store.replaceMemo(stateMemos.log, null, role.config.LOG)

@@ -83,12 +83,28 @@ export const deadLetterSchema = z.object({
   /** How often this record was tried, replays included; 1 for the first time. */
   attempts: z.number().int().min(1),
   position: sourcePosition,
-  /** How the key and the names and values of the headers are written: base64 where text would be far larger as JSON. */
-  encoding: z.enum(['text', 'base64']),
+  /**
+   * How the key and the names and values of the headers are written: base64 where text would be far larger as JSON,
+   * exact (base64 too) where text cannot say what the log holds.
+   */
+  encoding: z.enum(['text', 'base64', 'exact']),
   key: z.string().nullable(),
+  /** Empty where `headerList` says it. */
   headers: z.record(z.string(), z.string()),
+  headerList: z
+    .array(z.tuple([z.string(), z.string().nullable()]))
+    .optional()
+    .describe('with encoding exact: names and values in their order, base64; null where a header has no value'),
+  isValueNull: z.boolean().optional().describe('with encoding exact: the record has no value, not an empty one'),
   /** The record's value, base64. */
   value: z.string(),
+  valueBytes: z
+    .number()
+    .int()
+    .optional()
+    .describe(
+      'left out where `value` is whole; else it is the beginning of so many bytes, and the log has all of them',
+    ),
 })
 
 export type EntityPosition = z.infer<typeof entityPosition>

@@ -1,6 +1,7 @@
 import { decodeEvent } from '../core/event.ts'
 import type { DomainEvent, EventCatalog, EventErrorCode } from '../core/event.ts'
 import { traceHeader } from '../core/trace.ts'
+import type { RecordFaultCode } from '../core/record-parts.ts'
 import type { LogRecord } from '../ports.ts'
 import { tableSpec } from './table.ts'
 import type { Cell, ColumnSpec, TableSpec } from './table.ts'
@@ -13,7 +14,7 @@ export interface EventRow {
   /** The CloudEvent as it was received. */
   readonly body: string | null
   readonly eventId: string | null
-  readonly errorCode: EventErrorCode | null
+  readonly errorCode: EventErrorCode | RecordFaultCode | null
 }
 
 // A byte order mark is part of the text: what is stored must give back the bytes.
@@ -21,17 +22,9 @@ const utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /** Total: every record becomes a row. The rules are those of the processor, at the record's append time. */
 export function readEventRow(record: LogRecord, catalog: EventCatalog): EventRow {
+  if (record.fault !== undefined) return withoutEvent(record, record.fault.code)
   const result = decodeEvent(record.value, catalog, record.appendTimeMs)
-  if (result.kind === 'invalid') {
-    return {
-      record,
-      event: null,
-      observedTimeMs: null,
-      body: null,
-      eventId: result.eventId ?? null,
-      errorCode: result.code,
-    }
-  }
+  if (result.kind === 'invalid') return withoutEvent(record, result.code, result.eventId)
   const { event } = result
   return {
     record,
@@ -41,6 +34,11 @@ export function readEventRow(record: LogRecord, catalog: EventCatalog): EventRow
     eventId: event.eventId,
     errorCode: null,
   }
+}
+
+/** A record that is no event: its bytes, and why. */
+export function withoutEvent(record: LogRecord, errorCode: EventRow['errorCode'], eventId?: string): EventRow {
+  return { record, event: null, observedTimeMs: null, body: null, eventId: eventId ?? null, errorCode }
 }
 
 /** Where a row came from; the same in every table. */

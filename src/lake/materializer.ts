@@ -190,19 +190,31 @@ class Member {
   }
 }
 
-/** Which table a record belongs to, and its row there. */
+/**
+ * Which table a record belongs to, and its row there. Total: what a bug of ours cannot read is a row of bytes like any other
+ * record that cannot be read (I6).
+ */
 export function rowPlacement({
   topics,
   catalog,
   manifest,
 }: Pick<MaterializerOptions, 'topics' | 'catalog' | 'manifest'>): (record: LogRecord) => PlacedRow {
   const tables = scoreTables(manifest)
-  return (record) => {
+  const place = (record: LogRecord): PlacedRow => {
     if (record.topic === topics.events) return { spec: eventTable, row: readEventRow(record, catalog) }
     if (record.topic !== topics.scores) throw new Error(`no table for topic ${record.topic}`)
     const read = tables.read(record)
     if (read.kind === 'score') return { spec: tables.scores, row: read.row }
     if (read.kind === 'observation') return { spec: tables.observations, row: read.row }
     return { spec: tables.unreadable, row: read.row }
+  }
+  return (record) => {
+    try {
+      return place(record)
+    } catch (error) {
+      if (record.fault !== undefined) throw error
+      const detail = error instanceof Error ? error.message : String(error)
+      return place({ ...record, fault: { code: 'processing_failed', detail } })
+    }
   }
 }

@@ -3,6 +3,7 @@ import { eventSpellings, type CloudEvent } from '../core/envelope.ts'
 import { emittedTypes, entityPosition, eventObservedSchema, paymentScoredSchema } from '../core/emitted.ts'
 import type { EntityPosition, EventObserved, PaymentScored } from '../core/emitted.ts'
 import type { FeatureManifest, FeatureSetManifest } from '../core/feature-set.ts'
+import type { RecordFaultCode } from '../core/record-parts.ts'
 import type { LogRecord } from '../ports.ts'
 import { logColumns, otherHeaders } from './event-table.ts'
 import { tableSpec } from './table.ts'
@@ -22,7 +23,8 @@ export type ObservationRow = Emitted<EventObserved>
 export interface UnreadableRow {
   readonly record: LogRecord
   readonly eventType: string | null
-  readonly errorCode: 'undecodable_bytes' | 'invalid_json' | 'invalid_envelope' | 'invalid_data' | 'unknown_event_type'
+  readonly errorCode:
+    'undecodable_bytes' | 'invalid_json' | 'invalid_envelope' | 'invalid_data' | 'unknown_event_type' | RecordFaultCode
   readonly detail: string
 }
 
@@ -78,6 +80,7 @@ function readEmitted(
 ): EmittedRow {
   const unreadable = (errorCode: UnreadableRow['errorCode'], detail: string, eventType: string | null = null) =>
     ({ kind: 'unreadable', row: { record, eventType, errorCode, detail } }) as const
+  if (record.fault !== undefined) return unreadable(record.fault.code, record.fault.detail)
   let text: string
   try {
     text = utf8.decode(record.value)

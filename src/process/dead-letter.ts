@@ -2,10 +2,16 @@ import { emissionOf, positionOf } from './emit.ts'
 import { attemptsOf, type Intake } from './intake.ts'
 import { emittedTypes, type DeadLetter } from '../core/emitted.ts'
 import { eventLimits } from '../core/envelope.ts'
+import type { ExactHeader, ExactParts } from '../core/record-parts.ts'
 import type { LogRecord, OutgoingRecord } from '../ports.ts'
 
 /** JSON spells a control character in six bytes: beyond this, base64 keeps a letter near the size of its record. */
 const textBytesMax = 64 * 1024
+/**
+ * Of a value, before base64: what a dead letter has room for. A record of a topic as we make it is smaller; one of a topic
+ * with a larger `max.message.bytes` stays in the log, and its letter says how long it is.
+ */
+const valueBytesMax = 1_200_000
 
 /** `event.dead_lettered`: the record whole, with the reason, so that it can be replayed after the fix (I6). */
 export function deadLetterRecord(topic: string, intake: Intake, code: string, detail: string): OutgoingRecord {
@@ -17,7 +23,7 @@ export function deadLetterRecord(topic: string, intake: Intake, code: string, de
     attempts: attemptsOf(record),
     position: positionOf(record),
     ...keyAndHeaders(record),
-    value: Buffer.from(record.value).toString('base64'),
+    ...valueOf(record.value),
   }
   return emissionOf(topic, record, {
     eventId,
@@ -31,13 +37,20 @@ export function deadLetterRecord(topic: string, intake: Intake, code: string, de
 }
 
 /** What {@link deadLetterRecord} was told, back as the record's key and headers. */
-export function keyAndHeadersOf({ encoding, key, headers }: DeadLetter): Pick<LogRecord, 'key' | 'headers'> {
+export function keyAndHeadersOf(letter: DeadLetter): Pick<LogRecord, 'key' | 'headers' | 'exact'> {
+  const { encoding, key, headers, headerList = [], isValueNull = false } = letter
   if (encoding === 'text') return { key, headers }
+  if (encoding === 'exact') {
+    const list = headerList.map(([name, value]): ExactHeader => [bytesOf(name), value === null ? null : bytesOf(value)])
+    const exact = { key: key === null ? null : bytesOf(key), headers: list, isValueNull }
+    return { key: key === null ? null : fromBase64(key), headers: {}, exact }
+  }
   const decoded = Object.entries(headers).map(([name, value]) => [fromBase64(name), fromBase64(value)])
   return { key: key === null ? null : fromBase64(key), headers: Object.fromEntries(decoded) as Record<string, string> }
 }
 
-function keyAndHeaders({ key, headers }: LogRecord): Pick<DeadLetter, 'encoding' | 'key' | 'headers'> {
+function keyAndHeaders({ key, headers, exact }: LogRecord): Omit<Encoded, 'value'> {
+  if (exact !== undefined) return exactly(exact)
   if (JSON.stringify([key, headers]).length <= textBytesMax) return { encoding: 'text', key, headers }
   const encoded = Object.entries(headers).map(([name, value]) => [toBase64(name), toBase64(value)])
   return {
@@ -47,12 +60,33 @@ function keyAndHeaders({ key, headers }: LogRecord): Pick<DeadLetter, 'encoding'
   }
 }
 
+type Encoded = Pick<DeadLetter, 'encoding' | 'key' | 'headers' | 'headerList' | 'isValueNull' | 'value' | 'valueBytes'>
+
+function exactly({ key, headers, isValueNull }: ExactParts): Omit<Encoded, 'value'> {
+  const headerList = headers.map(([name, value]): [string, string | null] => [
+    toBase64(name),
+    value === null ? null : toBase64(value),
+  ])
+  const text = key === null ? null : toBase64(key)
+  return { encoding: 'exact', key: text, headers: {}, headerList, ...(isValueNull ? { isValueNull } : {}) }
+}
+
+function valueOf(value: Uint8Array): Pick<Encoded, 'value' | 'valueBytes'> {
+  if (value.length <= valueBytesMax) return { value: toBase64(value) }
+  return { value: toBase64(value.subarray(0, valueBytesMax)), valueBytes: value.length }
+}
+
 function isAggregateId(key: string | null): key is string {
   return key !== null && key.length > 0 && key.length <= eventLimits.maxIdLength
 }
 
-function toBase64(text: string): string {
-  return Buffer.from(text).toString('base64')
+function toBase64(bytes: string | Uint8Array): string {
+  const buffer = typeof bytes === 'string' ? Buffer.from(bytes) : bytes
+  return Buffer.from(buffer.buffer, buffer.byteOffset, buffer.byteLength).toString('base64')
+}
+
+function bytesOf(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text, 'base64'))
 }
 
 function fromBase64(text: string): string {

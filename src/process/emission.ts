@@ -10,6 +10,7 @@ import { modelName } from '../core/generation.ts'
 import { unreachable } from '../core/errors.ts'
 import type { FeatureManifest } from '../core/feature-set.ts'
 import type { FeaturePlan } from '../core/plan.ts'
+import type { RecordFault } from '../core/record-parts.ts'
 import type { OutgoingRecord } from '../ports.ts'
 
 export interface EmissionOptions {
@@ -28,6 +29,8 @@ export type Emission = (
   intake: readonly Intake[],
   effects: readonly Effect[],
   servings: readonly Serving[],
+  /** Nothing is scored: the one payment has a dead letter instead. */
+  blame?: RecordFault | null,
 ) => Promise<OutgoingRecord[]>
 
 /** What one lineup needs, made once. */
@@ -61,9 +64,12 @@ export function createEmission(options: EmissionOptions): Emission {
     }
   }
 
-  return async (intake, effects, servings) => {
+  return async (intake, effects, servings, blame = null) => {
     const judged = new Map<Intake, readonly OutgoingRecord[]>()
-    for (const [lineup, payments] of byLineup(effects, servings)) {
+    for (const effect of effects) {
+      if (blame !== null && effect.kind === 'applied') judged.set(effect.item, withoutScore(options, effect, blame))
+    }
+    for (const [lineup, payments] of byLineup(blame === null ? effects : [], servings)) {
       const { judge, record } = benchFor(lineup)
       const verdicts = await judge(payments)
       for (const [i, payment] of payments.entries()) {
@@ -121,9 +127,17 @@ function recordsOfVerdict(
 ): readonly OutgoingRecord[] {
   if (verdict.kind === 'scored') return [record(verdict.scored)]
   metrics.unscored(verdict.code)
+  return withoutScore({ plan, topics }, { item, snapshots }, verdict)
+}
+
+function withoutScore(
+  { plan, topics }: Pick<EmissionOptions, 'plan' | 'topics'>,
+  { item, snapshots }: Payment,
+  { code, detail }: { readonly code: string; readonly detail: string },
+): readonly OutgoingRecord[] {
   return [
     observedRecord(plan, topics.scores, item, snapshots),
-    deadLetterRecord(topics.deadLetters, item, verdict.code, verdict.detail),
+    deadLetterRecord(topics.deadLetters, item, code, detail),
   ]
 }
 

@@ -2,6 +2,7 @@ import { attemptsHeader } from '../core/emitted.ts'
 import { decodeEvent, type DomainEvent, type EventCatalog, type EventErrorCode } from '../core/event.ts'
 import type { EventPlan, FeaturePlan } from '../core/plan.ts'
 import { assert } from '../core/errors.ts'
+import type { RecordFault, RecordFaultCode } from '../core/record-parts.ts'
 import type { LogBatch, LogRecord } from '../ports.ts'
 
 /** A record of a batch, decoded: an event with its plan, or what is wrong with it. */
@@ -16,13 +17,19 @@ export type Intake =
       /** To be scored; the others only change states. */
       readonly scored: boolean
     }
-  | { readonly kind: 'invalid'; readonly record: LogRecord; readonly code: EventErrorCode; readonly detail: string }
+  | {
+      readonly kind: 'invalid'
+      readonly record: LogRecord
+      readonly code: EventErrorCode | RecordFaultCode
+      readonly detail: string
+    }
 
 export type EventIntake = Extract<Intake, { kind: 'event' }>
 
 /** Decodes and validates a batch. Total: every record has its answer, in order. */
 export function takeIn(batch: LogBatch, catalog: EventCatalog, plan: FeaturePlan, scoredType: string): Intake[] {
   return batch.records.map((record): Intake => {
+    if (record.fault !== undefined) return { kind: 'invalid', record, ...record.fault }
     const result = decodeEvent(record.value, catalog, record.appendTimeMs)
     if (result.kind === 'invalid') return { kind: 'invalid', record, code: result.code, detail: result.detail }
     const { event, observedAt } = result
@@ -38,6 +45,11 @@ export function takeIn(batch: LogBatch, catalog: EventCatalog, plan: FeaturePlan
       scored: event.eventType === scoredType,
     }
   })
+}
+
+/** A record that makes its handling fail: nothing of it is looked at. */
+export function blamedRecord(record: LogRecord, { code, detail }: RecordFault): Intake {
+  return { kind: 'invalid', record, code, detail }
 }
 
 /** How often a record was tried, this time included: the header counts replays of a dead letter. */

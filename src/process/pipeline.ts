@@ -1,10 +1,11 @@
 import { createEmission, isDue } from './emission.ts'
 import { checkEpoch, stateMoved, type EntityStates } from './entity-states.ts'
-import { takeIn, type EventIntake } from './intake.ts'
+import { blamedRecord, takeIn, type EventIntake } from './intake.ts'
 import type { ProcessMetrics } from './metrics.ts'
 import { observeBatch } from './observe-batch.ts'
 import { withRetry, type RetryPolicy, type Sleeper } from './retry.ts'
 import type { ServingModels } from './serving.ts'
+import type { Blame } from './trial.ts'
 import { assert } from '../core/errors.ts'
 import type { EventCatalog } from '../core/event.ts'
 import type { FeatureManifest } from '../core/feature-set.ts'
@@ -38,6 +39,8 @@ export interface BatchRun {
   readonly applied: number
   /** A step that times out fails the run at once: the caller tries fewer records. */
   readonly isDivisible: boolean
+  /** What is left out of the one record of this run, because it failed again and again; null for all that is well. */
+  readonly blame?: Blame | null
   readonly signal: AbortSignal
 }
 
@@ -56,7 +59,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const { log, store, states, models, catalog, plan, clock, metrics, logger } = options
   const emit = createEmission(options)
 
-  return async (batch, { publishFrom, epoch, applied, isDivisible, signal }) => {
+  return async (batch, { publishFrom, epoch, applied, isDivisible, signal, blame = null }) => {
     const retry = { ...options.retry, passTimeouts: isDivisible }
     const retrying = <Result>(step: string, run: () => Promise<Result>) =>
       withRetry(step, retry, { clock, signal, logger }, run)
@@ -65,7 +68,9 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     assert(first !== undefined, 'a batch has records')
 
     // decode and validate
-    const intake = takeIn(batch, catalog, plan, options.scoredType)
+    assert(blame === null || batch.records.length === 1, 'a record is blamed alone')
+    const isLeftOut = blame?.leaveOut === 'everything'
+    const intake = isLeftOut ? [blamedRecord(first, blame)] : takeIn(batch, catalog, plan, options.scoredType)
     const events = intake.filter((item): item is EventIntake => item.kind === 'event')
 
     // load entity states, observe, write them
@@ -87,7 +92,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       emit(
         intake.filter((item) => item.record.offset >= publishFrom),
         due,
-        from === undefined ? [] : await models(topic, partition, from),
+        from === undefined || blame !== null ? [] : await models(topic, partition, from),
+        blame,
       ),
     )
 

@@ -1,19 +1,25 @@
+import { Attempt, saidOf } from './attempt.ts'
 import { partOf, type BatchSize } from './batch-size.ts'
+import { createClaimTrials } from './claim-trials.ts'
 import { createStarts, retrying, type Current, type StartOptions } from './claim-start.ts'
 import { stateMoved } from './entity-states.ts'
 import type { BatchOutcome, Pipeline } from './pipeline.ts'
+import { mayBeRecords } from './trial.ts'
 import { assert, isRiverbankError, RiverbankError } from '../core/errors.ts'
 import type { Claim, GroupHandler, LogBatch } from '../ports.ts'
 
 export interface ProcessorOptions extends StartOptions {
   readonly pipeline: Pipeline
   readonly size: BatchSize
+  /** Whether crashes of processes are counted beside the states, so that no record ends one for good. */
+  readonly trials?: boolean
 }
 
 /** The processor as a member of its group: decides where to start, runs batches, commits them. */
 export function createProcessor(options: ProcessorOptions): GroupHandler {
   const { pipeline, size, metrics, logger } = options
   const starts = createStarts(options)
+  const trials = createClaimTrials(options, options.trials === true)
 
   /** Only a commit is left: alone it is tried again, so that nothing is published again for its sake. */
   async function commitPart(claim: Claim, batch: LogBatch, { goneOffset }: BatchOutcome, current: Current) {
@@ -30,41 +36,47 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
 
   /** A batch in parts of what is bearable now, each committed before the next begins (R4). */
   async function runBatch(claim: Claim, batch: LogBatch, current: Current): Promise<number> {
-    // What timed out is halved here, whatever other partitions bear meanwhile: the tries are bounded.
-    let most = Infinity
+    const attempt = new Attempt(trials.isSuspicious(claim))
     for (let done = 0; ;) {
-      const part = partOf(batch, done, Math.min(size.records, most))
+      const part = partOf(batch, done, Math.min(size.records, attempt.most))
       const { length } = part.records
       const begun = size.begin()
       let outcome: BatchOutcome
       try {
         if (options.guard?.isRefused() === true) throw stateMoved('the states are refused')
-        outcome = await pipeline(part, { ...current, isDivisible: length > 1, signal: claim.signal })
+        const blame = await trials.blameFor(claim, part, attempt)
+        outcome = await pipeline(part, { ...current, isDivisible: length > 1, signal: claim.signal, blame })
       } catch (error) {
-        if (!isRiverbankError(error) || claim.signal.aborted) throw error
-        if (error.code === 'state_moved') return starts.beginAgain(claim, part, current.publishFrom)
-        if (!error.timedOut || length === 1) throw error
-        size.shrink(length, 'timeout')
-        most = Math.floor(length / 2)
-        const fields = { partition: batch.partition, records: length, next: size.records, reason: error.message }
-        logger.warn('a batch timed out, trying fewer events', fields)
+        if (claim.signal.aborted) throw error
+        if (isRiverbankError(error, 'state_moved')) return starts.beginAgain(claim, part, current.publishFrom)
+        const next = attempt.failed(error, length)
+        if (next === 'end') throw error
+        if (next === 'fewer') size.shrink(length, 'timeout')
+        logger.warn(saidOf[next], { partition: batch.partition, records: length, most: attempt.most, error })
         continue
       }
       await commitPart(claim, part, outcome, current)
       size.succeed(begun)
-      most = Infinity
+      attempt.succeeded()
       done += length
-      if (done >= batch.records.length || claim.signal.aborted) return part.next
+      if (done < batch.records.length && !claim.signal.aborted) continue
+      await trials.end(claim)
+      return part.next
     }
   }
 
   return {
-    assigned: (claim) => whileHeld(claim, () => starts.begin(claim)),
+    assigned: (claim) => whileHeld(claim, async () => trials.begin(claim, await starts.begin(claim))),
     batch: (claim, batch) => {
       const current = starts.of(claim)
       assert(current !== undefined, 'a batch belongs to a claim that began')
-      return whileHeld(claim, () => runBatch(claim, batch, current))
+      return whileHeld(claim, () => runBatch(claim, batch, current)).catch(async (error: unknown) => {
+        // This process lives to see what ended the claim: an outage, most of the time, and no record's fault.
+        if (!mayBeRecords(error)) await trials.end(claim)
+        throw error
+      })
     },
+    released: (claim) => trials.end(claim),
   }
 }
 

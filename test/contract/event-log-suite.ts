@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { partitionOf } from '../../src/core/partitioner.ts'
 import type { EventLog, LogRecord, OutgoingRecord, TailOptions, TopicSpec } from '../../src/ports.ts'
 import { eventually } from '../support/wait.ts'
+import { eventLogExactCases } from './event-log-exact-suite.ts'
 import { eventLogGroupCases } from './event-log-group-suite.ts'
 import { eventLogStopCases } from './event-log-stop-suite.ts'
 import { codeOf, text } from './log-probe.ts'
@@ -72,6 +73,7 @@ export function eventLogContract(name: string, makeFixture: () => Promise<EventL
     const logCase: LogCase = { fixture: () => fixture, open, topic, readAll }
     topicCases(logCase)
     publishCases(logCase)
+    eventLogExactCases(logCase)
     tailCases(logCase)
     eventLogGroupCases(logCase)
     eventLogStopCases(logCase)

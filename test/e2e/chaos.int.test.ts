@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { kill, lostReplies, zombie, type Fault } from '../../scripts/chaos/faults.ts'
 import { emptied, lostTail } from '../../scripts/chaos/losses.ts'
+import { poison } from '../../scripts/chaos/poison.ts'
 import { Results } from '../../scripts/chaos/results.ts'
 import { runChaos } from '../../scripts/chaos/run.ts'
 import type { Driver } from '../../scripts/chaos/servers.ts'
@@ -26,8 +27,9 @@ async function inflict(driver: Driver, keeping: readonly Fault[], losing: readon
 }
 
 describe.skipIf(noRedis !== null)(`chaos, log: redis, seed ${seed}`, () => {
-  it('I1 to I5 hold through kills, a zombie and lost replies', { timeout: timeoutMs }, async () => {
-    expect(await inflict('redis', [kill(['after-write', 'after-publish']), zombie, lostReplies(2)], [])).toEqual([])
+  it('I1 to I6 hold through kills, a zombie, lost replies and poison', { timeout: timeoutMs }, async () => {
+    const faults = [kill(['after-write', 'after-publish']), zombie, lostReplies(2), poison]
+    expect(await inflict('redis', faults, [])).toEqual([])
   })
 
   it(
@@ -40,7 +42,8 @@ describe.skipIf(noRedis !== null)(`chaos, log: redis, seed ${seed}`, () => {
 })
 
 describe.skipIf(noRedis !== null || kafkaMissing() !== null)(`chaos, log: kafka, seed ${seed}`, () => {
-  it('holds through kills and a zombie, lost writes and an emptied Redis', { timeout: timeoutMs }, async () => {
-    expect(await inflict('kafka', [kill(['after-advance', 'before-commit']), zombie], [lostTail, emptied])).toEqual([])
+  it('holds through kills, a zombie and poison, lost writes and an emptied Redis', { timeout: timeoutMs }, async () => {
+    const faults = [kill(['after-advance', 'before-commit']), zombie, poison]
+    expect(await inflict('kafka', faults, [lostTail, emptied])).toEqual([])
   })
 })

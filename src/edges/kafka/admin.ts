@@ -6,6 +6,7 @@ import type { PartitionRange, TopicSpec } from '../../ports.ts'
 import { kafkaRetry, type KafkaLimits } from './client.ts'
 import { protocolTypeOf, toLogError } from './errors.ts'
 import { recordOverheadBytes } from './record.ts'
+import { checkedProperties } from './topic-check.ts'
 
 /** What a publisher must know of a topic. */
 export interface TopicFacts {
@@ -84,17 +85,20 @@ export class KafkaAdmin {
   topicFacts(topic: string): Promise<TopicFacts> {
     return this.#call(`describe topic ${topic}`, async (admin) => {
       const metadata = await admin.fetchTopicMetadata({ topics: [topic] })
-      const configNames = ['max.message.bytes', 'message.timestamp.type']
-      const { resources } = await admin.describeConfigs({
-        resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configNames }],
-        includeSynonyms: false,
-      })
-      const entries = new Map(resources[0]?.configEntries.map((entry) => [entry.configName, entry.configValue]))
+      const entries = await propertiesOf(admin, topic, ['max.message.bytes', 'message.timestamp.type'])
       return {
         partitions: metadata.topics[0]?.partitions.length ?? 0,
         maxMessageBytes: Number(entries.get('max.message.bytes') ?? 1_048_576),
         timestampType: entries.get('message.timestamp.type') ?? 'CreateTime',
       }
+    })
+  }
+
+  /** What a topic has for the properties that matter; null when there is no such topic. */
+  async properties(topic: string): Promise<ReadonlyMap<string, string> | null> {
+    return this.#unlessMissing(`describe topic ${topic}`, async (admin) => {
+      await admin.fetchTopicMetadata({ topics: [topic] })
+      return propertiesOf(admin, topic, checkedProperties)
     })
   }
 
@@ -197,6 +201,14 @@ export class KafkaAdmin {
   }
 }
 
+async function propertiesOf(admin: Admin, topic: string, names: readonly string[]) {
+  const { resources } = await admin.describeConfigs({
+    resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configNames: [...names] }],
+    includeSynonyms: false,
+  })
+  return new Map(resources[0]?.configEntries.map((entry) => [entry.configName, entry.configValue]))
+}
+
 function configOf({ replicationFactor, retentionMs, retentionBytes, maxRecordBytes }: TopicSpec) {
   // Whole segments are dropped: with Kafka's defaults (1 GiB, 7 days) a topic would keep up to twice what is asked for.
   const segmentBytes = Math.min(1_073_741_824, Math.max(1_048_576, Math.floor(retentionBytes / 10)))
@@ -204,8 +216,8 @@ function configOf({ replicationFactor, retentionMs, retentionBytes, maxRecordByt
   const settings: Record<string, string | number> = {
     'cleanup.policy': 'delete',
     'message.timestamp.type': 'LogAppendTime',
-    // kafkajs reads gzip only: whatever other producers compress with, the broker undoes it.
-    'compression.type': 'uncompressed',
+    // As they come: written anew, a batch that fits compressed would be too large, and its producer would try for good.
+    'compression.type': 'producer',
     'retention.ms': retentionMs,
     'retention.bytes': retentionBytes,
     'segment.bytes': segmentBytes,

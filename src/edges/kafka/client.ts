@@ -37,6 +37,10 @@ export interface KafkaLimits {
   readonly drainMs: number
   readonly tailSessionTimeoutMs: number
   readonly tailFetchBytes: number
+  /** Of one batch after decompression, and from where on a fetch reads no further batch of a partition. */
+  readonly decodedBytesMax: number
+  /** Records of one batch. */
+  readonly recordsMax: number
 }
 
 export const kafkaLimits: KafkaLimits = {
@@ -55,6 +59,8 @@ export const kafkaLimits: KafkaLimits = {
   drainMs: 10_000,
   tailSessionTimeoutMs: 10_000,
   tailFetchBytes: 4 * 1_048_576,
+  decodedBytesMax: 16 * 1_048_576,
+  recordsMax: 250_000,
 }
 
 /** Tries inside kafkajs: few, because everything above it tries again with its own bound. */

@@ -7,7 +7,7 @@ import type { KafkaLimits } from './client.ts'
 import { outOfRangeIn, toLogError } from './errors.ts'
 import { checkInRange } from './range.ts'
 import { GroupSession } from './session.ts'
-import type { Mark, SessionEnd } from './session-context.ts'
+import type { Mark, SessionContext, SessionEnd } from './session-context.ts'
 import { slotKey } from './slot.ts'
 
 export interface ConsumptionContext {
@@ -28,33 +28,38 @@ export async function startConsumption(
   options: ConsumeOptions,
   handler: GroupHandler,
 ): Promise<Subscription> {
-  const consumption = new Consumption(context, options, handler, await fetchBytesPerPartition(context, options))
+  const consumption = new Consumption(context, options, handler, await shareOf(context, options))
   const finished = consumption.run()
   // Whoever does not look at `finished` must not end the process with it.
   finished.catch(() => undefined)
   return { finished, stop: () => consumption.stop() }
 }
 
+type Share = Pick<SessionContext, 'fetchBytesPerPartition' | 'recordBytesMax'>
+
 /**
  * The brokers fill a fetch partition by partition in the order asked for, always the same one: a share for each, or a
  * backlog in the first would starve the others. A share holds the largest batch, which would be skipped otherwise.
  */
-async function fetchBytesPerPartition({ admin }: ConsumptionContext, options: ConsumeOptions): Promise<number> {
+async function shareOf({ admin }: ConsumptionContext, options: ConsumeOptions): Promise<Share> {
+  const recordBytesMax = new Map<string, number>()
   let partitions = 0
   let largest = 0
   for (const topic of options.topics) {
     const facts = await admin.topicFacts(topic)
     partitions += facts.partitions
+    recordBytesMax.set(topic, facts.maxMessageBytes)
     largest = Math.max(largest, facts.maxMessageBytes)
   }
-  return Math.max(largest, Math.floor(options.maxBytes / Math.max(1, partitions)))
+  const fetchBytesPerPartition = Math.max(largest, Math.floor(options.maxBytes / Math.max(1, partitions)))
+  return { fetchBytesPerPartition, recordBytesMax }
 }
 
 class Consumption {
   readonly #context: ConsumptionContext
   readonly #options: ConsumeOptions
   readonly #handler: GroupHandler
-  readonly #fetchBytesPerPartition: number
+  readonly #share: Share
   readonly #releases = new Map<string, Promise<void>>()
   readonly #marks = new Map<string, Mark>()
   #session: GroupSession | null = null
@@ -65,16 +70,11 @@ class Consumption {
   #failures = 0
   #sessions = 0
 
-  constructor(
-    context: ConsumptionContext,
-    options: ConsumeOptions,
-    handler: GroupHandler,
-    fetchBytesPerPartition: number,
-  ) {
+  constructor(context: ConsumptionContext, options: ConsumeOptions, handler: GroupHandler, share: Share) {
     this.#context = context
     this.#options = options
     this.#handler = handler
-    this.#fetchBytesPerPartition = fetchBytesPerPartition
+    this.#share = share
   }
 
   run(): Promise<void> {
@@ -105,7 +105,7 @@ class Consumption {
       ...this.#context,
       options: { ...this.#options, group },
       handler: this.#handler,
-      fetchBytesPerPartition: this.#fetchBytesPerPartition,
+      ...this.#share,
       releases: this.#releases,
       marks: this.#marks,
       onSteady: () => {

@@ -7,6 +7,8 @@ import type { Slot } from './slot.ts'
 /** What the delivery of a batch asks of the session it belongs to. */
 export interface Course {
   readonly maxRecords: number
+  /** What a record of this topic may have; see {@link toLogRecord}. */
+  readonly recordBytesMax: (topic: string) => number
   mayDeliver(slot: Slot, payload: EachBatchPayload): Promise<boolean>
   /** The handler's answer, or null when it was fenced. */
   handle(claim: Claim, batch: LogBatch): Promise<number | null>
@@ -32,7 +34,7 @@ export async function deliverBatch(slot: Slot, payload: EachBatchPayload, course
     const lastOffset = from === batch.messages.length ? batch.lastOffset() : messages.at(-1)?.offset
     const next = Number(lastOffset) + 1
     const end = Math.max(next, Number(batch.highWatermark))
-    const records = messages.map((message) => toLogRecord(topic, partition, message))
+    const records = messages.map((message) => toLogRecord(topic, partition, message, course.recordBytesMax(topic)))
     const answer = await course.handle(claim, { topic, partition, records, next, end })
     // After an abort kafkajs may be in the next generation: its position is no longer this slot's to move.
     if (answer === null || slot.isAborted()) return

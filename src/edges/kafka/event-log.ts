@@ -1,11 +1,13 @@
 import type { EventLog, Subscription } from '../../ports.ts'
 import { RiverbankError } from '../../core/errors.ts'
 import { KafkaAdmin } from './admin.ts'
+import { replaceBatchCoding } from './batch/kafkajs-batches.ts'
 import { createClient, kafkaLimits, type KafkaLogOptions } from './client.ts'
 import { startConsumption } from './consumption.ts'
 import { forbidOffsetResets } from './offset-reset.ts'
 import { KafkaPublisher } from './publisher.ts'
 import { startTail } from './tail.ts'
+import { topicFindings } from './topic-check.ts'
 
 /**
  * The log on Redpanda or Apache Kafka. Resolves when a broker has answered; rejects with `log_unavailable`.
@@ -14,6 +16,7 @@ import { startTail } from './tail.ts'
 export async function openKafkaEventLog(options: KafkaLogOptions): Promise<EventLog> {
   forbidOffsetResets()
   const limits = { ...kafkaLimits, ...options.limits }
+  await replaceBatchCoding(limits)
   const kafka = createClient(options, limits)
   const admin = new KafkaAdmin(kafka, limits)
   const publisher = new KafkaPublisher(kafka, admin, limits)
@@ -40,6 +43,10 @@ export async function openKafkaEventLog(options: KafkaLogOptions): Promise<Event
     driver: 'kafka',
     createTopic: (spec) => admin.createTopic(spec),
     deleteTopic: (topic) => admin.deleteTopic(topic),
+    checkTopic: async (spec) => {
+      const found = await admin.properties(spec.topic)
+      return found === null ? [] : topicFindings(spec, found, options.brokers)
+    },
     describeTopic: (topic) => admin.describeTopic(topic),
     committed: (group, topic) => admin.committed(group, topic),
     publish: (records) => publisher.publish(records),

@@ -241,11 +241,12 @@ function prepare(record: OutgoingRecord, facts: TopicFacts): PreparedRecord {
     throw new RiverbankError('topic_mismatch', `${record.topic} has no partition ${partition}`)
   }
   const prepared = prepareRecord(record, partition)
+  const valueBytes = prepared.value?.length ?? 0
   const valueBytesMax = facts.maxMessageBytes - recordOverheadBytes
-  if (prepared.value.length > valueBytesMax || prepared.bytes > batchCapacityBytes(facts.maxMessageBytes)) {
+  if (valueBytes > valueBytesMax || prepared.bytes > batchCapacityBytes(facts.maxMessageBytes)) {
     throw new RiverbankError(
       'record_too_large',
-      `a record of ${prepared.value.length} bytes for ${record.topic}, at most ${valueBytesMax} are accepted`,
+      `a record of ${valueBytes} bytes for ${record.topic}, at most ${valueBytesMax} are accepted`,
     )
   }
   return prepared

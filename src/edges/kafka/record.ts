@@ -1,5 +1,11 @@
-import type { KafkaMessage, IHeaders } from 'kafkajs'
+import { isUtf8 } from 'node:buffer'
+import type { KafkaMessage } from 'kafkajs'
+import { latestMs } from '../../core/envelope.ts'
+import { assert } from '../../core/errors.ts'
+import type { ExactParts } from '../../core/record-parts.ts'
 import type { LogRecord, OutgoingRecord } from '../../ports.ts'
+import { ExactHeaders } from './batch/kafkajs-batches.ts'
+import { FetchedRecord, type HeaderPair } from './batch/record-set.ts'
 
 /**
  * What Kafka's limits on a record batch (`max.message.bytes`) leave for framing, key and headers when a topic promises
@@ -11,47 +17,105 @@ const batchHeaderBytes = 61
 const recordFrameBytes = 32
 const headerFrameBytes = 10
 
-export function toLogRecord(topic: string, partition: number, message: KafkaMessage): LogRecord {
-  const value = message.value ?? Buffer.alloc(0)
-  return {
-    topic,
-    partition,
-    offset: Number(message.offset),
-    appendTimeMs: Number(message.timestamp),
-    key: message.key?.toString('utf8') ?? null,
-    value: new Uint8Array(value.buffer, value.byteOffset, value.byteLength),
-    headers: toHeaders(message.headers ?? {}),
-  }
+/**
+ * A record that is larger than its topic takes, which only compression can bring about, has a fault, and its batch for
+ * a value: so a dead letter of it is never larger than one of any other record.
+ */
+export function toLogRecord(
+  topic: string,
+  partition: number,
+  message: KafkaMessage,
+  recordBytesMax: number,
+): LogRecord {
+  assert(message instanceof FetchedRecord, 'records are read by our own decoder')
+  const { key, value, pairs, batch } = message
+  const place = { topic, partition, offset: Number(message.offset), appendTimeMs: timeOf(message.timestamp) }
+  const bytes = sizeOf(message)
+  const large = { code: 'record_too_large', detail: `${bytes} bytes, at most ${recordBytesMax} are read` } as const
+  const fault = message.fault ?? (bytes > recordBytesMax ? large : null)
+  if (fault !== null) return { ...place, key: null, value: viewOf(batch), headers: noHeaders, fault }
+  const text = { key: key?.toString('utf8') ?? null, headers: textOf(pairs) }
+  const record = { ...place, ...text, value: value === null ? noBytes : viewOf(value) }
+  if (isText(message)) return record
+  return { ...record, exact: { key: key === null ? null : viewOf(key), headers: pairs, isValueNull: value === null } }
 }
 
-function toHeaders(headers: IHeaders): Record<string, string> {
+/** A topic without the broker's times may hold any number: none of them may name a day that there is not. */
+function timeOf(timestamp: string): number {
+  return Math.min(latestMs, Math.max(0, Number(timestamp)))
+}
+
+const noBytes = new Uint8Array(0)
+const noHeaders: Readonly<Record<string, string>> = Object.freeze({})
+
+function viewOf(bytes: Buffer): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+function sizeOf({ key, value, pairs }: FetchedRecord): number {
+  let bytes = (key?.length ?? 0) + (value?.length ?? 0)
+  for (const [name, text] of pairs) bytes += headerFrameBytes + name.length + (text?.length ?? 0)
+  return bytes
+}
+
+function textOf(pairs: readonly HeaderPair[]): Readonly<Record<string, string>> {
+  if (pairs.length === 0) return noHeaders
   const found: Record<string, string> = {}
-  for (const [name, value] of Object.entries(headers)) {
-    // Kafka allows a header more than once; as in HTTP clients, the first one counts.
-    const first = Array.isArray(value) ? value[0] : value
-    if (first !== undefined) found[name] = typeof first === 'string' ? first : first.toString('utf8')
+  for (const [nameBytes, value] of pairs) {
+    const name = nameBytes.toString('utf8')
+    // As in HTTP clients, the first one counts.
+    if (value !== null && name !== '__proto__' && !Object.hasOwn(found, name)) found[name] = value.toString('utf8')
   }
   return found
+}
+
+/** Whether text, and an object of it, give back the bytes of key, value and headers, in their order. */
+function isText({ key, value, pairs }: FetchedRecord): boolean {
+  if (value === null || (key !== null && !isUtf8(key))) return false
+  const names = new Set<string>()
+  for (const [nameBytes, text] of pairs) {
+    if (text === null || !isUtf8(nameBytes) || !isUtf8(text)) return false
+    const name = nameBytes.toString('utf8')
+    // Objects put names that are numbers first, and have no such name as the last one.
+    if (names.has(name) || /^\d+$/.test(name) || name === '__proto__') return false
+    names.add(name)
+  }
+  return true
 }
 
 /** A record as it waits to be sent. */
 export interface PreparedRecord {
   readonly partition: number
-  readonly key: string
-  readonly value: Buffer
+  readonly key: string | Buffer | null
+  readonly value: Buffer | null
   readonly headers: Readonly<Record<string, string>>
   /** An upper bound of what it takes in a batch. */
   readonly bytes: number
 }
 
-export function prepareRecord({ key, value, headers = {} }: OutgoingRecord, partition: number): PreparedRecord {
-  const bytes =
-    typeof value === 'string' ? Buffer.from(value) : Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+export function prepareRecord(record: OutgoingRecord, partition: number): PreparedRecord {
+  const { key, value, headers = {}, exact } = record
+  const bytes = typeof value === 'string' ? Buffer.from(value) : bufferOf(value)
+  if (exact !== undefined) return prepareExact(exact, bytes, partition)
   let total = recordFrameBytes + bytes.length + Buffer.byteLength(key)
   for (const [name, text] of Object.entries(headers)) {
     total += headerFrameBytes + Buffer.byteLength(name) + Buffer.byteLength(text)
   }
   return { partition, key, value: bytes, headers, bytes: total }
+}
+
+function prepareExact(exact: ExactParts, bytes: Buffer, partition: number): PreparedRecord {
+  const key = exact.key === null ? null : bufferOf(exact.key)
+  const value = exact.isValueNull ? null : bytes
+  const pairs = exact.headers.map(([name, text]) => [bufferOf(name), text === null ? null : bufferOf(text)] as const)
+  let total = recordFrameBytes + (value?.length ?? 0) + (key?.length ?? 0)
+  for (const [name, text] of pairs) total += headerFrameBytes + name.length + (text?.length ?? 0)
+  const headers = new ExactHeaders(pairs) as unknown as Readonly<Record<string, string>>
+  return { partition, key, value, headers, bytes: total }
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
 /** What a batch of a topic with this `max.message.bytes` holds. */

@@ -10,6 +10,8 @@ export interface SessionContext {
   readonly options: ConsumeOptions
   readonly handler: GroupHandler
   readonly fetchBytesPerPartition: number
+  /** By topic: `max.message.bytes`. */
+  readonly recordBytesMax: ReadonlyMap<string, number>
   /** The last release of each partition, also across sessions: the next claim of it waits for that. */
   readonly releases: Map<string, Promise<void>>
   /** Where each partition stands, also across sessions. */

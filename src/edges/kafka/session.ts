@@ -42,6 +42,7 @@ export class GroupSession {
     this.#consumer = createGroupClient(context)
     this.#course = {
       maxRecords: context.options.maxRecords,
+      recordBytesMax: (topic) => context.recordBytesMax.get(topic) ?? Infinity,
       mayDeliver: (slot, payload) => this.#mayDeliver(slot, payload),
       handle: (claim, batch) =>
         context.handler.batch(claim, batch).catch((error: unknown) => this.#unlessFenced(error)),
@@ -94,9 +95,7 @@ export class GroupSession {
 
   #listen(): void {
     const { events } = this.#consumer
-    const active = () => {
-      this.#heardActivityMs = loopClock.nowMs()
-    }
+    const active = () => void (this.#heardActivityMs = loopClock.nowMs())
     this.#consumer.on(events.FETCH_START, active)
     this.#consumer.on(events.FETCH, active)
     this.#consumer.on(events.HEARTBEAT, () => {

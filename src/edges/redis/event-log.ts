@@ -69,6 +69,8 @@ export async function openRedisEventLog(options: RedisEventLogOptions): Promise<
   return {
     driver: 'redis',
     createTopic: (spec) => topics.create(spec),
+    // Its topics have no properties but those that each creation sets anew.
+    checkTopic: () => Promise.resolve([]),
     deleteTopic: (topic) => topics.delete(topic),
     describeTopic: async (topic) => {
       const info = await topics.fresh(topic)

@@ -97,9 +97,17 @@ export class HeldClaim implements Claim {
     const keys = this.#info.partitions[this.partition]
     if (keys === undefined) return
     let status: string
-    try {
+    const commit = async () => {
       const scriptKeys = [keys.lease(group), keys.meta, keys.groups]
-      status = String(await commitScript.run(redis, scriptKeys, [this.#token, group, next, this.#info.incarnation]))
+      return String(await commitScript.run(redis, scriptKeys, [this.#token, group, next, this.#info.incarnation]))
+    }
+    try {
+      status = await commit()
+      // Above the end, unless another program has written there.
+      if (status === 'recreated') {
+        await this.#context.topics.adopt(this.#info, this.partition)
+        status = await commit()
+      }
     } catch (error) {
       // The claim ends with its connection; whether this commit was applied, the next claim will see.
       if (connectionLost(error)) {

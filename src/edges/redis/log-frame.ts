@@ -1,3 +1,6 @@
+import { isUtf8 } from 'node:buffer'
+import { latestMs } from '../../core/envelope.ts'
+import type { ExactHeader, ExactParts } from '../../core/record-parts.ts'
 import type { LogRecord, OutgoingRecord } from '../../ports.ts'
 import { asBuffer } from './connection.ts'
 
@@ -6,9 +9,12 @@ import { asBuffer } from './connection.ts'
  *   bytes 0-7    append time in milliseconds, a big-endian double; the append script puts it there
  *   bytes 8-11   length of the key, bytes 12-15 length of the headers (JSON, none when there are no headers)
  *   then key, headers and value.
+ * Headers that an object of texts cannot say are a list: whether the value is null, then [name, value or null] in base64.
  */
 const timeBytes = 8
 const lengthsBytes = 8
+/** In place of the length of a key that is null. */
+const nullKey = 0xffff_ffff
 const noHeaders: Readonly<Record<string, string>> = Object.freeze({})
 
 /** What memory an entry takes besides its frame, roughly: the counter of retentionBytes adds it. */
@@ -16,15 +22,20 @@ export const entryOverheadBytes = 32
 
 /** The frame without its time. */
 export function encodeFrame(record: OutgoingRecord): Buffer {
-  const { key, value, headers } = record
-  const keyBytes = Buffer.byteLength(key)
-  const headersText = headers === undefined || isEmpty(headers) ? '' : JSON.stringify(headers)
+  const { value, headers, exact } = record
+  if (exact !== undefined) return frameOf(exact.key, exactText(exact), exact.isValueNull ? '' : value)
+  return frameOf(record.key, headers === undefined || isEmpty(headers) ? '' : JSON.stringify(headers), value)
+}
+
+function frameOf(key: string | Uint8Array | null, headersText: string, value: string | Uint8Array): Buffer {
+  const keyBytes = key === null ? 0 : Buffer.byteLength(key)
   const headersBytes = Buffer.byteLength(headersText)
   const valueAt = lengthsBytes + keyBytes + headersBytes
   const frame = Buffer.allocUnsafe(valueAt + (typeof value === 'string' ? Buffer.byteLength(value) : value.length))
-  frame.writeUInt32BE(keyBytes, 0)
+  frame.writeUInt32BE(key === null ? nullKey : keyBytes, 0)
   frame.writeUInt32BE(headersBytes, 4)
-  frame.write(key, lengthsBytes, 'utf8')
+  if (typeof key === 'string') frame.write(key, lengthsBytes, 'utf8')
+  else if (key !== null) frame.set(key, lengthsBytes)
   frame.write(headersText, lengthsBytes + keyBytes, 'utf8')
   if (typeof value === 'string') frame.write(value, valueAt, 'utf8')
   else frame.set(asBuffer(value), valueAt)
@@ -36,27 +47,99 @@ export function recordBytes(frame: Buffer): number {
   return frame.length - lengthsBytes
 }
 
-/** `stored` is the frame with its time. The value shares its memory. */
-export function decodeFrame(topic: string, partition: number, offset: number, stored: Buffer): LogRecord {
+/** `stored` is the frame with its time. The value shares its memory. Answers why it is none, as a text. */
+export function decodeFrame(topic: string, partition: number, offset: number, stored: Buffer): LogRecord | string {
   const keyAt = timeBytes + lengthsBytes
-  const headersAt = keyAt + stored.readUInt32BE(timeBytes)
+  if (stored.length < keyAt) return `${stored.length} bytes are no frame`
+  const appendTimeMs = stored.readDoubleBE(0)
+  if (!isTime(appendTimeMs)) return `${appendTimeMs} is no time`
+  const keyLength = stored.readUInt32BE(timeBytes)
+  const headersAt = keyAt + (keyLength === nullKey ? 0 : keyLength)
   const valueAt = headersAt + stored.readUInt32BE(timeBytes + 4)
+  if (valueAt > stored.length) return 'the frame is cut'
+  const key = keyLength === nullKey ? null : stored.subarray(keyAt, headersAt)
+  const headers = valueAt === headersAt ? noHeaders : parseHeaders(stored.subarray(headersAt, valueAt))
+  if (headers === null) return 'the headers are not those of a frame'
+  const record = { topic, partition, offset, appendTimeMs, key: key?.toString('utf8') ?? null }
+  const value = stored.subarray(valueAt)
+  if (!isExact(headers)) {
+    const plain = { ...record, value, headers }
+    if (key === null || isUtf8(key)) return plain
+    return { ...plain, exact: { key, headers: exactly(headers), isValueNull: false } }
+  }
   return {
-    topic,
-    partition,
-    offset,
-    appendTimeMs: stored.readDoubleBE(0),
-    key: stored.toString('utf8', keyAt, headersAt),
-    value: stored.subarray(valueAt),
-    headers: valueAt === headersAt ? noHeaders : parseHeaders(stored.toString('utf8', headersAt, valueAt)),
+    ...record,
+    value,
+    headers: textOf(headers.exact),
+    exact: { key, headers: headers.exact, isValueNull: headers.isValueNull },
   }
 }
 
-function isEmpty(headers: Readonly<Record<string, string>>): boolean {
+interface ExactHeaders {
+  readonly exact: readonly ExactHeader[]
+  readonly isValueNull: boolean
+}
+type Headers = Readonly<Record<string, string>>
+
+function isTime(timeMs: number): boolean {
+  return timeMs >= 0 && timeMs <= latestMs
+}
+
+function isEmpty(headers: Headers): boolean {
   for (const name in headers) if (Object.hasOwn(headers, name)) return false
   return true
 }
 
-function parseHeaders(json: string): Readonly<Record<string, string>> {
-  return JSON.parse(json) as Record<string, string>
+function isExact(headers: Headers | ExactHeaders): headers is ExactHeaders {
+  return Array.isArray(headers.exact)
+}
+
+function exactText({ headers, isValueNull }: ExactParts): string {
+  const pairs = headers.map(([name, value]) => [toBase64(name), value === null ? null : toBase64(value)])
+  return JSON.stringify([isValueNull, ...pairs])
+}
+
+function exactly(headers: Headers): ExactHeader[] {
+  return Object.entries(headers).map(([name, value]) => [Buffer.from(name), Buffer.from(value)])
+}
+
+/** As in HTTP clients, the first of a name counts. */
+function textOf(pairs: readonly ExactHeader[]): Headers {
+  const found: Record<string, string> = {}
+  for (const [nameBytes, value] of pairs) {
+    const name = asBuffer(nameBytes).toString('utf8')
+    if (value === null || name === '__proto__' || Object.hasOwn(found, name)) continue
+    found[name] = asBuffer(value).toString('utf8')
+  }
+  return found
+}
+
+/** Null where they are neither of the two things that {@link encodeFrame} writes. */
+function parseHeaders(bytes: Buffer): Headers | ExactHeaders | null {
+  let json: unknown
+  try {
+    json = JSON.parse(bytes.toString('utf8'))
+  } catch {
+    return null
+  }
+  if (typeof json !== 'object' || json === null || !isUtf8(bytes)) return null
+  if (Array.isArray(json)) return parseExact(json)
+  const isText = Object.values(json).every((value) => typeof value === 'string')
+  return isText ? (json as Headers) : null
+}
+
+function parseExact([isValueNull, ...pairs]: readonly unknown[]): ExactHeaders | null {
+  if (typeof isValueNull !== 'boolean') return null
+  const exact: ExactHeader[] = []
+  for (const pair of pairs) {
+    if (!Array.isArray(pair)) return null
+    const [name, value] = pair as readonly unknown[]
+    if (typeof name !== 'string' || (value !== null && typeof value !== 'string')) return null
+    exact.push([Buffer.from(name, 'base64'), value === null ? null : Buffer.from(value, 'base64')])
+  }
+  return { exact, isValueNull }
+}
+
+function toBase64(bytes: Uint8Array): string {
+  return asBuffer(bytes).toString('base64')
 }

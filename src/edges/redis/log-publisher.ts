@@ -83,6 +83,10 @@ function refuse(topics: RedisTopics, { info, partition }: Lane, status: string, 
     const why = `${info.topic}/${partition} is full, and a group has read only up to offset ${readTo}`
     throw new RiverbankError('log_full', why, { canRetry: true })
   }
+  if (status === 'foreign') {
+    const why = `another program has written ${String(readTo)} into ${info.topic}/${partition}, above the log: remove it with XDEL`
+    throw new RiverbankError('log_refused', why)
+  }
   topics.forget(info.topic)
   const why = `topic ${info.topic} was deleted or created anew meanwhile`
   throw new RiverbankError('log_unavailable', why, { canRetry: true })

@@ -48,7 +48,7 @@ return redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[4])
 
 /**
  * KEYS partition. ARGV incarnation, then frames without their time. → ['ok', first offset] | ['stale'] | ['full', the
- * position that the slowest group has read to]. Whole segments are dropped: a sixteenth of the retention each, so
+ * position that the slowest group has read to] | ['foreign', the id of an entry above the log]. Whole segments are dropped: a sixteenth of the retention each, so
  * trimming costs next to nothing per record.
  */
 export const appendScript = new RedisScript(`
@@ -91,7 +91,16 @@ end
 if bytes > 0 and bytes + incoming > keepBytes then return {'full', floor} end
 
 local time = struct.pack('>d', now)
-for i = 2, #ARGV do
+local first = redis.pcall('XADD', stream, ARGV[1] .. '-' .. stop, 'r', time .. ARGV[2])
+if type(first) == 'table' and first.err then
+  -- Another program has written here: what it wrote has taken the next offsets.
+  local top = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
+  local made, offset = string.match(top and top[1] or '', '(%d+)-(%d+)')
+  if made ~= ARGV[1] or #offset > 15 then return {'foreign', top and top[1] or ''} end
+  stop = tonumber(offset) + 1
+  redis.call('XADD', stream, ARGV[1] .. '-' .. stop, 'r', time .. ARGV[2])
+end
+for i = 3, #ARGV do
   redis.call('XADD', stream, ARGV[1] .. '-' .. (stop + i - 2), 'r', time .. ARGV[i])
 end
 local next = stop + #ARGV - 1
@@ -105,6 +114,20 @@ redis.call('HSET', meta, 'end', next, 'bytes', bytes + incoming, 'time', now, 'o
   'openTime', openTime)
 return {'ok', stop}
 `)
+
+/** KEYS partition. ARGV incarnation. → the log's end, after what another program has appended became part of it. */
+export const adoptScript = new RedisScript(
+  `
+local m = redis.call('HMGET', KEYS[2], 'incarnation', 'end')
+if m[1] ~= ARGV[1] then return -1 end
+local top = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+local made, offset = string.match(top and top[1] or '', '(%d+)-(%d+)')
+if made ~= ARGV[1] or #offset > 15 or tonumber(offset) < tonumber(m[2]) then return tonumber(m[2]) end
+redis.call('HSET', KEYS[2], 'end', tonumber(offset) + 1)
+return tonumber(offset) + 1
+`,
+  'allow',
+)
 
 /** KEYS partition. ARGV the new start. Moves the start even past what groups have not read. */
 export const truncateScript = new RedisScript(

@@ -3,7 +3,13 @@ import { RiverbankError } from '../../core/errors.ts'
 import type { PartitionRange, TopicSpec } from '../../ports.ts'
 import { redisFailure } from './connection.ts'
 import { partitionKeys, topicKeys, type PartitionKeys } from './log-keys.ts'
-import { createTopicScript, dropPartitionScript, initPartitionScript, truncateScript } from './log-scripts.ts'
+import {
+  adoptScript,
+  createTopicScript,
+  dropPartitionScript,
+  initPartitionScript,
+  truncateScript,
+} from './log-scripts.ts'
 
 export interface TopicInfo {
   readonly topic: string
@@ -121,6 +127,15 @@ export class RedisTopics {
       }
       return { partition, incarnation, start: Number(start), end: Number(end), bytes: Number(bytes) }
     })
+  }
+
+  /** Makes what another program has appended a part of the log, so that it can be read past and committed. */
+  async adopt(info: TopicInfo, partition: number): Promise<void> {
+    const keys = info.partitions[partition]
+    if (keys === undefined) return
+    await this.#guarded(`reading what others wrote into ${info.topic}/${partition}`, () =>
+      adoptScript.run(this.#redis, inOrder(keys), [info.incarnation]),
+    )
   }
 
   async committed(group: string, topic: string): Promise<ReadonlyMap<number, number>> {

@@ -9,6 +9,10 @@ export interface FeedLimits {
   readonly maxBytes: number
 }
 
+const noBytes = Buffer.alloc(0)
+/** The last that an id of a stream can have. */
+const lastSequence = '18446744073709551615'
+
 interface Chunk {
   readonly offset: number
   readonly records: readonly LogRecord[]
@@ -107,12 +111,14 @@ export class PartitionFeed {
     const { incarnation, partitions, topic } = this.#info
     const { maxBytes, maxRecords } = this.#limits
     const count = Math.max(1, Math.min(maxRecords, Math.floor(maxBytes / this.#bytesPerRecord)))
-    const after = offset === 0 ? '0-0' : `${incarnation}-${offset - 1}`
+    // Ids below the incarnation are no part of the log: another program may have written them before it began.
+    const after = offset === 0 ? `${BigInt(incarnation) - 1n}-${lastSequence}` : `${incarnation}-${offset - 1}`
     const stream = partitions[this.#partition]?.stream ?? ''
     const answer = await this.#reader.read({ stream, after, count }, signal)
     if (answer === null) return null
     const where = `${topic}/${this.#partition}`
     const records = answer.entries.map((entry, i) => this.#record(entry, offset + i, where))
+    if (records.some(({ fault }) => fault !== undefined)) await this.#topics.adopt(this.#info, this.#partition)
     const bytes = records.reduce((sum, record) => sum + record.value.length, 0)
     this.#bytesPerRecord = Math.max(1, bytes / records.length)
     return { offset, records, more: answer.more }
@@ -137,7 +143,25 @@ export class PartitionFeed {
       const why = `${where} was read at offset ${expected}, and starts at ${offset} by now: records are gone unread`
       throw new RiverbankError('log_truncated', why)
     }
-    return decodeFrame(this.#info.topic, this.#partition, expected, fields[1] ?? Buffer.alloc(0))
+    const { topic } = this.#info
+    const [name, stored = noBytes] = fields
+    const isOurs = fields.length === 2 && name?.toString('latin1') === 'r'
+    const read = isOurs ? decodeFrame(topic, this.#partition, expected, stored) : 'an entry of other fields than ours'
+    return typeof read === 'string' ? this.#unreadable(expected, isOurs ? stored : fields, read) : read
+  }
+
+  /** What another program wrote. Its time is the log's first: the same one for whoever reads it, and whenever. */
+  #unreadable(offset: number, found: Buffer | readonly Buffer[], why: string): LogRecord {
+    const value = Buffer.isBuffer(found)
+      ? found
+      : Buffer.from(JSON.stringify(found.map((part) => part.toString('base64'))))
+    const appendTimeMs = Math.floor(Number(this.#info.incarnation) / 1_000)
+    const fault = {
+      code: 'record_unreadable',
+      detail: Buffer.isBuffer(found) ? why : `${why}: base64, as JSON`,
+    } as const
+    const { topic } = this.#info
+    return { topic, partition: this.#partition, offset, appendTimeMs, key: null, value, headers: {}, fault }
   }
 
   /** At most maxBytes, at least one record; the rest is kept for the next call. */

@@ -74,6 +74,8 @@ export interface Wiring extends Pick<ProcessorOptions, 'committed' | 'range'> {
   readonly metrics?: Partial<ProcessMetrics>
   /** Whether the states may be used; without it each claim goes by its own position. */
   readonly guard?: ProcessorOptions['guard']
+  /** Whether crashes are counted beside the states, as the role does. */
+  readonly trials?: boolean
   /** Between the pipeline and the processor: to plant a bug. */
   readonly alter?: (pipeline: Pipeline) => Pipeline
 }
@@ -122,5 +124,7 @@ export function wire(wiring: Wiring): { readonly pipeline: Pipeline; readonly pr
   const nobodys = { store, plan: own.plan, committed: () => Promise.resolve(new Map()), clock: ownClock, logger: quiet }
   const migration = wiring.migration ?? new StateMigration(nobodys)
   const guard = wiring.guard === undefined ? {} : { guard: wiring.guard }
-  return { pipeline, processor: createProcessor({ ...shared, ...guard, pipeline, migration, committed, range, size }) }
+  const { trials = false } = wiring
+  const options = { ...shared, ...guard, pipeline, migration, committed, range, size, trials }
+  return { pipeline, processor: createProcessor(options) }
 }

@@ -1,0 +1,78 @@
+import { need } from './damage.ts'
+
+/** Reads the parts of a record: zigzag varints, and bytes with their length before them. */
+export class Cursor {
+  readonly #bytes: Buffer
+  #at: number
+  #end: number
+
+  constructor(bytes: Buffer, at = 0, end = bytes.length) {
+    this.#bytes = bytes
+    this.#at = at
+    this.#end = end
+  }
+
+  get isAtEnd(): boolean {
+    return this.#at === this.#end
+  }
+
+  skip(bytes: number): void {
+    need(this.#at + bytes <= this.#end, 'a record is cut')
+    this.#at += bytes
+  }
+
+  /** A length or an offset: 32 bits. */
+  varint(): number {
+    let raw = 0
+    for (let shift = 0; shift < 35; shift += 7) {
+      need(this.#at < this.#end, 'a record is cut')
+      const byte = this.#bytes[this.#at] as number
+      this.#at += 1
+      raw |= (byte & 0x7f) << shift
+      if (byte < 0x80) return (raw >>> 1) ^ -(raw & 1)
+    }
+    need(false, 'a number is too long')
+  }
+
+  /** A time: 64 bits, of which nothing is used where the broker stamps the batch. */
+  varlong(): bigint {
+    let raw = 0n
+    for (let shift = 0n; shift < 70n; shift += 7n) {
+      need(this.#at < this.#end, 'a record is cut')
+      const byte = this.#bytes[this.#at] as number
+      this.#at += 1
+      raw |= BigInt(byte & 0x7f) << shift
+      if (byte < 0x80) return (raw >> 1n) ^ -(raw & 1n)
+    }
+    need(false, 'a number is too long')
+  }
+
+  skipVarint(): void {
+    for (let length = 0; length < 10; length += 1) {
+      need(this.#at < this.#end, 'a record is cut')
+      const byte = this.#bytes[this.#at] as number
+      this.#at += 1
+      if (byte < 0x80) return
+    }
+    need(false, 'a number is too long')
+  }
+
+  /** Null where the length is -1. Shares the memory. */
+  bytes(): Buffer | null {
+    const length = this.varint()
+    if (length === -1) return null
+    need(length >= 0 && this.#at + length <= this.#end, 'a record is cut')
+    const from = this.#at
+    this.#at += length
+    return this.#bytes.subarray(from, this.#at)
+  }
+
+  /** The next part with a length before it, as a cursor of its own. */
+  part(): Cursor {
+    const length = this.varint()
+    need(length >= 0 && this.#at + length <= this.#end, 'a record is cut')
+    const from = this.#at
+    this.#at += length
+    return new Cursor(this.#bytes, from, this.#at)
+  }
+}

@@ -1,0 +1,26 @@
+import { gunzipSync } from 'node:zlib'
+import { Damage } from './damage.ts'
+import { decompressLz4 } from './lz4-frame.ts'
+import { decompressSnappy } from './snappy-frame.ts'
+import { decompressZstd } from './zstd-frame.ts'
+
+/** By the number that a batch names its codec with. */
+const codecs: Readonly<Record<number, (compressed: Buffer, bytesMax: number) => Buffer>> = {
+  0: (bytes) => bytes,
+  1: (compressed, bytesMax) => gunzipSync(compressed, { maxOutputLength: bytesMax }),
+  2: decompressSnappy,
+  3: decompressLz4,
+  4: decompressZstd,
+}
+
+/** At most `bytesMax` bytes, or {@link Damage}: also for what a library refuses, and for a codec that nobody knows. */
+export function decompress(codec: number, compressed: Buffer, bytesMax: number): Buffer {
+  const decode = codecs[codec]
+  if (decode === undefined) throw new Damage(`the codec ${codec} is not known`)
+  try {
+    return decode(compressed, bytesMax)
+  } catch (error) {
+    if (error instanceof Damage) throw error
+    throw new Damage(`codec ${codec}: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}

@@ -1,0 +1,43 @@
+import type { Attempt } from './attempt.ts'
+import { retrying, type StartOptions } from './claim-start.ts'
+import { Trial, type Blame } from './trial.ts'
+import type { Claim, LogBatch } from '../ports.ts'
+
+/** The marks of the claims that are held. */
+export interface ClaimTrials {
+  /** After the start of a claim was decided; answers it. */
+  begin(claim: Claim, from: number): Promise<number>
+  /** Whether processes ended where this claim began: its records are handled one by one. */
+  isSuspicious(claim: Claim): boolean
+  /** What is left out of a part; also leaves the mark that tells the next process what this one died of. */
+  blameFor(claim: Claim, part: LogBatch, attempt: Attempt): Promise<Blame | null>
+  /** Without its mark a claim is one that got on. Where it cannot be taken back, the next one only goes slowly. */
+  end(claim: Claim): Promise<void>
+}
+
+/** `isCounting` false: crashes are not counted, and only what throws is isolated. */
+export function createClaimTrials(options: StartOptions, isCounting: boolean): ClaimTrials {
+  const { store, logger } = options
+  const trials = new WeakMap<Claim, Trial>()
+  return {
+    async begin(claim, from) {
+      if (!isCounting) return from
+      const trial = await retrying(options, claim, 'leaving a mark', () => Trial.begin(store, claim, from))
+      if (trial.isSuspicious) logger.warn('processes ended here before: one record at a time', { from })
+      trials.set(claim, trial)
+      return from
+    },
+    isSuspicious: (claim) => trials.get(claim)?.isSuspicious === true,
+    async blameFor(claim, { records: [record] }, attempt) {
+      const trial = trials.get(claim)
+      if (trial === undefined || record === undefined || !attempt.isAlone) return attempt.blame
+      const died = await retrying(options, claim, 'leaving a mark', () => trial.tryAlone(record.offset))
+      return attempt.blame ?? died
+    },
+    async end(claim) {
+      const trial = trials.get(claim)
+      trials.delete(claim)
+      await trial?.end().catch((error: unknown) => logger.warn('a mark was left behind', { error }))
+    },
+  }
+}
