@@ -44,6 +44,7 @@ export async function startServe(role: Role): Promise<ServeWork> {
   const app = createApp({
     log,
     eventsTopic: topics.events,
+    scoresTopic: topics.scores,
     catalog,
     scoredTypes: new Set([compiled.set.scored]),
     knownEvents: createKnownEvents(store, plan, clock),

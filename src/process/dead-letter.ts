@@ -1,7 +1,7 @@
 import { emissionOf, positionOf } from './emit.ts'
 import { attemptsOf, type Intake } from './intake.ts'
 import { emittedTypes, type DeadLetter } from '../core/emitted.ts'
-import { eventLimits } from '../core/envelope.ts'
+import { eventLimits, idPattern } from '../core/envelope.ts'
 import type { LogRecord, OutgoingRecord } from '../ports.ts'
 
 /** JSON spells a control character in six bytes: beyond this, base64 keeps a letter near the size of its record. */
@@ -48,7 +48,7 @@ function keyAndHeaders({ key, headers }: LogRecord): Pick<DeadLetter, 'encoding'
 }
 
 function isAggregateId(key: string | null): key is string {
-  return key !== null && key.length > 0 && key.length <= eventLimits.maxIdLength
+  return key !== null && key.length <= eventLimits.maxIdLength && idPattern.test(key)
 }
 
 function toBase64(text: string): string {

@@ -45,7 +45,6 @@ function allRoutes(deps: ServeDependencies): Route[] {
     ...eventRoutes(deps),
     ...featureRoutes(deps, catalog),
     ...onlineFeatureRoutes(deps, catalog),
-    // Before the scores: "stream" is no payment's id.
     ...streamRoutes(deps),
     ...scoreRoutes(deps),
     ...explanationRoutes(deps),

@@ -42,8 +42,9 @@ export interface ReadinessProbe {
 
 /** Everything the HTTP role talks to. It owns none of it: whoever made it closes it. */
 export interface ServeDependencies {
-  readonly log: Pick<EventLog, 'publish'>
+  readonly log: Pick<EventLog, 'publish' | 'describeTopic'>
   readonly eventsTopic: string
+  readonly scoresTopic: string
   readonly catalog: EventCatalog
   /** Types that are answered with a score, whose eventId is the score's paymentId. */
   readonly scoredTypes: ReadonlySet<string>

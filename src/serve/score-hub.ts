@@ -117,16 +117,17 @@ export class ScoreHub {
 
   /**
    * A new reader from `from` on, or from now on when it is null; null when all places are taken or the hub is closed.
-   * `cutOff` closes the connection of a client that was too slow and does not even take its last frame.
+   * `beyond` says where that place lies beyond the log's end (see {@link unheardOf}). `cutOff` closes the connection of a client that was too slow and does not even take its last frame.
    */
   subscribe(
     filter: ScoreFilter,
     from: PartitionCursor | null,
     format: FrameFormat,
     cutOff: () => void,
+    beyond: ReadonlyMap<number, number | null> = new Map(),
   ): ScoreSubscription | null {
     if (this.#closed || this.#subscribers.size >= this.#options.subscribersMax) return null
-    const subscriber = new ScoreSubscriber({ ...this.#options, ring: this.#ring, filter, format, from })
+    const subscriber = new ScoreSubscriber({ ...this.#options, ring: this.#ring, filter, format, from, beyond })
     this.#subscribers.set(subscriber, cutOff)
     this.#metrics.subscribers.set(this.#subscribers.size)
     return {
@@ -136,6 +137,11 @@ export class ScoreHub {
         this.#remove(subscriber)
       },
     }
+  }
+
+  /** Partitions of which `from` names a place that the tail has not reached: only the log knows whether there is one. */
+  unheardOf(from: PartitionCursor): number[] {
+    return this.#ring.unheardOf(from)
   }
 
   get subscribers(): number {

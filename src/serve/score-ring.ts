@@ -25,7 +25,6 @@ export class ScoreRing {
   #tail = 0
   #head = 0
   #bytes = 0
-
   readonly #live: ReadonlyMap<number, number>
 
   constructor(limits: RingLimits, recent: RecentScores) {
@@ -97,6 +96,17 @@ export class ScoreRing {
   advance(partition: number, next: number): void {
     if (this.#held.next(partition) === null) this.#held.advance(partition, next)
     this.#seen.advance(partition, next)
+  }
+
+  /** Partitions of which `from` names a place that this process has not heard of, as far as the tail has come. */
+  unheardOf(from: PartitionCursor): number[] {
+    const here = this.position()
+    return from.partitions().filter((partition) => (from.next(partition) ?? 0) > (here.next(partition) ?? -1))
+  }
+
+  /** The first offset of the partition that is held; null where there is no such partition. */
+  first(partition: number): number | null {
+    return this.#held.next(partition)
   }
 
   /** The first held offset by partition, where a reader at `from` would miss something; empty when it would not. */

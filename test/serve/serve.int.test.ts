@@ -83,7 +83,7 @@ describe.skipIf(reason !== null)(`serving over the redis log${reason === null ? 
   async function readScores(url: string, from: string | null, count: number) {
     const abort = new AbortController()
     const headers = { accept: 'application/x-ndjson', ...(from === null ? {} : { 'last-event-id': from }) }
-    const response = await fetch(`${url}/v1/scores/stream`, { headers, signal: abort.signal })
+    const response = await fetch(`${url}/v1/score-stream`, { headers, signal: abort.signal })
     const seen: { event: string; id: string; data: { data: { paymentId: string } } }[] = []
     const done = (async () => {
       let text = ''

@@ -9,7 +9,7 @@ import type { FeatureSetManifest } from '../../../src/core/feature-set.ts'
 import type { EventTimeMs } from '../../../src/core/units.ts'
 import { pinoLogger } from '../../../src/edges/pino/logger.ts'
 import { prometheusMeter } from '../../../src/edges/prometheus/meter.ts'
-import type { LogBatch, LogRecord, OutgoingRecord, Position, SqlResult } from '../../../src/ports.ts'
+import type { LogBatch, LogRecord, OutgoingRecord, PartitionRange, Position, SqlResult } from '../../../src/ports.ts'
 import { createApp } from '../../../src/serve/app.ts'
 import type { EventIdentity, ServeDependencies } from '../../../src/serve/dependencies.ts'
 import type { EntityFeatures } from '../../../src/serve/feature-reader.ts'
@@ -40,6 +40,15 @@ export class MemoryLog {
   failure: RiverbankError | null = null
   /** Called after the records are in the log, before they are acknowledged. */
   onPublish: (records: readonly OutgoingRecord[]) => Promise<void> | void = () => undefined
+
+  /** Where the partitions of the scores topic end. */
+  ends = new Map([[0, 0]])
+
+  async describeTopic(topic: string): Promise<readonly PartitionRange[] | null> {
+    if (this.failure !== null) throw this.failure
+    if (topic !== 'payments.scores') return null
+    return [...this.ends].map(([partition, end]) => ({ partition, start: 0, end }))
+  }
 
   async publish(records: readonly OutgoingRecord[]): Promise<readonly Position[]> {
     if (this.failure !== null) throw this.failure
@@ -83,6 +92,7 @@ export function serveFixture(options: FixtureOptions = {}): Fixture {
   const deps: ServeDependencies = {
     log,
     eventsTopic: 'payments.events',
+    scoresTopic: 'payments.scores',
     catalog,
     scoredTypes: new Set(['payment.initiated']),
     knownEvents: {
