@@ -92,6 +92,12 @@ function cutOff(c: ServeContext): void {
   if (outgoing?.writableFinished === false) outgoing.destroy()
 }
 
+/** Whether a client asks for a stream by name. */
+export function isStreamRequest(c: ServeContext): boolean {
+  const types = (c.req.header('accept') ?? '').toLowerCase()
+  return types.includes('text/event-stream') || types.includes('application/x-ndjson')
+}
+
 function chooseFormat(accept: string | undefined): FrameFormat {
   const types = (accept ?? '*/*').toLowerCase()
   const [lines, events] = [types.indexOf('application/x-ndjson'), types.indexOf('text/event-stream')]

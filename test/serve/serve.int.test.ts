@@ -59,7 +59,7 @@ describe.skipIf(reason !== null)(`serving over the redis log${reason === null ? 
     const recent = await recentScores(log, { topic: scoresTopic, records: 1_000 })
     const { app, hub, deps } = serveFixture({ deps: { log }, hub: { recent } })
     const tailed = { topic: scoresTopic, from: recent.from, maxRecords: 100, maxWaitMs: 20 }
-    const tail = await log.tail(tailed, async (batch) => hub.accept(batch))
+    const tail = await log.tail(tailed, async (batch) => void hub.accept(batch))
     const listening: Listening = await listen({
       app,
       host: '127.0.0.1',
