@@ -3,7 +3,7 @@ import type { Position } from '../ports.ts'
 import type { ServeDependencies } from './dependencies.ts'
 import { compared, reject, type AdmittedEvent, type IntakeResult } from './event-intake.ts'
 
-type Sources = Pick<ServeDependencies, 'knownEvents' | 'ledger' | 'lake' | 'logger' | 'limits'>
+type Sources = Pick<ServeDependencies, 'log' | 'eventsTopic' | 'knownEvents' | 'ledger' | 'lake' | 'logger' | 'limits'>
 
 /**
  * Turns the events whose identity the log has already into repeats, or refuses them (`event_conflict`; `unavailable` where
@@ -20,7 +20,15 @@ export async function findRepeats(results: readonly IntakeResult[], sources: Sou
     if (entry === null) unseen.push(event)
     else found.set(event, compared(event, { content: entry.content, first: entry }))
   }
-  for (const event of await rememberedOf(unseen, sources)) found.set(event, await compareWithLake(event, sources))
+  const remembered = await rememberedOf(unseen, sources)
+  // A processor may be faster than this process reads: what it applied is in the log, and will be here in a moment.
+  if (remembered.length > 0) await readToEnd(sources)
+  for (const event of remembered) {
+    const entry = ledger.find(identityOf(event))
+    const known =
+      entry === null ? await compareWithLake(event, sources) : compared(event, { content: entry.content, first: entry })
+    found.set(event, known)
+  }
   return found.size === 0 ? [...results] : followed(results, found)
 }
 
@@ -44,6 +52,20 @@ export async function afterPublishing(
     }),
   )
   return found.size === 0 ? [...results] : followed(results, found)
+}
+
+/** Until the ledger has read what the log holds now. Best effort: what it does not know then, the lake may. */
+async function readToEnd({ log, eventsTopic, ledger, limits, logger }: Sources): Promise<void> {
+  if (!ledger.isCaughtUp) return
+  try {
+    const ranges = (await log.describeTopic(eventsTopic)) ?? []
+    const full = ranges.filter(({ start, end }) => end > start)
+    await Promise.all(
+      full.map(({ partition, end }) => ledger.hasSeen({ partition, offset: end - 1 }, limits.readBackMsMax)),
+    )
+  } catch (error) {
+    logger.warn('the end of the log was not looked up', { error })
+  }
 }
 
 /** A repeat of an event of the same request goes the way of that one: refused where it was refused. */

@@ -83,8 +83,8 @@ describe.skipIf(reason !== null)(`an installation${reason === null ? '' : ` (ski
     const sent = payment('p-2')
     const accepted = await post('/v1/events?wait=10000', sent)
     expect(accepted.status).toBe(200)
-    const body = accepted.body['results'] as object[]
-    const again = { status: 200, body: { results: [{ ...body[0], repeated: true }] } }
+    const [first] = accepted.body['results'] as object[]
+    const again = { status: 200, body: { results: [{ ...first, repeated: true }] } }
     expect(await post('/v1/events', sent)).toEqual(again)
     const other = await post('/v1/events', payment('p-2', { amountMinor: 1 }))
     expect(other).toMatchObject({ status: 409, body: { code: 'event_conflict' } })
