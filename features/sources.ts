@@ -1,8 +1,10 @@
 import { z } from 'zod'
 import { defineEvent } from '../src/define/event-type.ts'
 
-/** An id of an entity: printable, short, and nothing that a key, a path or a terminal could stumble over. */
-const entityId = z.string().regex(/^[\w.:@-]{1,64}$/, 'must be 1 to 64 letters, digits or _ . : @ -')
+/** An id of an entity: printable, short, and nothing that a key, a path (`.`, `..`) or a terminal could stumble over. */
+const entityId = z
+  .string()
+  .regex(/^(?!\.\.?$)[\w.:@-]{1,64}$/, 'must be 1 to 64 letters, digits or _ . : @ -, and not "." or ".."')
 const currency = z.string().regex(/^[A-Z]{3}$/, 'must be an ISO 4217 code')
 /**
  * Up to 100 million units of a two-decimal currency. 900,000 payments of this size in one window still sum exactly

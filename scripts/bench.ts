@@ -8,6 +8,7 @@ import { benchExplain } from './bench/explain.ts'
 import { feedHistory, openFeed } from './bench/feed.ts'
 import { openInstallation, type Driver } from './bench/installation.ts'
 import { benchLatency } from './bench/latency.ts'
+import { benchLookups } from './bench/lookups.ts'
 import { describeMachine, machineLine } from './bench/machine.ts'
 import { Measurements, rowOf } from './bench/measurement.ts'
 import { benchMemory } from './bench/memory.ts'
@@ -29,6 +30,7 @@ const benchmarks = [
   'shadow',
   'latency',
   'reads',
+  'lookups',
   'bytes',
   'memory',
 ] as const
@@ -98,6 +100,7 @@ async function main(options: Options): Promise<void> {
     if (isAsked('scoring')) await benchScoring(run)
     if (isAsked('explain')) await benchExplain(run)
     if (isAsked('bytes')) await benchBytes(run)
+    if (isAsked('lookups')) await benchLookups(run)
     if (['pipeline', 'shadow', 'latency', 'reads', 'memory'].some((name) => isAsked(name as Benchmark))) {
       for (const driver of ['redis', 'kafka'] as const) {
         if (options.log === 'both' || options.log === driver) await benchDriver(run, driver, isAsked, ending)

@@ -66,7 +66,7 @@ function welcome(url: string, dataDir: string, rate: number): string {
     `Riverbank is at ${url}, everything it keeps is in ${dataDir}; ${rate} payments a second are coming in. Try:`,
     '',
     `  curl -s ${url}/v1/entities/customer/596/features`,
-    `  curl -sN '${url}/v1/scores/stream?decision=block,review'`,
+    `  curl -sN '${url}/v1/score-stream?decision=block,review'`,
     `  curl -s ${url}/v1/sql -H 'content-type: application/json' \\`,
     `    -d '{"sql": "SELECT decision, count(*) AS payments FROM scores GROUP BY ALL"}'`,
     '',

@@ -83,6 +83,15 @@ export const configSchema = z.object({
     'newest scores a serve process holds; older ones are read from the lake',
   ),
   RECENT_SCORES_MB: int(1, 65_536, 128).describe('megabytes of them: when they are large, fewer are held'),
+  LOOKUP_SCORES: int(1_000, 10_000_000, 1_000_000).describe(
+    'newest scores, and newest events, that a serve process finds without the lake: about 170 bytes of memory for both',
+  ),
+  LOOKUP_DISK_MB: int(64, 1_048_576, 4_096).describe(
+    'megabytes under the data folder for those scores, at most: when they are large, fewer are held',
+  ),
+  LOOKUP_LISTS_MB: int(1, 65_536, 64).describe(
+    'megabytes of ids of the files of the lake that a serve process holds, 8 bytes a row; others are read from the disk',
+  ),
 
   LAKE_FLUSH_ROWS: int(1, 1_000_000, 50_000).describe('rows of one table that are written at once'),
   LAKE_FLUSH_MS: int(100, 600_000, 5_000).describe('milliseconds until rows are written even if they are few'),

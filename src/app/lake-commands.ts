@@ -1,8 +1,9 @@
 import type { Command } from 'commander'
 import type { Config } from './config.ts'
+import type { LakeFilesOptions } from './lake-files-command.ts'
 import type { LakeRepairOptions } from './lake-repair-command.ts'
 
-/** `riverbank lake check`, `riverbank lake repair` and `riverbank lake adopt`. */
+/** `riverbank lake check`, `files`, `repair` and `adopt`. */
 export function addLakeCommands(program: Command, settings: () => Config): void {
   const lake = program.command('lake').description('the files and the commits of the lake')
   lake
@@ -13,6 +14,16 @@ export function addLakeCommands(program: Command, settings: () => Config): void 
       const config = settings()
       const { lakeCheckCommand } = await import('./lake-check-command.ts')
       process.exitCode = await lakeCheckCommand(config, options)
+    })
+  lake
+    .command('files')
+    .description('the committed files, which are those to read; also in files.json and views.sql of the lake')
+    .option('--json', 'print JSON, as files.json has it')
+    .option('--sql', 'print views over them for the shell of DuckDB, as views.sql has them')
+    .action(async (options: LakeFilesOptions) => {
+      const config = settings()
+      const { lakeFilesCommand } = await import('./lake-files-command.ts')
+      process.exitCode = await lakeFilesCommand(config, options)
     })
   lake
     .command('repair')

@@ -3,6 +3,7 @@ import { refuseAnyContradiction, refuseContradictions, tellTopicRisks } from './
 import { definitions } from './definitions.ts'
 import { openEventLog, openPlaces } from './event-log.ts'
 import { lakeFolder } from './lake-claim.ts'
+import { keepIdLists } from './lake-ids.ts'
 import { watchModel } from './model-watch.ts'
 import { repeat, type Repeated } from './repeat.ts'
 import type { Ready, Role, Work } from './role.ts'
@@ -10,6 +11,7 @@ import { startStateWatch } from './state-watch.ts'
 import { isRiverbankError } from '../core/errors.ts'
 import { compact } from '../lake/compaction.ts'
 import { openTableWriter, type DatabaseWriter } from '../edges/duckdb/table-writer.ts'
+import { publishFileList, withFileList } from '../lake/file-list.ts'
 import { openLake, type Lake } from '../lake/lake.ts'
 import { damageMetrics } from '../lake/metrics.ts'
 import { createMaterializer } from '../lake/materializer.ts'
@@ -19,6 +21,9 @@ const mebibyte = 1_048_576
 
 /** Files of five seconds become files of minutes; what a running query still reads stays for ten more. */
 const compaction = { minFiles: 8, maxFiles: 64, targetBytes: 64 * mebibyte, retireGraceMs: 600_000 } as const
+
+/** Lists of ids that are made after a merge, where an older program left none. */
+const idListsAtOnce = 500
 
 /**
  * The role: a materializer beside a look at the states. While they are lost it is not ready, and goes on copying: a
@@ -59,7 +64,11 @@ export async function startMaterializer(role: Role): Promise<Work> {
 async function materializeFrom(role: Role, log: EventLog): Promise<Work> {
   const { config, logger, clock, meter } = role
   const { catalog, manifest } = definitions()
-  const lake = await openLake({ dir: lakeFolder(config), clock })
+  const lake = withFileList(await openLake({ dir: lakeFolder(config), clock }), {
+    manifest,
+    onFailure: (error) => logger.warn('the list of lake files was not written', { error }),
+  })
+  await publishFileList(lake, manifest)
   const writer = await openTableWriter({ threads: 1, memoryMb: config.LAKE_MEMORY_MB, rowGroupRows: 50_000 })
   const { topics, groups } = names(config)
   let fail: (error: unknown) => void = () => undefined
@@ -104,6 +113,7 @@ async function materializeFrom(role: Role, log: EventLog): Promise<Work> {
       await consumption.stop()
       await materializer.stop()
       await compacting.stop()
+      await lake.listed()
       await watching.stop()
       await log.close()
       await writer.close()
@@ -115,6 +125,7 @@ async function materializeFrom(role: Role, log: EventLog): Promise<Work> {
 function compactEvery({ config, clock, logger, meter }: Role, lake: Lake, writer: DatabaseWriter): Repeated {
   const held = meter.gauge('riverbank_lake_database_bytes', 'Bytes that the database of the lake holds after a merge')
   const metrics = damageMetrics(meter)
+  const keepLists = keepIdLists(lake)
   return repeat(clock, config.LAKE_COMPACT_MS, async () => {
     try {
       const { damaged, failed, ...result } = await compact({ ...compaction, lake, writer, nowMs: clock.nowMs() })
@@ -124,6 +135,9 @@ function compactEvery({ config, clock, logger, meter }: Role, lake: Lake, writer
       for (const { error, ...merge } of failed) logger.warn('compaction failed', { ...merge, error })
       metrics.files(damaged)
       metrics.log(failed.some(({ error }) => isRiverbankError(error, 'lake_corrupt')))
+      await keepLists({ max: idListsAtOnce, nowMs: clock.nowMs() }).catch((error: unknown) => {
+        logger.warn('lists of ids are missing: looking up a score costs more', { error })
+      })
     } catch (error) {
       metrics.log(isRiverbankError(error, 'lake_corrupt'))
       logger.warn('compaction failed', { error })

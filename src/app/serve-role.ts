@@ -3,15 +3,15 @@ import { refuseContradictions } from './contradictions.ts'
 import { definitions, type Definitions } from './definitions.ts'
 import { openEventLog, openGenerationStore, openStateStore } from './event-log.ts'
 import { lakeFolder } from './lake-claim.ts'
+import { openLookups, type Lookups } from './lookups.ts'
 import { modelExplanations } from './model-explanations.ts'
 import type { Role, Work } from './role.ts'
-import { lakeScoreLookup } from './score-lookup.ts'
 import { startStateWatch, type StateWatch } from './state-watch.ts'
 import { programVersion } from './version.ts'
 import { createSqlRunner, sqlRunnerDefaults } from '../edges/duckdb/sql-runner.ts'
 import { openLake } from '../lake/lake.ts'
 import { sqlCatalogSource } from '../lake/sql-catalog.ts'
-import type { EventLog, Meter, SqlRunner } from '../ports.ts'
+import type { EventLog, SqlRunner } from '../ports.ts'
 import { createApp } from '../serve/app.ts'
 import type { ReadinessProbe } from '../serve/dependencies.ts'
 import { createModelAdministration } from '../serve/model-administration.ts'
@@ -33,24 +33,24 @@ export async function startServe(role: Role): Promise<ServeWork> {
   await refuseContradictions(config, { log, store, lake: true })
   const generations = await openGenerationStore(config)
   const { topics } = names(config)
-  await openLake({ dir: lakeFolder(config), clock })
+  const lake = await openLake({ dir: lakeFolder(config), clock })
   const watch = await startStateWatch({ ...role, log, store, featureSet: manifest.hash })
-  const hub = await startHub(config, log, meter)
-  const tail = await log.tail({ topic: topics.scores, from: hub.from, maxRecords: 2_000, maxWaitMs: 500 }, (batch) => {
-    hub.hub.accept(batch)
-    return Promise.resolve()
-  })
+  const lookups = await openLookups(role, { log, lake, definitions: compiled })
+  const { hub, tail } = await startHub(role, log, lookups)
   const sql = await openSql(config, compiled, { memoryMb: config.SQL_MEMORY_MB, maxRows: config.SQL_MAX_ROWS })
   const app = createApp({
     log,
     eventsTopic: topics.events,
+    scoresTopic: topics.scores,
     catalog,
     scoredTypes: new Set([compiled.set.scored]),
     knownEvents: createKnownEvents(store, plan, clock),
     features: createFeatureReader(store, plan, clock, watch),
     featureSet: manifest,
-    hub: hub.hub,
-    scores: lakeScoreLookup(sql, manifest),
+    hub,
+    spool: lookups.spool,
+    ledger: lookups.ledger,
+    lake: lookups.lake,
     explanations: modelExplanations(config.MODELS_DIR),
     sql,
     models: createModelAdministration({
@@ -74,7 +74,7 @@ export async function startServe(role: Role): Promise<ServeWork> {
     hasApiKey: config.API_KEY !== '',
     drainMs: Math.floor(config.DRAIN_MS / 2),
     endStreams: () => {
-      hub.hub.close()
+      hub.close()
     },
     logger,
     timeouts: listenTimeouts,
@@ -82,27 +82,36 @@ export async function startServe(role: Role): Promise<ServeWork> {
   logger.info('listening', { url: listening.url })
   return {
     url: listening.url,
-    finished: Promise.race([tail.finished, watch.failed]),
+    finished: Promise.race([tail.finished, lookups.finished, watch.failed]),
     async stop() {
       await listening.stop()
       await tail.stop()
+      await lookups.close()
       await watch.stop()
       await Promise.allSettled([log.close(), store.close(), generations.close(), sql.close()])
     },
   }
 }
 
-async function startHub(config: Config, log: EventLog, meter: Meter) {
-  const recent = await recentScores(log, { topic: names(config).topics.scores, records: config.RECENT_SCORES })
+/** The newest scores in memory; what they push out is on this machine's disk, as is what was before this start. */
+async function startHub({ config, meter }: Role, log: EventLog, lookups: Lookups) {
+  const topic = names(config).topics.scores
+  const recent = await recentScores(log, { topic, records: config.RECENT_SCORES })
+  const { ledger, spool } = lookups
   const hub = new ScoreHub({
     ...scoreHubLimits,
     capacity: config.RECENT_SCORES,
     bytesMax: config.RECENT_SCORES_MB * 1_048_576,
     lagMax: config.STREAM_QUEUE,
     recent,
+    onObserved: ({ aggregateId, observedId }) => ledger.settle({ aggregateId, eventId: observedId }),
     meter,
   })
-  return { hub, from: recent.from }
+  const tail = await log.tail({ topic, from: recent.from, maxRecords: 2_000, maxWaitMs: 500 }, (batch) =>
+    spool.add(hub.accept(batch)),
+  )
+  await lookups.readHistory(recent.from)
+  return { hub, tail }
 }
 
 /** SQL over the lake in processes of its own, with the limits that the caller's trust allows. */

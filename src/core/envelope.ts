@@ -11,8 +11,15 @@ export const eventLimits = {
   maxKeyDepth: 16,
 } as const
 
-const id = z.string().min(1).max(eventLimits.maxIdLength)
-const eventId = z.string().min(1).max(eventLimits.maxEventIdLength)
+/**
+ * One alphabet for every id, at every door: what CloudEvents allow in a text (no control characters, no noncharacters; half
+ * a surrogate pair is refused before), but not `.` and `..`, which no path of a URL can carry: clients resolve them, also
+ * percent-encoded. So whatever is accepted can be read by every route, stand in SQL, in a stream and in a header's text.
+ */
+export const idPattern = /^(?!\.\.?$)[^\p{Cc}\p{Noncharacter_Code_Point}]+$/u
+const idRule = 'must be text without control characters, and not "." or ".."'
+export const idSchema = z.string().min(1).max(eventLimits.maxIdLength).regex(idPattern, idRule)
+export const eventIdSchema = z.string().min(1).max(eventLimits.maxEventIdLength).regex(idPattern, idRule)
 /** What CloudEvents `time` (RFC 3339) can spell: the years 0000 to 9999. */
 export const earliestMs = -62_167_219_200_000
 export const latestMs = 253_402_300_799_999
@@ -20,29 +27,29 @@ export const schemaUrn = /^urn:riverbank:([a-z_.]+):(\d{1,6})$/
 
 export const cloudEventSchema = z.object({
   specversion: z.literal('1.0'),
-  id: eventId,
-  type: id,
-  source: id,
-  subject: id,
+  id: eventIdSchema,
+  type: idSchema,
+  source: idSchema,
+  subject: idSchema,
   time: z.iso.datetime({ offset: true }),
   dataschema: z.string().regex(schemaUrn, 'must be urn:riverbank:<type>:<version>'),
   datacontenttype: z.literal('application/json').optional(),
-  correlationid: id.optional(),
-  causationid: id.optional(),
+  correlationid: idSchema.optional(),
+  causationid: idSchema.optional(),
   data: z.unknown(),
 })
 
 export const domainEventSchema = z.object({
-  eventId,
-  eventType: id,
+  eventId: eventIdSchema,
+  eventType: idSchema,
   timestamp: z.union([z.number().int(), z.iso.datetime({ offset: true })]),
-  aggregateId: id,
-  aggregateType: id,
+  aggregateId: idSchema,
+  aggregateType: idSchema,
   version: z.number().int().positive(),
-  causationId: id.optional(),
-  correlationId: id.optional(),
+  causationId: idSchema.optional(),
+  correlationId: idSchema.optional(),
   data: z.unknown(),
-  metadata: z.object({ source: id }).optional(),
+  metadata: z.object({ source: idSchema }).optional(),
 })
 
 /** The two spellings of an event that HTTP accepts; the log carries the first. */

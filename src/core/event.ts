@@ -4,6 +4,7 @@ import {
   domainEventSchema,
   earliestMs,
   eventLimits,
+  idPattern,
   latestMs,
   schemaUrn,
   type CloudEvent,
@@ -282,7 +283,7 @@ function idOf(json: unknown): string | undefined {
   const { eventId, id: cloudId } = json as { eventId?: unknown; id?: unknown }
   const found = eventId ?? cloudId
   const isId = typeof found === 'string' && found.length <= eventLimits.maxIdLength && found.isWellFormed()
-  return isId ? found : undefined
+  return isId && idPattern.test(found) ? found : undefined
 }
 
 function explain(error: z.ZodError): string {

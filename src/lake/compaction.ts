@@ -6,6 +6,7 @@ import type { TableWriter } from '../ports.ts'
 import type { FileEntry } from './commit.ts'
 import { withWholeFiles, type Damage, type WholeResult } from './damage.ts'
 import { makeFolder, sealFile, syncFolder } from './durable.ts'
+import { mergedIdLists, readIdList, writeIdList } from './id-list.ts'
 import type { Lake } from './lake.ts'
 import { discardFiles, discardRefused, filePrefix, stagingFolder } from './table-files.ts'
 
@@ -145,12 +146,20 @@ async function mergeRun(
       throw new RiverbankError('lake_corrupt', why)
     }
     const sealed = await sealFile(staged)
+    await mergeIdLists(lake, run, path)
     await rename(staged, join(lake.dir, path))
     await syncFolder(dirname(join(lake.dir, path)))
     return { kind: 'whole', result: { ...first, path, lastOffset, rows, ...sealed, ...eventTimesOf(run) } }
   } finally {
     await rm(staged, { force: true })
   }
+}
+
+/** Where one is missing, there is none of the merged file either: see completeIdLists. */
+async function mergeIdLists({ dir }: Lake, run: readonly FileEntry[], path: string): Promise<void> {
+  const lists = await Promise.all(run.map((file) => readIdList(dir, file.path)))
+  const whole = lists.filter((list) => list !== null)
+  if (whole.length === run.length) await writeIdList(dir, path, mergedIdLists(whole))
 }
 
 function eventTimesOf(run: readonly FileEntry[]): Pick<FileEntry, 'minEventTimeMs' | 'maxEventTimeMs'> {

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { RiverbankError } from '../core/errors.ts'
 import type { FeatureSetManifest } from '../core/feature-set.ts'
 import type { Column, ColumnType, SqlCatalog } from '../ports.ts'
-import type { TableSchema } from './commit.ts'
+import type { FileEntry, TableSchema } from './commit.ts'
 import { eventTable } from './event-table.ts'
 import { filesOf } from './lake.ts'
 import type { Lake, Snapshot } from './lake.ts'
@@ -33,9 +33,15 @@ export function sqlCatalogSource(lake: Lake, manifest: FeatureSetManifest): () =
   }
 }
 
-export function catalogOf(lake: Lake, snapshot: Snapshot, manifest: FeatureSetManifest): SqlCatalog {
+/** `placeOf`: where a file is, as an SQL expression; by default its absolute path. */
+export function catalogOf(
+  lake: Pick<Lake, 'dir' | 'pathOf'>,
+  snapshot: Snapshot,
+  manifest: FeatureSetManifest,
+  placeOf: PlaceOf = (file) => quote(lake.pathOf(file)),
+): SqlCatalog {
   const declared = declaredTables(manifest)
-  const tables = tableNames.map((table) => tableView(lake, snapshot, table, declared[table]))
+  const tables = tableNames.map((table) => tableView(placeOf, snapshot, table, declared[table]))
   return {
     version: `${snapshot.version}:${manifest.hash}`,
     setup: [
@@ -48,6 +54,8 @@ export function catalogOf(lake: Lake, snapshot: Snapshot, manifest: FeatureSetMa
     directories: tableNames.map((table) => join(lake.dir, table)),
   }
 }
+
+export type PlaceOf = (file: Pick<FileEntry, 'path'>) => string
 
 const lostRelation = 'lost_positions'
 
@@ -79,7 +87,7 @@ function declaredTables(manifest: FeatureSetManifest): Readonly<Record<TableName
  * Files are read schema by schema, each column cast to one declared type: reading them together by name alone would
  * turn conflicting types into VARCHAR in silence, and opens every file before the query runs.
  */
-function tableView(lake: Lake, snapshot: Snapshot, table: TableName, declared: readonly Column[]): string {
+function tableView(placeOf: PlaceOf, snapshot: Snapshot, table: TableName, declared: readonly Column[]): string {
   const files = filesOf(snapshot, table)
   const known = snapshot.schemas.filter((schema) => schema.table === table)
   const used = new Set(files.map(({ schemaId }) => schemaId))
@@ -89,7 +97,7 @@ function tableView(lake: Lake, snapshot: Snapshot, table: TableName, declared: r
   }
   const columns = mergeColumns(table, [declared, ...schemas.toReversed().map((schema) => schema.columns)])
   const selects = schemas.map((schema) => {
-    const paths = files.filter(({ schemaId }) => schemaId === schema.id).map((file) => quote(lake.pathOf(file)))
+    const paths = files.filter(({ schemaId }) => schemaId === schema.id).map(placeOf)
     return `SELECT ${castColumns(columns, schema)}\n  FROM read_parquet([${paths.join(', ')}], hive_partitioning = false)`
   })
   if (selects.length === 0) selects.push(`SELECT ${castColumns(columns, null)} WHERE false`)
@@ -122,7 +130,7 @@ function castColumns(columns: readonly Column[], schema: TableSchema | null): st
     .join(', ')
 }
 
-function quote(text: string): string {
+export function quote(text: string): string {
   return `'${text.replaceAll("'", "''")}'`
 }
 

@@ -5,6 +5,7 @@ import { isRiverbankError, RiverbankError } from '../core/errors.ts'
 import type { TableWriter } from '../ports.ts'
 import type { FileEntry } from './commit.ts'
 import { makeFolder, sealFile, syncFolder } from './durable.ts'
+import { idListOfColumns, listName, removeIdList, writeIdList } from './id-list.ts'
 import type { Lake } from './lake.ts'
 import type { TableBuffer } from './table.ts'
 
@@ -77,7 +78,10 @@ async function placeFiles(parts: readonly FilePart[], options: WriteOptions): Pr
 
 /** Removes files that were written and will not be committed. */
 export async function discardFiles(dir: string, entries: readonly Pick<FileEntry, 'path'>[]): Promise<void> {
-  for (const { path } of entries) await rm(join(dir, path), { force: true })
+  for (const { path } of entries) {
+    await rm(join(dir, path), { force: true })
+    await removeIdList(dir, listName(path))
+  }
 }
 
 /** Removes files whose commit was refused, but none that a commit names: the answer to one that was true can be lost. */
@@ -98,11 +102,15 @@ async function stagePart(part: FilePart, staging: string, options: WriteOptions)
   const suffix = randomBytes(4).toString('hex')
   const name = `${filePrefix(topic, partition)}${firstOffset}-${lastOffset}.${suffix}.parquet`
   const staged = join(staging, name)
-  await options.writer.write(staged, buffer.columns(options.materializedAtMs), buffer.rows)
+  const columns = buffer.columns(options.materializedAtMs)
+  await options.writer.write(staged, columns, buffer.rows)
   const { bytes, sha256 } = await sealFile(staged)
   const { min, max } = buffer.eventTimeRangeMs()
+  const path = `${table}/dt=${date}/${name}`
+  const ids = idListOfColumns(table, columns, buffer.rows)
+  if (ids !== null) await writeIdList(options.dir, path, ids)
   return {
-    path: `${table}/dt=${date}/${name}`,
+    path,
     table,
     topic,
     partition,

@@ -1,7 +1,7 @@
 import { emissionOf, positionOf } from './emit.ts'
 import { attemptsOf, type Intake } from './intake.ts'
 import { emittedTypes, type DeadLetter } from '../core/emitted.ts'
-import { eventLimits } from '../core/envelope.ts'
+import { eventLimits, idPattern } from '../core/envelope.ts'
 import type { ExactHeader, ExactParts } from '../core/record-parts.ts'
 import type { LogRecord, OutgoingRecord } from '../ports.ts'
 
@@ -77,7 +77,7 @@ function valueOf(value: Uint8Array): Pick<Encoded, 'value' | 'valueBytes'> {
 }
 
 function isAggregateId(key: string | null): key is string {
-  return key !== null && key.length > 0 && key.length <= eventLimits.maxIdLength
+  return key !== null && key.length <= eventLimits.maxIdLength && idPattern.test(key)
 }
 
 function toBase64(bytes: string | Uint8Array): string {

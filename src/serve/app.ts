@@ -45,7 +45,6 @@ function allRoutes(deps: ServeDependencies): Route[] {
     ...eventRoutes(deps),
     ...featureRoutes(deps, catalog),
     ...onlineFeatureRoutes(deps, catalog),
-    // Before the scores: "stream" is no payment's id.
     ...streamRoutes(deps),
     ...scoreRoutes(deps),
     ...explanationRoutes(deps),
@@ -81,6 +80,8 @@ function answer(c: ServeContext, route: Route, { deps, metrics, guard }: Serving
     const headers = verdict.code === 'unauthorized' ? { 'www-authenticate': 'Bearer realm="riverbank"' } : {}
     return problemResponse(c, verdict.code, verdict.detail, { headers })
   }
+  // The router would take what is no encoding for the text itself, and so for another id's path.
+  if (!isDecodable(c.req.url)) return problemResponse(c, 'bad_request', 'the path is not percent-encoded UTF-8')
   if (route.timeoutMs === null) return route.handle(c)
   const limit = deps.limits.inFlightMax
   if (route.description.tag !== 'operation' && metrics.inFlight() > limit) {
@@ -88,6 +89,18 @@ function answer(c: ServeContext, route: Route, { deps, metrics, guard }: Serving
   }
   const response = route.handle(c)
   return response instanceof Promise ? withDeadline(c, response, route.timeoutMs, deps) : response
+}
+
+function isDecodable(url: string): boolean {
+  const query = url.indexOf('?')
+  const path = query < 0 ? url : url.slice(0, query)
+  if (!path.includes('%')) return true
+  try {
+    decodeURIComponent(path)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** The handler goes on after its time; whatever comes of it is too late for this client. */

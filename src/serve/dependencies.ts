@@ -2,11 +2,14 @@ import type { PaymentScored } from '../core/emitted.ts'
 import type { EventCatalog } from '../core/event.ts'
 import type { Explanations } from '../core/explainer.ts'
 import type { FeatureSetManifest } from '../core/feature-set.ts'
-import type { Clock, EventLog, Logger, Meter, SqlRunner } from '../ports.ts'
+import type { Clock, EventLog, Logger, Meter, Position, SqlRunner } from '../ports.ts'
+import type { EventContent, EventLedger } from './event-ledger.ts'
 import type { FeatureReader } from './feature-reader.ts'
+import type { Identity } from './identity-index.ts'
 import type { ServeLimits } from './limits.ts'
 import type { ModelAdministration } from './model-administration.ts'
 import type { ScoreHub } from './score-hub.ts'
+import type { ScoreSpool } from './score-spool.ts'
 
 export interface EventIdentity {
   readonly customerId: string
@@ -21,9 +24,20 @@ export interface KnownEvents {
   known(events: readonly EventIdentity[]): Promise<readonly boolean[]>
 }
 
-/** Scores that are older than the hub's memory. Errors: those of {@link SqlRunner}. */
-export interface ScoreLookup {
-  findScore(paymentId: string): Promise<PaymentScored | null>
+/** Which scores of an event id are asked for. */
+export interface LakeScoresQuery {
+  /** Only of this aggregate; null: one score of each. */
+  readonly aggregateId: string | null
+  /** Aggregates whose score is known already. */
+  readonly known: readonly string[]
+  readonly max: number
+}
+
+/** What the lake's files hold of single events: ids that they do not hold cost no query. Errors: `lookup_busy` (canRetry). */
+export interface LakeLookup {
+  scores(eventId: string, query: LakeScoresQuery): Promise<readonly PaymentScored[]>
+  /** The first valid event of this identity. */
+  event(identity: Identity): Promise<(Position & { readonly content: EventContent }) | null>
 }
 
 /**
@@ -42,8 +56,9 @@ export interface ReadinessProbe {
 
 /** Everything the HTTP role talks to. It owns none of it: whoever made it closes it. */
 export interface ServeDependencies {
-  readonly log: Pick<EventLog, 'publish'>
+  readonly log: Pick<EventLog, 'publish' | 'describeTopic'>
   readonly eventsTopic: string
+  readonly scoresTopic: string
   readonly catalog: EventCatalog
   /** Types that are answered with a score, whose eventId is the score's paymentId. */
   readonly scoredTypes: ReadonlySet<string>
@@ -51,7 +66,11 @@ export interface ServeDependencies {
   readonly features: FeatureReader
   readonly featureSet: FeatureSetManifest
   readonly hub: ScoreHub
-  readonly scores: ScoreLookup
+  /** Newest scores beyond the hub's memory. */
+  readonly spool: Pick<ScoreSpool, 'find' | 'sharing'>
+  /** Newest events of the log. */
+  readonly ledger: Pick<EventLedger, 'find' | 'sharing' | 'hasSeen' | 'isCaughtUp'>
+  readonly lake: LakeLookup
   readonly explanations: ModelExplanations
   readonly sql: Pick<SqlRunner, 'run'>
   readonly models: ModelAdministration

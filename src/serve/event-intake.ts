@@ -1,50 +1,71 @@
 import { eventLimits } from '../core/envelope.ts'
 import { encodeEvent, parseEvent, type DomainEvent, type EventCatalog, type EventErrorCode } from '../core/event.ts'
+import type { Position } from '../ports.ts'
 import type { EventIdentity } from './dependencies.ts'
+import { contentOf, type EventContent } from './event-ledger.ts'
 
 export interface AdmittedEvent extends EventIdentity {
   readonly kind: 'admitted'
   readonly eventType: string
+  readonly content: EventContent
   /** The CloudEvent to publish. */
   readonly value: string
+}
+
+/** The same fact once more. */
+export interface RepeatedEvent extends EventIdentity {
+  readonly kind: 'repeated'
+  readonly eventType: string
+  /** Where the first one is: in the log, or in the same request. */
+  readonly first: Position | AdmittedEvent
 }
 
 export interface RejectedEvent {
   readonly kind: 'rejected'
   readonly eventId: string | null
-  readonly code: EventErrorCode
+  readonly code: EventErrorCode | 'event_conflict' | 'unavailable'
   readonly detail: string
 }
 
-export type IntakeResult = AdmittedEvent | RejectedEvent
+export type IntakeResult = AdmittedEvent | RepeatedEvent | RejectedEvent
 
 /**
  * Judges the events of one request, in order. What goes into the log is what was sent: its version and its data, in
  * the CloudEvents spelling, with the event's own id as correlation id where it has none. Total; publishes nothing.
  */
 export function admitEvents(events: readonly unknown[], catalog: EventCatalog, nowMs: number): IntakeResult[] {
-  const seen = new Set<string>()
+  const seen = new Map<string, AdmittedEvent>()
   return events.map((json) => {
     const result = admit(json, catalog, nowMs)
-    if (result.kind === 'rejected') return result
-    if (seen.has(result.eventId)) {
-      return reject(result.eventId, 'duplicate_event', 'an event of this request before it has the same id')
-    }
-    seen.add(result.eventId)
+    if (result.kind !== 'admitted') return result
+    // No id holds a control character.
+    const key = `${result.customerId}\n${result.eventId}`
+    const first = seen.get(key)
+    if (first !== undefined) return compared(result, { content: first.content, first })
+    seen.set(key, result)
     return result
   })
 }
 
-/** Turns the events that the states remember into duplicates. */
-export function rejectKnown(results: readonly IntakeResult[], known: ReadonlySet<IntakeResult>): IntakeResult[] {
-  return results.map((result) =>
-    known.has(result) && result.kind === 'admitted'
-      ? reject(result.eventId, 'duplicate_event', 'an event with this id was accepted before')
-      : result,
+/** An event whose identity is known: the same fact once more, or another one under its id. */
+export function compared(
+  event: AdmittedEvent,
+  known: { readonly content: EventContent; readonly first: Position | AdmittedEvent },
+): RepeatedEvent | RejectedEvent {
+  const { customerId, eventId, eventType } = event
+  if (known.content === event.content) return { kind: 'repeated', customerId, eventId, eventType, first: known.first }
+  return reject(
+    eventId,
+    'event_conflict',
+    'an event of this aggregate with this id, and with other content, came before',
   )
 }
 
-function admit(json: unknown, catalog: EventCatalog, nowMs: number): IntakeResult {
+export function reject(eventId: string | null, code: RejectedEvent['code'], detail: string): RejectedEvent {
+  return { kind: 'rejected', eventId, code, detail }
+}
+
+function admit(json: unknown, catalog: EventCatalog, nowMs: number): AdmittedEvent | RejectedEvent {
   const parsed = parseEvent(json, catalog, nowMs)
   if (parsed.kind === 'invalid') return reject(parsed.eventId ?? null, parsed.code, parsed.detail)
   const { eventId, eventType, aggregateId } = parsed.event
@@ -54,9 +75,5 @@ function admit(json: unknown, catalog: EventCatalog, nowMs: number): IntakeResul
   if (bytes > eventLimits.maxBytes) {
     return reject(eventId, 'event_too_large', `${bytes} bytes as a CloudEvent, at most ${eventLimits.maxBytes}`)
   }
-  return { kind: 'admitted', eventId, eventType, customerId: aggregateId, value }
-}
-
-function reject(eventId: string | null, code: EventErrorCode, detail: string): RejectedEvent {
-  return { kind: 'rejected', eventId, code, detail }
+  return { kind: 'admitted', eventId, eventType, customerId: aggregateId, content: contentOf(parsed.event), value }
 }

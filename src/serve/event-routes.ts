@@ -4,15 +4,18 @@ import { paymentScoredSchema, type PaymentScored } from '../core/emitted.ts'
 import { traceHeader, validTraceparent } from '../core/trace.ts'
 import { eventLimits, eventSpellings } from '../core/envelope.ts'
 import { eventErrorCodes } from '../core/event.ts'
-import { assert, RiverbankError } from '../core/errors.ts'
+import { assert, isRiverbankError, RiverbankError } from '../core/errors.ts'
 import type { Position } from '../ports.ts'
 import { parseJson, readBody, requireMediaType } from './body.ts'
 import type { ServeDependencies } from './dependencies.ts'
-import { admitEvents, rejectKnown, type AdmittedEvent, type IntakeResult } from './event-intake.ts'
+import { admitEvents, type AdmittedEvent, type IntakeResult, type RepeatedEvent } from './event-intake.ts'
+import { afterPublishing, findRepeats, identityOf } from './event-repeats.ts'
 import { parseWaitMs } from './parameters.ts'
 import { describeProblem, problemResponse } from './problem.ts'
 import { jsonResponse, type Route, type ServeContext } from './route.ts'
 import { problemSchema } from './schemas.ts'
+import { findScore } from './score-lookup.ts'
+import { markPending } from './score-routes.ts'
 
 const batchType = 'application/cloudevents-batch+json'
 const eventType = 'application/cloudevents+json'
@@ -24,7 +27,9 @@ interface Intake {
   readonly waitMs: number
 }
 
-interface Published {
+/** What became of the events of a request. */
+interface Taken {
+  readonly results: readonly IntakeResult[]
   readonly positions: ReadonlyMap<IntakeResult, Position>
   readonly scores: ReadonlyMap<IntakeResult, PaymentScored>
 }
@@ -45,12 +50,10 @@ export function eventRoutes(deps: ServeDependencies): Route[] {
 async function takeEvents(c: ServeContext, deps: ServeDependencies): Promise<Response> {
   const intake = await readIntake(c, deps)
   const judged = admitEvents(intake.events, deps.catalog, deps.clock.nowMs())
-  const results = await withoutKnown(judged, deps)
-  const admitted = results.filter((result) => result.kind === 'admitted')
+  const results = await findRepeats(judged, deps)
   const traceparent = validTraceparent(c.req.header(traceHeader))
-  const published = await publishAndWait(admitted, traceparent, intake.waitMs, deps, c.req.raw.signal)
-  if (!intake.isBatch) return answerSingle(c, results, published)
-  return answerBatch(c, results, published)
+  const taken = await publishAndWait(results, { traceparent, waitMs: intake.waitMs }, deps, c.req.raw.signal)
+  return intake.isBatch ? answerBatch(c, taken, deps) : answerSingle(c, taken, deps)
 }
 
 async function readIntake(c: ServeContext, deps: ServeDependencies): Promise<Intake> {
@@ -74,55 +77,34 @@ async function readIntake(c: ServeContext, deps: ServeDependencies): Promise<Int
   return { events, isBatch, waitMs }
 }
 
-/** Best effort: when the states cannot be asked, the processor finds the duplicates. */
-async function withoutKnown(results: IntakeResult[], deps: ServeDependencies): Promise<IntakeResult[]> {
-  const admitted = results.filter((result) => result.kind === 'admitted')
-  if (admitted.length === 0) return results
-  try {
-    const answers = await deps.knownEvents.known(admitted)
-    const known = new Set<IntakeResult>(admitted.filter((_, index) => answers[index] === true))
-    return known.size === 0 ? results : rejectKnown(results, known)
-  } catch (error) {
-    deps.logger.warn('duplicates not looked up', { error })
-    return results
-  }
-}
-
 async function publishAndWait(
-  admitted: readonly AdmittedEvent[],
-  traceparent: string | null,
-  waitMs: number,
+  results: readonly IntakeResult[],
+  { traceparent, waitMs }: { readonly traceparent: string | null; readonly waitMs: number },
   deps: ServeDependencies,
   disconnected: AbortSignal,
-): Promise<Published> {
-  const positions = new Map<IntakeResult, Position>()
-  const scores = new Map<IntakeResult, PaymentScored>()
-  if (admitted.length === 0) return { positions, scores }
+): Promise<Taken> {
   const waiting = new AbortController()
   const stop = () => waiting.abort()
   const limit = loopClock.after(waitMs, stop)
   disconnected.addEventListener('abort', stop, { once: true })
   try {
+    const admitted = results.filter((result) => result.kind === 'admitted')
     // The waits come first: a score may be there before the answer of the log.
-    const waits = waitMs === 0 ? [] : admitted.map((event) => waitForScore(event, deps, waiting.signal))
-    const headers = traceparent === null ? undefined : { [traceHeader]: traceparent }
-    const acknowledged = await deps.log.publish(
-      admitted.map(({ customerId, value }) => ({
-        topic: deps.eventsTopic,
-        key: customerId,
-        value,
-        ...(headers === undefined ? {} : { headers }),
-      })),
+    const waits = new Map(admitted.map((event) => [event, waitForScore(event, waitMs, deps, waiting.signal)]))
+    const positions = await publishAll(admitted, traceparent, deps)
+    const settled = await afterPublishing(results, positions, deps)
+    const scores = new Map<IntakeResult, PaymentScored>()
+    await Promise.all(
+      settled.map(async (result, index) => {
+        if (result.kind === 'rejected') return
+        const before = results[index]
+        const known =
+          before?.kind === 'admitted' ? waits.get(before) : scoreOfRepeat(result, waitMs, deps, waiting.signal)
+        const score = (await known) ?? null
+        if (score !== null) scores.set(result, score)
+      }),
     )
-    const decided = await Promise.all(waits)
-    for (const [index, event] of admitted.entries()) {
-      const position = acknowledged[index]
-      assert(position !== undefined, 'the log acknowledges every record')
-      positions.set(event, position)
-      const score = decided[index] ?? null
-      if (score !== null) scores.set(event, score)
-    }
-    return { positions, scores }
+    return { results: settled, positions, scores }
   } finally {
     limit.cancel()
     disconnected.removeEventListener('abort', stop)
@@ -130,42 +112,103 @@ async function publishAndWait(
   }
 }
 
-function waitForScore(event: AdmittedEvent, deps: ServeDependencies, signal: AbortSignal) {
-  if (!deps.scoredTypes.has(event.eventType)) return Promise.resolve(null)
+async function publishAll(admitted: readonly AdmittedEvent[], traceparent: string | null, deps: ServeDependencies) {
+  const positions = new Map<IntakeResult, Position>()
+  if (admitted.length === 0) return positions
+  const headers = traceparent === null ? undefined : { [traceHeader]: traceparent }
+  const acknowledged = await deps.log.publish(
+    admitted.map(({ customerId, value }) => ({
+      topic: deps.eventsTopic,
+      key: customerId,
+      value,
+      ...(headers === undefined ? {} : { headers }),
+    })),
+  )
+  for (const [index, event] of admitted.entries()) {
+    const position = acknowledged[index]
+    assert(position !== undefined, 'the log acknowledges every record')
+    positions.set(event, position)
+  }
+  return positions
+}
+
+function waitForScore(
+  event: AdmittedEvent | RepeatedEvent,
+  waitMs: number,
+  deps: ServeDependencies,
+  signal: AbortSignal,
+): Promise<PaymentScored | null> {
+  if (waitMs === 0 || !deps.scoredTypes.has(event.eventType)) return Promise.resolve(null)
   return deps.hub.waitFor(event.eventId, event.customerId, signal)
 }
 
-function answerSingle(c: ServeContext, results: readonly IntakeResult[], published: Published): Response {
-  const [result] = results
+/** What the first one was answered, or will be. Where the lake cannot tell, it is not there yet. */
+async function scoreOfRepeat(
+  event: AdmittedEvent | RepeatedEvent,
+  waitMs: number,
+  deps: ServeDependencies,
+  signal: AbortSignal,
+): Promise<PaymentScored | null> {
+  if (!deps.scoredTypes.has(event.eventType)) return null
+  try {
+    const found = await findScore(identityOf(event), deps)
+    if (found.kind === 'found') return found.score
+    if (found.kind === 'unscored') return null
+  } catch (error) {
+    if (!isRiverbankError(error) || !error.canRetry) throw error
+    deps.logger.warn('the score of a repeat was not looked up', { error })
+  }
+  return waitForScore(event, waitMs, deps, signal)
+}
+
+/** 200 when there is nothing more to come, 202 when a score is. */
+function answerSingle(c: ServeContext, taken: Taken, deps: ServeDependencies): Response {
+  const [result] = taken.results
   assert(result !== undefined, 'one event has one result')
   if (result.kind === 'rejected') {
     return problemResponse(c, result.code, result.detail, { extra: { eventId: result.eventId } })
   }
-  return jsonResponse(c, published.scores.size > 0 ? 200 : 202, { results: [describeResult(result, published)] })
+  const status = isComplete(result, taken, deps) ? 200 : 202
+  const response = jsonResponse(c, status, { results: [describeResult(result, taken)] })
+  if (status === 202 && deps.scoredTypes.has(result.eventType)) markPending(response, identityOf(result))
+  return response
 }
 
 /** 200 when every event has its score, 202 all accepted, 207 some, 422 none. */
-function answerBatch(c: ServeContext, results: readonly IntakeResult[], published: Published): Response {
-  const described = results.map((result) => describeResult(result, published))
-  if (published.positions.size === 0) {
+function answerBatch(c: ServeContext, taken: Taken, deps: ServeDependencies): Response {
+  const { results } = taken
+  const described = results.map((result) => describeResult(result, taken))
+  const accepted = results.filter((result) => result.kind !== 'rejected')
+  if (accepted.length === 0) {
     const detail = 'no event of the batch was accepted; results has the reasons'
     return problemResponse(c, 'batch_rejected', detail, { extra: { results: described } })
   }
-  if (published.positions.size < results.length) return jsonResponse(c, 207, { results: described })
-  return jsonResponse(c, published.scores.size === results.length ? 200 : 202, { results: described })
+  if (accepted.length < results.length) return jsonResponse(c, 207, { results: described })
+  const isAll = accepted.every((result) => isComplete(result, taken, deps))
+  return jsonResponse(c, isAll ? 200 : 202, { results: described })
 }
 
-function describeResult(result: IntakeResult, published: Published) {
+function isComplete(result: AdmittedEvent | RepeatedEvent, { scores }: Taken, deps: ServeDependencies): boolean {
+  return scores.has(result) || (result.kind === 'repeated' && !deps.scoredTypes.has(result.eventType))
+}
+
+function describeResult(result: IntakeResult, { positions, scores }: Taken) {
   if (result.kind === 'rejected') {
     return { eventId: result.eventId, status: 'rejected', problem: describeProblem(result.code, result.detail) }
   }
-  const score = published.scores.get(result)
+  const score = scores.get(result)
+  const place = result.kind === 'admitted' ? positions.get(result) : placeOf(result.first, positions)
   return {
     eventId: result.eventId,
     status: 'accepted',
-    ...published.positions.get(result),
+    ...(place === undefined ? {} : { partition: place.partition, offset: place.offset }),
+    ...(result.kind === 'repeated' ? { repeated: true } : {}),
     ...(score === undefined ? {} : { score }),
   }
+}
+
+function placeOf(first: RepeatedEvent['first'], positions: Taken['positions']): Position | undefined {
+  return 'offset' in first ? first : positions.get(first)
 }
 
 const resultsSchema = z.object({
@@ -174,8 +217,12 @@ const resultsSchema = z.object({
       z.object({
         eventId: z.string(),
         status: z.literal('accepted'),
-        partition: z.number().int(),
+        partition: z.number().int().describe('where the first event of this identity is'),
         offset: z.number().int(),
+        repeated: z
+          .literal(true)
+          .optional()
+          .describe('it had come before, with the same content; nothing was published'),
         score: paymentScoredSchema.optional(),
       }),
       z.object({ eventId: z.string().nullable(), status: z.literal('rejected'), problem: problemSchema }),
@@ -193,7 +240,9 @@ function takeEventsDescription(deps: ServeDependencies): Route['description'] {
     detail:
       `One event of at most ${eventLimits.maxBytes} bytes, or an array of at most ${batchEventsMax} events and ` +
       `${bodyBytesMax} bytes. Accepted is what the log has acknowledged; nothing rejected is in the log. After 503 or ` +
-      '504 send the same again: duplicates count once, and 409 duplicate_event then says that it had arrived.',
+      '504 send the same again. An event is identified by its aggregate and its id: a repeat with the same content (type, ' +
+      'time and data) is answered as the first one was, with its score where there is one (200), else 202 and Location; ' +
+      'one with other content is refused (409 event_conflict). 202 of an event that gets a score says where it will be.',
     tag: 'events',
     parameters: [
       {
@@ -221,7 +270,9 @@ function takeEventsDescription(deps: ServeDependencies): Route['description'] {
       207: { description: 'Some events of the batch were accepted, some rejected', content: results },
     },
     problems: [
-      ...eventErrorCodes,
+      ...eventErrorCodes.filter((code) => code !== 'duplicate_event'),
+      'event_conflict',
+      'unavailable',
       'empty_batch',
       'batch_too_large',
       'batch_rejected',

@@ -5,7 +5,7 @@ import { probabilityOf, type Explainer } from '../core/explainer.ts'
 import { createReasonWriter, reasonSchema } from '../core/reason.ts'
 import type { ServeDependencies } from './dependencies.ts'
 import { jsonResponse, type Route, type ServeContext } from './route.ts'
-import { findScore, paymentIdSchema } from './score-routes.ts'
+import { identityDetail, pendingSchema, scoreParameters, scoreProblems, withScore } from './score-routes.ts'
 
 /** Scores are float32; a model that is further away is not the one that scored. */
 const differenceMax = 1e-4
@@ -39,15 +39,16 @@ export function explanationRoutes(deps: ServeDependencies): Route[] {
         summary: 'Explain the decision on one payment',
         detail:
           'Exact SHAP values, computed now from the features as they were and the model that scored them. Models that ' +
-          'are no tree ensembles with covers answer explanation_unavailable.',
+          `are no tree ensembles with covers answer explanation_unavailable. ${identityDetail}`,
         tag: 'scores',
-        parameters: [{ name: 'paymentId', in: 'path', description: 'eventId of the payment', schema: paymentIdSchema }],
+        parameters: scoreParameters,
         answers: {
           200: { description: 'The explanation', content: { 'application/json': explanationSchema } },
+          202: { description: 'Accepted, not scored yet', content: { 'application/json': pendingSchema } },
         },
         problems: [
-          ...(['score_not_found', 'model_not_found', 'explanation_unavailable', 'explanation_mismatch'] as const),
-          ...(['model_refused', 'sql_busy', 'sql_timeout', 'unavailable'] as const),
+          ...scoreProblems,
+          ...(['model_not_found', 'explanation_unavailable', 'explanation_mismatch', 'model_refused'] as const),
         ],
         example: "curl -s '$base/v1/scores/p-1/explanation'",
       },
@@ -55,8 +56,11 @@ export function explanationRoutes(deps: ServeDependencies): Route[] {
   ]
 }
 
-async function explainScore(c: ServeContext, deps: ServeDependencies): Promise<Response> {
-  const score = await findScore(c, deps)
+function explainScore(c: ServeContext, deps: ServeDependencies): Promise<Response> {
+  return withScore(c, deps, (score) => explain(c, score, deps))
+}
+
+async function explain(c: ServeContext, score: PaymentScored, deps: ServeDependencies): Promise<Response> {
   const { name, version } = score.model
   const explanations = await deps.explanations(score.model)
   if (explanations.kind === 'unavailable') {

@@ -10,6 +10,7 @@ export interface ServeLimits {
   readonly sqlBytesMax: number
   readonly requestTimeoutMs: number
   readonly sqlTimeoutMs: number
+  readonly readBackMsMax: number
   readonly inFlightMax: number
   readonly probeTimeoutMs: number
 }
@@ -27,6 +28,8 @@ export const serveLimits: ServeLimits = {
   requestTimeoutMs: 10 * secondMs,
   /** Only a second line: the query runner ends its queries itself, with a better answer. */
   sqlTimeoutMs: 630 * secondMs,
+  /** How long an answer waits until this process has read from the log what it wrote: a few milliseconds when all is well. */
+  readBackMsMax: 1 * secondMs,
   /** Requests at the same time, streams not counted; beyond it, an answer would come too late anyway. */
   inFlightMax: 2_000,
   probeTimeoutMs: 2 * secondMs,

@@ -8,7 +8,13 @@ import { problemSchema } from './schemas.ts'
 type Json = Readonly<Record<string, unknown>>
 
 /** Problems that any route may answer. */
-const commonProblems: readonly ProblemCode[] = ['request_timeout', 'overloaded', 'internal_error', 'foreign_origin']
+const commonProblems: readonly ProblemCode[] = [
+  'request_timeout',
+  'overloaded',
+  'internal_error',
+  'foreign_origin',
+  'bad_request',
+]
 const bodyProblems: readonly ProblemCode[] = [
   'unsupported_media_type',
   'body_too_large',

@@ -42,6 +42,11 @@ export class PartitionCursor {
     return [...this.#next.keys()].filter((partition) => this.#next[partition] !== undefined)
   }
 
+  /** Forgets where it was: another log has other records under the offsets that were seen. */
+  reset(partition: number, next: number | null): void {
+    this.#next[partition] = next ?? undefined
+  }
+
   /** Never goes back. */
   advance(partition: number, next: number): void {
     this.#next[partition] = Math.max(next, this.#next[partition] ?? 0)

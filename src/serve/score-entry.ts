@@ -1,4 +1,4 @@
-import { emittedTypes, type Decision, type PaymentScored } from '../core/emitted.ts'
+import { emittedTypes, type Decision, type EventObserved, type PaymentScored } from '../core/emitted.ts'
 import { scoredHead, type ScoredHead } from '../core/scored-text.ts'
 import type { LogRecord } from '../ports.ts'
 
@@ -15,7 +15,8 @@ export class ScoreEntry implements ScoredHead {
   readonly eventId: string
   readonly paymentId: string
   readonly customerId: string
-  readonly #value: Uint8Array
+  /** The record's bytes: the CloudEvent. */
+  readonly value: Uint8Array
   /** Undefined until somebody asks. */
   #decision: Decision | null | undefined
 
@@ -26,18 +27,22 @@ export class ScoreEntry implements ScoredHead {
     this.paymentId = ownText(head.paymentId)
     this.customerId = ownText(head.customerId)
     // A record shares the memory of all that was read with it. One that was read alone need not be copied.
-    this.#value = value.buffer.byteLength > 2 * value.length ? new Uint8Array(value) : value
+    this.value = value.buffer.byteLength > 2 * value.length ? new Uint8Array(value) : value
+  }
+
+  /** Whose payment it is: its customer, in the words of a score. */
+  get aggregateId(): string {
+    return this.customerId
   }
 
   /** Memory that the entry takes, about. */
   get bytes(): number {
-    return entryBytes + this.#value.length
+    return entryBytes + this.value.length
   }
 
   /** Null when the record turns out to be unreadable. */
   get score(): PaymentScored | null {
-    const parsed = parse(utf8.decode(this.#value)) as { readonly data: PaymentScored } | null
-    return parsed?.data ?? null
+    return scoreOf(this.value)
   }
 
   /** Null when the record turns out to be unreadable. Asked by every stream. */
@@ -48,7 +53,7 @@ export class ScoreEntry implements ScoredHead {
 
   /** The CloudEvent as it is in the log, as one line of JSON. */
   get json(): string {
-    const text = utf8.decode(this.#value)
+    const text = utf8.decode(this.value)
     return /[\r\n]/.test(text) ? JSON.stringify(parse(text)) : text
   }
 }
@@ -62,18 +67,35 @@ const utf8 = new TextDecoder()
 /** Of a score as we write it, everything up to its customer, unless its ids are very long. */
 const headBytes = 768
 
+/** The score in the bytes of a record; null when they cannot be read. */
+export function scoreOf(value: Uint8Array): PaymentScored | null {
+  const parsed = parse(utf8.decode(value)) as { readonly data: PaymentScored } | null
+  return parsed?.data ?? null
+}
+
+/** An event that was applied and has no score: none of its type has one, or none could be found for it. */
+export interface ObservedEntry {
+  readonly aggregateId: string
+  readonly observedId: string
+}
+
 /** null for an event of another type. */
-export function readScore(record: LogRecord): ScoreEntry | 'unreadable' | null {
+export function readScore(record: LogRecord): ScoreEntry | ObservedEntry | 'unreadable' | null {
   const written = scoredHead(utf8.decode(record.value.subarray(0, headBytes)))
   if (written !== null) return new ScoreEntry(record, written)
   const event = parse(utf8.decode(record.value)) as {
     id?: unknown
     type?: unknown
-    data?: Partial<PaymentScored>
+    subject?: unknown
+    data?: Partial<PaymentScored & EventObserved>
   } | null
   if (typeof event !== 'object' || event === null || typeof event.type !== 'string') return 'unreadable'
+  const { id, subject, data } = event
+  if (event.type === emittedTypes.observed) {
+    const observedId = data?.observedId
+    return typeof subject === 'string' && typeof observedId === 'string' ? { aggregateId: subject, observedId } : null
+  }
   if (event.type !== emittedTypes.scored) return null
-  const { id, data } = event
   if (typeof id !== 'string' || typeof data?.paymentId !== 'string' || typeof data.customerId !== 'string') {
     return 'unreadable'
   }

@@ -1,9 +1,10 @@
 import { loopClock } from '../clock/loop-clock.ts'
 import type { PaymentScored } from '../core/emitted.ts'
 import type { LogBatch, Meter } from '../ports.ts'
+import type { Identity } from './identity-index.ts'
 import type { PartitionCursor } from './partition-cursor.ts'
 import type { FrameFormat } from './score-frames.ts'
-import { readScore, type ScoreEntry } from './score-entry.ts'
+import { readScore, ScoreEntry, type ObservedEntry } from './score-entry.ts'
 import { ScoreRing } from './score-ring.ts'
 import type { RecentScores } from './score-tail.ts'
 import { ScoreSubscriber, type ScoreFilter } from './score-subscriber.ts'
@@ -28,6 +29,8 @@ export interface ScoreHubOptions {
   readonly chunkChars: number
   /** Where the tail that feeds the hub starts, and from where on its scores are news. */
   readonly recent: RecentScores
+  /** Told of events that were applied and have no score. */
+  readonly onObserved?: (observed: ObservedEntry) => void
   readonly meter: Meter
 }
 
@@ -73,28 +76,41 @@ export class ScoreHub {
     this.#metrics.subscribers.set(0)
   }
 
-  /** Takes a batch of the scores topic. Never waits for a subscriber. */
-  accept(batch: LogBatch): void {
+  /** Takes a batch of the scores topic. Never waits for a subscriber. Answers the scores that are news. */
+  accept(batch: LogBatch): readonly ScoreEntry[] {
+    const news: ScoreEntry[] = []
     for (const record of batch.records) {
       const entry = readScore(record)
+      if (entry === null) continue
       if (entry === 'unreadable') this.#metrics.unreadable.add(1)
-      else if (entry !== null && this.#ring.push(entry)) this.#answer(entry)
+      else if (!(entry instanceof ScoreEntry)) this.#options.onObserved?.(entry)
+      else if (this.#ring.push(entry)) {
+        news.push(entry)
+        this.#answer(entry)
+      }
     }
     this.#ring.advance(batch.partition, batch.next)
     this.#metrics.recentBytes.set(this.#ring.bytes)
     for (const [subscriber, cutOff] of this.#subscribers) {
       if (subscriber.check() === 'overflow') this.#overflow(subscriber, cutOff)
     }
+    return news
   }
 
-  find(paymentId: string): PaymentScored | null {
-    return this.#ring.find(paymentId)?.score ?? null
+  find(identity: Identity): PaymentScored | null {
+    return this.#ring.find(identity)?.score ?? null
+  }
+
+  /** Scores of this event id, one for each aggregate, at most so many. */
+  sharing(eventId: string, max: number): PaymentScored[] {
+    const entries = [...this.#ring.sharing(eventId)].slice(-max)
+    return entries.map(({ score }) => score).filter((score) => score !== null)
   }
 
   /** The score of this customer's payment, as soon as it is known; null once the signal is aborted. */
   waitFor(paymentId: string, customerId: string, signal: AbortSignal): Promise<PaymentScored | null> {
-    const known = this.find(paymentId)
-    if (known?.customerId === customerId) return Promise.resolve(known)
+    const known = this.find({ aggregateId: customerId, eventId: paymentId })
+    if (known !== null) return Promise.resolve(known)
     if (signal.aborted || this.#closed) return Promise.resolve(null)
     if (this.#waiting >= this.#options.waitersMax) {
       this.#metrics.waitsRefused.add(1)
@@ -117,16 +133,17 @@ export class ScoreHub {
 
   /**
    * A new reader from `from` on, or from now on when it is null; null when all places are taken or the hub is closed.
-   * `cutOff` closes the connection of a client that was too slow and does not even take its last frame.
+   * `beyond` says where that place lies beyond the log's end (see {@link unheardOf}). `cutOff` closes the connection of a client that was too slow and does not even take its last frame.
    */
   subscribe(
     filter: ScoreFilter,
     from: PartitionCursor | null,
     format: FrameFormat,
     cutOff: () => void,
+    beyond: ReadonlyMap<number, number | null> = new Map(),
   ): ScoreSubscription | null {
     if (this.#closed || this.#subscribers.size >= this.#options.subscribersMax) return null
-    const subscriber = new ScoreSubscriber({ ...this.#options, ring: this.#ring, filter, format, from })
+    const subscriber = new ScoreSubscriber({ ...this.#options, ring: this.#ring, filter, format, from, beyond })
     this.#subscribers.set(subscriber, cutOff)
     this.#metrics.subscribers.set(this.#subscribers.size)
     return {
@@ -136,6 +153,11 @@ export class ScoreHub {
         this.#remove(subscriber)
       },
     }
+  }
+
+  /** Partitions of which `from` names a place that the tail has not reached: only the log knows whether there is one. */
+  unheardOf(from: PartitionCursor): number[] {
+    return this.#ring.unheardOf(from)
   }
 
   get subscribers(): number {

@@ -1,3 +1,4 @@
+import type { Identity } from './identity-index.ts'
 import { PartitionCursor } from './partition-cursor.ts'
 import type { ScoreEntry } from './score-entry.ts'
 import type { RecentScores } from './score-tail.ts'
@@ -17,7 +18,9 @@ export class ScoreRing {
   readonly #limits: RingLimits
   /** By index, modulo the capacity. */
   readonly #entries: (ScoreEntry | undefined)[] = []
-  readonly #byPayment = new Map<string, ScoreEntry>()
+  readonly #byIdentity = new Map<string, ScoreEntry>()
+  /** Event ids that several aggregates use at this moment are few. */
+  readonly #byId = new Map<string, ScoreEntry | Set<ScoreEntry>>()
   /** Next offset of what was seen. */
   readonly #seen: PartitionCursor
   /** From here on everything is held. */
@@ -25,7 +28,6 @@ export class ScoreRing {
   #tail = 0
   #head = 0
   #bytes = 0
-
   readonly #live: ReadonlyMap<number, number>
 
   constructor(limits: RingLimits, recent: RecentScores) {
@@ -53,8 +55,14 @@ export class ScoreRing {
     return index < this.#tail || index >= this.#head ? undefined : this.#entries[index % this.#limits.capacity]
   }
 
-  find(paymentId: string): ScoreEntry | null {
-    return this.#byPayment.get(paymentId) ?? null
+  find(identity: Identity): ScoreEntry | null {
+    return this.#byIdentity.get(keyOf(identity)) ?? null
+  }
+
+  /** Scores of this event id, one for each aggregate; the newest last. */
+  sharing(eventId: string): Iterable<ScoreEntry> {
+    const found = this.#byId.get(eventId)
+    return found instanceof Set ? found : found === undefined ? [] : [found]
   }
 
   /** Where a reader is that has seen everything until now, also what this process has yet to read again. */
@@ -69,11 +77,12 @@ export class ScoreRing {
     if (entry.offset < (this.#seen.next(entry.partition) ?? 0)) return false
     if (this.#held.next(entry.partition) === null) this.#held.advance(entry.partition, entry.offset)
     this.#seen.advance(entry.partition, entry.offset + 1)
-    const held = this.#byPayment.get(entry.paymentId)
+    const held = this.find(identityOf(entry))
     if (held?.eventId === entry.eventId) return false
+    if (held !== null) this.#unlist(held)
     this.#makeRoom(entry.bytes)
     this.#entries[this.#head % this.#limits.capacity] = entry
-    this.#byPayment.set(entry.paymentId, entry)
+    this.#list(entry)
     this.#bytes += entry.bytes
     this.#head += 1
     return true
@@ -86,10 +95,27 @@ export class ScoreRing {
       const place = this.#tail % capacity
       const evicted = this.#entries[place] as ScoreEntry
       this.#held.advance(evicted.partition, evicted.offset + 1)
-      if (this.#byPayment.get(evicted.paymentId) === evicted) this.#byPayment.delete(evicted.paymentId)
+      this.#unlist(evicted)
       this.#entries[place] = undefined
       this.#bytes -= evicted.bytes
       this.#tail += 1
+    }
+  }
+
+  #list(entry: ScoreEntry): void {
+    this.#byIdentity.set(keyOf(identityOf(entry)), entry)
+    const same = this.#byId.get(entry.paymentId)
+    if (same === undefined) this.#byId.set(entry.paymentId, entry)
+    else if (same instanceof Set) same.add(entry)
+    else this.#byId.set(entry.paymentId, new Set([same, entry]))
+  }
+
+  #unlist(entry: ScoreEntry): void {
+    const key = keyOf(identityOf(entry))
+    if (this.#byIdentity.get(key) === entry) this.#byIdentity.delete(key)
+    const same = this.#byId.get(entry.paymentId)
+    if (same === entry || (same instanceof Set && same.delete(entry) && same.size === 0)) {
+      this.#byId.delete(entry.paymentId)
     }
   }
 
@@ -97,6 +123,17 @@ export class ScoreRing {
   advance(partition: number, next: number): void {
     if (this.#held.next(partition) === null) this.#held.advance(partition, next)
     this.#seen.advance(partition, next)
+  }
+
+  /** Partitions of which `from` names a place that this process has not heard of, as far as the tail has come. */
+  unheardOf(from: PartitionCursor): number[] {
+    const here = this.position()
+    return from.partitions().filter((partition) => (from.next(partition) ?? 0) > (here.next(partition) ?? -1))
+  }
+
+  /** The first offset of the partition that is held; null where there is no such partition. */
+  first(partition: number): number | null {
+    return this.#held.next(partition)
   }
 
   /** The first held offset by partition, where a reader at `from` would miss something; empty when it would not. */
@@ -108,4 +145,13 @@ export class ScoreRing {
     }
     return gaps
   }
+}
+
+function identityOf({ aggregateId, paymentId }: ScoreEntry): Identity {
+  return { aggregateId, eventId: paymentId }
+}
+
+/** No id holds a control character. */
+function keyOf({ aggregateId, eventId }: Identity): string {
+  return `${aggregateId}\n${eventId}`
 }

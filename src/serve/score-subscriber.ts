@@ -17,6 +17,8 @@ export interface SubscriberOptions {
   readonly format: FrameFormat
   /** Where the client left off; null: only what comes from now on. */
   readonly from: PartitionCursor | null
+  /** Where `from` lies beyond the log's end: that end, null for a partition that is not there. */
+  readonly beyond: ReadonlyMap<number, number | null>
   /** Scores that a client may be behind when it has taken nothing for `stallMs`. */
   readonly lagMax: number
   readonly stallMs: number
@@ -42,7 +44,7 @@ export class ScoreSubscriber {
   #readAtMs = loopClock.nowMs()
 
   constructor(options: SubscriberOptions) {
-    const { ring, from, format } = options
+    const { ring, from, format, beyond } = options
     this.#options = options
     this.#opening = format.opening(options.retryMs)
     if (from === null) {
@@ -51,8 +53,15 @@ export class ScoreSubscriber {
     } else {
       this.#index = ring.tail
       this.#cursor = from.copy()
-      const gaps = ring.missing(from)
-      if (gaps.size > 0) this.#opening += format.gap(gaps)
+      // Of a log that was created anew nothing was seen: all that is held of it follows.
+      for (const partition of beyond.keys()) this.#cursor.reset(partition, ring.first(partition))
+      const first = new Map(ring.missing(this.#cursor))
+      for (const [partition, held] of first) this.#cursor.advance(partition, held)
+      for (const partition of beyond.keys()) {
+        const held = ring.first(partition)
+        if (held !== null) first.set(partition, held)
+      }
+      if (first.size + beyond.size > 0) this.#opening += format.gap(this.#cursor.toString(), { first, beyond })
     }
   }
 

@@ -1,5 +1,5 @@
 import { RiverbankError } from '../core/errors.ts'
-import type { EventLog } from '../ports.ts'
+import type { EventLog, LogRecord, Subscription } from '../ports.ts'
 
 export interface RecentOptions {
   readonly topic: string
@@ -27,4 +27,49 @@ export async function recentScores(log: EventLog, options: RecentOptions): Promi
     from: new Map(ranges.map(({ partition, start, end }) => [partition, Math.max(start, end - each)])),
     live: new Map(ranges.map(({ partition, end }) => [partition, end])),
   }
+}
+
+export interface HistoryOptions {
+  readonly topic: string
+  /** About how many records before `until` are read, all partitions together. */
+  readonly records: number
+  /** By partition: where whoever asks knows what follows. */
+  readonly until: ReadonlyMap<number, number>
+  readonly maxRecords: number
+}
+
+/**
+ * Reads the records before a place again, once, and ends: what a process that has just started can know of what was before
+ * it. Resolves with what stops it early. Errors: `topic_missing`, and those of the log.
+ */
+export async function readHistory(
+  log: Pick<EventLog, 'describeTopic' | 'tail'>,
+  { topic, records, until, maxRecords }: HistoryOptions,
+  take: (records: readonly LogRecord[]) => Promise<void>,
+): Promise<Pick<Subscription, 'finished' | 'stop'>> {
+  const ranges = await log.describeTopic(topic)
+  if (ranges === null) throw new RiverbankError('topic_missing', `no topic ${topic}`, { canRetry: true })
+  const each = Math.ceil(records / Math.max(1, ranges.length))
+  const left = new Map<number, number>()
+  const from = new Map<number, number>()
+  for (const { partition, start, end } of ranges) {
+    const stop = until.get(partition) ?? start
+    const first = Math.max(start, stop - each)
+    // Nothing of the others is read: their tail waits at the end.
+    from.set(partition, first < stop ? first : end)
+    if (first < stop) left.set(partition, stop)
+  }
+  if (left.size === 0) return { finished: Promise.resolve(), stop: () => Promise.resolve() }
+  let isDone: () => void = () => undefined
+  const done = new Promise<void>((resolve) => (isDone = resolve))
+  const tail = await log.tail({ topic, from, maxRecords, maxWaitMs: 500 }, async (batch) => {
+    const stop = left.get(batch.partition)
+    if (stop === undefined) return
+    await take(batch.records.filter(({ offset }) => offset < stop))
+    if (batch.next >= stop) left.delete(batch.partition)
+    if (left.size === 0) isDone()
+  })
+  const finished = Promise.race([done, tail.finished]).finally(() => tail.stop())
+  finished.catch(() => undefined)
+  return { finished, stop: () => tail.stop() }
 }

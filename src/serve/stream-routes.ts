@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { HttpBindings } from '@hono/node-server'
 import { decisions, paymentScoredSchema, type Decision } from '../core/emitted.ts'
+import { idSchema } from '../core/envelope.ts'
 import { RiverbankError } from '../core/errors.ts'
 import type { ServeDependencies } from './dependencies.ts'
 import { invalid, parseList } from './parameters.ts'
@@ -17,7 +18,7 @@ export function streamRoutes(deps: ServeDependencies): Route[] {
   return [
     {
       method: 'GET',
-      path: '/v1/scores/stream',
+      path: '/v1/score-stream',
       access: 'key',
       timeoutMs: null,
       handle: (c) => streamScores(c, deps),
@@ -26,7 +27,8 @@ export function streamRoutes(deps: ServeDependencies): Route[] {
   ]
 }
 
-function streamScores(c: ServeContext, deps: ServeDependencies): Response {
+/** A stream from here on, or from a place. Errors: `invalid_parameter`, `too_many_subscribers`, those of the log. */
+export async function streamScores(c: ServeContext, deps: ServeDependencies): Promise<Response> {
   const format = chooseFormat(c.req.header('accept'))
   const filter = readFilter(c)
   const from = readCursor(c)
@@ -39,9 +41,27 @@ function streamScores(c: ServeContext, deps: ServeDependencies): Response {
   }
   // HEAD gets the same headers, and must not take a place that nobody would give back.
   if (c.req.method === 'HEAD') return new Response(null, { headers })
-  const subscription = deps.hub.subscribe(filter, from, format, () => cutOff(c))
+  const beyond = from === null ? undefined : await beyondEnd(from, deps)
+  const subscription = deps.hub.subscribe(filter, from, format, () => cutOff(c), beyond)
   if (subscription === null) throw new RiverbankError('too_many_subscribers', 'try again later')
   return new Response(streamOf(subscription), { headers })
+}
+
+/**
+ * Where a place lies beyond the log's end: the client knows it from a log that is gone. Another process may be ahead of this
+ * one, so the log decides, and it is asked only about places that nobody has heard of here.
+ */
+async function beyondEnd(from: PartitionCursor, deps: ServeDependencies): Promise<ReadonlyMap<number, number | null>> {
+  const beyond = new Map<number, number | null>()
+  const unheardOf = deps.hub.unheardOf(from)
+  if (unheardOf.length === 0) return beyond
+  const ranges = await deps.log.describeTopic(deps.scoresTopic)
+  const ends = new Map(ranges?.map(({ partition, end }) => [partition, end]))
+  for (const partition of unheardOf) {
+    const end = ends.get(partition) ?? null
+    if (end === null || (from.next(partition) ?? 0) > end) beyond.set(partition, end)
+  }
+  return beyond
 }
 
 /** Pulled by the client: nothing is read from the hub before the bytes before it are on their way. */
@@ -72,6 +92,12 @@ function cutOff(c: ServeContext): void {
   if (outgoing?.writableFinished === false) outgoing.destroy()
 }
 
+/** Whether a client asks for a stream by name. */
+export function isStreamRequest(c: ServeContext): boolean {
+  const types = (c.req.header('accept') ?? '').toLowerCase()
+  return types.includes('text/event-stream') || types.includes('application/x-ndjson')
+}
+
 function chooseFormat(accept: string | undefined): FrameFormat {
   const types = (accept ?? '*/*').toLowerCase()
   const [lines, events] = [types.indexOf('application/x-ndjson'), types.indexOf('text/event-stream')]
@@ -80,7 +106,10 @@ function chooseFormat(accept: string | undefined): FrameFormat {
 
 function readFilter(c: ServeContext): ScoreFilter {
   const wanted = parseList('decision', c.req.query('decision'), decisions.length)
-  const customers = parseList('customer', c.req.query('customer'), customersMax)
+  const listed = parseList('customer', c.req.query('customer'), customersMax)
+  const whole = c.req.queries('aggregateId') ?? []
+  if (whole.length > customersMax) throw invalid('aggregateId', `at most ${customersMax} are accepted`)
+  const customers = listed === null && whole.length === 0 ? null : [...(listed ?? []), ...whole]
   const known = wanted?.filter((decision): decision is Decision => decisions.some((each) => each === decision))
   if (known?.length !== wanted?.length) throw invalid('decision', `write ${decisions.join(', ')}`)
   return {
@@ -104,8 +133,9 @@ const streamDescription: Route['description'] = {
   summary: 'Follow the decisions as they are made',
   detail:
     'Server-sent events (or, with Accept: application/x-ndjson, lines of {event, id, data}): `score` with the ' +
-    'CloudEvent; `gap` when Last-Event-ID is older than what is held in memory, before the oldest that is; `overflow` ' +
-    'as the last event of a client that was too slow. The id is the next offset of every partition. Without an id the ' +
+    'CloudEvent; `gap` when Last-Event-ID is older than what is held in memory (firstOffsets: the oldest that is), or ' +
+    'lies beyond the end of a log that was created anew (beyondEnd: its end, null for a partition that is not there), ' +
+    'before what follows; `overflow` as the last event of a client that was too slow. The id is the next offset of every partition. Without an id the ' +
     'stream begins now. At least once: after a reconnect a score may come again, with the same CloudEvents id.',
   tag: 'scores',
   parameters: [
@@ -121,6 +151,12 @@ const streamDescription: Route['description'] = {
       description: `only these customers, separated by commas, at most ${customersMax}`,
       schema: z.string().optional(),
     },
+    {
+      name: 'aggregateId',
+      in: 'query',
+      description: 'the same, one in each parameter of this name: for an id with a comma',
+      schema: idSchema.optional(),
+    },
     { name: 'last-event-id', in: 'header', description: 'go on after this event', schema: z.string().optional() },
     {
       name: 'lastEventId',
@@ -135,6 +171,6 @@ const streamDescription: Route['description'] = {
       content: { 'text/event-stream': null, 'application/x-ndjson': scoreLine },
     },
   },
-  problems: ['invalid_parameter', 'too_many_subscribers'],
-  example: "curl -sN '$base/v1/scores/stream?decision=review,block'",
+  problems: ['invalid_parameter', 'too_many_subscribers', 'log_unavailable'],
+  example: "curl -sN '$base/v1/score-stream?decision=review,block'",
 }

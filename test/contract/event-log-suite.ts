@@ -258,6 +258,19 @@ function tailCases({ fixture, open, topic }: LogCase): void {
     expect(Date.now() - started).toBeLessThan(fixture().deadlineMs)
   })
 
+  it.each([
+    ['beyond the end', 11, 'log_recreated'],
+    ['before the start of what a tail can hold', -1, 'log_truncated'],
+  ])('ends a tail that begins %s', async (_where, first, code) => {
+    const log = await open()
+    const name = await topic(log)
+    await log.publish(numbered(name, 'k', 10))
+    const tail = await log.tail(tailOptions(name, new Map([[0, first]])), () =>
+      Promise.reject(new Error('there is nothing to read')),
+    )
+    await expect(tail.finished).rejects.toMatchObject({ code })
+  })
+
   it('ends a tail with what its handler threw', async () => {
     const log = await open()
     const name = await topic(log)

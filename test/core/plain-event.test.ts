@@ -28,8 +28,10 @@ const spell = (members: Members): string =>
 const quoted = (text: fc.Arbitrary<string>): fc.Arbitrary<string> => text.map((value) => JSON.stringify(value))
 const written = (number: fc.Arbitrary<number>): fc.Arbitrary<string> => number.map(String)
 
-const entityId = quoted(fc.stringMatching(/^[\w.:@-]{1,64}$/))
-const anyId = (maxLength: number) => quoted(fc.string({ minLength: 1, maxLength, unit: 'grapheme' }))
+/** No path of a URL carries the others. */
+const isCarried = (id: string) => id !== '.' && id !== '..'
+const entityId = quoted(fc.stringMatching(/^[\w.:@-]{1,64}$/).filter(isCarried))
+const anyId = (maxLength: number) => quoted(fc.string({ minLength: 1, maxLength, unit: 'grapheme' }).filter(isCarried))
 const amount = written(fc.integer({ min: 0, max: 10_000_000_000 }))
 const pastMs = written(fc.integer({ min: 0, max: nowMs + eventLimits.maxFutureMs + 2 }))
 const currency = quoted(fc.stringMatching(/^[A-Z]{3}$/))
@@ -85,6 +87,37 @@ const shipped: fc.Arbitrary<Case> = fc
 const longValue = fc
   .tuple(fc.constantFrom('x', '😀'), fc.constantFrom(1, 64, 65, 240, 241, 256, 257))
   .map(([unit, length]) => `"${unit.repeat(length)}"`)
+/** At the border of the alphabet of ids, raw and escaped. */
+const oddId = fc.constantFrom(
+  ...[
+    '"."',
+    '".."',
+    '"..."',
+    '".a"',
+    '" "',
+    '"\u007f"',
+    '"a\u0080"',
+    '"\u009f"',
+    '"\u00a0"',
+    '"\ufdcf"',
+    '"\ufdd0"',
+    '"\ufffe"',
+  ],
+  ...[
+    '"\ufffd"',
+    '"\u2028"',
+    '"/"',
+    '"%"',
+    '"%2F"',
+    '"?#"',
+    '"stream"',
+    '"\\u0000"',
+    '"a\\u0000"',
+    '"\\u001f"',
+    '"\\n"',
+    '"\\u002e"',
+  ],
+)
 const oddValue = fc.oneof(
   fc.constantFrom('null', 'true', '-0', '0', '1e3', '1.0', '-1', '12.5', '1e400', '""', '{}', '[]', '{"a":[1]}', ' 5 '),
   fc.constantFrom('9007199254740991', '9007199254740993', '10000000000', '10000000001', '8640000000000001'),
@@ -178,7 +211,10 @@ const anyChange: fc.Arbitrary<Change> = fc.oneof(
   change.map(inData),
   oddTime.map((value) => put('time', value)),
   fc
-    .tuple(fc.constantFrom('id', 'type', 'source', 'subject', 'correlationid', 'causationid'), longValue)
+    .tuple(
+      fc.constantFrom('id', 'type', 'source', 'subject', 'correlationid', 'causationid'),
+      fc.oneof(longValue, oddId),
+    )
     .map(([key, value]) => put(key, value)),
   oddSchema.map((value) => put('dataschema', value)),
 )

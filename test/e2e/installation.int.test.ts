@@ -80,9 +80,14 @@ describe.skipIf(reason !== null)(`an installation${reason === null ? '' : ` (ski
   })
 
   test('what is invalid or known is refused, and leaves no trace', async () => {
-    const accepted = await post('/v1/events?wait=10000', payment('p-2'))
+    const sent = payment('p-2')
+    const accepted = await post('/v1/events?wait=10000', sent)
     expect(accepted.status).toBe(200)
-    expect(await post('/v1/events', payment('p-2'))).toMatchObject({ status: 409, body: { code: 'duplicate_event' } })
+    const [first] = accepted.body['results'] as object[]
+    const again = { status: 200, body: { results: [{ ...first, repeated: true }] } }
+    expect(await post('/v1/events', sent)).toEqual(again)
+    const other = await post('/v1/events', payment('p-2', { amountMinor: 1 }))
+    expect(other).toMatchObject({ status: 409, body: { code: 'event_conflict' } })
     const negative = await post('/v1/events', payment('p-3', { amountMinor: -1 }))
     expect(negative).toMatchObject({ status: 422, body: { code: 'invalid_amount', eventId: 'p-3' } })
     expect((await get('/v1/scores/p-3')).status).toBe(404)

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import { lakeScoreLookup } from '../../src/app/score-lookup.ts'
+import { lakeLookupDefaults, openLakeLookup } from '../../src/app/score-lookup.ts'
 import type { PaymentScored } from '../../src/core/emitted.ts'
 import { openLake } from '../../src/lake/lake.ts'
-import { day, tempFolder } from './support/feed.ts'
+import { catalog, day, tempFolder } from './support/feed.ts'
 import { ask } from './support/read.ts'
 import { manifest, pay, run, write, type LogContent } from './verify/support/world.ts'
 
@@ -40,17 +40,11 @@ test('the lake keeps the reasons, and the lookup reads them back', async () => {
     const large = scoresOf(content).get('large')
     const rows = await ask(lake, 'SELECT payment_id, reasons FROM scores ORDER BY payment_id')
     expect(rows.map((row) => row['reasons'])).toEqual([JSON.stringify(large?.reasons), null])
-    const sql = {
-      run: async (text: string) => {
-        const found = await ask(lake, text)
-        const columns = Object.keys(found[0] ?? {}).map((name) => ({ name, type: '' }))
-        const cells = found.map((row) => columns.map(({ name }) => row[name]))
-        return { columns, rows: cells, rowCount: cells.length, truncated: false, elapsedMs: 0 }
-      },
-    }
-    const lookup = lakeScoreLookup(sql, manifest)
-    expect((await lookup.findScore('large'))?.reasons).toEqual(large?.reasons)
-    expect(await lookup.findScore('small')).not.toHaveProperty('reasons')
+    const lookup = openLakeLookup({ ...lakeLookupDefaults, lake, manifest, catalog, listBytesMax: 1 << 20 })
+    const scoreOf = async (id: string) => (await lookup.scores(id, { aggregateId: null, known: [], max: 2 }))[0]
+    expect((await scoreOf('large'))?.reasons).toEqual(large?.reasons)
+    expect(await scoreOf('small')).not.toHaveProperty('reasons')
+    await lookup.close()
   } finally {
     folder.remove()
   }

@@ -24,7 +24,7 @@ describe('routing', () => {
 
   test('HEAD of the stream takes no place', async () => {
     const { app, hub } = serveFixture()
-    const response = await app.request('/v1/scores/stream', { method: 'HEAD' })
+    const response = await app.request('/v1/score-stream', { method: 'HEAD' })
     expect([response.status, hub.subscribers]).toEqual([200, 0])
   })
 })
@@ -62,7 +62,7 @@ describe('with an API key', () => {
     ['/', 200],
     ['/openapi.json', 200],
     ['/metrics', 401],
-    ['/v1/scores/stream', 401],
+    ['/v1/score-stream', 401],
     ['/v1/entities/customer/c/features', 401],
   ])('%s without it is %i', async (path, status) => {
     expect((await serveFixture({ deps: { apiKey } }).app.request(path)).status).toBe(status)

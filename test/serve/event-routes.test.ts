@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { RiverbankError } from '../../src/core/errors.ts'
 import { eventLimits } from '../../src/core/envelope.ts'
-import { decodeEvent } from '../../src/core/event.ts'
+import { decodeEvent, parseEvent } from '../../src/core/event.ts'
+import type { LakeLookup } from '../../src/serve/dependencies.ts'
+import { contentOf } from '../../src/serve/event-ledger.ts'
 import {
   batchOf,
   catalog,
@@ -21,6 +23,7 @@ interface Result {
   readonly partition?: number
   readonly offset?: number
   readonly problem?: { readonly code: string; readonly status: number }
+  readonly repeated?: true
   readonly score?: { readonly paymentId: string }
 }
 const resultsOf = async (response: Response) => ((await response.json()) as { results: Result[] }).results
@@ -117,11 +120,35 @@ describe('one event', () => {
     await problemOf(await app.request('/v1/events', init), 'undecodable_bytes')
   })
 
-  test('that the state knows is a duplicate', async () => {
-    const { app, log } = serveFixture({ known: new Set(['p-1']) })
-    const response = await app.request('/v1/events', postJson(paymentEvent('p-1')))
-    expect(response.status).toBe(409)
-    expect(await problemOf(response, 'duplicate_event')).toMatchObject({ eventId: 'p-1' })
+  test('of which the state knows the identity is compared with the first one, which the lake has', async () => {
+    const known = new Set(['p-1', 'p-2', 'p-3', 'p-4'])
+    const firsts = new Map([
+      ['p-1', paymentEvent('p-1')],
+      ['p-2', paymentEvent('p-2', { timestamp: nowMs - 2_000 })],
+    ])
+    const lake: LakeLookup = {
+      scores: async (id) => (id === 'p-1' ? [paymentScore('p-1')] : []),
+      event: async ({ eventId }) => {
+        if (eventId === 'p-4') throw new RiverbankError('lookup_busy', 'later', { canRetry: true })
+        const parsed = parseEvent(firsts.get(eventId), catalog, nowMs)
+        return parsed.kind === 'invalid' ? null : { partition: 0, offset: 7, content: contentOf(parsed.event) }
+      },
+    }
+    const { app, log } = serveFixture({ known, deps: { lake } })
+    const same = await app.request('/v1/events', postJson(paymentEvent('p-1')))
+    expect([same.status, await resultsOf(same)]).toMatchObject([
+      200,
+      [{ eventId: 'p-1', repeated: true, partition: 0, offset: 7, score: { paymentId: 'p-1' } }],
+    ])
+    const other = await app.request('/v1/events', postJson(paymentEvent('p-2')))
+    expect(other.status).toBe(409)
+    expect(await problemOf(other, 'event_conflict')).toMatchObject({ eventId: 'p-2' })
+    // Known, and nobody can say what it was: neither yes nor no.
+    for (const id of ['p-3', 'p-4']) {
+      const refused = await app.request('/v1/events', postJson(paymentEvent(id)))
+      expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1'])
+      await problemOf(refused, 'unavailable')
+    }
     expect(log.records).toEqual([])
   })
 
@@ -190,27 +217,36 @@ describe('a batch', () => {
   })
 
   test('of mixed events is 207 with one answer each, and only the good ones are in the log', async () => {
-    const { app, log } = serveFixture({ known: new Set(['p-9']) })
+    const { app, log } = serveFixture()
+    await app.request('/v1/events', postJson(paymentEvent('p-9')))
     const events = [
       paymentEvent('p-1'),
       paymentEvent('p-2', { version: 9 }),
       cloudPayment('p-3'),
       paymentEvent('p-9'),
-      paymentEvent('p-1'),
+      cloudPayment('p-1'),
+      paymentEvent('p-1', { timestamp: nowMs }),
+      paymentEvent('p-9', { timestamp: nowMs }),
+      paymentEvent('p-1', { aggregateId: 'c-2', data: { ...paymentEvent('p-1').data, customerId: 'c-2' } }),
       null,
     ]
     const response = await app.request('/v1/events', postJson(events))
     expect(response.status).toBe(207)
     const results = await resultsOf(response)
-    expect(results.map((r) => [r.eventId, r.status, r.problem?.code, r.offset])).toEqual([
-      ['p-1', 'accepted', undefined, 0],
+    expect(results.map((r) => [r.eventId, r.status, r.problem?.code ?? r.offset, r.repeated])).toEqual([
+      ['p-1', 'accepted', 1, undefined],
       ['p-2', 'rejected', 'unknown_event_version', undefined],
-      ['p-3', 'accepted', undefined, 1],
-      ['p-9', 'rejected', 'duplicate_event', undefined],
-      ['p-1', 'rejected', 'duplicate_event', undefined],
+      ['p-3', 'accepted', 2, undefined],
+      ['p-9', 'accepted', 0, true],
+      ['p-1', 'accepted', 1, true],
+      ['p-1', 'rejected', 'event_conflict', undefined],
+      ['p-9', 'rejected', 'event_conflict', undefined],
+      ['p-1', 'accepted', 3, undefined],
       [null, 'rejected', 'invalid_envelope', undefined],
     ])
-    expect(log.records.map(({ value }) => (JSON.parse(value as string) as { id: string }).id)).toEqual(['p-1', 'p-3'])
+    expect(log.records.map(({ value }) => (JSON.parse(value as string) as { id: string }).id)).toEqual([
+      ...['p-9', 'p-1', 'p-3', 'p-1'],
+    ])
   })
 
   test('a rejected event does not make the next one with its id a duplicate', async () => {
@@ -245,7 +281,7 @@ describe('a batch', () => {
 describe('waiting for the decision', () => {
   test('answers 200 with the score, also when it is there before the acknowledgement', async () => {
     const { app, log, hub } = serveFixture()
-    log.onPublish = () => hub.accept(batchOf(scoreRecord(paymentScore('p-1'), 0)))
+    log.onPublish = () => void hub.accept(batchOf(scoreRecord(paymentScore('p-1'), 0)))
     const response = await app.request('/v1/events?wait=5000', postJson(paymentEvent('p-1')))
     expect(response.status).toBe(200)
     expect((await resultsOf(response))[0]?.score?.paymentId).toBe('p-1')
@@ -262,7 +298,7 @@ describe('waiting for the decision', () => {
 
   test("is not answered with another customer's score of the same id", async () => {
     const { app, log, hub } = serveFixture()
-    log.onPublish = () => hub.accept(batchOf(scoreRecord(paymentScore('p-1', { customerId: 'c-2' }), 0)))
+    log.onPublish = () => void hub.accept(batchOf(scoreRecord(paymentScore('p-1', { customerId: 'c-2' }), 0)))
     expect((await app.request('/v1/events?wait=20', postJson(paymentEvent('p-1')))).status).toBe(202)
   })
 

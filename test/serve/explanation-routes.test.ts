@@ -19,7 +19,7 @@ function scored(changes: Partial<PaymentScored> = {}): PaymentScored {
 }
 
 function serving(score: PaymentScored, explanations = modelExplanations('models')): Fixture {
-  return serveFixture({ deps: { scores: { findScore: async () => score }, explanations } })
+  return serveFixture({ deps: { lake: { scores: async () => [score], event: async () => null }, explanations } })
 }
 
 const path = '/v1/scores/p-1/explanation'

@@ -2,6 +2,7 @@ import type { HttpBindings } from '@hono/node-server'
 import { request, type IncomingMessage, type ServerResponse } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
+import { RiverbankError } from '../../src/core/errors.ts'
 import type { SqlResult } from '../../src/ports.ts'
 import { listen, listenTimeouts, type Listening, type ListenOptions } from '../../src/serve/listen.ts'
 import { eventually } from '../support/wait.ts'
@@ -75,6 +76,12 @@ async function subscribe(url: string, headers: Record<string, string> = {}) {
   return { response, seen, events, abort, reading }
 }
 
+/** The first line, with its data as text. */
+function parseLine(text: string): SseEvent {
+  const line = JSON.parse(text.split('\n')[0]!) as { event: string; id: string; data: unknown }
+  return { ...line, data: JSON.stringify(line.data) }
+}
+
 const publish = ({ hub }: Pick<Fixture, 'hub'>, from: number, to: number, pad = '') => {
   for (let n = from; n < to; n += 1) hub.accept(batchOf(scoreRecord(paymentScore(`p-${n}`, { service: `s${pad}` }), n)))
 }
@@ -83,7 +90,7 @@ const within = { deadlineMs: 5_000 }
 describe('server-sent events over a connection', () => {
   test('come as they are made, with headers that proxies respect', async () => {
     const served = await start()
-    const client = await subscribe(`${served.url}/v1/scores/stream`)
+    const client = await subscribe(`${served.url}/v1/score-stream`)
     expect(client.response.headers.get('content-type')).toBe('text/event-stream')
     expect(client.response.headers.get('x-accel-buffering')).toBe('no')
     expect(client.response.headers.get('cache-control')).toBe('no-store')
@@ -99,7 +106,7 @@ describe('server-sent events over a connection', () => {
 
   test('have a heartbeat that no client takes for an event', async () => {
     const served = await start({ hub: { heartbeatMs: 20 } })
-    const client = await subscribe(`${served.url}/v1/scores/stream?decision=block`)
+    const client = await subscribe(`${served.url}/v1/score-stream?decision=block`)
     publish(served, 0, 1)
     await eventually(() => client.seen.text.includes(': heartbeat\nid: 0:1\n\n'), within)
     expect(client.events()).toEqual([])
@@ -107,51 +114,92 @@ describe('server-sent events over a connection', () => {
 
   test('go on after Last-Event-ID, and say gap when that is too old', async () => {
     const served = await start({ hub: { capacity: 3 } })
-    const first = await subscribe(`${served.url}/v1/scores/stream`)
+    const first = await subscribe(`${served.url}/v1/score-stream`)
     publish(served, 0, 1)
     await eventually(() => first.events().length === 1, within)
     const [seen] = first.events()
     first.abort.abort()
     publish(served, 1, 3)
-    const second = await subscribe(`${served.url}/v1/scores/stream`, { 'last-event-id': seen!.id! })
+    const second = await subscribe(`${served.url}/v1/score-stream`, { 'last-event-id': seen!.id! })
     await eventually(() => second.events().length === 2, within)
     expect(second.events().map(({ event, id }) => [event, id])).toEqual([
       ['score', '0:2'],
       ['score', '0:3'],
     ])
     publish(served, 3, 6)
-    const third = await subscribe(`${served.url}/v1/scores/stream?lastEventId=${seen!.id}`)
+    const third = await subscribe(`${served.url}/v1/score-stream?lastEventId=${seen!.id}`)
     await eventually(() => third.events().length === 4, within)
     expect(third.events().map(({ event, id }) => event + (id ?? ''))).toEqual([
-      'gap',
+      'gap0:3',
       'score0:4',
       'score0:5',
       'score0:6',
     ])
   })
 
+  test.each([
+    ['0:7', { firstOffsets: { 0: 0 }, beyondEnd: { 0: 3 } }, '0:0'],
+    ['0:2,5:1', { firstOffsets: {}, beyondEnd: { 5: null } }, '0:2'],
+    ['0:4,1023:9007199254740991', { firstOffsets: { 0: 0 }, beyondEnd: { 0: 3, 1023: null } }, '0:0'],
+  ])(
+    'say gap when Last-Event-ID %s lies beyond the end of the log, and go on from its beginning',
+    async (id, said, at) => {
+      const served = await start()
+      publish(served, 0, 3)
+      served.log.ends = new Map([[0, 3]])
+      for (const accept of ['text/event-stream', 'application/x-ndjson']) {
+        const doors = [
+          { path: '/v1/score-stream', headers: { 'last-event-id': id } },
+          { path: `/v1/score-stream?lastEventId=${id}`, headers: {} },
+        ]
+        for (const { path, headers } of doors) {
+          const client = await subscribe(`${served.url}${path}`, { accept, ...headers })
+          await eventually(() => client.seen.text.includes(`p-2`), within)
+          const frame = accept === 'text/event-stream' ? client.events()[0]! : parseLine(client.seen.text)
+          expect([frame.event, frame.id, JSON.parse(frame.data)]).toEqual(['gap', at, said])
+          client.abort.abort()
+        }
+      }
+    },
+  )
+
+  test('go on where another process is ahead of this one: the log decides, not what was heard here', async () => {
+    const served = await start()
+    publish(served, 0, 1)
+    served.log.ends = new Map([[0, 3]])
+    const client = await subscribe(`${served.url}/v1/score-stream`, { 'last-event-id': '0:2' })
+    publish(served, 1, 3)
+    await eventually(() => client.events().length === 1, within)
+    expect(client.events().map(({ event, id }) => [event, id])).toEqual([['score', '0:3']])
+    served.log.failure = new RiverbankError('log_unavailable', 'gone', { canRetry: true })
+    const refused = await fetch(`${served.url}/v1/score-stream`, { headers: { 'last-event-id': '0:99' } })
+    expect(refused.status).toBe(503)
+    await problemOf(refused, 'log_unavailable')
+    expect(served.hub.subscribers).toBe(1)
+  })
+
   test('give the place back when the client goes', async () => {
     const served = await start({ hub: { subscribersMax: 1 } })
-    const client = await subscribe(`${served.url}/v1/scores/stream`)
-    const refused = await fetch(`${served.url}/v1/scores/stream`)
+    const client = await subscribe(`${served.url}/v1/score-stream`)
+    const refused = await fetch(`${served.url}/v1/score-stream`)
     expect(refused.headers.get('retry-after')).toBe('5')
     await problemOf(refused, 'too_many_subscribers')
     client.abort.abort()
     await eventually(() => served.hub.subscribers === 0, within)
-    await subscribe(`${served.url}/v1/scores/stream`)
+    await subscribe(`${served.url}/v1/score-stream`)
     expect(served.hub.subscribers).toBe(1)
   })
 
   test.each(['decision=maybe', 'decision=', 'lastEventId=nonsense'])('?%s is refused', async (query) => {
     const served = await start()
-    await problemOf(await fetch(`${served.url}/v1/scores/stream?${query}`), 'invalid_parameter')
+    await problemOf(await fetch(`${served.url}/v1/score-stream?${query}`), 'invalid_parameter')
     expect(served.hub.subscribers).toBe(0)
   })
 
   test('can be lines of JSON instead', async () => {
     const served = await start()
     const headers = { accept: 'application/x-ndjson' }
-    const client = await subscribe(`${served.url}/v1/scores/stream`, headers)
+    const client = await subscribe(`${served.url}/v1/score-stream`, headers)
     expect(client.response.headers.get('content-type')).toBe('application/x-ndjson')
     publish(served, 0, 1)
     await eventually(() => client.seen.text.includes('\n'), within)
@@ -180,9 +228,9 @@ describe('server-sent events over a connection', () => {
       return fixture.app.fetch(request, env)
     }
     const served = await listenTo(fixture, { app: { fetch: fetchNoting } })
-    await stalledClient(served.listening, '/v1/scores/stream')
+    await stalledClient(served.listening, '/v1/score-stream')
     await eventually(() => connections.length === 1 && served.hub.subscribers === 1, within)
-    const quick = await subscribe(`${served.url}/v1/scores/stream`)
+    const quick = await subscribe(`${served.url}/v1/score-stream`)
     const sent = await overwhelm(served, 1)
     await eventually(() => connections[0]?.destroyed, within)
     expect(connections.map((outgoing) => outgoing.destroyed)).toEqual([true, false])
@@ -192,7 +240,7 @@ describe('server-sent events over a connection', () => {
 
   test('a client that reads again is told so by its last event', async () => {
     const served = await start({ hub: { ...impatient, overflowGraceMs: 10_000 } })
-    const slow = await stalledClient(served.listening, '/v1/scores/stream')
+    const slow = await stalledClient(served.listening, '/v1/score-stream')
     await eventually(() => served.hub.subscribers === 1, within)
     await overwhelm(served, 0)
     let tail = ''
@@ -276,7 +324,7 @@ describe('the server', () => {
         publishing = true
         release = resolve
       })
-    const stream = await subscribe(`${served.url}/v1/scores/stream`)
+    const stream = await subscribe(`${served.url}/v1/score-stream`)
     const running = fetch(`${served.url}/v1/events`, postJson(paymentEvent('p-1')))
     await eventually(() => publishing, within)
     const stopped = served.listening.stop()

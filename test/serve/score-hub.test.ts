@@ -8,6 +8,8 @@ import { batchOf, paymentScore, problemOf, rawRecord, scoreRecord, serveFixture 
 const everything: ScoreFilter = { decisions: null, customers: null }
 const scored = (n: number, partition = 0) => scoreRecord(paymentScore(`p-${partition}-${n}`), n, partition)
 
+const paid = (eventId: string) => ({ aggregateId: 'c-1', eventId })
+
 interface Frame {
   readonly event: string
   readonly id?: string
@@ -37,7 +39,12 @@ describe('recent scores', () => {
   test('are found until newer ones have pushed them out', async () => {
     const { app, hub } = serveFixture({ hub: { capacity: 3 } })
     for (let n = 0; n < 4; n += 1) hub.accept(batchOf(scored(n)))
-    expect([0, 1, 2, 3].map((n) => hub.find(`p-0-${n}`)?.paymentId)).toEqual([undefined, 'p-0-1', 'p-0-2', 'p-0-3'])
+    expect([0, 1, 2, 3].map((n) => hub.find(paid(`p-0-${n}`))?.paymentId)).toEqual([
+      undefined,
+      'p-0-1',
+      'p-0-2',
+      'p-0-3',
+    ])
     const response = await app.request('/v1/scores/p-0-3')
     expect([response.status, await response.json()]).toEqual([200, paymentScore('p-0-3')])
     await problemOf(await app.request('/v1/scores/p-0-0'), 'score_not_found')
@@ -56,15 +63,15 @@ describe('recent scores', () => {
       expect(await held()).toBeLessThanOrEqual(bytesMax)
     }
     expect(
-      [0, 9, 15].map((n) => hub.find(`p-0-${n}`)),
+      [0, 9, 15].map((n) => hub.find(paid(`p-0-${n}`))),
       'made room',
     ).toEqual([null, null, null])
-    expect([16, 17, 18, 19].map((n) => hub.find(`p-0-${n}`)?.paymentId)).not.toContain(undefined)
+    expect([16, 17, 18, 19].map((n) => hub.find(paid(`p-0-${n}`))?.paymentId)).not.toContain(undefined)
     const stream = follow(hub, '0:0')
     expect(ids(await stream.read())).toEqual(['gap', 'p-0-16', 'p-0-17', 'p-0-18', 'p-0-19'])
     // One that is larger than all of them together is still the newest.
     hub.accept(batchOf(scoreRecord({ ...paymentScore('p-0-20'), service: 'x'.repeat(bytesMax) }, 20)))
-    expect(['p-0-19', 'p-0-20'].map((id) => hub.find(id)?.paymentId)).toEqual([undefined, 'p-0-20'])
+    expect(['p-0-19', 'p-0-20'].map((id) => hub.find(paid(id))?.paymentId)).toEqual([undefined, 'p-0-20'])
   })
 
   test('are copies: they keep nothing of what was read with them', () => {
@@ -74,12 +81,12 @@ describe('recent scores', () => {
     reply.set(value, 50_000)
     hub.accept(batchOf({ ...record, value: reply.subarray(50_000, 50_000 + value.length) }))
     reply.fill(0)
-    expect(hub.find('p-0-1')).toEqual(paymentScore('p-0-1'))
+    expect(hub.find(paid('p-0-1'))).toEqual(paymentScore('p-0-1'))
   })
 
   test('older ones are looked up in the lake', async () => {
-    const findScore = async (id: string) => (id === 'p-old' ? paymentScore(id) : null)
-    const { app } = serveFixture({ deps: { scores: { findScore } } })
+    const scores = async (id: string) => (id === 'p-old' ? [paymentScore(id)] : [])
+    const { app } = serveFixture({ deps: { lake: { scores, event: async () => null } } })
     expect(await (await app.request('/v1/scores/p-old')).json()).toEqual(paymentScore('p-old'))
     await problemOf(await app.request('/v1/scores/p-new'), 'score_not_found')
     await problemOf(await app.request(`/v1/scores/${'x'.repeat(257)}`), 'invalid_parameter')
@@ -90,7 +97,7 @@ describe('recent scores', () => {
     const observed = JSON.stringify({ id: 'o', type: 'event.observed', data: {} })
     const bad = ['{', 'null', '[]', JSON.stringify({ id: 's', type: 'payment.scored', data: { paymentId: 1 } })]
     hub.accept(batchOf(...[observed, ...bad].map((text, offset) => rawRecord(text, offset)), scored(5)))
-    expect(hub.find('p-0-5')).not.toBeNull()
+    expect(hub.find(paid('p-0-5'))).not.toBeNull()
     expect((await deps.meter.expose()).body).toMatch(/^riverbank_stream_unreadable_total 4$/m)
   })
 
@@ -100,7 +107,7 @@ describe('recent scores', () => {
     const stream = follow(hub)
     const waiting = hub.waitFor('p-0-1', 'c-1', AbortSignal.timeout(5_000))
     hub.accept(batchOf(rawRecord(whole.slice(0, -1), 1), scored(2)))
-    expect(hub.find('p-0-1')).toBeNull()
+    expect(hub.find(paid('p-0-1'))).toBeNull()
     expect(ids(await stream.read())).toEqual(['p-0-2'])
     // Written once more, as it should be, it is found and answers who waited.
     hub.accept(batchOf(scored(1), rawRecord(whole.replace('score:p-0-1', 'again:p-0-1'), 3)))
@@ -148,7 +155,7 @@ describe('a stream', () => {
     hub.accept(batchOf(scored(0), scored(1), scored(2)))
     expect(ids(await fresh.read())).toEqual(['p-0-2'])
     expect(ids(await back.read())).toEqual(['p-0-1', 'p-0-2'])
-    expect(hub.find('p-0-0')).not.toBeNull()
+    expect(hub.find(paid('p-0-0'))).not.toBeNull()
   })
 
   test('says gap when its id is older than what is held, and not when it is not', async () => {

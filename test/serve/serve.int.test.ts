@@ -59,7 +59,7 @@ describe.skipIf(reason !== null)(`serving over the redis log${reason === null ? 
     const recent = await recentScores(log, { topic: scoresTopic, records: 1_000 })
     const { app, hub, deps } = serveFixture({ deps: { log }, hub: { recent } })
     const tailed = { topic: scoresTopic, from: recent.from, maxRecords: 100, maxWaitMs: 20 }
-    const tail = await log.tail(tailed, async (batch) => hub.accept(batch))
+    const tail = await log.tail(tailed, async (batch) => void hub.accept(batch))
     const listening: Listening = await listen({
       app,
       host: '127.0.0.1',
@@ -83,7 +83,7 @@ describe.skipIf(reason !== null)(`serving over the redis log${reason === null ? 
   async function readScores(url: string, from: string | null, count: number) {
     const abort = new AbortController()
     const headers = { accept: 'application/x-ndjson', ...(from === null ? {} : { 'last-event-id': from }) }
-    const response = await fetch(`${url}/v1/scores/stream`, { headers, signal: abort.signal })
+    const response = await fetch(`${url}/v1/score-stream`, { headers, signal: abort.signal })
     const seen: { event: string; id: string; data: { data: { paymentId: string } } }[] = []
     const done = (async () => {
       let text = ''

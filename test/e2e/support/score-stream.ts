@@ -8,7 +8,7 @@ export interface ScoreStream {
 export async function openScoreStream(url: string): Promise<ScoreStream> {
   const abort = new AbortController()
   const headers = { accept: 'text/event-stream' }
-  const response = await fetch(`${url}/v1/scores/stream`, { headers, signal: abort.signal })
+  const response = await fetch(`${url}/v1/score-stream`, { headers, signal: abort.signal })
   const paymentIds: string[] = []
   const reading = (async () => {
     let text = ''

@@ -9,9 +9,10 @@ import type { FeatureSetManifest } from '../../../src/core/feature-set.ts'
 import type { EventTimeMs } from '../../../src/core/units.ts'
 import { pinoLogger } from '../../../src/edges/pino/logger.ts'
 import { prometheusMeter } from '../../../src/edges/prometheus/meter.ts'
-import type { LogBatch, LogRecord, OutgoingRecord, Position, SqlResult } from '../../../src/ports.ts'
+import type { LogBatch, LogRecord, OutgoingRecord, PartitionRange, Position, SqlResult } from '../../../src/ports.ts'
 import { createApp } from '../../../src/serve/app.ts'
 import type { EventIdentity, ServeDependencies } from '../../../src/serve/dependencies.ts'
+import { EventLedger } from '../../../src/serve/event-ledger.ts'
 import type { EntityFeatures } from '../../../src/serve/feature-reader.ts'
 import { createFeatureReader } from '../../../src/serve/state-reader.ts'
 import { serveLimits } from '../../../src/serve/limits.ts'
@@ -38,13 +39,25 @@ const emptyStates = createFeatureReader(
 export class MemoryLog {
   readonly records: OutgoingRecord[] = []
   failure: RiverbankError | null = null
+  /** Called when the records are in the log. */
+  onAppend: (records: readonly OutgoingRecord[], positions: readonly Position[]) => void = () => undefined
   /** Called after the records are in the log, before they are acknowledged. */
   onPublish: (records: readonly OutgoingRecord[]) => Promise<void> | void = () => undefined
+
+  /** Where the partitions of the scores topic end. */
+  ends = new Map([[0, 0]])
+
+  async describeTopic(topic: string): Promise<readonly PartitionRange[] | null> {
+    if (this.failure !== null) throw this.failure
+    if (topic !== 'payments.scores') return null
+    return [...this.ends].map(([partition, end]) => ({ partition, start: 0, end }))
+  }
 
   async publish(records: readonly OutgoingRecord[]): Promise<readonly Position[]> {
     if (this.failure !== null) throw this.failure
     const positions = records.map((_, index) => ({ partition: 0, offset: this.records.length + index }))
     this.records.push(...records)
+    this.onAppend(records, positions)
     await this.onPublish(records)
     return positions
   }
@@ -55,6 +68,7 @@ export interface Fixture {
   readonly deps: ServeDependencies
   readonly log: MemoryLog
   readonly hub: ScoreHub
+  readonly ledger: EventLedger
   readonly lines: () => Record<string, unknown>[]
 }
 
@@ -80,11 +94,23 @@ export function serveFixture(options: FixtureOptions = {}): Fixture {
     meter,
     ...options.hub,
   })
+  const scoredTypes = new Set(['payment.initiated'])
+  const ledger = new EventLedger({ catalog, scoredTypes, capacity: 1_000, live: new Map() })
+  // As the tail of the events topic has it, at once.
+  log.onAppend = (records, positions) => {
+    for (const [i, { topic, value }] of records.entries()) {
+      const { partition, offset } = positions[i]!
+      const bytes = typeof value === 'string' ? new TextEncoder().encode(value) : value
+      const record = { topic, partition, offset, appendTimeMs: nowMs, key: null, value: bytes, headers: {} }
+      ledger.accept({ topic, partition, records: [record], next: offset + 1, end: offset + 1 })
+    }
+  }
   const deps: ServeDependencies = {
     log,
     eventsTopic: 'payments.events',
+    scoresTopic: 'payments.scores',
     catalog,
-    scoredTypes: new Set(['payment.initiated']),
+    scoredTypes,
     knownEvents: {
       known: async (events: readonly EventIdentity[]) =>
         events.map(({ eventId }) => options.known?.has(eventId) === true),
@@ -97,7 +123,9 @@ export function serveFixture(options: FixtureOptions = {}): Fixture {
     },
     featureSet,
     hub,
-    scores: { findScore: async () => null },
+    spool: { find: async () => null, sharing: async () => [] },
+    ledger,
+    lake: { scores: async () => [], event: async () => null },
     explanations: async ({ name, version }) => {
       throw new RiverbankError('model_not_found', `no model ${name}/${version}`)
     },
@@ -121,7 +149,7 @@ export function serveFixture(options: FixtureOptions = {}): Fixture {
     ...options.deps,
   }
   const lines = () => text.map((line) => JSON.parse(line) as Record<string, unknown>)
-  return { app: createApp(deps), deps, log, hub, lines }
+  return { app: createApp(deps), deps, log, hub, ledger, lines }
 }
 
 export function paymentEvent(eventId: string, changes: Readonly<Record<string, unknown>> = {}) {

@@ -1,0 +1,138 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { quantile, type Metric } from './measurement.ts'
+import { chance } from './random-trees.ts'
+import { eachRound, type Run } from './run.ts'
+import { definitions } from '../../src/app/definitions.ts'
+import { lakeLookupDefaults, openLakeLookup } from '../../src/app/score-lookup.ts'
+import { assert } from '../../src/core/errors.ts'
+import { encodeEvent } from '../../src/core/event.ts'
+import type { EventTimeMs } from '../../src/core/units.ts'
+import { pinoLogger } from '../../src/edges/pino/logger.ts'
+import { prometheusMeter } from '../../src/edges/prometheus/meter.ts'
+import { idListOf, writeIdList, type IdRow } from '../../src/lake/id-list.ts'
+import { IdLists } from '../../src/lake/id-lists.ts'
+import { openLake } from '../../src/lake/lake.ts'
+import type { LogRecord } from '../../src/ports.ts'
+import { EventLedger } from '../../src/serve/event-ledger.ts'
+import { readScore, ScoreEntry } from '../../src/serve/score-entry.ts'
+import { findScoreById } from '../../src/serve/score-lookup.ts'
+import { ScoreHub, scoreHubLimits } from '../../src/serve/score-hub.ts'
+import { ScoreSpool } from '../../src/serve/score-spool.ts'
+
+/** The newest scores that a process finds by default, with features as large as ours. */
+const scores = 1_000_000
+const batch = 500
+const rowsOfFile = 50_000
+const timeMs = Date.UTC(2026, 0, 1)
+const lookUps = 5_000
+const goal = { kind: 'below', value: 5 } as const
+
+/** Look-ups by event id among a million scores on the disk of this machine, as a serve process does them. */
+export async function benchLookups(run: Run): Promise<void> {
+  const dir = await mkdtemp(join(tmpdir(), 'riverbank-bench-lookups-'))
+  const logger = pinoLogger({ level: 'error', fields: {}, to: process.stderr })
+  const meter = prometheusMeter({ processMetrics: false, constantLabels: {} })
+  const { catalog, manifest, set } = definitions()
+  const limits = { capacity: scores, bytesMax: 2 ** 40, segmentBytes: 2 ** 26 }
+  const spool = new ScoreSpool({ dir: join(dir, 'serve'), ...limits, meter, logger })
+  const ledger = new EventLedger({ catalog, scoredTypes: new Set([set.scored]), capacity: scores, live: new Map() })
+  const recent = { from: new Map<number, number>(), live: new Map<number, number>() }
+  const hub = new ScoreHub({ ...scoreHubLimits, capacity: 20_000, bytesMax: 2 ** 27, lagMax: 1_000, recent, meter })
+  const files = await listedLake(dir)
+  const lists = new IdLists({ lake: files, bytesMax: 2 ** 26, maxAgeMs: 500, nowMs: () => performance.now() })
+  const lake = openLakeLookup({ ...lakeLookupDefaults, lake: files, manifest, catalog, listBytesMax: 2 ** 26 })
+  try {
+    run.say(`lookups: writing ${scores} scores`)
+    const before = process.memoryUsage.rss()
+    for (let n = 0; n < scores && !run.signal.aborted; n += batch) await spool.add(entriesFrom(n))
+    const random = chance(1)
+    const kinds = {
+      found: () => `p-${Math.floor(random() * scores)}`,
+      // One in 4,000 meets an id of the million by chance, and would cost a query of a file that is not here.
+      unknown: async () => {
+        for (;;) {
+          const eventId = `x-${Math.floor(random() * 2 ** 40)}`
+          if ((await lists.candidates('scores', eventId, null)).length === 0) return eventId
+        }
+      },
+    }
+    await eachRound(run, 'lookups', async () => {
+      for (const [kind, id] of Object.entries(kinds)) {
+        const cpu = process.cpuUsage()
+        const times = await measured(async () => {
+          const eventId = await id()
+          const startedMs = performance.now()
+          const answer = await findScoreById(eventId, { hub, spool, ledger, lake })
+          assert(answer.kind === kind, `${eventId} is ${answer.kind}, not ${kind}`)
+          return performance.now() - startedMs
+        })
+        const { user, system } = process.cpuUsage(cpu)
+        const metric = (name: string, unit: string): Metric => ({
+          ...{ benchmark: 'lookups', driver: null, name: `${kind}, ${name}`, unit },
+        })
+        run.record(metric('p50', 'ms'), quantile(times, 0.5))
+        run.record({ ...metric('p99', 'ms'), goal }, quantile(times, 0.99))
+        run.record(metric('processor time', 'µs/look-up'), (user + system) / lookUps)
+      }
+      const growth = process.memoryUsage.rss() - before
+      run.record({ benchmark: 'lookups', driver: null, name: 'memory', unit: 'bytes/score' }, growth / scores)
+    })
+  } finally {
+    await Promise.all([spool.close(), lake.close()])
+    await rm(dir, { recursive: true })
+  }
+}
+
+/** A lake that has all of them too: its lists are asked for every id, its files for none. */
+async function listedLake(dir: string) {
+  const lake = await openLake({ dir: join(dir, 'lake') })
+  const added = []
+  for (let first = 0; first < scores; first += rowsOfFile) {
+    const path = `scores/dt=2026-01-01/s-0-${first}-${first + rowsOfFile - 1}.00000000.parquet`
+    const rows = Array.from({ length: rowsOfFile }, (_, i): IdRow => [customerOf(first + i), `p-${first + i}`])
+    await writeIdList(lake.dir, path, idListOf(rows))
+    added.push({
+      ...{ path, table: 'scores' as const, topic: 's', partition: 0, firstOffset: first, rows: rowsOfFile, bytes: 1 },
+      ...{ lastOffset: first + rowsOfFile - 1, sha256: '0'.repeat(64), schemaId: 's' },
+      ...{ minEventTimeMs: null, maxEventTimeMs: null },
+    })
+  }
+  await lake.log.commit({ added })
+  return lake
+}
+
+function customerOf(n: number): string {
+  return `c-${n % 5_000}`
+}
+
+function entriesFrom(first: number): ScoreEntry[] {
+  return Array.from({ length: batch }, (_, i) => {
+    const entry = readScore(recordOf(first + i))
+    assert(entry instanceof ScoreEntry, 'a score is read as one')
+    return entry
+  })
+}
+
+const features = Object.fromEntries(definitions().manifest.features.map(({ name }, i) => [name, i * 1.2345678]))
+
+function recordOf(n: number): LogRecord {
+  const [paymentId, customerId] = [`p-${n}`, customerOf(n)]
+  const data = {
+    ...{ paymentId, customerId, terminalId: 't-1', amountMinor: n, currency: 'EUR', paymentTimeMs: timeMs, score: 0.5 },
+    ...{ decision: 'approve', model: { name: 'fraud', version: '2' }, service: 'fraud', featureSet: 'x'.repeat(64) },
+    ...{ features, entities: {}, position: { topic: 'e', partition: 0, offset: n } },
+  }
+  const names = { eventId: `${paymentId}:scored`, eventType: 'payment.scored', aggregateId: customerId, version: 1 }
+  const cause = { correlationId: paymentId, causationId: paymentId, timestamp: timeMs as EventTimeMs }
+  const value = Buffer.from(encodeEvent({ ...names, ...cause, aggregateType: 'customer', data }))
+  return { topic: 's', partition: 0, offset: n, appendTimeMs: timeMs, key: customerId, value, headers: {} }
+}
+
+/** Milliseconds that each look-up took, one after the other. */
+async function measured(lookUp: () => Promise<number>): Promise<number[]> {
+  const times: number[] = []
+  while (times.length < lookUps) times.push(await lookUp())
+  return times
+}
