@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { encodeEvent } from '../../src/core/event.ts'
+import { encodeEvent, structuredHeaders } from '../../src/core/event.ts'
 import { partitionOf } from '../../src/core/partitioner.ts'
 import { Pace } from './pace.ts'
 import { isPayment, type SimulatedEvent } from './payment-events.ts'
@@ -105,7 +105,7 @@ export async function streamEvents(
         lane.flush()
         await lane.settled()
       }
-      lane.add({ topic, key: event.aggregateId, value: encodeEvent(event) })
+      lane.add({ topic, key: event.aggregateId, value: encodeEvent(event), headers: structuredHeaders })
       if (lane.full) lane.flush()
       firstEventMs ??= event.timestamp
       counts.lastEventMs = event.timestamp

@@ -17,7 +17,10 @@ const eventId = z.string().min(1).max(eventLimits.maxEventIdLength)
 export const earliestMs = -62_167_219_200_000
 export const latestMs = 253_402_300_799_999
 export const schemaUrn = /^urn:riverbank:([a-z_.]+):(\d{1,6})$/
+/** What the SDKs of CloudEvents write for JSON. */
+const jsonType = /^application\/(?:[\w.-]+\+)?json(?: *; *charset="?utf-8"?)?$/i
 
+/** The attributes that may be missing may also be null: the JSON format of CloudEvents spells both. */
 export const cloudEventSchema = z.object({
   specversion: z.literal('1.0'),
   id: eventId,
@@ -25,10 +28,14 @@ export const cloudEventSchema = z.object({
   source: id,
   subject: id,
   time: z.iso.datetime({ offset: true }),
-  dataschema: z.string().regex(schemaUrn, 'must be urn:riverbank:<type>:<version>'),
-  datacontenttype: z.literal('application/json').optional(),
-  correlationid: id.optional(),
-  causationid: id.optional(),
+  dataschema: z
+    .string()
+    .regex(schemaUrn, 'must be urn:riverbank:<type>:<version>')
+    .nullish()
+    .describe('version of the data; the newest one of the type when missing'),
+  datacontenttype: z.string().regex(jsonType, 'must be application/json').nullish(),
+  correlationid: id.nullish(),
+  causationid: id.nullish(),
   data: z.unknown(),
 })
 

@@ -8,6 +8,7 @@ import {
   schemaUrn,
   type CloudEvent,
 } from './envelope.ts'
+import { forbiddenKey, isText } from './json-rules.ts'
 import { readPlainEvent } from './plain-event.ts'
 import type { EventTimeMs } from './units.ts'
 
@@ -103,6 +104,11 @@ export function toCloudEvent(event: DomainEvent): CloudEvent {
   }
 }
 
+/** Headers of a record whose value is {@link encodeEvent}'s: what the Kafka binding of CloudEvents calls structured mode. */
+export const structuredHeaders: Readonly<Record<string, string>> = Object.freeze({
+  'content-type': 'application/cloudevents+json',
+})
+
 export function encodeEvent(event: DomainEvent): string {
   return JSON.stringify(toCloudEvent(event))
 }
@@ -146,7 +152,7 @@ export function parseEvent(json: unknown, catalog: EventCatalog, nowMs: number, 
     return invalid('undecodable_bytes', 'a text is not Unicode: half of a surrogate pair', idOf(json))
   const forbidden = forbiddenKey(json, 0)
   if (forbidden !== null) return invalid('forbidden_key', forbidden, idOf(json))
-  const envelope = parseEnvelope(json)
+  const envelope = parseEnvelope(json, catalog)
   if (envelope.kind === 'invalid') return envelope
   const { event } = envelope
   if (event.timestamp < earliestMs || event.timestamp > latestMs) {
@@ -175,7 +181,10 @@ function settled(event: DomainEvent, type: EventType, data: unknown, nowMs: numb
   return { kind: 'valid', event: current, observedAt, received: event }
 }
 
-function parseEnvelope(json: unknown): { kind: 'ok'; event: DomainEvent } | (EventResult & { kind: 'invalid' }) {
+function parseEnvelope(
+  json: unknown,
+  catalog: EventCatalog,
+): { kind: 'ok'; event: DomainEvent } | (EventResult & { kind: 'invalid' }) {
   if (typeof json === 'object' && json !== null && 'eventId' in json) {
     const parsed = domainEventSchema.safeParse(json)
     if (!parsed.success) return invalid('invalid_envelope', explain(parsed.error), idOf(json))
@@ -192,11 +201,14 @@ function parseEnvelope(json: unknown): { kind: 'ok'; event: DomainEvent } | (Eve
       },
     }
   }
+  if (typeof json === 'object' && json !== null && 'data_base64' in json) {
+    return invalid('invalid_envelope', 'data_base64 is not read: send the data as JSON, in data', idOf(json))
+  }
   const parsed = cloudEventSchema.safeParse(json)
   if (!parsed.success) return invalid('invalid_envelope', explain(parsed.error), idOf(json))
   const { data } = parsed
-  const schema = schemaUrn.exec(data.dataschema)
-  if (schema?.[1] !== data.type) return invalid('invalid_envelope', 'dataschema names another type', data.id)
+  const version = versionOf(data, catalog)
+  if (version === null) return invalid('invalid_envelope', 'dataschema names another type', data.id)
   return {
     kind: 'ok',
     event: {
@@ -205,13 +217,20 @@ function parseEnvelope(json: unknown): { kind: 'ok'; event: DomainEvent } | (Eve
       timestamp: Date.parse(data.time) as EventTimeMs,
       aggregateId: data.subject,
       aggregateType: '',
-      version: Number(schema[2]),
-      ...(data.causationid === undefined ? {} : { causationId: data.causationid }),
-      ...(data.correlationid === undefined ? {} : { correlationId: data.correlationid }),
+      version,
+      ...(typeof data.causationid !== 'string' ? {} : { causationId: data.causationid }),
+      ...(typeof data.correlationid !== 'string' ? {} : { correlationId: data.correlationid }),
       data: data.data,
       metadata: { source: data.source },
     },
   }
+}
+
+/** Null when the schema is another type's. A type that nobody knows is refused as such, whatever its version. */
+function versionOf({ type, dataschema }: CloudEvent, catalog: EventCatalog): number | null {
+  if (typeof dataschema !== 'string') return catalog.get(type)?.currentVersion ?? 1
+  const [, named, version] = schemaUrn.exec(dataschema) ?? []
+  return named === type ? Number(version) : null
 }
 
 function upcastData(
@@ -243,26 +262,6 @@ function observationTime(event: DomainEvent, type: EventType): EventTimeMs {
   return (event.data as Record<string, EventTimeMs>)[type.timestampField] ?? event.timestamp
 }
 
-/** Keys that could reach a prototype, and nesting that could exhaust the stack. */
-function forbiddenKey(value: unknown, depth: number): string | null {
-  if (typeof value !== 'object' || value === null) return null
-  if (depth > eventLimits.maxKeyDepth) return `nested deeper than ${eventLimits.maxKeyDepth} levels`
-  for (const key of Object.keys(value)) {
-    if (key === '__proto__' || key === 'constructor' || key === 'prototype') return `the key "${key}" is not accepted`
-    const inner = forbiddenKey((value as Record<string, unknown>)[key], depth + 1)
-    if (inner !== null) return inner
-  }
-  return null
-}
-
-/** JSON can spell what UTF-8 cannot hold; two such ids would be one as soon as they are written down. */
-function isText(value: unknown, depth: number): boolean {
-  if (typeof value === 'string') return value.isWellFormed()
-  if (typeof value !== 'object' || value === null || depth > eventLimits.maxKeyDepth) return true
-  for (const [key, inner] of Object.entries(value)) if (!key.isWellFormed() || !isText(inner, depth + 1)) return false
-  return true
-}
-
 function idOf(json: unknown): string | undefined {
   if (typeof json !== 'object' || json === null) return undefined
   const { eventId, id: cloudId } = json as { eventId?: unknown; id?: unknown }
@@ -278,6 +277,6 @@ function explain(error: z.ZodError): string {
     .join('; ')
 }
 
-function invalid(code: EventErrorCode, detail: string, eventId?: string): EventResult & { kind: 'invalid' } {
+export function invalid(code: EventErrorCode, detail: string, eventId?: string): EventResult & { kind: 'invalid' } {
   return { kind: 'invalid', code, detail, ...(eventId === undefined ? {} : { eventId }) }
 }

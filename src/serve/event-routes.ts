@@ -3,7 +3,8 @@ import { loopClock } from '../clock/loop-clock.ts'
 import { paymentScoredSchema, type PaymentScored } from '../core/emitted.ts'
 import { traceHeader, validTraceparent } from '../core/trace.ts'
 import { eventLimits, eventSpellings } from '../core/envelope.ts'
-import { eventErrorCodes } from '../core/event.ts'
+import { httpBinding, isBinaryMode, readBinaryEvent } from '../core/binary-event.ts'
+import { eventErrorCodes, structuredHeaders } from '../core/event.ts'
 import { assert, RiverbankError } from '../core/errors.ts'
 import type { Position } from '../ports.ts'
 import { parseJson, readBody, requireMediaType } from './body.ts'
@@ -58,6 +59,7 @@ async function readIntake(c: ServeContext, deps: ServeDependencies): Promise<Int
   const mediaType = requireMediaType(c, mediaTypes)
   const waitMs = parseWaitMs(c.req.query('wait'), c.req.header('prefer'), waitMsMax)
   const bytes = await readBody(c, bodyBytesMax)
+  if (isBinaryMode(c.req.header(), httpBinding)) return { events: [fromHeaders(c, bytes)], isBatch: false, waitMs }
   const json = parseJson(bytes)
   const isBatch = Array.isArray(json)
   if (mediaType !== 'application/json' && isBatch !== (mediaType === batchType)) {
@@ -72,6 +74,13 @@ async function readIntake(c: ServeContext, deps: ServeDependencies): Promise<Int
     throw new RiverbankError('event_too_large', `${bytes.length} bytes, at most ${eventLimits.maxBytes} are accepted`)
   }
   return { events, isBatch, waitMs }
+}
+
+/** An event in binary mode. Errors: those of its envelope and its JSON. */
+function fromHeaders(c: ServeContext, body: Uint8Array): unknown {
+  const read = readBinaryEvent(c.req.header(), body, httpBinding)
+  if (read.kind === 'invalid') throw new RiverbankError(read.code, read.detail)
+  return read.json
 }
 
 /** Best effort: when the states cannot be asked, the processor finds the duplicates. */
@@ -105,13 +114,13 @@ async function publishAndWait(
   try {
     // The waits come first: a score may be there before the answer of the log.
     const waits = waitMs === 0 ? [] : admitted.map((event) => waitForScore(event, deps, waiting.signal))
-    const headers = traceparent === null ? undefined : { [traceHeader]: traceparent }
+    const headers = traceparent === null ? structuredHeaders : { ...structuredHeaders, [traceHeader]: traceparent }
     const acknowledged = await deps.log.publish(
       admitted.map(({ customerId, value }) => ({
         topic: deps.eventsTopic,
         key: customerId,
         value,
-        ...(headers === undefined ? {} : { headers }),
+        headers,
       })),
     )
     const decided = await Promise.all(waits)

@@ -68,7 +68,8 @@ describe('one event', () => {
       await app.request('/v1/events', postJson(paymentEvent(`p-${index}`), 'application/json', { traceparent }))
     }
     const headers = log.records.map((record) => record.headers)
-    expect(headers).toEqual([{ traceparent: valid }, ...broken.map(() => undefined)])
+    const contentType = { 'content-type': 'application/cloudevents+json' }
+    expect(headers).toEqual([{ ...contentType, traceparent: valid }, ...broken.map(() => contentType)])
   })
 
   test.each([

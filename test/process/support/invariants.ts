@@ -9,7 +9,8 @@ import {
   type EntityPosition,
   type PaymentScored,
 } from '../../../src/core/emitted.ts'
-import { decodeEvent, type DomainEvent } from '../../../src/core/event.ts'
+import type { DomainEvent } from '../../../src/core/event.ts'
+import { readRecordEvent } from '../../../src/core/record-event.ts'
 import { observe } from '../../../src/core/observe.ts'
 import { entityIdOf, type EntityPlan } from '../../../src/core/plan.ts'
 import { recentIdList, recentIdsOf } from '../../../src/core/recent-ids.ts'
@@ -135,7 +136,7 @@ function tell(
     const at = place(record)
     const [letter, answer] = [dead.get(at), answers.get(at)]
     expect((letter === undefined) !== (answer === undefined), `record ${at} has one answer`).toBe(true)
-    const result = decodeEvent(record.value, catalog, record.appendTimeMs)
+    const result = readRecordEvent(record, catalog)
     if (letter !== undefined) {
       expect(letter.data.code, at).toBe(result.kind === 'invalid' ? result.code : 'duplicate_event')
       expect(letter.data.value, at).toBe(Buffer.from(record.value).toString('base64'))
@@ -195,7 +196,7 @@ function duplicatesOf(
     if (data.code !== 'duplicate_event') continue
     const { partition, offset } = data.position
     const record = events.find((candidate) => candidate.partition === partition && candidate.offset === offset)
-    const result = record === undefined ? null : decodeEvent(record.value, catalog, record.appendTimeMs)
+    const result = record === undefined ? null : readRecordEvent(record, catalog)
     if (result?.kind !== 'valid') throw new Error('a duplicate is a valid event')
     const fields = result.event.data as Record<string, unknown>
     if (!entity.keyFields.every((field) => field in fields)) continue
