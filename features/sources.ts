@@ -52,6 +52,8 @@ export const fraudReported = defineEvent({
   aggregateType: 'customer',
   aggregateField: 'customerId',
   timestamp: 'paymentTimeMs',
+  // Card schemes take chargebacks for 540 days.
+  times: { observedPast: '730d' },
   fieldCodes,
   versions: { 1: { schema: fraudV1 } },
   current: fraudV1,

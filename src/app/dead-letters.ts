@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { names, type Config } from './config.ts'
 import { openEventLog } from './event-log.ts'
 import { table } from './table.ts'
+import { historyHeader } from '../core/event-time.ts'
 import { attemptsHeader, deadLetterSchema, type DeadLetter } from '../core/emitted.ts'
 import type { EventLog } from '../ports.ts'
 import { keyAndHeadersOf } from '../process/dead-letter.ts'
@@ -76,7 +77,13 @@ export async function listDeadLetters(
  */
 export async function replayDeadLetters(
   config: Config,
-  options: { readonly json?: boolean; readonly code: string; readonly dryRun?: boolean },
+  options: {
+    readonly json?: boolean
+    readonly code: string
+    readonly dryRun?: boolean
+    /** Opens the past that far, for `event_too_old`. */
+    readonly historyFrom?: string
+  },
 ): Promise<number> {
   const log = await openEventLog(config)
   const counts: Record<string, number> = {}
@@ -85,7 +92,7 @@ export async function replayDeadLetters(
       const wanted = options.code === 'all' ? !applied.has(data.code) : data.code === options.code
       if (!wanted) return
       counts[data.code] = (counts[data.code] ?? 0) + 1
-      if (options.dryRun !== true) await log.publish([replayOf(data)])
+      if (options.dryRun !== true) await log.publish([replayOf(data, options.historyFrom)])
     })
   } finally {
     await log.close()
@@ -103,13 +110,17 @@ export async function replayDeadLetters(
  */
 const applied: ReadonlySet<string> = new Set(['duplicate_event', 'vector_not_finite', 'score_not_finite'])
 
-function replayOf(letter: DeadLetter) {
+function replayOf(letter: DeadLetter, historyFrom: string | undefined) {
   const { key, headers } = keyAndHeadersOf(letter)
   return {
     topic: letter.position.topic,
     key: key ?? '',
     partition: letter.position.partition,
     value: Buffer.from(letter.value, 'base64'),
-    headers: { ...headers, [attemptsHeader]: String(letter.attempts) },
+    headers: {
+      ...headers,
+      [attemptsHeader]: String(letter.attempts),
+      ...(historyFrom === undefined ? {} : { [historyHeader]: historyFrom }),
+    },
   }
 }

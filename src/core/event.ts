@@ -8,6 +8,7 @@ import {
   schemaUrn,
   type CloudEvent,
 } from './envelope.ts'
+import { timeFault, type EventDoor, type EventTimeLimits } from './event-time.ts'
 import { forbiddenKey, isText } from './json-rules.ts'
 import { readPlainEvent } from './plain-event.ts'
 import type { EventTimeMs } from './units.ts'
@@ -49,6 +50,7 @@ export interface EventType {
   readonly versions: Readonly<Record<number, EventVersion>>
   /** The field that holds the time of the observation; `time` is the envelope's own. */
   readonly timestampField: string
+  readonly times: EventTimeLimits
   /** A more telling code than `invalid_data` for a field that fails its schema. */
   readonly fieldCodes: Readonly<Record<string, EventErrorCode>>
 }
@@ -68,6 +70,7 @@ export const eventErrorCodes = [
   'invalid_amount',
   'invalid_data',
   'event_in_future',
+  'event_too_old',
   'duplicate_event',
 ] as const
 export type EventErrorCode = (typeof eventErrorCodes)[number]
@@ -119,7 +122,12 @@ const utf8 = new TextDecoder('utf-8', { fatal: true })
  * Bytes of a log record to an event of the current version, or what is wrong with them. Total: whatever comes in, it
  * answers. `nowMs` is the log's append time for a record and the clock for a request.
  */
-export function decodeEvent(bytes: Uint8Array, catalog: EventCatalog, nowMs: number): EventResult {
+export function decodeEvent(
+  bytes: Uint8Array,
+  catalog: EventCatalog,
+  nowMs: number,
+  door: EventDoor = {},
+): EventResult {
   if (bytes.length > eventLimits.maxBytes) {
     return invalid('event_too_large', `${bytes.length} bytes, at most ${eventLimits.maxBytes} are accepted`)
   }
@@ -130,12 +138,12 @@ export function decodeEvent(bytes: Uint8Array, catalog: EventCatalog, nowMs: num
     return invalid('undecodable_bytes', 'the bytes are not UTF-8')
   }
   const plain = readPlainEvent(text, catalog)
-  if (plain !== null) return settled(plain.received, plain.type, plain.data, nowMs)
-  return parseEventText(text, catalog, nowMs)
+  if (plain !== null) return settled(plain.received, plain.type, plain.data, nowMs, door)
+  return parseEventText(text, catalog, nowMs, door)
 }
 
 /** The general path of {@link decodeEvent}: the same answers, and the only one that can tell what is wrong. */
-export function parseEventText(text: string, catalog: EventCatalog, nowMs: number): EventResult {
+export function parseEventText(text: string, catalog: EventCatalog, nowMs: number, door: EventDoor = {}): EventResult {
   let json: unknown
   try {
     json = JSON.parse(text)
@@ -143,11 +151,17 @@ export function parseEventText(text: string, catalog: EventCatalog, nowMs: numbe
     return invalid('invalid_json', error instanceof Error ? error.message : 'not JSON')
   }
   // UTF-8 cannot hold half of a surrogate pair; only an escape can.
-  return parseEvent(json, catalog, nowMs, text.includes('\\u'))
+  return parseEvent(json, catalog, nowMs, door, text.includes('\\u'))
 }
 
 /** An event in either spelling, already parsed as JSON. Total, like {@link decodeEvent}. */
-export function parseEvent(json: unknown, catalog: EventCatalog, nowMs: number, hasEscapes = true): EventResult {
+export function parseEvent(
+  json: unknown,
+  catalog: EventCatalog,
+  nowMs: number,
+  door: EventDoor = {},
+  hasEscapes = true,
+): EventResult {
   if (hasEscapes && !isText(json, 0))
     return invalid('undecodable_bytes', 'a text is not Unicode: half of a surrogate pair', idOf(json))
   const forbidden = forbiddenKey(json, 0)
@@ -164,20 +178,18 @@ export function parseEvent(json: unknown, catalog: EventCatalog, nowMs: number, 
     return invalid('invalid_envelope', `aggregateType of ${type.type} is "${type.aggregateType}"`, event.eventId)
   }
   const data = upcastData(event, type)
-  return data.kind === 'invalid' ? data : settled(event, type, data.value, nowMs)
+  return data.kind === 'invalid' ? data : settled(event, type, data.value, nowMs, door)
 }
 
 /** What is left to check of an event whose data are valid and of the current version. */
-function settled(event: DomainEvent, type: EventType, data: unknown, nowMs: number): EventResult {
+function settled(event: DomainEvent, type: EventType, data: unknown, nowMs: number, door: EventDoor): EventResult {
   const current: DomainEvent = { ...event, aggregateType: type.aggregateType, version: type.currentVersion, data }
   if ((current.data as Record<string, unknown>)[type.aggregateField] !== event.aggregateId) {
     return invalid('invalid_envelope', `the aggregate id must equal data.${type.aggregateField}`, event.eventId)
   }
   const observedAt = observationTime(current, type)
-  if (Math.max(event.timestamp, observedAt) > nowMs + eventLimits.maxFutureMs) {
-    const seconds = Math.round((Math.max(event.timestamp, observedAt) - nowMs) / 1000)
-    return invalid('event_in_future', `${seconds} s ahead, at most 300 s are accepted`, event.eventId)
-  }
+  const fault = timeFault({ timestamp: event.timestamp, observedAt }, type.times, nowMs, door)
+  if (fault !== null) return invalid(fault.code, fault.detail, event.eventId)
   return { kind: 'valid', event: current, observedAt, received: event }
 }
 

@@ -1,4 +1,5 @@
 import { isBinaryMode, kafkaBinding, readBinaryEvent } from './binary-event.ts'
+import { historyHeader, type EventDoor } from './event-time.ts'
 import { decodeEvent, parseEvent, type EventCatalog, type EventResult } from './event.ts'
 
 /** What of a log's record an event is made of. */
@@ -20,7 +21,14 @@ export function isBinaryRecord({ headers }: Pick<EventRecord, 'headers'>): boole
  */
 export function readRecordEvent(record: EventRecord, catalog: EventCatalog): EventResult {
   const { value, headers, appendTimeMs } = record
-  if (!isBinaryRecord(record)) return decodeEvent(value, catalog, appendTimeMs)
+  const door = doorOf(headers[historyHeader])
+  if (!isBinaryRecord(record)) return decodeEvent(value, catalog, appendTimeMs, door)
   const binary = readBinaryEvent(headers, value, kafkaBinding)
-  return binary.kind === 'read' ? parseEvent(binary.json, catalog, appendTimeMs) : binary
+  return binary.kind === 'read' ? parseEvent(binary.json, catalog, appendTimeMs, door) : binary
+}
+
+const usualDoor: EventDoor = {}
+
+function doorOf(historyFrom: string | undefined): EventDoor {
+  return historyFrom === undefined ? usualDoor : { historyFrom }
 }

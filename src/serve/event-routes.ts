@@ -4,13 +4,14 @@ import { paymentScoredSchema, type PaymentScored } from '../core/emitted.ts'
 import { traceHeader, validTraceparent } from '../core/trace.ts'
 import { eventLimits, eventSpellings } from '../core/envelope.ts'
 import { httpBinding, isBinaryMode, readBinaryEvent } from '../core/binary-event.ts'
+import { historyHeader } from '../core/event-time.ts'
 import { eventErrorCodes, structuredHeaders } from '../core/event.ts'
 import { assert, RiverbankError } from '../core/errors.ts'
 import type { Position } from '../ports.ts'
 import { parseJson, readBody, requireMediaType } from './body.ts'
 import type { ServeDependencies } from './dependencies.ts'
 import { admitEvents, rejectKnown, type AdmittedEvent, type IntakeResult } from './event-intake.ts'
-import { parseWaitMs } from './parameters.ts'
+import { invalid, parseWaitMs } from './parameters.ts'
 import { describeProblem, problemResponse } from './problem.ts'
 import { jsonResponse, type Route, type ServeContext } from './route.ts'
 import { problemSchema } from './schemas.ts'
@@ -57,6 +58,7 @@ async function takeEvents(c: ServeContext, deps: ServeDependencies): Promise<Res
 async function readIntake(c: ServeContext, deps: ServeDependencies): Promise<Intake> {
   const { bodyBytesMax, batchEventsMax, waitMsMax } = deps.limits
   const mediaType = requireMediaType(c, mediaTypes)
+  if (c.req.header(historyHeader) !== undefined) throw invalid(historyHeader, 'history comes through the log')
   const waitMs = parseWaitMs(c.req.query('wait'), c.req.header('prefer'), waitMsMax)
   const bytes = await readBody(c, bodyBytesMax)
   if (isBinaryMode(c.req.header(), httpBinding)) return { events: [fromHeaders(c, bytes)], isBatch: false, waitMs }

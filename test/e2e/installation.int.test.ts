@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { history } from '../../scripts/simulator/history.ts'
 import { generatePayments } from '../../scripts/simulator/payments.ts'
 import { streamEvents } from '../../scripts/simulator/stream-events.ts'
+import { datasetEpochMs } from '../../scripts/simulator/time-axis.ts'
 import { names } from '../../src/app/config.ts'
 import type { VerifyReport } from '../../src/app/verify.ts'
 import type { PaymentScored } from '../../src/core/emitted.ts'
@@ -127,6 +128,7 @@ describe.skipIf(reason !== null)(`an installation${reason === null ? '' : ` (ski
       topic: topics.events,
       partitions: rb.config.PARTITIONS,
       batchRecords: 250,
+      historyFromMs: datasetEpochMs,
       inFlightMax: rb.config.PARTITIONS,
     })
     const progress = async () => {
