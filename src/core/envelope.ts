@@ -42,7 +42,7 @@ export const cloudEventSchema = z.object({
 export const domainEventSchema = z.object({
   eventId,
   eventType: id,
-  timestamp: z.union([z.number().int(), z.iso.datetime({ offset: true })]),
+  timestamp: z.union([z.number().int().min(earliestMs).max(latestMs), z.iso.datetime({ offset: true })]),
   aggregateId: id,
   aggregateType: id,
   version: z.number().int().positive(),

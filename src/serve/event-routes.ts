@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { loopClock } from '../clock/loop-clock.ts'
-import { paymentScoredSchema, type PaymentScored } from '../core/emitted.ts'
+import type { PaymentScored } from '../core/emitted.ts'
 import { traceHeader, validTraceparent } from '../core/trace.ts'
-import { eventLimits, eventSpellings } from '../core/envelope.ts'
+import { eventLimits } from '../core/envelope.ts'
 import { httpBinding, isBinaryMode, readBinaryEvent } from '../core/binary-event.ts'
 import { historyHeader } from '../core/event-time.ts'
 import { eventErrorCodes, structuredHeaders } from '../core/event.ts'
@@ -14,7 +14,8 @@ import { admitEvents, rejectKnown, type AdmittedEvent, type IntakeResult } from 
 import { invalid, parseWaitMs } from './parameters.ts'
 import { describeProblem, problemResponse } from './problem.ts'
 import { jsonResponse, type Route, type ServeContext } from './route.ts'
-import { problemSchema } from './schemas.ts'
+import { eventSchemas } from './event-schemas.ts'
+import { eventResultSchema, named, type EventResult } from './schemas.ts'
 
 const batchType = 'application/cloudevents-batch+json'
 const eventType = 'application/cloudevents+json'
@@ -166,44 +167,32 @@ function answerBatch(c: ServeContext, results: readonly IntakeResult[], publishe
   return jsonResponse(c, published.scores.size === results.length ? 200 : 202, { results: described })
 }
 
-function describeResult(result: IntakeResult, published: Published) {
+function describeResult(result: IntakeResult, published: Published): EventResult {
   if (result.kind === 'rejected') {
     return { eventId: result.eventId, status: 'rejected', problem: describeProblem(result.code, result.detail) }
   }
+  const position = published.positions.get(result)
+  assert(position !== undefined, 'what was admitted is in the log')
   const score = published.scores.get(result)
-  return {
-    eventId: result.eventId,
-    status: 'accepted',
-    ...published.positions.get(result),
-    ...(score === undefined ? {} : { score }),
-  }
+  return { eventId: result.eventId, status: 'accepted', ...position, ...(score === undefined ? {} : { score }) }
 }
 
-const resultsSchema = z.object({
-  results: z.array(
-    z.union([
-      z.object({
-        eventId: z.string(),
-        status: z.literal('accepted'),
-        partition: z.number().int(),
-        offset: z.number().int(),
-        score: paymentScoredSchema.optional(),
-      }),
-      z.object({ eventId: z.string().nullable(), status: z.literal('rejected'), problem: problemSchema }),
-    ]),
-  ),
-})
+const resultsSchema = named('EventResults', z.object({ results: z.array(eventResultSchema) }))
 
 function takeEventsDescription(deps: ServeDependencies): Route['description'] {
   const { batchEventsMax, bodyBytesMax, waitMsMax } = deps.limits
-  const either = z.union([eventSpellings.domainEvent, eventSpellings.cloudEvent])
+  const { cloudEvent, domainEvent, data, all } = eventSchemas(deps.catalog)
+  const batch = named('CloudEvents', z.array(cloudEvent).min(1).max(batchEventsMax))
+  const either = z.union([domainEvent, cloudEvent])
+  const json = named('Events', z.union([either, z.array(either).min(1).max(batchEventsMax), data]))
   const results = { 'application/json': resultsSchema }
   return {
     operationId: 'takeEvents',
     summary: 'Take one event, or a batch',
     detail:
       `One event of at most ${eventLimits.maxBytes} bytes, or an array of at most ${batchEventsMax} events and ` +
-      `${bodyBytesMax} bytes. Accepted is what the log has acknowledged; nothing rejected is in the log. After 503 or ` +
+      `${bodyBytesMax} bytes, in any mode of CloudEvents or spelled as DomainEvent. In binary mode (ce- headers) the body ` +
+      'is the data alone. Accepted is what the log has acknowledged; nothing rejected is in the log. After 503 or ' +
       '504 send the same again: duplicates count once, and 409 duplicate_event then says that it had arrived.',
     tag: 'events',
     parameters: [
@@ -221,11 +210,8 @@ function takeEventsDescription(deps: ServeDependencies): Route['description'] {
       },
       { name: traceHeader, in: 'header', description: 'W3C trace context, passed on', schema: z.string().optional() },
     ],
-    body: {
-      [eventType]: eventSpellings.cloudEvent,
-      [batchType]: z.array(eventSpellings.cloudEvent).min(1).max(batchEventsMax),
-      'application/json': z.union([either, z.array(either).min(1).max(batchEventsMax)]),
-    },
+    schemas: all,
+    body: { [eventType]: cloudEvent, [batchType]: batch, 'application/json': json },
     answers: {
       200: { description: 'Accepted, and the scores that were waited for', content: results },
       202: { description: 'Accepted', content: results },

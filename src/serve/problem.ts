@@ -1,6 +1,7 @@
 import { isRiverbankError } from '../core/errors.ts'
 import type { EventErrorCode } from '../core/event.ts'
 import type { ServeContext } from './route.ts'
+import type { ProblemExtras } from './schemas.ts'
 
 interface ProblemKind {
   readonly status: number
@@ -95,7 +96,7 @@ export interface Problem {
 }
 
 export interface ProblemOptions {
-  readonly extra?: Readonly<Record<string, unknown>>
+  readonly extra?: ProblemExtras
   readonly headers?: Readonly<Record<string, string>>
 }
 

@@ -3,12 +3,13 @@ import type { HttpBindings } from '@hono/node-server'
 import { decisions, paymentScoredSchema, type Decision } from '../core/emitted.ts'
 import { RiverbankError } from '../core/errors.ts'
 import type { ServeDependencies } from './dependencies.ts'
-import { invalid, parseList } from './parameters.ts'
+import { invalid, listParameter, parseList } from './parameters.ts'
 import { PartitionCursor } from './partition-cursor.ts'
 import type { Route, ServeContext } from './route.ts'
 import { newlineDelimitedJson, serverSentEvents, type FrameFormat } from './score-frames.ts'
 import type { ScoreSubscription } from './score-hub.ts'
 import type { ScoreFilter } from './score-subscriber.ts'
+import { named } from './schemas.ts'
 
 const customersMax = 100
 
@@ -97,7 +98,10 @@ function readCursor(c: ServeContext): PartitionCursor | null {
   return cursor
 }
 
-const scoreLine = z.object({ event: z.literal('score'), id: z.string(), data: z.object({ data: paymentScoredSchema }) })
+const scoreLine = named(
+  'ScoreLine',
+  z.object({ event: z.literal('score'), id: z.string(), data: z.object({ data: paymentScoredSchema }) }),
+)
 
 const streamDescription: Route['description'] = {
   operationId: 'streamScores',
@@ -113,7 +117,7 @@ const streamDescription: Route['description'] = {
       name: 'decision',
       in: 'query',
       description: `only these, separated by commas: ${decisions.join(', ')}`,
-      schema: z.string().optional(),
+      schema: listParameter(`(${decisions.join('|')})`).optional(),
     },
     {
       name: 'customer',
