@@ -67,6 +67,8 @@ export const fraudReported = defineEvent({
   aggregateType: 'customer',
   aggregateField: 'customerId',
   timestamp: 'paymentTimeMs',
+  // Card schemes take chargebacks for 540 days.
+  times: { observedPast: '730d' },
   fieldCodes,
   label: labelOfPayment,
   versions: { 1: { schema: fraudV1 } },

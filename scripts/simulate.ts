@@ -36,6 +36,8 @@ interface Part {
   readonly total: number | null
   readonly ratePerSecond: number | undefined
   readonly limitMs: number | undefined
+  /** No event of it is older. */
+  readonly historyFromMs: number | undefined
 }
 
 async function main(): Promise<void> {
@@ -94,6 +96,7 @@ function* partsOf(options: SimulateOptions): Generator<Part> {
       total: historyLength(columns, historyOptions),
       ratePerSecond: options.live ? undefined : options.rate,
       limitMs: undefined,
+      historyFromMs: originMs,
     }
   }
   if (!options.live) return
@@ -117,6 +120,8 @@ function* partsOf(options: SimulateOptions): Generator<Part> {
     total: null,
     ratePerSecond: options.rate ?? liveRatePerSecond,
     limitMs: options.liveForMs,
+    // Labels of the history that became known while nobody ran.
+    historyFromMs: options.history ? originMs : undefined,
   }
 }
 
@@ -135,6 +140,7 @@ async function run(part: Part, sink: Sink, options: SimulateOptions, stop: Abort
     batchRecords: options.batchRecords,
     inFlightMax: sink.inFlightMax,
     ...(part.ratePerSecond === undefined ? {} : { ratePerSecond: part.ratePerSecond }),
+    ...(part.historyFromMs === undefined ? {} : { historyFromMs: part.historyFromMs }),
     signal,
     onProgress: (progress) => display?.update(progress.published, progress.retries),
   })

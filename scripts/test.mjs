@@ -27,7 +27,7 @@ async function why(probe) {
 async function probes() {
   await import('tsx')
   const { kafkaAvailable, kafkaJars, kafkaVersion, defaultCacheDir } = await import('./kafka/distribution.ts')
-  const { pythonAvailable } = await import('../test/support/python.ts')
+  const { clientsAvailable, pythonAvailable } = await import('../test/support/python.ts')
   const { redisAvailable } = await import('../test/support/redis-server.ts')
   return {
     Redis: redisAvailable,
@@ -38,7 +38,7 @@ async function probes() {
       await kafkaJars({ cacheDir: defaultCacheDir(), onProgress: say })
       return null
     },
-    Python: pythonAvailable,
+    Python: async () => (await pythonAvailable()) ?? (await clientsAvailable()),
   }
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
-import { dayMs, duration, number, wholeNumber } from './app/arguments.ts'
+import { dayMs, duration, instant, number, wholeNumber } from './app/arguments.ts'
 import type { BacktestCommandOptions } from './app/backtest-command.ts'
 import type { Config } from './app/config.ts'
 import { readConfig } from './app/config.ts'
@@ -168,8 +168,9 @@ deadLetters
   .description('send records back to the topic they came from, each once')
   .option('--json', 'print JSON')
   .requiredOption('--code <code>', 'only those with this code, such as invalid_data; "all" for all')
+  .option('--history-from <time>', 'they are history: no time in them is older than this (RFC 3339)', instant)
   .option('--dry-run', 'only count')
-  .action(async (options: Common & { code: string; dryRun?: boolean }) => {
+  .action(async (options: Common & { code: string; dryRun?: boolean; historyFrom?: string }) => {
     const config = settings()
     const { replayDeadLetters } = await import('./app/dead-letters.ts')
     process.exitCode = await replayDeadLetters(config, options)

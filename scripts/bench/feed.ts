@@ -4,7 +4,7 @@ import { history } from '../simulator/history.ts'
 import { isPayment, type SimulatedEvent } from '../simulator/payment-events.ts'
 import { generatePayments } from '../simulator/payments.ts'
 import { streamEvents } from '../simulator/stream-events.ts'
-import { originEndingAt } from '../simulator/time-axis.ts'
+import { datasetEpochMs, originEndingAt } from '../simulator/time-axis.ts'
 import { names } from '../../src/app/config.ts'
 import { dayMs } from '../../src/core/units.ts'
 
@@ -47,6 +47,7 @@ export async function publishAll(
     partitions: config.PARTITIONS,
     batchRecords: 500,
     inFlightMax: config.PARTITIONS,
+    historyFromMs: datasetEpochMs,
     signal,
   })
   signal.throwIfAborted()

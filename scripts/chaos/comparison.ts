@@ -1,7 +1,7 @@
 import type { Installation } from './installation.ts'
 import { definitions } from '../../src/app/definitions.ts'
 import { openStateStore } from '../../src/app/event-log.ts'
-import { decodeEvent } from '../../src/core/event.ts'
+import { readRecordEvent } from '../../src/core/record-event.ts'
 import { entityIdOf } from '../../src/core/plan.ts'
 import { decodeState } from '../../src/core/state-blob.ts'
 import type { LogRecord } from '../../src/ports.ts'
@@ -98,7 +98,7 @@ function expectationOf(
 ): { readonly type: string; readonly code: string | null } {
   const { catalog, plan, set } = definitions()
   if (record.fault !== undefined) return { type: 'event.dead_lettered', code: record.fault.code }
-  const decoded = decodeEvent(record.value, catalog, record.appendTimeMs)
+  const decoded = readRecordEvent(record, catalog)
   if (decoded.kind === 'invalid') return { type: 'event.dead_lettered', code: decoded.code }
   const { event } = decoded
   for (const [i, entity] of plan.entities.entries()) {

@@ -49,6 +49,7 @@ export async function feedHistory(demo: Demo): Promise<Fed> {
     partitions: config.PARTITIONS,
     batchRecords: 500,
     inFlightMax: config.PARTITIONS,
+    historyFromMs: originMs,
     signal: ending,
     onProgress: ({ published }) => {
       status.show(`history: ${published} of ${total} events sent`)

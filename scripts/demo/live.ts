@@ -47,6 +47,7 @@ export async function runLive(demo: Demo, fed: Fed): Promise<number> {
       batchRecords: 100,
       inFlightMax: config.PARTITIONS,
       ratePerSecond: options.rate,
+      historyFromMs: fed.originMs,
       signal: ending,
     })
   } finally {

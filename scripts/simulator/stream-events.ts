@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { encodeEvent } from '../../src/core/event.ts'
+import { encodeEvent, structuredHeaders } from '../../src/core/event.ts'
+import { historyHeader } from '../../src/core/event-time.ts'
 import { partitionOf } from '../../src/core/partitioner.ts'
 import { Pace } from './pace.ts'
 import { isPayment, type SimulatedEvent } from './payment-events.ts'
@@ -12,6 +13,8 @@ export interface StreamOptions {
   readonly batchRecords: number
   /** Batches under way at the same time; never two of one partition. */
   readonly inFlightMax: number
+  /** The events are history from this time on, which the log takes from whoever says so; without it they are of today. */
+  readonly historyFromMs?: number
   /** Payments per second, spread evenly; labels come on top. Without it as fast as the log takes them. */
   readonly ratePerSecond?: number
   readonly retry?: RetryOptions
@@ -62,6 +65,7 @@ export async function streamEvents(
 ): Promise<StreamSummary> {
   const { topic, partitions, ratePerSecond, onProgress } = options
   const timer = options.timer ?? realTimer
+  const headers = headersOf(options.historyFromMs)
   const failed = new AbortController()
   const signal = AbortSignal.any([failed.signal, ...(options.signal === undefined ? [] : [options.signal])])
   const stopped = () => signal.aborted
@@ -105,7 +109,7 @@ export async function streamEvents(
         lane.flush()
         await lane.settled()
       }
-      lane.add({ topic, key: event.aggregateId, value: encodeEvent(event) })
+      lane.add({ topic, key: event.aggregateId, value: encodeEvent(event), headers })
       if (lane.full) lane.flush()
       firstEventMs ??= event.timestamp
       counts.lastEventMs = event.timestamp
@@ -120,4 +124,9 @@ export async function streamEvents(
   }
   failed.signal.throwIfAborted()
   return { kind: stopped() ? 'stopped' : 'finished', ...counts, firstEventMs }
+}
+
+function headersOf(historyFromMs: number | undefined): Readonly<Record<string, string>> {
+  if (historyFromMs === undefined) return structuredHeaders
+  return { ...structuredHeaders, [historyHeader]: new Date(historyFromMs).toISOString() }
 }

@@ -15,6 +15,13 @@ export function dayMs(text: string): number {
   return ms
 }
 
+/** As it was written: RFC 3339, a date alone too. */
+export function instant(text: string): string {
+  const isTime = /^\d{4}-\d\d-\d\d(?:T[\d:.]+(?:Z|[+-]\d\d:\d\d))?$/.test(text) && !Number.isNaN(Date.parse(text))
+  if (!isTime) throw new InvalidArgumentError('a time such as 2018-04-01T00:00:00Z is needed')
+  return text
+}
+
 export function wholeNumber(text: string): number {
   const value = Number(text)
   if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('a whole number is needed')

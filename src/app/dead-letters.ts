@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { names, type Config } from './config.ts'
 import { openEventLog } from './event-log.ts'
 import { table } from './table.ts'
+import { historyHeader } from '../core/event-time.ts'
 import { attemptsHeader, deadLetterSchema, type DeadLetter } from '../core/emitted.ts'
 import type { ExactHeader } from '../core/record-parts.ts'
 import type { EventLog, LogRecord, OutgoingRecord } from '../ports.ts'
@@ -89,7 +90,13 @@ export async function listDeadLetters(
  */
 export async function replayDeadLetters(
   config: Config,
-  options: { readonly json?: boolean; readonly code: string; readonly dryRun?: boolean },
+  options: {
+    readonly json?: boolean
+    readonly code: string
+    readonly dryRun?: boolean
+    /** Opens the past that far, for `event_too_old`. */
+    readonly historyFrom?: string
+  },
 ): Promise<number> {
   const log = await openEventLog(config)
   const counts: Record<string, number> = {}
@@ -103,7 +110,7 @@ export async function replayDeadLetters(
         return
       }
       counts[data.code] = (counts[data.code] ?? 0) + 1
-      if (options.dryRun !== true) await log.publish([replayOf(data)])
+      if (options.dryRun !== true) await log.publish([replayOf(data, options.historyFrom)])
     })
   } finally {
     await log.close()
@@ -128,16 +135,19 @@ const noRecords: ReadonlySet<string> = new Set(['batch_unreadable', 'record_unre
 /** What `--code all` leaves where it is. */
 const keptBack: ReadonlySet<string> = new Set([...applied, ...noRecords])
 
-/** The record as it was, to the byte and in the order of its headers; only the number of tries is another one. */
-export function replayOf(letter: DeadLetter): OutgoingRecord {
+/** The record as it was, to the byte and in the order of its headers, but for the number of tries and what `historyFrom` opens. */
+export function replayOf(letter: DeadLetter, historyFrom?: string): OutgoingRecord {
   const { key, headers, exact } = keyAndHeadersOf(letter)
-  const attempts = String(letter.attempts)
+  const added = {
+    [attemptsHeader]: String(letter.attempts),
+    ...(historyFrom === undefined ? {} : { [historyHeader]: historyFrom }),
+  }
   const { topic, partition } = letter.position
   const record = { topic, partition, key: key ?? '', value: Buffer.from(letter.value, 'base64') }
-  if (exact === undefined && key !== null) return { ...record, headers: { ...headers, [attemptsHeader]: attempts } }
+  if (exact === undefined && key !== null) return { ...record, headers: { ...headers, ...added } }
   const { headers: list, isValueNull } = exact ?? { headers: pairsOf(headers), isValueNull: false }
-  const others = list.filter(([name]) => Buffer.from(name).toString() !== attemptsHeader)
-  const pairs = [...others, [Buffer.from(attemptsHeader), Buffer.from(attempts)] as const]
+  const others = list.filter(([name]) => !Object.hasOwn(added, Buffer.from(name).toString()))
+  const pairs = [...others, ...pairsOf(added)]
   return { ...record, exact: { key: exact?.key ?? null, headers: pairs, isValueNull } }
 }
 

@@ -3,7 +3,7 @@ import { z } from 'zod'
 export const eventLimits = {
   /** Larger bodies are refused at HTTP and dead-lettered from the log. */
   maxBytes: 64 * 1024 - 1,
-  /** Clocks differ; beyond this an event from the future would move every window of its customer. */
+  /** Clocks differ; beyond this an event from the future would move every window of its customer. Of every event type. */
   maxFutureMs: 5 * 60_000,
   maxIdLength: 256,
   /** Shorter, because the ids of what an event causes are made of it. */
@@ -24,7 +24,10 @@ export const eventIdSchema = z.string().min(1).max(eventLimits.maxEventIdLength)
 export const earliestMs = -62_167_219_200_000
 export const latestMs = 253_402_300_799_999
 export const schemaUrn = /^urn:riverbank:([a-z_.]+):(\d{1,6})$/
+/** What the SDKs of CloudEvents write for JSON. */
+const jsonType = /^application\/(?:[\w.-]+\+)?json(?: *; *charset="?utf-8"?)?$/i
 
+/** The attributes that may be missing may also be null: the JSON format of CloudEvents spells both. */
 export const cloudEventSchema = z.object({
   specversion: z.literal('1.0'),
   id: eventIdSchema,
@@ -32,17 +35,21 @@ export const cloudEventSchema = z.object({
   source: idSchema,
   subject: idSchema,
   time: z.iso.datetime({ offset: true }),
-  dataschema: z.string().regex(schemaUrn, 'must be urn:riverbank:<type>:<version>'),
-  datacontenttype: z.literal('application/json').optional(),
-  correlationid: idSchema.optional(),
-  causationid: idSchema.optional(),
+  dataschema: z
+    .string()
+    .regex(schemaUrn, 'must be urn:riverbank:<type>:<version>')
+    .nullish()
+    .describe('version of the data; the newest one of the type when missing'),
+  datacontenttype: z.string().regex(jsonType, 'must be application/json').nullish(),
+  correlationid: idSchema.nullish(),
+  causationid: idSchema.nullish(),
   data: z.unknown(),
 })
 
 export const domainEventSchema = z.object({
   eventId: eventIdSchema,
   eventType: idSchema,
-  timestamp: z.union([z.number().int(), z.iso.datetime({ offset: true })]),
+  timestamp: z.union([z.number().int().min(earliestMs).max(latestMs), z.iso.datetime({ offset: true })]),
   aggregateId: idSchema,
   aggregateType: idSchema,
   version: z.number().int().positive(),

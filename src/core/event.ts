@@ -9,6 +9,8 @@ import {
   schemaUrn,
   type CloudEvent,
 } from './envelope.ts'
+import { timeFault, type EventDoor, type EventTimeLimits } from './event-time.ts'
+import { forbiddenKey, isText } from './json-rules.ts'
 import { readPlainEvent } from './plain-event.ts'
 import type { EventTimeMs } from './units.ts'
 
@@ -49,6 +51,7 @@ export interface EventType {
   readonly versions: Readonly<Record<number, EventVersion>>
   /** The field that holds the time of the observation; `time` is the envelope's own. */
   readonly timestampField: string
+  readonly times: EventTimeLimits
   /** A more telling code than `invalid_data` for a field that fails its schema. */
   readonly fieldCodes: Readonly<Record<string, EventErrorCode>>
   /** Left out of an event type that labels nothing. */
@@ -82,6 +85,7 @@ export const eventErrorCodes = [
   'invalid_amount',
   'invalid_data',
   'event_in_future',
+  'event_too_old',
   'duplicate_event',
 ] as const
 export type EventErrorCode = (typeof eventErrorCodes)[number]
@@ -118,6 +122,11 @@ export function toCloudEvent(event: DomainEvent): CloudEvent {
   }
 }
 
+/** Headers of a record whose value is {@link encodeEvent}'s: what the Kafka binding of CloudEvents calls structured mode. */
+export const structuredHeaders: Readonly<Record<string, string>> = Object.freeze({
+  'content-type': 'application/cloudevents+json',
+})
+
 export function encodeEvent(event: DomainEvent): string {
   return JSON.stringify(toCloudEvent(event))
 }
@@ -128,7 +137,12 @@ const utf8 = new TextDecoder('utf-8', { fatal: true })
  * Bytes of a log record to an event of the current version, or what is wrong with them. Total: whatever comes in, it
  * answers. `nowMs` is the log's append time for a record and the clock for a request.
  */
-export function decodeEvent(bytes: Uint8Array, catalog: EventCatalog, nowMs: number): EventResult {
+export function decodeEvent(
+  bytes: Uint8Array,
+  catalog: EventCatalog,
+  nowMs: number,
+  door: EventDoor = {},
+): EventResult {
   if (bytes.length > eventLimits.maxBytes) {
     return invalid('event_too_large', `${bytes.length} bytes, at most ${eventLimits.maxBytes} are accepted`)
   }
@@ -139,12 +153,12 @@ export function decodeEvent(bytes: Uint8Array, catalog: EventCatalog, nowMs: num
     return invalid('undecodable_bytes', 'the bytes are not UTF-8')
   }
   const plain = readPlainEvent(text, catalog)
-  if (plain !== null) return settled(plain.received, plain.type, plain.data, nowMs)
-  return parseEventText(text, catalog, nowMs)
+  if (plain !== null) return settled(plain.received, plain.type, plain.data, nowMs, door)
+  return parseEventText(text, catalog, nowMs, door)
 }
 
 /** The general path of {@link decodeEvent}: the same answers, and the only one that can tell what is wrong. */
-export function parseEventText(text: string, catalog: EventCatalog, nowMs: number): EventResult {
+export function parseEventText(text: string, catalog: EventCatalog, nowMs: number, door: EventDoor = {}): EventResult {
   let json: unknown
   try {
     json = JSON.parse(text)
@@ -152,16 +166,22 @@ export function parseEventText(text: string, catalog: EventCatalog, nowMs: numbe
     return invalid('invalid_json', error instanceof Error ? error.message : 'not JSON')
   }
   // UTF-8 cannot hold half of a surrogate pair; only an escape can.
-  return parseEvent(json, catalog, nowMs, text.includes('\\u'))
+  return parseEvent(json, catalog, nowMs, door, text.includes('\\u'))
 }
 
 /** An event in either spelling, already parsed as JSON. Total, like {@link decodeEvent}. */
-export function parseEvent(json: unknown, catalog: EventCatalog, nowMs: number, hasEscapes = true): EventResult {
+export function parseEvent(
+  json: unknown,
+  catalog: EventCatalog,
+  nowMs: number,
+  door: EventDoor = {},
+  hasEscapes = true,
+): EventResult {
   if (hasEscapes && !isText(json, 0))
     return invalid('undecodable_bytes', 'a text is not Unicode: half of a surrogate pair', idOf(json))
   const forbidden = forbiddenKey(json, 0)
   if (forbidden !== null) return invalid('forbidden_key', forbidden, idOf(json))
-  const envelope = parseEnvelope(json)
+  const envelope = parseEnvelope(json, catalog)
   if (envelope.kind === 'invalid') return envelope
   const { event } = envelope
   if (event.timestamp < earliestMs || event.timestamp > latestMs) {
@@ -173,24 +193,25 @@ export function parseEvent(json: unknown, catalog: EventCatalog, nowMs: number, 
     return invalid('invalid_envelope', `aggregateType of ${type.type} is "${type.aggregateType}"`, event.eventId)
   }
   const data = upcastData(event, type)
-  return data.kind === 'invalid' ? data : settled(event, type, data.value, nowMs)
+  return data.kind === 'invalid' ? data : settled(event, type, data.value, nowMs, door)
 }
 
 /** What is left to check of an event whose data are valid and of the current version. */
-function settled(event: DomainEvent, type: EventType, data: unknown, nowMs: number): EventResult {
+function settled(event: DomainEvent, type: EventType, data: unknown, nowMs: number, door: EventDoor): EventResult {
   const current: DomainEvent = { ...event, aggregateType: type.aggregateType, version: type.currentVersion, data }
   if ((current.data as Record<string, unknown>)[type.aggregateField] !== event.aggregateId) {
     return invalid('invalid_envelope', `the aggregate id must equal data.${type.aggregateField}`, event.eventId)
   }
   const observedAt = observationTime(current, type)
-  if (Math.max(event.timestamp, observedAt) > nowMs + eventLimits.maxFutureMs) {
-    const seconds = Math.round((Math.max(event.timestamp, observedAt) - nowMs) / 1000)
-    return invalid('event_in_future', `${seconds} s ahead, at most 300 s are accepted`, event.eventId)
-  }
+  const fault = timeFault({ timestamp: event.timestamp, observedAt }, type.times, nowMs, door)
+  if (fault !== null) return invalid(fault.code, fault.detail, event.eventId)
   return { kind: 'valid', event: current, observedAt, received: event }
 }
 
-function parseEnvelope(json: unknown): { kind: 'ok'; event: DomainEvent } | (EventResult & { kind: 'invalid' }) {
+function parseEnvelope(
+  json: unknown,
+  catalog: EventCatalog,
+): { kind: 'ok'; event: DomainEvent } | (EventResult & { kind: 'invalid' }) {
   if (typeof json === 'object' && json !== null && 'eventId' in json) {
     const parsed = domainEventSchema.safeParse(json)
     if (!parsed.success) return invalid('invalid_envelope', explain(parsed.error), idOf(json))
@@ -207,11 +228,14 @@ function parseEnvelope(json: unknown): { kind: 'ok'; event: DomainEvent } | (Eve
       },
     }
   }
+  if (typeof json === 'object' && json !== null && 'data_base64' in json) {
+    return invalid('invalid_envelope', 'data_base64 is not read: send the data as JSON, in data', idOf(json))
+  }
   const parsed = cloudEventSchema.safeParse(json)
   if (!parsed.success) return invalid('invalid_envelope', explain(parsed.error), idOf(json))
   const { data } = parsed
-  const schema = schemaUrn.exec(data.dataschema)
-  if (schema?.[1] !== data.type) return invalid('invalid_envelope', 'dataschema names another type', data.id)
+  const version = versionOf(data, catalog)
+  if (version === null) return invalid('invalid_envelope', 'dataschema names another type', data.id)
   return {
     kind: 'ok',
     event: {
@@ -220,13 +244,20 @@ function parseEnvelope(json: unknown): { kind: 'ok'; event: DomainEvent } | (Eve
       timestamp: Date.parse(data.time) as EventTimeMs,
       aggregateId: data.subject,
       aggregateType: '',
-      version: Number(schema[2]),
-      ...(data.causationid === undefined ? {} : { causationId: data.causationid }),
-      ...(data.correlationid === undefined ? {} : { correlationId: data.correlationid }),
+      version,
+      ...(typeof data.causationid !== 'string' ? {} : { causationId: data.causationid }),
+      ...(typeof data.correlationid !== 'string' ? {} : { correlationId: data.correlationid }),
       data: data.data,
       metadata: { source: data.source },
     },
   }
+}
+
+/** Null when the schema is another type's. A type that nobody knows is refused as such, whatever its version. */
+function versionOf({ type, dataschema }: CloudEvent, catalog: EventCatalog): number | null {
+  if (typeof dataschema !== 'string') return catalog.get(type)?.currentVersion ?? 1
+  const [, named, version] = schemaUrn.exec(dataschema) ?? []
+  return named === type ? Number(version) : null
 }
 
 function upcastData(
@@ -258,26 +289,6 @@ function observationTime(event: DomainEvent, type: EventType): EventTimeMs {
   return (event.data as Record<string, EventTimeMs>)[type.timestampField] ?? event.timestamp
 }
 
-/** Keys that could reach a prototype, and nesting that could exhaust the stack. */
-function forbiddenKey(value: unknown, depth: number): string | null {
-  if (typeof value !== 'object' || value === null) return null
-  if (depth > eventLimits.maxKeyDepth) return `nested deeper than ${eventLimits.maxKeyDepth} levels`
-  for (const key of Object.keys(value)) {
-    if (key === '__proto__' || key === 'constructor' || key === 'prototype') return `the key "${key}" is not accepted`
-    const inner = forbiddenKey((value as Record<string, unknown>)[key], depth + 1)
-    if (inner !== null) return inner
-  }
-  return null
-}
-
-/** JSON can spell what UTF-8 cannot hold; two such ids would be one as soon as they are written down. */
-function isText(value: unknown, depth: number): boolean {
-  if (typeof value === 'string') return value.isWellFormed()
-  if (typeof value !== 'object' || value === null || depth > eventLimits.maxKeyDepth) return true
-  for (const [key, inner] of Object.entries(value)) if (!key.isWellFormed() || !isText(inner, depth + 1)) return false
-  return true
-}
-
 function idOf(json: unknown): string | undefined {
   if (typeof json !== 'object' || json === null) return undefined
   const { eventId, id: cloudId } = json as { eventId?: unknown; id?: unknown }
@@ -293,6 +304,6 @@ function explain(error: z.ZodError): string {
     .join('; ')
 }
 
-function invalid(code: EventErrorCode, detail: string, eventId?: string): EventResult & { kind: 'invalid' } {
+export function invalid(code: EventErrorCode, detail: string, eventId?: string): EventResult & { kind: 'invalid' } {
   return { kind: 'invalid', code, detail, ...(eventId === undefined ? {} : { eventId }) }
 }

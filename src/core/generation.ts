@@ -1,11 +1,14 @@
 import { z } from 'zod'
 
-const folderName = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'must be 1 to 64 of a-z 0-9 . _ -')
+const folder = '[a-z0-9][a-z0-9._-]{0,63}'
+const folderName = z.string().regex(new RegExp(`^${folder}$`), 'must be 1 to 64 of a-z 0-9 . _ -')
 
 /** Names one model: `models/<name>/<version>/`. What a version holds never changes. */
 export const modelFolder = z.object({ name: folderName, version: folderName })
 /** A model, and the policy it decides with: `policies/<policy>.json` beside it, or only the thresholds of its manifest. */
 export const modelReference = modelFolder.extend({ policy: folderName.optional() })
+/** What {@link parseModelName} reads. */
+export const modelPattern = new RegExp(`^${folder}/${folder}(@${folder})?$`)
 export type ModelReference = z.infer<typeof modelReference>
 
 /** All of them run on every payment, one after the other. */

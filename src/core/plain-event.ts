@@ -33,8 +33,8 @@ const isEventId = plainly(shape.id)
 const isType = plainly(shape.type)
 const isSource = plainly(shape.source)
 const isSubject = plainly(shape.subject)
-const isCorrelation = plainly(shape.correlationid.unwrap())
-const isCausation = plainly(shape.causationid.unwrap())
+const isCorrelation = plainly(shape.correlationid.unwrap().unwrap())
+const isCausation = plainly(shape.causationid.unwrap().unwrap())
 
 function plainly(schema: z.ZodType): (value: unknown) => value is string {
   return (compileCheck(schema) ?? (() => false)) as (value: unknown) => value is string

@@ -1,10 +1,23 @@
 import type { z } from 'zod'
+import { eventLimits } from '../core/envelope.ts'
 import type { EventErrorCode, EventType, EventVersion, LabelRule } from '../core/event.ts'
+import { usualPastMs, type EventTimeLimits } from '../core/event-time.ts'
+import { durationMs, type Duration } from '../core/units.ts'
 
 /** An event type together with the type of its current data; `Data` exists for the compiler only. */
 export interface EventDefinition<Type extends string, Schema extends z.ZodObject> extends EventType {
   readonly type: Type
   readonly current: Schema
+}
+
+/** How far the times of an event may lie from the moment the log takes it. */
+interface EventTimes {
+  /** How old its `time` may be; 90d when left out. */
+  readonly past?: Duration
+  /** How old its observation may be, where that is another field; the same when left out. */
+  readonly observedPast?: Duration
+  /** How far ahead either may be: 5m when left out, and at most. */
+  readonly future?: Duration
 }
 
 interface EventOptions<Type extends string, Schema extends z.ZodObject> {
@@ -18,6 +31,7 @@ interface EventOptions<Type extends string, Schema extends z.ZodObject> {
   /** The newest version's schema. */
   readonly current: Schema
   readonly fieldCodes?: Readonly<Record<string, EventErrorCode>>
+  readonly times?: EventTimes
   readonly label?: LabelOptions<keyof z.infer<Schema> & string>
 }
 
@@ -54,6 +68,7 @@ export function defineEvent<Type extends string, Schema extends z.ZodObject>(
     throw new Error(`event type "${type}": current is not the schema of version ${currentVersion}`)
   }
   const label = options.label === undefined ? {} : { label: labelRule(options) }
+  const times = timeLimitsOf(type, options.timestamp, options.times ?? {})
   return Object.freeze({
     type,
     ...label,
@@ -63,6 +78,7 @@ export function defineEvent<Type extends string, Schema extends z.ZodObject>(
     versions,
     current: options.current,
     timestampField: options.timestamp,
+    times,
     fieldCodes: options.fieldCodes ?? {},
   })
 }
@@ -88,4 +104,16 @@ function labelRule<Type extends string, Schema extends z.ZodObject>(options: Eve
     throw new Error(`event type "${type}": a label belongs to its subject's aggregate: repeat ${of.aggregateField}`)
   }
   return Object.freeze({ subjectType: of.type, subjectField: subject, repeats: Object.freeze({ ...repeats }) })
+}
+
+function timeLimitsOf(type: string, timestamp: string, { past, observedPast, future }: EventTimes): EventTimeLimits {
+  const pastMs = past === undefined ? usualPastMs : durationMs(past)
+  const observedPastMs = observedPast === undefined ? pastMs : durationMs(observedPast)
+  const futureMs = future === undefined ? eventLimits.maxFutureMs : durationMs(future)
+  if (timestamp === 'time' && observedPastMs !== pastMs) {
+    throw new Error(`event type "${type}": its time is that of the observation: give past alone`)
+  }
+  // States that change their layout rest on it: nothing newer than this was observed.
+  if (futureMs > eventLimits.maxFutureMs) throw new Error(`event type "${type}": times: future is 5m at most`)
+  return Object.freeze({ pastMs, observedPastMs, futureMs })
 }

@@ -1,4 +1,5 @@
-import { decodeEvent } from '../core/event.ts'
+import { encodeEvent, structuredHeaders } from '../core/event.ts'
+import { isBinaryRecord, readRecordEvent } from '../core/record-event.ts'
 import type { DomainEvent, EventCatalog, EventErrorCode } from '../core/event.ts'
 import { traceHeader } from '../core/trace.ts'
 import type { RecordFaultCode } from '../core/record-parts.ts'
@@ -11,10 +12,12 @@ export interface EventRow {
   readonly record: LogRecord
   readonly event: DomainEvent | null
   readonly observedTimeMs: number | null
-  /** The CloudEvent as it was received. */
+  /** The CloudEvent as it was received; of one in binary mode, as structured mode spells it. */
   readonly body: string | null
   readonly eventId: string | null
   readonly errorCode: EventErrorCode | RecordFaultCode | null
+  /** The record's value, where the body is not its text. */
+  readonly raw: Uint8Array | null
 }
 
 // A byte order mark is part of the text: what is stored must give back the bytes.
@@ -23,22 +26,25 @@ const utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
 /** Total: every record becomes a row. The rules are those of the processor, at the record's append time. */
 export function readEventRow(record: LogRecord, catalog: EventCatalog): EventRow {
   if (record.fault !== undefined) return withoutEvent(record, record.fault.code)
-  const result = decodeEvent(record.value, catalog, record.appendTimeMs)
+  const result = readRecordEvent(record, catalog)
   if (result.kind === 'invalid') return withoutEvent(record, result.code, result.eventId)
   const { event } = result
+  const isBinary = isBinaryRecord(record)
   return {
     record,
     event,
     observedTimeMs: result.observedAt,
-    body: utf8.decode(record.value),
+    body: isBinary ? encodeEvent(result.received) : utf8.decode(record.value),
     eventId: event.eventId,
     errorCode: null,
+    raw: isBinary ? record.value : null,
   }
 }
 
 /** A record that is no event: its bytes, and why. */
 export function withoutEvent(record: LogRecord, errorCode: EventRow['errorCode'], eventId?: string): EventRow {
-  return { record, event: null, observedTimeMs: null, body: null, eventId: eventId ?? null, errorCode }
+  const { value: raw } = record
+  return { record, event: null, observedTimeMs: null, body: null, eventId: eventId ?? null, errorCode, raw }
 }
 
 /** Where a row came from; the same in every table. */
@@ -52,9 +58,11 @@ export function logColumns<Source>(recordOf: (source: Source) => LogRecord): rea
   ]
 }
 
-/** Headers other than the trace context as JSON, null when there are none. */
+/** Headers other than the trace context and those of every event in structured mode, as JSON; null when there are none. */
 export function otherHeaders(record: LogRecord): string | null {
-  const others = Object.entries(record.headers).filter(([name]) => name !== traceHeader)
+  const others = Object.entries(record.headers).filter(
+    ([name, value]) => name !== traceHeader && structuredHeaders[name] !== value,
+  )
   return others.length === 0 ? null : JSON.stringify(Object.fromEntries(others))
 }
 
@@ -78,7 +86,8 @@ const namedPayment = text('paymentId')
 
 /**
  * Every record of the event topic. The fields of the data are those of its current version (`version`); `body` is the
- * event as received. Invalid ones have `valid` false, `error_code` and their bytes in `raw`.
+ * event as received. Invalid ones have `valid` false, `error_code` and their bytes in `raw`; of one in binary mode `raw`
+ * has the data's bytes.
  */
 export const eventTable: TableSpec<EventRow> = tableSpec<EventRow>(
   'events',
@@ -106,7 +115,7 @@ export const eventTable: TableSpec<EventRow> = tableSpec<EventRow>(
     { name: 'valid', type: 'BOOLEAN', read: (r) => r.event !== null },
     { name: 'error_code', type: 'VARCHAR', read: (r) => r.errorCode },
     { name: 'body', type: 'VARCHAR', read: (r) => r.body },
-    { name: 'raw', type: 'BLOB', read: (r) => (r.event === null ? r.record.value : null) },
+    { name: 'raw', type: 'BLOB', read: (r) => r.raw },
     { name: 'log_key', type: 'VARCHAR', read: (r) => r.record.key },
     { name: 'headers', type: 'VARCHAR', read: (r) => otherHeaders(r.record) },
     ...logColumns<EventRow>((r) => r.record),

@@ -1,6 +1,6 @@
 import type { EventIntake } from './intake.ts'
 import { emittedTypes, type Decision, type EntityPosition, type EventObserved } from '../core/emitted.ts'
-import { encodeEvent, type DomainEvent } from '../core/event.ts'
+import { encodeEvent, structuredHeaders, type DomainEvent } from '../core/event.ts'
 import { namedFlags, type NamedFlags } from '../core/flags.ts'
 import { entityIdOf, type EntityPlan, type FeaturePlan, type ServicePlan } from '../core/plan.ts'
 import { createScoredWriter, type ScoredParts } from '../core/scored-text.ts'
@@ -73,7 +73,7 @@ export function createScoredRecord({
       entities: plan.entities.map((entity, i) => entityPosition(entity, item, snapshots[i] ?? null)),
       position: positionOf(record),
     })
-    return { topic, key: event.aggregateId, value, headers: traceOf(record) }
+    return { topic, key: event.aggregateId, value, headers: headersOf(record) }
   }
 }
 
@@ -124,7 +124,7 @@ export function emissionOf(topic: string, record: LogRecord, { cause, ...event }
     data,
     metadata: { source },
   }
-  return { topic, key: event.aggregateId, value: encodeEvent(emittedEvent), headers: traceOf(record) }
+  return { topic, key: event.aggregateId, value: encodeEvent(emittedEvent), headers: headersOf(record) }
 }
 
 /** An event without a correlation id begins a correlation of its own. */
@@ -132,9 +132,9 @@ function causeOf(cause: DomainEvent): { readonly correlationId: string; readonly
   return { correlationId: cause.correlationId ?? cause.eventId, causationId: cause.eventId }
 }
 
-function traceOf(record: LogRecord): Readonly<Record<string, string>> {
+function headersOf(record: LogRecord): Readonly<Record<string, string>> {
   const trace = validTraceparent(record.headers[traceHeader])
-  return trace === null ? {} : { [traceHeader]: trace }
+  return trace === null ? structuredHeaders : { ...structuredHeaders, [traceHeader]: trace }
 }
 
 export function positionOf({ topic, partition, offset }: LogRecord) {

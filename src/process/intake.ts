@@ -1,5 +1,6 @@
 import { attemptsHeader } from '../core/emitted.ts'
-import { decodeEvent, type DomainEvent, type EventCatalog, type EventErrorCode } from '../core/event.ts'
+import type { DomainEvent, EventCatalog, EventErrorCode } from '../core/event.ts'
+import { readRecordEvent } from '../core/record-event.ts'
 import type { EventPlan, FeaturePlan } from '../core/plan.ts'
 import { assert } from '../core/errors.ts'
 import type { RecordFault, RecordFaultCode } from '../core/record-parts.ts'
@@ -30,7 +31,7 @@ export type EventIntake = Extract<Intake, { kind: 'event' }>
 export function takeIn(batch: LogBatch, catalog: EventCatalog, plan: FeaturePlan, scoredType: string): Intake[] {
   return batch.records.map((record): Intake => {
     if (record.fault !== undefined) return { kind: 'invalid', record, ...record.fault }
-    const result = decodeEvent(record.value, catalog, record.appendTimeMs)
+    const result = readRecordEvent(record, catalog)
     if (result.kind === 'invalid') return { kind: 'invalid', record, code: result.code, detail: result.detail }
     const { event, observedAt } = result
     const eventPlan = plan.events.get(event.eventType)

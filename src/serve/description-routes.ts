@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { ServeDependencies } from './dependencies.ts'
 import { describeApi } from './openapi.ts'
 import { jsonResponse, textResponse, type Route, type ServeContext } from './route.ts'
+import { named } from './schemas.ts'
 
 /** The index and the API description; both open, for they tell nothing that the source does not. */
 export function descriptionRoutes(deps: ServeDependencies, others: readonly Route[]): Route[] {
@@ -40,13 +41,15 @@ function openApiRoute(deps: ServeDependencies, routes: () => readonly Route[]): 
       summary: 'OpenAPI 3.1',
       tag: 'operation',
       answers: {
-        200: { description: 'This API', content: { 'application/json': z.record(z.string(), z.unknown()) } },
+        200: { description: 'This API', content: { 'application/json': apiDescription } },
       },
       problems: [],
       example: "curl -s '$base/openapi.json'",
     },
   }
 }
+
+const apiDescription = named('ApiDescription', z.record(z.string(), z.unknown()))
 
 function answerIndex(c: ServeContext, routes: readonly Route[], deps: ServeDependencies): Response {
   const base = new URL(c.req.url).origin

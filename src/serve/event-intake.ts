@@ -1,5 +1,6 @@
 import { eventLimits } from '../core/envelope.ts'
 import { encodeEvent, parseEvent, type DomainEvent, type EventCatalog, type EventErrorCode } from '../core/event.ts'
+import { httpDoor } from '../core/event-time.ts'
 import type { Position } from '../ports.ts'
 import type { EventIdentity } from './dependencies.ts'
 import { contentOf, type EventContent } from './event-ledger.ts'
@@ -66,7 +67,7 @@ export function reject(eventId: string | null, code: RejectedEvent['code'], deta
 }
 
 function admit(json: unknown, catalog: EventCatalog, nowMs: number): AdmittedEvent | RejectedEvent {
-  const parsed = parseEvent(json, catalog, nowMs)
+  const parsed = parseEvent(json, catalog, nowMs, httpDoor)
   if (parsed.kind === 'invalid') return reject(parsed.eventId ?? null, parsed.code, parsed.detail)
   const { eventId, eventType, aggregateId } = parsed.event
   const correlated: DomainEvent = { ...parsed.received, correlationId: parsed.received.correlationId ?? eventId }

@@ -1,19 +1,22 @@
 import { z } from 'zod'
 import { loopClock } from '../clock/loop-clock.ts'
-import { paymentScoredSchema, type PaymentScored } from '../core/emitted.ts'
+import type { PaymentScored } from '../core/emitted.ts'
 import { traceHeader, validTraceparent } from '../core/trace.ts'
-import { eventLimits, eventSpellings } from '../core/envelope.ts'
-import { eventErrorCodes } from '../core/event.ts'
+import { eventLimits } from '../core/envelope.ts'
+import { httpBinding, isBinaryMode, readBinaryEvent } from '../core/binary-event.ts'
+import { historyHeader } from '../core/event-time.ts'
+import { eventErrorCodes, structuredHeaders } from '../core/event.ts'
 import { assert, isRiverbankError, RiverbankError } from '../core/errors.ts'
 import type { Position } from '../ports.ts'
 import { parseJson, readBody, requireMediaType } from './body.ts'
 import type { ServeDependencies } from './dependencies.ts'
 import { admitEvents, type AdmittedEvent, type IntakeResult, type RepeatedEvent } from './event-intake.ts'
 import { afterPublishing, findRepeats, identityOf } from './event-repeats.ts'
-import { parseWaitMs } from './parameters.ts'
+import { eventSchemas } from './event-schemas.ts'
+import { invalid, parseWaitMs } from './parameters.ts'
 import { describeProblem, problemResponse } from './problem.ts'
 import { jsonResponse, type Route, type ServeContext } from './route.ts'
-import { problemSchema } from './schemas.ts'
+import { eventResultSchema, named, type EventResult } from './schemas.ts'
 import { findScore } from './score-lookup.ts'
 import { markPending } from './score-routes.ts'
 
@@ -59,8 +62,10 @@ async function takeEvents(c: ServeContext, deps: ServeDependencies): Promise<Res
 async function readIntake(c: ServeContext, deps: ServeDependencies): Promise<Intake> {
   const { bodyBytesMax, batchEventsMax, waitMsMax } = deps.limits
   const mediaType = requireMediaType(c, mediaTypes)
+  if (c.req.header(historyHeader) !== undefined) throw invalid(historyHeader, 'history comes through the log')
   const waitMs = parseWaitMs(c.req.query('wait'), c.req.header('prefer'), waitMsMax)
   const bytes = await readBody(c, bodyBytesMax)
+  if (isBinaryMode(c.req.header(), httpBinding)) return { events: [fromHeaders(c, bytes)], isBatch: false, waitMs }
   const json = parseJson(bytes)
   const isBatch = Array.isArray(json)
   if (mediaType !== 'application/json' && isBatch !== (mediaType === batchType)) {
@@ -75,6 +80,13 @@ async function readIntake(c: ServeContext, deps: ServeDependencies): Promise<Int
     throw new RiverbankError('event_too_large', `${bytes.length} bytes, at most ${eventLimits.maxBytes} are accepted`)
   }
   return { events, isBatch, waitMs }
+}
+
+/** An event in binary mode. Errors: those of its envelope and its JSON. */
+function fromHeaders(c: ServeContext, body: Uint8Array): unknown {
+  const read = readBinaryEvent(c.req.header(), body, httpBinding)
+  if (read.kind === 'invalid') throw new RiverbankError(read.code, read.detail)
+  return read.json
 }
 
 async function publishAndWait(
@@ -115,13 +127,13 @@ async function publishAndWait(
 async function publishAll(admitted: readonly AdmittedEvent[], traceparent: string | null, deps: ServeDependencies) {
   const positions = new Map<IntakeResult, Position>()
   if (admitted.length === 0) return positions
-  const headers = traceparent === null ? undefined : { [traceHeader]: traceparent }
+  const headers = traceparent === null ? structuredHeaders : { ...structuredHeaders, [traceHeader]: traceparent }
   const acknowledged = await deps.log.publish(
     admitted.map(({ customerId, value }) => ({
       topic: deps.eventsTopic,
       key: customerId,
       value,
-      ...(headers === undefined ? {} : { headers }),
+      headers,
     })),
   )
   for (const [index, event] of admitted.entries()) {
@@ -192,7 +204,7 @@ function isComplete(result: AdmittedEvent | RepeatedEvent, { scores }: Taken, de
   return scores.has(result) || (result.kind === 'repeated' && !deps.scoredTypes.has(result.eventType))
 }
 
-function describeResult(result: IntakeResult, { positions, scores }: Taken) {
+function describeResult(result: IntakeResult, { positions, scores }: Taken): EventResult {
   if (result.kind === 'rejected') {
     return { eventId: result.eventId, status: 'rejected', problem: describeProblem(result.code, result.detail) }
   }
@@ -211,35 +223,22 @@ function placeOf(first: RepeatedEvent['first'], positions: Taken['positions']): 
   return 'offset' in first ? first : positions.get(first)
 }
 
-const resultsSchema = z.object({
-  results: z.array(
-    z.union([
-      z.object({
-        eventId: z.string(),
-        status: z.literal('accepted'),
-        partition: z.number().int().describe('where the first event of this identity is'),
-        offset: z.number().int(),
-        repeated: z
-          .literal(true)
-          .optional()
-          .describe('it had come before, with the same content; nothing was published'),
-        score: paymentScoredSchema.optional(),
-      }),
-      z.object({ eventId: z.string().nullable(), status: z.literal('rejected'), problem: problemSchema }),
-    ]),
-  ),
-})
+const resultsSchema = named('EventResults', z.object({ results: z.array(eventResultSchema) }))
 
 function takeEventsDescription(deps: ServeDependencies): Route['description'] {
   const { batchEventsMax, bodyBytesMax, waitMsMax } = deps.limits
-  const either = z.union([eventSpellings.domainEvent, eventSpellings.cloudEvent])
+  const { cloudEvent, domainEvent, data, all } = eventSchemas(deps.catalog)
+  const batch = named('CloudEvents', z.array(cloudEvent).min(1).max(batchEventsMax))
+  const either = z.union([domainEvent, cloudEvent])
+  const json = named('Events', z.union([either, z.array(either).min(1).max(batchEventsMax), data]))
   const results = { 'application/json': resultsSchema }
   return {
     operationId: 'takeEvents',
     summary: 'Take one event, or a batch',
     detail:
       `One event of at most ${eventLimits.maxBytes} bytes, or an array of at most ${batchEventsMax} events and ` +
-      `${bodyBytesMax} bytes. Accepted is what the log has acknowledged; nothing rejected is in the log. After 503 or ` +
+      `${bodyBytesMax} bytes, in any mode of CloudEvents or spelled as DomainEvent. In binary mode (ce- headers) the body ` +
+      'is the data alone. Accepted is what the log has acknowledged; nothing rejected is in the log. After 503 or ' +
       '504 send the same again. An event is identified by its aggregate and its id: a repeat with the same content (type, ' +
       'time and data) is answered as the first one was, with its score where there is one (200), else 202 and Location; ' +
       'one with other content is refused (409 event_conflict). 202 of an event that gets a score says where it will be.',
@@ -259,11 +258,8 @@ function takeEventsDescription(deps: ServeDependencies): Route['description'] {
       },
       { name: traceHeader, in: 'header', description: 'W3C trace context, passed on', schema: z.string().optional() },
     ],
-    body: {
-      [eventType]: eventSpellings.cloudEvent,
-      [batchType]: z.array(eventSpellings.cloudEvent).min(1).max(batchEventsMax),
-      'application/json': z.union([either, z.array(either).min(1).max(batchEventsMax)]),
-    },
+    schemas: all,
+    body: { [eventType]: cloudEvent, [batchType]: batch, 'application/json': json },
     answers: {
       200: { description: 'Accepted, and the scores that were waited for', content: results },
       202: { description: 'Accepted', content: results },

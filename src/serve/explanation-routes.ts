@@ -5,25 +5,29 @@ import { probabilityOf, type Explainer } from '../core/explainer.ts'
 import { createReasonWriter, reasonSchema } from '../core/reason.ts'
 import type { ServeDependencies } from './dependencies.ts'
 import { jsonResponse, type Route, type ServeContext } from './route.ts'
+import { named } from './schemas.ts'
 import { identityDetail, pendingSchema, scoreParameters, scoreProblems, withScore } from './score-routes.ts'
 
 /** Scores are float32; a model that is further away is not the one that scored. */
 const differenceMax = 1e-4
 
-const explanationSchema = z.object({
-  paymentId: z.string(),
-  score: z.number(),
-  decision: z.enum(decisions),
-  model: paymentScoredSchema.shape.model,
-  policy: paymentScoredSchema.shape.policy,
-  base: z.number().describe('log odds of fraud before anything is known of the payment'),
-  contributions: z
-    .array(z.object({ feature: z.string(), value: z.number(), contribution: z.number() }))
-    .describe("SHAP values of every element of the model's vector, the largest first, whatever their sign"),
-  sum: z.number().describe('of all contributions'),
-  logOdds: z.number().describe('base + sum: the log odds of the score'),
-  reasons: z.array(reasonSchema).describe('what pushed towards fraud, as subscribers get it'),
-})
+const explanationSchema = named(
+  'Explanation',
+  z.object({
+    paymentId: z.string(),
+    score: z.number(),
+    decision: z.enum(decisions),
+    model: paymentScoredSchema.shape.model,
+    policy: paymentScoredSchema.shape.policy,
+    base: z.number().describe('log odds of fraud before anything is known of the payment'),
+    contributions: z
+      .array(z.object({ feature: z.string(), value: z.number(), contribution: z.number() }))
+      .describe("SHAP values of every element of the model's vector, the largest first, whatever their sign"),
+    sum: z.number().describe('of all contributions'),
+    logOdds: z.number().describe('base + sum: the log odds of the score'),
+    reasons: z.array(reasonSchema).describe('what pushed towards fraud, as subscribers get it'),
+  }),
+)
 type Explanation = z.infer<typeof explanationSchema>
 
 export function explanationRoutes(deps: ServeDependencies): Route[] {

@@ -6,9 +6,10 @@ import type { ServeDependencies } from './dependencies.ts'
 import { mistakeInId, type CatalogEntity, type FeatureCatalog } from './feature-catalog.ts'
 import type { EntityFeatures } from './feature-reader.ts'
 import { featureStatus, featureStatuses, isForgotten, remembersFromMs, type FeatureStatus } from './freshness.ts'
-import { invalid, parseList, parseTimeMs } from './parameters.ts'
+import { invalid, listParameter, parseList, parseTimeMs, timeParameter } from './parameters.ts'
 import { problemResponse } from './problem.ts'
 import { jsonResponse, type Route, type ServeContext } from './route.ts'
+import { named } from './schemas.ts'
 
 const idLengthMax = 256
 
@@ -21,7 +22,7 @@ export function featureRoutes(deps: ServeDependencies, catalog: FeatureCatalog):
       access: 'key',
       timeoutMs: deps.limits.requestTimeoutMs,
       handle: (c) => readFeatures(c, deps, catalog),
-      description: readFeaturesDescription,
+      description: readFeaturesDescription([...catalog.entities.keys()]),
     },
   ]
 }
@@ -40,7 +41,7 @@ async function readFeatures(c: ServeContext, deps: ServeDependencies, catalog: F
   const { names, unknown } = select(entity, catalog, wanted)
   if (unknown.length > 0) {
     const detail = `${name} has no features ${unknown.join(', ')}`
-    return problemResponse(c, 'unknown_feature', detail, { extra: { unknown } })
+    return problemResponse(c, 'unknown_feature', detail, { extra: { names: unknown } })
   }
   const asOf = c.req.query('asOf')
   const nowMs = deps.clock.nowMs()
@@ -115,28 +116,31 @@ function noteOf(answer: EntityFeatures, entity: CatalogEntity, atMs: number): st
   )
 }
 
-const answerSchema = z.object({
-  entity: z.string(),
-  id: z.string(),
-  found: z.boolean(),
-  readAt: z.iso.datetime().describe('windows end here'),
-  clock: z.enum(['now', 'asOf']).describe('where readAt comes from'),
-  values: z.record(z.string(), z.number().nullable()),
-  statuses: z.record(z.string(), z.enum(featureStatuses)),
-  flags: z
-    .record(z.string(), z.enum(flagKinds))
-    .optional()
-    .describe('the features with a reservation; not there when there are none'),
-  freshness: z.object({
-    newestObservation: z.iso.datetime().nullable(),
-    ageMs: z.number().int().nullable().describe('of the newest observation, by the wall clock'),
-    sequence: z.number().int().nullable().describe('what the next observation takes'),
+const answerSchema = named(
+  'EntityFeatures',
+  z.object({
+    entity: z.string(),
+    id: z.string(),
+    found: z.boolean(),
+    readAt: z.iso.datetime().describe('windows end here'),
+    clock: z.enum(['now', 'asOf']).describe('where readAt comes from'),
+    values: z.record(z.string(), z.number().nullable()),
+    statuses: z.record(z.string(), z.enum(featureStatuses)),
+    flags: z
+      .record(z.string(), z.enum(flagKinds))
+      .optional()
+      .describe('the features with a reservation; not there when there are none'),
+    freshness: z.object({
+      newestObservation: z.iso.datetime().nullable(),
+      ageMs: z.number().int().nullable().describe('of the newest observation, by the wall clock'),
+      sequence: z.number().int().nullable().describe('what the next observation takes'),
+    }),
+    featureSet: z.string().describe('hash of the definitions'),
+    note: z.string().optional(),
   }),
-  featureSet: z.string().describe('hash of the definitions'),
-  note: z.string().optional(),
-})
+)
 
-const readFeaturesDescription: Route['description'] = {
+const readFeaturesDescription = (entities: readonly string[]): Route['description'] => ({
   operationId: 'readFeatures',
   summary: 'Read the features of one entity',
   detail:
@@ -147,7 +151,7 @@ const readFeaturesDescription: Route['description'] = {
     '`|` (customer_terminal: c-1%7Ct-1); without all of them, none empty, it is an invalid parameter.',
   tag: 'features',
   parameters: [
-    { name: 'entity', in: 'path', description: 'such as customer', schema: z.string() },
+    { name: 'entity', in: 'path', description: 'its name', schema: z.enum(entities) },
     {
       name: 'id',
       in: 'path',
@@ -158,11 +162,11 @@ const readFeaturesDescription: Route['description'] = {
       name: 'features',
       in: 'query',
       description: 'names separated by commas; all of the entity when missing',
-      schema: z.string().optional(),
+      schema: listParameter('[\\w:]+').optional(),
     },
-    { name: 'asOf', in: 'query', description: 'RFC 3339 or milliseconds since 1970', schema: z.string().optional() },
+    { name: 'asOf', in: 'query', description: 'RFC 3339 or milliseconds since 1970', schema: timeParameter.optional() },
   ],
   answers: { 200: { description: 'The features', content: { 'application/json': answerSchema } } },
   problems: ['unknown_entity', 'unknown_feature', 'invalid_parameter', 'state_unavailable', ...refusalCodes],
   example: "curl -s '$base/v1/entities/customer/c-1/features'",
-}
+})

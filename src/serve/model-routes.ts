@@ -4,15 +4,25 @@ import type { ServeDependencies } from './dependencies.ts'
 import { namesOf } from './model-administration.ts'
 import { parseBody } from './parameters.ts'
 import { jsonResponse, type Route, type ServeContext } from './route.ts'
-import { parseModelName, type ModelChange, type ModelReference } from '../core/generation.ts'
+import { named } from './schemas.ts'
+import { modelPattern, parseModelName, type ModelChange, type ModelReference } from '../core/generation.ts'
 import { RiverbankError } from '../core/errors.ts'
 
 const bodyBytesMax = 4_096
 const listMax = 100
 
 const reason = z.string().max(400).default('').describe('kept with the generation, for whoever asks why')
-const changeOf = z.object({ model: z.string().describe('<name>/<version>, such as fraud/2'), reason })
-const rollbackOf = z.object({ reason })
+const changeOf = named(
+  'ModelChange',
+  z.object({
+    model: z
+      .string()
+      .regex(modelPattern, 'write <name>/<version>, such as fraud/2')
+      .describe('<name>/<version>, or <name>/<version>@<policy>'),
+    reason,
+  }),
+)
+const rollbackOf = named('ModelRollback', z.object({ reason }))
 
 const changes = [
   ['promote', 'Let a model decide from now on', 'A shadow of that name is one no longer; the former champion is gone.'],
@@ -125,23 +135,28 @@ const generationFields = {
   restores: z.number().int().nullable().describe('of a rollback: whose models these are'),
 }
 
+const generationSchema = named('Generation', z.object(generationFields))
+
 const accepted = {
   202: {
     description: 'The new generation; GET /v1/models tells where it has taken effect',
-    content: { 'application/json': z.object(generationFields) },
+    content: { 'application/json': generationSchema },
   },
 } as const
 
-const reportSchema = z.object({
-  partitions: z.number().int(),
-  generations: z.array(
-    z.object({
-      ...generationFields,
-      activations: z
-        .array(z.object({ partition: z.number().int(), offset: z.number().int() }))
-        .describe('from this offset of the partition on'),
-      live: z.number().int().describe('partitions that it scores now'),
-      refusal: z.object({ code: z.string(), detail: z.string(), time: z.string() }).nullable(),
-    }),
-  ),
-})
+const reportSchema = named(
+  'ModelsReport',
+  z.object({
+    partitions: z.number().int(),
+    generations: z.array(
+      z.object({
+        ...generationFields,
+        activations: z
+          .array(z.object({ partition: z.number().int(), offset: z.number().int() }))
+          .describe('from this offset of the partition on'),
+        live: z.number().int().describe('partitions that it scores now'),
+        refusal: z.object({ code: z.string(), detail: z.string(), time: z.string() }).nullable(),
+      }),
+    ),
+  }),
+)

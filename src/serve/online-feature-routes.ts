@@ -7,16 +7,21 @@ import type { FeatureCatalog } from './feature-catalog.ts'
 import type { FeatureRequest } from './feature-reader.ts'
 import { featureStatuses } from './freshness.ts'
 import { answerOnlineQuery, planOnlineQuery } from './online-features.ts'
+import { latestMs } from '../core/envelope.ts'
 import { parseBody, parseTimeMs } from './parameters.ts'
 import { problemResponse } from './problem.ts'
 import { jsonResponse, type Route, type ServeContext } from './route.ts'
+import { named } from './schemas.ts'
 
-const time = z.union([z.string().max(40), z.number().int()])
+const time = z.union(
+  [z.iso.datetime({ offset: true }), z.string().regex(/^\d{1,14}$/), z.number().int().min(0).max(latestMs)],
+  'write RFC 3339, such as 2026-01-31T12:00:00Z, or milliseconds',
+)
 const entityId = z.union([z.string().min(1).max(256), z.number().int()])
 
 /** Features of many entities. `/get-online-features` is the same for clients of Feast. */
 export function onlineFeatureRoutes(deps: ServeDependencies, catalog: FeatureCatalog): Route[] {
-  const schema = bodySchema(deps.limits)
+  const schema = named('FeaturesRequest', bodySchema(deps.limits, catalog))
   const route = (path: string, operationId: string, withFlags: boolean): Route => ({
     method: 'POST',
     path,
@@ -30,31 +35,43 @@ export function onlineFeatureRoutes(deps: ServeDependencies, catalog: FeatureCat
 
 type BodySchema = ReturnType<typeof bodySchema>
 
+/** A name, of which the API description lists those there are; another one is told by the code of its kind. */
+function oneOf(names: Iterable<string>) {
+  return z
+    .string()
+    .max(256)
+    .meta({ enum: [...names] })
+}
+
 /** Unknown members are left alone: Feast's clients send some that mean nothing here. */
-function bodySchema({ featureNamesMax, featureRowsMax }: ServeDependencies['limits']) {
-  return z.object({
-    feature_service: z.string().max(256).optional(),
-    features: z.array(z.string().max(256)).min(1).max(featureNamesMax).optional(),
-    entities: z
-      .record(z.string().max(256), z.array(entityId).max(featureRowsMax))
-      .describe(
-        'ids by entity name (customer) or key field (customerId); row n is made of the nth of each. A composite ' +
-          'entity (customer_terminal) is made of its key fields when all of them are given, or named itself by ids c-1|t-1',
-      ),
-    full_feature_names: z.boolean().default(false),
-    asOf: time.optional().describe('windows end here, RFC 3339 or milliseconds; the wall clock when missing'),
-    request: z
-      .object({
-        amountMinor: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
-        currency: z
-          .string()
-          .regex(/^[A-Z]{3}$/, 'must be an ISO 4217 code')
-          .optional(),
-        time: time.optional(),
-      })
-      .optional()
-      .describe('the payment that derived features are about; without it they are NULL_VALUE'),
-  })
+function bodySchema({ featureNamesMax, featureRowsMax }: ServeDependencies['limits'], catalog: FeatureCatalog) {
+  const names = [...catalog.entitiesByAlias.keys()]
+  return z
+    .object({
+      feature_service: oneOf(catalog.services.keys()).optional(),
+      features: z.array(oneOf(catalog.featuresByReference.keys())).min(1).max(featureNamesMax).optional(),
+      entities: z
+        .record(z.string().max(256), z.array(entityId).max(featureRowsMax))
+        .meta({ minProperties: 1, propertyNames: { enum: names } })
+        .describe(
+          'ids by entity name (customer) or key field (customerId); row n is made of the nth of each. A composite ' +
+            'entity (customer_terminal) is made of its key fields when all of them are given, or named itself by ids c-1|t-1',
+        ),
+      full_feature_names: z.boolean().default(false),
+      asOf: time.optional().describe('windows end here, RFC 3339 or milliseconds; the wall clock when missing'),
+      request: z
+        .object({
+          amountMinor: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
+          currency: z
+            .string()
+            .regex(/^[A-Z]{3}$/, 'must be an ISO 4217 code')
+            .optional(),
+          time: time.optional(),
+        })
+        .optional()
+        .describe('the payment that derived features are about; without it they are NULL_VALUE'),
+    })
+    .meta({ oneOf: [{ required: ['feature_service'] }, { required: ['features'] }] })
 }
 
 async function readOnlineFeatures(
@@ -68,7 +85,7 @@ async function readOnlineFeatures(
   const atMs = body.asOf === undefined ? deps.clock.nowMs() : parseTimeMs('asOf', body.asOf)
   const planned = planOnlineQuery(body, catalog, { atMs, request: requestOf(body.request, atMs) })
   if (planned.kind === 'refused') {
-    return problemResponse(c, planned.code, planned.detail, { extra: { names: planned.names } })
+    return problemResponse(c, planned.code, planned.detail, { extra: { names: [...planned.names] } })
   }
   return jsonResponse(c, 200, await answerOnlineQuery(planned.query, deps.features, withFlags))
 }
@@ -93,6 +110,8 @@ const flagged = result.extend({
 })
 const answerOf = (each: z.ZodType) =>
   z.object({ metadata: z.object({ feature_names: z.array(z.string()) }), results: z.array(each) })
+const plainAnswer = named('OnlineFeatures', answerOf(result))
+const flaggedAnswer = named('FlaggedOnlineFeatures', answerOf(flagged))
 
 function describeRoute(schema: BodySchema, operationId: string, withFlags: boolean): Route['description'] {
   return {
@@ -109,7 +128,7 @@ function describeRoute(schema: BodySchema, operationId: string, withFlags: boole
     tag: 'features',
     body: { 'application/json': schema },
     answers: {
-      200: { description: 'The features', content: { 'application/json': answerOf(withFlags ? flagged : result) } },
+      200: { description: 'The features', content: { 'application/json': withFlags ? flaggedAnswer : plainAnswer } },
     },
     problems: [
       'invalid_json',

@@ -62,6 +62,7 @@ export function planOnlineQuery(
   const composed = composedColumns(catalog, columns, features)
   const missing = missingEntities(catalog, [...columns, ...composed], features)
   if (missing !== null) return refuse('missing_entity', missing.detail, missing.names)
+  if (columns.length === 0) return refuse('invalid_request', 'entities: name at least one', [])
   const collisions = body.full_feature_names ? [] : repeated(features.map((feature) => feature.shortName))
   if (collisions.length > 0) return refuse('feature_name_collision', 'ask for full_feature_names', collisions)
   return { kind: 'query', query: { features, columns, composed, fullFeatureNames: body.full_feature_names, ...at } }

@@ -1,19 +1,20 @@
 import { z } from 'zod'
-import { schemaOf } from '../core/event.ts'
 import type { ServeDependencies } from './dependencies.ts'
 import { describeProblem, problemCodes, type ProblemCode } from './problem.ts'
 import type { ParameterDescription, Route } from './route.ts'
-import { problemSchema } from './schemas.ts'
+import { nameOf, sharedSchemas } from './schemas.ts'
 
 type Json = Readonly<Record<string, unknown>>
 
 /** Problems that any route may answer. */
 const commonProblems: readonly ProblemCode[] = [
+  'bad_request',
   'request_timeout',
   'overloaded',
+  'unavailable',
   'internal_error',
   'foreign_origin',
-  'bad_request',
+  'foreign_host',
 ]
 const bodyProblems: readonly ProblemCode[] = [
   'unsupported_media_type',
@@ -25,13 +26,17 @@ const bodyProblems: readonly ProblemCode[] = [
 
 /**
  * The OpenAPI 3.1 document of these routes: the same zod schemas that read the requests, and the one table of
- * problems. The data of every event type and version is a component, named by its URN's tail.
+ * problems. Every schema with a name is a component, and everywhere else a reference to it.
  */
 export function describeApi(routes: readonly Route[], deps: ServeDependencies): Json {
   const paths: Record<string, Record<string, Json>> = {}
+  const described = {
+    input: componentsOf(requestSchemas(routes), 'input'),
+    output: componentsOf(answerSchemas(routes), 'output'),
+  }
   for (const route of routes) {
     const path = route.path.replaceAll(/:(\w+)/g, '{$1}')
-    paths[path] = { ...paths[path], [route.method.toLowerCase()]: describeOperation(route) }
+    paths[path] = { ...paths[path], [route.method.toLowerCase()]: describeOperation(route, described) }
   }
   return {
     openapi: '3.1.0',
@@ -46,7 +51,7 @@ export function describeApi(routes: readonly Route[], deps: ServeDependencies): 
     tags: ['events', 'features', 'scores', 'sql', 'models', 'operation'].map((name) => ({ name })),
     paths,
     components: {
-      schemas: { Problem: jsonSchema(problemSchema, 'output'), ...eventDataSchemas(deps) },
+      schemas: { ...described.input.schemas, ...described.output.schemas },
       securitySchemes: {
         apiKey: { type: 'http', scheme: 'bearer', description: 'needed when the service is run with an API key' },
       },
@@ -55,7 +60,7 @@ export function describeApi(routes: readonly Route[], deps: ServeDependencies): 
   }
 }
 
-function describeOperation({ access, description, method }: Route): Json {
+function describeOperation({ access, description, method }: Route, { input, output }: Described): Json {
   const { operationId, summary, detail, tag, parameters = [], body, answers } = description
   const problems = [
     ...description.problems,
@@ -70,13 +75,13 @@ function describeOperation({ access, description, method }: Route): Json {
     tags: [tag],
     // Both: without a configured key the calls from loopback need none.
     security: access === 'key' ? [{ apiKey: [] }, {}] : [{}],
-    ...(parameters.length === 0 ? {} : { parameters: parameters.map(describeParameter) }),
-    ...(body === undefined ? {} : { requestBody: { required: true, content: describeContent(body, 'input') } }),
+    ...(parameters.length === 0 ? {} : { parameters: parameters.map((parameter) => describeParameter(parameter)) }),
+    ...(body === undefined ? {} : { requestBody: { required: true, content: describeContent(body, input) } }),
     responses: {
       ...Object.fromEntries(
         Object.entries(answers).map(([status, answer]) => [
           status,
-          { description: answer.description, content: describeContent(answer.content, 'output') },
+          { description: answer.description, content: describeContent(answer.content, output) },
         ]),
       ),
       ...describeProblems(problems),
@@ -86,14 +91,14 @@ function describeOperation({ access, description, method }: Route): Json {
 
 function describeParameter({ name, in: place, description, schema }: ParameterDescription): Json {
   const required = place === 'path' || !schema.safeParse(undefined).success
-  return { name, in: place, required, description, schema: jsonSchema(schema, 'input') }
+  return { name, in: place, required, description, schema: jsonSchema(schema) }
 }
 
-function describeContent(content: Readonly<Record<string, z.ZodType | null>>, io: 'input' | 'output'): Json {
+function describeContent(content: Readonly<Record<string, z.ZodType | null>>, { refer }: Components): Json {
   return Object.fromEntries(
     Object.entries(content).map(([type, schema]) => [
       type,
-      { schema: schema === null ? { type: 'string' } : jsonSchema(schema, io) },
+      { schema: schema === null ? { type: 'string' } : refer(schema) },
     ]),
   )
 }
@@ -111,18 +116,51 @@ function describeProblems(codes: readonly ProblemCode[]): Json {
   )
 }
 
-function eventDataSchemas({ catalog }: ServeDependencies): Json {
-  const schemas: Record<string, unknown> = {}
-  for (const { type, versions } of catalog.values()) {
-    for (const [version, { schema }] of Object.entries(versions)) {
-      const name = schemaOf(type, Number(version)).replace('urn:riverbank:', '').replace(':', '.v')
-      schemas[name] = jsonSchema(schema, 'input')
-    }
-  }
-  return schemas
+interface Described {
+  readonly input: Components
+  readonly output: Components
 }
 
-function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): Json {
-  const { $schema: _dialect, ...json } = z.toJSONSchema(schema, { io, target: 'draft-2020-12', unrepresentable: 'any' })
+/** Named schemas as JSON Schema, and how to refer to one. */
+interface Components {
+  readonly schemas: Json
+  readonly refer: (schema: z.ZodType) => Json
+}
+
+function requestSchemas(routes: readonly Route[]): z.ZodType[] {
+  return routes.flatMap(({ description }) => [...(description.schemas ?? []), ...Object.values(description.body ?? {})])
+}
+
+function answerSchemas(routes: readonly Route[]): z.ZodType[] {
+  const answers = routes.flatMap(({ description }) => Object.values(description.answers))
+  return [...sharedSchemas, ...answers.flatMap(({ content }) => Object.values(content))].filter(
+    (schema) => schema !== null,
+  )
+}
+
+/** `input`: what a reader takes, open to members it does not know. `output`: what a writer writes, and nothing else. */
+function componentsOf(schemas: readonly z.ZodType[], io: 'input' | 'output'): Components {
+  const registry = z.registry<{ id: string }>()
+  for (const schema of schemas) {
+    const id = nameOf(schema)
+    if (id === undefined)
+      throw new Error(`a body has no name in the API description: ${JSON.stringify(z.toJSONSchema(schema))}`)
+    registry.add(schema, { id })
+  }
+  const uri = (id: string) => `#/components/schemas/${id}`
+  const { schemas: found } = z.toJSONSchema(registry, { ...options, io, uri })
+  return {
+    schemas: Object.fromEntries(Object.entries(found).map(([id, schema]) => [id, withoutDialect(schema)])),
+    refer: (schema) => ({ $ref: uri(nameOf(schema) ?? '') }),
+  }
+}
+
+const options = { target: 'draft-2020-12', unrepresentable: 'any' } as const
+
+function jsonSchema(schema: z.ZodType): Json {
+  return withoutDialect(z.toJSONSchema(schema, { ...options, io: 'input' }))
+}
+
+function withoutDialect({ $schema: _dialect, $id: _id, ...json }: Json): Json {
   return json
 }

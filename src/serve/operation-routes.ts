@@ -3,6 +3,7 @@ import { loopClock } from '../clock/loop-clock.ts'
 import type { ReadinessProbe, ServeDependencies } from './dependencies.ts'
 import { problemResponse } from './problem.ts'
 import { jsonResponse, textResponse, type Route, type ServeContext } from './route.ts'
+import { named } from './schemas.ts'
 
 /**
  * What operators and their machines call. Liveness and readiness are open, because orchestrators have no key; metrics
@@ -59,9 +60,12 @@ export function operationRoutes(deps: ServeDependencies): Route[] {
   ]
 }
 
-const liveSchema = z.object({ status: z.literal('live') })
+const liveSchema = named('Liveness', z.object({ status: z.literal('live') }))
 /** `degraded`: requests are answered, and something beside this role is not well; the checks say what. */
-const readySchema = z.object({ status: z.enum(['ready', 'degraded']), checks: z.record(z.string(), z.string()) })
+const readySchema = named(
+  'Readiness',
+  z.object({ status: z.enum(['ready', 'degraded']), checks: z.record(z.string(), z.string()) }),
+)
 
 async function readiness(c: ServeContext, deps: ServeDependencies): Promise<Response> {
   const results = await Promise.all(deps.probes.map((probe) => ask(probe, deps.limits.probeTimeoutMs)))

@@ -1,15 +1,24 @@
 import { z } from 'zod'
+import { earliestMs, latestMs } from '../core/envelope.ts'
 import { RiverbankError } from '../core/errors.ts'
 
+/** What {@link parseTimeMs} reads from a query. */
+export const timeParameter = z.union([z.iso.datetime({ offset: true }), z.string().regex(/^\d{1,14}$/)])
+
 const instant = z.iso.datetime({ offset: true })
-const latestMs = 253_402_300_799_999
 
 /** RFC 3339, or whole milliseconds since 1970. Errors: `invalid_parameter`. */
 export function parseTimeMs(name: string, value: string | number): number {
   const text = String(value)
-  const ms = /^\d{1,15}$/.test(text) ? Number(text) : instant.safeParse(text).success ? Date.parse(text) : NaN
-  if (!(ms >= 0 && ms <= latestMs)) throw invalid(name, 'write RFC 3339, such as 2026-01-31T12:00:00Z, or milliseconds')
+  const ms = /^\d{1,14}$/.test(text) ? Number(text) : instant.safeParse(text).success ? Date.parse(text) : NaN
+  if (!(ms >= earliestMs && ms <= latestMs))
+    throw invalid(name, 'write RFC 3339, such as 2026-01-31T12:00:00Z, or milliseconds')
   return ms
+}
+
+/** What {@link parseList} reads: items of this pattern. */
+export function listParameter(item: string): z.ZodType {
+  return z.string().regex(new RegExp(`^ *${item} *(, *${item} *)*$`))
 }
 
 /** `a,b` as a list without repeats; null when the parameter is missing. Errors: `invalid_parameter`. */

@@ -1,6 +1,7 @@
 import { isRiverbankError } from '../core/errors.ts'
 import type { EventErrorCode } from '../core/event.ts'
 import type { ServeContext } from './route.ts'
+import type { ProblemExtras } from './schemas.ts'
 
 interface ProblemKind {
   readonly status: number
@@ -21,6 +22,7 @@ const eventProblems: Readonly<Record<EventErrorCode, ProblemKind>> = {
   invalid_amount: { status: 422, title: 'The amount is not valid' },
   invalid_data: { status: 422, title: 'The data of the event is not valid' },
   event_in_future: { status: 422, title: 'The event is in the future' },
+  event_too_old: { status: 422, title: 'The event is too old' },
   duplicate_event: { status: 409, title: 'The event was accepted before' },
 }
 
@@ -97,7 +99,7 @@ export interface Problem {
 }
 
 export interface ProblemOptions {
-  readonly extra?: Readonly<Record<string, unknown>>
+  readonly extra?: ProblemExtras
   readonly headers?: Readonly<Record<string, string>>
 }
 

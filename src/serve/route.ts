@@ -28,6 +28,8 @@ export interface RouteDescription {
   readonly detail?: string
   readonly tag: 'events' | 'features' | 'scores' | 'sql' | 'models' | 'operation'
   readonly parameters?: readonly ParameterDescription[]
+  /** Named schemas that the body is made of. */
+  readonly schemas?: readonly z.ZodType[]
   /** By content type. */
   readonly body?: Readonly<Record<string, z.ZodType>>
   readonly answers: Readonly<Record<number, AnswerDescription>>

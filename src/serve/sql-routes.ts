@@ -3,10 +3,11 @@ import { parseJson, readBody, requireMediaType } from './body.ts'
 import type { ServeDependencies } from './dependencies.ts'
 import { parseBody } from './parameters.ts'
 import { jsonResponse, type Route, type ServeContext } from './route.ts'
+import { named } from './schemas.ts'
 
 /** Queries over the lake. What is allowed, and how much, the runner decides. */
 export function sqlRoutes(deps: ServeDependencies): Route[] {
-  const schema = z.object({ sql: z.string().min(1).max(deps.limits.sqlBytesMax) })
+  const schema = named('SqlRequest', z.object({ sql: z.string().min(1).max(deps.limits.sqlBytesMax) }))
   return [
     {
       method: 'POST',
@@ -29,6 +30,7 @@ export function sqlRoutes(deps: ServeDependencies): Route[] {
           'sql_busy',
           'sql_too_large',
           'sql_failed',
+          'sql_cancelled',
         ],
         example: `curl -s '$base/v1/sql' -H 'content-type: application/json' -d '{"sql":"select count(*) from scores"}'`,
       },
@@ -43,10 +45,13 @@ async function runSql(c: ServeContext, deps: ServeDependencies, schema: z.ZodTyp
   return jsonResponse(c, 200, result)
 }
 
-const resultSchema = z.object({
-  columns: z.array(z.object({ name: z.string(), type: z.string() })),
-  rows: z.array(z.array(z.unknown())),
-  rowCount: z.number().int(),
-  truncated: z.boolean().describe('there were more rows'),
-  elapsedMs: z.number(),
-})
+const resultSchema = named(
+  'SqlResult',
+  z.object({
+    columns: z.array(z.object({ name: z.string(), type: z.string() })),
+    rows: z.array(z.array(z.unknown())),
+    rowCount: z.number().int(),
+    truncated: z.boolean().describe('there were more rows'),
+    elapsedMs: z.number(),
+  }),
+)

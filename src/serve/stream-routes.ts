@@ -4,12 +4,13 @@ import { decisions, paymentScoredSchema, type Decision } from '../core/emitted.t
 import { idSchema } from '../core/envelope.ts'
 import { RiverbankError } from '../core/errors.ts'
 import type { ServeDependencies } from './dependencies.ts'
-import { invalid, parseList } from './parameters.ts'
+import { invalid, listParameter, parseList } from './parameters.ts'
 import { PartitionCursor } from './partition-cursor.ts'
 import type { Route, ServeContext } from './route.ts'
 import { newlineDelimitedJson, serverSentEvents, type FrameFormat } from './score-frames.ts'
 import type { ScoreSubscription } from './score-hub.ts'
 import type { ScoreFilter } from './score-subscriber.ts'
+import { named } from './schemas.ts'
 
 const customersMax = 100
 
@@ -126,7 +127,10 @@ function readCursor(c: ServeContext): PartitionCursor | null {
   return cursor
 }
 
-const scoreLine = z.object({ event: z.literal('score'), id: z.string(), data: z.object({ data: paymentScoredSchema }) })
+const scoreLine = named(
+  'ScoreLine',
+  z.object({ event: z.literal('score'), id: z.string(), data: z.object({ data: paymentScoredSchema }) }),
+)
 
 const streamDescription: Route['description'] = {
   operationId: 'streamScores',
@@ -143,7 +147,7 @@ const streamDescription: Route['description'] = {
       name: 'decision',
       in: 'query',
       description: `only these, separated by commas: ${decisions.join(', ')}`,
-      schema: z.string().optional(),
+      schema: listParameter(`(${decisions.join('|')})`).optional(),
     },
     {
       name: 'customer',

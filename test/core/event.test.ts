@@ -84,6 +84,7 @@ describe('decoding an event from the log', () => {
     see(json(withData({ amountMinor: -1 })), 'invalid_amount')
     see(json(withData({ currency: 'euro' })), 'invalid_data')
     see(json(cloud({ time: new Date(nowMs + eventLimits.maxFutureMs + 1).toISOString() })), 'event_in_future')
+    see(json(cloud({ time: '2000-01-01T00:00:00Z' })), 'event_too_old')
     expect([...seen, 'duplicate_event'].sort()).toEqual([...eventErrorCodes].sort())
   })
 
@@ -270,7 +271,7 @@ describe('an event that is well', () => {
           metadata: { source },
         }
         expect(cloudEventSchema.safeParse(toCloudEvent(event)).success).toBe(true)
-        const result = decodeEvent(bytesOf(encodeEvent(event)), catalog, nowMs)
+        const result = decodeEvent(bytesOf(encodeEvent(event)), catalog, nowMs, { historyFrom: '0000-01-01T00:00:00Z' })
         expect(result).toMatchObject({ kind: 'valid', event, observedAt: timestamp })
         if (result.kind === 'valid') expect(encodeEvent(result.event)).toBe(encodeEvent(event))
       }),
@@ -339,7 +340,9 @@ describe('I6: decoding is total', () => {
     let accepted = 0
     fc.assert(
       fc.property(time, (text) => {
-        const result = decodeEvent(bytesOf(JSON.stringify(cloud({ time: text }))), catalog, Infinity)
+        const result = decodeEvent(bytesOf(JSON.stringify(cloud({ time: text }))), catalog, Infinity, {
+          historyFrom: '0000-01-01T00:00:00Z',
+        })
         if (result.kind === 'invalid') {
           expect(result.code).toBe('invalid_envelope')
           return

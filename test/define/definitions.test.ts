@@ -8,6 +8,7 @@ import { defineDerived, defineFeatureSet, defineService, type FeatureSet } from 
 import { condition, measure, reasonForm } from '../../src/define/reason.ts'
 import { defineSource } from '../../src/define/source.ts'
 import { defineView, featureName } from '../../src/define/view.ts'
+import { dayMs, minuteMs } from '../../src/core/units.ts'
 import { customer, large, order, orders, orderSchema, shop, shopOpened, spend } from './support/shop.ts'
 
 const eventOptions = {
@@ -61,6 +62,15 @@ describe('an event type', () => {
     )
     expect(define({ 1: { schema: old } })).toThrow('current is not the schema of version 1')
     expect(define({ 1: { schema: old, upcast }, 2: { schema: orderSchema } })).not.toThrow()
+  })
+
+  it('says how old and how far ahead its times may be, ahead no more than states can bear', () => {
+    const define = (times: NonNullable<Parameters<typeof defineEvent>[0]['times']>) =>
+      defineEvent({ ...eventOptions, versions: { 1: { schema: orderSchema } }, times })
+    expect(order.times).toEqual({ pastMs: 90 * dayMs, observedPastMs: 90 * dayMs, futureMs: 5 * minuteMs })
+    expect(define({ past: '1d', future: '0s' }).times).toEqual({ pastMs: dayMs, observedPastMs: dayMs, futureMs: 0 })
+    expect(() => define({ future: '6m' })).toThrow('event type "order.placed": times: future is 5m at most')
+    expect(() => define({ observedPast: '2d' })).toThrow('its time is that of the observation: give past alone')
   })
 })
 

@@ -1,7 +1,9 @@
+import { CloudEvent, Kafka } from 'cloudevents'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { history } from '../../scripts/simulator/history.ts'
 import { generatePayments } from '../../scripts/simulator/payments.ts'
 import { streamEvents } from '../../scripts/simulator/stream-events.ts'
+import { datasetEpochMs } from '../../scripts/simulator/time-axis.ts'
 import { names } from '../../src/app/config.ts'
 import type { VerifyReport } from '../../src/app/verify.ts'
 import type { PaymentScored } from '../../src/core/emitted.ts'
@@ -79,6 +81,19 @@ describe.skipIf(reason !== null)(`an installation${reason === null ? '' : ` (ski
     }
   })
 
+  test('a record in binary mode is scored, and its row of the lake has the whole event', async () => {
+    const { eventId: id, eventType: type, timestamp: time, data } = payment('p-binary', { customerId: 'c-binary' })
+    const subject = 'c-binary'
+    const { headers, value } = Kafka.binary(new CloudEvent({ id, type, time, subject, source: 'urn:sdk', data }))
+    const record = { topic: names(rb.config).topics.events, key: subject, value: JSON.stringify(value) }
+    await rb.log.publish([{ ...record, headers: JSON.parse(JSON.stringify(headers)) as Record<string, string> }])
+    const scored = async () => (await get('/v1/scores/p-binary')).status === 200
+    await eventually(scored, { ...patience, what: 'the record is scored' })
+    const query =
+      "SELECT count(*) FROM events WHERE event_id = 'p-binary' AND valid AND (body ->> '$.data.customerId') = customer_id"
+    await eventually(async () => (await counted(query)) === 1, { ...patience, what: 'the lake has the event' })
+  })
+
   test('what is invalid or known is refused, and leaves no trace', async () => {
     const sent = payment('p-2')
     const accepted = await post('/v1/events?wait=10000', sent)
@@ -118,6 +133,7 @@ describe.skipIf(reason !== null)(`an installation${reason === null ? '' : ` (ski
       topic: topics.events,
       partitions: rb.config.PARTITIONS,
       batchRecords: 250,
+      historyFromMs: datasetEpochMs,
       inFlightMax: rb.config.PARTITIONS,
     })
     const progress = async () => {
@@ -145,9 +161,9 @@ describe.skipIf(reason !== null)(`an installation${reason === null ? '' : ` (ski
   test('everything that was promised can be recomputed', async () => {
     const report = (await rb.json('verify')) as VerifyReport
     expect(report).toMatchObject({ ok: true, violations: 0, mismatches: 0, frontier: 'committed' })
-    expect(report.invariants.I2.counts).toMatchObject({ payments: 6_002 })
+    expect(report.invariants.I2.counts).toMatchObject({ payments: 6_003 })
     const answer = await rb.json('sql', 'SELECT count(DISTINCT (customer_id, payment_id)) AS n FROM scores')
-    expect(answer).toMatchObject({ columns: [{ name: 'n', type: 'BIGINT' }], rows: [[6_002]], truncated: false })
+    expect(answer).toMatchObject({ columns: [{ name: 'n', type: 'BIGINT' }], rows: [[6_003]], truncated: false })
   })
 
   test('SIGTERM ends everything within ten seconds, and well', async () => {

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { history } from '../../scripts/simulator/history.ts'
 import { generatePayments } from '../../scripts/simulator/payments.ts'
 import { streamEvents } from '../../scripts/simulator/stream-events.ts'
+import { datasetEpochMs } from '../../scripts/simulator/time-axis.ts'
 import { names } from '../../src/app/config.ts'
 import type { VerifyReport } from '../../src/app/verify.ts'
 import type { ModelsReport } from '../../src/serve/model-administration.ts'
@@ -72,6 +73,7 @@ describe.skipIf(redisAvailable() !== null)('an installation whose models change'
         partitions: rb.config.PARTITIONS,
         batchRecords: 250,
         inFlightMax: rb.config.PARTITIONS,
+        historyFromMs: datasetEpochMs,
       })
     const begun = publish(0, 1_000)
     await eventually(async () => (await progress()) > 100, { ...patience, everyMs: 2 })

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { encodeEvent } from '../../src/core/event.ts'
 import { dayMs, secondMs, type EventTimeMs } from '../../src/core/units.ts'
 import type { OutgoingRecord } from '../../src/ports.ts'
+import { historyHeaders } from '../support/history.ts'
 import { redisAvailable, startTestRedis, type TestRedis } from '../support/redis-server.ts'
 import { eventually } from '../support/wait.ts'
 import { checkInvariants } from './support/invariants.ts'
@@ -28,7 +29,7 @@ function spree(topic: string): OutgoingRecord[] {
       data: { customerId: 'c1', terminalId: `t${n}`, amountMinor: 100, currency: 'EUR' },
       metadata: { source: 'urn:test' },
     }
-    return { topic, key: 'c1', value: encodeEvent(event) }
+    return { topic, key: 'c1', value: encodeEvent(event), headers: historyHeaders }
   })
 }
 

@@ -188,9 +188,10 @@ function checkEnvelope(
     expect(envelope['type'], 'only what could not be read has no cause by name').toBe('event.dead_lettered')
   }
   for (const { headers } of copies) {
-    expect(headers, id).toEqual(
-      cause.headers['traceparent'] === undefined ? {} : { traceparent: cause.headers['traceparent'] },
-    )
+    expect(headers, id).toEqual({
+      'content-type': 'application/cloudevents+json',
+      ...(cause.headers['traceparent'] === undefined ? {} : { traceparent: cause.headers['traceparent'] }),
+    })
   }
 }
 

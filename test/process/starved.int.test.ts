@@ -9,6 +9,7 @@ import { openEventLog } from '../../src/app/event-log.ts'
 import { createTopics } from '../../src/app/topics.ts'
 import { schemaOf } from '../../src/core/event.ts'
 import type { EventLog, OutgoingRecord } from '../../src/ports.ts'
+import { historyHeaders } from '../support/history.ts'
 import { redisAvailable, startTestRedis, type TestRedis } from '../support/redis-server.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -95,7 +96,7 @@ function payment(topic: string, n: number): OutgoingRecord {
     dataschema: schemaOf('payment.initiated', 2),
     data: { customerId, terminalId: `t${n % 400}`, amountMinor: 1 + (n % 5_000), currency: 'EUR' },
   })
-  return { topic, key: customerId, value }
+  return { topic, key: customerId, value, headers: historyHeaders }
 }
 
 function inherited(): Record<string, string> {

@@ -71,7 +71,8 @@ describe('one event', () => {
       await app.request('/v1/events', postJson(paymentEvent(`p-${index}`), 'application/json', { traceparent }))
     }
     const headers = log.records.map((record) => record.headers)
-    expect(headers).toEqual([{ traceparent: valid }, ...broken.map(() => undefined)])
+    const contentType = { 'content-type': 'application/cloudevents+json' }
+    expect(headers).toEqual([{ ...contentType, traceparent: valid }, ...broken.map(() => contentType)])
   })
 
   test.each([
@@ -95,6 +96,8 @@ describe('one event', () => {
       paymentEvent('p', { data: { customerId: 'c-1', terminalId: 't', amountMinor: 1, currency: '€' } }),
     ],
     ['event_in_future', 422, paymentEvent('p', { timestamp: nowMs + 3_600_000 })],
+    ['event_too_old', 422, paymentEvent('p', { timestamp: '2000-01-01T00:00:00Z' })],
+    ['event_too_old', 422, paymentEvent('p', { timestamp: Math.floor(nowMs / 1_000) })],
     ['event_too_large', 413, paymentEvent('p', { data: { pad: 'x'.repeat(eventLimits.maxBytes) } })],
   ])('is refused as %s (%i) and never published', async (code, status, body) => {
     const { app, log } = serveFixture()
@@ -111,6 +114,16 @@ describe('one event', () => {
     const full = { ...event, data: { ...event.data, pad: 'x'.repeat(room) } }
     expect(Buffer.byteLength(JSON.stringify(full))).toBe(eventLimits.maxBytes)
     await problemOf(await app.request('/v1/events', postJson(full)), 'event_too_large')
+    expect(log.records).toEqual([])
+  })
+
+  test('of history is refused whatever its sender says: the past opens for the log alone', async () => {
+    const { app, log } = serveFixture()
+    const old = paymentEvent('p', { timestamp: '2018-04-01T00:00:00Z' })
+    const header = { 'riverbank-history-from': '2018-01-01T00:00:00Z' }
+    await problemOf(await app.request('/v1/events', postJson(old, 'application/json', header)), 'invalid_parameter')
+    const binary = { 'ce-riverbankhistoryfrom': '2018-01-01T00:00:00Z', riverbank_history_from: '2018-01-01' }
+    await problemOf(await app.request('/v1/events', postJson(old, 'application/json', binary)), 'event_too_old')
     expect(log.records).toEqual([])
   })
 

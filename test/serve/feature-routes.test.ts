@@ -115,7 +115,7 @@ describe('features of one entity', () => {
     )
     expect(other.status).toBe(422)
     const problem = await problemOf(other, 'unknown_feature')
-    expect(problem['unknown']).toEqual(['nope', 'terminal_activity:payment_count_1h'])
+    expect(problem['names']).toEqual(['nope', 'terminal_activity:payment_count_1h'])
     await problemOf(await app.request('/v1/entities/toString/x/features'), 'unknown_entity')
   })
 
@@ -279,7 +279,8 @@ describe.each(['/v1/features', '/get-online-features'])('features of many entiti
     ['invalid_request', { features, entities: { customer: [{}] } }],
     ['invalid_request', { features, entities: { customer: ['c'] }, request: { amountMinor: -1 } }],
     ['invalid_request', []],
-    ['invalid_parameter', { features, entities: { customer: ['c'] }, asOf: 'soon' }],
+    ['invalid_request', { features, entities: { customer: ['c'] }, asOf: 'soon' }],
+    ['invalid_request', { features: ['amount'], entities: {} }],
     ['invalid_json', 'nope'],
   ])('refuses %s: %j', async (code, body) => {
     await problemOf(await serveFixture().app.request(path, postJson(body)), code)

@@ -7,27 +7,38 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /** The interpreter of the training's own environment. */
 export const python = `${root}.venv/bin/python`
-/** The first set-up downloads about 150 MB. */
+/** Where the programs of the clients that we did not write are: their own environment. */
+export const clientPrograms = `${root}.cache/clients/bin`
+/** The first set-up of the training downloads about 150 MB. */
 const setupTimeoutMs = 300_000
 
 /**
  * Null when the training's Python environment is there or could be made, else the reason to skip. With CI=true a
  * missing one is a failure: `describe.skipIf((await pythonAvailable()) !== null)`.
  */
-export async function pythonAvailable(): Promise<string | null> {
-  const reason = knownMissing('Python') ?? (await setUp())
+export function pythonAvailable(): Promise<string | null> {
+  return available('training', 'scripts/training/setup')
+}
+
+/** The same for the environment of the clients. */
+export function clientsAvailable(): Promise<string | null> {
+  return available('clients', 'test/clients/setup')
+}
+
+async function available(what: string, script: string): Promise<string | null> {
+  const reason = knownMissing('Python') ?? (await setUp(what, script))
   if (reason !== null && process.env['CI'] === 'true') throw new Error(`${reason}, and CI=true allows no skipping`)
   return reason
 }
 
-async function setUp(): Promise<string | null> {
+async function setUp(what: string, script: string): Promise<string | null> {
   try {
-    await promisify(execFile)(`${root}scripts/training/setup`, { timeout: setupTimeoutMs })
+    await promisify(execFile)(`${root}${script}`, { timeout: setupTimeoutMs })
     return null
   } catch (error) {
     const stderr = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : ''
     const lastLine = stderr.split('\n').at(-1) ?? ''
     const said = lastLine === '' ? String(error) : lastLine
-    return `the Python environment of the training could not be made: ${said}`
+    return `the Python environment of the ${what} could not be made: ${said}`
   }
 }

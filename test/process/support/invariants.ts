@@ -9,9 +9,10 @@ import {
   type EntityPosition,
   type PaymentScored,
 } from '../../../src/core/emitted.ts'
-import { decodeEvent, type DomainEvent } from '../../../src/core/event.ts'
+import type { DomainEvent } from '../../../src/core/event.ts'
 import { noLabels } from '../../../src/core/labels.ts'
 import { observe, verdictOf } from '../../../src/core/observe.ts'
+import { readRecordEvent } from '../../../src/core/record-event.ts'
 import { entityIdOf, type EntityPlan } from '../../../src/core/plan.ts'
 import { recentIdList, recentIdsOf } from '../../../src/core/recent-ids.ts'
 import { decodeState } from '../../../src/core/state-blob.ts'
@@ -135,7 +136,7 @@ function tell(
   for (const record of events) {
     const at = place(record)
     const [letter, answer] = [dead.get(at), answers.get(at)]
-    const result = decodeEvent(record.value, catalog, record.appendTimeMs)
+    const result = readRecordEvent(record, catalog)
     // A label that counts nowhere has taken numbers, and is dead-lettered.
     const verdict = verdictOf(answer?.parsed.entities['customer']?.outcome ?? 'applied')
     const hasOne = (letter === undefined) !== (answer === undefined)
@@ -202,7 +203,7 @@ function duplicatesOf(
     if (data.code !== 'duplicate_event') continue
     const { partition, offset } = data.position
     const record = events.find((candidate) => candidate.partition === partition && candidate.offset === offset)
-    const result = record === undefined ? null : decodeEvent(record.value, catalog, record.appendTimeMs)
+    const result = record === undefined ? null : readRecordEvent(record, catalog)
     if (result?.kind !== 'valid') throw new Error('a duplicate is a valid event')
     const fields = result.event.data as Record<string, unknown>
     if (!entity.keyFields.every((field) => field in fields)) continue

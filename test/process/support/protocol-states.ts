@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { decodeEvent } from '../../../src/core/event.ts'
+import { readRecordEvent } from '../../../src/core/record-event.ts'
 import { entityIdOf } from '../../../src/core/plan.ts'
 import { decodeState, stateVersion } from '../../../src/core/state-blob.ts'
 import type { EntityKey, LogRecord, StateStore, StateWrite } from '../../../src/ports.ts'
@@ -201,7 +201,7 @@ export class Ledger {
   checkAppliedOnce(events: readonly LogRecord[]): void {
     const expected = new Map<string, string[]>()
     for (const record of events) {
-      const decoded = decodeEvent(record.value, compiled.catalog, record.appendTimeMs)
+      const decoded = readRecordEvent(record, compiled.catalog)
       if (decoded.kind === 'invalid') continue
       const touches = compiled.plan.events.get(decoded.event.eventType)?.touches ?? []
       for (const [i, entity] of compiled.plan.entities.entries()) {

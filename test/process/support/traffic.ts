@@ -1,5 +1,6 @@
 import { schemaOf } from '../../../src/core/event.ts'
 import type { OutgoingRecord } from '../../../src/ports.ts'
+import { historyHeaders } from '../../support/history.ts'
 import { seeded, type Random } from '../../../scripts/fuzz/definitions.ts'
 
 const startMs = Date.UTC(2026, 2, 1)
@@ -66,9 +67,11 @@ export function traffic(options: TrafficOptions): Sent[] {
     const terminalId = `t${random.below(terminals)}`
     const nowMs = startMs + n * 40_000 - (random.chance(0.1) ? random.below(50 * 86_400_000) : 0)
     const id = `e${n}`
-    const headers = random.chance(0.5)
-      ? { traceparent: `00-${String(n + 1).padStart(32, '0')}-00f067aa0ba902b7-01` }
-      : {}
+    const headers = {
+      // A real log takes it now.
+      ...historyHeaders,
+      ...(random.chance(0.5) ? { traceparent: `00-${String(n + 1).padStart(32, '0')}-00f067aa0ba902b7-01` } : {}),
+    }
     const spent = { terminalId, amountMinor: random.below(50_000) }
     const dice = random.below(100)
     const keyed = (value: string | Uint8Array): OutgoingRecord => ({ topic, key: customerId, value, headers })
@@ -110,6 +113,10 @@ export function traffic(options: TrafficOptions): Sent[] {
         [
           'event_in_future',
           cloud('payment.initiated', 2, id, customerId, Date.UTC(2099, 0), { ...spent, currency: 'EUR' }),
+        ],
+        [
+          'event_too_old',
+          cloud('payment.initiated', 2, id, customerId, Date.UTC(2000, 0), { ...spent, currency: 'EUR' }),
         ],
         ['unknown_event_version', cloud('payment.initiated', 9, id, customerId, nowMs, spent)],
       ]

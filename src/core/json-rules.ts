@@ -1,0 +1,21 @@
+import { eventLimits } from './envelope.ts'
+
+/** Keys that could reach a prototype, and nesting that could exhaust the stack. */
+export function forbiddenKey(value: unknown, depth: number): string | null {
+  if (typeof value !== 'object' || value === null) return null
+  if (depth > eventLimits.maxKeyDepth) return `nested deeper than ${eventLimits.maxKeyDepth} levels`
+  for (const key of Object.keys(value)) {
+    if (key === '__proto__' || key === 'constructor' || key === 'prototype') return `the key "${key}" is not accepted`
+    const inner = forbiddenKey((value as Record<string, unknown>)[key], depth + 1)
+    if (inner !== null) return inner
+  }
+  return null
+}
+
+/** JSON can spell what UTF-8 cannot hold; two such ids would be one as soon as they are written down. */
+export function isText(value: unknown, depth: number): boolean {
+  if (typeof value === 'string') return value.isWellFormed()
+  if (typeof value !== 'object' || value === null || depth > eventLimits.maxKeyDepth) return true
+  for (const [key, inner] of Object.entries(value)) if (!key.isWellFormed() || !isText(inner, depth + 1)) return false
+  return true
+}
