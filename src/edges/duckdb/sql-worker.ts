@@ -1,10 +1,9 @@
 import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fileURLToPath } from 'node:url'
 import { loopClock } from '../../clock/loop-clock.ts'
 import { RiverbankError } from '../../core/errors.ts'
 import type { SqlCatalog, SqlResult } from '../../ports.ts'
@@ -31,6 +30,9 @@ export interface SqlWorker {
   /** Resolves when the process and its folder are gone. */
   readonly exited: Promise<void>
 }
+
+/** Of the build, beside this file. */
+const entry = fileURLToPath(new URL('./sql-process.js', import.meta.url))
 
 /** How long after its deadline a query may need to end by itself, before its process is killed. */
 const graceMs = 250
@@ -109,10 +111,10 @@ export function startWorker(options: { readonly startTimeoutMs: number; readonly
 
 /** Starts a process with nothing of this one's environment: secrets in it are no business of a query. */
 function spawnProcess(tempDir: string, heapMb: number): ChildProcess {
-  return fork(entryPath(), [], {
+  return fork(entry, [], {
     cwd: tempDir,
     env: { TZ: 'UTC', HOME: tempDir, TMPDIR: tempDir },
-    execArgv: [...loader(), `--max-old-space-size=${heapMb}`],
+    execArgv: [`--max-old-space-size=${heapMb}`],
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     serialization: 'advanced',
   })
@@ -163,18 +165,4 @@ function answer(child: ChildProcess, { timeoutMs, signal, kill, exitError, begin
     if (signal?.aborted === true) onAbort()
     else begin()
   })
-}
-
-/** Beside this file, with its extension: TypeScript in development, JavaScript once compiled. */
-function entryPath(): string {
-  return fileURLToPath(new URL(isTypeScript() ? './sql-process.ts' : './sql-process.js', import.meta.url))
-}
-
-function loader(): readonly string[] {
-  if (!isTypeScript()) return []
-  return ['--import', pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href]
-}
-
-function isTypeScript(): boolean {
-  return import.meta.url.endsWith('.ts')
 }
