@@ -277,12 +277,11 @@ export interface SqlCatalog {
   readonly directories: readonly string[]
 }
 
-/**
- * `rows` hold what JSON can carry: BIGINT as number when that is exact, else as string; TIMESTAMP as ISO 8601; BLOB as
- * base64; NaN and infinities as strings.
- */
+export type JsonType = 'number' | 'string' | 'boolean' | 'array' | 'object'
+
+/** By type of column: see OpenAPI (serve/sql-routes.ts). A BIGINT or HUGEINT beyond 2^53 is `sql_invalid`. */
 export interface SqlResult {
-  readonly columns: readonly { readonly name: string; readonly type: string }[]
+  readonly columns: readonly { readonly name: string; readonly type: string; readonly json: JsonType }[]
   readonly rows: readonly (readonly unknown[])[]
   readonly rowCount: number
   /** True when the query had more rows than the limit. */
@@ -291,8 +290,8 @@ export interface SqlResult {
 }
 
 /**
- * Runs SELECT statements that nobody has vetted. Errors: `sql_invalid`, `sql_forbidden`, `sql_timeout` (canRetry),
- * `sql_busy` (canRetry), `sql_too_large`, `sql_cancelled`, `sql_failed`.
+ * Runs unvetted SELECTs. Errors: `sql_invalid`, `sql_forbidden`, `sql_timeout`, `sql_busy` and `sql_starting` (canRetry; the
+ * latter two did not run), `sql_too_large`, `sql_cancelled`, `sql_failed`.
  */
 export interface SqlRunner {
   run(sql: string, options?: { readonly signal?: AbortSignal }): Promise<SqlResult>

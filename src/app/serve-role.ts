@@ -1,17 +1,16 @@
 import { names, type Config } from './config.ts'
 import { refuseContradictions } from './contradictions.ts'
-import { definitions, type Definitions } from './definitions.ts'
+import { definitions } from './definitions.ts'
 import { openEventLog, openGenerationStore, openStateStore } from './event-log.ts'
-import { lakeFolder } from './lake-claim.ts'
+import { lakeFolder } from './lake-folder.ts'
 import { modelExplanations } from './model-explanations.ts'
+import { openSql } from './open-sql.ts'
 import type { Role, Work } from './role.ts'
 import { lakeScoreLookup } from './score-lookup.ts'
 import { startStateWatch, type StateWatch } from './state-watch.ts'
 import { programVersion } from './version.ts'
-import { createSqlRunner, sqlRunnerDefaults } from '../edges/duckdb/sql-runner.ts'
 import { openLake } from '../lake/lake.ts'
-import { sqlCatalogSource } from '../lake/sql-catalog.ts'
-import type { EventLog, Meter, SqlRunner } from '../ports.ts'
+import type { EventLog, Meter } from '../ports.ts'
 import { createApp } from '../serve/app.ts'
 import type { ReadinessProbe } from '../serve/dependencies.ts'
 import { createModelAdministration } from '../serve/model-administration.ts'
@@ -103,21 +102,6 @@ async function startHub(config: Config, log: EventLog, meter: Meter) {
     meter,
   })
   return { hub, from: recent.from }
-}
-
-/** SQL over the lake in processes of its own, with the limits that the caller's trust allows. */
-export async function openSql(
-  config: Config,
-  { manifest }: Pick<Definitions, 'manifest'>,
-  limits: { readonly memoryMb: number; readonly maxRows: number },
-): Promise<SqlRunner> {
-  const lake = await openLake({ dir: lakeFolder(config) })
-  return createSqlRunner({
-    ...sqlRunnerDefaults,
-    catalog: sqlCatalogSource(lake, manifest),
-    timeoutMs: config.SQL_TIMEOUT_MS,
-    ...limits,
-  })
 }
 
 /** Requests are answered without the others, and events are taken for them: a balancer must not turn those away. */

@@ -43,7 +43,7 @@ test('the lake keeps the reasons, and the lookup reads them back', async () => {
     const sql = {
       run: async (text: string) => {
         const found = await ask(lake, text)
-        const columns = Object.keys(found[0] ?? {}).map((name) => ({ name, type: '' }))
+        const columns = Object.keys(found[0] ?? {}).map((name) => ({ name, type: '', json: 'string' as const }))
         const cells = found.map((row) => columns.map(({ name }) => row[name]))
         return { columns, rows: cells, rowCount: cells.length, truncated: false, elapsedMs: 0 }
       },
