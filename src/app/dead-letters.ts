@@ -31,6 +31,16 @@ async function readDeadLetters(config: Config, log: EventLog, take: (letter: Let
   await tail.stop()
 }
 
+/** Dead letters that the log still has, by code; copies of a letter count once. */
+export async function countDeadLetters(config: Config, log: EventLog): Promise<ReadonlyMap<string, number>> {
+  const counts = new Map<string, number>()
+  await readDeadLetters(config, log, ({ data: { code } }) => {
+    counts.set(code, (counts.get(code) ?? 0) + 1)
+    return Promise.resolve()
+  })
+  return counts
+}
+
 function deferred() {
   let resolve: () => void = () => undefined
   const promise = new Promise<void>((settle) => {
