@@ -133,6 +133,8 @@ export interface EventLog {
   describeTopic(topic: string): Promise<readonly PartitionRange[] | null>
   /** Committed positions by partition; partitions without one are missing. */
   committed(group: string, topic: string): Promise<ReadonlyMap<number, number>>
+  /** Members of the group on this topic; one that died counts until its session has timed out. */
+  members(group: string, topic: string): Promise<number>
   /**
    * Resolves when every record is acknowledged by all replicas, with positions in the order given. Records of one
    * partition keep their order. After a rejection any part of them may be in the log.
@@ -289,10 +291,7 @@ export interface SqlResult {
   readonly elapsedMs: number
 }
 
-/**
- * Runs unvetted SELECTs. Errors: `sql_invalid`, `sql_forbidden`, `sql_timeout`, `sql_busy` and `sql_starting` (canRetry; the
- * latter two did not run), `sql_too_large`, `sql_cancelled`, `sql_failed`.
- */
+/** Errors: `sql_invalid`, `_forbidden`, `_timeout`, `_busy`, `_starting` (these canRetry), `_too_large`, `_cancelled`, `_failed`. */
 export interface SqlRunner {
   run(sql: string, options?: { readonly signal?: AbortSignal }): Promise<SqlResult>
   close(): Promise<void>

@@ -28,7 +28,7 @@ export async function catchUp({ installation, log, ending }: Demo, stage: Stage,
     if (performance.now() - progressMs > stalledMs) {
       throw new RiverbankError('stalled', `${left} records are not ${stage} and nothing has moved for two minutes`)
     }
-    screen.show(`history: ${estimate.describe(Math.max(0, total - left))} ${stage}`)
+    screen.show(`history: ${estimate.describe(Math.max(0, total - left), stage)}`)
     await delay(100, undefined, { signal: ending }).catch(() => undefined)
   }
   screen.end()

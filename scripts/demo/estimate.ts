@@ -12,13 +12,13 @@ export class Estimate {
     this.#nowMs = nowMs
   }
 
-  /** Such as `41% (118,000 of 290,000 events), about 25 s left`. */
-  describe(done: number): string {
+  /** Such as `41% scored (118,000 of 290,000 events), about 25 s left`. */
+  describe(done: number, what: string): string {
     const nowMs = this.#nowMs()
     this.#seen.push({ atMs: nowMs, done })
     while (this.#seen.length > 2 && nowMs - (this.#seen[1]?.atMs ?? nowMs) > windowMs) this.#seen.shift()
     const percent = this.total === 0 ? 100 : Math.floor((100 * Math.min(done, this.total)) / this.total)
-    return `${percent}% (${grouped(done)} of ${grouped(this.total)} events)${this.#rest(done, nowMs)}`
+    return `${percent}% ${what} (${grouped(done)} of ${grouped(this.total)} events)${this.#rest(done, nowMs)}`
   }
 
   #rest(done: number, nowMs: number): string {

@@ -72,7 +72,9 @@ function columnsOf({ options, installation }: Demo): { columns: PaymentColumns; 
   const suited = daysInGoodTime(performance.now() - startedMs)
   const days = Math.min(historyDaysMax, options.days ?? installation.record.days ?? suited)
   if (days < historyDaysMax && options.days === undefined) {
-    say(`this machine is slow just now: ${days} days of history instead of ${historyDaysMax} (all of them: --days ${historyDaysMax})`)
+    say(
+      `this machine is slow just now: ${days} days of history instead of ${historyDaysMax} (all of them: --days ${historyDaysMax})`,
+    )
   }
   return { columns: paymentsFromDay(all, historyDaysMax - days), days }
 }
@@ -85,7 +87,7 @@ function showProgress({ installation, log }: Demo, total: number): { sent: numbe
   const show = async (): Promise<void> => {
     const left = await unread(log, groups.process, [topics.events])
     const scored = Math.max(0, shown.sent - left)
-    screen.show(`history: ${estimate.describe(scored)} scored`)
+    screen.show(`history: ${estimate.describe(scored, 'scored')}`)
   }
   const timer = setInterval(() => void show().catch(() => undefined), progressEveryMs)
   return shown

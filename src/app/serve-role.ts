@@ -58,7 +58,7 @@ export async function startServe(role: Role): Promise<ServeWork> {
       partitions: config.PARTITIONS,
       clock,
     }),
-    probes: [...probes(log, watch, topics.events), rolesProbe(role)],
+    probes: [...probes(log, watch, topics.events), rolesProbe(role), ...readerProbes(config, log)],
     clock,
     meter,
     logger,
@@ -111,6 +111,21 @@ function rolesProbe({ roleStates }: Role): ReadinessProbe {
     return Promise.resolve(down.length === 0 ? null : down.join('; '))
   }
   return { name: 'roles', isAdvisory: true, check }
+}
+
+/** Whoever may run on another machine is known to the log alone. Events are taken for them all the same. */
+function readerProbes(config: Config, log: EventLog): ReadinessProbe[] {
+  const { topics, groups } = names(config)
+  const probe = (name: string, group: string, effect: string): ReadinessProbe => ({
+    name,
+    isAdvisory: true,
+    check: async () =>
+      (await log.members(group, topics.events)) > 0 ? null : `no member of ${group} reads: ${effect}`,
+  })
+  return [
+    probe('process', groups.process, 'events are taken and wait to be scored'),
+    probe('materialize', groups.materialize, 'the log is not written to the lake'),
+  ]
 }
 
 function probes(log: EventLog, watch: StateWatch, topic: string): ReadinessProbe[] {

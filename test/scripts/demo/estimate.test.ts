@@ -5,22 +5,22 @@ import { daysInGoodTime } from '../../../scripts/demo/history-days.ts'
 test('says percent, counts and what is left at the rate of the last seconds', () => {
   let nowMs = 0
   const estimate = new Estimate(100_000, () => nowMs)
-  expect(estimate.describe(0)).toBe('0% (0 of 100,000 events)')
+  expect(estimate.describe(0, 'scored')).toBe('0% scored (0 of 100,000 events)')
   nowMs = 10_000
-  expect(estimate.describe(10_000)).toBe('10% (10,000 of 100,000 events), about 90 s left')
+  expect(estimate.describe(10_000, 'scored')).toBe('10% scored (10,000 of 100,000 events), about 90 s left')
   // Ten times slower from here on: what came before no longer counts.
-  for (nowMs = 11_000; nowMs < 40_000; nowMs += 1_000) estimate.describe(10_000 + (nowMs - 10_000) / 10)
+  for (nowMs = 11_000; nowMs < 40_000; nowMs += 1_000) estimate.describe(10_000 + (nowMs - 10_000) / 10, 'scored')
   nowMs = 40_000
-  expect(estimate.describe(13_000)).toBe('13% (13,000 of 100,000 events), about 15 minutes left')
+  expect(estimate.describe(13_000, 'scored')).toBe('13% scored (13,000 of 100,000 events), about 15 minutes left')
 })
 
 test('nothing is said of what cannot be known, and the end is 100%', () => {
   let nowMs = 0
   const estimate = new Estimate(10, () => nowMs)
-  estimate.describe(5)
+  estimate.describe(5, 'scored')
   nowMs = 60_000
-  expect(estimate.describe(5)).toBe('50% (5 of 10 events)')
-  expect(estimate.describe(10)).toBe('100% (10 of 10 events)')
+  expect(estimate.describe(5, 'scored')).toBe('50% scored (5 of 10 events)')
+  expect(estimate.describe(10, 'scored')).toBe('100% scored (10 of 10 events)')
 })
 
 test('a quick machine gets all days of history, a slow one as many as it works off within the minute', () => {
