@@ -176,6 +176,14 @@ describe('bootstrap', () => {
     expect(await run('e', 'f').ended).toMatchObject({ stdout: 'e f\n', stderr: '' })
   })
 
+  test('another esbuild builds anew, whatever the sources', async () => {
+    await run().ended
+    const file = join(dir, 'node_modules/esbuild/package.json')
+    writeFileSync(file, readFileSync(file, 'utf8').replace('1.0.0', '1.0.1'))
+    expect((await run('x').ended).stderr).toMatch(/built in/)
+    expect(builds()).toHaveLength(2)
+  })
+
   test('a module that is added or renamed makes another build', async () => {
     entry(`import { word } from './word.ts'; console.log(word)`)
     writeFileSync(join(dir, 'src/word.ts'), `export const word: string = 'one'`)
