@@ -45,7 +45,7 @@ export async function feedHistory(demo: Demo): Promise<Fed> {
   const newest = await newestEventIds(log, topic, ending)
 
   const total = columns.length + labels
-  say(`history: ${columns.length} payments of ${days ?? 'the first'} days and ${labels} labels`)
+  say(`history: ${columns.length} payments${days === null ? '' : ` of ${days} days`} and ${labels} labels`)
   const progress = showProgress(demo, total)
   const events = eventsAfter(history(columns, historyOptions), newest, config.PARTITIONS)
   const summary = await streamEvents(events, (records) => log.publish(records), {

@@ -61,7 +61,8 @@ export async function finishRun(demo: Demo, fed: Fed, startedMs: number): Promis
   }
   process.stdout.write(`${JSON.stringify(summary)}\n`)
   const copies = copiesIn(outcome)
-  if (copies > 0) say(`${copies} events were sent again, because the log was slow to acknowledge them; each counts once`)
+  if (copies > 0)
+    say(`${copies} events were sent again, because the log was slow to acknowledge them; each counts once`)
   const found = findings(fed, outcome)
   for (const one of found) say(`wrong: ${one}`)
   return found.length === 0 ? 0 : 1

@@ -24,7 +24,9 @@ export function welcomeBeside(config: Config): string {
 /** When live payments come in. */
 export function welcomeLive(config: Config, rate: number): string {
   const url = addressOf(config)
-  return ['', `The history is scored; ${rate} payments a second are coming in. Try:`, '', ...commands(url), ''].join('\n')
+  return ['', `The history is scored; ${rate} payments a second are coming in. Try:`, '', ...commands(url), ''].join(
+    '\n',
+  )
 }
 
 function commands(url: string): string[] {
