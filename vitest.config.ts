@@ -1,14 +1,35 @@
 import { availableParallelism } from 'node:os'
-import { defineConfig } from 'vitest/config'
+import { join, relative } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { defineConfig, type Plugin } from 'vitest/config'
+import { ensureBuild } from './scripts/bootstrap/build.mjs'
 
 /** Tests that start servers share the machine with them; more than two at once only fight for its cores. */
 const serversAtOnce = Math.max(1, Math.min(2, Math.floor(availableParallelism() / 2)))
 
 /** Ends what hangs, not what is slow: a test may take many times its usual time on a machine that others use. */
 const patienceMs = 600_000
+const build = await ensureBuild({ tests: true })
+
+/**
+ * Modules of ours are those of the build as far as they can tell: what stands beside one, for it to start as a process,
+ * is JavaScript. Tests start programs from the build too (test/support/built.ts).
+ */
+const inBuild: Plugin = {
+  name: 'in-build',
+  enforce: 'pre',
+  transform(code, id) {
+    const path = relative(import.meta.dirname, id)
+    if (!/^(src|scripts|features)\/.*\.ts$/.test(path) || !code.includes('import.meta.url')) return null
+    const url = pathToFileURL(join(build, path.replace(/\.ts$/, '.js'))).href
+    return { code: code.replaceAll('import.meta.url', JSON.stringify(url)), map: null }
+  },
+}
 
 export default defineConfig({
+  plugins: [inBuild],
   test: {
+    env: { TEST_BUILD: build },
     // A fork per file: native modules (ONNX, DuckDB) and signals do not get along with worker threads.
     pool: 'forks',
     teardownTimeout: 20_000,

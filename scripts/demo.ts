@@ -10,10 +10,11 @@ function positive(text: string): number {
 
 const program = new Command('npm start --')
   .description(
-    'Runs everything on this machine and feeds it simulated payments: 30 days of history that end now, then live\n' +
-      'traffic. With --events and --exit: so many payments, a JSON summary as the last line, and an exit code.',
+    'Runs everything on this machine and feeds it simulated payments: up to 30 days of history that end now, then\n' +
+      'live traffic. With --events and --exit: so many payments, a JSON summary as the last line, and an exit code.',
   )
   .option('--events <n>', 'how many payments of the history, from its first day on', positive)
+  .option('--days <n>', 'days of history, at most 30; without it as many as this machine takes in good time', positive)
   .option('--exit', 'stop when everything is scored, in the lake and verified')
   .option('--data <dir>', 'folder for everything that is kept')
   .option('--rate <n>', 'live payments per second', positive, 50)

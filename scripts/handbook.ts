@@ -1,6 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { Command, Option } from 'commander'
 import { runDemo, type DemoOptions } from './demo/run.ts'
 import { say } from './demo/say.ts'
@@ -9,6 +8,7 @@ import { writeTrainingTable } from './training/lake-table.ts'
 import { runPython, runSetup } from './training/python.ts'
 import { environmentName } from '../src/app/config.ts'
 import { definitions } from '../src/app/definitions.ts'
+import { projectFolder as root } from '../src/app/project-folder.ts'
 import { assert, isRiverbankError } from '../src/core/errors.ts'
 import { dayMs } from '../src/core/units.ts'
 
@@ -38,7 +38,6 @@ const firstDay = datasetEpochMs / dayMs
 /** 49 days of training two weeks before the first fold's, and the last test fold's end. */
 const tableDays = { from: firstDay + 59, to: firstDay + 157 }
 const service = 'fraud_v2'
-const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** The parameters that the last variant chose on validation folds. */
 function chosenParameters(path: string): readonly string[] {

@@ -4,5 +4,5 @@ import { ownCommand, type Command } from '../src/app/supervisor.ts'
 /** Runs the product's own command line, not the script that asks. */
 export function roleCommand(): Command {
   const { file, args } = ownCommand()
-  return { file, args: [...args.slice(0, -1), fileURLToPath(new URL('../src/main.ts', import.meta.url))] }
+  return { file, args: [...args.slice(0, -1), fileURLToPath(new URL('../src/main.js', import.meta.url))] }
 }

@@ -8,6 +8,8 @@ endWithNpm()
 const { mkdtempSync, readFileSync, rmSync } = await import('node:fs')
 const { tmpdir } = await import('node:os')
 const { join } = await import('node:path')
+const { pathToFileURL } = await import('node:url')
+const { ensureBuild } = await import('./bootstrap/build.mjs')
 const { ensureDependencies, root } = await import('./bootstrap/dependencies.mjs')
 const { ensureRedis } = await import('./bootstrap/redis.mjs')
 const { runChild } = await import('./bootstrap/child.mjs')
@@ -24,11 +26,12 @@ async function why(probe) {
   }
 }
 
+const built = async (file) => import(pathToFileURL(join(await ensureBuild({ tests: true }), file)).href)
+
 async function probes() {
-  await import('tsx')
-  const { kafkaAvailable, kafkaJars, kafkaVersion, defaultCacheDir } = await import('./kafka/distribution.ts')
-  const { clientsAvailable, pythonAvailable } = await import('../test/support/python.ts')
-  const { redisAvailable } = await import('../test/support/redis-server.ts')
+  const { kafkaAvailable, kafkaJars, kafkaVersion, defaultCacheDir } = await built('scripts/kafka/distribution.js')
+  const { clientsAvailable, pythonAvailable } = await built('test/support/python.js')
+  const { redisAvailable } = await built('test/support/redis-server.js')
   return {
     Redis: redisAvailable,
     [`Kafka ${kafkaVersion}`]: async () => {
@@ -82,7 +85,7 @@ async function main() {
   if (redis !== null) say(redis)
   const missing = await lookAround()
   const { code, outcome } = await runVitest(process.argv.slice(2), missing)
-  const { countsLine, skippedLine } = await import('../test/support/outcome.ts')
+  const { countsLine, skippedLine } = await built('test/support/outcome.js')
   const needed = outcome.left.filter(({ reason }) => /^(Redis|Kafka|Python):/.test(reason))
   const forbidden = mayNotSkip ? needed.length : 0
   if (forbidden > 0) say(`CI=true allows no skipping: ${forbidden} of what was skipped counts as failed`)

@@ -9,6 +9,7 @@ import type { FeaturesRequest } from './app/features-command.ts'
 import { addLakeCommands } from './app/lake-commands.ts'
 import type { MonitorCommandOptions } from './app/monitor-command.ts'
 import { besideInstallation } from './app/running-installation.ts'
+import { programVersion } from './app/version.ts'
 import { isRiverbankError } from './core/errors.ts'
 
 /**
@@ -23,6 +24,7 @@ interface Common {
 
 const program = new Command('riverbank')
   .description('Real-time features and fraud decisions on an event stream. Settings: riverbank doctor --settings')
+  .version(programVersion())
   .showHelpAfterError('(--help says what a command takes)')
   .exitOverride((error) => {
     process.exit(error.exitCode === 0 ? exitCodes.ok : exitCodes.usage)

@@ -137,6 +137,8 @@ export interface EventLog {
   describeTopic(topic: string): Promise<readonly PartitionRange[] | null>
   /** Committed positions by partition; partitions without one are missing. */
   committed(group: string, topic: string): Promise<ReadonlyMap<number, number>>
+  /** Members of the group on this topic; one that died counts until its session has timed out. */
+  members(group: string, topic: string): Promise<number>
   /**
    * Resolves when every record is acknowledged by all replicas, with positions in the order given. Records of one
    * partition keep their order. After a rejection any part of them may be in the log.
@@ -276,12 +278,11 @@ export interface SqlCatalog {
   readonly directories: readonly string[]
 }
 
-/**
- * `rows` hold what JSON can carry: BIGINT as number when that is exact, else as string; TIMESTAMP as ISO 8601; BLOB as
- * base64; NaN and infinities as strings.
- */
+export type JsonType = 'number' | 'string' | 'boolean' | 'array' | 'object'
+
+/** By type of column: see OpenAPI (serve/sql-routes.ts). A BIGINT or HUGEINT beyond 2^53 is `sql_invalid`. */
 export interface SqlResult {
-  readonly columns: readonly { readonly name: string; readonly type: string }[]
+  readonly columns: readonly { readonly name: string; readonly type: string; readonly json: JsonType }[]
   readonly rows: readonly (readonly unknown[])[]
   readonly rowCount: number
   /** True when the query had more rows than the limit. */
@@ -289,10 +290,7 @@ export interface SqlResult {
   readonly elapsedMs: number
 }
 
-/**
- * Runs SELECT statements that nobody has vetted. Errors: `sql_invalid`, `sql_forbidden`, `sql_timeout` (canRetry),
- * `sql_busy` (canRetry), `sql_too_large`, `sql_cancelled`, `sql_failed`.
- */
+/** Errors: `sql_invalid`, `_forbidden`, `_timeout`, `_busy`, `_starting` (these canRetry), `_too_large`, `_cancelled`, `_failed`. */
 export interface SqlRunner {
   run(sql: string, options?: { readonly signal?: AbortSignal }): Promise<SqlResult>
   close(): Promise<void>

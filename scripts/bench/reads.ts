@@ -1,6 +1,6 @@
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import type { LoadOrder, LoadResult } from './http-load.ts'
+import type { LoadOrder, LoadResult } from './http-load.js'
 import type { Installation } from './installation.ts'
 import type { Metric } from './measurement.ts'
 import { eachRound, type Run } from './run.ts'
@@ -57,7 +57,7 @@ function postRequests(host: string): string[] {
 }
 
 function loadFromOutside(order: LoadOrder, signal: AbortSignal): Promise<LoadResult> {
-  const child = fork(fileURLToPath(new URL('./http-load.ts', import.meta.url)), {
+  const child = fork(fileURLToPath(new URL('./http-load.js', import.meta.url)), {
     // The client's garbage shall not slow what is measured.
     execArgv: ['--max-semi-space-size=64', ...ownCommand().args.slice(0, -1)],
     signal,

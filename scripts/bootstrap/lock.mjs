@@ -69,7 +69,7 @@ function removeStale(file, owner) {
   rmSync(aside, { force: true })
 }
 
-function isAlive(pid) {
+export function isAlive(pid) {
   try {
     process.kill(pid, 0)
     return true

@@ -1,15 +1,14 @@
 import { pathToFileURL } from 'node:url'
-import { isAbsolute, join } from 'node:path'
-import { root } from './dependencies.mjs'
+import { join } from 'node:path'
 
 /**
- * Becomes the TypeScript program `entry` (relative to the repository): same process, so streams, signals and the exit
- * code are the program's own. Child processes that it forks load TypeScript too.
+ * Becomes the program `entry` (such as src/main.ts) of a build: same process, so streams, signals and the exit code are
+ * the program's own. Errors name lines of the sources, in what it forks too.
  */
-export async function becomeProgram(entry, args) {
-  const path = isAbsolute(entry) ? entry : join(root, entry)
+export async function becomeProgram(build, entry, args) {
+  const path = join(build, entry.replace(/\.ts$/, '.js'))
   process.argv = [process.execPath, path, ...args]
-  process.execArgv = [...process.execArgv, '--import', import.meta.resolve('tsx')]
-  await import('tsx')
+  process.execArgv = [...process.execArgv, '--enable-source-maps']
+  process.setSourceMapsEnabled(true)
   await import(pathToFileURL(path).href)
 }

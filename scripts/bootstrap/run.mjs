@@ -1,11 +1,12 @@
-// node scripts/bootstrap/run.mjs [--redis] <entry.ts> [args]: sets up what is missing, then is that program. With
-// --redis also a Redis server, unless all that is asked for is help.
+// node scripts/bootstrap/run.mjs [--redis] <entry.ts> [args]: sets up and builds what is missing, then is that program.
+// With --redis also a Redis server, unless all that is asked for is help.
 import { ensureNode } from './node-version.mjs'
 
 ensureNode()
 const { endWithNpm } = await import('./parent.mjs')
 endWithNpm()
 const { ensureDependencies } = await import('./dependencies.mjs')
+const { ensureBuild } = await import('./build.mjs')
 const { becomeProgram } = await import('./program.mjs')
 const { ensureRedis } = await import('./redis.mjs')
 
@@ -16,8 +17,10 @@ if (entry === undefined) {
   process.stderr.write('usage: node scripts/bootstrap/run.mjs [--redis] <entry.ts> [args]\n')
   process.exit(2)
 }
+let build
 try {
   await ensureDependencies()
+  build = await ensureBuild({ tests: entry.startsWith('test/') })
 } catch (error) {
   process.stderr.write(`${error.message}\n`)
   process.exit(1)
@@ -28,4 +31,4 @@ if (problem !== null) {
   process.stderr.write(`${problem}\n`)
   process.exit(1)
 }
-await becomeProgram(entry, args)
+await becomeProgram(build, entry, args)

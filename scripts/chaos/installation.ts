@@ -13,8 +13,8 @@ import { openEventLog } from '../../src/app/event-log.ts'
 import { createTopics } from '../../src/app/topics.ts'
 import type { EventLog, LogRecord } from '../../src/ports.ts'
 
-const processorFile = fileURLToPath(new URL('processor.ts', import.meta.url))
-const mainFile = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+const processorFile = fileURLToPath(new URL('processor.js', import.meta.url))
+const mainFile = fileURLToPath(new URL('../../src/main.js', import.meta.url))
 /** The shortest that a broker and a machine with little to spare bear. */
 const sessionTimeoutMs = 2_000
 

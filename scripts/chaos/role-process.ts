@@ -1,9 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import type { Order, Word } from './messages.ts'
 import { eachLine } from '../../src/app/lines.ts'
+import { projectFolder } from '../../src/app/project-folder.ts'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
 const linesKept = 60
 const lineCharsMax = 65_536
 
@@ -42,8 +41,8 @@ export class RoleProcess {
 
   constructor(name: string, args: readonly string[], env: Readonly<Record<string, string>>) {
     this.name = name
-    this.#child = spawn(process.execPath, ['--import', 'tsx', ...args], {
-      cwd: root,
+    this.#child = spawn(process.execPath, ['--enable-source-maps', ...args], {
+      cwd: projectFolder,
       env: { ...env },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import { environmentName, readConfig, type Config } from '../../src/app/config.ts'
 import { startEmbeddedRedis, type EmbeddedRedis } from '../../src/app/embedded-redis.ts'
+import { withMetrics } from '../../src/app/up.ts'
 import { RiverbankError } from '../../src/core/errors.ts'
 import { freePort } from '../../src/edges/redis/server.ts'
 import type { Logger } from '../../src/ports.ts'
@@ -18,6 +19,8 @@ const recordSchema = z.object({
   originMs: z.number().nullable(),
   /** All of the history is in the log. */
   fed: z.boolean(),
+  /** Days of history, chosen by the first start. */
+  days: z.number().int().nullable().default(null),
 })
 export type InstallationRecord = z.infer<typeof recordSchema>
 
@@ -48,6 +51,7 @@ export async function openInstallation(options: DemoOptions, logger: Logger): Pr
         log: options.log ?? ('redis' as const),
         originMs: null,
         fed: false,
+        days: null,
       }
   if (options.log !== undefined && options.log !== record.log) {
     const what = `${dir} was begun with the ${record.log} log, --log asks for ${options.log}`
@@ -79,7 +83,7 @@ export async function openInstallation(options: DemoOptions, logger: Logger): Pr
   }
   let config: Config
   try {
-    config = readConfig(env)
+    config = await withMetrics(readConfig(env), 1)
   } catch (error) {
     await close(false)
     throw error

@@ -2,7 +2,8 @@ import { catchUp } from './catch-up.ts'
 import type { Fed } from './feed.ts'
 import { LiveStatus } from './live-status.ts'
 import type { Demo } from './run.ts'
-import { say, StatusLine } from './say.ts'
+import { say, screen } from './say.ts'
+import { welcomeLive } from './welcome.ts'
 import { liveTraffic } from '../simulator/live-traffic.ts'
 import { worldOf } from '../simulator/payments.ts'
 import { generatePopulation } from '../simulator/population.ts'
@@ -16,14 +17,13 @@ const statusEveryMs = 1_000
 export async function runLive(demo: Demo, fed: Fed): Promise<number> {
   const { options, installation, log, ending } = demo
   const { config } = installation
-  await catchUp(demo, 'scored')
-  say(welcome(`http://127.0.0.1:${config.HTTP_PORT}`, config.DATA_DIR, options.rate))
+  await catchUp(demo, 'scored', fed.payments + fed.labels)
+  say(welcomeLive(config, options.rate))
   const live = await LiveStatus.follow(log, config)
-  const line = new StatusLine()
   const timer = setInterval(() => {
     void live.describe().then(
       (text) => {
-        line.show(text)
+        screen.show(text)
       },
       () => undefined,
     )
@@ -52,24 +52,11 @@ export async function runLive(demo: Demo, fed: Fed): Promise<number> {
     })
   } finally {
     clearInterval(timer)
-    line.end()
+    screen.end()
     await live.stop()
   }
   const interrupted = (ending.reason as { code?: string } | undefined)?.code === 'interrupted'
   if (!interrupted) throw ending.reason
   say('stopping')
   return 0
-}
-
-function welcome(url: string, dataDir: string, rate: number): string {
-  return [
-    '',
-    `Riverbank is at ${url}, everything it keeps is in ${dataDir}; ${rate} payments a second are coming in. Try:`,
-    '',
-    `  curl -s ${url}/v1/entities/customer/596/features`,
-    `  curl -sN '${url}/v1/score-stream?decision=block,review'`,
-    `  curl -s ${url}/v1/sql -H 'content-type: application/json' \\`,
-    `    -d '{"sql": "SELECT decision, count(*) AS payments FROM scores GROUP BY ALL"}'`,
-    '',
-  ].join('\n')
 }

@@ -4,6 +4,7 @@ import { openInstallation, type Installation } from './installation.ts'
 import { runLive } from './live.ts'
 import { say } from './say.ts'
 import { feedHistory } from './feed.ts'
+import { welcomeBeside } from './welcome.ts'
 import { roleCommand } from '../role-command.ts'
 import { refuseAnyContradiction } from '../../src/app/contradictions.ts'
 import { createTopics } from '../../src/app/topics.ts'
@@ -17,6 +18,8 @@ import type { EventLog } from '../../src/ports.ts'
 export interface DemoOptions {
   readonly events?: number
   readonly exit?: boolean
+  /** Of history; without it as many as the machine takes in good time. */
+  readonly days?: number
   readonly data?: string
   readonly rate: number
   readonly port?: number
@@ -41,7 +44,8 @@ const graceMs = 2_000
 /** Starts everything, feeds it, and answers the exit code. A signal ends it within the drain time of the roles and Redis. */
 export async function runDemo(options: DemoOptions): Promise<number> {
   const startedMs = performance.now()
-  const logger = pinoLogger({ level: 'warn', fields: { role: 'demo' } })
+  const to = { write: (line: string) => say(line.trimEnd()) }
+  const logger = pinoLogger({ level: 'warn', fields: { role: 'demo' }, to })
   const ending = new AbortController()
   const interrupt = () => {
     ending.abort(new RiverbankError('interrupted', 'stopped before it was done'))
@@ -63,7 +67,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     await createTopics(config, log)
     const roles = roleSpecs(config, 1).map((role) => ({ ...role, env: { ...installation.env, ...role.env } }))
     const restart = options.exit === true ? restartAtMost : undefined
-    supervisor = supervise(supervisorOptions(config, logger, roleCommand(), roles, restart))
+    supervisor = supervise({ ...supervisorOptions(config, logger, roleCommand(), roles, restart), onLine: say })
     supervisor.finished.catch((error: unknown) => {
       ending.abort(error)
     })
@@ -80,6 +84,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
 }
 
 async function feedAndRun(demo: Demo, startedMs: number): Promise<number> {
+  if (demo.options.exit !== true) say(welcomeBeside(demo.installation.config))
   const fed = await feedHistory(demo)
   return demo.options.exit === true ? finishRun(demo, fed, startedMs) : runLive(demo, fed)
 }

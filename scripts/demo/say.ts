@@ -1,25 +1,74 @@
-/** Progress and news go to stderr; stdout belongs to results. */
-export function say(text: string): void {
-  process.stderr.write(`${text}\n`)
+/** Where a screen writes: a terminal can draw a line over. */
+export interface ScreenOutput {
+  write(text: string): void
+  readonly isTerminal: boolean
+  /** Of the terminal, at this moment. */
+  readonly columns: number
 }
 
-/** On a terminal a line that is drawn over, elsewhere (or with NO_COLOR) a plain line now and then. */
-export class StatusLine {
-  readonly #tty = process.stderr.isTTY && process.env['NO_COLOR'] === undefined
+/** Between two statuses: on a terminal they are drawn over, elsewhere they are lines that stay. */
+const statusEveryMs = { terminal: 200, elsewhere: 5_000 } as const
+
+/**
+ * News, and one line of status below them. Whoever says something while a status is shown says it above: lines of the
+ * roles never run into it.
+ */
+export class Screen {
+  readonly #output: ScreenOutput
+  readonly #nowMs: () => number
+  #status = ''
   #shownMs = -Infinity
-  #width = 0
 
-  show(text: string, force = false): void {
-    const nowMs = performance.now()
-    if (!force && nowMs - this.#shownMs < (this.#tty ? 200 : 5_000)) return
-    this.#shownMs = nowMs
-    if (this.#tty) process.stderr.write(`\r${text.padEnd(this.#width)}`)
-    else process.stderr.write(`${text}\n`)
-    this.#width = text.length
+  constructor(output: ScreenOutput, nowMs: () => number = () => performance.now()) {
+    this.#output = output
+    this.#nowMs = nowMs
   }
 
+  say(text: string): void {
+    if (!this.#output.isTerminal) this.#output.write(`${text}\n`)
+    else this.#output.write(`${this.#erased()}${text}\n${this.#drawn()}`)
+  }
+
+  /** Now and then, unless it is forced. */
+  show(status: string, force = false): void {
+    const everyMs = this.#output.isTerminal ? statusEveryMs.terminal : statusEveryMs.elsewhere
+    if (!force && this.#nowMs() - this.#shownMs < everyMs) return
+    this.#shownMs = this.#nowMs()
+    if (!this.#output.isTerminal) {
+      this.#output.write(`${status}\n`)
+      return
+    }
+    const erased = this.#erased()
+    this.#status = status
+    this.#output.write(`${erased}${this.#drawn()}`)
+  }
+
+  /** The status shown last stays as a line. */
   end(): void {
-    if (this.#tty && this.#width > 0) process.stderr.write('\n')
-    this.#width = 0
+    if (this.#status !== '') this.#output.write('\n')
+    this.#status = ''
+    this.#shownMs = -Infinity
   }
+
+  #erased(): string {
+    return this.#status === '' ? '' : '\r\u001b[2K'
+  }
+
+  /** A status that wrapped could not be drawn over. */
+  #drawn(): string {
+    return this.#status.slice(0, Math.max(20, this.#output.columns - 1))
+  }
+}
+
+/** Progress and news go to stderr; stdout belongs to results. With NO_COLOR statuses are plain lines now and then. */
+export const screen = new Screen({
+  write: (text) => void process.stderr.write(text),
+  isTerminal: process.stderr.isTTY && process.env['NO_COLOR'] === undefined,
+  get columns() {
+    return process.stderr.isTTY ? process.stderr.columns : Infinity
+  },
+})
+
+export function say(text: string): void {
+  screen.say(text)
 }

@@ -9,7 +9,7 @@ import type { Difference } from './fuzz.ts'
 type Finding =
   'ready' | { readonly difference: Difference | null; readonly reads: number } | { readonly failure: string }
 
-const worker = fileURLToPath(new URL('worker.ts', import.meta.url))
+const worker = fileURLToPath(new URL('worker.js', import.meta.url))
 
 /**
  * Sends the seeds to processes of their own, one each until it has answered. Answers the first difference, or null when

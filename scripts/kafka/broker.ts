@@ -3,13 +3,11 @@ import { randomBytes } from 'node:crypto'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
+import { projectFolder } from '../../src/app/project-folder.ts'
 import { probeKafka } from '../../src/edges/kafka/probe.ts'
 import { defaultCacheDir, kafkaJars } from './distribution.ts'
 import { serverProperties, type BrokerPlace } from './properties.ts'
-
-const here = dirname(fileURLToPath(import.meta.url))
 
 export interface BrokerOptions {
   /** Holds the broker's data, configuration and log. Data in it is kept and used again. */
@@ -147,7 +145,7 @@ function javaFlags(heapMb: number): string[] {
     '-XX:+UseSerialGC',
     '-XX:TieredStopAtLevel=1',
     '-Djava.awt.headless=true',
-    `-Dlog4j2.configurationFile=file:${join(here, 'log4j2.properties')}`,
+    `-Dlog4j2.configurationFile=file:${join(projectFolder, 'scripts', 'kafka', 'log4j2.properties')}`,
   ]
 }
 

@@ -2,10 +2,9 @@ import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { projectFolder } from '../../src/app/project-folder.ts'
 
-const here = dirname(fileURLToPath(import.meta.url))
-const pom = join(here, 'pom.xml')
+const pom = join(projectFolder, 'scripts', 'kafka', 'pom.xml')
 const javaMajorMin = 17
 const downloadTimeoutMs = 10 * 60_000
 
@@ -19,7 +18,7 @@ export type KafkaAvailability =
 
 /** `.cache/kafka-<version>` of this repository; the environment variable KAFKA_CACHE_DIR replaces `.cache`. */
 export function defaultCacheDir(): string {
-  const parent = process.env['KAFKA_CACHE_DIR'] ?? join(here, '..', '..', '.cache')
+  const parent = process.env['KAFKA_CACHE_DIR'] ?? join(projectFolder, '.cache')
   return join(parent, `kafka-${kafkaVersion}`)
 }
 

@@ -136,6 +136,25 @@ function cut(
   }
 }
 
+/** The rows of this day and of all that follow. */
+export function paymentsFromDay(columns: PaymentColumns, fromDay: number): PaymentColumns {
+  const found = columns.day.findIndex((day) => day >= fromDay)
+  const start = found < 0 ? columns.length : found
+  return {
+    length: columns.length - start,
+    firstIndex: columns.firstIndex + start,
+    fromDay: Math.max(fromDay, columns.fromDay),
+    endSecond: columns.endSecond,
+    day: columns.day.subarray(start),
+    second: columns.second.subarray(start),
+    customer: columns.customer.subarray(start),
+    terminal: columns.terminal.subarray(start),
+    cents: columns.cents.subarray(start),
+    fraud: columns.fraud.subarray(start),
+    scenario: columns.scenario.subarray(start),
+  }
+}
+
 /** The first `limit` rows; the range then ends a second after the last of them. */
 function limited(columns: PaymentColumns, limit: number): PaymentColumns {
   if (columns.length <= limit) return columns

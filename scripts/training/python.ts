@@ -1,9 +1,7 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { projectFolder as root } from '../../src/app/project-folder.ts'
 import { RiverbankError } from '../../src/core/errors.ts'
-
-const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /** Makes the Python environment of the training, if it is not there. Errors: `training_failed`. */
 export function runSetup(): Promise<void> {

@@ -1,17 +1,15 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { Command, InvalidArgumentError } from 'commander'
 import { writeTrainingTable } from './lake-table.ts'
 import { runPython, runSetup } from './python.ts'
 import { definitions } from '../../src/app/definitions.ts'
+import { projectFolder as root } from '../../src/app/project-folder.ts'
 import { isRiverbankError, RiverbankError } from '../../src/core/errors.ts'
 import { dayMs } from '../../src/core/units.ts'
 import { loadScorer, readRegistry } from '../../src/edges/onnx/load.ts'
 import { isModelRefused } from '../../src/edges/onnx/refusal.ts'
-
-const root = fileURLToPath(new URL('../..', import.meta.url))
 
 interface Options {
   readonly from: number

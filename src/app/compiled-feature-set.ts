@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { z } from 'zod'
+import { projectFolder } from './project-folder.ts'
 import { canonicalJson, hashText } from '../compile/hash.ts'
 import type { FeatureSetManifest } from '../core/feature-set.ts'
 import { reasonFormSchema } from '../core/reason.ts'
@@ -79,8 +81,7 @@ export function compiledText(manifest: FeatureSetManifest): string {
   return `${JSON.stringify(manifest, null, 2)}\n`
 }
 
-/** The folder stands beside src/ or, built, beside dist/. */
-function committedFile(): URL | null {
-  const candidates = ['../../', '../../../'].map((up) => new URL(`${up}${compiledPath}`, import.meta.url))
-  return candidates.find((url) => existsSync(url)) ?? null
+function committedFile(): string | null {
+  const file = join(projectFolder, compiledPath)
+  return existsSync(file) ? file : null
 }

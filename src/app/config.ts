@@ -73,7 +73,7 @@ export const configSchema = z.object({
     .default('127.0.0.1')
     .describe('address of /metrics, /livez and /readyz of the roles process and materialize; they ask for no key'),
   METRICS_PORT: int(0, 65_535, 0).describe(
-    'port of /metrics, /livez and /readyz of the roles process and materialize; 0 turns it off',
+    'port of /metrics, /livez and /readyz of the roles process and materialize; 0 turns it off, and lets up and npm start choose free ones: one for each role, in a row',
   ),
   SQL_TIMEOUT_MS: int(100, 600_000, 10_000).describe('milliseconds a query over HTTP may run'),
   SQL_MAX_ROWS: int(1, 1_000_000, 10_000).describe('rows a query over HTTP may answer'),
@@ -163,6 +163,10 @@ export function statesPlace({ STATES_URL, REDIS_URL }: Pick<Config, 'STATES_URL'
 
 const loopback = new Set(['127.0.0.1', '::1', 'localhost'])
 
+export function isLoopback(host: string): boolean {
+  return loopback.has(host)
+}
+
 function conflicts(config: Config): string[] {
   const found: string[] = []
   if (config.LOG === 'kafka' && config.KAFKA_BROKERS === '')
@@ -177,7 +181,7 @@ function conflicts(config: Config): string[] {
     found.push(`REDIS_URL: the redis log needs a single server: ${instead}`)
   }
   if (config.API_KEY !== '' && config.API_KEY.length < 16) found.push('RIVERBANK_API_KEY: at least 16 characters')
-  if (!loopback.has(config.HTTP_HOST) && config.API_KEY === '') {
+  if (!isLoopback(config.HTTP_HOST) && config.API_KEY === '') {
     found.push(`RIVERBANK_HTTP_HOST: ${config.HTTP_HOST} is not loopback; set RIVERBANK_API_KEY to listen there`)
   }
   return found

@@ -45,6 +45,16 @@ function letterOf({ topic, partition, offset, value, fault }: LogRecord): Letter
   return null
 }
 
+/** Dead letters that the log still has, by code; copies of a letter count once. */
+export async function countDeadLetters(config: Config, log: EventLog): Promise<ReadonlyMap<string, number>> {
+  const counts = new Map<string, number>()
+  await readDeadLetters(config, log, ({ data: { code } }) => {
+    counts.set(code, (counts.get(code) ?? 0) + 1)
+    return Promise.resolve()
+  })
+  return counts
+}
+
 function deferred() {
   let resolve: () => void = () => undefined
   const promise = new Promise<void>((settle) => {

@@ -3,7 +3,6 @@ import { compileManifest } from '../compile/manifest.ts'
 import { compilePlan } from '../compile/plan.ts'
 import type { EventCatalog } from '../core/event.ts'
 import type { ModelReference } from '../core/generation.ts'
-import { loadChampion, loadPolicy, loadScorer } from '../edges/onnx/load.ts'
 import type { Decider } from '../core/policy.ts'
 import { servicePlan } from '../process/scoring.ts'
 import type { Scorer } from '../ports.ts'
@@ -18,13 +17,16 @@ export function definitions() {
 export type Definitions = ReturnType<typeof definitions>
 
 /** The champion, checked against the definitions. Errors: `model_refused`. */
-export function loadModel(modelsDir: string, { manifest }: Pick<Definitions, 'manifest'>): Promise<Scorer> {
+export async function loadModel(modelsDir: string, { manifest }: Pick<Definitions, 'manifest'>): Promise<Scorer> {
+  const { loadChampion } = await import('../edges/onnx/load.ts')
   return loadChampion({ modelsDir, services: manifest.services })
 }
 
 /** Loads any model of the folder, with all checks against the definitions. Errors: `model_refused`. */
 export function modelLoader(modelsDir: string, { manifest, plan }: Pick<Definitions, 'manifest' | 'plan'>) {
   return async (model: ModelReference): Promise<Scorer> => {
+    // The runtime of the models takes longer to load than most commands take, which only ask for the definitions.
+    const { loadPolicy, loadScorer } = await import('../edges/onnx/load.ts')
     const scorer = await loadScorer({ modelsDir, ...model, services: manifest.services })
     if (model.policy === undefined) return scorer
     try {

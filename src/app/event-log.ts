@@ -1,6 +1,5 @@
 import { RiverbankError } from '../core/errors.ts'
 import { statesPlace, type Config } from './config.ts'
-import { openKafkaEventLog } from '../edges/kafka/event-log.ts'
 import { openClusterStateStore } from '../edges/redis/cluster-state-store.ts'
 import { openClusterGenerationStore, openRedisGenerationStore } from '../edges/redis/generation-store.ts'
 import { openRedisEventLog } from '../edges/redis/event-log.ts'
@@ -15,6 +14,7 @@ export async function openEventLog(config: Config, logger?: Logger): Promise<Eve
       const brokers = config.KAFKA_BROKERS.split(',').map((broker) => broker.trim())
       if (brokers.includes('')) throw new RiverbankError('invalid_config', 'KAFKA_BROKERS: host:port, host:port')
       const clientId = `riverbank-${config.NAMESPACE}`
+      const { openKafkaEventLog } = await import('../edges/kafka/event-log.ts')
       return openKafkaEventLog({ brokers, clientId, ...(logger === undefined ? {} : { logger }) })
     }
     case 'redis':

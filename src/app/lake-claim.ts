@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { names, statesPlace, type Config } from './config.ts'
 import { openStateStore } from './event-log.ts'
+import { lakeFolder } from './lake-folder.ts'
 import { RiverbankError } from '../core/errors.ts'
 import { lakeMismatch, refused, type LakeSeen, type Standing } from '../core/standing.ts'
 import { openRedisStateStore } from '../edges/redis/state-store.ts'
@@ -12,10 +13,6 @@ import { stateMemos, type EventLog, type StateStore } from '../ports.ts'
 
 /** Where the id of the lake stands: beside the states, and beside the log where that is another Redis. */
 export type LakeMemos = readonly Pick<StateStore, 'memo' | 'replaceMemo'>[]
-
-export function lakeFolder(config: Pick<Config, 'DATA_DIR'>): string {
-  return resolve(join(config.DATA_DIR, 'lake'))
-}
 
 /** The lake of this installation where its folder is there; null where this machine has none (yet). */
 export async function existingLake(config: Pick<Config, 'DATA_DIR'>): Promise<Lake | null> {

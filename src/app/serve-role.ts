@@ -1,17 +1,16 @@
 import { names, type Config } from './config.ts'
 import { refuseContradictions } from './contradictions.ts'
-import { definitions, type Definitions } from './definitions.ts'
+import { definitions } from './definitions.ts'
 import { openEventLog, openGenerationStore, openStateStore } from './event-log.ts'
-import { lakeFolder } from './lake-claim.ts'
+import { lakeFolder } from './lake-folder.ts'
 import { openLookups, type Lookups } from './lookups.ts'
 import { modelExplanations } from './model-explanations.ts'
+import { openSql } from './open-sql.ts'
 import type { Role, Work } from './role.ts'
 import { startStateWatch, type StateWatch } from './state-watch.ts'
 import { programVersion } from './version.ts'
-import { createSqlRunner, sqlRunnerDefaults } from '../edges/duckdb/sql-runner.ts'
 import { openLake } from '../lake/lake.ts'
-import { sqlCatalogSource } from '../lake/sql-catalog.ts'
-import type { EventLog, SqlRunner } from '../ports.ts'
+import type { EventLog } from '../ports.ts'
 import { createApp } from '../serve/app.ts'
 import type { ReadinessProbe } from '../serve/dependencies.ts'
 import { createModelAdministration } from '../serve/model-administration.ts'
@@ -59,7 +58,7 @@ export async function startServe(role: Role): Promise<ServeWork> {
       partitions: config.PARTITIONS,
       clock,
     }),
-    probes: [...probes(log, watch, topics.events), rolesProbe(role)],
+    probes: [...probes(log, watch, topics.events), rolesProbe(role), ...readerProbes(config, log)],
     clock,
     meter,
     logger,
@@ -114,21 +113,6 @@ async function startHub({ config, meter }: Role, log: EventLog, lookups: Lookups
   return { hub, tail }
 }
 
-/** SQL over the lake in processes of its own, with the limits that the caller's trust allows. */
-export async function openSql(
-  config: Config,
-  { manifest }: Pick<Definitions, 'manifest'>,
-  limits: { readonly memoryMb: number; readonly maxRows: number },
-): Promise<SqlRunner> {
-  const lake = await openLake({ dir: lakeFolder(config) })
-  return createSqlRunner({
-    ...sqlRunnerDefaults,
-    catalog: sqlCatalogSource(lake, manifest),
-    timeoutMs: config.SQL_TIMEOUT_MS,
-    ...limits,
-  })
-}
-
 /** Requests are answered without the others, and events are taken for them: a balancer must not turn those away. */
 function rolesProbe({ roleStates }: Role): ReadinessProbe {
   const check = () => {
@@ -136,6 +120,21 @@ function rolesProbe({ roleStates }: Role): ReadinessProbe {
     return Promise.resolve(down.length === 0 ? null : down.join('; '))
   }
   return { name: 'roles', isAdvisory: true, check }
+}
+
+/** Whoever may run on another machine is known to the log alone. Events are taken for them all the same. */
+function readerProbes(config: Config, log: EventLog): ReadinessProbe[] {
+  const { topics, groups } = names(config)
+  const probe = (name: string, group: string, effect: string): ReadinessProbe => ({
+    name,
+    isAdvisory: true,
+    check: async () =>
+      (await log.members(group, topics.events)) > 0 ? null : `no member of ${group} reads: ${effect}`,
+  })
+  return [
+    probe('process', groups.process, 'events are taken and wait to be scored'),
+    probe('materialize', groups.materialize, 'the log is not written to the lake'),
+  ]
 }
 
 function probes(log: EventLog, watch: StateWatch, topic: string): ReadinessProbe[] {

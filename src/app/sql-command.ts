@@ -1,7 +1,7 @@
 import { text } from 'node:stream/consumers'
 import type { Config } from './config.ts'
 import { definitions } from './definitions.ts'
-import { openSql } from './serve-role.ts'
+import { openSql } from './open-sql.ts'
 import { table } from './table.ts'
 
 /** `riverbank sql`: the same sandbox as over HTTP, with a person's limits. */
@@ -10,6 +10,8 @@ export async function sqlCommand(config: Config, query: string, options: { reado
   const sql = await openSql(config, definitions(), {
     memoryMb: Math.max(2_048, config.SQL_MEMORY_MB),
     maxRows: 1_000_000,
+    // One query, and then the end. The first process is started beside all spares.
+    spare: 0,
   })
   try {
     const result = await sql.run(select)

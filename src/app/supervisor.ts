@@ -62,16 +62,10 @@ const lineCharsMax = 65_536
 /** Flags of this process that are no business of another: a debugger's port, the size of a heap. */
 const ownFlags = /^--(inspect|max-semi-space-size|max-old-space-size)/
 
-/** The command that runs this program again, TypeScript or compiled. */
+/** The command that runs this program again. */
 export function ownCommand(): Command {
-  const entry = process.argv[1] ?? ''
   const flags = process.execArgv.filter((flag) => !ownFlags.test(flag))
-  const loads = flags.some((flag) => flag.includes('tsx'))
-  const loader = entry.endsWith('.ts') && !loads ? ['--import', import.meta.resolve('tsx')] : []
-  return {
-    file: process.execPath,
-    args: [...flags, ...loader, entry],
-  }
+  return { file: process.execPath, args: [...flags, process.argv[1] ?? ''] }
 }
 
 /** Crashes within the window from which on they are no longer told as something that passes. */

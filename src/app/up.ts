@@ -1,4 +1,4 @@
-import type { Config } from './config.ts'
+import { isLoopback, type Config } from './config.ts'
 import { refuseAnyContradiction } from './contradictions.ts'
 import { definitions } from './definitions.ts'
 import { openEventLog, openStateStore } from './event-log.ts'
@@ -7,6 +7,7 @@ import { systemClock } from './role.ts'
 import { isFatal, lookOnce } from './state-watch.ts'
 import { ownCommand, superviseUntilSignalled } from './supervisor.ts'
 import type { Command, RoleSpec, SupervisorOptions } from './supervisor.ts'
+import { freePortsInARow } from './free-ports.ts'
 import { createTopics } from './topics.ts'
 import { isRiverbankError, RiverbankError } from '../core/errors.ts'
 import { pinoLogger } from '../edges/pino/logger.ts'
@@ -29,7 +30,24 @@ const stopMarginMs = 1_500
  */
 const youngGeneration = ['--max-semi-space-size=64'] as const
 
-/** The roles of one machine, each with the port of its own metrics when METRICS_PORT is set: port, port + 1, ... */
+/**
+ * The settings with a metrics port: the one that is set, or the first of as many free ones in a row as the roles need.
+ * Beyond loopback nobody gets a port without having asked for it.
+ */
+export async function withMetrics(config: Config, processors: number): Promise<Config> {
+  if (config.METRICS_PORT !== 0 || !isLoopback(config.METRICS_HOST)) return config
+  return { ...config, METRICS_PORT: await freePortsInARow(processors + 1, config.METRICS_HOST) }
+}
+
+/** Where each role of one machine that has no HTTP of its own shows its metrics. */
+export function roleMetrics(config: Config, processors: number): { readonly role: string; readonly url: string }[] {
+  if (config.METRICS_PORT === 0) return []
+  const url = (offset: number) => `http://${config.METRICS_HOST}:${config.METRICS_PORT + offset}/metrics`
+  const process = Array.from({ length: processors }, (_, i) => ({ role: `process-${i + 1}`, url: url(i) }))
+  return [...process, { role: 'materialize-1', url: url(processors) }]
+}
+
+/** The roles of one machine, each with the port of its own metrics: METRICS_PORT, and those after it. */
 export function roleSpecs(config: Config, processors: number): RoleSpec[] {
   const metricsPort = (offset: number) =>
     config.METRICS_PORT === 0 ? {} : { RIVERBANK_METRICS_PORT: String(config.METRICS_PORT + offset) }
@@ -67,7 +85,8 @@ export function supervisorOptions(
 }
 
 /** `riverbank up`: topics, then all roles until SIGTERM. */
-export async function runAll(config: Config, { processors }: { readonly processors: number }): Promise<number> {
+export async function runAll(given: Config, { processors }: { readonly processors: number }): Promise<number> {
+  const config = await withMetrics(given, processors)
   const logger = pinoLogger({ level: config.LOG_LEVEL, fields: { role: 'up', pid: process.pid } })
   const retry = { attempts: config.RETRY_ATTEMPTS, firstDelayMs: 100, maxDelayMs: config.RETRY_MAX_DELAY_MS }
   const never = new AbortController().signal
@@ -82,6 +101,7 @@ export async function runAll(config: Config, { processors }: { readonly processo
       await log.close()
     }
   })
+  logger.info('metrics', { of: roleMetrics(config, processors) })
   await superviseUntilSignalled(supervisorOptions(config, logger, ownCommand(), roleSpecs(config, processors)))
   return 0
 }

@@ -1,11 +1,14 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { z } from 'zod'
+import { projectFolder } from './project-folder.ts'
 
-/** The version in package.json, which stands beside src/ or, built, beside dist/. */
+/** The version in package.json, or `unknown` where there is none. */
 export function programVersion(): string {
-  for (const path of ['../../package.json', '../../../package.json']) {
-    const url = new URL(path, import.meta.url)
-    if (existsSync(url)) return z.object({ version: z.string() }).parse(JSON.parse(readFileSync(url, 'utf8'))).version
+  try {
+    const text = readFileSync(join(projectFolder, 'package.json'), 'utf8')
+    return z.object({ version: z.string() }).parse(JSON.parse(text)).version
+  } catch {
+    return 'unknown'
   }
-  return 'unknown'
 }

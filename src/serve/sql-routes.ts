@@ -18,7 +18,7 @@ export function sqlRoutes(deps: ServeDependencies): Route[] {
       description: {
         operationId: 'runSql',
         summary: 'Query the history',
-        detail: 'One SELECT over the views of the lake. A client that disconnects ends its query.',
+        detail,
         tag: 'sql',
         body: { 'application/json': schema },
         answers: { 200: { description: 'The rows', content: { 'application/json': resultSchema } } },
@@ -28,6 +28,7 @@ export function sqlRoutes(deps: ServeDependencies): Route[] {
           'sql_forbidden',
           'sql_timeout',
           'sql_busy',
+          'sql_starting',
           'sql_too_large',
           'sql_failed',
           'sql_cancelled',
@@ -45,10 +46,26 @@ async function runSql(c: ServeContext, deps: ServeDependencies, schema: z.ZodTyp
   return jsonResponse(c, 200, result)
 }
 
+const detail =
+  'One SELECT over the views of the lake. A client that disconnects ends its query. One limit bounds the wait, the start ' +
+  'and the run of a query: sql_busy (others ran) and sql_starting (no process was ready) say that it did not run and may ' +
+  'be sent again after Retry-After, sql_timeout that it ran until the limit. The JSON type of a column follows from its ' +
+  'SQL type, and columns[].json states it: whole numbers up to BIGINT and HUGEINT are numbers, and a value beyond 2^53 is ' +
+  'refused with sql_invalid (cast it to VARCHAR or DOUBLE); UBIGINT, UHUGEINT and DECIMAL are strings; timestamps are ISO ' +
+  '8601, BLOB is base64, MAP an array of pairs. NULL is null; NaN and infinities of a DOUBLE are strings.'
+
 const resultSchema = named(
   'SqlResult',
   z.object({
-    columns: z.array(z.object({ name: z.string(), type: z.string() })),
+    columns: z.array(
+      z.object({
+        name: z.string(),
+        type: z.string().describe('the SQL type'),
+        json: z
+          .enum(['number', 'string', 'boolean', 'array', 'object'])
+          .describe('the JSON type of every value of the column that is not null; NaN and infinities are strings'),
+      }),
+    ),
     rows: z.array(z.array(z.unknown())),
     rowCount: z.number().int(),
     truncated: z.boolean().describe('there were more rows'),

@@ -6,11 +6,12 @@ import type { Check } from '../../src/app/doctor.ts'
 import { freePort } from '../../src/edges/redis/server.ts'
 import { startTestCluster } from '../support/redis-cluster.ts'
 import { redisAvailable, startTestRedis, type TestRedis } from '../support/redis-server.ts'
+import { built } from '../support/built.ts'
 
 const root = new URL('../..', import.meta.url).pathname
 
 async function doctor(env: Readonly<Record<string, string>>): Promise<{ code: number; check(name: string): Check }> {
-  const child = spawn(process.execPath, ['--import', 'tsx', `${root}src/main.ts`, 'doctor', '--json'], {
+  const child = spawn(process.execPath, [built('src/main.ts'), 'doctor', '--json'], {
     cwd: root,
     // A busy machine answers late; what is tested is what it answers.
     env: { PATH: process.env['PATH'], RIVERBANK_STATE_TIMEOUT_MS: '10000', ...env },

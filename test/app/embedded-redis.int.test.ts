@@ -11,6 +11,7 @@ import { identifyRedis } from '../../src/edges/redis/identity.ts'
 import { pinoLogger } from '../../src/edges/pino/logger.ts'
 import { redisAvailable } from '../support/redis-server.ts'
 import { eventually } from '../support/wait.ts'
+import { built } from '../support/built.ts'
 
 const root = new URL('../..', import.meta.url).pathname
 const limits = { maxMemoryBytes: 64 * 1024 * 1024, startTimeoutMs: 20_000, stopTimeoutMs: 5_000 }
@@ -108,13 +109,13 @@ describe.skipIf(redisAvailable() !== null)('embedded redis', () => {
 /** Another program runs the embedded server; it lives until `end`. */
 async function livingRun(dir: string): Promise<{ url: string; pid: number; end(): Promise<void> }> {
   const program = `
-    import { startEmbeddedRedis } from '${root}src/app/embedded-redis.ts'
-    import { pinoLogger } from '${root}src/edges/pino/logger.ts'
+    import { startEmbeddedRedis } from '${built('src/app/embedded-redis.ts')}'
+    import { pinoLogger } from '${built('src/edges/pino/logger.ts')}'
     const logger = pinoLogger({ level: 'silent', fields: {} })
     const server = await startEmbeddedRedis({ dir: ${JSON.stringify(dir)}, logger, ...${JSON.stringify(limits)} })
     console.log(JSON.stringify({ url: server.url, pid: server.pid }))
     setInterval(() => undefined, 1000)`
-  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', program], {
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'inherit'],
   })

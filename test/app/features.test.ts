@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { riverbank } from '../../features/index.ts'
 import { compiledFreshness, compiledText, readCompiled } from '../../src/app/compiled-feature-set.ts'
@@ -194,7 +193,7 @@ describe('a compiled feature set in a file', () => {
   })
 
   test('is fresh to the byte, or stale, or not there', async () => {
-    const committed = (text: string) => pathToFileURL(file('committed.json', text))
+    const committed = (text: string) => file('committed.json', text)
     expect(await compiledFreshness(manifest)).toBe('fresh')
     expect(await compiledFreshness(manifest, committed(compiledText(manifest)))).toBe('fresh')
     expect(await compiledFreshness(manifest, committed(JSON.stringify(manifest)))).toBe('stale')

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { startProgram } from '../e2e/support/program.ts'
 import { eventually } from '../support/wait.ts'
+import { built } from '../support/built.ts'
 
 describe('a role that is told to end', () => {
   test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
@@ -11,7 +12,7 @@ describe('a role that is told to end', () => {
     async (signal) => {
       const dir = mkdtempSync(join(tmpdir(), 'riverbank-role-'))
       onTestFinished(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }))
-      const role = startProgram(['--import', 'tsx', 'test/app/support/stuck-role.ts', dir])
+      const role = startProgram([built('test/app/support/stuck-role.ts'), dir])
       await eventually(() => role.stderr().includes('"started"'), { deadlineMs: 60_000, what: 'the role has started' })
       role.child.kill(signal)
       const { signal: by, stderr } = await role.ended

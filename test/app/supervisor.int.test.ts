@@ -7,6 +7,7 @@ import { readConfig } from '../../src/app/config.ts'
 import { supervise, type Supervisor, type SupervisorOptions } from '../../src/app/supervisor.ts'
 import { roleSpecs } from '../../src/app/up.ts'
 import { pinoLogger } from '../../src/edges/pino/logger.ts'
+import { built } from '../support/built.ts'
 import { eventually } from '../support/wait.ts'
 
 const root = new URL('../..', import.meta.url).pathname
@@ -190,23 +191,23 @@ describe('supervisor', () => {
   test('children end when the supervisor is killed', async () => {
     const role = program(`
       import { writeFileSync } from 'node:fs'
-      import { exitWithParent } from '${root}src/app/exit-with-parent.ts'
+      import { exitWithParent } from '${built('src/app/exit-with-parent.ts')}'
       const note = (what) => writeFileSync('${dir}/' + what + '-' + process.pid, '')
       exitWithParent(() => (note('drained'), process.argv[2] === 'stuck' || process.exit(0)), 100)
       process.on('exit', () => note('ended'))
       setInterval(() => undefined, 1000)
       note('ready')`)
     const boss = `
-      import { supervise } from '${root}src/app/supervisor.ts'
+      import { supervise } from '${built('src/app/supervisor.ts')}'
       const quiet = { debug() {}, info() {}, warn() {}, error() {}, child() { return quiet } }
       const supervisor = supervise({
         roles: [{ role: 'tiny', count: 1, args: [] }, { role: 'stuck', count: 1, args: ['stuck'] }],
-        command: { file: process.execPath, args: ['--import', 'tsx', ${JSON.stringify(role)}] },
+        command: { file: process.execPath, args: [${JSON.stringify(role)}] },
         restart: ${JSON.stringify(restart)}, stopTimeoutMs: 5000, clock: { nowMs: () => Date.now() },
         logger: quiet, onLine: () => undefined,
       })
       console.log(JSON.stringify([...supervisor.pids().values()]))`
-    const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', boss], {
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', boss], {
       cwd: root,
       stdio: ['ignore', 'pipe', 'inherit'],
     })
@@ -221,27 +222,19 @@ describe('supervisor', () => {
     await eventually(() => noted('drained') && noted('ended'), { ...patience, what: 'both children end' })
   })
 
-  test.each([['--import', 'tsx'], [`${root}scripts/bootstrap/run.mjs`]])(
-    'the own command runs the same TypeScript again, with a heap of its own size: %s',
-    async (...loader) => {
-      const file = join(dir, 'program.ts')
-      writeFileSync(
-        file,
-        `import { spawnSync } from 'node:child_process'
-        import { ownCommand } from '${root}src/app/supervisor.ts'
-        const word: string = process.argv[2] ?? ''
-        console.log(word)
-        const { file, args } = ownCommand()
-        if (word === 'second') console.log(process.execArgv.filter((flag) => flag.startsWith('--max')).length)
-        if (word === 'first') spawnSync(file, [...args, 'second'], { stdio: 'inherit' })`,
-      )
-      const child = spawn(process.execPath, ['--max-semi-space-size=32', ...loader, file, 'first'], {
-        cwd: root,
-        stdio: ['ignore', 'pipe', 'inherit'],
-      })
-      let output = ''
-      child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
-      await eventually(() => output === 'first\nsecond\n0\n', patience)
-    },
-  )
+  test('the own command runs the same program again, with its flags and a heap of its own size', async () => {
+    const again = program(`
+      import { spawnSync } from 'node:child_process'
+      import { ownCommand } from '${built('src/app/supervisor.ts')}'
+      const word = process.argv[2]
+      console.log(word)
+      const { file, args } = ownCommand()
+      if (word === 'second') console.log(process.execArgv.join(' '))
+      if (word === 'first') spawnSync(file, [...args, 'second'], { stdio: 'inherit' })`)
+    const flags = ['--max-semi-space-size=32', '--enable-source-maps']
+    const child = spawn(process.execPath, [...flags, again, 'first'], { stdio: ['ignore', 'pipe', 'inherit'] })
+    let output = ''
+    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
+    await eventually(() => output === 'first\nsecond\n--enable-source-maps\n', patience)
+  })
 })

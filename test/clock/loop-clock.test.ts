@@ -4,6 +4,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { LoopClock } from '../../src/clock/loop-clock.ts'
 import { block } from '../support/busy-loop.ts'
+import { built } from '../support/built.ts'
 
 const limitMs = 150
 
@@ -103,13 +104,13 @@ describe('a limit of the loop clock', () => {
   })
 
   it('keeps a process alive while it runs, and no longer', async () => {
-    const clock = new URL('../../src/clock/loop-clock.ts', import.meta.url).pathname
+    const clock = built('src/clock/loop-clock.ts')
     const program = `
       const { loopClock } = await import(${JSON.stringify(clock)})
       loopClock.nowMs()
       loopClock.after(60_000, () => undefined).cancel()
       loopClock.after(50, () => console.log('late'))`
-    const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', program])
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program])
     let said = ''
     child.stdout.on('data', (data: Buffer) => (said += data.toString()))
     const [code] = (await once(child, 'exit')) as [number]

@@ -84,6 +84,20 @@ function positionCases(logCase: LogCase): void {
     expect(again.records).toEqual(lost.records)
   })
 
+  it('knows how many members a group has, and that one that stopped is gone', async () => {
+    const log = await open()
+    const name = await topic(log, { partitions: 2 })
+    const options = consumeOptions(logCase, name)
+    expect(await log.members(options.group, name)).toBe(0)
+    const first = await log.consume(options, new Member())
+    await eventually(async () => (await log.members(options.group, name)) === 1, within())
+    const second = await (await open()).consume(options, new Member())
+    await eventually(async () => (await log.members(options.group, name)) === 2, within())
+    expect(await log.members(`${options.group}-other`, name)).toBe(0)
+    await Promise.all([first.stop(), second.stop()])
+    await eventually(async () => (await log.members(options.group, name)) === 0, within())
+  })
+
   it('goes back when the handler answers a lower offset', async () => {
     const log = await open()
     const name = await topic(log, { partitions: 1 })

@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { riverbank } from './support/program.ts'
+import { riverbank, root } from './support/program.ts'
 
 describe.concurrent('the command line', () => {
   test.for([
@@ -14,6 +16,11 @@ describe.concurrent('the command line', () => {
     expect(code, stderr).toBe(2)
     expect(stdout).toBe('')
     expect(stderr).toMatch(/usage|error/i)
+  })
+
+  test('--version is that of the package', async () => {
+    const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
+    expect(await riverbank(['--version'])).toMatchObject({ code: 0, stdout: `${version}\n` })
   })
 
   test('help is no mistake', async () => {

@@ -50,7 +50,7 @@ async function started(args: readonly string[], settings: Readonly<Record<string
     npm.kill('SIGKILL')
     for (const one of seen) if (isAlive(one)) process.kill(one.pid, 'SIGKILL')
   })
-  const wanted = [...roles.map((role) => new RegExp(`main\\.ts ${role}$`)), ...more]
+  const wanted = [...roles.map((role) => new RegExp(`main\\.js ${role}$`)), ...more]
   await eventually(() => {
     seen = treeOf(npm.pid ?? -1)
     return wanted.every((one) => seen.some(({ command }) => one.test(command)))

@@ -6,6 +6,7 @@ import { findDamage } from '../../src/lake/damage.ts'
 import { openLake } from '../../src/lake/lake.ts'
 import { batchOf, claimOf, day, materializer, payment, record, tempFolder, topics } from './support/feed.ts'
 import { offsets, range } from './support/read.ts'
+import { built } from '../support/built.ts'
 
 let folder: ReturnType<typeof tempFolder>
 beforeEach(() => {
@@ -15,9 +16,8 @@ afterEach(() => folder.remove())
 
 /** Runs the child until it says that it stands at the point, then kills it there. */
 async function crashAt(point: string): Promise<void> {
-  const entry = new URL('./support/crash-child.ts', import.meta.url)
-  const child = fork(entry, [folder.dir, point], {
-    execArgv: ['--import', 'tsx'],
+  const child = fork(built('test/lake/support/crash-child.ts'), [folder.dir, point], {
+    execArgv: [],
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   })
   const reached = await new Promise((resolve) => {

@@ -11,6 +11,7 @@ import { schemaOf } from '../../src/core/event.ts'
 import type { EventLog, OutgoingRecord } from '../../src/ports.ts'
 import { historyHeaders } from '../support/history.ts'
 import { redisAvailable, startTestRedis, type TestRedis } from '../support/redis-server.ts'
+import { built } from '../support/built.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const payments = 20_000
@@ -55,7 +56,7 @@ describe.skipIf(redisAvailable() !== null)('a processor that gets a small part o
     for (let from = 0; from < records.length; from += 500) await log.publish(records.slice(from, from + 500))
 
     const lines: string[] = []
-    child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts', 'process'], {
+    child = spawn(process.execPath, [built('src/main.ts'), 'process'], {
       cwd: root,
       env: { ...inherited(), ...env },
       stdio: ['ignore', 'ignore', 'pipe'],

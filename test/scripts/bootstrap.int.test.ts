@@ -5,14 +5,18 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { range } from '../lake/support/read.ts'
 import { eventually } from '../support/wait.ts'
 
 const root = new URL('../..', import.meta.url).pathname
@@ -25,8 +29,8 @@ interface Ended {
 }
 
 /**
- * A repository of its own with the real bootstrap scripts. Its only dependency is a tsx that stands in the folder, and
- * `npm` is a program that writes down that it was called and then does what npm ci would do here.
+ * A repository of its own with the real bootstrap scripts. Its only dependency is the esbuild of this one, and `npm` is
+ * a program that writes down that it was called and then does what npm ci would do here.
  */
 describe('bootstrap', () => {
   let dir: string
@@ -37,6 +41,7 @@ describe('bootstrap', () => {
     bin = join(dir, 'bin')
     mkdirSync(join(dir, 'scripts'), { recursive: true })
     mkdirSync(bin)
+    mkdirSync(join(dir, 'src'))
     cpSync(join(root, 'scripts/bootstrap'), join(dir, 'scripts/bootstrap'), { recursive: true })
     writeFileSync(join(dir, 'package.json'), '{ "name": "small", "type": "module" }')
     lock('1')
@@ -44,9 +49,9 @@ describe('bootstrap', () => {
       'npm',
       `echo "npm $*" >> '${dir}/npm.calls'; echo chatter; while [ -e '${dir}/npm.waits' ]; do sleep 0.05; done
        [ ! -e '${dir}/npm.fails' ] || exit 7
-       rm -rf '${dir}/node_modules'; mkdir -p '${dir}/node_modules/tsx'
-       echo '{ "name": "tsx", "type": "module", "exports": "./index.js" }' > '${dir}/node_modules/tsx/package.json'
-       echo 'import "${root}node_modules/tsx/dist/loader.mjs"' > '${dir}/node_modules/tsx/index.js'
+       rm -rf '${dir}/node_modules'; mkdir -p '${dir}/node_modules/esbuild'
+       echo '{ "name": "esbuild", "version": "1.0.0", "type": "module", "exports": "./index.js" }' > '${dir}/node_modules/esbuild/package.json'
+       echo 'export * from "${root}node_modules/esbuild/lib/main.js"' > '${dir}/node_modules/esbuild/index.js'
        cp '${dir}/package-lock.json' '${dir}/node_modules/.package-lock.json'`,
     )
     entry(`const words: string[] = process.argv.slice(2); console.log(words.join(' '))`)
@@ -55,10 +60,10 @@ describe('bootstrap', () => {
   afterEach(() => rmSync(dir, { recursive: true, force: true }))
 
   const lock = (version: string) => {
-    const packages = { '': { name: 'small' }, 'node_modules/tsx': { version, integrity: `sha512-${version}` } }
+    const packages = { '': { name: 'small' }, 'node_modules/esbuild': { version, integrity: `sha512-${version}` } }
     writeFileSync(join(dir, 'package-lock.json'), JSON.stringify({ packages }))
   }
-  const entry = (source: string) => writeFileSync(join(dir, 'entry.ts'), source)
+  const entry = (source: string) => writeFileSync(join(dir, 'src/entry.ts'), source)
   const program = (name: string, body: string) => {
     writeFileSync(join(bin, name), `#!/bin/sh\n${body}\n`)
     chmodSync(join(bin, name), 0o755)
@@ -77,7 +82,7 @@ describe('bootstrap', () => {
     })
     return { child, ended, stdout: () => stdout, stderr: () => stderr }
   }
-  const run = (...args: string[]) => start([join(dir, 'scripts/bootstrap/run.mjs'), 'entry.ts', ...args])
+  const run = (...args: string[]) => start([join(dir, 'scripts/bootstrap/run.mjs'), 'src/entry.ts', ...args])
 
   test('installs once, says so on stderr, and leaves stdout to the program', async () => {
     const first = await run('a', 'b c').ended
@@ -150,7 +155,94 @@ describe('bootstrap', () => {
     entry(`interface Unseen { readonly a: number }\n\nthrow new Error('here')\nexport type { Unseen }`)
     const { code, stderr } = await run().ended
     expect(code).toBe(1)
-    expect(stderr).toContain('entry.ts:3')
+    expect(stderr).toContain('src/entry.ts:3')
+  })
+
+  const builds = () => readdirSync(join(dir, '.cache/build')).filter((name) => /^[0-9a-f]+$/.test(name))
+
+  test('what changed is built once, and only then', async () => {
+    expect((await run('a').ended).stderr).toMatch(/built in/)
+    expect(await run('b').ended).toMatchObject({ stdout: 'b\n', stderr: '' })
+    // A copy and a checkout give old times to new bytes.
+    const { mtime } = statSync(join(dir, 'src/entry.ts'))
+    entry(`const words: string[] = process.argv.slice(2); console.log(words.join('-'))`)
+    utimesSync(join(dir, 'src/entry.ts'), mtime, mtime)
+    const changed = await run('c', 'd').ended
+    expect(changed).toMatchObject({ stdout: 'c-d\n' })
+    expect(changed.stderr).toMatch(/built in/)
+    expect(builds()).toHaveLength(2)
+    // Back to what was built before.
+    entry(`const words: string[] = process.argv.slice(2); console.log(words.join(' '))`)
+    expect(await run('e', 'f').ended).toMatchObject({ stdout: 'e f\n', stderr: '' })
+  })
+
+  test('another esbuild builds anew, whatever the sources', async () => {
+    await run().ended
+    const file = join(dir, 'node_modules/esbuild/package.json')
+    writeFileSync(file, readFileSync(file, 'utf8').replace('1.0.0', '1.0.1'))
+    expect((await run('x').ended).stderr).toMatch(/built in/)
+    expect(builds()).toHaveLength(2)
+  })
+
+  test('a module that is added or renamed makes another build', async () => {
+    entry(`import { word } from './word.ts'; console.log(word)`)
+    writeFileSync(join(dir, 'src/word.ts'), `export const word: string = 'one'`)
+    expect((await run().ended).stdout).toBe('one\n')
+    rmSync(join(dir, 'src/word.ts'))
+    expect(await run().ended).toMatchObject({ code: 1, stdout: '' })
+    writeFileSync(join(dir, 'src/word.ts'), `export const word: string = 'two'`)
+    expect((await run().ended).stdout).toBe('two\n')
+  })
+
+  test('several at once build once, and none sees half a build', async () => {
+    await run().ended
+    const modules = range(0, 200)
+    for (const i of modules) writeFileSync(join(dir, `src/m${i}.ts`), `export const n: number = ${i}`)
+    const imports = modules.map((i) => `import { n as n${i} } from './m${i}.ts'`).join('\n')
+    entry(`${imports}\nconsole.log(${modules.map((i) => `n${i}`).join(' + ')})`)
+    const ended = await Promise.all(range(0, 6).map(() => run().ended))
+    expect(ended.map(({ code, stdout }) => [code, stdout])).toEqual(range(0, 6).map(() => [0, '19900\n']))
+    expect(ended.filter(({ stderr }) => stderr.includes('built in'))).toHaveLength(1)
+    expect(readdirSync(join(dir, '.cache/build')).filter((name) => name.endsWith('.tmp'))).toEqual([])
+  })
+
+  test('a builder that was killed leaves nothing that counts', async () => {
+    await run().ended
+    const [first = ''] = builds()
+    rmSync(join(dir, '.cache/build', first), { recursive: true })
+    // What it had written so far, and its lock.
+    const { child, ended } = start(['-e', ''])
+    await ended
+    mkdirSync(join(dir, '.cache/build', `${first}.${child.pid}.tmp/src`), { recursive: true })
+    writeFileSync(join(dir, '.cache/build', `${first}.${child.pid}.tmp/src/entry.js`), 'half a')
+    writeFileSync(join(dir, '.cache/build.lock'), String(child.pid))
+    expect(await run('whole').ended).toMatchObject({ code: 0, stdout: 'whole\n' })
+  })
+
+  test('a program goes on with its build; a build that nobody runs is removed in time', async () => {
+    entry(`console.log('up'); process.on('SIGTERM', async () => (console.log((await import('./late.ts')).late), process.exit()))
+      setInterval(() => undefined, 1000)`)
+    writeFileSync(join(dir, 'src/late.ts'), `export const late: string = 'of old'`)
+    const old = run()
+    await eventually(() => old.stdout() === 'up\n', { deadlineMs: 60_000 })
+    entry(`console.log('second')`)
+    await run().ended
+    const long = new Date(Date.now() - 2 * 3_600_000)
+    for (const name of builds()) utimesSync(join(dir, '.cache/build', name), long, long)
+    entry(`console.log('third')`)
+    writeFileSync(join(dir, 'src/late.ts'), `export const late: string = 'of new'`)
+    expect((await run().ended).stdout).toBe('third\n')
+    expect(builds(), 'the one that runs and the newest').toHaveLength(2)
+    old.child.kill('SIGTERM')
+    expect((await old.ended).stdout).toBe('up\nof old\n')
+  })
+
+  test('a mistake in the source is told with its place, and nothing is left of the build', async () => {
+    entry(`const a: string = ;`)
+    const { code, stderr } = await run().ended
+    expect(code).toBe(1)
+    expect(stderr).toContain('src/entry.ts:1:18')
+    expect(readdirSync(join(dir, '.cache/build'))).toEqual([])
   })
 
   const askRedis = (path: string) => {

@@ -3,8 +3,9 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
+import { built } from '../support/built.ts'
 
-const node = [process.execPath, '--import', 'tsx', 'scripts/simulate.ts'] as const
+const node = [process.execPath, built('scripts/simulate.ts')] as const
 const small = ['--customers', '60', '--terminals', '120', '--days', '20', '--radius', '12']
 const env = { PATH: process.env['PATH'] ?? '' }
 

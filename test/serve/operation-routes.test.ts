@@ -52,8 +52,8 @@ describe('readiness', () => {
 
 describe('SQL', () => {
   const result = {
-    columns: [{ name: 'n', type: 'BIGINT' }],
-    rows: [[1], ['9007199254740993']],
+    columns: [{ name: 'n', type: 'UBIGINT', json: 'string' as const }],
+    rows: [['1'], ['9007199254740993']],
     rowCount: 2,
     truncated: false,
     elapsedMs: 3,
@@ -74,6 +74,7 @@ describe('SQL', () => {
     ['sql_forbidden', 403],
     ['sql_timeout', 504],
     ['sql_busy', 503],
+    ['sql_starting', 503],
     ['sql_failed', 422],
     ['sql_too_large', 422],
   ])('%s is %i', async (code, status) => {
@@ -81,6 +82,7 @@ describe('SQL', () => {
     const response = await serveFixture({ run }).app.request('/v1/sql', postJson({ sql: 'select 1' }))
     expect(response.status).toBe(status)
     expect((await problemOf(response, code))['detail']).toBe('because')
+    expect(response.headers.has('retry-after')).toBe(code === 'sql_busy' || code === 'sql_starting')
   })
 
   test.each([{}, { sql: '' }, { sql: 7 }, [], { sql: 'x'.repeat(65_530) }])('refuses %j', async (body) => {

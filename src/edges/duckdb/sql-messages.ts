@@ -2,16 +2,13 @@ import type { SqlCatalog, SqlResult } from '../../ports.ts'
 import type { SessionLimits } from './sql-session.ts'
 
 /** Between the runner and its query processes. */
-export type ToProcess = {
-  readonly kind: 'query'
-  readonly sql: string
-  readonly timeoutMs: number
-  readonly limits: SessionLimits
-  /** Null when it is the one of the query before. */
-  readonly catalog: SqlCatalog | null
-}
+export type ToProcess =
+  /** Makes ready for queries over this catalog. Only we speak here, so no query's deadline counts. */
+  | { readonly kind: 'open'; readonly catalog: SqlCatalog; readonly limits: SessionLimits }
+  | { readonly kind: 'query'; readonly sql: string; readonly timeoutMs: number; readonly limits: SessionLimits }
 
 export type FromProcess =
   | { readonly kind: 'ready' }
+  | { readonly kind: 'opened' }
   | { readonly kind: 'result'; readonly result: SqlResult }
   | { readonly kind: 'error'; readonly code: string; readonly message: string; readonly canRetry: boolean }

@@ -1,34 +1,41 @@
 import { isRiverbankError, RiverbankError } from '../../core/errors.ts'
 import type { SqlResult } from '../../ports.ts'
 import type { FromProcess, ToProcess } from './sql-messages.ts'
-import { openSession } from './sql-session.ts'
+import { openSession, warmUp } from './sql-session.ts'
 import type { SessionLimits, SqlSession } from './sql-session.ts'
 
 /** The process that runs unvetted SQL, one query at a time; started by sql-runner.ts, and ended by it when in doubt. */
 
 let session: SqlSession | null = null
 
-async function run({ sql, catalog, limits, timeoutMs }: ToProcess): Promise<SqlResult> {
-  const watch = setInterval(() => exitWhenTooLarge(limits), 50)
+async function act(message: ToProcess): Promise<FromProcess> {
+  const watch = setInterval(() => exitWhenTooLarge(message.limits), 50)
+  try {
+    if (message.kind === 'query') return { kind: 'result', result: await run(message) }
+    session?.close()
+    session = null
+    session = await openSession(message.catalog, message.limits)
+    return { kind: 'opened' }
+  } finally {
+    clearInterval(watch)
+  }
+}
+
+async function run({ sql, timeoutMs }: ToProcess & { readonly kind: 'query' }): Promise<SqlResult> {
+  if (session === null) throw new RiverbankError('sql_failed', 'the process has no catalog')
   const late = new AbortController()
   const deadline = setTimeout(() => {
     late.abort()
     session?.interrupt()
   }, timeoutMs)
   try {
-    if (catalog !== null) {
-      session?.close()
-      session = null
-      session = await openSession(catalog, limits)
-    }
-    if (session === null) throw new RiverbankError('sql_failed', 'the process has no catalog')
     return await session.query(sql)
   } catch (error) {
-    if (late.signal.aborted)
-      throw new RiverbankError('sql_timeout', `the query ran longer than ${timeoutMs} ms`, { canRetry: true })
-    throw classified(error)
+    if (!late.signal.aborted) throw error
+    throw new RiverbankError('sql_timeout', `the query was ended after it had run for ${timeoutMs} ms`, {
+      canRetry: true,
+    })
   } finally {
-    clearInterval(watch)
     clearTimeout(deadline)
   }
 }
@@ -60,13 +67,12 @@ function reply(message: FromProcess): void {
 }
 
 process.on('message', (message) => {
-  run(message as ToProcess).then(
-    (result) => reply({ kind: 'result', result }),
-    (error: unknown) => {
-      const known = classified(error)
-      reply({ kind: 'error', code: known.code, message: known.message, canRetry: known.canRetry })
-    },
-  )
+  act(message as ToProcess).then(reply, (error: unknown) => {
+    const known = classified(error)
+    reply({ kind: 'error', code: known.code, message: known.message, canRetry: known.canRetry })
+  })
 })
 process.on('disconnect', () => process.exit(0))
+// Loaded, and run once: what takes long does so before the first query waits for it.
+await warmUp()
 reply({ kind: 'ready' })

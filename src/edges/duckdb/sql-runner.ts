@@ -1,10 +1,13 @@
 import { isRiverbankError, RiverbankError } from '../../core/errors.ts'
 import type { SqlCatalog, SqlResult, SqlRunner } from '../../ports.ts'
+import { QueryDeadline } from './query-deadline.ts'
 import { SqlPool } from './sql-pool.ts'
+import { startWorker } from './sql-worker.ts'
 
 export interface SqlRunnerOptions {
   /** Asked before each query: what it may read. */
   readonly catalog: () => Promise<SqlCatalog>
+  /** Of a query in all: until its turn, until a process is ready for it, and its run. */
   readonly timeoutMs: number
   readonly maxRows: number
   /** Of a result, as JSON. */
@@ -17,12 +20,18 @@ export interface SqlRunnerOptions {
   readonly threads: number
   /** Queries that run at the same time, each in a process of its own. */
   readonly concurrency: number
-  /** Queries that wait, each at most `timeoutMs`; more are refused with `sql_busy`. */
+  /** Warm processes kept beside those that run. */
+  readonly spare: number
+  /** Queries that wait; more are refused with `sql_busy`. */
   readonly queueMax: number
   /** Queries after which a process is replaced. */
   readonly recycleAfter: number
+  /** Of a process to start, or to open the files of a catalog. No query's deadline: who is slow gets warm all the same. */
   readonly startTimeoutMs: number
 }
+
+/** After these a process is as it was before. */
+const harmless: ReadonlySet<string> = new Set(['sql_invalid', 'sql_forbidden', 'sql_starting', 'sql_cancelled'])
 
 /** Limits that suit a service; the caller gives the rest. */
 export const sqlRunnerDefaults = {
@@ -31,34 +40,39 @@ export const sqlRunnerDefaults = {
   tempMb: 1024,
   threads: 1,
   concurrency: 2,
+  spare: 1,
   queueMax: 16,
   recycleAfter: 100,
-  startTimeoutMs: 20_000,
+  startTimeoutMs: 120_000,
 } as const
 
 /**
  * Unvetted SQL in processes of its own. A process that ran into a limit, or that ran `recycleAfter` queries, is
- * killed and replaced; the others are kept warm. One is started at once.
+ * killed, and one that is warm already takes its place. One is started at once.
  */
 export function createSqlRunner(options: SqlRunnerOptions): SqlRunner {
   const { threads, memoryMb, tempMb, maxRows, maxBytes, maxSqlBytes, timeoutMs } = options
   const limits = { threads, memoryMb, tempMb, maxRows, maxBytes }
-  const pool = new SqlPool({ ...options, waitMs: timeoutMs, heapMb: Math.max(256, memoryMb) })
+  const heapMb = Math.max(256, memoryMb)
+  const start = () => startWorker({ startTimeoutMs: options.startTimeoutMs, heapMb })
+  const pool = new SqlPool({ ...options, start })
 
   async function run(sql: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<SqlResult> {
     if (Buffer.byteLength(sql) > maxSqlBytes) {
       throw new RiverbankError('sql_too_large', `a statement has at most ${maxSqlBytes} bytes`)
     }
-    const worker = await pool.acquire(signal)
-    let isTrusted = false
+    const deadline = new QueryDeadline(timeoutMs)
+    const worker = await pool.acquire(deadline, signal)
+    let isTrusted = true
     try {
-      await worker.ready
       const catalog = await options.catalog()
-      const result = await worker.run({ sql, catalog, limits, timeoutMs, signal })
+      isTrusted = false
+      const result = await worker.run({ sql, catalog, limits, deadline, signal })
       isTrusted = true
       return result
     } catch (error) {
-      isTrusted = isRiverbankError(error, 'sql_invalid') || isRiverbankError(error, 'sql_forbidden')
+      // A process that a query was taken from is dead by then.
+      if (isRiverbankError(error) && harmless.has(error.code)) isTrusted = true
       throw error
     } finally {
       pool.release(worker, isTrusted)

@@ -6,7 +6,7 @@ import { literal } from './quote.ts'
 import { allowedFunctions } from './sql-functions.ts'
 import { checkTree, harmlessTableFunctions } from './sql-guard.ts'
 import type { SqlAllowance } from './sql-guard.ts'
-import { toJson } from './sql-values.ts'
+import { jsonForm } from './sql-values.ts'
 
 export interface SessionLimits {
   readonly threads: number
@@ -26,6 +26,15 @@ export interface SqlSession {
   /** Ends the running query within some 25 ms. */
   interrupt(): void
   close(): void
+}
+
+/** Loads the library and runs a statement, so that the first session is not the slow one. */
+export async function warmUp(): Promise<void> {
+  const instance = await DuckDBInstance.create(':memory:')
+  const connection = await instance.connect()
+  await connection.run('SELECT 1')
+  connection.closeSync()
+  instance.closeSync()
 }
 
 export async function openSession(catalog: SqlCatalog, limits: SessionLimits): Promise<SqlSession> {
@@ -116,7 +125,10 @@ async function collect(
 ): Promise<Omit<SqlResult, 'elapsedMs'>> {
   const result = await connection.stream(sql)
   const names = result.columnNames()
-  const columns = result.columnTypes().map((type, i) => ({ name: names[i] ?? '', type: type.toString() }))
+  const forms = result.columnTypes().map((type, i) => jsonForm(type, names[i] ?? ''))
+  const columns = result.columnTypes().map((type, i) => {
+    return { name: names[i] ?? '', type: type.toString(), json: forms[i]?.json ?? 'string' }
+  })
   const rows: unknown[][] = []
   let bytes = 0
   for (;;) {
@@ -124,7 +136,7 @@ async function collect(
     if (chunk === null || chunk.rowCount === 0) return { columns, rows, rowCount: rows.length, truncated: false }
     for (let row = 0; row < chunk.rowCount; row += 1) {
       if (rows.length === limits.maxRows) return { columns, rows, rowCount: rows.length, truncated: true }
-      const values = chunk.getRowValues(row).map(toJson)
+      const values = chunk.getRowValues(row).map((value, i) => forms[i]?.of(value))
       bytes += JSON.stringify(values).length
       if (bytes > limits.maxBytes) {
         throw new RiverbankError('sql_too_large', `the result is larger than ${limits.maxBytes} bytes`)

@@ -1,40 +1,91 @@
 import {
+  DuckDBArrayType,
   DuckDBArrayValue,
   DuckDBBlobValue,
-  DuckDBDecimalValue,
+  DuckDBListType,
   DuckDBListValue,
+  DuckDBMapType,
   DuckDBMapValue,
+  DuckDBStructType,
   DuckDBStructValue,
   DuckDBTimestampMillisecondsValue,
   DuckDBTimestampNanosecondsValue,
   DuckDBTimestampSecondsValue,
   DuckDBTimestampTZValue,
   DuckDBTimestampValue,
+  DuckDBTypeId,
 } from '@duckdb/node-api'
-import type { DuckDBValue } from '@duckdb/node-api'
+import type { DuckDBType, DuckDBValue } from '@duckdb/node-api'
+import { RiverbankError } from '../../core/errors.ts'
+import type { JsonType } from '../../ports.ts'
 
-/** A value as JSON can carry it; see SqlResult in ports.ts. */
-export function toJson(value: DuckDBValue): unknown {
-  if (value === null || typeof value === 'boolean' || typeof value === 'string') return value
-  if (typeof value === 'number') return Number.isFinite(value) ? value : String(value)
-  if (typeof value === 'bigint') return integer(value)
+/** How the values of one type are carried in JSON: what they all are, and one of them. */
+export interface JsonForm {
+  readonly json: JsonType
+  /** NULL is null in every form. Errors: `sql_invalid`, for a whole number that a JSON number cannot carry. */
+  of(value: DuckDBValue): unknown
+}
+
+const numbers: ReadonlySet<DuckDBTypeId> = new Set([
+  ...[DuckDBTypeId.TINYINT, DuckDBTypeId.SMALLINT, DuckDBTypeId.INTEGER, DuckDBTypeId.BIGINT, DuckDBTypeId.HUGEINT],
+  ...[DuckDBTypeId.UTINYINT, DuckDBTypeId.USMALLINT, DuckDBTypeId.UINTEGER, DuckDBTypeId.FLOAT, DuckDBTypeId.DOUBLE],
+])
+
+/** The form of a type, whatever the values: see SqlResult in ports.ts. `column` is for the words of an error. */
+export function jsonForm(type: DuckDBType, column: string): JsonForm {
+  if (type instanceof DuckDBListType || type instanceof DuckDBArrayType) {
+    const inner = jsonForm(type.valueType, column)
+    return formOf('array', (value) => (isList(value) ? value.items.map((item) => inner.of(item)) : String(value)))
+  }
+  if (type instanceof DuckDBStructType) {
+    const inner = new Map(type.entryNames.map((name, i) => [name, jsonForm(typeAt(type.entryTypes, i), column)]))
+    return formOf('object', (value) =>
+      value instanceof DuckDBStructValue
+        ? Object.fromEntries(Object.entries(value.entries).map(([name, held]) => [name, inner.get(name)?.of(held)]))
+        : String(value),
+    )
+  }
+  if (type instanceof DuckDBMapType) {
+    const [key, held] = [jsonForm(type.keyType, column), jsonForm(type.valueType, column)]
+    return formOf('array', (value) =>
+      value instanceof DuckDBMapValue ? value.entries.map((entry) => [key.of(entry.key), held.of(entry.value)]) : null,
+    )
+  }
+  if (type.typeId === DuckDBTypeId.BOOLEAN) return formOf('boolean', (value) => value)
+  if (numbers.has(type.typeId)) return formOf('number', (value) => numberOf(value, column))
+  return formOf('string', textOf)
+}
+
+function formOf(json: JsonType, of: (value: DuckDBValue) => unknown): JsonForm {
+  return { json, of: (value) => (value === null ? null : of(value)) }
+}
+
+function typeAt(types: readonly DuckDBType[], at: number): DuckDBType {
+  const type = types[at]
+  if (type === undefined) throw new RiverbankError('sql_failed', 'a struct has more names than types')
+  return type
+}
+
+function isList(value: DuckDBValue): value is DuckDBListValue | DuckDBArrayValue {
+  return value instanceof DuckDBListValue || value instanceof DuckDBArrayValue
+}
+
+/** JSON has no word for NaN and the infinities: they are text. */
+function numberOf(value: DuckDBValue, column: string): number | string {
+  const number = Number(value)
+  if (typeof value !== 'bigint') return Number.isFinite(number) ? number : String(number)
+  if (Number.isSafeInteger(number)) return number
+  const cast = 'cast it to VARCHAR to get all digits, or to DOUBLE to get them rounded'
+  throw new RiverbankError('sql_invalid', `column "${column}" holds ${value}, beyond what JSON numbers carry: ${cast}`)
+}
+
+function textOf(value: DuckDBValue): string {
   if (value instanceof DuckDBTimestampValue || value instanceof DuckDBTimestampTZValue) return isoTime(value.micros)
   if (value instanceof DuckDBTimestampMillisecondsValue) return isoTime(value.millis * 1000n)
   if (value instanceof DuckDBTimestampSecondsValue) return isoTime(value.seconds * 1_000_000n)
   if (value instanceof DuckDBTimestampNanosecondsValue) return isoTime(value.nanos / 1000n)
   if (value instanceof DuckDBBlobValue) return Buffer.from(value.bytes).toString('base64')
-  if (value instanceof DuckDBDecimalValue) return value.toString()
-  if (value instanceof DuckDBListValue || value instanceof DuckDBArrayValue) return value.items.map(toJson)
-  if (value instanceof DuckDBStructValue) {
-    return Object.fromEntries(Object.entries(value.entries).map(([key, inner]) => [key, toJson(inner)]))
-  }
-  if (value instanceof DuckDBMapValue) return value.entries.map(({ key, value: inner }) => [toJson(key), toJson(inner)])
   return String(value)
-}
-
-function integer(value: bigint): number | string {
-  const number = Number(value)
-  return Number.isSafeInteger(number) ? number : value.toString()
 }
 
 const maxDateMs = 8_640_000_000_000_000

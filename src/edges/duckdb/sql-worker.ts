@@ -1,13 +1,13 @@
 import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fileURLToPath } from 'node:url'
 import { loopClock } from '../../clock/loop-clock.ts'
 import { RiverbankError } from '../../core/errors.ts'
 import type { SqlCatalog, SqlResult } from '../../ports.ts'
+import { givenUp, type QueryDeadline } from './query-deadline.ts'
 import type { FromProcess, ToProcess } from './sql-messages.ts'
 import type { SessionLimits } from './sql-session.ts'
 
@@ -15,7 +15,7 @@ export interface WorkerQuery {
   readonly sql: string
   readonly catalog: SqlCatalog
   readonly limits: Omit<SessionLimits, 'tempDir'>
-  readonly timeoutMs: number
+  readonly deadline: QueryDeadline
   readonly signal: AbortSignal | undefined
 }
 
@@ -24,13 +24,20 @@ export interface SqlWorker {
   readonly isAlive: boolean
   /** Queries it has run. */
   readonly uses: number
-  /** Resolves when it can take a query. */
-  readonly ready: Promise<void>
+  /** Resolves when it can take a query: it has started, and has finished what it was opening. Rejects when it died of it. */
+  ready(): Promise<unknown>
+  /**
+   * Rejects with `sql_starting` when the catalog was not open at the deadline; the process goes on opening it. A query
+   * that ran until the deadline is `sql_timeout`, and its process may be dead.
+   */
   run(query: WorkerQuery): Promise<SqlResult>
   kill(): void
   /** Resolves when the process and its folder are gone. */
   readonly exited: Promise<void>
 }
+
+/** Of the build, beside this file. */
+const entry = fileURLToPath(new URL('./sql-process.js', import.meta.url))
 
 /** How long after its deadline a query may need to end by itself, before its process is killed. */
 const graceMs = 250
@@ -42,55 +49,45 @@ export function startWorker(options: { readonly startTimeoutMs: number; readonly
   let isAlive = true
   let uses = 0
   let version: string | null = null
-  const exited = new Promise<void>((resolve) => {
-    const gone = () => {
-      isAlive = false
-      rmSync(tempDir, { recursive: true, force: true })
-      resolve()
-    }
-    child.once('exit', gone)
-    // A process that never was has no exit.
-    child.once('error', gone)
+  const exited = exitOf(child).then(() => {
+    isAlive = false
+    rmSync(tempDir, { recursive: true, force: true })
   })
   const kill = () => {
     isAlive = false
     child.kill('SIGKILL')
   }
-  const ready = answer(child, {
-    timeoutMs: options.startTimeoutMs,
-    signal: undefined,
-    kill,
-    exitError: () => new RiverbankError('sql_failed', 'the query process did not start', { canRetry: true }),
-    begin: () => undefined,
-  }).then(() => undefined)
+  const warmed = (begin: () => unknown) => answer(child, { ...warming(options.startTimeoutMs), kill, begin })
+  let ready: Promise<unknown> = warmed(() => undefined)
   ready.catch(kill)
+
+  /** Made ready for its catalog, which may take longer than this query has: then the next one finds it open. */
+  async function open({ catalog, deadline, signal }: WorkerQuery, limits: SessionLimits): Promise<void> {
+    version = null
+    const message: ToProcess = { kind: 'open', catalog, limits }
+    const opening = warmed(() => child.send(message)).then(() => {
+      version = catalog.version
+    })
+    // A file of the lake that is missing is no fault of the process.
+    ready = opening.catch((error: unknown) => {
+      if (!isAlive) throw error
+    })
+    ready.catch(() => undefined)
+    const what = `the relations were not ready within ${deadline.limitMs} ms: the query did not run`
+    const late = () => new RiverbankError('sql_starting', what, { canRetry: true })
+    await deadline.bound(opening, signal, late)
+  }
 
   async function run(query: WorkerQuery): Promise<SqlResult> {
     uses += 1
-    const { sql, catalog, timeoutMs, signal } = query
-    const message: ToProcess = {
-      kind: 'query',
-      sql,
-      timeoutMs,
-      limits: { ...query.limits, tempDir },
-      catalog: catalog.version === version ? null : catalog,
-    }
-    version = catalog.version
-    try {
-      const reply = await answer(child, {
-        timeoutMs: timeoutMs + graceMs,
-        signal,
-        kill,
-        // Aborted by V8 or the system: memory is the only thing a query can take without being asked.
-        exitError: () => new RiverbankError('sql_too_large', 'the query ended its process: it needs too much memory'),
-        begin: () => child.send(message),
-      })
-      if (reply.kind !== 'result') throw new RiverbankError('sql_failed', `unexpected answer: ${reply.kind}`)
-      return reply.result
-    } catch (error) {
-      version = null
-      throw error
-    }
+    const { sql, catalog, deadline, signal } = query
+    const limits = { ...query.limits, tempDir }
+    if (catalog.version !== version) await open(query, limits)
+    const timeoutMs = Math.max(1, Math.round(deadline.leftMs()))
+    const message: ToProcess = { kind: 'query', sql, timeoutMs, limits }
+    const reply = await answer(child, { ...running(timeoutMs), signal, kill, begin: () => child.send(message) })
+    if (reply.kind !== 'result') throw new RiverbankError('sql_failed', `unexpected answer: ${reply.kind}`)
+    return reply.result
   }
 
   return {
@@ -100,19 +97,48 @@ export function startWorker(options: { readonly startTimeoutMs: number; readonly
     get uses() {
       return uses
     },
-    ready,
+    ready: () => ready,
     run,
     kill,
     exited,
   }
 }
 
+/** What it means when a process does not get warm. */
+function warming(timeoutMs: number) {
+  return {
+    timeoutMs,
+    signal: undefined,
+    lateError: () => new RiverbankError('sql_starting', `not ready within ${timeoutMs} ms`, { canRetry: true }),
+    exitError: () => new RiverbankError('sql_failed', 'the query process did not start', { canRetry: true }),
+  }
+}
+
+/** What it means when a process does not answer a query. */
+function running(timeoutMs: number) {
+  const late = `no answer ${graceMs} ms after the query had run for ${timeoutMs} ms`
+  return {
+    timeoutMs: timeoutMs + graceMs,
+    lateError: () => new RiverbankError('sql_timeout', late, { canRetry: true }),
+    // Aborted by V8 or the system: memory is the only thing a query can take without being asked.
+    exitError: () => new RiverbankError('sql_too_large', 'the query ended its process: it needs too much memory'),
+  }
+}
+
+function exitOf(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    child.once('exit', () => resolve())
+    // A process that never was has no exit.
+    child.once('error', () => resolve())
+  })
+}
+
 /** Starts a process with nothing of this one's environment: secrets in it are no business of a query. */
 function spawnProcess(tempDir: string, heapMb: number): ChildProcess {
-  return fork(entryPath(), [], {
+  return fork(entry, [], {
     cwd: tempDir,
     env: { TZ: 'UTC', HOME: tempDir, TMPDIR: tempDir },
-    execArgv: [...loader(), `--max-old-space-size=${heapMb}`],
+    execArgv: [`--max-old-space-size=${heapMb}`],
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     serialization: 'advanced',
   })
@@ -122,13 +148,15 @@ interface Exchange {
   readonly timeoutMs: number
   readonly signal: AbortSignal | undefined
   readonly kill: () => void
+  readonly lateError: () => RiverbankError
   /** What it means when the process ends instead of answering. */
   readonly exitError: () => RiverbankError
   readonly begin: () => unknown
 }
 
 /** The next message of the process; kills it when none comes in time, or when the caller gives up. */
-function answer(child: ChildProcess, { timeoutMs, signal, kill, exitError, begin }: Exchange): Promise<FromProcess> {
+function answer(child: ChildProcess, exchange: Exchange): Promise<FromProcess> {
+  const { timeoutMs, signal, kill, lateError, exitError, begin } = exchange
   return new Promise((resolve, reject) => {
     const end = (act: () => void) => {
       limit.cancel()
@@ -152,10 +180,8 @@ function answer(child: ChildProcess, { timeoutMs, signal, kill, exitError, begin
     const onExit = () => dead(exitError())
     const onError = (cause: Error) =>
       dead(new RiverbankError('sql_failed', 'the query process failed', { cause, canRetry: true }))
-    const onAbort = () => dead(new RiverbankError('sql_cancelled', 'the query was given up'))
-    const limit = loopClock.after(timeoutMs, () =>
-      dead(new RiverbankError('sql_timeout', `no answer within ${timeoutMs} ms`, { canRetry: true })),
-    )
+    const onAbort = () => dead(givenUp())
+    const limit = loopClock.after(timeoutMs, () => dead(lateError()))
     child.on('message', onMessage)
     child.on('exit', onExit)
     child.on('error', onError)
@@ -163,18 +189,4 @@ function answer(child: ChildProcess, { timeoutMs, signal, kill, exitError, begin
     if (signal?.aborted === true) onAbort()
     else begin()
   })
-}
-
-/** Beside this file, with its extension: TypeScript in development, JavaScript once compiled. */
-function entryPath(): string {
-  return fileURLToPath(new URL(isTypeScript() ? './sql-process.ts' : './sql-process.js', import.meta.url))
-}
-
-function loader(): readonly string[] {
-  if (!isTypeScript()) return []
-  return ['--import', pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href]
-}
-
-function isTypeScript(): boolean {
-  return import.meta.url.endsWith('.ts')
 }

@@ -113,6 +113,12 @@ export class KafkaAdmin {
     return positions
   }
 
+  /** A group has its members whatever they read. */
+  async members(group: string): Promise<number> {
+    const { groups } = await this.#call(`describe group ${group}`, (admin) => admin.describeGroups([group]))
+    return groups[0]?.members.length ?? 0
+  }
+
   async deleteGroup(group: string): Promise<void> {
     await this.#call(`delete group ${group}`, (admin) => admin.deleteGroups([group]))
   }

@@ -49,6 +49,7 @@ export async function openKafkaEventLog(options: KafkaLogOptions): Promise<Event
     },
     describeTopic: (topic) => admin.describeTopic(topic),
     committed: (group, topic) => admin.committed(group, topic),
+    members: (group) => admin.members(group),
     publish: (records) => publisher.publish(records),
     consume: (consume, handler) => track(startConsumption(context, consume, handler)),
     tail: (tail, handler) => track(startTail(context, tail, handler)),

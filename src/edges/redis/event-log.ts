@@ -78,6 +78,7 @@ export async function openRedisEventLog(options: RedisEventLogOptions): Promise<
       return states?.map(({ partition, start, end }) => ({ partition, start, end })) ?? null
     },
     committed: (group, topic) => topics.committed(group, topic),
+    members: (group, topic) => topics.members(group, topic),
     publish: (records) => publishRecords(redis, topics, records),
     consume: async (consumption, handler) => {
       const reader = await openReader(`group:${consumption.group}`, consumption.maxWaitMs)

@@ -26,6 +26,15 @@ return members
   'allow',
 )
 
+/** KEYS members. → how many are not silent. */
+export const membersScript = new RedisScript(
+  `
+local clock = redis.call('TIME')
+return redis.call('ZCOUNT', KEYS[1], clock[1] * 1000 + math.floor(clock[2] / 1000), '+inf')
+`,
+  'allow',
+)
+
 /**
  * KEYS lease, meta, groups. ARGV token, member, session timeout, group. Takes a free partition, or one this member held
  * before it lost its connection. → ['held'] | ['absent'] | ['claimed', committed or '', incarnation, start, end, bytes].

@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis'
 import { RiverbankError } from '../../core/errors.ts'
 import type { PartitionRange, TopicSpec } from '../../ports.ts'
 import { redisFailure } from './connection.ts'
+import { membersScript } from './group-scripts.ts'
 import { partitionKeys, topicKeys, type PartitionKeys } from './log-keys.ts'
 import {
   adoptScript,
@@ -149,6 +150,14 @@ export class RedisTopics {
       }
     })
     return positions
+  }
+
+  /** By the server's clock, which the members' beats go by. */
+  async members(group: string, topic: string): Promise<number> {
+    const keys = [topicKeys(this.#namespace, topic).members(group)]
+    return this.#guarded(`counting the members of ${group}`, async () =>
+      Number(await membersScript.run(this.#redis, keys, [])),
+    )
   }
 
   /** From now on nothing is trimmed that this group has not read. */

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { join } from 'node:path'
+import { built } from '../../support/built.ts'
 
 export const root = new URL('../../..', import.meta.url).pathname
 
@@ -50,11 +50,9 @@ export function startProgram(args: readonly string[], settings: Readonly<Record<
   return { child, ended, stderr: () => texts.stderr }
 }
 
-const riverbankArgs = ['--import', 'tsx', join('src', 'main.ts')]
-
 /** `riverbank <args>` as it is run in the repository. */
 export function startRiverbank(args: readonly string[], settings: Readonly<Record<string, string>> = {}): Running {
-  return startProgram([...riverbankArgs, ...args], settings)
+  return startProgram([built('src/main.ts'), ...args], settings)
 }
 
 export function riverbank(args: readonly string[], settings: Readonly<Record<string, string>> = {}): Promise<Ended> {

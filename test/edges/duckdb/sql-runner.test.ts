@@ -80,8 +80,8 @@ describe('allowed', () => {
     ["SELECT json_extract_string(body, '$.id') FROM events WHERE valid ORDER BY log_offset LIMIT 1", [['p0']]],
     ['SELECT raw, valid FROM events WHERE NOT valid', [['AQL/', false]]],
     [
-      'SELECT 9007199254740993, 2::HUGEINT, 1.5::DECIMAL(4,2), -0.5, 1/0, true, NULL',
-      [['9007199254740993', 2, '1.50', '-0.5', 'Infinity', true, null]],
+      'SELECT 9007199254740991, 2::HUGEINT, 3::UBIGINT, 1.5::DECIMAL(4,2), -0.5, 1/0, true, NULL',
+      [[9_007_199_254_740_991, 2, '3', '1.50', '-0.5', 'Infinity', true, null]],
     ],
     [
       "SELECT DATE '2026-01-02', TIMESTAMP '2026-01-02 03:04:05.000006', INTERVAL 1 DAY, {'a': 1}, MAP {'k': 2}",
@@ -114,9 +114,57 @@ describe('allowed', () => {
 
   test('SUMMARIZE, with the names and types of its columns', async () => {
     const { columns, rowCount } = await runner.run('SUMMARIZE payments')
-    expect(columns[0]).toEqual({ name: 'column_name', type: 'VARCHAR' })
+    expect(columns[0]).toEqual({ name: 'column_name', type: 'VARCHAR', json: 'string' })
     expect(rowCount).toBeGreaterThan(5)
   })
+
+  test.each([
+    ['TINYINT', 'number'],
+    ['INTEGER', 'number'],
+    ['BIGINT', 'number'],
+    ['HUGEINT', 'number'],
+    ['UINTEGER', 'number'],
+    ['UBIGINT', 'string'],
+    ['UHUGEINT', 'string'],
+    ['BIGNUM', 'string'],
+    ['DECIMAL(18,2)', 'string'],
+    ['FLOAT', 'number'],
+    ['DOUBLE', 'number'],
+    ['VARCHAR', 'string'],
+    ['BOOLEAN', 'boolean'],
+  ])('every %s is a JSON %s, and the column says so', async (type, json) => {
+    const { columns, rows } = await runner.run(`SELECT v::${type} FROM (VALUES (0), (1), (NULL)) t(v)`)
+    expect(columns).toEqual([{ name: expect.any(String) as string, type, json }])
+    expect(rows.map(([value]) => (value === null ? null : typeof value))).toEqual([json, json, null])
+  })
+
+  test.each([
+    ['[1::UBIGINT]', 'array', ['1']],
+    [
+      "{'a': 18446744073709551615::UBIGINT, 'b': [2::BIGINT, NULL]}",
+      'object',
+      { a: '18446744073709551615', b: [2, null] },
+    ],
+    ['MAP {1::UBIGINT: 2::HUGEINT}', 'array', [['1', 2]]],
+    ['hash(1)', 'string', expect.stringMatching(/^\d+$/)],
+    ['sum(1::BIGINT)', 'number', 1],
+  ])('%s is a JSON %s of what its type says, at every depth', async (expression, json, value) => {
+    const { columns, rows } = await runner.run(`SELECT ${expression}`)
+    expect([columns[0]?.json, rows[0]?.[0]]).toEqual([json, value])
+  })
+
+  test.each(['9007199254740993', '9007199254740993::HUGEINT', '-9007199254740993', '[9007199254740993]'])(
+    'the whole number %s is refused rather than rounded, with what to do',
+    async (expression) => {
+      const refused = runner.run(`SELECT 1 AS one, ${expression} AS big`)
+      await expect(refused).rejects.toMatchObject({
+        code: 'sql_invalid',
+        message: expect.stringMatching(/"big".*VARCHAR/) as string,
+      })
+      const cast = await runner.run(`SELECT (${expression})::VARCHAR, 9007199254740993::DOUBLE`)
+      expect(cast.rows).toEqual([[expect.stringContaining('9007199254740993') as string, 9_007_199_254_740_992]])
+    },
+  )
 
   test('a result is cut at the row limit, and says so', async () => {
     const cut = await runner.run('SELECT * FROM range(5000)')

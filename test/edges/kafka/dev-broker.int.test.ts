@@ -1,17 +1,17 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { probeKafka } from '../../../src/edges/kafka/probe.ts'
 import { kafkaMissing } from '../../support/kafka-broker.ts'
 import { eventually } from '../../support/wait.ts'
+import { built } from '../../support/built.ts'
 
-const script = fileURLToPath(new URL('../../../scripts/dev-kafka.ts', import.meta.url))
+const script = built('scripts/dev-kafka.ts')
 
 function start(args: readonly string[] = []) {
   // As under npm, but with no npm above it that could end.
   const { npm_lifecycle_event: _, ...env } = process.env
-  const child = spawn(process.execPath, ['--import', 'tsx', script, ...args], { stdio: 'pipe', env })
+  const child = spawn(process.execPath, [script, ...args], { stdio: 'pipe', env })
   onTestFinished(() => void child.kill('SIGKILL'))
   const output = { out: '', err: '' }
   child.stdout.on('data', (chunk: Buffer) => (output.out += chunk.toString()))

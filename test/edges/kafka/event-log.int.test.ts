@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import kafkajs from 'kafkajs'
 import type { Admin, Kafka } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
@@ -12,6 +11,7 @@ import type { EventLog, LogBatch, LogRecord, TopicSpec } from '../../../src/port
 import { codeOf, Member, retrying } from '../../contract/log-probe.ts'
 import { kafkaMissing, startTestKafka, type TestKafka } from '../../support/kafka-broker.ts'
 import { eventually } from '../../support/wait.ts'
+import { built } from '../../support/built.ts'
 
 const sessionTimeoutMs = 2_000
 const within = { deadlineMs: 20_000 }
@@ -246,8 +246,8 @@ interface Told {
 }
 
 function startMember(args: readonly string[]) {
-  const script = fileURLToPath(new URL('member-process.ts', import.meta.url))
-  const child = spawn(process.execPath, ['--import', 'tsx', script, ...args], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const script = built('test/edges/kafka/member-process.ts')
+  const child = spawn(process.execPath, [script, ...args], { stdio: ['pipe', 'pipe', 'inherit'] })
   const told: Told[] = []
   createInterface({ input: child.stdout }).on('line', (line) => told.push(JSON.parse(line) as Told))
   onTestFinished(() => void child.kill('SIGKILL'))

@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { expect, test } from 'vitest'
 import { RiverbankError } from '../../../src/core/errors.ts'
 import { pinoLogger, type PinoLoggerOptions } from '../../../src/edges/pino/logger.ts'
+import { built } from '../../support/built.ts'
 
 function capture(level: PinoLoggerOptions['level']) {
   const text: string[] = []
@@ -51,12 +52,12 @@ test('what is below the level is not written', () => {
 })
 
 test('lines go to stderr, are there when the process exits, and stdout stays empty', () => {
-  const url = new URL('../../../src/edges/pino/logger.ts', import.meta.url).href
+  const url = pathToFileURL(built('src/edges/pino/logger.ts')).href
   const code = `
     import { pinoLogger } from ${JSON.stringify(url)}
     pinoLogger({ level: 'info', fields: {} }).error('last words')
     process.exit(3)`
-  const child = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], {
+  const child = spawnSync(process.execPath, ['--input-type=module', '-e', code], {
     encoding: 'utf8',
     cwd: fileURLToPath(new URL('../../..', import.meta.url)),
   })

@@ -1,14 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openRedisEventLog, type RedisEventLog } from '../../../src/edges/redis/event-log.ts'
 import { onPartition } from '../../contract/event-log-group-suite.ts'
 import { Member } from '../../contract/log-probe.ts'
 import { redisAvailable, startTestRedis, type TestRedis } from '../../support/redis-server.ts'
 import { eventually } from '../../support/wait.ts'
+import { built } from '../../support/built.ts'
 
-const program = fileURLToPath(new URL('frozen-member.ts', import.meta.url))
+const program = built('test/edges/redis/frozen-member.ts')
 const sessionTimeoutMs = 1_200
 const within = { deadlineMs: 15_000 }
 
@@ -71,7 +71,7 @@ describe.skipIf(redisAvailable() !== null)('a member that was frozen', () => {
 })
 
 function startMember(args: readonly string[], said: string[]): ChildProcess {
-  const child = spawn(process.execPath, ['--import', 'tsx', program, ...args], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [program, ...args], { stdio: ['pipe', 'pipe', 'inherit'] })
   createInterface({ input: child.stdout }).on('line', (line) => said.push(line))
   return child
 }

@@ -3,7 +3,7 @@ import { openLake } from '../../../src/lake/lake.ts'
 import type { FeatureSetManifest } from '../../../src/core/feature-set.ts'
 import { batchOf, claimOf, day, materializer, record, score, tempFolder, topics } from './feed.ts'
 
-/** `npx tsx test/lake/support/bench.ts`: rows per second from log records to a committed file, on one thread. */
+/** `node scripts/bootstrap/run.mjs test/lake/support/bench.ts`: rows per second from log records to a committed file, on one thread. */
 const { features } = JSON.parse(readFileSync('features/compiled/feature-set.json', 'utf8')) as FeatureSetManifest
 const wide = { ...JSON.parse(readFileSync('features/compiled/feature-set.json', 'utf8')) } as FeatureSetManifest
 const total = 50_000

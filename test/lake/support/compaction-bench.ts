@@ -5,7 +5,7 @@ import { compact } from '../../../src/lake/compaction.ts'
 import { openLake } from '../../../src/lake/lake.ts'
 import { batchOf, claimOf, day, materializer, record, score, tempFolder, topics } from './feed.ts'
 
-/** `npx tsx test/lake/support/compaction-bench.ts`: milliseconds to merge 16 files of 1,000 scores, the better of two. */
+/** `node scripts/bootstrap/run.mjs test/lake/support/compaction-bench.ts`: milliseconds to merge 16 files of 1,000 scores, the better of two. */
 const manifest = JSON.parse(readFileSync('features/compiled/feature-set.json', 'utf8')) as FeatureSetManifest
 const [files, rows, rounds] = [16, 1_000, 2]
 const tookMs: number[] = []

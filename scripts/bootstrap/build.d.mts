@@ -1,0 +1,2 @@
+/** The folder with the JavaScript of today's sources, built when there is none. */
+export declare function ensureBuild(options?: { readonly tests?: boolean }): Promise<string>

@@ -1,0 +1,39 @@
+import { names, type Config } from '../../src/app/config.ts'
+import { roleMetrics } from '../../src/app/up.ts'
+
+const addressOf = (config: Config) => `http://127.0.0.1:${config.HTTP_PORT}`
+
+/** While the history is worked off: where everything is, and what answers already. */
+export function welcomeBeside(config: Config): string {
+  const { events, scores, deadLetters } = names(config).topics
+  const url = addressOf(config)
+  const metrics = roleMetrics(config, 1).map(({ role, url: at }) => `${at} (${role})`)
+  return [
+    '',
+    `Riverbank is at ${url}, everything it keeps is in ${config.DATA_DIR}`,
+    `  topics    ${events}, ${scores}, ${deadLetters}`,
+    `  metrics   ${[`${url}/metrics (serve)`, ...metrics].join(', ')}`,
+    '',
+    'While the history is worked off, features grow and SQL sees what is in the lake. Try:',
+    '',
+    ...commands(url),
+    '',
+  ].join('\n')
+}
+
+/** When live payments come in. */
+export function welcomeLive(config: Config, rate: number): string {
+  const url = addressOf(config)
+  return ['', `The history is scored; ${rate} payments a second are coming in. Try:`, '', ...commands(url), ''].join(
+    '\n',
+  )
+}
+
+function commands(url: string): string[] {
+  return [
+    `  curl -s ${url}/v1/entities/customer/596/features`,
+    `  curl -sN '${url}/v1/score-stream?decision=block,review'`,
+    `  curl -s ${url}/v1/sql -H 'content-type: application/json' \\`,
+    `    -d '{"sql": "SELECT decision, count(*) AS payments FROM scores GROUP BY ALL"}'`,
+  ]
+}
