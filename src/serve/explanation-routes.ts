@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { decisions, paymentScoredSchema, type PaymentScored } from '../core/emitted.ts'
 import { RiverbankError } from '../core/errors.ts'
-import { probabilityOf, type Explainer } from '../core/explainer.ts'
+import { scoreOf, type Explainer } from '../core/explainer.ts'
 import { createReasonWriter, reasonSchema } from '../core/reason.ts'
 import type { ServeDependencies } from './dependencies.ts'
 import { jsonResponse, type Route, type ServeContext } from './route.ts'
@@ -78,7 +78,7 @@ function explanationOf(score: PaymentScored, explainer: Explainer, { featureSet 
   }
   const known = values as number[]
   const contributions = explainer.contributions(Float32Array.from(known))
-  const difference = Math.abs(probabilityOf(explainer.base, contributions) - score.score)
+  const difference = Math.abs(scoreOf(explainer, contributions) - score.score)
   if (!(difference <= differenceMax)) {
     const here = `the model ${model.name}/${model.version} of this service`
     throw new RiverbankError('explanation_mismatch', `${here} gives another score, ${difference} from the stored one`)

@@ -52,7 +52,11 @@ test('what cannot be explained says why', async () => {
   await problemOf(await gone.app.request(path), 'model_not_found')
   const outside = serving(scored({ model: { name: '../fraud', version: '1' } }))
   await problemOf(await outside.app.request(path), 'model_not_found')
-  const trees = serving(scored(), async () => ({ kind: 'unavailable', reason: 'the model is no tree ensemble' }))
+  const trees = serving(scored(), async () => ({
+    kind: 'unavailable',
+    code: 'no_trees',
+    reason: 'the model is no tree ensemble',
+  }))
   const problem = await problemOf(await trees.app.request(path), 'explanation_unavailable')
   expect(problem['detail']).toBe('model fraud/1: the model is no tree ensemble')
   const { amount: _amount, ...others } = scored().features

@@ -20,9 +20,19 @@ export async function pythonAvailable(): Promise<string | null> {
   return reason
 }
 
-async function setUp(): Promise<string | null> {
+/** The interpreter of an environment with the libraries that other people's models come from. */
+export const makersPython = `${root}.venv-makers/bin/python`
+
+/** {@link pythonAvailable} for {@link makersPython}. */
+export async function makersAvailable(): Promise<string | null> {
+  const reason = knownMissing('Python') ?? (await setUp(`${root}test/support/makers-requirements.txt`, '.venv-makers'))
+  if (reason !== null && process.env['CI'] === 'true') throw new Error(`${reason}, and CI=true allows no skipping`)
+  return reason
+}
+
+async function setUp(...parameters: readonly string[]): Promise<string | null> {
   try {
-    await promisify(execFile)(`${root}scripts/training/setup`, { timeout: setupTimeoutMs })
+    await promisify(execFile)(`${root}scripts/training/setup`, parameters, { timeout: setupTimeoutMs })
     return null
   } catch (error) {
     const stderr = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : ''
