@@ -31,6 +31,7 @@ function scoreOf({ columns, rows }: SqlResult, manifest: FeatureSetManifest): Pa
     },
   ])
   const [flags, shadows, reasons] = [row.get('flags'), row.get('shadows'), row.get('reasons')]
+  const unavailable = row.get('reasons_unavailable')
   const [version, decidedBy] = [row.get('policy_version'), row.get('decided_by')]
   return paymentScoredSchema.parse({
     paymentId: row.get('payment_id'),
@@ -48,6 +49,7 @@ function scoreOf({ columns, rows }: SqlResult, manifest: FeatureSetManifest): Pa
     ...(typeof flags === 'string' ? { flags: JSON.parse(flags) as unknown } : {}),
     ...(typeof shadows === 'string' ? { shadows: JSON.parse(shadows) as unknown } : {}),
     ...(typeof version === 'string' ? { policy: { version, decidedBy } } : {}),
+    ...(typeof unavailable === 'string' ? { reasonsUnavailable: unavailable } : {}),
     ...(typeof reasons === 'string' ? { reasons: JSON.parse(reasons) as unknown } : {}),
     entities: Object.fromEntries(entities),
     position: {

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { decisions, paymentScoredSchema, type PaymentScored } from '../core/emitted.ts'
 import { RiverbankError } from '../core/errors.ts'
 import { scoreOf, type Explainer } from '../core/explainer.ts'
+import { contributionMethods, contributionUnits } from '../core/score-explainer.ts'
 import { createReasonWriter, reasonSchema } from '../core/reason.ts'
 import type { ServeDependencies } from './dependencies.ts'
 import { jsonResponse, type Route, type ServeContext } from './route.ts'
@@ -16,12 +17,22 @@ const explanationSchema = z.object({
   decision: z.enum(decisions),
   model: paymentScoredSchema.shape.model,
   policy: paymentScoredSchema.shape.policy,
-  base: z.number().describe('log odds of fraud before anything is known of the payment'),
+  unit: z
+    .enum(contributionUnits)
+    .describe(
+      'of base and contributions: the log odds of fraud, or its probability where the model adds up probabilities',
+    ),
+  method: z
+    .enum(contributionMethods)
+    .describe(
+      'exact: SHAP values; propagated: SHAP values of the trees, stretched to the difference they make behind a calibration',
+    ),
+  base: z.number().describe('what the model answers before anything is known of the payment, in the unit'),
   contributions: z
     .array(z.object({ feature: z.string(), value: z.number(), contribution: z.number() }))
     .describe("SHAP values of every element of the model's vector, the largest first, whatever their sign"),
   sum: z.number().describe('of all contributions'),
-  logOdds: z.number().describe('base + sum: the log odds of the score'),
+  logOdds: z.number().optional().describe('base + sum: the log odds of the score; left out in the other unit'),
   reasons: z.array(reasonSchema).describe('what pushed towards fraud, as subscribers get it'),
 })
 type Explanation = z.infer<typeof explanationSchema>
@@ -38,8 +49,9 @@ export function explanationRoutes(deps: ServeDependencies): Route[] {
         operationId: 'explainScore',
         summary: 'Explain the decision on one payment',
         detail:
-          'Exact SHAP values, computed now from the features as they were and the model that scored them. Models that ' +
-          'are no tree ensembles with covers answer explanation_unavailable.',
+          'SHAP values, computed now from the features as they were and the model that scored them. They add up to the ' +
+          'score, or to its log odds (unit). Models that are no tree ensembles, and trees without covers, answer ' +
+          'explanation_unavailable.',
         tag: 'scores',
         parameters: [{ name: 'paymentId', in: 'path', description: 'eventId of the payment', schema: paymentIdSchema }],
         answers: {
@@ -90,9 +102,9 @@ function explanationOf(score: PaymentScored, explainer: Explainer, { featureSet 
   }))
   return {
     ...{ paymentId, score: score.score, decision, model, ...(policy === undefined ? {} : { policy }) },
-    base: explainer.base,
+    ...{ unit: explainer.unit, method: explainer.method, base: explainer.base },
     contributions: byName.sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution)),
-    ...{ sum, logOdds: explainer.base + sum },
+    ...{ sum, ...(explainer.unit === 'log_odds' ? { logOdds: explainer.base + sum } : {}) },
     reasons: createReasonWriter(names, featureSet.features)({ contributions, values: known, stats: explainer.stats }),
   }
 }

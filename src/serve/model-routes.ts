@@ -5,7 +5,8 @@ import { namesOf } from './model-administration.ts'
 import { parseBody } from './parameters.ts'
 import { jsonResponse, type Route, type ServeContext } from './route.ts'
 import { parseModelName, type ModelChange, type ModelReference } from '../core/generation.ts'
-import { RiverbankError } from '../core/errors.ts'
+import { isRiverbankError, RiverbankError } from '../core/errors.ts'
+import { unexplained } from '../core/explainer.ts'
 
 const bodyBytesMax = 4_096
 const listMax = 100
@@ -107,13 +108,26 @@ function modelOf(text: string): ModelReference {
 async function changed(c: ServeContext, deps: ServeDependencies, change: ModelChange, why: string): Promise<Response> {
   const generation = await deps.models.change(change, why)
   deps.logger.info('the models were changed', { generation: generation.number, ...namesOf(generation) })
+  const silent = change.kind === 'promote' ? await unexplainedOf(deps, change.model) : null
   return jsonResponse(c, 202, {
+    ...(silent === null ? {} : { reasonsUnavailable: silent }),
     generation: generation.number,
     ...namesOf(generation),
     reason: generation.reason,
     time: new Date(generation.timeMs).toISOString(),
     restores: generation.restores ?? null,
   })
+}
+
+/** Null also where the model cannot be read here: the processors say what they think of it. */
+async function unexplainedOf({ explanations }: ServeDependencies, { name, version }: ModelReference) {
+  try {
+    const found = await explanations({ name, version })
+    return found.kind === 'available' ? null : { code: found.code, detail: found.reason }
+  } catch (error) {
+    if (isRiverbankError(error)) return null
+    throw error
+  }
 }
 
 const generationFields = {
@@ -128,7 +142,15 @@ const generationFields = {
 const accepted = {
   202: {
     description: 'The new generation; GET /v1/models tells where it has taken effect',
-    content: { 'application/json': z.object(generationFields) },
+    content: {
+      'application/json': z.object({
+        ...generationFields,
+        reasonsUnavailable: z
+          .object({ code: z.enum(unexplained), detail: z.string() })
+          .optional()
+          .describe('of a promotion: why decisions of this model come without reasons'),
+      }),
+    },
   },
 } as const
 
