@@ -61,7 +61,7 @@ async function backgroundOf(
   const options = { features, rowsMax, spanMs: spanDays * dayMs }
   const found = await withLakeQuery(config, compiled, (query) => sampleBackground(query, options))
   if (found !== null && found.rows >= rowsMin) return found
-  const here = `the lake has ${found?.rows ?? 0} payments of the last ${spanDays} days with every feature of ${service}`
+  const here = `the lake has ${found?.rows ?? 0} payments, scored in its last ${spanDays} days, with every feature of ${service}`
   throw new RiverbankError('lake_empty', `${here}: covers are counted over ${rowsMin} at least`)
 }
 

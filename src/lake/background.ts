@@ -15,12 +15,12 @@ export interface SampleOptions {
   readonly features: readonly string[]
   /** At most so many payments. */
   readonly rowsMax: number
-  /** Of the newest so many milliseconds. */
+  /** Of those that the log took in its newest so many milliseconds, whatever time they were made at. */
   readonly spanMs: number
 }
 
 /**
- * Scored payments of the newest days, each as likely as any other, and the same ones whenever the same payments are there.
+ * Payments that were scored in the newest days, each as likely as any other, and the same ones whenever the same payments are there.
  * Payments that lack a feature are left out: they were scored by another feature set. Null where none is left.
  */
 export async function sampleBackground(
@@ -29,8 +29,8 @@ export async function sampleBackground(
 ): Promise<SampledBackground | null> {
   const columns = features.map((name) => `"${name.replaceAll('"', '""')}"`)
   const whole = columns.map((column) => `isfinite(${column}::DOUBLE)`).join(' AND ')
-  const newest = `(SELECT max(payment_time_ms) FROM scores)`
-  const from = `FROM scores WHERE payment_time_ms > ${newest} - ${spanMs} AND ${whole}`
+  const newest = `(SELECT max(append_time_ms) FROM scores)`
+  const from = `FROM scores WHERE append_time_ms > ${newest} - ${spanMs} AND ${whole}`
   const order = `ORDER BY md5(payment_id), payment_id, log_partition, log_offset LIMIT ${rowsMax}`
   const values: number[] = []
   let [rows, fromMs, toMs] = [0, Infinity, -Infinity]

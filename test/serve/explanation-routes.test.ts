@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
+import type { Explainer } from '../../src/core/explainer.ts'
 import { modelExplanations } from '../../src/app/model-explanations.ts'
 import type { PaymentScored } from '../../src/core/emitted.ts'
 import { paymentScore, problemOf, serveFixture, type Fixture } from './support/serve-fixture.ts'
@@ -43,6 +44,18 @@ test('base and contributions add up to the log odds of the score', async () => {
   const strongest = body.contributions.filter(({ contribution }) => contribution > 0)
   expect(body.reasons.map(({ feature }) => feature)).toEqual(strongest.slice(0, 4).map(({ feature }) => feature))
   expect(body.reasons[0]?.text).not.toBe('')
+})
+
+test('of a model that adds up probabilities the contributions are parts of the probability', async () => {
+  const explainer: Explainer = {
+    ...{ features: shipped.features, stats: shipped.features.map(() => null), base: 0.25 },
+    ...{ unit: 'probability', method: 'propagated' },
+    contributions: () => Float64Array.from(shipped.features, (_, i) => (i === 0 ? 0.5 : 0)),
+  }
+  const { app } = serving(scored({ score: 0.75 }), async () => ({ kind: 'available', explainer }))
+  const body: unknown = await (await app.request(path)).json()
+  expect(body).toMatchObject({ unit: 'probability', method: 'propagated', base: 0.25, sum: 0.5, score: 0.75 })
+  expect(body).not.toHaveProperty('logOdds')
 })
 
 test('what cannot be explained says why', async () => {

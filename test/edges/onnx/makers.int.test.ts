@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -174,6 +175,28 @@ describe.skipIf(missing !== null)('models of the libraries that data scientists 
     expect(scorer.explanations).toEqual(unavailable)
     expect(await registerCovers({ modelsDir, name: 'foreign', version: '1' }, background())).toEqual(unavailable)
     expect(existsSync(join(modelsDir, 'foreign', '1', 'covers.json'))).toBe(false)
+  })
+
+  it.each(['isotonic-native', 'calibrated-pipeline'])(
+    '%s: an export that answers something else than its library is refused by the golden vectors',
+    async (name) => {
+      const { modelsDir, manifest } = written(name)
+      await expect(load(modelsDir, manifest)).rejects.toMatchObject({ reason: 'golden_mismatch' })
+    },
+  )
+
+  it('covers are counted once: what is registered says the same again, and the manifest stays as it was written', async () => {
+    const { modelsDir } = written('lightgbm')
+    const path = join(modelsDir, 'foreign', '1', 'manifest.json')
+    const before = readFileSync(path, 'utf8')
+    await registerCovers({ modelsDir, name: 'foreign', version: '1' }, background())
+    const after = readFileSync(path, 'utf8')
+    const { covers, ...rest } = JSON.parse(after) as ModelManifest
+    expect(rest).toEqual(JSON.parse(before))
+    expect(after.endsWith(before.slice(1))).toBe(true)
+    const bytes = readFileSync(join(modelsDir, 'foreign', '1', 'covers.json'))
+    expect(covers?.sha256).toBe(createHash('sha256').update(bytes).digest('hex'))
+    expect(JSON.parse(bytes.toString())).toMatchObject({ background: { rows: background().rows } })
   })
 
   it('the sha256 is that of the file as it is on disk, with its map', async () => {
