@@ -27,7 +27,7 @@ async function why(probe) {
 async function probes() {
   await import('tsx')
   const { kafkaAvailable, kafkaJars, kafkaVersion, defaultCacheDir } = await import('./kafka/distribution.ts')
-  const { pythonAvailable } = await import('../test/support/python.ts')
+  const { makersAvailable, pythonAvailable } = await import('../test/support/python.ts')
   const { redisAvailable } = await import('../test/support/redis-server.ts')
   return {
     Redis: redisAvailable,
@@ -38,7 +38,12 @@ async function probes() {
       await kafkaJars({ cacheDir: defaultCacheDir(), onProgress: say })
       return null
     },
-    Python: pythonAvailable,
+    Python: async () => {
+      const reason = await pythonAvailable()
+      // The libraries of other people's models are made here, too, before a suite waits for them.
+      if (reason === null) await makersAvailable()
+      return reason
+    },
   }
 }
 

@@ -177,18 +177,21 @@ describe.skipIf(redisAvailable() !== null)('an installation whose models change'
     ])
   })
 
-  test('a model without covers has them counted over the lake before it scores, and then says why', async () => {
+  test('a model without covers has them counted over the lake before it scores', async () => {
     const refused = await rb.run('models', 'register', 'linear/2')
     expect([refused.code, refused.stdout]).toEqual([1, expect.stringContaining('reasons: none (no_trees: ')])
     const registered = await rb.run('models', 'register', 'bare/1', '--json')
     expect(JSON.parse(registered.stdout)).toMatchObject({ model: 'bare/1', reasons: 'exact, of the log odds' })
     expect(registered.code).toBe(0)
+  })
+
+  test('a model that cannot say why says so when it is promoted, and for good', async () => {
     const policy = { format: 1, version: '1', thresholds: { review: 1, block: 1 }, rules: [large] }
     for (const model of ['bare/1', 'bare/2']) {
       mkdirSync(join(modelsDir, model, 'policies'))
       writeFileSync(join(modelsDir, model, 'policies/1.json'), JSON.stringify(policy))
     }
-    const promoted = await rb.run('models', 'promote', 'bare/2@1')
+    const promoted = await rb.run('models', 'promote', 'bare/2@1', '--wait', '60')
     expect([promoted.code, promoted.stderr]).toEqual([
       0,
       expect.stringContaining('without reasons (no_covers): the trees'),
@@ -196,7 +199,10 @@ describe.skipIf(redisAvailable() !== null)('an installation whose models change'
     const late = await rb.run('models', 'register', 'bare/2')
     expect([late.code, late.stderr]).toEqual([1, expect.stringMatching(/^model_in_use: bare\/2 is in generation/)])
     await decided('silent', large.when[0].than)
-    const report = await rb.json('models', 'promote', 'bare/1@1')
+  })
+
+  test('a model whose covers were counted says why, and one that cannot leaves a code', async () => {
+    const report = await rb.json('models', 'promote', 'bare/1@1', '--wait', '60')
     expect(report).toMatchObject({ champion: 'bare/1@1', live: 4 })
     expect(report).not.toHaveProperty('reasonsUnavailable')
     await decided('told', large.when[0].than)
