@@ -30,7 +30,7 @@ const built = async (file) => import(pathToFileURL(join(await ensureBuild({ test
 
 async function probes() {
   const { kafkaAvailable, kafkaJars, kafkaVersion, defaultCacheDir } = await built('scripts/kafka/distribution.js')
-  const { clientsAvailable, pythonAvailable } = await built('test/support/python.js')
+  const { clientsAvailable, makersAvailable, pythonAvailable } = await built('test/support/python.js')
   const { redisAvailable } = await built('test/support/redis-server.js')
   return {
     Redis: redisAvailable,
@@ -41,7 +41,12 @@ async function probes() {
       await kafkaJars({ cacheDir: defaultCacheDir(), onProgress: say })
       return null
     },
-    Python: async () => (await pythonAvailable()) ?? (await clientsAvailable()),
+    Python: async () => {
+      const reason = (await pythonAvailable()) ?? (await clientsAvailable())
+      // The libraries of other people's models are made here, too, before a suite waits for them.
+      if (reason === null) await makersAvailable()
+      return reason
+    },
   }
 }
 

@@ -189,6 +189,18 @@ models
     const { listModels } = await import('./app/models-command.ts')
     process.exitCode = await listModels(config, options)
   })
+models
+  .command('register')
+  .description(
+    'check a model, and count the covers its trees lack over payments of the lake, for reasons; before promoting',
+  )
+  .argument('<name/version>', 'such as fraud/2')
+  .option('--json', 'print JSON')
+  .action(async (name: string, { json }: Common) => {
+    const config = settings()
+    const { registerModel } = await import('./app/register-command.ts')
+    process.exitCode = await registerModel(config, name, json === true)
+  })
 for (const [kind, description] of [
   ['promote', 'let a model decide'],
   ['shadow', 'score with a model beside the champion, without acting on it'],

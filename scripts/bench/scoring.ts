@@ -78,7 +78,10 @@ export async function writeTreeModel(
     thresholds: { review: 0.5, block: 0.9 },
     golden: { tolerance: 1e-6, vectors: [], scores: [] },
   }
-  const scorer = new OnnxScorer(await openSession(bytes), manifest, { kind: 'unavailable', reason: 'nobody asks' })
+  const scorer = new OnnxScorer({
+    ...{ session: await openSession(bytes), manifest, input: 'features', output: 'probabilities', columns: 1 },
+    explanations: { kind: 'unavailable', code: 'no_trees', reason: 'nobody asks' },
+  })
   const scores = [...(await scorer.score(vectors, rows))]
   await scorer.close()
   const golden = { tolerance: 1e-6, vectors: rowsOf(vectors, width), scores }

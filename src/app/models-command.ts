@@ -2,8 +2,10 @@ import { names, type Config } from './config.ts'
 import { openGenerationStore } from './event-log.ts'
 import { systemClock } from './role.ts'
 import { table } from './table.ts'
-import { parseModelName, type ModelChange } from '../core/generation.ts'
+import { parseModelName, type ModelChange, type ModelReference } from '../core/generation.ts'
 import { RiverbankError } from '../core/errors.ts'
+import { loadExplanations } from '../edges/onnx/load.ts'
+import { isModelRefused } from '../edges/onnx/refusal.ts'
 import {
   createModelAdministration,
   type GenerationReport,
@@ -16,7 +18,7 @@ interface Options {
 
 const lookAgainMs = 100
 
-async function withModels<Result>(config: Config, use: (models: ModelAdministration) => Promise<Result>) {
+export async function withModels<Result>(config: Config, use: (models: ModelAdministration) => Promise<Result>) {
   const store = await openGenerationStore(config)
   const { topics } = names(config)
   try {
@@ -67,10 +69,28 @@ export function changeModels(
   return withModels(config, async (models) => {
     const { number } = await models.change(change, options.reason ?? '')
     const { report, partitions } = await outcomeOf(models, number, options.wait * 1_000)
-    if (options.json === true) process.stdout.write(`${JSON.stringify(report)}\n`)
-    else process.stdout.write(table([rowOf(report, partitions)]))
+    const silent = change.kind === 'promote' ? await unexplainedModel(config.MODELS_DIR, change.model) : null
+    if (options.json === true) {
+      process.stdout.write(
+        `${JSON.stringify({ ...report, ...(silent === null ? {} : { reasonsUnavailable: silent }) })}\n`,
+      )
+      return report.refusal === null ? 0 : 1
+    }
+    process.stdout.write(table([rowOf(report, partitions)]))
+    if (silent !== null) process.stderr.write(`its decisions come without reasons (${silent.code}): ${silent.detail}\n`)
     return report.refusal === null ? 0 : 1
   })
+}
+
+/** Why a model of the folder here gives no reasons; null where it does, or is not here: then the processors know. */
+async function unexplainedModel(modelsDir: string, model: ModelReference) {
+  try {
+    const explanations = await loadExplanations({ modelsDir, ...model })
+    return explanations.kind === 'available' ? null : { code: explanations.code, detail: explanations.reason }
+  } catch (error) {
+    if (isModelRefused(error)) return null
+    throw error
+  }
 }
 
 function changeOf({ kind, model }: { readonly kind: ModelChange['kind']; readonly model?: string }): ModelChange {

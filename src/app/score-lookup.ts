@@ -148,6 +148,7 @@ function scoreOf(row: Row, manifest: FeatureSetManifest): PaymentScored {
     },
   ])
   const [flags, shadows, reasons] = [row['flags'], row['shadows'], row['reasons']]
+  const unavailable = row['reasons_unavailable']
   const [version, decidedBy] = [row['policy_version'], row['decided_by']]
   return paymentScoredSchema.parse({
     paymentId: row['payment_id'],
@@ -165,6 +166,7 @@ function scoreOf(row: Row, manifest: FeatureSetManifest): PaymentScored {
     ...(typeof flags === 'string' ? { flags: JSON.parse(flags) as unknown } : {}),
     ...(typeof shadows === 'string' ? { shadows: JSON.parse(shadows) as unknown } : {}),
     ...(typeof version === 'string' ? { policy: { version, decidedBy } } : {}),
+    ...(typeof unavailable === 'string' ? { reasonsUnavailable: unavailable } : {}),
     ...(typeof reasons === 'string' ? { reasons: JSON.parse(reasons) as unknown } : {}),
     entities: Object.fromEntries(entities),
     position: {

@@ -2,15 +2,28 @@ import { z } from 'zod'
 import { assert } from './errors.ts'
 
 /** How one value was distributed: shares of below `edges[0]`, from each edge to below the next, from the last one on. */
-const distribution = z.object({
-  edges: z.array(z.number()),
-  shares: z.array(z.number()),
-  /** The most frequent value; of many features it is the default. */
-  usual: z.object({ value: z.number(), share: z.number() }),
-})
+const share = z.number().min(0).max(1)
+/** Shares are rounded when they are written. */
+const sumTolerance = 1e-3
+const distribution = z
+  .strictObject({
+    edges: z.array(z.number()),
+    shares: z.array(share),
+    /** The most frequent value; of many features it is the default. */
+    usual: z.strictObject({ value: z.number(), share }),
+  })
+  .refine(({ edges, shares }) => shares.length === edges.length + 1, 'has one share more than edges')
+  .refine(
+    ({ edges }) => edges.every((edge, i) => i === 0 || edge > (edges[i - 1] ?? NaN)),
+    'has edges that do not rise',
+  )
+  .refine(
+    ({ shares }) => Math.abs(shares.reduce((sum, one) => sum + one, 0) - 1) <= sumTolerance,
+    'has shares that do not add up to 1',
+  )
 
 /** `profile.json` of a model: its inputs and its scores over the training rows. */
-export const trainingProfileSchema = z.object({
+export const trainingProfileSchema = z.strictObject({
   format: z.literal(1),
   rows: z.number().int().positive(),
   score: distribution,

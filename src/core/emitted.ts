@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { unexplained } from './explainer.ts'
 import { flagKinds } from './flags.ts'
 import { reasonSchema } from './reason.ts'
 
@@ -60,6 +61,12 @@ export const paymentScoredSchema = z.object({
     .optional()
     .describe(
       'what pushed the score towards fraud, the strongest first, also where a rule or list decided; left out of approved payments and when the model cannot be explained',
+    ),
+  reasonsUnavailable: z
+    .enum(unexplained)
+    .optional()
+    .describe(
+      'instead of reasons: why the model cannot be explained. no_trees: no tree ensemble; no_covers: trees without covers, which models register counts; not_followed: between the trees and the score is what nobody can follow; too_large; not_reproduced: what was read gives other scores',
     ),
   /** By entity name. */
   entities: z.record(z.string(), entityPosition),

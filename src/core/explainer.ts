@@ -1,24 +1,27 @@
 import type { FeatureStats } from './reason.ts'
+import type { ScoreExplainer } from './score-explainer.ts'
 
-/** Why a model answers what it does: exact SHAP values. Everything is by element of its vector, in log odds. */
-export interface Explainer {
+/** Why a model answers what it does. Everything is by element of its vector, in the explainer's unit. */
+export interface Explainer extends ScoreExplainer {
   readonly features: readonly string[]
   /** Over the model's training data; null where it does not say. */
   readonly stats: readonly (FeatureStats | null)[]
-  /** What the model answers before it knows anything. */
-  readonly base: number
-  /** Base and contributions add up to the log odds of the score. Overwritten by the next call. */
-  contributions(vector: Float32Array): Float64Array
 }
 
-/** `unavailable`: nothing exact can be said of this model, and why. */
+/**
+ * Why nothing can be said of a model: it is no tree ensemble; its trees have no covers, which `models register` counts; what
+ * is between the trees and the score is not followed; the trees take too much memory; or what was read gives other scores.
+ */
+export const unexplained = ['no_trees', 'no_covers', 'not_followed', 'too_large', 'not_reproduced'] as const
+export type Unexplained = (typeof unexplained)[number]
+
 export type Explanations =
   | { readonly kind: 'available'; readonly explainer: Explainer }
-  | { readonly kind: 'unavailable'; readonly reason: string }
+  | { readonly kind: 'unavailable'; readonly code: Unexplained; readonly reason: string }
 
 /** Base and contributions as the score they explain. */
-export function probabilityOf(base: number, contributions: ArrayLike<number>): number {
+export function scoreOf({ base, unit }: Pick<Explainer, 'base' | 'unit'>, contributions: ArrayLike<number>): number {
   let sum = base
   for (let i = 0; i < contributions.length; i += 1) sum += contributions[i] as number
-  return 1 / (1 + Math.exp(-sum))
+  return unit === 'probability' ? sum : 1 / (1 + Math.exp(-sum))
 }

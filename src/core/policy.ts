@@ -2,6 +2,10 @@ import { z } from 'zod'
 import { decide } from './decision.ts'
 import type { Decision } from './emitted.ts'
 import { RiverbankError } from './errors.ts'
+import { deadRule } from './rule-bounds.ts'
+
+/** No event names an entity by nothing. */
+const ids = z.array(z.string().min(1)).refine((list) => new Set(list).size === list.length, 'has an id twice')
 
 /**
  * What is done with a score: lists, rules over features, thresholds, in this order. A policy is a file beside its model
@@ -16,13 +20,9 @@ export const policySchema = z.strictObject({
     .strictObject({ review: z.number().min(0).max(1), block: z.number().min(0).max(1) })
     .refine(({ review, block }) => review <= block, 'review must not be above block'),
   /** Always refused. Comes before `allow`. */
-  block: z
-    .strictObject({ customers: z.array(z.string()).default([]), terminals: z.array(z.string()).default([]) })
-    .prefault({}),
+  block: z.strictObject({ customers: ids.default([]), terminals: ids.default([]) }).prefault({}),
   /** Never refused. */
-  allow: z
-    .strictObject({ customers: z.array(z.string()).default([]), terminals: z.array(z.string()).default([]) })
-    .prefault({}),
+  allow: z.strictObject({ customers: ids.default([]), terminals: ids.default([]) }).prefault({}),
   /** The first one whose conditions all hold decides; a feature without a value holds no condition. */
   rules: z
     .array(
@@ -86,6 +86,8 @@ export function parsePolicy(json: unknown): Policy {
   const names = parsed.data.rules.map(({ name }) => name)
   const twice = names.find((name, i) => names.indexOf(name) < i)
   if (twice !== undefined) throw new RiverbankError('policy_invalid', `two rules are named ${twice}`)
+  const dead = deadRule(parsed.data.rules)
+  if (dead !== null) throw new RiverbankError('policy_invalid', `rule ${dead.name} never decides: ${dead.why}`)
   return parsed.data
 }
 

@@ -23,7 +23,9 @@ export const reasonSchema = z.object({
   feature: z.string(),
   value: z.number(),
   usual: z.number().optional().describe("the value's median over the training data, or its mean where that is 0"),
-  contribution: z.number().describe('its share of the log odds of fraud (SHAP), above 0'),
+  contribution: z
+    .number()
+    .describe('its share (SHAP), above 0, of the log odds of fraud; of its probability where the model adds those up'),
 })
 export type Reason = z.infer<typeof reasonSchema>
 

@@ -1,5 +1,6 @@
 import { emittedTypes, type Decision, type EntityPosition, type PaymentScored } from './emitted.ts'
 import { schemaOf } from './event.ts'
+import type { Unexplained } from './explainer.ts'
 import type { NamedFlags } from './flags.ts'
 import type { Reason } from './reason.ts'
 
@@ -35,8 +36,8 @@ export interface ScoredParts {
   readonly shadows: readonly (number | null)[]
   /** Null without a policy. */
   readonly policy: NonNullable<PaymentScored['policy']> | null
-  /** Null: left out. */
-  readonly reasons: readonly Reason[] | null
+  /** A code: why there are none. Null: left out. */
+  readonly reasons: readonly Reason[] | Unexplained | null
   /** Null where the payment does not name the entity. */
   readonly entities: readonly (EntityPosition | null)[]
   readonly position: PaymentScored['position']
@@ -89,11 +90,16 @@ export function createScoredWriter(form: ScoredForm): (parts: ScoredParts) => st
     const judged = `,"paymentTimeMs":${parts.paymentTimeMs},"score":${numberText(parts.score)},"decision":"${parts.decision}${afterDecision}`
     const flags = parts.flags === null ? '' : `,"flags":${JSON.stringify(parts.flags)}`
     const policy = parts.policy === null ? '' : `,"policy":${JSON.stringify(parts.policy)}`
-    const reasons = parts.reasons === null ? '' : `,"reasons":${JSON.stringify(parts.reasons)}`
+    const reasons = reasonsOf(parts.reasons)
     const entities = `${flags}${shadowsOf(parts.shadows)}${policy}${reasons},"entities":{${entitiesOf(parts.entities)}}`
     const place = `,"position":{"topic":${stringText(position.topic)},"partition":${position.partition},"offset":${position.offset}}}}`
     return head + time + cause + money + judged + featuresOf(parts.values) + entities + place
   }
+}
+
+function reasonsOf(reasons: ScoredParts['reasons']): string {
+  if (reasons === null) return ''
+  return typeof reasons === 'string' ? `,"reasonsUnavailable":"${reasons}"` : `,"reasons":${JSON.stringify(reasons)}`
 }
 
 /** As JSON has it: no minus zero, and null for what is no number. */

@@ -29,6 +29,12 @@ export interface TreeEnsemble {
   readonly cover: Float64Array
 }
 
+/** Of what comes through the node above, the part that comes through this one; where nothing comes, each side has half. */
+export function shareOf({ cover }: Pick<TreeEnsemble, 'cover'>, node: number, above: number): number {
+  const whole = cover[above] as number
+  return whole > 0 ? (cover[node] as number) / whole : 0.5
+}
+
 /** Of float32 values, as ONNX Runtime compares them. */
 export function holds(mode: number, value: number, threshold: number, missingTrue: number): boolean {
   switch (mode) {

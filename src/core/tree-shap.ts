@@ -1,5 +1,5 @@
 import { assert } from './errors.ts'
-import { holds, type TreeEnsemble } from './tree-ensemble.ts'
+import { holds, shareOf, type TreeEnsemble } from './tree-ensemble.ts'
 import { block, lanes, splitsOf, splitStates, type TreeSplits } from './tree-splits.ts'
 
 /** Exact SHAP values of one ensemble. Calls may not overlap: they share their memory. */
@@ -147,12 +147,13 @@ function walkUp(
 }
 
 /** Every leaf by the share of the training data that came there. */
-function baseOf({ base, parent, value, cover }: TreeEnsemble): number {
+function baseOf(ensemble: TreeEnsemble): number {
+  const { base, parent, value } = ensemble
   const share = new Float64Array(parent.length)
   let sum = 0
   for (let node = 0; node < parent.length; node += 1) {
     const above = parent[node] as number
-    share[node] = above < 0 ? 1 : ((share[above] as number) * (cover[node] as number)) / (cover[above] as number)
+    share[node] = above < 0 ? 1 : (share[above] as number) * shareOf(ensemble, node, above)
     sum += (share[node] as number) * (value[node] as number)
   }
   return base + sum

@@ -1,5 +1,5 @@
 import { gaussLegendre, type Quadrature } from './gauss-legendre.ts'
-import type { TreeEnsemble } from './tree-ensemble.ts'
+import { shareOf, type TreeEnsemble } from './tree-ensemble.ts'
 
 /**
  * How a vector stands to a split: its comparison holds or fails, and all comparisons of the same element above went the
@@ -114,11 +114,12 @@ type EdgeNumbers = (state: number, point: number, factor: number, part: number) 
  * of the path's product is (1 − y)·z + y·o, and its part of the whole is (o − z) ÷ factor. Edges of an element that is
  * compared again replace those above: factors are quotients, and parts are differences.
  */
-function edgeCompiler({ parent, whereTrue, cover }: TreeEnsemble, edges: Int32Array, { points, weights }: Quadrature) {
+function edgeCompiler(ensemble: TreeEnsemble, edges: Int32Array, { points, weights }: Quadrature) {
+  const { parent, whereTrue } = ensemble
   const share = new Float64Array(parent.length)
   return (node: number, tell: EdgeNumbers): void => {
     const edge = edges[node] as number
-    const taken = (cover[node] as number) / (cover[parent[node] as number] as number)
+    const taken = shareOf(ensemble, node, parent[node] as number)
     const before = edge < 0 ? 1 : (share[edge] as number)
     const z = before * taken
     share[node] = z

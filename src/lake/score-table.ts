@@ -198,12 +198,11 @@ function scoreTable(manifest: FeatureSetManifest): TableSpec<ScoreRow> {
     { name: 'policy_version', type: 'VARCHAR', read: (r) => r.data.policy?.version ?? null },
     { name: 'decided_by', type: 'VARCHAR', read: (r) => r.data.policy?.decidedBy ?? 'model' },
   ]
-  const reasons: ColumnSpec<ScoreRow> = {
-    name: 'reasons',
-    type: 'VARCHAR',
+  const reasons: readonly ColumnSpec<ScoreRow>[] = [
     // As JSON, the strongest first; null for approved payments.
-    read: (r) => (r.data.reasons === undefined ? null : JSON.stringify(r.data.reasons)),
-  }
+    { name: 'reasons', type: 'VARCHAR', read: (r) => jsonOrNull(r.data.reasons) },
+    { name: 'reasons_unavailable', type: 'VARCHAR', read: (r) => r.data.reasonsUnavailable ?? null },
+  ]
   const features = manifest.features.map((feature): ColumnSpec<ScoreRow> => ({
     name: feature.name,
     type: feature.type === 'integer' ? 'BIGINT' : 'DOUBLE',
@@ -215,7 +214,7 @@ function scoreTable(manifest: FeatureSetManifest): TableSpec<ScoreRow> {
   const taken = new Set(key.map(({ name }) => name))
   const columns = [
     ...key,
-    reasons,
+    ...reasons,
     ...features,
     ...entityColumns<ScoreRow>(manifest, taken),
     ...emittedColumns<PaymentScored>(),

@@ -4,7 +4,6 @@ import { encodeEvent, structuredHeaders, type DomainEvent } from '../core/event.
 import { namedFlags, type NamedFlags } from '../core/flags.ts'
 import { entityIdOf, type EntityPlan, type FeaturePlan, type ServicePlan } from '../core/plan.ts'
 import { createScoredWriter, type ScoredParts } from '../core/scored-text.ts'
-import type { Reason } from '../core/reason.ts'
 import type { Snapshot } from '../core/state.ts'
 import { traceHeader, validTraceparent } from '../core/trace.ts'
 import type { EventTimeMs } from '../core/units.ts'
@@ -24,8 +23,8 @@ export interface Scored {
   readonly shadows: readonly (number | null)[]
   /** Which version of a policy decided, and what in it; null where only thresholds did. */
   readonly policy: ScoredParts['policy']
-  /** Null: approved, or nothing can be said. */
-  readonly reasons: readonly Reason[] | null
+  /** Why it is not approved, or why the model cannot say; null: approved, or nobody asked. */
+  readonly reasons: ScoredParts['reasons']
 }
 
 export interface ScoredRecordOptions {

@@ -1,13 +1,18 @@
+import type { Unexplained } from '../core/explainer.ts'
 import type { FeatureManifest } from '../core/feature-set.ts'
 import type { ServicePlan } from '../core/plan.ts'
 import { createReasonWriter, type Reason } from '../core/reason.ts'
 import type { Scorer } from '../ports.ts'
 
 /**
- * Why a payment got its score: `vector` is what the model took, `values` all values of the service. Null where the model
- * cannot be explained. A function of the arguments and the definitions, so that a replay says the same (I2).
+ * Why a payment got its score, or why the model cannot say; null where nobody asks it. `vector` is what the model took,
+ * `values` all values of the service. A function of the arguments and the definitions, so that a replay says the same (I2).
  */
-export type Explain = (scorer: Scorer, vector: Float32Array, values: readonly (number | null)[]) => Reason[] | null
+export type Explain = (
+  scorer: Scorer,
+  vector: Float32Array,
+  values: readonly (number | null)[],
+) => Reason[] | Unexplained | null
 
 export function createExplain(
   { names, vector: elements }: Pick<ServicePlan, 'names' | 'vector'>,
@@ -18,7 +23,8 @@ export function createExplain(
     features,
   )
   return ({ explanations }, vector, values) => {
-    if (explanations?.kind !== 'available') return null
+    if (explanations === undefined) return null
+    if (explanations.kind === 'unavailable') return explanations.code
     const { explainer } = explanations
     return write({
       contributions: explainer.contributions(vector),

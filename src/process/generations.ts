@@ -1,7 +1,7 @@
 import { isSame, modelName, type Generation, type Lineup } from '../core/generation.ts'
 import { isRiverbankError, RiverbankError } from '../core/errors.ts'
 import type { GenerationStore } from '../core/generation-store.ts'
-import type { Claim, GroupHandler, Logger } from '../ports.ts'
+import type { Claim, GroupHandler, Logger, Scorer } from '../ports.ts'
 import type { ProcessMetrics } from './metrics.ts'
 import type { ModelPool } from './model-pool.ts'
 import type { Sleeper } from './retry.ts'
@@ -107,7 +107,8 @@ export class Generations {
     for (const generation of found.toReversed()) {
       if (this.#refused.has(JSON.stringify(generation))) continue
       try {
-        await pool.lineup(generation)
+        const { champion } = await pool.lineup(generation)
+        if (this.#newest?.number !== generation.number) this.#tellOfReasons(champion)
         this.#newest = generation
         return generation
       } catch (error) {
@@ -116,6 +117,13 @@ export class Generations {
       }
     }
     return null
+  }
+
+  #tellOfReasons({ name, version, explanations }: Scorer): void {
+    if (explanations?.kind !== 'unavailable') return
+    const { code, reason } = explanations
+    const fields = { champion: modelName({ name, version }), code, reason }
+    this.#options.logger.warn('the champion cannot say why: its decisions come without reasons', fields)
   }
 
   async #refuse(generation: Generation, { code, message }: RiverbankError): Promise<void> {

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { decisions, paymentScoredSchema, type PaymentScored } from '../core/emitted.ts'
 import { RiverbankError } from '../core/errors.ts'
-import { probabilityOf, type Explainer } from '../core/explainer.ts'
+import { scoreOf, type Explainer } from '../core/explainer.ts'
+import { contributionMethods, contributionUnits } from '../core/score-explainer.ts'
 import { createReasonWriter, reasonSchema } from '../core/reason.ts'
 import type { ServeDependencies } from './dependencies.ts'
 import { jsonResponse, type Route, type ServeContext } from './route.ts'
@@ -19,12 +20,22 @@ const explanationSchema = named(
     decision: z.enum(decisions),
     model: paymentScoredSchema.shape.model,
     policy: paymentScoredSchema.shape.policy,
-    base: z.number().describe('log odds of fraud before anything is known of the payment'),
+    unit: z
+      .enum(contributionUnits)
+      .describe(
+        'of base and contributions: the log odds of fraud, or its probability where the model adds up probabilities',
+      ),
+    method: z
+      .enum(contributionMethods)
+      .describe(
+        'exact: SHAP values; propagated: SHAP values of the trees, stretched to the difference they make behind a calibration',
+      ),
+    base: z.number().describe('what the model answers before anything is known of the payment, in the unit'),
     contributions: z
       .array(z.object({ feature: z.string(), value: z.number(), contribution: z.number() }))
       .describe("SHAP values of every element of the model's vector, the largest first, whatever their sign"),
     sum: z.number().describe('of all contributions'),
-    logOdds: z.number().describe('base + sum: the log odds of the score'),
+    logOdds: z.number().optional().describe('base + sum: the log odds of the score; left out in the other unit'),
     reasons: z.array(reasonSchema).describe('what pushed towards fraud, as subscribers get it'),
   }),
 )
@@ -42,8 +53,9 @@ export function explanationRoutes(deps: ServeDependencies): Route[] {
         operationId: 'explainScore',
         summary: 'Explain the decision on one payment',
         detail:
-          'Exact SHAP values, computed now from the features as they were and the model that scored them. Models that ' +
-          `are no tree ensembles with covers answer explanation_unavailable. ${identityDetail}`,
+          'SHAP values, computed now from the features as they were and the model that scored them. They add up to the ' +
+          'score, or to its log odds (unit). Models that are no tree ensembles, and trees without covers, answer ' +
+          `explanation_unavailable. ${identityDetail}`,
         tag: 'scores',
         parameters: scoreParameters,
         answers: {
@@ -86,7 +98,7 @@ function explanationOf(score: PaymentScored, explainer: Explainer, { featureSet 
   }
   const known = values as number[]
   const contributions = explainer.contributions(Float32Array.from(known))
-  const difference = Math.abs(probabilityOf(explainer.base, contributions) - score.score)
+  const difference = Math.abs(scoreOf(explainer, contributions) - score.score)
   if (!(difference <= differenceMax)) {
     const here = `the model ${model.name}/${model.version} of this service`
     throw new RiverbankError('explanation_mismatch', `${here} gives another score, ${difference} from the stored one`)
@@ -98,9 +110,9 @@ function explanationOf(score: PaymentScored, explainer: Explainer, { featureSet 
   }))
   return {
     ...{ paymentId, score: score.score, decision, model, ...(policy === undefined ? {} : { policy }) },
-    base: explainer.base,
+    ...{ unit: explainer.unit, method: explainer.method, base: explainer.base },
     contributions: byName.sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution)),
-    ...{ sum, logOdds: explainer.base + sum },
+    ...{ sum, ...(explainer.unit === 'log_odds' ? { logOdds: explainer.base + sum } : {}) },
     reasons: createReasonWriter(names, featureSet.features)({ contributions, values: known, stats: explainer.stats }),
   }
 }

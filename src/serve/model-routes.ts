@@ -6,7 +6,8 @@ import { parseBody } from './parameters.ts'
 import { jsonResponse, type Route, type ServeContext } from './route.ts'
 import { named } from './schemas.ts'
 import { modelPattern, parseModelName, type ModelChange, type ModelReference } from '../core/generation.ts'
-import { RiverbankError } from '../core/errors.ts'
+import { isRiverbankError, RiverbankError } from '../core/errors.ts'
+import { unexplained } from '../core/explainer.ts'
 
 const bodyBytesMax = 4_096
 const listMax = 100
@@ -117,13 +118,26 @@ function modelOf(text: string): ModelReference {
 async function changed(c: ServeContext, deps: ServeDependencies, change: ModelChange, why: string): Promise<Response> {
   const generation = await deps.models.change(change, why)
   deps.logger.info('the models were changed', { generation: generation.number, ...namesOf(generation) })
+  const silent = change.kind === 'promote' ? await unexplainedOf(deps, change.model) : null
   return jsonResponse(c, 202, {
+    ...(silent === null ? {} : { reasonsUnavailable: silent }),
     generation: generation.number,
     ...namesOf(generation),
     reason: generation.reason,
     time: new Date(generation.timeMs).toISOString(),
     restores: generation.restores ?? null,
   })
+}
+
+/** Null also where the model cannot be read here: the processors say what they think of it. */
+async function unexplainedOf({ explanations }: ServeDependencies, { name, version }: ModelReference) {
+  try {
+    const found = await explanations({ name, version })
+    return found.kind === 'available' ? null : { code: found.code, detail: found.reason }
+  } catch (error) {
+    if (isRiverbankError(error)) return null
+    throw error
+  }
 }
 
 const generationFields = {
@@ -135,7 +149,16 @@ const generationFields = {
   restores: z.number().int().nullable().describe('of a rollback: whose models these are'),
 }
 
-const generationSchema = named('Generation', z.object(generationFields))
+const generationSchema = named(
+  'Generation',
+  z.object({
+    ...generationFields,
+    reasonsUnavailable: z
+      .object({ code: z.enum(unexplained), detail: z.string() })
+      .optional()
+      .describe('of a promotion: why decisions of this model come without reasons'),
+  }),
+)
 
 const accepted = {
   202: {

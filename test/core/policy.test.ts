@@ -65,7 +65,7 @@ describe('a policy', () => {
   })
 
   const valid = { format: 1, version: '1', thresholds: { review: 0.1, block: 0.9 } }
-  const rule = { name: 'a', when: [{ value: 'score', is: '>', than: 1 }], decision: 'block' }
+  const rule = { name: 'a', when: [{ value: 'score', is: '>', than: 0.7 }], decision: 'block' }
   it.each([
     ['of another format', { ...valid, format: 2 }, 'format'],
     [
@@ -76,6 +76,23 @@ describe('a policy', () => {
     ['with a threshold that is no probability', { ...valid, thresholds: { review: -1, block: 2 } }, 'thresholds'],
     ['with an unknown member', { ...valid, rule: [] }, 'rule'],
     ['with a rule without conditions', { ...valid, rules: [{ ...rule, when: [] }] }, 'when'],
+    ['with an id twice in a list', { ...valid, block: { customers: ['a', 'a'] } }, 'has an id twice'],
+    ['with an empty id in a list', { ...valid, allow: { terminals: [''] } }, 'terminals'],
+    [
+      'with a rule whose conditions exclude each other',
+      { ...valid, rules: [{ ...rule, when: [...rule.when, { value: 'score', is: '<', than: 0.7 }] }] },
+      'rule a never decides: its conditions on score never hold together',
+    ],
+    [
+      'with a score that no model answers',
+      { ...valid, rules: [{ ...rule, when: [{ value: 'score', is: '>', than: 1 }] }] },
+      'rule a never decides',
+    ],
+    [
+      'with a rule behind one that decides all its payments',
+      { ...valid, rules: [rule, { ...rule, name: 'b', when: [{ value: 'score', is: '>=', than: 0.8 }] }] },
+      'rule b never decides: whatever it holds for is decided by a before it',
+    ],
     ['with two rules of one name', { ...valid, rules: [rule, rule] }, 'two rules are named a'],
     ['that is no object', 'policy', 'expected object'],
   ])('%s is refused', (_what, json, words) => {

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decisions, emittedTypes, paymentScoredSchema } from '../../src/core/emitted.ts'
 import { encodeEvent, type DomainEvent } from '../../src/core/event.ts'
+import { unexplained } from '../../src/core/explainer.ts'
 import { flagKinds } from '../../src/core/flags.ts'
 import { createScoredWriter, scoredHead, type ScoredForm, type ScoredParts } from '../../src/core/scored-text.ts'
 import type { Reason } from '../../src/core/reason.ts'
@@ -58,7 +59,7 @@ const parts: fc.Arbitrary<ScoredParts> = fc.record({
   ),
   shadows: fc.tuple(value, value),
   policy: fc.option(fc.record({ version: id, decidedBy: id }), { nil: null }),
-  reasons: fc.option(fc.array(reason, { maxLength: 4 }), { nil: null }),
+  reasons: fc.oneof(fc.constant(null), fc.constantFrom(...unexplained), fc.array(reason, { maxLength: 4 })),
   entities: fc.tuple(position, fc.option(position, { nil: null })),
   position: fc.record({ topic: id, partition: fc.nat(), offset: fc.maxSafeNat() }),
 })
@@ -89,7 +90,8 @@ function encoded(scored: ScoredParts, { shadows }: ScoredForm): string {
       ...(scored.flags === null ? {} : { flags: scored.flags }),
       ...(shadows.length === 0 ? {} : { shadows: named(shadows, scored.shadows) }),
       ...(scored.policy === null ? {} : { policy: scored.policy }),
-      ...(scored.reasons === null ? {} : { reasons: scored.reasons }),
+      ...(typeof scored.reasons === 'string' ? { reasonsUnavailable: scored.reasons } : {}),
+      ...(typeof scored.reasons === 'string' || scored.reasons === null ? {} : { reasons: scored.reasons }),
       entities: named(
         entities,
         scored.entities.map((one) => one ?? undefined),

@@ -9,7 +9,7 @@ import { datasetEpochMs } from '../../scripts/simulator/time-axis.ts'
 import { names } from '../../src/app/config.ts'
 import type { VerifyReport } from '../../src/app/verify.ts'
 import type { ModelsReport } from '../../src/serve/model-administration.ts'
-import { copyShippedModels, writeLinearModel } from '../support/model-files.ts'
+import { copyShippedModels, writeLinearModel, writeWithoutCovers } from '../support/model-files.ts'
 import { redisAvailable } from '../support/redis-server.ts'
 import { eventually } from '../support/wait.ts'
 import { startInstallation, type TestInstallation } from './support/installation.ts'
@@ -30,6 +30,7 @@ describe.skipIf(redisAvailable() !== null)('an installation whose models change'
       writeLinearModel(modelsDir, champion, { name: 'linear', version }, { weight: 0.01 * Number(version) })
     }
     writeLinearModel(modelsDir, champion, { name: 'damaged', version: '1' })
+    for (const version of ['1', '2']) writeWithoutCovers(modelsDir, champion, { name: 'bare', version })
     const file = join(modelsDir, 'damaged/1/model.onnx')
     writeFileSync(
       file,
@@ -49,6 +50,15 @@ describe.skipIf(redisAvailable() !== null)('an installation whose models change'
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(body),
     })
+  const decided = async (id: string, amountMinor: number) => {
+    const event = payment(id, { amountMinor })
+    const response = await fetch(`${rb.url}/v1/events?wait=20000`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(event),
+    })
+    expect(response.status).toBe(200)
+  }
   const sql = async (query: string) => {
     const { rows } = (await rb.json('sql', query)) as { rows: unknown[][] }
     return rows
@@ -153,15 +163,6 @@ describe.skipIf(redisAvailable() !== null)('an installation whose models change'
     expect(JSON.parse(refused.stdout)).toMatchObject({ live: 0, refusal: { code: 'model_refused' } })
     expect(refused.stdout).toContain('policy_missing')
     expect(await rb.json('models', 'promote', 'linear/2@1')).toMatchObject({ champion: 'linear/2@1', live: 4 })
-    const decided = async (id: string, amountMinor: number) => {
-      const event = payment(id, { amountMinor })
-      const response = await fetch(`${rb.url}/v1/events?wait=20000`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(event),
-      })
-      expect(response.status).toBe(200)
-    }
     await decided('large-one', large.when[0].than)
     await decided('small-one', large.when[0].than - 1)
     const rows = `SELECT payment_id, decision, policy_version, decided_by FROM scores
@@ -178,17 +179,55 @@ describe.skipIf(redisAvailable() !== null)('an installation whose models change'
     ])
   })
 
+  test('a model without covers has them counted over the lake before it scores', async () => {
+    const refused = await rb.run('models', 'register', 'linear/2')
+    expect([refused.code, refused.stdout]).toEqual([1, expect.stringContaining('reasons: none (no_trees: ')])
+    const registered = await rb.run('models', 'register', 'bare/1', '--json')
+    expect(JSON.parse(registered.stdout)).toMatchObject({ model: 'bare/1', reasons: 'exact, of the log odds' })
+    expect(registered.code).toBe(0)
+  })
+
+  test('a model that cannot say why says so when it is promoted, and for good', async () => {
+    const policy = { format: 1, version: '1', thresholds: { review: 1, block: 1 }, rules: [large] }
+    for (const model of ['bare/1', 'bare/2']) {
+      mkdirSync(join(modelsDir, model, 'policies'))
+      writeFileSync(join(modelsDir, model, 'policies/1.json'), JSON.stringify(policy))
+    }
+    const promoted = await rb.run('models', 'promote', 'bare/2@1', '--wait', '60')
+    expect([promoted.code, promoted.stderr]).toEqual([
+      0,
+      expect.stringContaining('without reasons (no_covers): the trees'),
+    ])
+    const late = await rb.run('models', 'register', 'bare/2')
+    expect([late.code, late.stderr]).toEqual([1, expect.stringMatching(/^model_in_use: bare\/2 is in generation/)])
+    await decided('silent', large.when[0].than)
+  })
+
+  test('a model whose covers were counted says why, and one that cannot leaves a code', async () => {
+    const report = await rb.json('models', 'promote', 'bare/1@1', '--wait', '60')
+    expect(report).toMatchObject({ champion: 'bare/1@1', live: 4 })
+    expect(report).not.toHaveProperty('reasonsUnavailable')
+    await decided('told', large.when[0].than)
+    const rows = `SELECT payment_id, reasons IS NOT NULL, reasons_unavailable FROM scores
+      WHERE payment_id IN ('silent', 'told') ORDER BY payment_id`
+    await eventually(async () => (await sql(rows)).length === 2, patience)
+    expect(await sql(rows)).toEqual([
+      ['silent', false, 'no_covers'],
+      ['told', true, null],
+    ])
+  })
+
   test('what is watched is the model that scores, not the one that the installation began with', async () => {
     const { code, stderr } = await rb.run('monitor')
-    expect([code, stderr]).toEqual([1, expect.stringMatching(/^profile_missing: linear\/2 has no readable profile/)])
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/^profile_missing: bare\/1 has no readable profile/)])
   })
 
   test('everything that was promised can be recomputed', async () => {
     const report = (await rb.json('verify')) as VerifyReport
     expect(report).toMatchObject({ ok: true, violations: 0, mismatches: 0 })
-    expect(report.invariants.I2.counts).toMatchObject({ payments: 6_002, scores: 6_002 })
+    expect(report.invariants.I2.counts).toMatchObject({ payments: 6_004, scores: 6_004 })
     const { I3 } = report.invariants
-    expect(I3.counts['decisions of policies recomputed']).toBe(2)
+    expect(I3.counts['decisions of policies recomputed']).toBe(4)
     expect(I3.counts['scores of shadows recomputed']).toBeGreaterThan(0)
     expect(I3.counts['reasons recomputed']).toBeGreaterThan(0)
     expect(I3.counts['scores recomputed'], 'by each model that has scored').toBe(I3.counts['score rows'])

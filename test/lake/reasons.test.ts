@@ -2,9 +2,10 @@ import { expect, test } from 'vitest'
 import { lakeLookupDefaults, openLakeLookup } from '../../src/app/score-lookup.ts'
 import type { PaymentScored } from '../../src/core/emitted.ts'
 import { openLake } from '../../src/lake/lake.ts'
+import type { Scorer } from '../../src/ports.ts'
 import { catalog, day, tempFolder } from './support/feed.ts'
 import { ask } from './support/read.ts'
-import { manifest, pay, run, write, type LogContent } from './verify/support/world.ts'
+import { manifest, pay, run, scorer, write, type LogContent } from './verify/support/world.ts'
 
 /** The model of the world approves what is small. */
 const sent = [
@@ -29,6 +30,27 @@ test('I2: what is not approved says why, the same in every copy; what is approve
   expect(first).toMatchObject({ feature: 'amount', code: 'amount', value: 90_000, contribution: 90_000 })
   expect(first?.text).toBe('a payment of 90000.00, usually 0.00')
   expect((await run(sent)).scores).toEqual(content.scores)
+})
+
+test('what is not approved by a model that cannot say why says so, in the lake as well', async () => {
+  const folder = tempFolder()
+  try {
+    const silent: Scorer = { ...scorer, explanations: { kind: 'unavailable', code: 'no_covers', reason: 'none' } }
+    const content = await run(sent, silent)
+    const scores = scoresOf(content)
+    expect(scores.get('large')).toMatchObject({ decision: 'block', reasonsUnavailable: 'no_covers' })
+    expect(scores.get('large')).not.toHaveProperty('reasons')
+    expect(scores.get('small')).not.toHaveProperty('reasonsUnavailable')
+    const lake = await openLake({ dir: folder.dir })
+    await write(lake, content)
+    const lookup = openLakeLookup({ ...lakeLookupDefaults, lake, manifest, catalog, listBytesMax: 1 << 20 })
+    const scoreOf = async (id: string) => (await lookup.scores(id, { aggregateId: null, known: [], max: 2 }))[0]
+    expect(await scoreOf('large')).toEqual(scores.get('large'))
+    expect(await scoreOf('small')).not.toHaveProperty('reasonsUnavailable')
+    await lookup.close()
+  } finally {
+    folder.remove()
+  }
 })
 
 test('the lake keeps the reasons, and the lookup reads them back', async () => {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
+import type { Explainer } from '../../src/core/explainer.ts'
 import { modelExplanations } from '../../src/app/model-explanations.ts'
 import type { PaymentScored } from '../../src/core/emitted.ts'
 import { paymentScore, problemOf, serveFixture, type Fixture } from './support/serve-fixture.ts'
@@ -45,6 +46,18 @@ test('base and contributions add up to the log odds of the score', async () => {
   expect(body.reasons[0]?.text).not.toBe('')
 })
 
+test('of a model that adds up probabilities the contributions are parts of the probability', async () => {
+  const explainer: Explainer = {
+    ...{ features: shipped.features, stats: shipped.features.map(() => null), base: 0.25 },
+    ...{ unit: 'probability', method: 'propagated' },
+    contributions: () => Float64Array.from(shipped.features, (_, i) => (i === 0 ? 0.5 : 0)),
+  }
+  const { app } = serving(scored({ score: 0.75 }), async () => ({ kind: 'available', explainer }))
+  const body: unknown = await (await app.request(path)).json()
+  expect(body).toMatchObject({ unit: 'probability', method: 'propagated', base: 0.25, sum: 0.5, score: 0.75 })
+  expect(body).not.toHaveProperty('logOdds')
+})
+
 test('what cannot be explained says why', async () => {
   const { app } = serveFixture()
   await problemOf(await app.request(path), 'score_not_found')
@@ -52,7 +65,11 @@ test('what cannot be explained says why', async () => {
   await problemOf(await gone.app.request(path), 'model_not_found')
   const outside = serving(scored({ model: { name: '../fraud', version: '1' } }))
   await problemOf(await outside.app.request(path), 'model_not_found')
-  const trees = serving(scored(), async () => ({ kind: 'unavailable', reason: 'the model is no tree ensemble' }))
+  const trees = serving(scored(), async () => ({
+    kind: 'unavailable',
+    code: 'no_trees',
+    reason: 'the model is no tree ensemble',
+  }))
   const problem = await problemOf(await trees.app.request(path), 'explanation_unavailable')
   expect(problem['detail']).toBe('model fraud/1: the model is no tree ensemble')
   const { amount: _amount, ...others } = scored().features

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Generation } from '../../src/core/generation.ts'
 import type { GenerationStore } from '../../src/core/generation-store.ts'
+import type { ModelExplanations } from '../../src/serve/dependencies.ts'
 import { createModelAdministration } from '../../src/serve/model-administration.ts'
 import { nowMs, postJson, problemOf, serveFixture } from './support/serve-fixture.ts'
 
@@ -34,11 +35,21 @@ function memoryStore(faster = 0): GenerationStore & { readonly list: Generation[
   }
 }
 
-function fixture(options: { readonly apiKey?: string; readonly faster?: number } = {}) {
+interface FixtureOptions {
+  readonly apiKey?: string
+  readonly faster?: number
+  readonly explanations?: ModelExplanations
+}
+
+function fixture(options: FixtureOptions = {}) {
   const store = memoryStore(options.faster)
   const clock = { nowMs: () => nowMs }
   const models = createModelAdministration({ store, topic: 'payments.events', partitions: 2, clock })
-  return { store, ...serveFixture({ deps: { models, apiKey: options.apiKey ?? null } }) }
+  const { apiKey = null, explanations } = options
+  return {
+    store,
+    ...serveFixture({ deps: { models, apiKey, ...(explanations === undefined ? {} : { explanations }) } }),
+  }
 }
 
 describe('the models over HTTP', () => {
@@ -82,6 +93,22 @@ describe('the models over HTTP', () => {
       'rollback',
       'retire fraud/2',
     ])
+  })
+
+  test('a promotion says why decisions of the model come without reasons', async () => {
+    const explanations = async () =>
+      ({ kind: 'unavailable', code: 'no_covers', reason: 'the trees have none' }) as const
+    const promote = async (model: string) => {
+      const { app } = fixture({ explanations })
+      return (await app.request('/v1/models/promote', postJson({ model }))).json()
+    }
+    expect(await promote('fraud/2')).toMatchObject({
+      champion: 'fraud/2',
+      reasonsUnavailable: { code: 'no_covers', detail: 'the trees have none' },
+    })
+    const { app } = fixture()
+    const unread: unknown = await (await app.request('/v1/models/promote', postJson({ model: 'fraud/2' }))).json()
+    expect(unread).not.toHaveProperty('reasonsUnavailable')
   })
 
   test.each([

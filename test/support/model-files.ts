@@ -4,8 +4,11 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { modelName, type ModelReference } from '../../src/core/generation.ts'
 import type { ModelManifest } from '../../src/edges/onnx/manifest.ts'
+import { messagesOf } from '../../src/edges/onnx/graph.ts'
+import { changedFields } from '../../src/edges/onnx/protobuf.ts'
 import { linearModel } from './onnx-model.ts'
 
+const utf8 = new TextDecoder()
 const shipped = fileURLToPath(new URL('../../models', import.meta.url))
 
 /** A folder of models with the shipped ones, and a registry that names the shipped champion. */
@@ -38,6 +41,17 @@ export function writeLinearModel(
     probability: { output: 'probabilities', column: 0 },
     golden: { ...manifest.golden, tolerance: 1e-6, scores },
   })
+}
+
+/** Writes a copy of a model whose trees have no covers. */
+export function writeWithoutCovers(dir: string, like: ModelReference, model: ModelReference): void {
+  const file = readFileSync(join(dir, modelName(like), 'model.onnx'))
+  const isCovers = (attribute: Uint8Array) =>
+    [...messagesOf(attribute, 1)].some((name) => utf8.decode(name) === 'nodes_hitrates')
+  const bytes = changedFields(file, 7, (graph) => [
+    changedFields(graph, 1, (node) => [changedFields(node, 5, (one) => (isCovers(one) ? [] : null))]),
+  ])
+  writeModelFiles(dir, bytes, { ...readManifest(dir, like), ...model })
 }
 
 /** Writes both files of a model; the manifest gets the sha256 of the bytes. */

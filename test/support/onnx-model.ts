@@ -87,9 +87,16 @@ export function linearModel(model: LinearModel): Uint8Array {
 }
 
 export interface TreeModelOptions {
-  /** A classifier with LOGISTIC, or a regressor with a Sigmoid after it. */
-  readonly as?: 'classifier' | 'regressor'
+  /** A classifier with LOGISTIC, or a regressor with a Sigmoid after it, or its successor of version 5. */
+  readonly as?: 'classifier' | 'regressor' | 'version 5'
   readonly postTransform?: string
+  /** Leaves vote for the second class alone, or against the first one as well. */
+  readonly votes?: 'second' | 'both'
+  readonly aggregate?: 'SUM' | 'AVERAGE'
+  /** Instead of the ensemble's, one for each class that leaves vote for. */
+  readonly baseValues?: readonly number[]
+  /** Thresholds and weights as doubles; only version 5 is written so. */
+  readonly doubles?: { readonly threshold: readonly number[] }
   /** Covers of the nodes, instead of those of the ensemble; null writes none. */
   readonly cover?: readonly number[] | null
   /** Node types after the trees, in a chain. */
@@ -98,89 +105,149 @@ export interface TreeModelOptions {
 
 /** `[rows, width]` → `[rows, 2]` or `[rows, 1]`: the ensemble as a tree node of ONNX, its nodes listed backwards. */
 export function treeModel(ensemble: TreeEnsemble, options: TreeModelOptions = {}): Uint8Array {
-  const { as = 'classifier', cover = [...ensemble.cover] } = options
-  const isClassifier = as === 'classifier'
+  const { as = 'classifier' } = options
+  const [isClassifier, isDouble] = [as === 'classifier', options.doubles !== undefined]
   const then = options.then ?? (isClassifier ? [] : ['Sigmoid'])
-  const leaf = isClassifier ? 'class' : 'target'
-  const { tree, id, children, nodes } = listing(ensemble)
-  const leaves = nodes.filter((node) => ensemble.feature[node] === -1)
-  const floats = (name: string, values: readonly number[]) =>
-    message([1, name], [7, Float32Array.from(values)], [20, 6])
-  const integers = (name: string, values: readonly number[]) =>
-    message([1, name], ...values.map((value): Field => [8, value]), [20, 7])
-  const at = (list: ArrayLike<number>, node: number) => list[node] ?? 0
-  const mode = (node: number) =>
-    at(ensemble.feature, node) < 0 ? 'LEAF' : (branchModes[at(ensemble.mode, node)] ?? '')
-  const attributes = [
-    integers('nodes_treeids', nodes.map(tree)),
-    integers('nodes_nodeids', nodes.map(id)),
-    integers(
-      'nodes_featureids',
-      nodes.map((node) => Math.max(0, at(ensemble.feature, node))),
-    ),
-    message([1, 'nodes_modes'], ...nodes.map((node): Field => [9, mode(node)]), [20, 8]),
-    floats(
-      'nodes_values',
-      nodes.map((node) => at(ensemble.threshold, node)),
-    ),
-    integers(
-      'nodes_truenodeids',
-      nodes.map((node) => children(node, 1)),
-    ),
-    integers(
-      'nodes_falsenodeids',
-      nodes.map((node) => children(node, 0)),
-    ),
-    integers(
-      'nodes_missing_value_tracks_true',
-      nodes.map((node) => at(ensemble.missingTrue, node)),
-    ),
-    ...(cover === null
-      ? []
-      : [
-          floats(
-            'nodes_hitrates',
-            nodes.map((node) => at(cover, node)),
-          ),
-        ]),
-    integers(`${leaf}_treeids`, leaves.map(tree)),
-    integers(`${leaf}_nodeids`, leaves.map(id)),
-    integers(
-      `${leaf}_ids`,
-      leaves.map(() => 0),
-    ),
-    floats(
-      `${leaf}_weights`,
-      leaves.map((node) => at(ensemble.value, node)),
-    ),
-    floats('base_values', [ensemble.base]),
-    isClassifier ? integers('classlabels_int64s', [0, 1]) : message([1, 'n_targets'], [3, 1], [20, 2]),
-    message([1, 'post_transform'], [4, options.postTransform ?? (isClassifier ? 'LOGISTIC' : 'NONE')], [20, 3]),
-  ]
+  const attributes = as === 'version 5' ? placedAttributes(ensemble, options) : treeAttributes(ensemble, options)
   const names = ['trees', ...then.map((_, i) => `after${i}`)]
   names[names.length - 1] = 'probabilities'
-  const type = isClassifier ? 'TreeEnsembleClassifier' : 'TreeEnsembleRegressor'
-  const outputs = [...(isClassifier ? ['label'] : []), names[0] ?? '']
+  const type = {
+    classifier: 'TreeEnsembleClassifier',
+    regressor: 'TreeEnsembleRegressor',
+    'version 5': 'TreeEnsemble',
+  }[as]
+  const outputs = [...(isClassifier ? ['label'] : []), isDouble ? 'sums' : (names[0] ?? '')]
   const trees = message(
-    [1, 'features'],
+    [1, isDouble ? 'doubles' : 'features'],
     ...outputs.map((name): Field => [2, name]),
     [4, type],
     ...attributes.map((attribute): Field => [5, attribute]),
     [7, 'ai.onnx.ml'],
   )
+  const cast = (from: string, to: string, type: number) => node('Cast', [from], [to], integer('to', type))
+  const based = as === 'version 5' ? [node('Add', [names[0] ?? '', 'base'], ['based'])] : []
+  const from = based.length > 0 ? ['based', ...names.slice(1)] : names
   const graph = message(
+    ...(isDouble ? [cast('features', 'doubles', 11)] : []),
     [1, trees],
-    ...then.map((next, i) => node(next, [names[i] ?? ''], [names[i + 1] ?? ''])),
+    ...(isDouble ? [cast('sums', names[0] ?? '', float)] : []),
+    ...based,
+    ...then.map((next, i) => node(next, [from[i] ?? ''], [names[i + 1] ?? ''])),
     [2, 'trees'],
+    [5, message([2, float], [8, 'base'], [9, Float32Array.of(ensemble.base)])],
     [11, valueInfo('features', ['rows', ensemble.width])],
     [12, valueInfo('probabilities', ['rows', isClassifier ? 2 : 1])],
   )
   const opsets: Field[] = [
     [8, message([1, ''], [2, 17])],
-    [8, message([1, 'ai.onnx.ml'], [2, 3])],
+    [8, message([1, 'ai.onnx.ml'], [2, as === 'version 5' ? 5 : 3])],
   ]
   return message([1, 8], [2, 'riverbank tests'], [7, graph], ...opsets)
 }
+
+const at = (list: ArrayLike<number>, place: number) => list[place] ?? 0
+const floats = (name: string, values: readonly number[]) => message([1, name], [7, Float32Array.from(values)], [20, 6])
+const integers = (name: string, values: readonly number[]) =>
+  message([1, name], ...values.map((value): Field => [8, value]), [20, 7])
+const integer = (name: string, value: number) => message([1, name], [3, value], [20, 2])
+
+function treeAttributes(ensemble: TreeEnsemble, options: TreeModelOptions): Uint8Array[] {
+  const { as = 'classifier', cover = [...ensemble.cover], votes = 'second', aggregate = 'SUM' } = options
+  const isClassifier = as === 'classifier'
+  const leaf = isClassifier ? 'class' : 'target'
+  const { tree, id, children, nodes } = listing(ensemble)
+  const leaves = nodes.filter((place) => ensemble.feature[place] === -1)
+  const ofNodes = (name: string, of: (place: number) => number) => integers(name, nodes.map(of))
+  const mode = (place: number) =>
+    at(ensemble.feature, place) < 0 ? 'LEAF' : (branchModes[at(ensemble.mode, place)] ?? '')
+  const twice = <Item>(list: readonly Item[]) => (votes === 'both' ? [...list, ...list] : list)
+  const weights = leaves.map((place) => at(ensemble.value, place))
+  const voted = votes === 'both' ? [...weights.map((weight) => -weight), ...weights] : weights
+  const ids = votes === 'both' ? [...leaves.map(() => 0), ...leaves.map(() => 1)] : leaves.map(() => 0)
+  return [
+    ofNodes('nodes_treeids', tree),
+    ofNodes('nodes_nodeids', id),
+    ofNodes('nodes_featureids', (place) => Math.max(0, at(ensemble.feature, place))),
+    message([1, 'nodes_modes'], ...nodes.map((place): Field => [9, mode(place)]), [20, 8]),
+    floats(
+      'nodes_values',
+      nodes.map((place) => at(ensemble.threshold, place)),
+    ),
+    ofNodes('nodes_truenodeids', (place) => children(place, 1)),
+    ofNodes('nodes_falsenodeids', (place) => children(place, 0)),
+    ofNodes('nodes_missing_value_tracks_true', (place) => at(ensemble.missingTrue, place)),
+    ...(cover === null
+      ? []
+      : [
+          floats(
+            'nodes_hitrates',
+            nodes.map((place) => at(cover, place)),
+          ),
+        ]),
+    integers(`${leaf}_treeids`, twice(leaves.map(tree))),
+    integers(`${leaf}_nodeids`, twice(leaves.map(id))),
+    integers(`${leaf}_ids`, ids),
+    floats(`${leaf}_weights`, voted),
+    floats('base_values', options.baseValues ?? (votes === 'both' ? [-ensemble.base, ensemble.base] : [ensemble.base])),
+    isClassifier ? integers('classlabels_int64s', [0, 1]) : integer('n_targets', 1),
+    ...(isClassifier ? [] : [message([1, 'aggregate_function'], [4, aggregate], [20, 3])]),
+    message([1, 'post_transform'], [4, options.postTransform ?? (isClassifier ? 'LOGISTIC' : 'NONE')], [20, 3]),
+  ]
+}
+
+/** Nodes that compare in one list, leaves in another. A tree that is one leaf has no form here: both sides of a node have it. */
+function placedAttributes(ensemble: TreeEnsemble, { aggregate = 'SUM', doubles }: TreeModelOptions): Uint8Array[] {
+  const { feature, parent, whereTrue, starts } = ensemble
+  const all = [...parent.keys()]
+  const nodes = all.filter((place) => at(feature, place) >= 0 || at(parent, place) < 0)
+  const leaves = all.filter((place) => at(feature, place) < 0)
+  const below = (place: number, side: 0 | 1) =>
+    at(feature, place) < 0 ? place : all.findIndex((one) => parent[one] === place && whereTrue[one] === side)
+  const isLeaf = (place: number) => (at(feature, place) < 0 ? 1 : 0)
+  const target = (place: number) => (isLeaf(place) === 1 ? leaves.indexOf(place) : nodes.indexOf(place))
+  const ofNodes = (name: string, of: (place: number) => number) => integers(name, nodes.map(of))
+  const tensor = (name: string, values: readonly number[]): Uint8Array => {
+    const data = doubles === undefined ? Float32Array.from(values) : Float64Array.from(values)
+    const bytes = new Uint8Array(data.buffer)
+    return message(
+      [1, name],
+      [5, message([1, values.length], [2, doubles === undefined ? 1 : 11], [9, bytes])],
+      [20, 4],
+    )
+  }
+  const modes = Uint8Array.from(nodes, (place) => at(numberedModes, at(ensemble.mode, place)))
+  return [
+    ofNodes('nodes_featureids', (place) => Math.max(0, at(feature, place))),
+    tensor(
+      'nodes_splits',
+      nodes.map((place) => at(doubles?.threshold ?? ensemble.threshold, place)),
+    ),
+    message([1, 'nodes_modes'], [5, message([1, modes.length], [2, 2], [9, modes])], [20, 4]),
+    ofNodes('nodes_truenodeids', (place) => target(below(place, 1))),
+    ofNodes('nodes_falsenodeids', (place) => target(below(place, 0))),
+    ofNodes('nodes_trueleafs', (place) => isLeaf(below(place, 1))),
+    ofNodes('nodes_falseleafs', (place) => isLeaf(below(place, 0))),
+    ofNodes('nodes_missing_value_tracks_true', (place) => at(ensemble.missingTrue, place)),
+    integers(
+      'tree_roots',
+      [...starts.subarray(0, -1)].map((start) => nodes.indexOf(start)),
+    ),
+    integers(
+      'leaf_targetids',
+      leaves.map(() => 0),
+    ),
+    tensor(
+      'leaf_weights',
+      leaves.map((place) => at(ensemble.value, place)),
+    ),
+    integer('n_targets', 1),
+    integer('aggregate_function', aggregate === 'AVERAGE' ? 0 : 1),
+    integer('post_transform', 0),
+  ]
+}
+
+/** By index into `branchModes`: the number of version 5. */
+const numberedModes = [0, 1, 2, 3, 4, 5]
 
 /** Ids and order as another exporter could have chosen them: each tree's root, and then the others backwards. */
 function listing({ starts, parent, whereTrue }: TreeEnsemble) {

@@ -10,7 +10,7 @@ export const python = `${root}.venv/bin/python`
 /** Where the programs of the clients that we did not write are: their own environment. */
 export const clientPrograms = `${root}.cache/clients/bin`
 /** The first set-up of the training downloads about 150 MB. */
-const setupTimeoutMs = 300_000
+const setupTimeoutMs = 900_000
 
 /**
  * Null when the training's Python environment is there or could be made, else the reason to skip. With CI=true a
@@ -25,15 +25,24 @@ export function clientsAvailable(): Promise<string | null> {
   return available('clients', 'test/clients/setup')
 }
 
-async function available(what: string, script: string): Promise<string | null> {
-  const reason = knownMissing('Python') ?? (await setUp(what, script))
+async function available(what: string, script: string, parameters: readonly string[] = []): Promise<string | null> {
+  const reason = knownMissing('Python') ?? (await setUp(what, script, parameters))
   if (reason !== null && process.env['CI'] === 'true') throw new Error(`${reason}, and CI=true allows no skipping`)
   return reason
 }
 
-async function setUp(what: string, script: string): Promise<string | null> {
+/** The interpreter of an environment with the libraries that other people's models come from. */
+export const makersPython = `${root}.venv-makers/bin/python`
+
+/** {@link pythonAvailable} for {@link makersPython}. */
+export function makersAvailable(): Promise<string | null> {
+  const requirements = `${root}test/support/makers-requirements.txt`
+  return available('model makers', 'scripts/python/setup', [requirements, `${root}.venv-makers`])
+}
+
+async function setUp(what: string, script: string, parameters: readonly string[]): Promise<string | null> {
   try {
-    await promisify(execFile)(`${root}${script}`, { timeout: setupTimeoutMs })
+    await promisify(execFile)(`${root}${script}`, parameters, { timeout: setupTimeoutMs })
     return null
   } catch (error) {
     const stderr = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : ''

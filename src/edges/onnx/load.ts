@@ -1,27 +1,21 @@
 import { createHash } from 'node:crypto'
-import { open, readdir } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join, sep } from 'node:path'
-import type { InferenceSession } from 'onnxruntime-node'
 import { z } from 'zod'
 import type { Explanations } from '../../core/explainer.ts'
 import { isRiverbankError, RiverbankError } from '../../core/errors.ts'
 import type { ServiceManifest } from '../../core/feature-set.ts'
 import { modelFolder, type ModelReference } from '../../core/generation.ts'
 import { compilePolicy, parsePolicy, type Decider } from '../../core/policy.ts'
-import { explanationsOf } from './explanations.ts'
+import { adaptModel, type Adaptation } from './adaptation.ts'
+import { readCovers } from './covers.ts'
+import { explanationsOf, type ForestCovers } from './explanations.ts'
 import { hasExternalData } from './external-data.ts'
+import { checkedName, modelLimits, parseJson, readLimited } from './files.ts'
+import { checkGolden } from './golden.ts'
 import { type ModelManifest, modelManifestSchema, type ModelRegistry, modelRegistrySchema } from './manifest.ts'
-import { ModelRefused, type RefusalReason } from './refusal.ts'
+import { messageOf, ModelRefused } from './refusal.ts'
 import { OnnxScorer, openSession } from './scorer.ts'
-
-/** A model is code that decides about money: files larger than these are no model of ours. */
-export const modelLimits = {
-  modelBytesMax: 64 * 1024 * 1024,
-  manifestBytesMax: 4 * 1024 * 1024,
-  registryBytesMax: 64 * 1024,
-  /** Lists of a hundred thousand customers. */
-  policyBytesMax: 4 * 1024 * 1024,
-} as const
 
 export interface LoadOptions {
   /** Folder with registry.json and `<name>/<version>/`. */
@@ -36,16 +30,17 @@ export interface LoadOptions {
  * ({@link ModelRefused} says at which check). Checks that need no session come first, because sessions leak memory.
  */
 export async function loadScorer(options: LoadOptions & ModelReference): Promise<OnnxScorer> {
-  const { model, manifest } = await readModel(options)
+  const { model, manifest, covers } = await readModel(options)
   checkService(manifest, options)
-  const session = await openSession(model).catch((error: unknown) => {
+  const adaptation = adapted(model, manifest)
+  const session = await openSession(adaptation.model).catch((error: unknown) => {
     throw new ModelRefused('session_failed', messageOf(error), error)
   })
-  const scorer = new OnnxScorer(session, manifest, explanationsOf(model, manifest))
+  const explanations = explanationsOf(adaptation, manifest, covers)
+  const scorer = new OnnxScorer({ session, manifest, explanations, ...adaptation })
   try {
-    checkSignature(session, manifest)
     const isSame = await checkGolden(scorer, manifest)
-    return isSame ? scorer : new OnnxScorer(session, manifest, scorer.explanations, 'one by one')
+    return isSame ? scorer : new OnnxScorer({ session, manifest, explanations, ...adaptation, rows: 'one by one' })
   } catch (error) {
     await scorer.close()
     throw error
@@ -59,19 +54,40 @@ export async function loadScorer(options: LoadOptions & ModelReference): Promise
 export async function loadExplanations(
   options: Pick<LoadOptions, 'modelsDir'> & ModelReference,
 ): Promise<Explanations> {
-  const { model, manifest } = await readModel(options)
-  return explanationsOf(model, manifest)
+  const { model, manifest, covers } = await readModel(options)
+  return explanationsOf(adapted(model, manifest), manifest, covers)
 }
 
-/** The files of a model that is the one it says it is: its names, sha256, nothing outside the file. */
-async function readModel(options: Pick<LoadOptions, 'modelsDir'> & ModelReference) {
+/** A model as its files have it. */
+export interface ModelFiles {
+  readonly model: Uint8Array
+  readonly manifest: ModelManifest
+  /** Counted when the model was registered; null where none were. */
+  readonly covers: ForestCovers | null
+}
+
+/**
+ * The files of a model that is the one it says it is: its names, every sha256, nothing outside the file. Rejects with
+ * `model_refused`.
+ */
+export async function readModel(options: Pick<LoadOptions, 'modelsDir'> & ModelReference): Promise<ModelFiles> {
   const folder = join(options.modelsDir, checkedName(options.name), checkedName(options.version))
   const manifestBytes = await readLimited(join(folder, 'manifest.json'), modelLimits.manifestBytesMax, 'file_missing')
   const model = await readLimited(join(folder, 'model.onnx'), modelLimits.modelBytesMax, 'file_missing')
   const manifest = parseJson(manifestBytes, modelManifestSchema, 'manifest_invalid')
   checkManifest(manifest, options)
   checkBytes(model, manifest)
-  return { model, manifest }
+  return { model, manifest, covers: await readCovers(folder, manifest) }
+}
+
+/** Throws `model_refused`: `signature_mismatch`, or `session_failed` for bytes that are no ONNX. */
+export function adapted(model: Uint8Array, manifest: ModelManifest): Adaptation {
+  try {
+    return adaptModel(model, manifest)
+  } catch (error) {
+    if (isRiverbankError(error)) throw error
+    throw new ModelRefused('session_failed', `model.onnx is no ONNX file: ${messageOf(error)}`, error)
+  }
 }
 
 /** `models/registry.json`. Rejects with `model_refused`: `registry_missing` or `registry_invalid`. */
@@ -124,54 +140,6 @@ export async function loadPolicy(
   }
 }
 
-/** Names come from configuration and requests; none may leave the folder of the models. */
-function checkedName(name: string): string {
-  const parsed = modelFolder.shape.name.safeParse(name)
-  if (!parsed.success) throw new ModelRefused('file_missing', `${JSON.stringify(name)} names no model`)
-  return parsed.data
-}
-
-/** At most `bytesMax`, whatever the file does while it is read. */
-async function readLimited(path: string, bytesMax: number, missing: RefusalReason): Promise<Uint8Array> {
-  const file = await open(path, 'r').catch((error: unknown) => {
-    throw new ModelRefused(missing, `cannot open ${path}`, error)
-  })
-  try {
-    const { size } = await file.stat()
-    if (size > bytesMax) throw new ModelRefused('file_too_large', `${path}: ${size} bytes, at most ${bytesMax}`)
-    const bytes = new Uint8Array(size)
-    let read = 0
-    while (read < size) {
-      const { bytesRead } = await file.read(bytes, read, size - read, read)
-      if (bytesRead === 0) break
-      read += bytesRead
-    }
-    return bytes.subarray(0, read)
-  } catch (error) {
-    if (isRiverbankError(error)) throw error
-    throw new ModelRefused(missing, `cannot read ${path}`, error)
-  } finally {
-    await file.close()
-  }
-}
-
-function parseJson<Schema extends z.ZodType>(
-  bytes: Uint8Array,
-  schema: Schema,
-  reason: RefusalReason,
-): z.infer<Schema> {
-  let json: unknown
-  try {
-    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-  } catch (error) {
-    throw new ModelRefused(reason, messageOf(error), error)
-  }
-  const parsed = schema.safeParse(json)
-  if (parsed.success) return parsed.data
-  const issues = parsed.error.issues.slice(0, 3).map((issue) => `${issue.path.join('.')}: ${issue.message}`)
-  throw new ModelRefused(reason, issues.join('; '))
-}
-
 function checkManifest(manifest: ModelManifest, reference: ModelReference): void {
   if (manifest.name !== reference.name || manifest.version !== reference.version) {
     const found = `${manifest.name}/${manifest.version}`
@@ -218,78 +186,4 @@ function differsAt(left: readonly string[], right: readonly string[]): number | 
   const length = Math.max(left.length, right.length)
   for (let index = 0; index < length; index += 1) if (left[index] !== right[index]) return index
   return null
-}
-
-function checkSignature(session: InferenceSession, manifest: ModelManifest): void {
-  const width = manifest.features.length
-  const { shape } = manifest.input
-  if (shape.length !== 2 || typeof shape[0] === 'number' || shape[1] !== width) {
-    throw new ModelRefused('signature_mismatch', `the input's shape is [rows, ${width}], not ${JSON.stringify(shape)}`)
-  }
-  const map = [...session.inputMetadata, ...session.outputMetadata].find(({ isTensor }) => !isTensor)
-  if (map !== undefined) {
-    throw new ModelRefused('signature_mismatch', `${map.name} is no tensor (ZipMap): export the model without it`)
-  }
-  const actual = describe([...session.inputMetadata], [...session.outputMetadata])
-  const stated = describe(
-    [{ ...manifest.input, isTensor: true }],
-    manifest.outputs.map((output) => ({ ...output, isTensor: true })),
-  )
-  if (actual !== stated) throw new ModelRefused('signature_mismatch', `model.onnx has ${actual}, stated is ${stated}`)
-}
-
-/** Lengths that may differ from run to run are written as `*`: their names mean nothing. */
-function describe(inputs: InferenceSession.ValueMetadata[], outputs: InferenceSession.ValueMetadata[]): string {
-  const one = (value: InferenceSession.ValueMetadata): string => {
-    if (!value.isTensor) return `${value.name}: no tensor`
-    return `${value.name}: ${value.type}[${value.shape.map((n) => (typeof n === 'number' ? n : '*')).join(',')}]`
-  }
-  const all = (values: InferenceSession.ValueMetadata[]): string => values.map(one).sort().join(' ')
-  return `(${all(inputs)}) → (${all(outputs)})`
-}
-
-/** Rows of the batches that are tried: every remainder of the widths that a processor computes with at once. */
-const batchSizes: readonly number[] = [...Array.from({ length: 33 }, (_, i) => i + 2), 63, 127, 500]
-
-/**
- * Scores the golden vectors: as expected, and alone as in a batch. A replay batches anew, so a score must not depend on
- * its neighbours: more than the tolerance is refused. The last bits of sums of products do depend on the size of the
- * batch (not those of trees): false then, and the model has to score row by row.
- */
-async function checkGolden(scorer: OnnxScorer, manifest: ModelManifest): Promise<boolean> {
-  const { vectors, scores, tolerance } = manifest.golden
-  const batch = await answered(scorer, Float32Array.from(vectors.flat()), vectors.length)
-  const alone = new Float32Array(vectors.length)
-  for (const [row, vector] of vectors.entries()) {
-    const score = batch[row] ?? NaN
-    const expected = scores[row] ?? NaN
-    if (Number.isNaN(score)) throw new ModelRefused('score_not_finite', `the score of vector ${row} is not finite`)
-    if (!(Math.abs(score - expected) <= tolerance)) {
-      throw new ModelRefused('golden_mismatch', `vector ${row} scores ${score}, expected is ${expected}`)
-    }
-    const [own = NaN] = await answered(scorer, Float32Array.from(vector), 1)
-    if (!(Math.abs(own - score) <= tolerance)) {
-      throw new ModelRefused('batch_dependent', `vector ${row} scores ${own} alone, else ${score}`)
-    }
-    alone[row] = own
-  }
-  if (batch.some((score, row) => score !== alone[row])) return false
-  for (const size of batchSizes) {
-    const rows = Array.from({ length: size }, (_, i) => (i + size) % vectors.length)
-    const together = await answered(scorer, Float32Array.from(rows.flatMap((row) => vectors[row] ?? [])), size)
-    if (together.some((score, i) => score !== alone[rows[i] ?? 0])) return false
-  }
-  return true
-}
-
-async function answered(scorer: OnnxScorer, vectors: Float32Array, rows: number): Promise<Float32Array> {
-  try {
-    return await scorer.score(vectors, rows)
-  } catch (error) {
-    throw new ModelRefused('session_failed', messageOf(error), error)
-  }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -11,74 +11,93 @@ const shape = z
 const probability = z.number().min(0).max(1)
 /** JSON numbers are doubles: one that is no float32 would be rounded on its way into the model. */
 const float32 = z.number().refine((value) => Math.fround(value) === value, 'is not a float32')
-const tensor = z.object({ name: columnName, type: z.literal('float32'), shape })
+/** What a model takes, as its file has it: the vector is cast to it. */
+const inputTypes = ['float32', 'float64', 'int32', 'int64', 'bool'] as const
+const tensor = z.strictObject({ name: columnName, type: z.enum(inputTypes), shape })
 /** What a model answers beside the probability, such as a label, is stated and never read. */
 const outputTypes = ['float32', 'float64', 'int32', 'int64', 'bool', 'string'] as const
-const answer = z.object({ name: columnName, type: z.enum(outputTypes), shape })
-const metric = z.number()
+const answer = z.strictObject({ name: columnName, type: z.enum(outputTypes), shape })
+/** At or below 1 whatever is measured: areas, precisions, shares. */
+const metric = probability
+const count = z.number().int().min(0)
 
-const fold = z.object({
-  aucRoc: metric,
-  averagePrecision: metric,
-  cardPrecision100: metric,
-  rows: z.number().int(),
-  frauds: z.number().int(),
+const fold = z
+  .strictObject({
+    aucRoc: metric,
+    averagePrecision: metric,
+    cardPrecision100: metric,
+    rows: count.positive(),
+    frauds: count,
+  })
+  .refine(({ rows, frauds }) => frauds <= rows, 'has more frauds than rows')
+const operatingPoint = z.strictObject({ alertRate: probability, precision: probability, recall: probability })
+
+/** What a model was made of: for people, like the metrics. */
+const training = z
+  .strictObject({
+    from: z.iso.datetime(),
+    to: z.iso.datetime(),
+    /** First and last training day of the data, both included. */
+    days: z.tuple([z.number().int(), z.number().int()]),
+    rows: count.positive(),
+    frauds: count.positive(),
+    seed: z.number().int(),
+    /** Labels that came later were not learned from. */
+    labelsKnownBy: z.iso.datetime().optional(),
+    parameters: z.record(z.string(), z.number()),
+    /** Versions of everything that took part. */
+    tools: z.record(z.string(), z.string()),
+  })
+  .refine(({ from, to }) => Date.parse(from) <= Date.parse(to), 'ends before it begins')
+  .refine(({ days: [first, last] }) => first <= last, 'days end before they begin')
+  .refine(({ rows, frauds }) => frauds <= rows, 'has more frauds than rows')
+  .refine(
+    ({ to, labelsKnownBy }) => labelsKnownBy === undefined || Date.parse(labelsKnownBy) >= Date.parse(to),
+    'labels are known before the last payment is made',
+  )
+
+const metrics = z.strictObject({
+  validation: fold,
+  test: fold,
+  atReview: operatingPoint,
+  atBlock: operatingPoint,
+  testFolds: z.strictObject({
+    folds: count.positive(),
+    aucRoc: metric,
+    averagePrecision: metric,
+    cardPrecision100: metric,
+  }),
+  /** Largest difference between the exported model and the library that trained it. */
+  differenceToNative: z.number().min(0).max(1e-5),
 })
-const operatingPoint = z.object({ alertRate: probability, precision: probability, recall: probability })
 
 /** `models/<name>/<version>/manifest.json`: what a model is, was made of, and must answer. */
 export const modelManifestSchema = z
-  .object({
+  .strictObject({
     format: z.literal(1),
     ...modelFolder.shape,
-    /** Of model.onnx. */
+    /** Of model.onnx, as the file is. */
     sha256,
+    /** Of covers.json, which `riverbank models register` writes for trees that have no covers of their own. */
+    covers: z.strictObject({ sha256 }).optional(),
     /** Hash of the service, as the compiled feature set has it, whose values the model was trained on. */
     featureSet: sha256,
     /** The service whose vector is the model's input. */
     service: columnName,
     /** The vector's elements, in order. */
     features: z.array(columnName).min(1).max(4096),
-    input: tensor,
+    /** One matrix, or one column for each feature in their order. */
+    input: z.union([tensor, z.array(tensor).min(2).max(4096)]),
     outputs: z.array(answer).min(1).max(8),
     /** Where the probability of fraud is: this column of this output (column 0 of an output without columns). */
-    probability: z.object({ output: columnName, column: z.number().int().min(0) }),
+    probability: z.strictObject({ output: columnName, column: count }),
     /** A score at or above `block` is blocked, else at or above `review` reviewed. */
-    thresholds: z.object({ review: z.number(), block: z.number() }),
+    thresholds: z.strictObject({ review: z.number(), block: z.number() }),
     /** Of each feature over the training rows: what explanations call usual. */
-    featureStats: z.record(columnName, z.object({ mean: z.number(), median: z.number() })).optional(),
-    /** What it was made of: for people, like the metrics. */
-    training: z
-      .object({
-        from: z.iso.datetime(),
-        to: z.iso.datetime(),
-        /** First and last training day of the data, both included. */
-        days: z.tuple([z.number().int(), z.number().int()]),
-        rows: z.number().int().positive(),
-        frauds: z.number().int().positive(),
-        seed: z.number().int(),
-        parameters: z.record(z.string(), z.number()),
-        /** Versions of everything that took part. */
-        tools: z.record(z.string(), z.string()),
-      })
-      .optional(),
-    metrics: z
-      .object({
-        validation: fold,
-        test: fold,
-        atReview: operatingPoint,
-        atBlock: operatingPoint,
-        testFolds: z.object({
-          folds: z.number().int().positive(),
-          aucRoc: metric,
-          averagePrecision: metric,
-          cardPrecision100: metric,
-        }),
-        /** Largest difference between the exported model and the library that trained it. */
-        differenceToNative: z.number().min(0).max(1e-5),
-      })
-      .optional(),
-    golden: z.object({
+    featureStats: z.record(columnName, z.strictObject({ mean: z.number(), median: z.number() })).optional(),
+    training: training.optional(),
+    metrics: metrics.optional(),
+    golden: z.strictObject({
       /** Largest difference of a score from the expected one; the same build of the runtime gives the same bits. */
       tolerance: z.number().positive().max(1e-3),
       vectors: z.array(z.array(float32)).min(16).max(1024),
@@ -86,19 +105,59 @@ export const modelManifestSchema = z
     }),
   })
   .superRefine((manifest, context) => {
-    const width = manifest.features.length
-    const complain = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message })
-    if (new Set(manifest.features).size !== width) complain('features', 'has a name twice')
-    if (manifest.golden.vectors.length !== manifest.golden.scores.length) complain('golden', 'one score per vector')
-    if (manifest.golden.vectors.some((vector) => vector.length !== width)) {
-      complain('golden', `every vector has ${width} elements`)
+    for (const [path, message] of contradictions(manifest)) {
+      context.addIssue({ code: 'custom', path: [path], message })
     }
-    const output = manifest.outputs.find((candidate) => candidate.name === manifest.probability.output)
-    if (output === undefined) complain('probability', 'names no output')
-    else if (output.type !== 'float32') complain('probability', 'is in an output of float32')
-    else if (output.shape.length > 2) complain('outputs', 'the probability is in an output of rows, or rows by columns')
-    else if (manifest.probability.column >= columnsOf(output.shape)) complain('probability', 'has no such column')
   })
+
+interface Contradicting {
+  readonly features: readonly string[]
+  readonly input: { readonly name: string } | readonly { readonly name: string }[]
+  readonly outputs: readonly {
+    readonly name: string
+    readonly type: string
+    readonly shape: readonly (number | string)[]
+  }[]
+  readonly probability: { readonly output: string; readonly column: number }
+  readonly featureStats?: Readonly<Record<string, unknown>> | undefined
+  readonly golden: { readonly vectors: readonly (readonly number[])[]; readonly scores: readonly number[] }
+}
+
+/** What no field is wrong in alone. */
+function* contradictions(manifest: Contradicting): Generator<readonly [path: string, message: string]> {
+  const { features, outputs, golden } = manifest
+  const width = features.length
+  if (isTwice(features)) yield ['features', 'has a name twice']
+  if (Array.isArray(manifest.input)) {
+    const names = (manifest.input as readonly { readonly name: string }[]).map(({ name }) => name)
+    if (names.length !== width) yield ['input', `is one matrix, or one input for each of the ${width} features`]
+    if (isTwice(names)) yield ['input', 'has a name twice']
+  }
+  if (isTwice(outputs.map(({ name }) => name))) yield ['outputs', 'has a name twice']
+  const stranger = Object.keys(manifest.featureStats ?? {}).find((name) => !features.includes(name))
+  if (stranger !== undefined) yield ['featureStats', `${stranger} is no feature of the model`]
+  if (golden.vectors.length !== golden.scores.length) yield ['golden', 'one score per vector']
+  if (golden.vectors.some((vector) => vector.length !== width)) yield ['golden', `every vector has ${width} elements`]
+  const [first, ...others] = golden.vectors.map((vector) => vector.join())
+  if (others.every((vector) => vector === first)) yield ['golden', 'all vectors are the same: they prove nothing']
+  yield* wrongProbability(manifest)
+}
+
+function* wrongProbability({
+  outputs,
+  probability: { output: name, column },
+}: Contradicting): Generator<readonly [path: string, message: string]> {
+  const output = outputs.find((candidate) => candidate.name === name)
+  if (output === undefined) yield ['probability', 'names no output']
+  else if (output.type !== 'float32' && output.type !== 'float64') {
+    yield ['probability', 'is in an output of float32 or float64']
+  } else if (output.shape.length > 2) yield ['outputs', 'the probability is in an output of rows, or rows by columns']
+  else if (column >= columnsOf(output.shape)) yield ['probability', 'has no such column']
+}
+
+function isTwice(names: readonly string[]): boolean {
+  return new Set(names).size < names.length
+}
 
 export type ModelManifest = z.infer<typeof modelManifestSchema>
 
@@ -109,5 +168,11 @@ export function columnsOf(outputShape: readonly (number | string)[]): number {
 }
 
 /** `models/registry.json`: who decides, and whose scores are only logged, when a list of generations begins. */
-export const modelRegistrySchema = lineupSchema
+export const modelRegistrySchema = lineupSchema.strict().superRefine(({ champion, shadows }, context) => {
+  const complain = (message: string) => context.addIssue({ code: 'custom', path: ['shadows'], message })
+  const names = shadows.map(({ name, version }) => `${name}/${version}`)
+  if (isTwice(names)) complain('has a model twice')
+  if (names.includes(`${champion.name}/${champion.version}`)) complain('has the champion')
+  if (shadows.some(({ policy }) => policy !== undefined)) complain('a shadow decides nothing: name no policy')
+})
 export type ModelRegistry = Lineup

@@ -9,6 +9,7 @@ export const refusalReasons = [
   'manifest_invalid',
   'hash_mismatch',
   'external_data',
+  'covers_mismatch',
   'feature_set_mismatch',
   'features_mismatch',
   'thresholds_invalid',
@@ -35,4 +36,8 @@ export class ModelRefused extends RiverbankError<'model_refused'> {
 /** True for a {@link ModelRefused}, for this reason when one is given. */
 export function isModelRefused(error: unknown, reason?: RefusalReason): error is ModelRefused {
   return error instanceof ModelRefused && (reason === undefined || error.reason === reason)
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

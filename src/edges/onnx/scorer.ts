@@ -2,7 +2,8 @@ import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { assert, RiverbankError } from '../../core/errors.ts'
 import type { Explanations } from '../../core/explainer.ts'
 import type { Scorer } from '../../ports.ts'
-import { columnsOf, type ModelManifest } from './manifest.ts'
+import type { Adaptation } from './adaptation.ts'
+import type { ModelManifest } from './manifest.ts'
 
 /**
  * A session of ONNX Runtime. One thread and sequential: `run` blocks the event loop for as long as it computes, and
@@ -25,6 +26,14 @@ export async function openSession(model: Uint8Array): Promise<InferenceSession> 
 /** Buffers kept for the next call, at most this many: one per call that may wait at the same time. */
 const sparesMax = 4
 
+/** Names and columns are those of the model as it runs. */
+export interface OnnxScorerOptions extends Pick<Adaptation, 'input' | 'output' | 'columns'> {
+  readonly session: InferenceSession
+  readonly manifest: ModelManifest
+  readonly explanations: Explanations
+  readonly rows?: OnnxScorer['rows']
+}
+
 /**
  * {@link Scorer} over a session that has passed the load checks. Calls may overlap: each copies its rows first, so the
  * caller may reuse its array as soon as `score` was called.
@@ -39,17 +48,14 @@ export class OnnxScorer implements Scorer {
   /** Rows of a batch are run together, or each by itself: so that no score depends on its neighbours, to the last bit. */
   readonly rows: 'together' | 'one by one'
   readonly #session: InferenceSession
+  readonly #form: Pick<Adaptation, 'input' | 'output' | 'columns'>
   readonly #spares: Float32Array[] = []
   readonly #running = new Set<Promise<unknown>>()
   #closed: Promise<void> | null = null
 
-  constructor(
-    session: InferenceSession,
-    manifest: ModelManifest,
-    explanations: Explanations,
-    rows: OnnxScorer['rows'] = 'together',
-  ) {
+  constructor({ session, manifest, explanations, rows = 'together', ...form }: OnnxScorerOptions) {
     this.#session = session
+    this.#form = { input: form.input, output: form.output, columns: form.columns }
     this.explanations = explanations
     this.rows = rows
     this.manifest = manifest
@@ -103,27 +109,20 @@ export class OnnxScorer implements Scorer {
   }
 
   async #run(input: Float32Array, rows: number): Promise<Float32Array> {
-    const { input: expected, features, probability } = this.manifest
+    const { features, probability } = this.manifest
+    const { input: name, output, columns } = this.#form
     const tensor = new Tensor('float32', input, [rows, features.length])
-    const outputs = await this.#session
-      .run({ [expected.name]: tensor }, [probability.output])
-      .catch((error: unknown) => {
-        const why = error instanceof Error ? error.message : String(error)
-        throw new RiverbankError('score_failed', `${this.name}/${this.version}: ${why}`, {
-          canRetry: true,
-          cause: error,
-        })
+    const outputs = await this.#session.run({ [name]: tensor }, [output]).catch((error: unknown) => {
+      const why = error instanceof Error ? error.message : String(error)
+      throw new RiverbankError('score_failed', `${this.name}/${this.version}: ${why}`, {
+        canRetry: true,
+        cause: error,
       })
-    const answer = outputs[probability.output]
-    assert(answer !== undefined && answer.data instanceof Float32Array, `no float32 output ${probability.output}`)
-    const columns = columnsOf(this.#outputShape())
+    })
+    const answer = outputs[output]
+    assert(answer !== undefined && answer.data instanceof Float32Array, `no float32 output ${output}`)
     assert(answer.data.length === rows * columns, `${answer.data.length} values for ${rows} × ${columns}`)
     return columnOf(answer.data, rows, columns, probability.column)
-  }
-
-  #outputShape(): readonly (number | string)[] {
-    const { outputs, probability } = this.manifest
-    return outputs.find((output) => output.name === probability.output)?.shape ?? []
   }
 
   #take(length: number): Float32Array {

@@ -73,7 +73,10 @@ function numberOrNull(value: number | undefined): number | null {
   return value === undefined || Number.isNaN(value) ? null : value
 }
 
-/** The reasons of what was not approved, to the letter; there are none of what was, or of a model that cannot say. */
+/**
+ * The reasons of what was not approved, to the letter, or why its model cannot say; of what was approved there is neither. Rows
+ * of before that column need not say why.
+ */
 export async function checkReasons(input: RowsInput, scorer: Scorer, rows: string): Promise<void> {
   const service = input.manifest.services.find(({ name }) => name === scorer.service)
   if (service === undefined) return
@@ -81,10 +84,12 @@ export async function checkReasons(input: RowsInput, scorer: Scorer, rows: strin
   const explainer = scorer.explanations?.kind === 'available' ? scorer.explanations.explainer : null
   const write = createReasonWriter(features, input.manifest.features)
   const from = `FROM (${rows}) WHERE ${scoredBySql(scorer)} AND service = ${text(service.name)}
-    AND (decision <> 'approve' OR reasons IS NOT NULL) AND ${wholeSql(features)}`
+    AND (decision <> 'approve' OR reasons IS NOT NULL OR reasons_unavailable IS NOT NULL) AND ${wholeSql(features)}`
+  const code = scorer.explanations?.kind === 'unavailable' ? scorer.explanations.code : null
   const definition = `the model's contributions, in the words of the feature set`
-  await eachVector(input, { from, features }, ['decision', 'reasons'], { name: 'reasons', definition }, (chunk) => {
-    const [decisions, logged] = chunk.others as readonly (readonly (string | null)[])[]
+  const what = { name: 'reasons', definition }
+  await eachVector(input, { from, features }, ['decision', 'reasons', 'reasons_unavailable'], what, (chunk) => {
+    const [decisions, logged, unavailable] = chunk.others as readonly (readonly (string | null)[])[]
     const width = features.length
     for (let row = 0; row < chunk.rows; row += 1) {
       const found = logged?.[row] ?? null
@@ -95,7 +100,9 @@ export async function checkReasons(input: RowsInput, scorer: Scorer, rows: strin
         recomputed = JSON.stringify(write({ contributions, values, stats: explainer.stats }))
         input.tally.count('reasons recomputed')
       }
+      const why = unavailable?.[row] ?? null
       if (found !== recomputed) chunk.wrong(row, found, recomputed)
+      else if (why !== null && (decisions?.[row] === 'approve' || why !== code)) chunk.wrong(row, why, code)
     }
   })
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { definitions } from '../../../src/app/definitions.ts'
 import { loadScorer } from '../../../src/edges/onnx/load.ts'
 import type { ModelManifest } from '../../../src/edges/onnx/manifest.ts'
@@ -97,16 +97,28 @@ describe.skipIf(missing !== null)('any classifier over a vector of floats, made 
     await expect(load('label')).rejects.toSatisfy((error) => isModelRefused(error, 'manifest_invalid'))
   })
 
-  it.each([
-    ['as what it is not', 'by_class'],
-    ['without naming it', 'probabilities'],
-  ])('a map of probabilities by class (ZipMap) is refused %s, and the reason says what to do', async (_how, name) => {
+  it('a map of probabilities by class (ZipMap) is taken as the matrix that it is made of', async () => {
     const manifest = manifestOf('zipmap', 'logistic')
-    const outputs: Outputs['outputs'] = [label, { name, type: 'float32', shape: ['rows', 2] }]
-    const bytes = readFileSync(join(folder, 'zipmap.onnx'))
-    writeModelFiles(folder, bytes, { ...manifest, outputs: [...outputs], probability: { output: name, column: 1 } })
-    const refused: unknown = await load('zipmap').catch((error: unknown) => error)
+    const outputs: Outputs['outputs'] = [label, { name: 'by_class', type: 'float32', shape: ['rows', 2] }]
+    const probability = { output: 'by_class', column: 1 }
+    writeModelFiles(folder, readFileSync(join(folder, 'zipmap.onnx')), { ...manifest, outputs, probability })
+    const scorer = await load('zipmap')
+    onTestFinished(() => scorer.close())
+    const scores = await scorer.score(Float32Array.from(answers.vectors.flat()), answers.vectors.length)
+    for (const [row, score] of scores.entries()) expect(score).toBeCloseTo(answers.logistic[row] ?? NaN, 5)
+  })
+
+  it.each([
+    ['of another name', 'probabilities', 2],
+    ['of another width', 'by_class', 3],
+  ])('a map that is stated as a matrix %s is refused, and the refusal tells both', async (_how, name, columns) => {
+    const manifest = manifestOf('zipmap-not', 'logistic')
+    const outputs: Outputs['outputs'] = [label, { name, type: 'float32', shape: ['rows', columns] }]
+    const probability = { output: name, column: 1 }
+    writeModelFiles(folder, readFileSync(join(folder, 'zipmap.onnx')), { ...manifest, outputs, probability })
+    const refused: unknown = await load('zipmap-not').catch((error: unknown) => error)
     expect(isModelRefused(refused, 'signature_mismatch'), String(refused)).toBe(true)
-    expect(String(refused)).toContain('by_class is no tensor (ZipMap): export the model without it')
+    expect(String(refused)).toContain('model.onnx answers by_class: float32')
+    expect(String(refused)).toContain(`${name}: float32[*,${columns}]`)
   })
 })

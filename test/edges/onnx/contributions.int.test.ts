@@ -5,8 +5,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { createTreeShap } from '../../../src/core/tree-shap.ts'
-import { readTrees } from '../../../src/edges/onnx/tree-ensemble.ts'
+import { createScoreExplainer } from '../../../src/core/score-explainer.ts'
+import { readGraph } from '../../../src/edges/onnx/graph.ts'
+import { readScore } from '../../../src/edges/onnx/trees/read-score.ts'
 import { python, pythonAvailable } from '../../support/python.ts'
 
 const script = fileURLToPath(new URL('contributions.py', import.meta.url))
@@ -30,13 +31,10 @@ describe.skipIf((await pythonAvailable()) !== null)('exact SHAP values of an exp
       await floats('margins.f32'),
     ]
     const width = rows.length / margins.length
-    const found = readTrees(await readFile(join(folder, 'model.onnx')), {
-      features: Array.from({ length: width }, (_, i) => `f${i}`),
-      input: { name: 'features', type: 'float32', shape: ['rows', width] },
-      probability: { output: 'probabilities', column: 1 },
-    })
+    const graph = readGraph(await readFile(join(folder, 'model.onnx')))
+    const found = readScore({ graph, input: 'features', output: 'probabilities' }, { width, column: 1 })
     if (found.kind === 'unavailable') throw new Error(found.reason)
-    const shap = createTreeShap(found.ensemble)
+    const shap = createScoreExplainer(found.formula, width)
     let [worst, worstSum] = [0, 0]
     for (const [row, margin] of margins.entries()) {
       const contributions = shap.contributions(rows.subarray(row * width, (row + 1) * width))

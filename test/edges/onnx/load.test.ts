@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto'
 import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { loadChampion, loadScorer, modelLimits, readRegistry } from '../../../src/edges/onnx/load.ts'
+import { modelLimits } from '../../../src/edges/onnx/files.ts'
+import { loadChampion, loadScorer, readRegistry } from '../../../src/edges/onnx/load.ts'
 import { ModelRefused, type RefusalReason, refusalReasons } from '../../../src/edges/onnx/refusal.ts'
 import {
   featureSetHash,
@@ -101,6 +102,21 @@ describe('files', () => {
     writeFileSync(join(modelsDir, 'registry.json'), '{"champion": {"name": "../x", "version": "1"}, "shadows": []}')
     expect((await refusal(readRegistry(modelsDir))).reason).toBe('registry_invalid')
   })
+
+  const [first, second] = [
+    { name: 'fraud', version: '1' },
+    { name: 'fraud', version: '2' },
+  ]
+  it.each([
+    ['with an unknown field', { champion: first, shadows: [], shadow: [] }],
+    ['with a shadow twice', { champion: first, shadows: [second, second] }],
+    ['whose champion is a shadow, too', { champion: first, shadows: [first] }],
+    ['with a policy for a shadow', { champion: first, shadows: [{ ...second, policy: '1' }] }],
+  ])('%s is refused', async (_what, registry) => {
+    const modelsDir = modelsFolder()
+    writeFileSync(join(modelsDir, 'registry.json'), JSON.stringify(registry))
+    expect((await refusal(readRegistry(modelsDir))).reason).toBe('registry_invalid')
+  })
 })
 
 describe('the manifest', () => {
@@ -115,7 +131,35 @@ describe('the manifest', () => {
     ['whose probability is in no column', (m) => ({ ...m, probability: { output: 'probabilities', column: 1 } })],
     ['with a loose tolerance', (m) => ({ ...m, golden: { ...m.golden, tolerance: 0.5 } })],
     ['of another model', (m) => ({ ...m, version: '2' })],
+    ['with an unknown field', (m) => ({ ...m, treshold: 0.5 })],
+    ['with an unknown field inside', (m) => ({ ...m, thresholds: { ...m.thresholds, reveiw: 0.1 } })],
+    ['with an output twice', (m) => ({ ...m, outputs: [...m.outputs, ...m.outputs] })],
+    ['whose golden vectors are all the same', (m) => withVectors(m, new Array<number[]>(16).fill([1, 2, 3]))],
+    [
+      'with a golden score that is no probability',
+      (m) => ({ ...m, golden: { ...m.golden, scores: m.golden.scores.with(0, 2) } }),
+    ],
+    [
+      'that knows a feature which the model does not take',
+      (m) => ({ ...m, featureStats: { age: { mean: 1, median: 1 } } }),
+    ],
+    ['with inputs for some features only', (m) => ({ ...m, input: [column('a'), column('b')] })],
+    ['with an input twice', (m) => ({ ...m, input: [column('a'), column('b'), column('a')] })],
+    ['whose training ends before it begins', (m) => withTraining(m, { from: m.training.to, to: m.training.from })],
+    ['whose training days end before they begin', (m) => withTraining(m, { days: [121, 115] })],
+    ['with more frauds than rows', (m) => withTraining(m, { frauds: m.training.rows + 1 })],
+    ['with labels known before the last payment', (m) => withTraining(m, { labelsKnownBy: m.training.from })],
+    ['with a metric above 1', (m) => ({ ...m, metrics: { ...m.metrics, test: { ...m.metrics.test, aucRoc: 1.5 } } })],
+    ['with a metric below 0', (m) => ({ ...m, metrics: { ...m.metrics, test: { ...m.metrics.test, aucRoc: -0.1 } } })],
+    [
+      'with more frauds than test rows',
+      (m) => ({ ...m, metrics: { ...m.metrics, test: { ...m.metrics.test, frauds: 101 } } }),
+    ],
+    ['with covers by no hash', (m) => ({ ...m, covers: { sha256: 'x' } })],
   ]
+  const withVectors = (m: Manifest, vectors: number[][]) => ({ ...m, golden: { ...m.golden, vectors } })
+  const withTraining = (m: Manifest, change: object) => ({ ...m, training: { ...m.training, ...change } })
+  const column = (name: string) => ({ name, type: 'float32', shape: ['rows', 1] })
   const withVector = (m: Manifest, vector: number[]) => ({
     ...m,
     golden: { ...m.golden, vectors: m.golden.vectors.with(0, vector) },
@@ -225,6 +269,20 @@ describe('what it computes', () => {
     ['output width', { manifest: (m) => ({ ...m, outputs: [{ ...m.outputs[0], shape: ['rows', 2] }] }) }],
   ])('another %s is refused', async (_name, options) => {
     expect((await refusalOf(options)).reason).toBe('signature_mismatch')
+  })
+
+  it('covers other than those of the manifest, or of another model, are refused', async () => {
+    const from = '2026-01-01T00:00:00.000Z'
+    const modelsDir = modelsFolder()
+    const covers = { format: 1, model: 'cd'.repeat(32), background: { rows: 1, from, to: from }, forests: [[1]] }
+    const bytes = JSON.stringify(covers)
+    const sha256 = createHash('sha256').update(bytes).digest('hex')
+    const folder = writeModel(modelsDir, { manifest: (m) => ({ ...m, covers: { sha256 } }) })
+    expect((await refusal(load(modelsDir))).reason).toBe('file_missing')
+    writeFileSync(join(folder, 'covers.json'), `${bytes} `)
+    expect((await refusal(load(modelsDir))).message).toContain('the manifest says')
+    writeFileSync(join(folder, 'covers.json'), bytes)
+    expect((await refusal(load(modelsDir))).message).toContain('is of the model.onnx cdcd')
   })
 
   it('scores that are NaN are refused', async () => {

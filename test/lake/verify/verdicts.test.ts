@@ -30,7 +30,8 @@ const payments = [
   pay('p3', day + 10_000, day + 10_000, { amount: 70 }),
   pay('p4', day + 4, day + 4, { customer: 'c3', amount: 500_000 }),
 ]
-const saidOf = (content: LogContent) => content.scores.map((record) => read(record).data as { policy?: object })
+const saidOf = (content: LogContent) =>
+  content.scores.map((record) => read(record).data as { policy?: object; reasonsUnavailable?: string })
 
 async function check(content: LogContent, change: Partial<VerifyOptions> = {}) {
   await write(lake, content)
@@ -89,6 +90,25 @@ test('the scores of shadows are recomputed; where one had failed there is nothin
   const gone = await verify(lake, { positions: positionsOf(content) })
   expect(gone).toMatchObject({ ok: true })
   expect(gone.invariants.I3.counts['scores of shadows not recomputed']).toBe(payments.length)
+})
+
+const silent: Scorer = { ...scorer, explanations: { kind: 'unavailable', code: 'no_covers', reason: 'none' } }
+
+test('a model that cannot say why is no mismatch', async () => {
+  const { report } = await check(await run(payments, silent), { scorers: [silent] })
+  expect(report, renderVerify(report)).toMatchObject({ ok: true, violations: 0 })
+})
+
+test('why a model cannot say is recomputed, too: another code, and one of what was approved', async () => {
+  const content = await run(payments, silent)
+  const said = saidOf(content).filter((data) => 'reasonsUnavailable' in data)
+  expect(said.length).toBeGreaterThan(0)
+  expect(new Set(said.map(({ reasonsUnavailable }) => reasonsUnavailable))).toEqual(new Set(['no_covers']))
+  const changed = { ...content, scores: [...content.scores] }
+  const places = [true, false].map((has) => saidOf(content).findIndex((data) => 'reasonsUnavailable' in data === has))
+  for (const place of places)
+    edit(changed.scores, place, ({ data }) => Object.assign(data, { reasonsUnavailable: 'no_trees' }))
+  expect((await check(changed, { scorers: [silent] })).I3.byFeature).toEqual({ reasons: 2 })
 })
 
 test('reasons are recomputed to the letter: one that is worded otherwise, and one of what was approved', async () => {

@@ -1,0 +1,47 @@
+/** Payments that stand for all, as the vectors that a model takes. */
+export interface SampledBackground {
+  /** `rows` × features, row-major. */
+  readonly vectors: Float32Array
+  readonly rows: number
+  readonly fromMs: number
+  readonly toMs: number
+}
+
+interface Query {
+  each(sql: string, take: (rows: readonly (readonly unknown[])[]) => void): Promise<void>
+}
+
+export interface SampleOptions {
+  readonly features: readonly string[]
+  /** At most so many payments. */
+  readonly rowsMax: number
+  /** Of those that the log took in its newest so many milliseconds, whatever time they were made at. */
+  readonly spanMs: number
+}
+
+/**
+ * Payments that were scored in the newest days, each as likely as any other, and the same ones whenever the same payments are there.
+ * Payments that lack a feature are left out: they were scored by another feature set. Null where none is left.
+ */
+export async function sampleBackground(
+  query: Query,
+  { features, rowsMax, spanMs }: SampleOptions,
+): Promise<SampledBackground | null> {
+  const columns = features.map((name) => `"${name.replaceAll('"', '""')}"`)
+  const whole = columns.map((column) => `isfinite(${column}::DOUBLE)`).join(' AND ')
+  const newest = `(SELECT max(append_time_ms) FROM scores)`
+  const from = `FROM scores WHERE append_time_ms > ${newest} - ${spanMs} AND ${whole}`
+  const order = `ORDER BY md5(payment_id), payment_id, log_partition, log_offset LIMIT ${rowsMax}`
+  const values: number[] = []
+  let [rows, fromMs, toMs] = [0, Infinity, -Infinity]
+  const select = `SELECT payment_time_ms, ${columns.map((column) => `${column}::DOUBLE`).join(', ')} ${from} ${order}`
+  await query.each(select, (found) => {
+    for (const [time, ...vector] of found) {
+      rows += 1
+      fromMs = Math.min(fromMs, Number(time))
+      toMs = Math.max(toMs, Number(time))
+      for (const value of vector) values.push(Number(value))
+    }
+  })
+  return rows === 0 ? null : { vectors: Float32Array.from(values), rows, fromMs, toMs }
+}
