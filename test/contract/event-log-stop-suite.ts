@@ -164,9 +164,14 @@ function restartCases(logCase: LogCase): void {
         acknowledged.push(...positions.map((position) => `${position.partition}/${position.offset}`))
       }
       await restarting
-      const handled = () => new Set(member.records.map((record) => `${record.partition}/${record.offset}`))
-      await eventually(() => acknowledged.every((at) => handled().has(at)), { deadlineMs, what: 'all handled' })
-      await eventually(() => acknowledged.every((at) => tailed.includes(at)), { deadlineMs, what: 'all tailed' })
+      const handled = () => member.records.map((record) => `${record.partition}/${record.offset}`)
+      // Once a look: this loop also has to keep the member's session alive.
+      const isAllIn = (found: readonly string[]) => {
+        const known = new Set(found)
+        return acknowledged.every((at) => known.has(at))
+      }
+      await eventually(() => isAllIn(handled()), { deadlineMs, what: 'all handled' })
+      await eventually(() => isAllIn(tailed), { deadlineMs, what: 'all tailed' })
       for (const partition of [0, 1]) {
         const firsts = [...new Set(member.records.filter((r) => r.partition === partition).map((r) => r.offset))]
         expect(firsts).toEqual([...firsts].sort((left, right) => left - right))
