@@ -165,7 +165,7 @@ describe.each([
           const answer = await post(third.url, '/v1/events', event)
           return answer.status === 200 ? answer : null
         }, patience)
-        expect(again.body.results).toEqual([{ ...first.body.results?.[0], repeated: true }])
+        expect(again?.body.results).toEqual([{ ...first.body.results?.[0], repeated: true }])
         expect(await post(third.url, '/v1/events', another(event))).toMatchObject({ body: { code: 'event_conflict' } })
       } finally {
         await third.stop()
