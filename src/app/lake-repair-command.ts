@@ -15,6 +15,8 @@ import { checkLog } from '../lake/check/log-check.ts'
 import { renderLakeCheck } from '../lake/check/text.ts'
 import { logFolder } from '../lake/log-files.ts'
 import { rowPlacement } from '../lake/materializer.ts'
+import { publishFileList } from '../lake/file-list.ts'
+import { openLake } from '../lake/lake.ts'
 import { explainRepair, repairLake, type RepairOptions, type RepairResult } from '../lake/repair/repair.ts'
 import { stepText, type RepairPlan } from '../lake/repair/step.ts'
 import type { EventLog } from '../ports.ts'
@@ -43,6 +45,10 @@ export async function lakeRepairCommand(config: Config, options: LakeRepairOptio
     return plan.left.length === 0 ? 0 : 1
   }
   const result = await untilStopped((signal) => runLakeRepair(config, { ...options, signal }, say))
+  // Nothing else writes to the lake meanwhile, so nobody else would list what is new.
+  const lake = await openLake({ dir: lakeDir(config) }).catch(() => null)
+  if (lake !== null)
+    await publishFileList(lake, definitions().manifest).catch((error: unknown) => say(`not listed: ${String(error)}`))
   process.stdout.write(options.json === true ? `${JSON.stringify(result)}\n` : resultText(result))
   return result.check.ok && result.left.length === 0 ? 0 : 1
 }

@@ -4,8 +4,8 @@ import { decodeEvent, type DomainEvent, type EventCatalog } from '../core/event.
 import { hashEventId } from '../core/event-id-hash.ts'
 import type { LogBatch, LogRecord, Position } from '../ports.ts'
 
-/** What an event says, as 64 bits: its type, its time and its data as they are read. Not who sent it, nor in which spelling. */
-export type EventContent = string
+/** What an event says, as 53 bits: its type, its time and its data as they are read. Not who sent it, nor in which spelling. */
+export type EventContent = number
 
 /** The first event of its identity, as the log has it. */
 export interface LedgerEntry extends Position {
@@ -31,9 +31,9 @@ export function contentOf({
   eventType,
   timestamp,
   data,
-}: Pick<DomainEvent, 'eventType' | 'timestamp' | 'data'>): string {
-  const { high, low } = hashEventId(JSON.stringify([eventType, timestamp, data]))
-  return `${high.toString(36)}.${low.toString(36)}`
+}: Pick<DomainEvent, 'eventType' | 'timestamp' | 'data'>): EventContent {
+  const { high, low } = hashEventId(`${eventType}\n${timestamp}\n${JSON.stringify(data)}`)
+  return (high & 0x1fffff) * 0x1_0000_0000 + low
 }
 
 /** Events told as applied before they were read: of one moment, or older than the ledger. */
@@ -51,7 +51,7 @@ export class EventLedger {
   readonly #partition: Uint16Array
   readonly #offset: Float64Array
   readonly #flags: Uint8Array
-  readonly #content: string[] = []
+  readonly #content: Float64Array
   readonly #aggregateIds: string[] = []
   /** By partition: records below it were seen. */
   readonly #seen = new Map<number, number>()
@@ -64,6 +64,7 @@ export class EventLedger {
     this.#partition = new Uint16Array(options.capacity)
     this.#offset = new Float64Array(options.capacity)
     this.#flags = new Uint8Array(options.capacity)
+    this.#content = new Float64Array(options.capacity)
   }
 
   accept(batch: LogBatch): void {
@@ -142,7 +143,7 @@ export class EventLedger {
     return {
       partition: this.#partition[slot] ?? 0,
       offset: this.#offset[slot] ?? 0,
-      content: this.#content[slot] ?? '',
+      content: this.#content[slot] ?? 0,
       aggregateId: this.#aggregateIds[slot] ?? '',
       isScored: (flags & flag.scored) !== 0,
       isUnscored: (flags & flag.unscored) !== 0,

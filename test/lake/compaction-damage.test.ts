@@ -124,7 +124,7 @@ test('a merge that fails is named, and stops neither the other merges nor the pu
       return rows
     },
   }
-  const run = () => compact({ ...limits, retireGraceMs: 0, lake, writer, nowMs: Date.now() + 1_000 })
+  const run = () => compact({ ...limits, retireGraceMs: 0, lake, writer, nowMs: Date.now() + 3_600_000 })
   const failed = [{ path: (await fileOf(0, 0)).path, files: 4, error: new Error('Out of Memory') }]
   expect(await run()).toMatchObject({ merged: 3, written: 1, purged: 4, damaged: [], failed })
   expect(await run()).toMatchObject({ merged: 0, failed })

@@ -134,7 +134,10 @@ describe('the API description', () => {
     const described = Object.values(events.responses)
       .map((r) => r.description)
       .join()
-    for (const code of [...eventErrorCodes, 'unauthorized', 'log_full']) expect(described).toContain(code)
+    // A repeat is answered as the first was; from the log it is a dead letter.
+    const refusedCodes = eventErrorCodes.filter((code) => code !== 'duplicate_event')
+    for (const code of [...refusedCodes, 'event_conflict', 'unauthorized', 'log_full'])
+      expect(described).toContain(code)
   })
 
   test('has every problem code and the data of every event version', async () => {
