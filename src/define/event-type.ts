@@ -32,6 +32,10 @@ interface EventOptions<Type extends string, Schema extends z.ZodObject> {
   readonly current: Schema
   readonly fieldCodes?: Readonly<Record<string, EventErrorCode>>
   readonly times?: EventTimes
+  /** Text fields of which this installation takes these values only, though the schema knows more. */
+  readonly accepts?: {
+    readonly [Field in keyof z.infer<Schema> & string]?: readonly (z.infer<Schema>[Field] & string)[]
+  }
 }
 
 /** Defines an event type; throws one sentence on a mistake. */
@@ -64,6 +68,7 @@ export function defineEvent<Type extends string, Schema extends z.ZodObject>(
     current: options.current,
     timestampField: options.timestamp,
     times,
+    accepts: Object.freeze({ ...options.accepts }) as EventType['accepts'],
     fieldCodes: options.fieldCodes ?? {},
   })
 }
