@@ -14,6 +14,7 @@ import {
 } from '../src/define/expression.ts'
 import { defineDerived } from '../src/define/feature-set.ts'
 import { condition, measure } from '../src/define/reason.ts'
+import { amountDigits, minorUnits } from './currency.ts'
 import { customerAtTerminal, customerHabits, customerSpend, terminalLabels, terminalRisk } from './views.ts'
 
 const amountMinor = request('amountMinor')
@@ -22,8 +23,8 @@ const time = request('timeMs')
 export const amount = defineDerived(
   'amount',
   'the payment, in units of its currency',
-  divide(amountMinor, 100),
-  measure('a payment of {value}', { unit: 'amount' }),
+  divide(amountMinor, minorUnits),
+  measure('a payment of {value}', { unit: 'amount', digits: amountDigits }),
 )
 
 export const weekend = defineDerived(
@@ -59,8 +60,11 @@ function withThisPayment(window: '1d' | '7d' | '30d') {
     mean: defineDerived(
       `customer_mean_amount_${window}`,
       `mean amount in ${window}, this payment included, in units of its currency`,
-      divide(mean, 100),
-      measure(`payments of {value} on average in ${lengths[window]}, this one included`, { unit: 'amount' }),
+      divide(mean, minorUnits),
+      measure(`payments of {value} on average in ${lengths[window]}, this one included`, {
+        unit: 'amount',
+        digits: amountDigits,
+      }),
     ),
   }
 }

@@ -1,13 +1,14 @@
 import { z } from 'zod'
+import { currencyCodes, installationCurrency } from './currency.ts'
 import { defineEvent } from '../src/define/event-type.ts'
 
 /** An id of an entity: printable, short, and nothing that a key, a path (`.`, `..`) or a terminal could stumble over. */
 const entityId = z
   .string()
   .regex(/^(?!\.\.?$)[\w.:@-]{1,64}$/, 'must be 1 to 64 letters, digits or _ . : @ -, and not "." or ".."')
-const currency = z.string().regex(/^[A-Z]{3}$/, 'must be an ISO 4217 code')
+const currency = z.enum(currencyCodes, 'must be an ISO 4217 code')
 /**
- * Up to 100 million units of a two-decimal currency. 900,000 payments of this size in one window still sum exactly
+ * In minor units: up to 100 million units of a currency with two digits. 900,000 payments of this size in one window still sum exactly
  * (2^53 minor units).
  */
 const amountMinor = z.number().int().min(0).max(10_000_000_000)
@@ -22,6 +23,9 @@ const fieldCodes = {
 const paymentV1 = z.object({ customerId: entityId, terminalId: entityId, amountMinor })
 const paymentV2 = paymentV1.extend({ currency })
 
+/** Sums over mixed currencies would be wrong. */
+const accepts = { currency: [installationCurrency] }
+
 /** A customer pays at a terminal. To be scored. */
 export const paymentInitiated = defineEvent({
   type: 'payment.initiated',
@@ -29,9 +33,10 @@ export const paymentInitiated = defineEvent({
   aggregateField: 'customerId',
   timestamp: 'time',
   fieldCodes,
+  accepts,
   versions: {
     // Before currencies were recorded there was only one.
-    1: { schema: paymentV1, upcast: (old: z.infer<typeof paymentV1>) => ({ ...old, currency: 'EUR' }) },
+    1: { schema: paymentV1, upcast: (old: z.infer<typeof paymentV1>) => ({ ...old, currency: installationCurrency }) },
     2: { schema: paymentV2 },
   },
   current: paymentV2,
@@ -69,6 +74,7 @@ export const fraudReported = defineEvent({
   timestamp: 'paymentTimeMs',
   // Card schemes take chargebacks for 540 days.
   times: { observedPast: '730d' },
+  accepts,
   fieldCodes,
   label: labelOfPayment,
   versions: { 1: { schema: fraudV1 } },
@@ -83,6 +89,8 @@ export const fraudWithdrawn = defineEvent({
   aggregateType: 'customer',
   aggregateField: 'customerId',
   timestamp: 'paymentTimeMs',
+  times: { observedPast: '730d' },
+  accepts,
   fieldCodes,
   label: labelOfPayment,
   versions: { 1: { schema: withdrawnV1 } },

@@ -12,6 +12,7 @@ import {
 import { measure } from '../src/define/reason.ts'
 import { defineSource } from '../src/define/source.ts'
 import { defineView } from '../src/define/view.ts'
+import { amountDigits } from './currency.ts'
 import { customer, customerTerminal, terminal } from './entities.ts'
 import { fraudReported, paymentInitiated } from './sources.ts'
 
@@ -32,8 +33,8 @@ export const customerSpend = defineView({
   hop: '1s',
   reasons: {
     payment_count: measure('{value} payment{s} of the customer in {window}'),
-    amount_sum: measure('{value} spent by the customer in {window}', { unit: 'minor_units' }),
-    amount_mean: measure('payments of {value} on average in {window}', { unit: 'minor_units' }),
+    amount_sum: measure('{value} spent by the customer in {window}', { unit: 'minor_units', digits: amountDigits }),
+    amount_mean: measure('payments of {value} on average in {window}', { unit: 'minor_units', digits: amountDigits }),
   },
 })
 

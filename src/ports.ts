@@ -162,8 +162,9 @@ export interface StateWrite {
   readonly ttlMs: number
 }
 
-/** Names of memos: the feature set and the log driver of the states, an unfinished rebuild, the lake beside them. */
-export const stateMemos = { featureSet: 'feature-set', log: 'log', rebuild: 'rebuild', lake: 'lake' } as const
+/** Names of memos: of the states the feature set, log driver and accepted values, an unfinished rebuild, the lake. */
+const states = { featureSet: 'feature-set', log: 'log', accepts: 'accepts' } as const
+export const stateMemos = { ...states, rebuild: 'rebuild', lake: 'lake' } as const
 
 /** Where entity states live. Errors: `state_unavailable` (canRetry). */
 export interface StateStore {

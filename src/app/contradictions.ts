@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { riverbank } from '../../features/index.ts'
 import { environmentName, names, type Config } from './config.ts'
 import { topicSpecs } from './topics.ts'
 import { openStateStore } from './event-log.ts'
+import type { EventType } from '../core/event.ts'
 import { isRiverbankError, RiverbankError } from '../core/errors.ts'
 import { openLake } from '../lake/lake.ts'
 import type { TopicFinding } from '../core/record-parts.ts'
@@ -10,7 +12,7 @@ import { stateMemos, type EventLog, type Logger, type StateStore } from '../port
 
 /** A setting that says something else than what exists. */
 export interface Contradiction {
-  readonly code: 'topic_mismatch' | 'log_mismatch' | 'lake_mismatch'
+  readonly code: 'topic_mismatch' | 'log_mismatch' | 'lake_mismatch' | 'accepted_mismatch'
   /** What is there, and what is asked for. */
   readonly what: string
   readonly advice: string
@@ -32,6 +34,7 @@ export async function contradictions(config: Config, { log, store, lake }: Exist
   const found = await Promise.all([
     log === undefined ? [] : inTopics(config, log),
     store === undefined ? [] : inStates(config, store),
+    store === undefined ? [] : inAccepted(config, store),
     lake === true ? inLake(config) : [],
   ])
   return found.flat()
@@ -88,6 +91,25 @@ export async function topicRisks(config: Config, log: Pick<EventLog, 'checkTopic
 /** Each is a line of a role's log when it starts. */
 export async function tellTopicRisks(config: Config, log: Pick<EventLog, 'checkTopic'>, logger: Logger): Promise<void> {
   for (const { what, fix } of await topicRisks(config, log)) logger.warn(what, { fix })
+}
+
+/** What the definitions accept of each event type, where they do not accept all that its schema knows: sorted, as JSON. */
+export function acceptedText(events: readonly EventType[] = riverbank.events): string {
+  const accepted = events.map(({ type, accepts }) => [type, Object.entries(accepts).sort()] as const)
+  return JSON.stringify(accepted.filter(([, fields]) => fields.length > 0).sort())
+}
+
+/** States sum what was accepted; with other values they would sum what must not be added. */
+async function inAccepted(config: Config, store: Pick<StateStore, 'memo'>): Promise<Contradiction[]> {
+  const [there, asked] = [await store.memo(stateMemos.accepts), acceptedText()]
+  if (there === null || there === asked) return []
+  return [
+    {
+      code: 'accepted_mismatch',
+      what: `the states of namespace ${config.NAMESPACE} were made of events that accept ${there}, the definitions say ${asked}`,
+      advice: `restore the definitions; other values need another ${environmentName('NAMESPACE')}`,
+    },
+  ]
 }
 
 /** Positions and snapshots name offsets of one log: under another they would name other events. */

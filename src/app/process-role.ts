@@ -1,5 +1,5 @@
 import { names, type Config } from './config.ts'
-import { refuseContradictions, tellTopicRisks } from './contradictions.ts'
+import { acceptedText, refuseContradictions, tellTopicRisks } from './contradictions.ts'
 import { definitions, modelLoader, type Definitions } from './definitions.ts'
 import { openGenerationStore, openPlaces } from './event-log.ts'
 import type { Ready, Role, Work } from './role.ts'
@@ -108,8 +108,11 @@ async function openWatched(role: Role, featureSet: string): Promise<{ ports: Pro
   await tellTopicRisks(role.config, ports.log, role.logger)
   const watch = await startStateWatch({ ...role, ...ports, featureSet })
   // From here on the states are of this log; another processor may have said so at the same time.
-  const isFirst = await ports.store.replaceMemo(stateMemos.log, null, role.config.LOG)
-  if (!isFirst) await refuseContradictions(role.config, ports)
+  const isFirst = [
+    await ports.store.replaceMemo(stateMemos.log, null, role.config.LOG),
+    await ports.store.replaceMemo(stateMemos.accepts, null, acceptedText()),
+  ]
+  if (isFirst.includes(false)) await refuseContradictions(role.config, ports)
   return { ports, watch }
 }
 

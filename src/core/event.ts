@@ -11,6 +11,7 @@ import {
 } from './envelope.ts'
 import { timeFault, type EventDoor, type EventTimeLimits } from './event-time.ts'
 import { forbiddenKey, isText } from './json-rules.ts'
+import { notAccepted, type AcceptedValues } from './accepted-values.ts'
 import { readPlainEvent } from './plain-event.ts'
 import type { EventTimeMs } from './units.ts'
 
@@ -52,6 +53,7 @@ export interface EventType {
   /** The field that holds the time of the observation; `time` is the envelope's own. */
   readonly timestampField: string
   readonly times: EventTimeLimits
+  readonly accepts: AcceptedValues
   /** A more telling code than `invalid_data` for a field that fails its schema. */
   readonly fieldCodes: Readonly<Record<string, EventErrorCode>>
   /** Left out of an event type that labels nothing. */
@@ -84,6 +86,7 @@ export const eventErrorCodes = [
   'missing_entity_id',
   'invalid_amount',
   'invalid_data',
+  'value_not_accepted',
   'event_in_future',
   'event_too_old',
   'duplicate_event',
@@ -202,6 +205,8 @@ function settled(event: DomainEvent, type: EventType, data: unknown, nowMs: numb
   if ((current.data as Record<string, unknown>)[type.aggregateField] !== event.aggregateId) {
     return invalid('invalid_envelope', `the aggregate id must equal data.${type.aggregateField}`, event.eventId)
   }
+  const refused = notAccepted(data, type.accepts)
+  if (refused !== null) return invalid('value_not_accepted', refused, event.eventId)
   const observedAt = observationTime(current, type)
   const fault = timeFault({ timestamp: event.timestamp, observedAt }, type.times, nowMs, door)
   if (fault !== null) return invalid(fault.code, fault.detail, event.eventId)

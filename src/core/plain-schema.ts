@@ -98,9 +98,8 @@ function numberRule(check: z.core.$ZodCheck): ((number: number) => boolean) | nu
 }
 
 function oneOf(values: readonly unknown[]): PlainCheck | null {
-  return values.every((value) => typeof value === 'string')
-    ? (value: unknown) => values.includes(value as string)
-    : null
+  const known = new Set(values)
+  return values.every((value) => typeof value === 'string') ? (value: unknown) => known.has(value) : null
 }
 
 /** The rules as one, or null if there is one among them that nobody knows. */

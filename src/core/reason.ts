@@ -11,7 +11,14 @@ export type ReasonUnit = (typeof reasonUnits)[number]
  * than one makes a plural. `condition`: one sentence for 1 and one for 0.
  */
 export const reasonFormSchema = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('measure'), code: z.string(), text: z.string(), unit: z.enum(reasonUnits) }),
+  z.object({
+    kind: z.literal('measure'),
+    code: z.string(),
+    text: z.string(),
+    unit: z.enum(reasonUnits),
+    /** Of the minor unit, for amounts; 2 when left out. */
+    digits: z.number().int().min(0).max(4).optional(),
+  }),
   z.object({ kind: z.literal('condition'), code: z.string(), yes: z.string(), no: z.string() }),
 ])
 export type ReasonForm = z.infer<typeof reasonFormSchema>
@@ -83,8 +90,10 @@ function sentence(form: ReasonForm, value: number, mean: number | null, usual: n
     const text = value === 0 ? form.no : form.yes
     return mean === null ? text : `${text}, like ${shown(value === 0 ? 1 - mean : mean, 'share')} of payments`
   }
-  const text = form.text.replace('{value}', shown(value, form.unit)).replaceAll('{s}', value === 1 ? '' : 's')
-  return usual === null ? text : `${text}, usually ${shown(usual, form.unit)}`
+  const text = form.text
+    .replace('{value}', shown(value, form.unit, form.digits))
+    .replaceAll('{s}', value === 1 ? '' : 's')
+  return usual === null ? text : `${text}, usually ${shown(usual, form.unit, form.digits)}`
 }
 
 const durations = [
@@ -95,12 +104,12 @@ const durations = [
 ] as const
 
 /** The same text on every machine: no locale takes part. */
-function shown(value: number, unit: ReasonUnit): string {
+function shown(value: number, unit: ReasonUnit, digits = 2): string {
   switch (unit) {
     case 'amount':
-      return value.toFixed(2)
+      return value.toFixed(digits)
     case 'minor_units':
-      return (value / 100).toFixed(2)
+      return (value / 10 ** digits).toFixed(digits)
     case 'share':
       return `${short(value * 100)}%`
     case 'times':

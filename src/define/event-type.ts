@@ -33,6 +33,10 @@ interface EventOptions<Type extends string, Schema extends z.ZodObject> {
   readonly fieldCodes?: Readonly<Record<string, EventErrorCode>>
   readonly times?: EventTimes
   readonly label?: LabelOptions<keyof z.infer<Schema> & string>
+  /** Text fields of which this installation takes these values only, though the schema knows more. */
+  readonly accepts?: {
+    readonly [Field in keyof z.infer<Schema> & string]?: readonly (z.infer<Schema>[Field] & string)[]
+  }
 }
 
 interface LabelOptions<Field extends string> {
@@ -79,6 +83,7 @@ export function defineEvent<Type extends string, Schema extends z.ZodObject>(
     current: options.current,
     timestampField: options.timestamp,
     times,
+    accepts: Object.freeze({ ...options.accepts }) as EventType['accepts'],
     fieldCodes: options.fieldCodes ?? {},
   })
 }

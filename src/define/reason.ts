@@ -6,7 +6,13 @@ import { durationMs, minuteMs, hourMs, dayMs, secondMs } from '../core/units.ts'
  * the feature's name unless one is given.
  */
 export type Reason =
-  | { readonly kind: 'measure'; readonly code?: string; readonly text: string; readonly unit: ReasonUnit }
+  | {
+      readonly kind: 'measure'
+      readonly code?: string
+      readonly text: string
+      readonly unit: ReasonUnit
+      readonly digits?: number
+    }
   | { readonly kind: 'condition'; readonly code?: string; readonly yes: string; readonly no: string }
 
 interface Coded {
@@ -16,13 +22,21 @@ interface Coded {
 
 /**
  * A sentence with `{value}`; `{s}` is the plural of a count, and in a view `{window}` is its length in words, such as
- * `{value} payment{s} in {window}`.
+ * `{value} payment{s} in {window}`. `digits`: of the minor unit of amounts, 2 when left out.
  */
-export function measure(text: string, options: Coded & { readonly unit?: ReasonUnit } = {}): Reason {
+export function measure(
+  text: string,
+  options: Coded & { readonly unit?: ReasonUnit; readonly digits?: number } = {},
+): Reason {
   if (text.split('{value}').length !== 2)
     throw new Error(`reason "${text}": write {value} where the value belongs, once`)
   checkText(text, ['{value}', '{s}', '{window}'])
-  return Object.freeze({ kind: 'measure', text, unit: options.unit ?? 'number', ...codeOf(options) })
+  const { unit = 'number', digits } = options
+  if (digits !== undefined && unit !== 'amount' && unit !== 'minor_units')
+    throw new Error(`reason "${text}": digits are of amounts`)
+  // What was always so is not said: sets of such definitions keep their hash.
+  const told = digits === undefined || digits === 2 ? {} : { digits }
+  return Object.freeze({ kind: 'measure', text, unit, ...told, ...codeOf(options) })
 }
 
 /** One sentence for a feature that is 1, and one for 0. */
@@ -50,7 +64,11 @@ export function reasonForm(reason: Reason, feature: string, window: string | nul
   const code = reason.code === undefined ? feature : `${reason.code}${suffix}`
   const told = (text: string) => (window === null ? text : text.replaceAll('{window}', windowInWords(window)))
   if (reason.kind === 'condition') return { kind: 'condition', code, yes: told(reason.yes), no: told(reason.no) }
-  return { kind: 'measure', code, text: told(reason.text), unit: reason.unit }
+  return { kind: 'measure', code, text: told(reason.text), unit: reason.unit, ...digitsOf(reason) }
+}
+
+function digitsOf({ digits }: { readonly digits?: number }): { readonly digits?: number } {
+  return digits === undefined ? {} : { digits }
 }
 
 const words = [

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { eventSpellings } from '../core/envelope.ts'
-import { schemaOf, type EventCatalog } from '../core/event.ts'
+import { schemaOf, type EventCatalog, type EventType } from '../core/event.ts'
 import { named } from './schemas.ts'
 
 /** What the bodies of `POST /v1/events` are made of, each with a name in the API description. */
@@ -20,8 +20,9 @@ export function eventSchemas(catalog: EventCatalog): EventSchemas {
   const data: z.ZodType[] = []
   const cloud: z.ZodType[] = []
   const domain: z.ZodType[] = []
-  for (const { type, aggregateType, versions, currentVersion } of catalog.values()) {
-    for (const [key, { schema }] of Object.entries(versions)) {
+  for (const { type, aggregateType, versions, currentVersion, accepts } of catalog.values()) {
+    for (const [key, { schema: known }] of Object.entries(versions)) {
+      const schema = accepting(known, accepts)
       const version = Number(key)
       const name = `${type}.v${version}`
       const dataschema = z.literal(schemaOf(type, version))
@@ -50,6 +51,13 @@ export function eventSchemas(catalog: EventCatalog): EventSchemas {
     data: anyData,
     all: [...data, ...cloud, ...domain, cloudEvent, domainEvent, anyData],
   }
+}
+
+/** The schema with the values that are accepted, of all that it knows. */
+function accepting(schema: z.ZodType, accepts: EventType['accepts']): z.ZodType {
+  if (!(schema instanceof z.ZodObject)) return schema
+  const fields = Object.entries(accepts).filter(([field]) => field in schema.shape)
+  return schema.extend(Object.fromEntries(fields.map(([field, values]) => [field, z.enum(values)])))
 }
 
 const newest = 'the newest version when missing'

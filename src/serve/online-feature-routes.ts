@@ -21,7 +21,7 @@ const entityId = z.union([z.string().min(1).max(256), z.number().int()])
 
 /** Features of many entities. `/get-online-features` is the same for clients of Feast. */
 export function onlineFeatureRoutes(deps: ServeDependencies, catalog: FeatureCatalog): Route[] {
-  const schema = named('FeaturesRequest', bodySchema(deps.limits, catalog))
+  const schema = named('FeaturesRequest', bodySchema(deps, catalog))
   const route = (path: string, operationId: string, withFlags: boolean): Route => ({
     method: 'POST',
     path,
@@ -44,7 +44,10 @@ function oneOf(names: Iterable<string>) {
 }
 
 /** Unknown members are left alone: Feast's clients send some that mean nothing here. */
-function bodySchema({ featureNamesMax, featureRowsMax }: ServeDependencies['limits'], catalog: FeatureCatalog) {
+function bodySchema({ limits, catalog: events, scoredTypes }: ServeDependencies, catalog: FeatureCatalog) {
+  const { featureNamesMax, featureRowsMax } = limits
+  const accepted = [...scoredTypes].flatMap((type) => events.get(type)?.accepts['currency'] ?? [])
+  const currency = accepted.length === 0 ? z.string().max(256) : z.enum(accepted, `accepted is ${accepted.join(', ')}`)
   const names = [...catalog.entitiesByAlias.keys()]
   return z
     .object({
@@ -62,10 +65,7 @@ function bodySchema({ featureNamesMax, featureRowsMax }: ServeDependencies['limi
       request: z
         .object({
           amountMinor: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
-          currency: z
-            .string()
-            .regex(/^[A-Z]{3}$/, 'must be an ISO 4217 code')
-            .optional(),
+          currency: currency.optional(),
           time: time.optional(),
         })
         .optional()

@@ -22,6 +22,7 @@ const eventProblems: Readonly<Record<EventErrorCode, ProblemKind>> = {
   invalid_amount: { status: 422, title: 'The amount is not valid' },
   invalid_data: { status: 422, title: 'The data of the event is not valid' },
   event_in_future: { status: 422, title: 'The event is in the future' },
+  value_not_accepted: { status: 422, title: 'A value is valid, and not accepted here' },
   event_too_old: { status: 422, title: 'The event is too old' },
   duplicate_event: { status: 409, title: 'The event was accepted before' },
 }

@@ -51,6 +51,18 @@ describe.skipIf(redisAvailable() !== null)('settings that contradict what exists
     },
   )
 
+  test.each(['process', 'serve', 'up'])('%s refuses states that were made of other accepted values', async (name) => {
+    const other = { ...env, RIVERBANK_NAMESPACE: 'yen', RIVERBANK_DATA_DIR: join(dir, 'yen') }
+    const store = await openStateStore(readConfig(other))
+    const before = await store.memo(stateMemos.accepts)
+    await store.replaceMemo(stateMemos.accepts, before, '[["payment.initiated",[["currency",["JPY"]]]]]')
+    await store.close()
+    const { code, stderr } = await riverbank([name], other)
+    expect(code).toBe(1)
+    expect(stderr).toContain('accepted_mismatch')
+    expect(stderr).toContain('JPY')
+  })
+
   test('serve refuses a lake of another namespace', async () => {
     const other = { ...env, RIVERBANK_NAMESPACE: 'other' }
     const { code, stderr } = await riverbank(['serve'], other)

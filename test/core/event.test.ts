@@ -84,6 +84,7 @@ describe('decoding an event from the log', () => {
     see(json(withData({ amountMinor: -1 })), 'invalid_amount')
     see(json(withData({ currency: 'euro' })), 'invalid_data')
     see(json(cloud({ time: new Date(nowMs + eventLimits.maxFutureMs + 1).toISOString() })), 'event_in_future')
+    see(json(withData({ currency: 'USD' })), 'value_not_accepted')
     see(json(cloud({ time: '2000-01-01T00:00:00Z' })), 'event_too_old')
     expect([...seen, 'duplicate_event'].sort()).toEqual([...eventErrorCodes].sort())
   })

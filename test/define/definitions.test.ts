@@ -64,6 +64,13 @@ describe('an event type', () => {
     expect(define({ 1: { schema: old, upcast }, 2: { schema: orderSchema } })).not.toThrow()
   })
 
+  it('may accept fewer values than its schema knows', () => {
+    const accepts = { currency: ['EUR'] } as const
+    const event = defineEvent({ ...eventOptions, versions: { 1: { schema: orderSchema } }, accepts })
+    expect([event.accepts, order.accepts]).toEqual([accepts, {}])
+    expect(Object.isFrozen(event.accepts)).toBe(true)
+  })
+
   it('says how old and how far ahead its times may be, ahead no more than states can bear', () => {
     const define = (times: NonNullable<Parameters<typeof defineEvent>[0]['times']>) =>
       defineEvent({ ...eventOptions, versions: { 1: { schema: orderSchema } }, times })

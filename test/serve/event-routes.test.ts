@@ -96,6 +96,8 @@ describe('one event', () => {
       paymentEvent('p', { data: { customerId: 'c-1', terminalId: 't', amountMinor: 1, currency: '€' } }),
     ],
     ['event_in_future', 422, paymentEvent('p', { timestamp: nowMs + 3_600_000 })],
+    ['value_not_accepted', 422, paymentEvent('p', { data: { ...paymentEvent('p').data, currency: 'JPY' } })],
+    ['invalid_data', 422, paymentEvent('p', { data: { ...paymentEvent('p').data, currency: 'EUX' } })],
     ['event_too_old', 422, paymentEvent('p', { timestamp: '2000-01-01T00:00:00Z' })],
     ['event_too_old', 422, paymentEvent('p', { timestamp: Math.floor(nowMs / 1_000) })],
     ['event_too_large', 413, paymentEvent('p', { data: { pad: 'x'.repeat(eventLimits.maxBytes) } })],

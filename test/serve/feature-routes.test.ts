@@ -281,6 +281,7 @@ describe.each(['/v1/features', '/get-online-features'])('features of many entiti
     ['invalid_request', []],
     ['invalid_request', { features, entities: { customer: ['c'] }, asOf: 'soon' }],
     ['invalid_request', { features: ['amount'], entities: {} }],
+    ['invalid_request', { features, entities: { customer: ['c'] }, request: { amountMinor: 1, currency: 'JPY' } }],
     ['invalid_json', 'nope'],
   ])('refuses %s: %j', async (code, body) => {
     await problemOf(await serveFixture().app.request(path, postJson(body)), code)
