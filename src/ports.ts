@@ -162,10 +162,9 @@ export interface StateWrite {
   readonly ttlMs: number
 }
 
-/** Names of memos: of the states the feature set, log driver and accepted values, an unfinished rebuild, the lake. */
-const states = { featureSet: 'feature-set', log: 'log', accepts: 'accepts' } as const
-export const stateMemos = { ...states, rebuild: 'rebuild', lake: 'lake' } as const
-
+/** Names of memos: those of the states (what made them), an unfinished rebuild, the lake beside them. */
+const ofStates = { featureSet: 'feature-set', log: 'log', accepts: 'accepts' } as const
+export const stateMemos = { ...ofStates, rebuild: 'rebuild', lake: 'lake' } as const
 /** Where entity states live. Errors: `state_unavailable` (canRetry). */
 export interface StateStore {
   /**

@@ -99,6 +99,25 @@ const binary: Readonly<Record<BinaryOperation, (a: number, b: number) => number>
   equal: (a, b) => (a === b ? 1 : 0),
 }
 
+/** Whether the expression reads what only the request says, itself or through one of these features. */
+export function readsRequest(expression: Expression, through: ReadonlySet<string>): boolean {
+  switch (expression.op) {
+    case 'feature':
+      return through.has(expression.name)
+    case 'request':
+      return true
+    case 'constant':
+      return false
+    case 'coalesce':
+      return expression.values.some((value) => readsRequest(value, through))
+    case 'floor':
+    case 'square_root':
+      return readsRequest(expression.value, through)
+    default:
+      return readsRequest(expression.left, through) || readsRequest(expression.right, through)
+  }
+}
+
 /** Every feature that the expression reads. */
 export function featuresOf(expression: Expression): string[] {
   switch (expression.op) {

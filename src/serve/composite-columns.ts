@@ -7,6 +7,8 @@ export interface EntityColumn {
   readonly label: string
   readonly entity: CatalogEntity
   readonly ids: readonly string[]
+  /** The ids as they were asked for: a number stays a number in the answer. */
+  readonly asked: readonly (string | number)[]
 }
 
 type Features = readonly Pick<CatalogFeature, 'entity'>[]
@@ -27,7 +29,7 @@ export function composedColumns(
     const parts = entity.keyFields.flatMap((field) => columnOf(columns, field) ?? [])
     if (parts.length < entity.keyFields.length) return []
     const ids = (parts[0]?.ids ?? []).map((_, row) => parts.map((part) => part.ids[row] ?? '').join(idSeparator))
-    return [{ label: entity.name, entity, ids }]
+    return [{ label: entity.name, entity, ids, asked: ids }]
   })
 }
 

@@ -34,7 +34,7 @@ export interface FeatureReader {
   read(keys: readonly EntityKey[], atMs: number): Promise<readonly EntityFeatures[]>
   /**
    * Derived features by name, from the features of the entities of one row and the request; null where a name cannot
-   * be derived from what is there. A reader without it answers NULL_VALUE for every derived feature.
+   * be derived from what is there, and, without a request, of those that read one. A reader without it answers NULL_VALUE for every derived feature.
    */
   derive?(
     names: readonly string[],

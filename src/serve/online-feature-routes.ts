@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { parseJson, readBody, requireMediaType } from './body.ts'
+import { RiverbankError } from '../core/errors.ts'
 import { refusalCodes } from '../core/standing.ts'
 import { flagKinds } from '../core/flags.ts'
 import type { ServeDependencies } from './dependencies.ts'
@@ -64,12 +65,14 @@ function bodySchema({ limits, catalog: events, scoredTypes }: ServeDependencies,
       asOf: time.optional().describe('windows end here, RFC 3339 or milliseconds; the wall clock when missing'),
       request: z
         .object({
-          amountMinor: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
-          currency: currency.optional(),
-          time: time.optional(),
+          amountMinor: perRow(z.number().int().min(0).max(Number.MAX_SAFE_INTEGER), featureRowsMax),
+          currency: perRow(currency, featureRowsMax).optional(),
+          time: perRow(time, featureRowsMax).optional(),
         })
         .optional()
-        .describe('the payment that derived features are about; without it they are NULL_VALUE'),
+        .describe(
+          'the payment that derived features are about, one for all rows or a list with one per row; without it those that read it are NULL_VALUE',
+        ),
     })
     .meta({ oneOf: [{ required: ['feature_service'] }, { required: ['features'] }] })
 }
@@ -90,11 +93,30 @@ async function readOnlineFeatures(
   return jsonResponse(c, 200, await answerOnlineQuery(planned.query, deps.features, withFlags))
 }
 
-function requestOf(request: z.infer<BodySchema>['request'], atMs: number): FeatureRequest | null {
+/** Null without; else one for all rows, or one per row. Errors: `invalid_request` for lists of different lengths. */
+function requestOf(request: z.infer<BodySchema>['request'], atMs: number): FeatureRequest[] | null {
   if (request === undefined) return null
-  const { amountMinor, currency } = request
-  const timeMs = request.time === undefined ? atMs : parseTimeMs('request.time', request.time)
-  return { amountMinor, currency: currency ?? null, timeMs }
+  const { amountMinor, currency = null, time: times = atMs } = request
+  const lengths = new Set([amountMinor, currency, times].flatMap((each) => (Array.isArray(each) ? [each.length] : [])))
+  if (lengths.size > 1) throw new RiverbankError('invalid_request', 'request: all lists must have the same length')
+  const [rows = 1] = lengths
+  return Array.from({ length: rows }, (_, row) => ({
+    amountMinor: rowOf(amountMinor, row) ?? NaN,
+    currency: rowOf(currency, row) ?? null,
+    timeMs: parseTimeMs('request.time', rowOf(times, row) ?? atMs),
+  }))
+}
+
+function perRow<Schema extends z.ZodType>(schema: Schema, rowsMax: number) {
+  return z.union([schema, z.array(schema).max(rowsMax)])
+}
+
+function rowOf<Value>(values: Value | readonly Value[], row: number): Value | undefined {
+  return isList(values) ? values[row] : values
+}
+
+function isList<Value>(values: Value | readonly Value[]): values is readonly Value[] {
+  return Array.isArray(values)
 }
 
 const result = z.object({

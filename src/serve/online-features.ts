@@ -13,7 +13,8 @@ export interface OnlineQuery {
   /** Composite entities made of the columns; they have no ids in the answer. */
   readonly composed: readonly EntityColumn[]
   readonly atMs: number
-  readonly request: FeatureRequest | null
+  /** One for all rows, or one per row; null without. */
+  readonly request: readonly FeatureRequest[] | null
   readonly fullFeatureNames: boolean
 }
 
@@ -38,7 +39,7 @@ export interface OnlineBody {
 export function planOnlineQuery(
   body: OnlineBody,
   catalog: FeatureCatalog,
-  at: { readonly atMs: number; readonly request: FeatureRequest | null },
+  at: { readonly atMs: number; readonly request: readonly FeatureRequest[] | null },
 ): OnlineQueryResult {
   const chosen = chooseFeatures(body, catalog)
   if (chosen.kind === 'refused') return chosen
@@ -46,7 +47,7 @@ export function planOnlineQuery(
   const columns: EntityColumn[] = []
   for (const [label, ids] of Object.entries(body.entities)) {
     const entity = catalog.entitiesByAlias.get(label)
-    if (entity !== undefined) columns.push({ label, entity, ids: ids.map(String) })
+    if (entity !== undefined) columns.push({ label, entity, ids: ids.map(String), asked: ids })
   }
   const unknown = Object.keys(body.entities).filter((label) => !catalog.entitiesByAlias.has(label))
   if (unknown.length > 0) return refuse('invalid_request', `there are no entities ${unknown.join(', ')}`, unknown)
@@ -62,6 +63,10 @@ export function planOnlineQuery(
   const composed = composedColumns(catalog, columns, features)
   const missing = missingEntities(catalog, [...columns, ...composed], features)
   if (missing !== null) return refuse('missing_entity', missing.detail, missing.names)
+  const rows = columns[0]?.ids.length ?? 0
+  if (at.request !== null && at.request.length !== 1 && at.request.length !== rows) {
+    return refuse('invalid_request', `request: ${at.request.length} values for ${rows} rows`, ['request'])
+  }
   if (columns.length === 0) return refuse('invalid_request', 'entities: name at least one', [])
   const collisions = body.full_feature_names ? [] : repeated(features.map((feature) => feature.shortName))
   if (collisions.length > 0) return refuse('feature_name_collision', 'ask for full_feature_names', collisions)
@@ -125,8 +130,8 @@ export async function answerOnlineQuery(
   const { columns, features, fullFeatureNames } = query
   const rows = columns[0]?.ids.length ?? 0
   const read = await readColumns(query, reader)
-  const keyResults = columns.map(({ ids }) => ({
-    values: [...ids],
+  const keyResults = columns.map(({ ids, asked }) => ({
+    values: [...asked],
     statuses: ids.map(() => 'PRESENT' as const),
     event_timestamps: ids.map(() => noTimestamp),
   }))
@@ -134,7 +139,7 @@ export async function answerOnlineQuery(
   const derivedNames = features.filter((feature) => feature.entity === null).map((feature) => feature.name)
   for (let row = 0; row < rows; row += 1) {
     const entities = read.map((column) => column[row]).filter((entity) => entity !== undefined)
-    const derived = derivedNames.length === 0 ? {} : deriveRow(query, reader, derivedNames, entities)
+    const derived = derivedNames.length === 0 ? {} : deriveRow(query, reader, derivedNames, entities, row)
     const newest = newestTimestamp(entities)
     for (const [index, feature] of features.entries()) {
       const result = results[index]
@@ -203,9 +208,10 @@ function deriveRow(
   reader: FeatureReader,
   names: readonly string[],
   entities: readonly ReadEntity[],
+  row: number,
 ): Readonly<Record<string, number | null>> {
   if (reader.derive === undefined) return {}
   const features: Record<string, number | null> = {}
   for (const { answer } of entities) Object.assign(features, answer.features)
-  return reader.derive(names, features, query.request)
+  return reader.derive(names, features, query.request?.[row] ?? query.request?.[0] ?? null)
 }

@@ -2,7 +2,7 @@ import type { EventIdentity, KnownEvents } from './dependencies.ts'
 import type { FeatureReader } from './feature-reader.ts'
 import { assert, RiverbankError } from '../core/errors.ts'
 import { hashEventId } from '../core/event-id-hash.ts'
-import { compileExpression } from '../core/expression.ts'
+import { compileExpression, readsRequest, type RequestValues } from '../core/expression.ts'
 import { namedFlags } from '../core/flags.ts'
 import { readFeatures } from '../core/observe.ts'
 import type { FeaturePlan } from '../core/plan.ts'
@@ -35,8 +35,12 @@ export function createFeatureReader(
   assert(service !== undefined, 'a feature set has a service')
   const entities = new Map(plan.entities.map((entity) => [entity.name, entity]))
   const indexOf = new Map(service.names.map((name, index) => [name, index]))
+  const asking = new Set<string>()
+  // A derived feature reads only those before it.
+  for (const { name, expression } of service.derived) if (readsRequest(expression, asking)) asking.add(name)
   const derived = service.derived.map(({ name, expression }) => ({
     name,
+    needsRequest: asking.has(name),
     evaluate: compileExpression(expression, (feature) => indexOf.get(feature) ?? -1),
   }))
   const decoder = new StateDecoder(() => store.layouts())
@@ -65,14 +69,19 @@ export function createFeatureReader(
       })
     },
     derive(names, features, request) {
-      if (request === null) return {}
       const values: (number | null)[] = service.names.map((name) => features[name] ?? null)
-      for (const { name, evaluate } of derived) values[indexOf.get(name) ?? -1] = evaluate(values, request)
+      for (const { name, evaluate, needsRequest } of derived) {
+        // Missing, whatever defaults the expression has: the default is for what is not known of an entity.
+        const isAsked = request !== null || !needsRequest
+        values[indexOf.get(name) ?? -1] = isAsked ? evaluate(values, request ?? noRequest) : null
+      }
       const wanted = names.map((name): [string, number | null] => [name, values[indexOf.get(name) ?? -1] ?? null])
       return Object.fromEntries(wanted)
     },
   }
 }
+
+const noRequest: RequestValues = { amountMinor: NaN, timeMs: NaN }
 
 function refuse(standing: Standing): void {
   if (standing.kind === 'refused') throw new RiverbankError(standing.code, standing.reason, { canRetry: true })

@@ -106,6 +106,11 @@ describe('binary mode over HTTP', () => {
     expect(await post({ 'ce-id': String.raw`"a \"b\""` })).toMatchObject({ status: 202, ids: ['a "b"'] })
   })
 
+  test('the content type is that of the data, with its charset, whatever ce-datacontenttype says', async () => {
+    const charset = { 'content-type': 'application/json; charset=utf-8', 'ce-datacontenttype': 'text/xml' }
+    expect(await post(charset)).toMatchObject({ status: 202 })
+  })
+
   test.each<[string, Readonly<Record<string, string>>, string | undefined, number]>([
     ['invalid_envelope', { 'ce-id': '100%' }, undefined, 400],
     ['invalid_envelope', { 'ce-specversion': '0.3' }, undefined, 400],

@@ -186,7 +186,7 @@ describe.each(['/v1/features', '/get-online-features'])('features of many entiti
     ])
     expect(answer.results.map(({ values }) => values)).toEqual([
       ['c-1', 'c-1'],
-      ['t-1', '7'],
+      ['t-1', 7],
       [3, 3],
       [11, 11],
     ])
