@@ -11,10 +11,16 @@ export const compiledPath = 'features/compiled/feature-set.json'
 /** What makes the committed file say what the definitions say. */
 export const compileCommand = 'npm run features:compile'
 
+const labelRuleSchema = z.object({
+  subjectType: z.string(),
+  subjectField: z.string(),
+  repeats: z.record(z.string(), z.string()),
+})
+
 const compiledSchema = z.object({
   format: z.literal(2),
   hash: z.string().regex(/^[0-9a-f]{64}$/),
-  events: z.array(z.object({ type: z.string(), version: z.number() })),
+  events: z.array(z.object({ type: z.string(), version: z.number(), label: labelRuleSchema.exactOptional() })),
   entities: z.array(
     z.object({
       name: z.string(),

@@ -1,5 +1,5 @@
-import { isSameSubject, type Labels } from './labels.ts'
-import { remakeTile } from './observe-label.ts'
+import { hasLabelOf, isSameSubject, type Labels } from './labels.ts'
+import { forgetLabels, remakeTile } from './observe-label.ts'
 import type { EntityLabels, EntityPlan, TileGroupPlan } from './plan.ts'
 import { stateTiles, tableAt, tablesOf, type EntityState, type StateTiles } from './state.ts'
 import { emptyRow, mergeEarlier, type TileRow } from './tile-row.ts'
@@ -52,15 +52,22 @@ export function fillGaps(
     pruneTiles(filled, group, Math.max(floor, filled.cappedTile ?? -Infinity))
     return filled
   })
-  return { ...state, newestTimeMs, labels, ...stateTiles(tiles) }
+  const filled = { ...state, newestTimeMs, labels, ...stateTiles(tiles) }
+  forgetLabels(plan, filled)
+  return filled
 }
 
-/** What was remembered before a gap lacks the fields of the slots that have it; history remembers it with them. */
+/**
+ * What was remembered before a gap lacks the fields of the slots that have it, or was not remembered at all: history
+ * remembers it whole. Whatever came after the gap took its place.
+ */
 function withWholeLabels(labels: Labels, earlier: Labels, since: number): Labels {
-  return labels.map((label) => {
-    const whole = label.sequence < since ? earlier.find((one) => isSameSubject(one, label)) : undefined
-    return whole === undefined ? label : { ...label, data: { ...label.data, ...whole.data } }
+  const missing = earlier.filter((label) => label.sequence < since && !hasLabelOf(labels, label))
+  const whole = labels.map((label) => {
+    const known = label.sequence < since ? earlier.find((one) => isSameSubject(one, label)) : undefined
+    return known === undefined ? label : { ...label, data: { ...label.data, ...known.data } }
   })
+  return [...missing, ...whole].sort((a, b) => a.sequence - b.sequence)
 }
 
 /** A label that was replaced after the gap stands in the history before it: its tile is made again. */

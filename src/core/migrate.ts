@@ -1,6 +1,7 @@
 import { eventLimits } from './envelope.ts'
+import { pickFields } from './observe-label.ts'
 import type { EntityPlan, SlotPlan, TileGroupPlan } from './plan.ts'
-import { noLabels } from './labels.ts'
+import { noLabels, type Labels } from './labels.ts'
 import { noIds } from './recent-ids.ts'
 import type { PlacedSlot } from './slot.ts'
 import { eventTypeOfSlot, type GroupLayout, type StateLayout } from './state-layout.ts'
@@ -25,9 +26,15 @@ export function migrateState(plan: EntityPlan, from: StateLayout, state: EntityS
     ...stateTiles(plan.groups.map((group) => migrateTable(plan, group, from, state, nowMs))),
     recentIds: plan.partitionKey ? state.recentIds : noIds,
     subjects: plan.partitionKey ? state.subjects : noSubjects,
-    labels: plan.labels === null ? noLabels : state.labels,
+    labels: migrateLabels(plan, state.labels),
     partitions: state.partitions.map(({ partition, next }) => ({ partition, next, snapshots: [] })),
   }
+}
+
+/** What the plan's slots do not look at is not remembered. */
+function migrateLabels({ labels: known }: EntityPlan, labels: Labels): Labels {
+  if (known === null || labels.length === 0) return noLabels
+  return labels.map((label) => ({ ...label, data: pickFields(known, label.data) }))
 }
 
 /** One slot on its way into the plan. */

@@ -47,18 +47,16 @@ export function applyLabel(
   const label: Label = {
     ...hashEventId(String(data[subjectField])),
     ...{ timeMs, sequence: state.sequence, eventType: touch.eventType },
-    data: Object.fromEntries(labels.fields.map((field) => [field, data[field]])),
+    data: pickFields(labels, data),
   }
   const isFirst = !hasLabelOf(state.labels, label)
   state.labels = withLabel(state.labels, label)
   const newest = Math.max(state.newestTimeMs ?? timeMs, timeMs)
   let outcome: Outcome = 'applied'
-  const floors = new Map<TileGroupPlan, number>()
   for (const [number, group] of plan.groups.entries()) {
     const table = tableAt(state, number)
     const tile = tileOf(timeMs, group.hopMs)
     const floor = Math.max(forgottenTile(newest, plan.horizonMs, group.hopMs), table.cappedTile ?? -Infinity)
-    floors.set(group, floor)
     if (tile <= floor) {
       if ((labels.slots[number] ?? []).length > 0) outcome = 'too_late'
       continue
@@ -68,10 +66,28 @@ export function applyLabel(
     pruneTiles(table, group, floor)
   }
   state.newestTimeMs = newest
-  state.labels = state.labels.filter((one) =>
-    [...floors].some(([{ hopMs }, floor]) => tileOf(one.timeMs, hopMs) > floor),
-  )
+  forgetLabels(plan, state)
   return outcome
+}
+
+/** Drops labels from tiles that every table with label slots has forgotten: no slot is made of them again. */
+export function forgetLabels(plan: EntityPlan, state: EntityState): void {
+  const { labels } = plan
+  if (labels === null || state.labels.length === 0 || state.newestTimeMs === null) return
+  let oldestMs = Infinity
+  for (const [number, { hopMs }] of plan.groups.entries()) {
+    if ((labels.slots[number] ?? []).length === 0) continue
+    const { cappedTile } = tableAt(state, number)
+    const floor = Math.max(forgottenTile(state.newestTimeMs, plan.horizonMs, hopMs), cappedTile ?? -Infinity)
+    oldestMs = Math.min(oldestMs, (floor + 1) * hopMs)
+  }
+  if (state.labels.every(({ timeMs }) => timeMs >= oldestMs)) return
+  state.labels = state.labels.filter(({ timeMs }) => timeMs >= oldestMs)
+}
+
+/** What the label slots of an entity look at; fields that the data do not have are left out. */
+export function pickFields({ fields }: EntityLabels, data: Label['data']): Label['data'] {
+  return Object.fromEntries(fields.flatMap((field) => (data[field] === undefined ? [] : [[field, data[field]]])))
 }
 
 /**

@@ -2,7 +2,7 @@ import { finalize } from './aggregates.ts'
 import { assert } from './errors.ts'
 import { hashEventId } from './event-id-hash.ts'
 import type { EntityPlan, EntityTouch, SlotPlan, TileGroupPlan } from './plan.ts'
-import { applyLabel, judgeLabel, repeatedValues, type LabelVerdict } from './observe-label.ts'
+import { applyLabel, forgetLabels, judgeLabel, repeatedValues, type LabelVerdict } from './observe-label.ts'
 import { fingerprint, rememberSubject } from './subjects.ts'
 import { isRememberedAt, knowsEventId, rememberEventId, wasElsewhere } from './recent-ids.ts'
 import {
@@ -182,6 +182,7 @@ function addToTiles(plan: EntityPlan, state: EntityState, observation: Observati
     pruneTiles(table, group, forgotten)
   }
   state.newestTimeMs = newest
+  forgetLabels(plan, state)
   return outcome
 }
 

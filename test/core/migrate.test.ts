@@ -7,6 +7,7 @@ import { createMemoryEngine, type EngineAnswer, type MemoryEngine } from '../../
 import type { EventTimeMs } from '../../src/core/units.ts'
 import { fillGaps, gapNumbers, slotsOf } from '../../src/core/fill-gaps.ts'
 import { migrateState } from '../../src/core/migrate.ts'
+import { verdictOf } from '../../src/core/observe.ts'
 import { entityIdOf, type EntityPlan, type FeaturePlan } from '../../src/core/plan.ts'
 import { decodeState, encodeState } from '../../src/core/state-blob.ts'
 import type { Accumulator } from '../../src/core/slot.ts'
@@ -62,7 +63,7 @@ class History {
     this.byEntity.set(key, known)
     const { sequence, born, outcome } = snapshot
     const { timeMs, eventType, data } = event
-    if (outcome !== 'duplicate') known.push({ sequence, born, timeMs, eventType, data } as ReferenceObservation)
+    if (verdictOf(outcome) === null) known.push({ sequence, born, timeMs, eventType, data } as ReferenceObservation)
     return known
   }
 }
@@ -177,11 +178,15 @@ function counted(entity: EntityPlan, state: EntityState): unknown {
   }
 }
 
-/** With another horizon a lifetime remembers other late observations: nothing brings those back. */
+/**
+ * With another horizon a lifetime remembers other late observations: nothing brings those back. Nor are subjects brought back
+ * that were forgotten while labels reached less far.
+ */
 function isComparable(entity: EntityPlan, old: FeaturePlan): boolean {
   const isSame = old.entities.some((one) => one.name === entity.name && one.horizonMs === entity.horizonMs)
   const hasLifetime = entity.groups.some(({ slots }) => slots.some(({ lifetime }) => lifetime))
-  return looksAtTheSame(entity, old) && (isSame || !hasLifetime)
+  const isSameReach = old.entities.every(({ labelHours }) => labelHours === entity.labelHours)
+  return looksAtTheSame(entity, old) && isSameReach && (isSame || !hasLifetime)
 }
 
 /** The states as they were at the switch are what a history computes. */

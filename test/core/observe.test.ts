@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { observe, readFeatures, type Answer, type Observation } from '../../src/core/observe.ts'
 import { decodeState, encodeState } from '../../src/core/state-blob.ts'
-import { deduplication, recentIdList } from '../../src/core/recent-ids.ts'
+import { deduplication, knowsEventId, recentIdList, recentIdsOf, rememberEventId } from '../../src/core/recent-ids.ts'
 import { tablesOf, type EntityState, type Snapshot } from '../../src/core/state.ts'
 import { dayMs, hourMs, secondMs } from '../../src/core/units.ts'
 import { plainTables } from '../../src/core/tiles.ts'
@@ -225,14 +225,14 @@ describe('a duplicate', () => {
     }
   })
 
-  it('I2: is remembered for the last 1,000 events of the customer', () => {
-    const many = (count: number) => batch(null, offsets(0, count)).state
-    const again = (state: EntityState, eventId: string) =>
-      outcomes(batch(state, [observation(5_000, { eventId })]).answers)[0]
-    expect(again(many(deduplication.ids), 'e0')).toBe('duplicate')
-    expect(again(many(deduplication.ids + 1), 'e0')).toBe('applied')
-    expect(again(many(deduplication.ids + 1), 'e1')).toBe('duplicate')
-    expect(recentIdList(many(3_000).recentIds).length).toBe(deduplication.ids)
+  it('I2: is remembered whatever the number of other events in between, up to 131,072', () => {
+    const many = batch(null, offsets(0, 3_000)).state
+    expect(outcomes(batch(many, [observation(5_000, { eventId: 'e0' })]).answers)).toEqual(['duplicate'])
+    const ids = recentIdsOf([])
+    for (let i = 0; i <= deduplication.ids; i += 1) rememberEventId(ids, { high: i, low: 7 }, i, startMs)
+    expect(recentIdList(ids)).toHaveLength(131_072)
+    expect(knowsEventId(ids, { high: 1, low: 7 })).toBe(true)
+    expect(knowsEventId(ids, { high: 0, low: 7 }), 'the oldest of 131,073').toBe(false)
   })
 })
 
