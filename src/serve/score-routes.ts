@@ -6,6 +6,7 @@ import type { ServeDependencies } from './dependencies.ts'
 import { invalid } from './parameters.ts'
 import { problemResponse } from './problem.ts'
 import { jsonResponse, type Route, type ServeContext } from './route.ts'
+import { named } from './schemas.ts'
 import { findScore, findScoreById, scorePath, type ScoreAnswer } from './score-lookup.ts'
 import { isStreamRequest, streamScores } from './stream-routes.ts'
 
@@ -42,11 +43,14 @@ export function scoreRoutes(deps: ServeDependencies): Route[] {
   ]
 }
 
-export const pendingSchema = z.object({
-  eventId: z.string(),
-  aggregateId: z.string(),
-  status: z.literal('pending'),
-})
+export const pendingSchema = named(
+  'Pending',
+  z.object({
+    eventId: z.string(),
+    aggregateId: z.string(),
+    status: z.literal('pending'),
+  }),
+)
 
 export const identityDetail =
   'An event id names one fact of its aggregate (the customer). Where several aggregates have used it, the answer is 409 ' +
