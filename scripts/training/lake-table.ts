@@ -47,14 +47,20 @@ export async function writeTrainingTable(options: TrainingTableOptions): Promise
   const snapshot = await lake.snapshot()
   const { setup } = catalogOf(lake, snapshot, options.manifest)
   const tempDir = await mkdtemp(join(tmpdir(), 'riverbank-training-'))
-  const query = await openQuery({ threads: 2, memoryMb: 4_096, tempDir, tempMb: 32_768, setup })
   const staged = `${options.path}.new`
   try {
-    const table = await onlyFromWhole(lake, snapshot, () => stageTable(query, staged, options))
+    // Opening reads what the files say of themselves, which only whole ones may.
+    const table = await onlyFromWhole(lake, snapshot, async () => {
+      const query = await openQuery({ threads: 2, memoryMb: 4_096, tempDir, tempMb: 32_768, setup })
+      try {
+        return await stageTable(query, staged, options)
+      } finally {
+        query.close()
+      }
+    })
     await rename(staged, options.path)
     return table
   } finally {
-    query.close()
     await rm(staged, { force: true })
     await rm(tempDir, { recursive: true, force: true })
   }

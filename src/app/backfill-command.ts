@@ -9,7 +9,7 @@ import { bringLakeToEnd } from './lake-end.ts'
 import { systemClock } from './role.ts'
 import { openQuery } from '../edges/duckdb/query.ts'
 import { pinoLogger } from '../edges/pino/logger.ts'
-import { onlyFromWhole } from '../lake/damage.ts'
+import { onlyFromWhole, openFiles } from '../lake/damage.ts'
 import { openLake } from '../lake/lake.ts'
 import { backfillView, type BackfillResult } from '../lake/rebuild/backfill.ts'
 import { catalogOf } from '../lake/sql-catalog.ts'
@@ -34,7 +34,7 @@ export async function runBackfill(config: Config, view: string, say: (line: stri
     const tempDir = await mkdtemp(join(config.DATA_DIR, 'backfill-'))
     const snapshot = await lake.snapshot()
     const { setup } = catalogOf(lake, snapshot, manifest)
-    const database = await openQuery({ ...query, tempDir, setup })
+    const database = await openFiles(lake, snapshot, () => openQuery({ ...query, tempDir, setup }))
     try {
       return await backfillView({
         ...{ store, query: database, plan, manifest, topics, scoredType: set.scored, rowsPerChunk, clock: systemClock },

@@ -41,6 +41,11 @@ export function installationProbes(config: Config): Probe[] {
     ...redisProbes(config),
     { name: 'belonging', fix: 'see the check of redis', run: () => belongingFinding(config) },
     { name: 'topics', fix: 'see the checks of the log and of redis', run: () => topicsFinding(config) },
+    {
+      name: 'keys',
+      fix: 'see the checks of the log and of redis',
+      run: async () => (await import('./doctor-keys.ts')).keysFinding(config),
+    },
     { name: 'states', fix: 'see the checks of redis and of the log', run: () => statesFinding(config) },
     {
       name: 'model',

@@ -43,6 +43,7 @@ export async function startProcess(
   const metrics = createProcessMetrics(
     meter,
     plan.entities.map((entity) => entity.name),
+    config.PARTITIONS,
   )
   const committedOf = (topic: string) => log.committed(groups.process, topic)
   const { migration, states } = statesOf(role, store, plan, { committedOf, metrics })

@@ -9,7 +9,7 @@ import { bringLakeToEnd } from './lake-end.ts'
 import { systemClock } from './role.ts'
 import { isRiverbankError } from '../core/errors.ts'
 import { openQuery } from '../edges/duckdb/query.ts'
-import { onlyFromWhole } from '../lake/damage.ts'
+import { onlyFromWhole, openFiles } from '../lake/damage.ts'
 import { openLake, type Lake } from '../lake/lake.ts'
 import { rebuildStates, type RebuildResult } from '../lake/rebuild/rebuild.ts'
 import { catalogOf } from '../lake/sql-catalog.ts'
@@ -67,7 +67,7 @@ async function rebuildOnce(
   const tempDir = await mkdtemp(join(config.DATA_DIR, 'rebuild-'))
   const snapshot = await lake.snapshot()
   const { setup } = catalogOf(lake, snapshot, manifest)
-  const database = await openQuery({ ...query, tempDir, setup })
+  const database = await openFiles(lake, snapshot, () => openQuery({ ...query, tempDir, setup }))
   try {
     return await rebuildStates({
       ...{ store, query: database, plan, manifest, topics, scoredType: set.scored, rowsPerChunk, clock: systemClock },

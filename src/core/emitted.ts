@@ -120,6 +120,17 @@ export type EventObserved = z.infer<typeof eventObservedSchema>
 export type DeadLetter = z.infer<typeof deadLetterSchema>
 export type Decision = (typeof decisions)[number]
 
+/**
+ * The id of what an event causes. An event id is one only of its aggregate, and subscribers tell events apart by id
+ * alone: so both stand in it.
+ */
+export function emittedId(aggregateId: string, cause: string, what: 'scored' | 'observed'): string {
+  return `${aggregateId}/${cause}:${what}`
+}
+
+/** Who emits: fixed for every installation, because an emitted event may depend on nothing but its cause. */
+export const processorSource = 'urn:riverbank:processor'
+
 export const emittedTypes = {
   scored: 'payment.scored',
   observed: 'event.observed',

@@ -6,8 +6,9 @@ export const eventLimits = {
   /** Clocks differ; beyond this an event from the future would move every window of its customer. Of every event type. */
   maxFutureMs: 5 * 60_000,
   maxIdLength: 256,
-  /** Shorter, because the ids of what an event causes are made of it. */
   maxEventIdLength: 240,
+  /** Of what an event causes: made of the ids of its aggregate and its own. */
+  maxEmittedIdLength: 512,
   maxKeyDepth: 16,
 } as const
 

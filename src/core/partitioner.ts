@@ -7,6 +7,14 @@ export function partitionOf(key: string, partitions: number): number {
   return (murmur2(encoder.encode(key)) & 0x7fffffff) % partitions
 }
 
+/** A keyed record in another partition than its key gives; events of one aggregate are then handled out of order. */
+export function isMisplaced(
+  { key, partition }: { readonly key: string | null; readonly partition: number },
+  partitions: number,
+): boolean {
+  return key !== null && key !== '' && partitionOf(key, partitions) !== partition
+}
+
 const encoder = new TextEncoder()
 const m = 0x5bd1e995
 

@@ -1,4 +1,4 @@
-import { emittedTypes, type Decision, type EntityPosition, type PaymentScored } from './emitted.ts'
+import { emittedId, emittedTypes, type Decision, type EntityPosition, type PaymentScored } from './emitted.ts'
 import { schemaOf } from './event.ts'
 import type { Unexplained } from './explainer.ts'
 import type { NamedFlags } from './flags.ts'
@@ -50,7 +50,7 @@ export interface ScoredParts {
  */
 export function createScoredWriter(form: ScoredForm): (parts: ScoredParts) => string {
   const { source, model, service, featureSet } = form
-  const opening = `:scored","type":"${emittedTypes.scored}","source":${JSON.stringify(source)},"subject":`
+  const opening = `"type":"${emittedTypes.scored}","source":${JSON.stringify(source)},"subject":`
   const schema = schemaOf(emittedTypes.scored, 1)
   const afterTime = `","dataschema":"${schema}","datacontenttype":"application/json","correlationid":`
   const names = JSON.stringify({ model, service, featureSet }).slice(1, -1)
@@ -83,7 +83,8 @@ export function createScoredWriter(form: ScoredForm): (parts: ScoredParts) => st
   return (parts) => {
     const { payment, position } = parts
     const id = stringText(payment.paymentId)
-    const head = `{"specversion":"1.0","id":${id.slice(0, -1)}${opening}${stringText(parts.aggregateId)}`
+    const emitted = stringText(emittedId(parts.aggregateId, payment.paymentId, 'scored'))
+    const head = `{"specversion":"1.0","id":${emitted},${opening}${stringText(parts.aggregateId)}`
     const time = `,"time":"${new Date(parts.timeMs).toISOString()}${afterTime}${stringText(parts.correlationId)}`
     const cause = `,"causationid":${id},"data":{"paymentId":${id},"customerId":${stringText(payment.customerId)}`
     const money = `,"terminalId":${stringText(payment.terminalId)},"amountMinor":${payment.amountMinor},"currency":${stringText(payment.currency)}`

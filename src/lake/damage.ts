@@ -112,6 +112,21 @@ export async function onlyFromWhole<Result>(
   throw new RiverbankError('lake_moved', why, { canRetry: true })
 }
 
+/** Opens what reads the files' own descriptions, before anybody compares checksums: where that fails, damage is named. */
+export async function openFiles<Opened>(
+  lake: Pick<Lake, 'pathOf' | 'log'>,
+  { files }: Pick<Snapshot, 'files'>,
+  open: () => Promise<Opened>,
+): Promise<Opened> {
+  try {
+    return await open()
+  } catch (error) {
+    const damages = await withoutDeleted(lake, await findDamage(lake, files))
+    if (damages.length > 0) throw damagedError(damages)
+    throw error
+  }
+}
+
 /** A file that the newest version does not name was merged into another one, and is deleted from disk some time later. */
 async function withoutDeleted(lake: Pick<Lake, 'log'>, damages: readonly Damage[]): Promise<readonly Damage[]> {
   const { files } = await lake.log.refresh()

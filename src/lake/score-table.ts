@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { eventSpellings, type CloudEvent } from '../core/envelope.ts'
+import { cloudEventSchema, eventLimits, type CloudEvent } from '../core/envelope.ts'
 import { emittedTypes, entityPosition, eventObservedSchema, paymentScoredSchema } from '../core/emitted.ts'
 import type { EntityPosition, EventObserved, PaymentScored } from '../core/emitted.ts'
 import type { FeatureManifest, FeatureSetManifest } from '../core/feature-set.ts'
@@ -43,6 +43,9 @@ export interface ScoreTables {
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/** Ids of what we emit hold two ids, and are longer than those that we take. */
+const emittedEnvelope = cloudEventSchema.extend({ id: z.string().min(1).max(eventLimits.maxEmittedIdLength) })
 
 /** The schema of core, with its widest fields checked by plain loops: records of zod cost as much as all the rest. */
 const scoredSchema = paymentScoredSchema.extend({
@@ -93,7 +96,7 @@ function readEmitted(
   } catch (error) {
     return unreadable('invalid_json', error instanceof Error ? error.message : 'not JSON')
   }
-  const envelope = eventSpellings.cloudEvent.safeParse(json)
+  const envelope = emittedEnvelope.safeParse(json)
   if (!envelope.success) return unreadable('invalid_envelope', z.prettifyError(envelope.error))
   const { type } = envelope.data
   if (type === emittedTypes.scored) {

@@ -1,5 +1,12 @@
 import type { EventIntake } from './intake.ts'
-import { emittedTypes, type Decision, type EntityPosition, type EventObserved } from '../core/emitted.ts'
+import {
+  emittedId,
+  emittedTypes,
+  processorSource,
+  type Decision,
+  type EntityPosition,
+  type EventObserved,
+} from '../core/emitted.ts'
 import { encodeEvent, structuredHeaders, type DomainEvent } from '../core/event.ts'
 import { namedFlags, type NamedFlags } from '../core/flags.ts'
 import { entityIdOf, type EntityPlan, type FeaturePlan, type ServicePlan } from '../core/plan.ts'
@@ -8,9 +15,6 @@ import type { Snapshot } from '../core/state.ts'
 import { traceHeader, validTraceparent } from '../core/trace.ts'
 import type { EventTimeMs } from '../core/units.ts'
 import type { LogRecord, OutgoingRecord } from '../ports.ts'
-
-/** Who emits: fixed for every installation, because an emitted event may depend on nothing but its cause. */
-const source = 'urn:riverbank:processor'
 
 /** A payment with what was found out about it. */
 export interface Scored {
@@ -45,7 +49,7 @@ export function createScoredRecord({
   topic,
 }: ScoredRecordOptions): (scored: Scored) => OutgoingRecord {
   const write = createScoredWriter({
-    source,
+    source: processorSource,
     model,
     service: service.name,
     featureSet: plan.featureSetHash,
@@ -103,7 +107,8 @@ export function observedRecord(
   const { eventId, aggregateId, aggregateType } = item.event
   const { topic: from, partition, offset } = item.record
   const cause = counts ? eventId : `${from}:${partition}:${offset}`
-  const names = { eventId: `${cause}:observed`, eventType: emittedTypes.observed, aggregateId, aggregateType }
+  const id = emittedId(aggregateId, cause, 'observed')
+  const names = { eventId: id, eventType: emittedTypes.observed, aggregateId, aggregateType }
   return emissionOf(topic, item.record, { ...names, cause: item.event, data })
 }
 
@@ -121,7 +126,7 @@ export function emissionOf(topic: string, record: LogRecord, { cause, ...event }
     version: 1,
     ...(cause === null ? {} : causeOf(cause)),
     data,
-    metadata: { source },
+    metadata: { source: processorSource },
   }
   return { topic, key: event.aggregateId, value: encodeEvent(emittedEvent), headers: headersOf(record) }
 }

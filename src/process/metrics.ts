@@ -1,3 +1,4 @@
+import { isMisplaced } from '../core/partitioner.ts'
 import type { CachedStates } from './entity-states.ts'
 import type { BatchEffects } from './observe-batch.ts'
 import type { TooLarge } from './batch-size.ts'
@@ -39,8 +40,8 @@ export interface ProcessMetrics {
   batchSize(records: number, why: TooLarge | null): void
 }
 
-/** `entities`: names in plan order. */
-export function createProcessMetrics(meter: Meter, entities: readonly string[]): ProcessMetrics {
+/** `entities`: names in plan order. `partitions`: how many the topic of events has. */
+export function createProcessMetrics(meter: Meter, entities: readonly string[], partitions: number): ProcessMetrics {
   const events = meter.counter('riverbank_process_events_total', 'Events handled, by what came of them', ['outcome'])
   const refused = meter.counter('riverbank_process_dead_letters_total', 'Records put into dead letters', ['code'])
   const late = meter.counter('riverbank_process_too_late_total', 'Observations older than a state remembers', [
@@ -50,6 +51,10 @@ export function createProcessMetrics(meter: Meter, entities: readonly string[]):
   const stateBytes = meter.histogram('riverbank_process_state_bytes', 'Size of the states written', stateBuckets, [
     'entity',
   ])
+  const misplaced = meter.counter(
+    'riverbank_process_misplaced_total',
+    'Records in another partition than their key gives: their producer has another partitioner than murmur2',
+  )
   const published = meter.counter('riverbank_process_published_total', 'Records published')
   const conflicts = meter.counter('riverbank_process_conflicts_total', 'Lost compare-and-sets, each computed again')
   const written = meter.counter('riverbank_process_states_written_total', 'Entity states written')
@@ -82,13 +87,17 @@ export function createProcessMetrics(meter: Meter, entities: readonly string[]):
         outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
         if (effect.kind === 'duplicate') refused.add(1, { code: 'duplicate_event' })
         if (effect.kind !== 'applied') continue
+        if (effect.verdict !== null) refused.add(1, { code: effect.verdict })
         latency.observe(Math.max(0, endedMs - effect.item.record.appendTimeMs) / 1_000)
         for (const [i, snapshot] of effect.snapshots.entries()) {
           if (snapshot?.outcome === 'too_late') late.add(1, { entity: entities[i] ?? 'unknown' })
           for (const { flag } of snapshot?.flags ?? []) flags.set(flag, (flags.get(flag) ?? 0) + 1)
         }
       }
-      for (const item of intake) if (item.kind === 'invalid') refused.add(1, { code: item.code })
+      for (const item of intake) {
+        if (item.kind === 'invalid') refused.add(1, { code: item.code })
+        if (isMisplaced(item.record, partitions)) misplaced.add(1)
+      }
       for (const [outcome, number] of outcomes) events.add(number, { outcome })
       for (const [flag, number] of flags) flagged.add(number, { flag })
     },

@@ -72,7 +72,7 @@ function encoded(scored: ScoredParts, { shadows }: ScoredForm): string {
       names.map((name, i) => [name, values[i]] as const).filter(([, one]) => one !== undefined),
     )
   const event: DomainEvent = {
-    eventId: `${paymentId}:scored`,
+    eventId: `${scored.aggregateId}/${paymentId}:scored`,
     eventType: emittedTypes.scored,
     timestamp: scored.timeMs as EventTimeMs,
     aggregateId: scored.aggregateId,
@@ -129,7 +129,8 @@ describe('payment.scored, written without an object', () => {
       fc.property(parts, (scored) => {
         const { paymentId, customerId } = scored.payment
         const head = scoredHead(write(scored))
-        if (head !== null) expect(head).toEqual({ eventId: `${paymentId}:scored`, paymentId, customerId })
+        if (head !== null)
+          expect(head).toEqual({ eventId: `${scored.aggregateId}/${paymentId}:scored`, paymentId, customerId })
         const isPlain = [...Object.values(scored.payment), scored.aggregateId, scored.correlationId].every((one) =>
           /^[\w.:@-]*$/.test(String(one)),
         )

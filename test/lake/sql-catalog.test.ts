@@ -60,8 +60,8 @@ test('payments and labels count the first copy of each event, per customer', asy
   await feed({}, topics.scores, [
     observed('o1', 'f1', 4),
     observed('o2', 'f2', 6, 'unknown_subject'),
-    observed('o3', 'f3', 7, 'applied'),
-    observed('o3', 'f3', 7, 'applied'),
+    observed('o3', 'f3', 7, 'applied', 12),
+    observed('o3', 'f3', 7, 'applied', 12),
   ])
   expect(await ask(lake, 'SELECT payment_id, customer_id, log_offset FROM payments ORDER BY log_offset')).toEqual([
     { payment_id: 'p1', customer_id: 'c1', log_offset: 0 },

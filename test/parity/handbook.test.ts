@@ -68,7 +68,8 @@ function columnSums(): Map<string, number> {
     const paymentTimeMs = startMs + at(columns.second, row) * 1_000
     const timestamp = (fraud ? paymentTimeMs + labelDelayMs : paymentTimeMs) as EventTimeMs
     const customerId = String(at(columns.customer, row))
-    const data = { customerId, terminalId: String(at(columns.terminal, row)), amountMinor: at(columns.cents, row) }
+    const paid = { customerId, terminalId: String(at(columns.terminal, row)), amountMinor: at(columns.cents, row) }
+    const data = fraud ? { ...paid, paymentId: `pay-${row}` } : paid
     const event: DomainEvent = {
       eventId: `${fraud ? 'fraud' : 'pay'}-${row}`,
       eventType: fraud ? 'fraud.reported' : 'payment.initiated',

@@ -5,6 +5,7 @@ import type { Clock, Scorer } from '../../ports.ts'
 import type { Lake, Snapshot } from '../lake.ts'
 import { catalogOf } from '../sql-catalog.ts'
 import { checkApplication } from './application.ts'
+import { checkCauses } from './causes.ts'
 import { checkDecisions, type DecisionsInput } from './decisions.ts'
 import { checkEmission } from './emission.ts'
 import { checkDamage, checkFiles, checkOffsets, checkRanges, sizeDamage } from './files.ts'
@@ -202,6 +203,7 @@ async function checkHistory(
 ): Promise<JudgedPending> {
   const { manifest, topics, sql, scoredType } = options
   const payments = await checkEmission(query, scoredType, hasCopies, tallies.I2)
+  await checkCauses(query, topics, tallies.I2)
   const otherEvents = await checkApplication({ query, manifest, snapshot, topics, scoredType }, tallies.I1)
   const reads = await checkLives({
     query,

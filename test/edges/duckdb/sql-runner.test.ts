@@ -104,7 +104,7 @@ describe('allowed', () => {
     ['SELECT count(*) FROM (SELECT 1 UNION ALL SELECT 2 EXCEPT SELECT 2)', [[1]]],
     ['VALUES (1), (2)', [[1], [2]]],
     ["SELECT count(*) FROM training_set_as_of(TIMESTAMP '2030-01-01')", [[0]]],
-    ['SELECT count(*) FROM (SHOW TABLES)', [[8]]],
+    ['SELECT count(*) FROM (SHOW TABLES)', [[9]]],
     ['SELECT column_name FROM (DESCRIBE payments) LIMIT 1', [['payment_id']]],
     ["SELECT 'x; DROP TABLE y -- ''quoted'''", [["x; DROP TABLE y -- 'quoted'"]]],
     ['SELECT 1;', [[1]]],

@@ -180,8 +180,8 @@ export function score(id: string, paymentId: string, timeMs: number, features: s
   return envelope(id, 'payment.scored', 1, timeMs, data).replace('"features":{}', () => `"features":${features}`)
 }
 
-export function observed(id: string, observedId: string, offset: number, outcome = 'too_late'): string {
-  const entities = { customer: { id: 'c1', sequence: 9 + offset, born: 1, outcome } }
+export function observed(id: string, observedId: string, offset: number, outcome = 'too_late', sequence = 9): string {
+  const entities = { customer: { id: 'c1', sequence, born: 1, outcome } }
   const data = { observedId, observedType: 'fraud.reported', entities, featureSet: 'x', position: { ...at, offset } }
   return envelope(id, 'event.observed', 1, day, data)
 }

@@ -29,7 +29,7 @@ async function byFeature(content: LogContent, change: Partial<VerifyOptions> = {
 
 /** Leaves a record out of both topics, as if it had never been there. */
 function without(content: LogContent, id: string): LogContent {
-  const isOther = (found: string) => !found.startsWith(id)
+  const isOther = (found: string) => !found.startsWith(id) && !found.startsWith(`c1/${id}`)
   return {
     ...content,
     events: content.events.filter((record) => isOther(read(record).id)),
@@ -40,7 +40,7 @@ function without(content: LogContent, id: string): LogContent {
 describe('I3: verify finds a bug in either interpreter', () => {
   test('the engine: a value that is not what the window holds', async () => {
     const content = await run(sent)
-    const last = content.scores.findIndex((record) => read(record).id === 'p3:scored')
+    const last = content.scores.findIndex((record) => read(record).id === 'c1/p3:scored')
     edit(content.scores, last, ({ data }) => {
       data.features['terminal_risk__fraud_count_7d'] = 0
     })
@@ -101,7 +101,7 @@ describe('I1: verify finds a broken step of the protocol', () => {
   test('an observation that is there and never counted', async () => {
     const [whole, lossy] = [await run(sent), await run(sent.filter((_, i) => i !== 2))]
     // The log has the event and an answer to it; the entities went on as if it had not been.
-    const later = (record: LogContent['scores'][number]) => read(record).id === 'p3:scored'
+    const later = (record: LogContent['scores'][number]) => read(record).id === 'c1/p3:scored'
     const [wrong] = lossy.scores.filter(later)
     const scores = whole.scores.map((record) =>
       later(record) && wrong !== undefined ? { ...record, value: wrong.value } : record,

@@ -54,7 +54,7 @@ describe('I3', () => {
   test('an aggregated feature that is off by one bit is a mismatch, and so is what was derived from it', async () => {
     const content = await small()
     const name = 'customer_spend__amount_mean_30d'
-    edit(content.scores, indexOf(content, 'p4:scored'), ({ data }) => {
+    edit(content.scores, indexOf(content, 'c1/p4:scored'), ({ data }) => {
       data.features[name] = nextUp(data.features[name] ?? NaN)
     })
     const { codes, result } = await found(content)
@@ -75,10 +75,10 @@ describe('I3', () => {
 
   test('a derived feature that is off by one bit is a mismatch; so are the score, decision and reasons that do not follow', async () => {
     const content = await small()
-    edit(content.scores, indexOf(content, 'p4:scored'), ({ data }) => {
+    edit(content.scores, indexOf(content, 'c1/p4:scored'), ({ data }) => {
       data.features['customer_mean_amount_7d'] = nextUp(data.features['customer_mean_amount_7d'] ?? NaN)
     })
-    edit(content.scores, indexOf(content, 'p3:scored'), ({ data }) => {
+    edit(content.scores, indexOf(content, 'c2/p3:scored'), ({ data }) => {
       data.score = nextUp(data.score)
       data.decision = 'block'
     })
@@ -88,7 +88,7 @@ describe('I3', () => {
 
   test('-0 is not 0', async () => {
     const content = await small()
-    const index = indexOf(content, 'p3:scored')
+    const index = indexOf(content, 'c2/p3:scored')
     const text = new TextDecoder().decode(content.scores[index]?.value)
     expect(text).toContain('"first_in_30d":0')
     // JSON.stringify would write -0 as 0.
@@ -125,7 +125,7 @@ describe('I3', () => {
 
   test('a label that counted after a payment that had seen it is a mismatch', async () => {
     const content = await small()
-    const [label, payment] = [indexOf(content, 'f0:observed'), indexOf(content, 'p3:scored')]
+    const [label, payment] = [indexOf(content, 'c1/f0:observed'), indexOf(content, 'c2/p3:scored')]
     const numbers = [label, payment].map(
       (i) => read(content.scores[i] as never).data.entities['terminal']?.sequence ?? NaN,
     )
@@ -143,7 +143,7 @@ describe('I3', () => {
 
   test('an outcome that does not follow is a mismatch', async () => {
     const content = await small()
-    edit(content.scores, indexOf(content, 'p2:scored'), ({ data }) => {
+    edit(content.scores, indexOf(content, 'c1/p2:scored'), ({ data }) => {
       const at = data.entities['terminal']
       if (at !== undefined) at.outcome = 'too_late'
     })
@@ -155,7 +155,7 @@ describe('I3', () => {
 describe('I2', () => {
   test('a payment without a score is missing', async () => {
     const content = await small()
-    const lost = indexOf(content, 'p2:scored')
+    const lost = indexOf(content, 'c1/p2:scored')
     content.scores[lost] = { ...content.scores[lost], value: new TextEncoder().encode('{}') } as never
     const { codes, result } = await found(content)
     expect(codes).toContain('I2 score_missing 1')
@@ -164,7 +164,7 @@ describe('I2', () => {
 
   test('above what is known to be scored a missing score is pending, below it is missing, also without a log', async () => {
     const content = await small()
-    content.scores = content.scores.filter((record) => record.partition === 0 || read(record).id !== 'p4:scored')
+    content.scores = content.scores.filter((record) => record.partition === 0 || read(record).id !== 'c1/p4:scored')
     const { codes, result } = await found(content, { positions: null })
     expect(codes).toEqual([])
     expect(result).toMatchObject({ frontier: 'seen', pending: { payments: 1, eventRecords: null } })
@@ -178,7 +178,7 @@ describe('I2', () => {
 
   test('equal copies are counted, a copy that differs in one bit is a violation', async () => {
     const content = await small()
-    const original = content.scores[indexOf(content, 'p3:scored')] as LogContent['scores'][number]
+    const original = content.scores[indexOf(content, 'c2/p3:scored')] as LogContent['scores'][number]
     const copy = { ...original, offset: 90, appendTimeMs: original.appendTimeMs + 5 }
     content.scores.push(copy)
     const sparse = { ...positionsOf(content), dense: false }
@@ -191,14 +191,14 @@ describe('I2', () => {
     })
     const { codes, result } = await found(content, { positions: sparse })
     expect(codes).toEqual(['I2 copies_differ 1'])
-    expect(result.invariants.I2.examples[0]?.fields).toMatchObject({ event: 'p3:scored', column: 'score' })
+    expect(result.invariants.I2.examples[0]?.fields).toMatchObject({ event: 'c2/p3:scored', column: 'score' })
   })
 })
 
 describe('I1', () => {
   test('a sequence number that two events took is a violation', async () => {
     const content = await small()
-    edit(content.scores, indexOf(content, 'p2:scored'), ({ data }) => {
+    edit(content.scores, indexOf(content, 'c1/p2:scored'), ({ data }) => {
       const at = data.entities['terminal']
       if (at !== undefined) at.sequence -= 1
     })
@@ -208,7 +208,7 @@ describe('I1', () => {
 
   test('a number that nothing took is a violation once nothing is on its way, and pending before', async () => {
     const content = await small()
-    edit(content.scores, indexOf(content, 'p4:scored'), ({ data }) => {
+    edit(content.scores, indexOf(content, 'c1/p4:scored'), ({ data }) => {
       const at = data.entities['terminal']
       if (at !== undefined) at.sequence += 5
     })
@@ -220,7 +220,7 @@ describe('I1', () => {
 
   test('a label that was never applied is a violation', async () => {
     const content = await small()
-    const lost = indexOf(content, 'f0:observed')
+    const lost = indexOf(content, 'c1/f0:observed')
     content.scores[lost] = { ...content.scores[lost], value: new TextEncoder().encode('{}') } as never
     const { codes } = await found(content)
     expect(codes).toContain('I1 event_not_applied 1')
@@ -242,16 +242,31 @@ describe('I1', () => {
 
   test('a score about another event than the one at its position is a violation', async () => {
     const content = await small()
-    edit(content.scores, indexOf(content, 'p3:scored'), ({ data }) => {
+    edit(content.scores, indexOf(content, 'c2/p3:scored'), ({ data }) => {
       data.paymentTimeMs += 1
     })
     const { codes } = await found(content)
     expect(codes).toContain('I1 wrong_cause 1')
   })
 
+  test('a row that says of its cause what the event does not say is a violation', async () => {
+    for (const change of [
+      { correlationid: 'another' },
+      { causationid: 'p2' },
+      { source: 'urn:else' },
+      { id: 'c2/p3:scored' },
+    ]) {
+      const content = await small()
+      edit(content.scores, indexOf(content, 'c2/p3:scored'), (event) => void Object.assign(event, change))
+      const { codes, result } = await found(content)
+      expect(codes).toEqual(['I2 cause_differs 1'])
+      expect(result.invariants.I2.examples[0]?.fields).toMatchObject({ table_name: 'scores' })
+    }
+  })
+
   test('a row that names an entity which its event does not is a violation', async () => {
     const content = await small()
-    edit(content.scores, indexOf(content, 'f0:observed'), ({ data }) => {
+    edit(content.scores, indexOf(content, 'c1/f0:observed'), ({ data }) => {
       data.entities['terminal'] = { ...data.entities['customer'], id: 't7' } as never
     })
     const { codes } = await found(content)
@@ -323,7 +338,7 @@ describe('I5', () => {
   test('an offset in no file is a violation where the log has no gaps', async () => {
     const content = await small()
     const positions = positionsOf(content)
-    const lost = indexOf(content, 'p2:scored')
+    const lost = indexOf(content, 'c1/p2:scored')
     content.scores = content.scores.filter((_, i) => i !== lost)
     const { codes } = await found(content, { positions })
     expect(codes).toContain('I5 offset_missing 1')

@@ -151,7 +151,7 @@ function tell(
     const { event, observedAt } = result
     expect(answer.scored !== null, at).toBe(event.eventType === set.scored)
     const cause = verdict === null ? event.eventId : `${record.topic}:${at}`
-    expect(answer.id).toBe(`${cause}:${answer.scored === null ? 'observed' : 'scored'}`)
+    expect(answer.id).toBe(`${event.aggregateId}/${cause}:${answer.scored === null ? 'observed' : 'scored'}`)
     const { entities } = answer.parsed
     told.push({ record, event, observedAtMs: observedAt, entities, scored: answer.scored })
   }

@@ -113,11 +113,17 @@ export async function run(
   const emit = createEmission({ plan, topics: allTopics, metrics, features: manifest.features })
   const servings = await fixedModels(model, shadows)('', 0, 0)
   const ends = new Map<string, number>()
-  const place = (topic: string, partition: number, value: string | Uint8Array, appendTimeMs: number): LogRecord => {
+  const place = (
+    topic: string,
+    partition: number,
+    value: string | Uint8Array,
+    appendTimeMs: number,
+    key: string | null = null,
+  ): LogRecord => {
     const offset = ends.get(`${topic}/${partition}`) ?? 0
     ends.set(`${topic}/${partition}`, offset + 1)
     const bytes = typeof value === 'string' ? new TextEncoder().encode(value) : value
-    return { topic, partition, offset, appendTimeMs, key: null, value: bytes, headers: {} }
+    return { topic, partition, offset, appendTimeMs, key, value: bytes, headers: {} }
   }
   const content: LogContent = { events: [], scores: [], states: new Map() }
   for (const { partition, text, appendTimeMs } of sentEvents) {
@@ -133,8 +139,8 @@ export async function run(
         verdict === 'duplicate' ? { kind: 'duplicate', item } : { kind: 'applied', item, snapshots, verdict },
       )
     }
-    for (const { topic, value } of await emit([item], effects, servings)) {
-      if (topic === topics.scores) content.scores.push(place(topic, partition, value, appendTimeMs + 1))
+    for (const { topic, key, value } of await emit([item], effects, servings)) {
+      if (topic === topics.scores) content.scores.push(place(topic, partition, value, appendTimeMs + 1, key))
     }
   }
   for (const [index, byId] of engine.states.entries()) {
