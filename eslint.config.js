@@ -53,7 +53,18 @@ const shipped = ['src/**/*.ts', 'features/**/*.ts', 'scripts/**/*.ts']
 const plain = ['**/*.js', '**/*.mjs']
 
 export default tseslint.config(
-  { ignores: ['dist/', 'coverage/', '.riverbank/', '.cache/', '.venv/', '.venv-makers/', 'features/compiled/', 'models/'] },
+  {
+    ignores: [
+      'dist/',
+      'coverage/',
+      '.riverbank/',
+      '.cache/',
+      '.venv/',
+      '.venv-makers/',
+      'features/compiled/',
+      'models/',
+    ],
+  },
   { linterOptions: { reportUnusedDisableDirectives: 'error', noInlineConfig: true } },
   js.configs.recommended,
   {

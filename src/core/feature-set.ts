@@ -1,4 +1,4 @@
-import type { LabelRule } from './event.ts'
+import type { LabelRule } from './label-rule.ts'
 import type { ReasonForm } from './reason.ts'
 
 /**

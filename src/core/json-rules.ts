@@ -1,4 +1,4 @@
-import { eventLimits } from './envelope.ts'
+import { eventLimits, idPattern } from './envelope.ts'
 
 /** Keys that could reach a prototype, and nesting that could exhaust the stack. */
 export function forbiddenKey(value: unknown, depth: number): string | null {
@@ -18,4 +18,13 @@ export function isText(value: unknown, depth: number): boolean {
   if (typeof value !== 'object' || value === null || depth > eventLimits.maxKeyDepth) return true
   for (const [key, inner] of Object.entries(value)) if (!key.isWellFormed() || !isText(inner, depth + 1)) return false
   return true
+}
+
+/** The event id that JSON names in either spelling, where it is one that an answer may repeat. */
+export function idOf(json: unknown): string | undefined {
+  if (typeof json !== 'object' || json === null) return undefined
+  const { eventId, id: cloudId } = json as { eventId?: unknown; id?: unknown }
+  const found = eventId ?? cloudId
+  const isId = typeof found === 'string' && found.length <= eventLimits.maxIdLength && found.isWellFormed()
+  return isId && idPattern.test(found) ? found : undefined
 }

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import { eventLimits } from '../core/envelope.ts'
-import type { EventErrorCode, EventType, EventVersion, LabelRule } from '../core/event.ts'
+import type { EventErrorCode, EventType, EventVersion } from '../core/event.ts'
+import type { LabelRule } from '../core/label-rule.ts'
 import { usualPastMs, type EventTimeLimits } from '../core/event-time.ts'
 import { durationMs, type Duration } from '../core/units.ts'
 

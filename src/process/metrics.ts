@@ -51,22 +51,14 @@ export function createProcessMetrics(meter: Meter, entities: readonly string[], 
   const stateBytes = meter.histogram('riverbank_process_state_bytes', 'Size of the states written', stateBuckets, [
     'entity',
   ])
-  const misplaced = meter.counter(
-    'riverbank_process_misplaced_total',
-    'Records in another partition than their key gives: their producer has another partitioner than murmur2',
-  )
   const published = meter.counter('riverbank_process_published_total', 'Records published')
   const conflicts = meter.counter('riverbank_process_conflicts_total', 'Lost compare-and-sets, each computed again')
   const written = meter.counter('riverbank_process_states_written_total', 'Entity states written')
-  const rewinds = meter.counter('riverbank_process_rewinds_total', 'Times the states were behind the commit')
-  const rewoundRecords = meter.counter(
-    'riverbank_process_rewound_records_total',
-    'Records applied again after a rewind',
-  )
   const lag = meter.gauge('riverbank_process_lag_records', 'Records not handled yet', ['topic', 'partition'])
   const batchSeconds = meter.histogram('riverbank_process_batch_seconds', 'Handling one batch', latencyBuckets)
   const setCached = cacheMetrics(meter)
   const models = modelMetrics(meter)
+  const countMisplaced = placeMetrics(meter, partitions)
   const latency = meter.histogram(
     'riverbank_process_event_seconds',
     'From the log accepting an event to its score being published',
@@ -94,10 +86,8 @@ export function createProcessMetrics(meter: Meter, entities: readonly string[], 
           for (const { flag } of snapshot?.flags ?? []) flags.set(flag, (flags.get(flag) ?? 0) + 1)
         }
       }
-      for (const item of intake) {
-        if (item.kind === 'invalid') refused.add(1, { code: item.code })
-        if (isMisplaced(item.record, partitions)) misplaced.add(1)
-      }
+      for (const item of intake) if (item.kind === 'invalid') refused.add(1, { code: item.code })
+      countMisplaced(intake)
       for (const [outcome, number] of outcomes) events.add(number, { outcome })
       for (const [flag, number] of flags) flagged.add(number, { flag })
     },
@@ -107,16 +97,34 @@ export function createProcessMetrics(meter: Meter, entities: readonly string[], 
     committed(topic, partition, left) {
       lag.set(left, { topic, partition: String(partition) })
     },
-    rewound(_topic, _partition, records) {
-      rewinds.add(1)
-      rewoundRecords.add(records)
-    },
+    ...rewindMetrics(meter),
     ...models,
     ...sizeMetrics(meter),
     unscored(code) {
       refused.add(1, { code })
       models.unscored(code)
     },
+  }
+}
+
+function rewindMetrics(meter: Meter): Pick<ProcessMetrics, 'rewound'> {
+  const rewinds = meter.counter('riverbank_process_rewinds_total', 'Times the states were behind the commit')
+  const rewound = meter.counter('riverbank_process_rewound_records_total', 'Records applied again after a rewind')
+  return {
+    rewound(_topic, _partition, records) {
+      rewinds.add(1)
+      rewound.add(records)
+    },
+  }
+}
+
+function placeMetrics(meter: Meter, partitions: number): (intake: readonly Intake[]) => void {
+  const misplaced = meter.counter(
+    'riverbank_process_misplaced_total',
+    'Records in another partition than their key gives: their producer has another partitioner than murmur2',
+  )
+  return (intake) => {
+    for (const { record } of intake) if (isMisplaced(record, partitions)) misplaced.add(1)
   }
 }
 
