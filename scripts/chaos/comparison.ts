@@ -1,6 +1,7 @@
 import type { Installation } from './installation.ts'
 import { definitions } from '../../src/app/definitions.ts'
 import { openStateStore } from '../../src/app/event-log.ts'
+import { referenceVerdict, type ReferenceEvent } from '../../src/compile/reference-labels.ts'
 import { readRecordEvent } from '../../src/core/record-event.ts'
 import { entityIdOf } from '../../src/core/plan.ts'
 import { decodeState } from '../../src/core/state-blob.ts'
@@ -18,6 +19,7 @@ export interface Comparison {
 
 interface Emitted {
   readonly type: string
+  /** Of a dead letter. */
   readonly code: string | null
   readonly bytes: Set<string>
   copies: number
@@ -33,24 +35,22 @@ export async function compareWithInput(installation: Installation): Promise<Comp
   const answers = emittedAt([...(scores ?? []), ...(letters ?? [])])
   const violations: string[] = []
   const counts = { payments: 0, duplicates: 0, invalid: 0 }
-  const seen = new Set<string>()
-  const visits = new Map<string, number>()
+  const known: Known = { ids: new Set(), applied: new Set(), visits: new Map(), told: new Map() }
   for (const record of events ?? []) {
     const at = `${record.partition}:${record.offset}`
-    const expected = expectationOf(record, seen, visits)
+    const expected = expectationOf(record, known)
     if (expected.type === 'payment.scored') counts.payments += 1
     if (expected.code === 'duplicate_event') counts.duplicates += 1
     else if (expected.code !== null) counts.invalid += 1
     const found = answers.get(at) ?? []
-    const isAsExpected = found.length === 1 && found[0]?.type === expected.type && found[0].code === expected.code
-    if (isAsExpected) continue
-    const told = found.map(({ type, code }) => `${type} ${code ?? ''}`).join(', ')
-    violations.push(`record ${at}: ${expected.type} ${expected.code ?? ''} was expected, found: ${told}`)
+    const textOf = ({ type, code }: Answer) => `${type} ${code ?? ''}`.trim()
+    const [told, wanted] = [found, answersOf(expected)].map((all) => all.map(textOf).sort().join(', '))
+    if (told !== wanted) violations.push(`record ${at}: ${wanted} was expected, found: ${told}`)
   }
   for (const id of installation.sender.events.keys()) {
-    if (!seen.has(id)) violations.push(`${id} was acknowledged and is not in the log`)
+    if (!known.ids.has(id)) violations.push(`${id} was acknowledged and is not in the log`)
   }
-  violations.push(...(await miscounted(installation, visits)))
+  violations.push(...(await miscounted(installation, known.visits)))
   const all = [...answers.values()].flat()
   return { violations, differing: all.reduce((sum, { bytes }) => sum + bytes.size - 1, 0), ...counts }
 }
@@ -90,12 +90,33 @@ function parsed(text: string): unknown {
   }
 }
 
+type Answer = Pick<Emitted, 'type' | 'code'>
+
+/** What the records before have come to. */
+interface Known {
+  /** Of all events. */
+  readonly ids: Set<string>
+  /** Of those that would be duplicates. */
+  readonly applied: Set<string>
+  /** Events that name an entity, by its kind and id. */
+  readonly visits: Map<string, number>
+  /** What each customer was told, in its order. */
+  readonly told: Map<string, ReferenceEvent[]>
+}
+
+/** A label that counts nowhere has taken numbers, and is told twice: that it was observed, and as a dead letter. */
+function answersOf({ type, code }: Answer): Answer[] {
+  const isBoth = type === 'event.observed' && code !== null
+  return isBoth
+    ? [
+        { type, code: null },
+        { type: 'event.dead_lettered', code },
+      ]
+    : [{ type, code }]
+}
+
 /** What one record must come to, given those before it. */
-function expectationOf(
-  record: LogRecord,
-  seen: Set<string>,
-  visits: Map<string, number>,
-): { readonly type: string; readonly code: string | null } {
+function expectationOf(record: LogRecord, { ids, applied, visits, told }: Known): Answer {
   const { catalog, plan, set } = definitions()
   if (record.fault !== undefined) return { type: 'event.dead_lettered', code: record.fault.code }
   const decoded = readRecordEvent(record, catalog)
@@ -107,9 +128,18 @@ function expectationOf(
     const name = `${entity.name}:${entityIdOf(entity.keyFields, event.data as Record<string, unknown>)}`
     visits.set(name, (visits.get(name) ?? 0) + 1)
   }
-  if (seen.has(event.eventId)) return { type: 'event.dead_lettered', code: 'duplicate_event' }
-  seen.add(event.eventId)
-  return { type: event.eventType === set.scored ? 'payment.scored' : 'event.observed', code: null }
+  ids.add(event.eventId)
+  if (applied.has(event.eventId)) return { type: 'event.dead_lettered', code: 'duplicate_event' }
+  const { eventId, eventType, aggregateId } = event
+  const data = event.data as Record<string, unknown>
+  const earlier = told.get(aggregateId) ?? []
+  told.set(aggregateId, earlier)
+  const one = { eventId, eventType, data, timeMs: decoded.observedAt, sequence: earlier.length, born: 0 }
+  const verdict = referenceVerdict(set, earlier, one)
+  if (verdict !== null) return { type: 'event.observed', code: verdict }
+  applied.add(eventId)
+  earlier.push(one)
+  return { type: eventType === set.scored ? 'payment.scored' : 'event.observed', code: null }
 }
 
 /** I1 in the states themselves: each has counted every event that names it, once. */

@@ -14,6 +14,15 @@ const terminals = 6
 /** Of the newest records, one is sent again now and then: well within the deduplication horizon. */
 const recentMax = 200
 
+interface Paid {
+  readonly customerId: string
+  readonly terminalId: string
+  readonly amountMinor: number
+  readonly currency: string
+  readonly paymentId: string
+  readonly paymentTimeMs: number
+}
+
 /** mulberry32: numbers in [0, 1) from a seed. */
 export function randomFrom(seed: number): () => number {
   let state = seed | 0
@@ -25,11 +34,15 @@ export function randomFrom(seed: number): () => number {
   }
 }
 
-/** Endless seeded traffic: payments, labels of earlier ones, records sent again, and what is no event. */
+/**
+ * Endless seeded traffic: payments, labels of earlier ones (again, taken back, of another terminal, before their payment),
+ * records sent again, and what is no event.
+ */
 export class Traffic {
   readonly #topic: string
   readonly #random: () => number
   readonly #recent: Sent[] = []
+  readonly #paid: Paid[] = []
   #number = 0
 
   constructor(topic: string, seed: number) {
@@ -61,19 +74,33 @@ export class Traffic {
   }
 
   #payment(customerId: string): Sent {
-    return this.#event('payment', 'payment.initiated', 2, customerId, { ...this.#spent() })
+    const [spent, timeMs] = [this.#spent(), Date.now()]
+    const sent = this.#event('payment', 'payment.initiated', { customerId, ...spent }, timeMs)
+    this.#paid.push({ customerId, ...spent, paymentId: `p${this.#number}`, paymentTimeMs: timeMs })
+    if (this.#paid.length > recentMax) this.#paid.shift()
+    return sent
   }
 
   #label(customerId: string): Sent {
-    const data = { ...this.#spent(), paymentId: `p${this.#number}`, paymentTimeMs: Date.now() - 3_600_000 }
-    return this.#event('label', 'fraud.reported', 1, customerId, { ...data, kind: 'chargeback' })
+    const paid = this.#paid[this.#below(Math.min(20, this.#paid.length))]
+    const dice = this.#random()
+    const next = { customerId, ...this.#spent(), paymentId: `p${this.#number + 2}`, paymentTimeMs: Date.now() }
+    const right = paid === undefined || dice < 0.1 ? next : paid
+    const data = dice > 0.9 ? { ...right, amountMinor: right.amountMinor + 1 } : right
+    const [type, kind] = this.#random() < 0.3 ? ['fraud.withdrawn', 'chargeback_won'] : ['fraud.reported', 'chargeback']
+    return this.#event('label', type, { ...data, kind }, Date.now())
   }
 
   #spent() {
     return { terminalId: `t${this.#below(terminals)}`, amountMinor: 1 + this.#below(50_000), currency: 'EUR' }
   }
 
-  #event(kind: 'payment' | 'label', type: string, version: number, customerId: string, data: object): Sent {
+  #event(
+    kind: 'payment' | 'label',
+    type: string,
+    data: { readonly customerId: string } & object,
+    timeMs: number,
+  ): Sent {
     this.#number += 1
     const eventId = `p${this.#number}`
     const envelope = {
@@ -81,12 +108,12 @@ export class Traffic {
       id: eventId,
       type,
       source: 'urn:riverbank:chaos',
-      subject: customerId,
-      time: new Date().toISOString(),
-      dataschema: schemaOf(type, version),
-      data: { customerId, ...data },
+      subject: data.customerId,
+      time: new Date(timeMs).toISOString(),
+      dataschema: schemaOf(type, kind === 'payment' ? 2 : 1),
+      data,
     }
-    return { kind, eventId, record: { topic: this.#topic, key: customerId, value: JSON.stringify(envelope) } }
+    return { kind, eventId, record: { topic: this.#topic, key: data.customerId, value: JSON.stringify(envelope) } }
   }
 
   #copy(place: number): Sent {
