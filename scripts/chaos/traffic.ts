@@ -98,7 +98,7 @@ export class Traffic {
   #event(
     kind: 'payment' | 'label',
     type: string,
-    data: { readonly customerId: string } & object,
+    data: { readonly customerId: string; readonly [field: string]: unknown },
     timeMs: number,
   ): Sent {
     this.#number += 1
@@ -113,7 +113,11 @@ export class Traffic {
       dataschema: schemaOf(type, kind === 'payment' ? 2 : 1),
       data,
     }
-    return { kind, eventId, record: { topic: this.#topic, key: data.customerId, value: JSON.stringify(envelope) } }
+    return {
+      kind,
+      eventId,
+      record: { topic: this.#topic, key: data.customerId, value: JSON.stringify(envelope) },
+    }
   }
 
   #copy(place: number): Sent {

@@ -86,12 +86,12 @@ async function compareVerdicts(
   query: Query,
 ): Promise<{ readonly stream: number; readonly text: string } | null> {
   const sql = verdictsSql(set, {
-    entries: '(SELECT * FROM fuzz_entries WHERE event_type IS NOT NULL)',
+    entries: "(SELECT *, id || '/' || sequence AS position FROM fuzz_entries WHERE event_type IS NOT NULL)",
     column: relations.column,
   })
   if (sql === null) return null
   const rows = await query.rows(sql)
-  const verdicts = new Map(rows.map((row) => [`${String(row['id'])}/${String(row['sequence'])}`, row['verdict']]))
+  const verdicts = new Map(rows.map((row) => [String(row['position']), row['verdict']]))
   for (const { stream, observed: o } of observed) {
     const [found, said] = [verdictOf(o.outcome), verdicts.get(`${stream}-${o.id}/${o.sequence}`) ?? null]
     if (found !== said) return { stream, text: `event ${o.offset}: ${o.outcome}, SQL says ${String(said)}` }

@@ -45,8 +45,9 @@ export function untilSql(hopMs: number): string {
 }
 
 /**
- * Why labels count nowhere, from the events of the partition-key entity alone: `id, born, sequence, verdict` of each
- * label that counts nowhere. `entries` has a row for each event that the entity was told, and `event_id`.
+ * Why labels count nowhere, from the events of the partition-key entity alone: `position` and `verdict` of each label that
+ * counts nowhere. `entries` has a row for each event that the entity was told, with its `event_id` and a `position` of its own:
+ * after a loss two events can have one sequence number.
  */
 export function verdictsSql(
   set: FeatureSet,
@@ -69,10 +70,10 @@ export function verdictsSql(
   SELECT *, row_number() OVER life AS place, max(hour) OVER life AS newest_hour FROM (
     SELECT *, ${tileSql('time_ms', hourMs)} AS hour FROM ${entries} WHERE event_type = ${textSql(set.scored)})
   WINDOW life AS (PARTITION BY id, born ORDER BY sequence)),
-labels AS (SELECT id, born, sequence, time_ms, ${subjectSql(set, column)} AS subject, ${repeated.join(', ')}
+labels AS (SELECT id, born, sequence, position, time_ms, ${subjectSql(set, column)} AS subject, ${repeated.join(', ')}
   FROM ${entries} WHERE event_type IN (${labelTypes(set).map(textSql).join(', ')}))
 SELECT * FROM (
-  SELECT l.id, l.born, l.sequence, CASE WHEN p.sequence IS NULL OR ${isForgotten} THEN 'unknown_subject'
+  SELECT l.position, CASE WHEN p.sequence IS NULL OR ${isForgotten} THEN 'unknown_subject'
     WHEN ${[...differs, 'l.time_ms <> p.time_ms'].join(' OR ')} THEN 'contradicts_subject' END AS verdict
   FROM labels l
   ASOF LEFT JOIN subjects n ON n.id = l.id AND n.born = l.born AND n.sequence < l.sequence

@@ -1,7 +1,7 @@
 import type { FeatureSql } from '../../compile/feature-sql.ts'
 import type { FeatureSetManifest } from '../../core/feature-set.ts'
-import { identifier, type LakeQuery } from './lake-query.ts'
-import { fieldColumn, ownEntriesSql } from './recompute.ts'
+import type { LakeQuery } from './lake-query.ts'
+import { causePositionSql, fieldColumn, ownEntriesSql } from './recompute.ts'
 import { partitionEntity } from './working-tables.ts'
 
 /**
@@ -13,7 +13,6 @@ export async function addVerdicts(query: LakeQuery, manifest: FeatureSetManifest
   const owner = partitionEntity(manifest)
   const verdicts = sql.verdicts({ entries: `(${ownEntriesSql(sql, owner)})`, column: fieldColumn })
   if (verdicts === null) return
-  const [id, sequence, born] = ['id', 'sequence', 'born'].map((part) => identifier(`${owner.name}_${part}`))
   await query.run(`UPDATE applied SET verdict = v.verdict FROM (${verdicts}) AS v
-    WHERE v.id = applied.${id} AND v.born = applied.${born} AND v.sequence = applied.${sequence}`)
+    WHERE v.position = ${causePositionSql('applied')}`)
 }

@@ -64,9 +64,12 @@ export function ownEntriesSql(sql: FeatureSql, { name }: Pick<EntityManifest, 'n
   const [id, sequence, born] = ['id', 'sequence', 'born'].map((part) => `a.${identifier(`${name}_${part}`)}`)
   const fields = sql.fields.map((field) => `a.${causeColumn(field)} AS ${fieldColumn(field)}`)
   return `SELECT ${id} AS id, ${born} AS born, ${sequence} AS sequence, a.observed_time_ms AS time_ms, a.event_type,
-      a.event_id, ${fields.join(', ')}
+      a.event_id, ${causePositionSql('a')} AS position, ${fields.join(', ')}
     FROM applied a WHERE ${sequence} IS NOT NULL AND a.cause_valid`
 }
+
+/** One number for the position of the event that a row of `applied` answers. */
+export const causePositionSql = (row: string) => `${row}.source_partition * 4503599627370496 + ${row}.source_offset`
 
 /** One number for the position of an answer in the score topic. */
 export const readIdSql = 'a.log_partition * 4503599627370496 + a.log_offset'
