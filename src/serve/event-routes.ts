@@ -239,8 +239,9 @@ function takeEventsDescription(deps: ServeDependencies): Route['description'] {
       `One event of at most ${eventLimits.maxBytes} bytes, or an array of at most ${batchEventsMax} events and ` +
       `${bodyBytesMax} bytes, in any mode of CloudEvents or spelled as DomainEvent. In binary mode (ce- headers) the body ` +
       'is the data alone. Accepted is what the log has acknowledged; nothing rejected is in the log. After 503 or ' +
-      '504 send the same again. An event is identified by its aggregate and its id: a repeat with the same content (type, ' +
-      'time and data) is answered as the first one was, with its score where there is one (200), else 202 and Location; ' +
+      '504 send the same again. An event is identified by its aggregate and its id, for 24 hours (131,072 events of one ' +
+      'aggregate at most): a repeat with the same content (type, time and data) is answered as the first one was, with its ' +
+      'score where there is one (200), else 202 and Location; ' +
       'one with other content is refused (409 event_conflict). 202 of an event that gets a score says where it will be.',
     tag: 'events',
     parameters: [
