@@ -1,34 +1,14 @@
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
-import { knownMissing } from './missing.ts'
+import { clientPrograms } from './python.ts'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
-const folder = `${root}test/support/clients`
-const setupTimeoutMs = 300_000
+const script = fileURLToPath(new URL('../clients/produce.py', import.meta.url))
 
 /** A record as librdkafka takes it: null where Kafka allows null. */
 export interface RawRecord {
   readonly key: Buffer | null
   readonly value: Buffer | null
   readonly headers: readonly (readonly [string, Buffer | null])[]
-}
-
-/** Null when librdkafka can be used here, else the reason to skip. With CI=true a missing one is a failure. */
-export async function librdkafkaMissing(): Promise<string | null> {
-  const reason = knownMissing('Python') ?? (await setUp())
-  if (reason !== null && process.env['CI'] === 'true') throw new Error(`${reason}, and CI=true allows no skipping`)
-  return reason
-}
-
-async function setUp(): Promise<string | null> {
-  try {
-    await promisify(execFile)(`${folder}/setup`, { timeout: setupTimeoutMs })
-    return null
-  } catch (error) {
-    const stderr = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : ''
-    return `Python: librdkafka could not be set up: ${stderr.split('\n').at(-1) ?? String(error)}`
-  }
 }
 
 /** Sends to partition 0 of a topic, in few batches. Rejects with what the client says. */
@@ -38,7 +18,7 @@ export function sendByLibrdkafka(
   codec: string,
   records: readonly RawRecord[],
 ): Promise<void> {
-  const child = spawn(`${root}.venv-clients/bin/python`, [`${folder}/produce.py`, brokers, topic, codec], {
+  const child = spawn(`${clientPrograms}/python`, [script, brokers, topic, codec], {
     stdio: ['pipe', 'ignore', 'pipe'],
   })
   const text = (bytes: Buffer | null) => bytes?.toString('base64') ?? null

@@ -7,13 +7,14 @@ import type { EventLog, LogRecord } from '../../../src/ports.ts'
 import { plainTopic } from '../../contract/event-log-suite.ts'
 import { sendByJava } from '../../support/java-producer.ts'
 import { kafkaMissing, startTestKafka, type TestKafka } from '../../support/kafka-broker.ts'
-import { librdkafkaMissing, sendByLibrdkafka, type RawRecord } from '../../support/librdkafka.ts'
+import { clientsAvailable } from '../../support/python.ts'
+import { sendByLibrdkafka, type RawRecord } from '../../support/librdkafka.ts'
 import { eventually } from '../../support/wait.ts'
 
 const codecs = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
 const within = { deadlineMs: 120_000 }
 const noKafka = kafkaMissing()
-const noLibrdkafka = noKafka ?? (await librdkafkaMissing())
+const noLibrdkafka = noKafka ?? (await clientsAvailable())
 
 /** Words that compress, and are more than one block of every codec. */
 const values = Array.from(
