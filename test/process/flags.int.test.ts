@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { RiverbankError } from '../../src/core/errors.ts'
 import { encodeEvent } from '../../src/core/event.ts'
 import { dayMs, secondMs, type EventTimeMs } from '../../src/core/units.ts'
 import type { OutgoingRecord } from '../../src/ports.ts'
@@ -53,7 +54,7 @@ describe.skipIf(redisAvailable() !== null)('flags on the way of a payment', () =
     const dying: Around = async (step, _partition, call) => {
       if (step === 'commit' && !crashed.has(batch)) {
         crashed.add(batch)
-        throw new Error('crashed')
+        throw new RiverbankError('log_refused', 'crashed')
       }
       const result = await call()
       if (step === 'commit') batch += 1

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { RiverbankError } from '../../src/core/errors.ts'
 import { redisAvailable, startTestRedis, type TestRedis } from '../support/redis-server.ts'
 import { eventually } from '../support/wait.ts'
 import { model, Operator, serve, type Manners } from './support/models.ts'
@@ -104,7 +105,8 @@ describe.skipIf(redisAvailable() !== null)(`generations of models on a real log 
       const steps: string[] = []
       const dying = await work({}, async (step, _partition, call) => {
         steps.push(step)
-        if (step === death && steps.filter((one) => one === death).length === 3) throw new Error('killed')
+        if (step === death && steps.filter((one) => one === death).length === 3)
+          throw new RiverbankError('log_refused', 'killed')
         return call()
       })
       await expect(dying.finished).rejects.toThrow('killed')
