@@ -1,6 +1,6 @@
 import type { FeatureSet } from '../define/feature-set.ts'
 import { featureName, type View } from '../define/view.ts'
-import { isLabel } from './labels.ts'
+import { isLabel, ownerFields } from './labels.ts'
 import { fieldOf } from './slots.ts'
 import { derivedColumn, derivedSql, type ExpressionColumns, type ExpressionRows } from './sql-expression.ts'
 import { entitySql, entriesSql, outcomesSql, type SqlRelations } from './sql.ts'
@@ -29,7 +29,7 @@ export function createFeatureSql(set: FeatureSet): FeatureSql {
   })
   const ofLabels = set.events
     .filter(isLabel)
-    .flatMap(({ label }) => [label.subjectField, ...Object.entries(label.repeats).flat()])
+    .flatMap(({ label }) => [label.subjectField, ...ownerFields(set), ...Object.entries(label.repeats).flat()])
     .filter((field) => field !== 'time' && !set.events.some(({ timestampField }) => timestampField === field))
   return {
     fields: [...new Set([...fields, ...ofLabels])],

@@ -25,14 +25,19 @@ export function subjectPlan(set: FeatureSet, { type }: EventType): SubjectPlan |
   return { fields: repeatedFields(labels.label).map((field) => (field === 'time' ? null : field)) }
 }
 
-export function labelPlan(event: EventType): LabelPlan | null {
+export function labelPlan(set: FeatureSet, event: EventType): LabelPlan | null {
   if (!isLabel(event)) return null
   const { subjectField, repeats } = event.label
   const named = new Map(Object.entries(repeats).map(([field, repeated]) => [repeated, field]))
   const fields = repeatedFields(event.label).map((repeated) =>
     repeated === 'time' ? null : (named.get(repeated) ?? null),
   )
-  return { subjectField, fields }
+  return { subjectField, ownerFields: ownerFields(set), fields }
+}
+
+/** What makes the id of the entity that decides what is a duplicate, and whose events are labelled. */
+export function ownerFields({ entities }: FeatureSet): readonly string[] {
+  return entities.find(({ partitionKey }) => partitionKey)?.keyFields ?? []
 }
 
 /** The subject's names for what a label repeats, in one order for all labels. */

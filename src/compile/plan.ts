@@ -37,7 +37,7 @@ export function compilePlan(set: FeatureSet): FeaturePlan {
   const events = set.events.map((event): EventPlan => {
     const { schema } = event.versions[event.currentVersion] ?? {}
     const shape = schema !== undefined && 'shape' in schema ? (schema.shape as object) : {}
-    const ofType = { eventType: event.type, subject: subjectPlan(set, event), label: labelPlan(event) }
+    const ofType = { eventType: event.type, subject: subjectPlan(set, event), label: labelPlan(set, event) }
     const touches = drafts.map(({ plan, slots }): EntityTouch | null =>
       plan.keyFields.every((field) => field in shape) ? { ...ofType, updates: updatesOf(slots, event.type) } : null,
     )

@@ -61,13 +61,14 @@ function fedTypes(set: FeatureSet, views: readonly View[]): ReadonlySet<string> 
   return new Set(types.some((type) => labels.includes(type)) ? [...types, ...labels] : types)
 }
 
-/** Of the labels of one subject the last one. */
+/** Of the labels of one subject the last one. An event id is one only of its aggregate. */
 function currentOnly(set: FeatureSet, applied: readonly ReferenceObservation[]): ReferenceObservation[] {
+  const owner = set.entities.find(({ partitionKey }) => partitionKey)?.keyFields ?? []
   const subjects = applied.map(({ eventType, data }) => {
     const label = set.events.find(({ type }) => type === eventType)?.label
-    return label === undefined ? null : data[label.subjectField]
+    return label === undefined ? null : JSON.stringify([...owner.map((field) => data[field]), data[label.subjectField]])
   })
-  return applied.filter((_, i) => subjects[i] === null || subjects.lastIndexOf(subjects[i]) === i)
+  return applied.filter((_, i) => subjects[i] === null || subjects.lastIndexOf(subjects[i] ?? null) === i)
 }
 
 interface Told {

@@ -2,7 +2,8 @@ import { hourMs } from '../core/units.ts'
 import { subjectsMax } from '../core/subjects.ts'
 import type { FeatureSet } from '../define/feature-set.ts'
 import type { View } from '../define/view.ts'
-import { isLabel, labelHours, repeatedFields } from './labels.ts'
+import { idSeparator } from '../core/plan.ts'
+import { isLabel, labelHours, ownerFields, repeatedFields } from './labels.ts'
 import { slotsOf, type ColumnOf } from './sql-cells.ts'
 import { textSql, tileSql } from './sql-text.ts'
 
@@ -23,8 +24,14 @@ export function lookAtLabels(set: FeatureSet, views: readonly View[]): boolean {
   return toldTypes(set, views).some((type) => labelTypes(set).includes(type))
 }
 
-/** The event id of what an entry labels, NULL for an entry that is no label. */
+/** Names what an entry labels among the subjects of all aggregates, NULL for an entry that is no label. */
 export function subjectSql(set: FeatureSet, column: ColumnOf): string {
+  const owner = ownerFields(set).map((field) => `${column(field)} || ${textSql(idSeparator)} || `)
+  return `${owner.join('')}${subjectIdSql(set, column)}`
+}
+
+/** The event id of what an entry labels. */
+function subjectIdSql(set: FeatureSet, column: ColumnOf): string {
   const cases = set.events
     .filter(isLabel)
     .map(({ type, label }) => `WHEN ${textSql(type)} THEN ${column(label.subjectField)}`)
@@ -70,7 +77,7 @@ export function verdictsSql(
   SELECT *, row_number() OVER life AS place, max(hour) OVER life AS newest_hour FROM (
     SELECT *, ${tileSql('time_ms', hourMs)} AS hour FROM ${entries} WHERE event_type = ${textSql(set.scored)})
   WINDOW life AS (PARTITION BY id, born ORDER BY sequence)),
-labels AS (SELECT id, born, sequence, position, time_ms, ${subjectSql(set, column)} AS subject, ${repeated.join(', ')}
+labels AS (SELECT id, born, sequence, position, time_ms, ${subjectIdSql(set, column)} AS subject, ${repeated.join(', ')}
   FROM ${entries} WHERE event_type IN (${labelTypes(set).map(textSql).join(', ')}))
 SELECT * FROM (
   SELECT l.position, CASE WHEN p.sequence IS NULL OR ${isForgotten} THEN 'unknown_subject'

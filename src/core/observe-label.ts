@@ -2,7 +2,16 @@ import { emptyCell } from './cells.ts'
 import { hashEventId } from './event-id-hash.ts'
 import { hasLabelOf, withLabel, type Label, type Labels } from './labels.ts'
 import type { Observation } from './observe.ts'
-import type { EntityLabels, EntityPlan, LabelPlan, SlotPlan, SlotUpdate, TileGroupPlan } from './plan.ts'
+import {
+  entityIdOf,
+  idSeparator,
+  type EntityLabels,
+  type EntityPlan,
+  type LabelPlan,
+  type SlotPlan,
+  type SlotUpdate,
+  type TileGroupPlan,
+} from './plan.ts'
 import { tableAt, type EntityState, type Outcome } from './state.ts'
 import { fingerprint, fingerprintOf } from './subjects.ts'
 import { addValue, noPoints } from './tile-row.ts'
@@ -39,13 +48,13 @@ export function repeatedValues(
  */
 export function applyLabel(
   plan: EntityPlan,
-  { subjectField }: LabelPlan,
+  rule: LabelPlan,
   labels: EntityLabels,
   state: EntityState,
   { data, timeMs, touch }: Observation,
 ): Outcome {
   const label: Label = {
-    ...hashEventId(String(data[subjectField])),
+    ...hashEventId(subjectOf(rule, data)),
     ...{ timeMs, sequence: state.sequence, eventType: touch.eventType },
     data: pickFields(labels, data),
   }
@@ -68,6 +77,11 @@ export function applyLabel(
   state.newestTimeMs = newest
   forgetLabels(plan, state)
   return outcome
+}
+
+/** Names a subject among those of all aggregates. */
+function subjectOf({ subjectField, ownerFields }: LabelPlan, data: Label['data']): string {
+  return entityIdOf(ownerFields, data) + idSeparator + String(data[subjectField])
 }
 
 /** Drops labels from tiles that every table with label slots has forgotten: no slot is made of them again. */

@@ -35,8 +35,10 @@ export interface SubjectPlan {
 }
 
 export interface LabelPlan {
-  /** The field that names the subject by its event id. */
+  /** The field that names the subject by its event id: one of the events of the label's own aggregate. */
   readonly subjectField: string
+  /** The fields that make the id of that aggregate: another one may use the same event id. */
+  readonly ownerFields: readonly string[]
   /** Where the label repeats the {@link SubjectPlan.fields}, in their order. */
   readonly fields: readonly (string | null)[]
 }

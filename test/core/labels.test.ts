@@ -113,6 +113,13 @@ describe('a label counts nowhere', () => {
     expect(featuresAt('t1')).toEqual(none)
   })
 
+  it('in the place of no label of another customer, who may use the same payment id at the same terminal', () => {
+    const other = { customerId: 'c2' }
+    const both = [payment('p1'), payment('p1', other), fraud('f1', 'p1'), fraud('f1', 'p1', other)]
+    expect(tell(both).featuresAt('t1')).toEqual({ ...one, frauds: 2, run: 2 })
+    expect(tell([...both, withdrawn('w1', 'p1')]).featuresAt('t1')).toMatchObject({ frauds: 1, share: 0.5 })
+  })
+
   it('when it names the payment of another customer', () => {
     const { outcomes } = tell([payment('p1', { customerId: 'c2' }), payment('p2'), fraud('f1', 'p1')])
     expect(outcomes).toEqual(['applied', 'applied', 'unknown_subject'])

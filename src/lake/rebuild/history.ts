@@ -235,7 +235,7 @@ function verdictSql(outcome: string): string {
 function fieldsOf({ groups, partitionKey }: EntityPlan, touches: readonly EntityTouch[]): string[] {
   const slots = groups.flatMap(({ slots }) => slots.flatMap(({ id }) => fieldsOfSlot(id)))
   const named = touches.flatMap(({ label, subject }) => [
-    ...(label === null ? [] : [label.subjectField, ...(partitionKey ? label.fields : [])]),
+    ...(label === null ? [] : [label.subjectField, ...label.ownerFields, ...(partitionKey ? label.fields : [])]),
     ...(subject === null || !partitionKey ? [] : subject.fields),
   ])
   return [...new Set([...slots, ...named.filter((field) => field !== null)])]
