@@ -44,9 +44,10 @@ export function relabelledSql(hopMs: number): string {
   GROUP BY id, born, subject HAVING count(*) > 1`
 }
 
-/** `until`: the number of the label that takes the place of another one, by the place of that one. Reads `told_<hop>`. */
+/** `until`: the number of the label that takes the place of another one, by the place of that one; by its
+ * subject, too, because after a loss two events can have one number. Reads `told_<hop>`. */
 export function untilSql(hopMs: number): string {
-  return `until_${hopMs} AS MATERIALIZED (SELECT id, born, sequence,
+  return `until_${hopMs} AS MATERIALIZED (SELECT id, born, sequence, subject,
     lead(sequence) OVER (PARTITION BY id, born, subject ORDER BY sequence) AS until
   FROM told_${hopMs} WHERE subject IS NOT NULL AND (forgotten IS NULL OR tile > forgotten))`
 }
