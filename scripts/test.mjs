@@ -89,6 +89,8 @@ async function main() {
   const redis = await ensureRedis()
   if (redis !== null) say(redis)
   const missing = await lookAround()
+  // Said now, not after all other suites ran.
+  if (mayNotSkip && Object.keys(missing).length > 0) throw new Error('CI=true allows no skipping')
   const { code, outcome } = await runVitest(process.argv.slice(2), missing)
   const { countsLine, skippedLine } = await built('test/support/outcome.js')
   const needed = outcome.left.filter(({ reason }) => /^(Redis|Kafka|Python):/.test(reason))

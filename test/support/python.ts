@@ -1,14 +1,13 @@
 import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { projectFolder } from '../../src/app/project-folder.ts'
 import { knownMissing } from './missing.ts'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
-
 /** The interpreter of the training's own environment. */
-export const python = `${root}.venv/bin/python`
+export const python = join(projectFolder, '.venv/bin/python')
 /** Where the programs of the clients that we did not write are: their own environment. */
-export const clientPrograms = `${root}.cache/clients/bin`
+export const clientPrograms = join(projectFolder, '.cache/clients/bin')
 /** The first set-up of the training downloads about 150 MB. */
 const setupTimeoutMs = 900_000
 
@@ -32,17 +31,17 @@ async function available(what: string, script: string, parameters: readonly stri
 }
 
 /** The interpreter of an environment with the libraries that other people's models come from. */
-export const makersPython = `${root}.venv-makers/bin/python`
+export const makersPython = join(projectFolder, '.venv-makers/bin/python')
 
 /** {@link pythonAvailable} for {@link makersPython}. */
 export function makersAvailable(): Promise<string | null> {
-  const requirements = `${root}test/support/makers-requirements.txt`
-  return available('model makers', 'scripts/python/setup', [requirements, `${root}.venv-makers`])
+  const requirements = join(projectFolder, 'test/support/makers-requirements.txt')
+  return available('model makers', 'scripts/python/setup', [requirements, join(projectFolder, '.venv-makers')])
 }
 
 async function setUp(what: string, script: string, parameters: readonly string[]): Promise<string | null> {
   try {
-    await promisify(execFile)(`${root}${script}`, parameters, { timeout: setupTimeoutMs })
+    await promisify(execFile)(join(projectFolder, script), parameters, { timeout: setupTimeoutMs })
     return null
   } catch (error) {
     const stderr = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : ''
