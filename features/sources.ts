@@ -66,7 +66,7 @@ const labelOfPayment = {
 
 const fraudV1 = labelled.extend({ kind: z.enum(['chargeback', 'confirmed_fraud']) })
 
-/** A label: this payment was fraud. Of all labels of a payment the newest one counts. */
+/** A label: this payment was fraud. Of all labels of a payment the newest one by its own time counts. */
 export const fraudReported = defineEvent({
   type: 'fraud.reported',
   aggregateType: 'customer',

@@ -130,11 +130,12 @@ function expectationOf(record: LogRecord, { ids, applied, visits, told }: Known)
   }
   ids.add(event.eventId)
   if (applied.has(event.eventId)) return { type: 'event.dead_lettered', code: 'duplicate_event' }
-  const { eventId, eventType, aggregateId } = event
+  const { eventId, eventType, aggregateId, timestamp: eventTimeMs } = event
   const data = event.data as Record<string, unknown>
   const earlier = told.get(aggregateId) ?? []
   told.set(aggregateId, earlier)
-  const one = { eventId, eventType, data, timeMs: decoded.observedAt, sequence: earlier.length, born: 0 }
+  const times = { timeMs: decoded.observedAt, eventTimeMs }
+  const one = { eventId, eventType, data, ...times, sequence: earlier.length, born: 0 }
   const verdict = referenceVerdict(set, earlier, one)
   if (verdict !== null) return { type: 'event.observed', code: verdict }
   applied.add(eventId)

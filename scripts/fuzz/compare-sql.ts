@@ -20,6 +20,7 @@ const entryColumns = [
   ['born', 'BIGINT'],
   ['sequence', 'BIGINT'],
   ['time_ms', 'BIGINT'],
+  ['event_time_ms', 'BIGINT'],
   ['is_observed', 'BOOLEAN'],
   ['read_id', 'BIGINT'],
   ['event_type', 'VARCHAR'],
@@ -157,12 +158,12 @@ async function load(
     if (readId !== null) used.add(readId)
     const values = Object.keys(fields).map((field) => (o.data[field] as number | string | undefined) ?? null)
     const isObserved = String(verdictOf(o.outcome) === null)
-    return [...placeOf(stream, o), o.timeMs, isObserved, readId, o.eventType, o.eventId, ...values]
+    return [...placeOf(stream, o), o.timeMs, o.eventTimeMs, isObserved, readId, o.eventType, o.eventId, ...values]
   })
   const asked = reads.flatMap(({ stream, read }, i) =>
     used.has(i)
       ? []
-      : [[...placeOf(stream, read), read.timeMs, 'false', i, null, null, ...Object.keys(fields).map(() => null)]],
+      : [[...placeOf(stream, read), read.timeMs, null, 'false', i, null, null, ...Object.keys(fields).map(() => null)]],
   )
   const columns = Object.entries(fields).map(([field, type]): [string, string] => [`f_${field}`, type])
   await query.run(tableSql('fuzz_entries', [...entryColumns, ...columns], [...told, ...asked]))

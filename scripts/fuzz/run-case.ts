@@ -13,7 +13,7 @@ import type { EventTimeMs } from '../../src/core/units.ts'
 import { createAssembler } from '../../src/core/vector.ts'
 import type { FeatureSet } from '../../src/define/feature-set.ts'
 import { scoredType } from './definitions.ts'
-import type { StreamEvent } from './stream.ts'
+import { eventTimeOf, type StreamEvent } from './stream.ts'
 
 /** One event as one entity met it; duplicates are no observations. */
 export interface Observed extends ReferenceEvent {
@@ -110,7 +110,8 @@ export function runEngine(plan: FeaturePlan, events: readonly StreamEvent[]): To
       })
       if (outcome === 'duplicate') continue
       const { eventId, timeMs, eventType, data } = event
-      told.observed[index]?.push({ id, born, sequence, outcome, eventId, timeMs, eventType, data, offset })
+      const times = { timeMs, eventTimeMs: eventTimeOf(event) }
+      told.observed[index]?.push({ id, born, sequence, outcome, eventId, ...times, eventType, data, offset })
     }
     if (event.stored === true) storeAndLoad(engine.states, plan.entities)
     if (event.asOf !== undefined) readAsOf(plan.entities, engine.states, event.asOf, told.reads)
@@ -234,7 +235,7 @@ function domainEvent(event: StreamEvent): DomainEvent {
   return {
     eventId: event.eventId,
     eventType: event.eventType,
-    timestamp: event.timeMs as EventTimeMs,
+    timestamp: eventTimeOf(event) as EventTimeMs,
     aggregateId: String(event.data['customerId']),
     aggregateType: 'customer',
     version: 1,

@@ -6,12 +6,17 @@ export interface StreamEvent {
   readonly eventId: string
   readonly eventType: string
   readonly timeMs: number
+  /** Of a label: when it was given; the others happen when they are observed. */
+  readonly givenMs?: number
   readonly data: Readonly<Record<string, unknown>>
   /** Every state goes through its bytes. */
   readonly stored?: boolean
   /** The entities of these ids are read at this time, as HTTP would. */
   readonly asOf?: { readonly customerId: string; readonly terminalId: string; readonly timeMs: number }
 }
+
+/** When it happened; of a label, when it was given. */
+export const eventTimeOf = ({ timeMs, givenMs = timeMs }: StreamEvent) => givenMs
 
 const [second, minute, hour, day] = [1_000, 60_000, 3_600_000, 86_400_000]
 
@@ -79,7 +84,9 @@ function randomLabel(random: Random, events: readonly StreamEvent[], eventId: st
   const own = { loss: random.below(2_000), reason: random.pick(['stolen', 'friendly']), sure: random.chance(0.5) }
   const label = { paymentId, customerId, terminalId, amount, paidMs: timeMs, ...own, ...wrong }
   const eventType = random.chance(0.3) ? cleared.type : flagged.type
-  return { eventId, eventType, timeMs: label.paidMs, data: label }
+  // Reports come in another order than they were made, and some of them at the same time.
+  const givenMs = timeMs + day + random.pick([0, random.below(5), random.below(day)])
+  return { eventId, eventType, timeMs: label.paidMs, givenMs, data: label }
 }
 
 /** Reads lie before and after what the states have seen and remember. */

@@ -11,6 +11,8 @@ import { referenceAggregate, type ReferenceValue } from './reference-aggregate.t
 export interface ReferenceObservation {
   readonly sequence: number
   readonly timeMs: number
+  /** The event's own time, which says which label of a subject is the newest. */
+  readonly eventTimeMs: number
   readonly eventType: string
   readonly data: Readonly<Record<string, unknown>>
 }
@@ -61,14 +63,20 @@ function fedTypes(set: FeatureSet, views: readonly View[]): ReadonlySet<string> 
   return new Set(types.some((type) => labels.includes(type)) ? [...types, ...labels] : types)
 }
 
-/** Of the labels of one subject the last one. An event id is one only of its aggregate. */
+/** Of the labels of one subject the newest one, of equally new ones the last. An event id is one only of its aggregate. */
 function currentOnly(set: FeatureSet, applied: readonly ReferenceObservation[]): ReferenceObservation[] {
   const owner = set.entities.find(({ partitionKey }) => partitionKey)?.keyFields ?? []
   const subjects = applied.map(({ eventType, data }) => {
     const label = set.events.find(({ type }) => type === eventType)?.label
     return label === undefined ? null : JSON.stringify([...owner.map((field) => data[field]), data[label.subjectField]])
   })
-  return applied.filter((_, i) => subjects[i] === null || subjects.lastIndexOf(subjects[i] ?? null) === i)
+  return applied.filter((o, i) => {
+    if (subjects[i] === null) return true
+    const others = applied.filter((_, k) => k !== i && subjects[k] === subjects[i])
+    return others.every((other) => {
+      return other.eventTimeMs < o.eventTimeMs || (other.eventTimeMs === o.eventTimeMs && other.sequence < o.sequence)
+    })
+  })
 }
 
 interface Told {

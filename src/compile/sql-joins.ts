@@ -28,7 +28,7 @@ function boundsSql(group: ReadGroup): string {
 function appliedSql({ hopMs }: ReadGroup, hasLabels: boolean): string {
   const applied = `SELECT * FROM told_${hopMs} WHERE forgotten IS NULL OR tile > forgotten`
   return hasLabels
-    ? `(SELECT * FROM (${applied}) LEFT JOIN until_${hopMs} USING (id, born, sequence, subject)) o`
+    ? `(SELECT * FROM (${applied}) LEFT JOIN until_${hopMs} USING (id, born, sequence, subject, event_time_ms)) o`
     : `(${applied}) o`
 }
 

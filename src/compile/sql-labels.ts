@@ -44,12 +44,19 @@ export function relabelledSql(hopMs: number): string {
   GROUP BY id, born, subject HAVING count(*) > 1`
 }
 
-/** `until`: the number of the label that takes the place of another one, by the place of that one; by its
- * subject, too, because after a loss two events can have one number. Reads `told_<hop>`. */
+/**
+ * `until`: the number of the label that takes the place of another one, by the place of that one; by its subject, too,
+ * because after a loss two events can have one number. A label that is older than one before it is never read: its own
+ * number. Reads `told_<hop>`.
+ */
 export function untilSql(hopMs: number): string {
-  return `until_${hopMs} AS MATERIALIZED (SELECT id, born, sequence, subject,
-    lead(sequence) OVER (PARTITION BY id, born, subject ORDER BY sequence) AS until
-  FROM told_${hopMs} WHERE subject IS NOT NULL AND (forgotten IS NULL OR tile > forgotten))`
+  return `until_${hopMs} AS MATERIALIZED (SELECT id, born, sequence, subject, event_time_ms,
+    CASE WHEN is_older THEN sequence
+      ELSE lead(CASE WHEN NOT is_older THEN sequence END IGNORE NULLS) OVER (PARTITION BY id, born, subject ORDER BY sequence)
+    END AS until
+  FROM (SELECT *, coalesce(event_time_ms < max(event_time_ms) OVER (PARTITION BY id, born, subject ORDER BY sequence
+      ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), false) AS is_older
+    FROM told_${hopMs} WHERE subject IS NOT NULL AND (forgotten IS NULL OR tile > forgotten)))`
 }
 
 /**

@@ -12,7 +12,8 @@ import { textSql, tileSql } from './sql-text.ts'
 /** What the generated SQL reads. All times in milliseconds, all numbers BIGINT, ids and event types VARCHAR. */
 export interface SqlRelations {
   /**
-   * One row for each event that an entity met: `id, born, sequence, time_ms, event_type`, a column for every field that
+   * One row for each event that an entity met: `id, born, sequence, time_ms, event_type`, `event_time_ms` (of the event
+   * itself: it says which label of a subject is the newest), a column for every field that
    * the definitions look at, under the name that {@link column} gives it; `is_observed`, false for what changed nothing
    * (a duplicate, a read that is no event); `read_id`, unique, NULL where nobody read the features.
    */

@@ -106,5 +106,6 @@ function observationOf(
 ): Observation {
   const { offset, appendTimeMs } = position
   const data = event.data as Observation['data']
-  return { offset, appendTimeMs, eventId: event.eventId, timeMs: observedAtMs, data, touch, reads, verdict }
+  const times = { appendTimeMs, timeMs: observedAtMs, eventTimeMs: event.timestamp }
+  return { offset, eventId: event.eventId, ...times, data, touch, reads, verdict }
 }

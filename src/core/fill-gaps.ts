@@ -1,4 +1,4 @@
-import { hasLabelOf, isSameSubject, type Labels } from './labels.ts'
+import { labelOf, outdates, type Labels } from './labels.ts'
 import { forgetLabels, remakeTile } from './observe-label.ts'
 import type { EntityLabels, EntityPlan, TileGroupPlan } from './plan.ts'
 import { stateTiles, tableAt, tablesOf, type EntityState, type StateTiles } from './state.ts'
@@ -59,13 +59,16 @@ export function fillGaps(
 
 /**
  * What was remembered before a gap lacks the fields of the slots that have it, or was not remembered at all: history
- * remembers it whole. Whatever came after the gap took its place.
+ * remembers it whole. Whatever came after the gap took its place, unless it was given before it.
  */
 function withWholeLabels(labels: Labels, earlier: Labels, since: number): Labels {
-  const missing = earlier.filter((label) => label.sequence < since && !hasLabelOf(labels, label))
+  const history = earlier.filter(({ sequence }) => sequence < since)
+  const missing = history.filter((label) => labelOf(labels, label) === null)
   const whole = labels.map((label) => {
-    const known = label.sequence < since ? earlier.find((one) => isSameSubject(one, label)) : undefined
-    return known === undefined ? label : { ...label, data: { ...label.data, ...known.data } }
+    const known = labelOf(history, label)
+    if (known === null) return label
+    if (label.sequence < since) return { ...label, data: { ...label.data, ...known.data } }
+    return outdates(known, label) ? known : label
   })
   return [...missing, ...whole].sort((a, b) => a.sequence - b.sequence)
 }

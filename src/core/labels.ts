@@ -4,6 +4,8 @@ import type { EventIdHash } from './event-id-hash.ts'
 export interface Label extends EventIdHash {
   /** When the subject was observed: the label counts there. */
   readonly timeMs: number
+  /** When the label was given: of two labels of one subject the later one is current. */
+  readonly eventTimeMs: number
   /** The number that the label took at the entity. */
   readonly sequence: number
   readonly eventType: string
@@ -22,8 +24,13 @@ export function withLabel(labels: Labels, label: Label): Labels {
   return [...labels.filter((other) => !isSameSubject(other, label)), label]
 }
 
-export function hasLabelOf(labels: Labels, subject: EventIdHash): boolean {
-  return labels.some((label) => isSameSubject(label, subject))
+export function labelOf(labels: Labels, subject: EventIdHash): Label | null {
+  return labels.find((label) => isSameSubject(label, subject)) ?? null
+}
+
+/** Whether the first one stays the subject's label when the second one comes after it. */
+export function outdates(current: Label, next: Pick<Label, 'eventTimeMs'>): boolean {
+  return current.eventTimeMs > next.eventTimeMs
 }
 
 export function isSameSubject(a: EventIdHash, b: EventIdHash): boolean {

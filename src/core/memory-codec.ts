@@ -73,10 +73,11 @@ const utf8 = { encoder: new TextEncoder(), decoder: new TextDecoder('utf-8', { f
 /** Labels are few: their data stand as JSON. */
 export function writeLabels(writer: ByteWriter, labels: Labels, nextSequence: number): void {
   writer.unsigned(labels.length)
-  for (const { high, low, timeMs, sequence, eventType, data } of labels) {
+  for (const { high, low, timeMs, eventTimeMs, sequence, eventType, data } of labels) {
     writer.uint32(high)
     writer.uint32(low)
     writer.signed(timeMs)
+    writer.signed(eventTimeMs - timeMs)
     writer.unsigned(nextSequence - sequence)
     const bytes = utf8.encoder.encode(JSON.stringify([eventType, data]))
     writer.unsigned(bytes.length)
@@ -89,9 +90,10 @@ export function readLabels(reader: ByteReader, nextSequence: number): Labels {
   if (count === 0) return noLabels
   return Array.from({ length: count }, (): Label => {
     const [high, low, timeMs] = [reader.uint32(), reader.uint32(), reader.signed()]
+    const eventTimeMs = timeMs + reader.signed()
     const sequence = nextSequence - reader.unsigned()
     const [eventType, data] = parsed(reader.take(reader.unsigned()))
-    return { high, low, timeMs, sequence, eventType, data }
+    return { high, low, timeMs, eventTimeMs, sequence, eventType, data }
   })
 }
 

@@ -1,6 +1,6 @@
 import { emptyCell } from './cells.ts'
 import { hashEventId } from './event-id-hash.ts'
-import { hasLabelOf, withLabel, type Label, type Labels } from './labels.ts'
+import { labelOf, outdates, withLabel, type Label, type Labels } from './labels.ts'
 import type { Observation } from './observe.ts'
 import {
   entityIdOf,
@@ -43,7 +43,8 @@ export function repeatedValues(
 }
 
 /**
- * A label in the place of the subject's label before, at the subject's time. What the one before added is taken out with
+ * A label in the place of the subject's label before, at the subject's time; one that is older than that changes nothing,
+ * but tiles count as observed. What the one before added is taken out with
  * the tile's label slots: they are a function of the labels that the entity remembers, and are made again from these.
  */
 export function applyLabel(
@@ -51,15 +52,16 @@ export function applyLabel(
   rule: LabelPlan,
   labels: EntityLabels,
   state: EntityState,
-  { data, timeMs, touch }: Observation,
+  { data, timeMs, eventTimeMs, touch }: Observation,
 ): Outcome {
   const label: Label = {
     ...hashEventId(subjectOf(rule, data)),
-    ...{ timeMs, sequence: state.sequence, eventType: touch.eventType },
+    ...{ timeMs, eventTimeMs, sequence: state.sequence, eventType: touch.eventType },
     data: pickFields(labels, data),
   }
-  const isFirst = !hasLabelOf(state.labels, label)
-  state.labels = withLabel(state.labels, label)
+  const current = labelOf(state.labels, label)
+  const isCurrent = current === null || !outdates(current, label)
+  if (isCurrent) state.labels = withLabel(state.labels, label)
   const newest = Math.max(state.newestTimeMs ?? timeMs, timeMs)
   let outcome: Outcome = 'applied'
   for (const [number, group] of plan.groups.entries()) {
@@ -70,7 +72,7 @@ export function applyLabel(
       if ((labels.slots[number] ?? []).length > 0) outcome = 'too_late'
       continue
     }
-    if (isFirst) addLabel(table, number, group, labels, label)
+    if (current === null || !isCurrent) addLabel(table, number, group, labels, label, isCurrent)
     else remakeTile(table, number, group, labels, state.labels, tile)
     pruneTiles(table, group, floor)
   }
@@ -125,14 +127,23 @@ export function remakeTile(
   }
 }
 
-function addLabel(table: TileTable, number: number, group: TileGroupPlan, labels: EntityLabels, label: Label): void {
+/** A label that is not current counts nowhere, and makes its tile nevertheless: the limit of tiles is one of observations. */
+function addLabel(
+  table: TileTable,
+  number: number,
+  group: TileGroupPlan,
+  labels: EntityLabels,
+  label: Label,
+  isCurrent = true,
+): void {
   const tile = tileOf(label.timeMs, group.hopMs)
   for (const { slot, value } of updatesOf(labels, label, number)) {
     const gap = table.gaps?.[slot] ?? null
     if (gap !== null && tile <= gap.tile && label.sequence < gap.since) continue
     const found = value(label.data)
     if (found === null) continue
-    addValue(table, rowFor(table, group, tile), group.slots[slot] as SlotPlan, found, label.timeMs)
+    const row = rowFor(table, group, tile)
+    if (isCurrent) addValue(table, row, group.slots[slot] as SlotPlan, found, label.timeMs)
   }
 }
 

@@ -28,6 +28,8 @@ export interface Observation {
   readonly eventId: string
   /** The time of the observation: the tile it belongs to. */
   readonly timeMs: number
+  /** The event's own time: of the labels of one subject the newest counts. */
+  readonly eventTimeMs: number
   readonly data: Readonly<Record<string, unknown>>
   readonly touch: EntityTouch
   /** Answer with the entity's features as they were before this event. */

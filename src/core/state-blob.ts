@@ -16,7 +16,7 @@ import { readTiles, writeTiles } from './tile-codec.ts'
  * bytes 13-16  layout of the plan
  * then, as LEB128 unless said otherwise: born, newest time, tiles per group, recent ids, subjects, labels, partitions with snapshots.
  */
-const format = 4
+const format = 5
 const checksumAt = 9
 const bodyAt = 13
 

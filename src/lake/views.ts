@@ -29,7 +29,7 @@ const labelTypes = "('fraud.reported', 'fraud.withdrawn')"
 
 /**
  * Every label that the customer's state was told, in its order: `counts` is false where its payment was not known or is
- * another one than the label says; of those that count the newest of a payment is its label.
+ * another one than the label says; of those that count the newest one by its own time is the payment's label.
  */
 const labelEvents = `CREATE VIEW label_events AS
   SELECT e.event_id AS label_id, e.payment_id, e.event_type = 'fraud.reported' AS is_fraud, e.label_kind,
@@ -47,7 +47,7 @@ const labelEvents = `CREATE VIEW label_events AS
 function currentLabels(condition: string): string {
   return `SELECT * FROM (
     SELECT * FROM label_events WHERE counts AND ${condition}
-    QUALIFY row_number() OVER (PARTITION BY customer_id, payment_id ORDER BY customer_sequence DESC) = 1
+    QUALIFY row_number() OVER (PARTITION BY customer_id, payment_id ORDER BY reported_time_ms DESC, customer_sequence DESC) = 1
   ) WHERE is_fraud`
 }
 

@@ -79,6 +79,7 @@ async function settleEntity(
       appendTimeMs: item.record.appendTimeMs,
       eventId: item.event.eventId,
       timeMs: item.observedAtMs,
+      eventTimeMs: item.event.timestamp,
       data: item.data,
       touch,
       reads: item.scored,

@@ -91,6 +91,7 @@ describe('a compiled plan', () => {
       appendTimeMs: nowMs,
       eventId: `o${offset}`,
       timeMs: nowMs - minutes * 60_000,
+      eventTimeMs: nowMs,
       data: { customerId: 'c', amountMinor: 6_000 + 1_000 * minutes },
       touch,
       reads: false,

@@ -77,6 +77,7 @@ describe('the cost of a state', () => {
         appendTimeMs: 0,
         eventId: `o${hour}`,
         timeMs: 1_780_000_000_500 + hour * 3_600_000,
+        eventTimeMs: 0,
         data: { customerId: 'c', shopId: 'terminal', amountMinor: 10_000 },
         touch,
         reads: false,

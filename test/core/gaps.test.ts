@@ -29,7 +29,7 @@ function planOf(views: readonly View[]): {
     see(before, hours) {
       const timeMs = startMs + hours * hourMs
       const data = { customerId: 'c1', shopId: 's1', amountMinor: hours, currency: 'EUR' }
-      const names = { offset: hours, eventId: `e${hours}`, appendTimeMs: timeMs, timeMs }
+      const names = { offset: hours, eventId: `e${hours}`, appendTimeMs: timeMs, timeMs, eventTimeMs: timeMs }
       const { state } = observe(entity, before, [{ ...names, data, touch, reads: true, verdict: null }], 0, 0)
       if (state === null) throw new Error('an observation makes a state')
       return state

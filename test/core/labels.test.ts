@@ -17,6 +17,8 @@ interface Told {
   readonly id: string
   readonly type: string
   readonly timeMs: number
+  /** When a label was given. */
+  readonly givenMs?: number
   readonly data: Readonly<Record<string, unknown>>
 }
 
@@ -31,15 +33,16 @@ function label(type: string, id: string, paymentId: string, more: Readonly<{ pay
   const own = { paymentId, paymentTimeMs: paidMs, kind, ...more }
   return { id, type, timeMs: own.paymentTimeMs, data: { ...data, ...own } }
 }
+const given = (hours: number, told: Told): Told => ({ ...told, givenMs: paidMs + hours * hourMs })
 const fraud = (id: string, paymentId: string, more = {}) => label('fraud.reported', id, paymentId, more)
 const withdrawn = (id: string, paymentId: string) => label('fraud.withdrawn', id, paymentId)
 
 /** What the engine answers to these events, and what the terminal's features are in the end. */
 function tell(events: readonly Told[]) {
   const engine = createMemoryEngine(plan)
-  const outcomes = events.map(({ id, type, timeMs, data }, offset) => {
+  const outcomes = events.map(({ id, type, timeMs, givenMs = timeMs, data }, offset) => {
     const event: DomainEvent = {
-      ...{ eventId: id, eventType: type, timestamp: timeMs as EventTimeMs, version: 1, data },
+      ...{ eventId: id, eventType: type, timestamp: givenMs as EventTimeMs, version: 1, data },
       ...{ aggregateId: String(data['customerId']), aggregateType: 'customer' },
     }
     const position = { partition: 0, offset, appendTimeMs: readMs + offset }
@@ -82,6 +85,21 @@ describe('a payment has one current label', () => {
     expect(tell([...reported, withdrawn('w1', 'p1')]).featuresAt('t1')).toEqual(none)
     expect(tell([...reported, withdrawn('w1', 'p1'), fraud('f2', 'p1')]).featuresAt('t1')).toEqual(one)
     expect(tell([payment('p1'), withdrawn('w1', 'p1')]).featuresAt('t1')).toEqual(none)
+  })
+
+  it('which is the newest by its own time, in whatever order labels arrive', () => {
+    const [early, late] = [given(1, fraud('f1', 'p1')), given(2, withdrawn('w1', 'p1'))]
+    expect(tell([payment('p1'), early, late]).featuresAt('t1')).toEqual(none)
+    expect(tell([payment('p1'), late, early]).featuresAt('t1')).toEqual(none)
+    const again = given(3, fraud('f2', 'p1'))
+    expect(tell([payment('p1'), again, late, early]).featuresAt('t1')).toEqual(one)
+    expect(tell([payment('p1'), late, again, early]).featuresAt('t1')).toEqual(one)
+  })
+
+  it('and of two that were given at one time the one that arrived last', () => {
+    const [reported, taken] = [given(1, fraud('f1', 'p1')), given(1, withdrawn('w1', 'p1'))]
+    expect(tell([payment('p1'), reported, taken]).featuresAt('t1')).toEqual(none)
+    expect(tell([payment('p1'), taken, reported]).featuresAt('t1')).toEqual(one)
   })
 
   it('and the labels of others in the same second stay', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { featureSetOf, randomRecipe, seeded } from '../../scripts/fuzz/definitions.ts'
-import { randomStream, type StreamEvent } from '../../scripts/fuzz/stream.ts'
+import { eventTimeOf, randomStream, type StreamEvent } from '../../scripts/fuzz/stream.ts'
 import { compilePlan } from '../../src/compile/plan.ts'
 import { referenceFeatures, type ReferenceObservation } from '../../src/compile/reference.ts'
 import { createMemoryEngine, type EngineAnswer, type MemoryEngine } from '../../src/core/engine.ts'
@@ -38,7 +38,7 @@ function apply(engine: MemoryEngine, event: StreamEvent, offset: number): Engine
   const { eventId, eventType, timeMs, data } = event
   const names = { aggregateId: String(data['customerId']), aggregateType: 'customer', version: 1 }
   return engine.apply(
-    { eventId, eventType, timestamp: timeMs as EventTimeMs, ...names, data },
+    { eventId, eventType, timestamp: eventTimeOf(event) as EventTimeMs, ...names, data },
     timeMs,
     { partition: 0, offset, appendTimeMs: appendMs + offset * 7 },
     true,
@@ -63,7 +63,8 @@ class History {
     this.byEntity.set(key, known)
     const { sequence, born, outcome } = snapshot
     const { timeMs, eventType, data } = event
-    if (verdictOf(outcome) === null) known.push({ sequence, born, timeMs, eventType, data } as ReferenceObservation)
+    const seen = { sequence, born, timeMs, eventTimeMs: eventTimeOf(event), eventType, data }
+    if (verdictOf(outcome) === null) known.push(seen)
     return known
   }
 }

@@ -15,6 +15,7 @@ function observation(offset: number, overrides: Partial<Observation> = {}): Obse
     appendTimeMs: startMs + offset,
     eventId: `e${offset}`,
     timeMs: startMs + offset * secondMs,
+    eventTimeMs: startMs + offset * secondMs,
     data: { customerId: 'c', terminalId: 't', amountMinor: 100 },
     touch: paymentTouch.customer,
     reads: true,

@@ -112,6 +112,7 @@ function stateOf(plan: EntityPlan): fc.Arbitrary<EntityState> {
       fc.record(
         {
           ...{ high: unsigned, low: unsigned, timeMs: fc.integer({ min: -(10 ** 12), max: 10 ** 13 }) },
+          eventTimeMs: fc.integer({ min: -(10 ** 12), max: 10 ** 13 }),
           ...{ sequence: fc.integer({ min: born, max: born + 1_000 }), eventType: fc.string() },
           data: fc.dictionary(fc.constantFrom('amount', 'kind'), fc.oneof(fc.integer(), fc.string()), plain),
         },
@@ -181,6 +182,7 @@ const observed = (() => {
     appendTimeMs: 1_780_000_000_000 + i,
     eventId: `e${i}`,
     timeMs: 1_780_000_000_000 - i * 1_000,
+    eventTimeMs: 1_780_000_000_000,
     data: { customerId: 'c', terminalId: 't', amountMinor: 12_345 },
     touch: paymentTouch.customer,
     reads: true,

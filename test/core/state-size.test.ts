@@ -49,7 +49,7 @@ function observedStates(plan: EntityPlan, touch: EntityTouch, count: number, pay
     for (let i = 0; i < count; i += 1) {
       const timeMs = beginMs + step * minuteMs
       const data = { customerId: `c${i}`, terminalId: `t${step % 500}`, amountMinor: 100 + step, currency: 'EUR' }
-      const times = { timeMs, appendTimeMs: timeMs }
+      const times = { timeMs, eventTimeMs: timeMs, appendTimeMs: timeMs }
       const seen: Observation = {
         offset: step,
         eventId: `e${i}-${step}`,

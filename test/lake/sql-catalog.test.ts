@@ -78,6 +78,12 @@ test('payments and labels count the first copy of each event, per customer', asy
   ])
 })
 
+test('the label of a payment is the newest by its own time, whichever came last', async () => {
+  await feed({}, topics.events, [payment('p1', day), fraud('f2', 'p1', day + 2, day), fraud('f1', 'p1', day + 1, day)])
+  await feed({}, topics.scores, [observed('o2', 'f2', 1, 'applied', 8), observed('o1', 'f1', 2, 'applied', 9)])
+  expect(await ask(lake, 'SELECT label_id FROM labels')).toEqual([{ label_id: 'f2' }])
+})
+
 test('a training set knows the labels reported by its cut-off, and no payment after it', async () => {
   const later = payment('p3', day + 3 * hour)
   await feed({}, topics.events, [

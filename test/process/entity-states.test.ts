@@ -13,7 +13,7 @@ function payment() {
   if (touch === null) throw new Error('a payment names a terminal')
   const timeMs = Date.UTC(2026, 2, 1)
   const data = { customerId: 'c1', terminalId: 't1', amountMinor: 100, currency: 'EUR' }
-  const times = { timeMs, appendTimeMs: timeMs }
+  const times = { timeMs, eventTimeMs: timeMs, appendTimeMs: timeMs }
   return { offset: 0, eventId: 'e1', ...times, data, touch, reads: true, verdict: null }
 }
 

@@ -27,9 +27,9 @@ export class GapHistory {
     const { state } = this
     if (state === null) return
     state.sequence = row.sequence
-    const { offset, appendTimeMs, eventId, timeMs, data, touch } = row
+    const { offset, appendTimeMs, eventId, timeMs, eventTimeMs, data, touch } = row
     applyTo(this.plan, state, {
-      ...{ offset, appendTimeMs, eventId, timeMs, data, touch, reads: false, verdict: row.verdict },
+      ...{ offset, appendTimeMs, eventId, timeMs, eventTimeMs, data, touch, reads: false, verdict: row.verdict },
     })
   }
 

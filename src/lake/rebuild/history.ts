@@ -35,6 +35,7 @@ export interface HistoryRow {
   readonly offset: number
   readonly appendTimeMs: number
   readonly timeMs: number
+  readonly eventTimeMs: number
   /** Empty unless the entity is the partition key. */
   readonly eventId: string
   readonly verdict: Verdict
@@ -204,7 +205,12 @@ export class LakeHistory {
     const eventId = entity.partitionKey ? 't.event_id' : "''"
     const shared = (partition: string, offset: string, prefix: string) => [
       ...[`${partition}::DOUBLE AS partition`, `${offset}::DOUBLE AS position`, 't.append_time_ms::DOUBLE AS appended'],
-      ...[`t.observed_time_ms::DOUBLE AS observed`, `${type} AS type`, `${eventId} AS event_id`],
+      ...[
+        `t.observed_time_ms::DOUBLE AS observed`,
+        `t.event_time_ms::DOUBLE AS event_time`,
+        `${type} AS type`,
+        `${eventId} AS event_id`,
+      ],
       ...fields.map((field) => `${fieldSql(field, prefix)} AS ${identifier(`field_${field}`)}`),
     ]
     const told = [`${own('id')} AS id`, `${own('sequence')}::DOUBLE AS sequence`, `${own('born')}::DOUBLE AS born`]
@@ -216,7 +222,7 @@ export class LakeHistory {
         (t.answered_elsewhere OR NOT t.ahead)::INTEGER::DOUBLE AS verdict,
         ${shared('t.log_partition', 't.log_offset', 't.').join(', ')}
       FROM unanswered t ${within('t.log_partition', `t.log_offset - ${batchRecordsMax}`)} WHERE ${key} IS NOT NULL`
-    return `SELECT id, sequence, born, verdict, partition, position, appended, observed, type, event_id
+    return `SELECT id, sequence, born, verdict, partition, position, appended, observed, event_time, type, event_id
         ${fields.map((field) => `, ${identifier(`field_${field}`)}`).join('')} ${asked ? ', told' : ''} FROM (
       SELECT ${told.join(', ')}, ${verdictSql(own('outcome'))} AS verdict,
         ${shared('t.source_partition', 't.source_offset', 't.cause_').join(', ')}
@@ -262,14 +268,14 @@ function* rowsOf(
   rows: number,
   { touches, scored, fields }: Meaning,
 ): Iterable<HistoryRow> {
-  const [ids, eventIds] = [columns[0], columns[9]] as unknown as readonly string[][]
-  const [sequence, born, verdict, partition, offset, appended, observed, types] = columns.slice(
+  const [ids, eventIds] = [columns[0], columns[10]] as unknown as readonly string[][]
+  const [sequence, born, verdict, partition, offset, appended, observed, eventTime, types] = columns.slice(
     1,
-    9,
+    10,
   ) as readonly Float64Array[]
   const data: Record<string, unknown> = {}
   for (let row = 0; row < rows; row += 1) {
-    for (const [i, field] of fields.entries()) data[field] = columns[10 + i]?.[row]
+    for (const [i, field] of fields.entries()) data[field] = columns[11 + i]?.[row]
     const type = types?.[row] as number
     yield {
       id: ids?.[row] as string,
@@ -279,12 +285,13 @@ function* rowsOf(
       offset: offset?.[row] as number,
       appendTimeMs: appended?.[row] as number,
       timeMs: observed?.[row] as number,
+      eventTimeMs: eventTime?.[row] as number,
       eventId: eventIds?.[row] ?? '',
       verdict: verdicts[verdict?.[row] ?? 0] ?? null,
       isScored: type === scored,
       touch: touches[type] ?? nothing,
       data,
-      asked: (columns[10 + fields.length]?.[row] as string | undefined) ?? '',
+      asked: (columns[11 + fields.length]?.[row] as string | undefined) ?? '',
     }
   }
 }

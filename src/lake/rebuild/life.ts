@@ -89,11 +89,11 @@ export class LifeBuilder {
   }
 
   private apply(state: EntityState, row: HistoryRow): void {
-    const { partition, offset, appendTimeMs, eventId, timeMs, data, touch, verdict, isScored } = row
+    const { partition, offset, appendTimeMs, eventId, timeMs, eventTimeMs, data, touch, verdict, isScored } = row
     const isUncommitted = offset >= (this.committed.get(partition) ?? 0)
     const reads = isUncommitted && isScored
     const observation: Observation = {
-      ...{ offset, appendTimeMs, eventId, timeMs, data, touch, reads, verdict },
+      ...{ offset, appendTimeMs, eventId, timeMs, eventTimeMs, data, touch, reads, verdict },
     }
     const snapshot = applyTo(this.plan, state, observation)
     this.next.set(partition, Math.max(this.next.get(partition) ?? 0, offset + 1))

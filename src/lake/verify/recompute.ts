@@ -53,7 +53,8 @@ const disorderedSql = `SELECT id FROM entries_of_chunk GROUP BY id
 export function entriesSql(sql: FeatureSql, { name }: Pick<EntityManifest, 'name'>, ofChunk = 'true'): string {
   const [id, sequence, born] = ['id', 'sequence', 'born'].map((part) => `a.${identifier(`${name}_${part}`)}`)
   const fields = sql.fields.map((field) => `a.${causeColumn(field)} AS ${fieldColumn(field)}`)
-  const shared = `${id} AS id, ${born} AS born, ${sequence} AS sequence, a.observed_time_ms AS time_ms, a.event_type`
+  const shared = `${id} AS id, ${born} AS born, ${sequence} AS sequence, a.observed_time_ms AS time_ms,
+      a.event_time_ms, a.event_type`
   return `SELECT ${[shared, ...fields].join(', ')}, a.verdict IS NULL AS is_observed,
       CASE WHEN a.is_score AND a.is_ours THEN ${readIdSql} END AS read_id
     FROM applied a WHERE ${sequence} IS NOT NULL AND a.cause_valid AND ${ofChunk}`

@@ -49,7 +49,7 @@ export async function createWorkingTables(
   await query.run(hasDoubles ? `CREATE TABLE score_rows AS ${whole} ${once}` : `CREATE VIEW score_rows AS ${whole}`)
   await query.run(`CREATE TEMP TABLE caused AS
     SELECT log_partition, log_offset, append_time_ms, valid, event_id, event_type, ${ownerField} AS owner_id,
-      observed_time_ms, ${[...new Set(Object.values(eventColumns))].join(', ')}
+      event_time_ms, observed_time_ms, ${[...new Set(Object.values(eventColumns))].join(', ')}
     FROM events WHERE log_topic = ${text(topics.events)}
     ${once}`)
   const hasCopies = await findCopies(query)
@@ -64,7 +64,7 @@ export async function createWorkingTables(
       SELECT *, ${owner} AS owner_id, ${shares.join(', ')} FROM emitted ${firstOnly}
     )
     SELECT a.*, c.valid AS cause_valid, c.event_type, c.event_id, c.owner_id AS cause_owner_id, c.append_time_ms,
-      c.observed_time_ms, ${Object.values(eventColumns)
+      c.event_time_ms, c.observed_time_ms, ${Object.values(eventColumns)
         .map((column) => `c.${column} AS cause_${column}`)
         .join(', ')}
     FROM first_copies a

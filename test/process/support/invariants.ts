@@ -231,6 +231,7 @@ function replay(entity: EntityPlan, index: number, life: readonly Told[], stored
       appendTimeMs: record.appendTimeMs,
       eventId: event.eventId,
       timeMs: observedAtMs,
+      eventTimeMs: event.timestamp,
       data: event.data as Record<string, unknown>,
       touch,
       reads: false,
@@ -272,7 +273,7 @@ async function checkFeatures(told: readonly Told[], scorerOf: ScorerOf): Promise
       const data = event.data as Record<string, unknown>
       if (verdictOf(entities[entity]?.outcome ?? 'applied') !== null) continue
       const list = observations.get(key) ?? []
-      list.push({ sequence, timeMs: observedAtMs, eventType: event.eventType, data })
+      list.push({ sequence, timeMs: observedAtMs, eventTimeMs: event.timestamp, eventType: event.eventType, data })
       observations.set(key, list)
     }
   }
