@@ -2,11 +2,9 @@ import { z } from 'zod'
 import { names, type Config } from './config.ts'
 import { openEventLog } from './event-log.ts'
 import { table } from './table.ts'
-import { historyHeader } from '../core/event-time.ts'
-import { attemptsHeader, deadLetterSchema, type DeadLetter } from '../core/emitted.ts'
-import type { ExactHeader } from '../core/record-parts.ts'
-import type { EventLog, LogRecord, OutgoingRecord } from '../ports.ts'
-import { keyAndHeadersOf } from '../process/dead-letter.ts'
+import { deadLetterSchema } from '../core/emitted.ts'
+import type { EventLog, LogRecord } from '../ports.ts'
+import { replayOf } from '../process/replay.ts'
 
 const envelope = z.object({ id: z.string(), time: z.string(), data: deadLetterSchema })
 type Letter = z.infer<typeof envelope>
@@ -144,23 +142,3 @@ const noRecords: ReadonlySet<string> = new Set(['batch_unreadable', 'record_unre
 
 /** What `--code all` leaves where it is. */
 const keptBack: ReadonlySet<string> = new Set([...applied, ...noRecords])
-
-/** The record as it was, to the byte and in the order of its headers, but for the number of tries and what `historyFrom` opens. */
-export function replayOf(letter: DeadLetter, historyFrom?: string): OutgoingRecord {
-  const { key, headers, exact } = keyAndHeadersOf(letter)
-  const added = {
-    [attemptsHeader]: String(letter.attempts),
-    ...(historyFrom === undefined ? {} : { [historyHeader]: historyFrom }),
-  }
-  const { topic, partition } = letter.position
-  const record = { topic, partition, key: key ?? '', value: Buffer.from(letter.value, 'base64') }
-  if (exact === undefined && key !== null) return { ...record, headers: { ...headers, ...added } }
-  const { headers: list, isValueNull } = exact ?? { headers: pairsOf(headers), isValueNull: false }
-  const others = list.filter(([name]) => !Object.hasOwn(added, Buffer.from(name).toString()))
-  const pairs = [...others, ...pairsOf(added)]
-  return { ...record, exact: { key: exact?.key ?? null, headers: pairs, isValueNull } }
-}
-
-function pairsOf(headers: Readonly<Record<string, string>>): ExactHeader[] {
-  return Object.entries(headers).map(([name, value]) => [Buffer.from(name), Buffer.from(value)])
-}

@@ -20,6 +20,10 @@ export function hashEventId(id: string): EventIdHash {
   return { high: finish(high ^ id.length), low: finish(low ^ Math.imul(id.length, 0x5bd1e995)) }
 }
 
+export function isSameHash(a: EventIdHash, b: EventIdHash): boolean {
+  return a.high === b.high && a.low === b.low
+}
+
 /** murmur3's finalizer: every input bit reaches every output bit. */
 function finish(hash: number): number {
   let h = hash

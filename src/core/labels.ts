@@ -1,4 +1,4 @@
-import type { EventIdHash } from './event-id-hash.ts'
+import { isSameHash, type EventIdHash } from './event-id-hash.ts'
 
 /** The current label of one subject, as an entity that both name remembers it. */
 export interface Label extends EventIdHash {
@@ -21,18 +21,14 @@ export const noLabels: Labels = []
 
 /** With the subject's new label in the place of the one before. */
 export function withLabel(labels: Labels, label: Label): Labels {
-  return [...labels.filter((other) => !isSameSubject(other, label)), label]
+  return [...labels.filter((other) => !isSameHash(other, label)), label]
 }
 
 export function labelOf(labels: Labels, subject: EventIdHash): Label | null {
-  return labels.find((label) => isSameSubject(label, subject)) ?? null
+  return labels.find((label) => isSameHash(label, subject)) ?? null
 }
 
 /** Whether the first one stays the subject's label when the second one comes after it. */
 export function outdates(current: Label, next: Pick<Label, 'eventTimeMs'>): boolean {
   return current.eventTimeMs > next.eventTimeMs
-}
-
-export function isSameSubject(a: EventIdHash, b: EventIdHash): boolean {
-  return a.high === b.high && a.low === b.low
 }

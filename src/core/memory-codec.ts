@@ -3,6 +3,7 @@ import { RiverbankError } from './errors.ts'
 import { noLabels, type Label, type Labels } from './labels.ts'
 import { recentIdList, type RecentIds } from './recent-ids.ts'
 import { subjectCount, type Subjects } from './subjects.ts'
+import { noWaiting, type WaitingLabel, type WaitingLabels } from './waiting-labels.ts'
 
 /* What an entity remembers of single events, as bytes: the ids that would be duplicates, what can be labelled, labels. */
 
@@ -79,9 +80,7 @@ export function writeLabels(writer: ByteWriter, labels: Labels, nextSequence: nu
     writer.signed(timeMs)
     writer.signed(eventTimeMs - timeMs)
     writer.unsigned(nextSequence - sequence)
-    const bytes = utf8.encoder.encode(JSON.stringify([eventType, data]))
-    writer.unsigned(bytes.length)
-    writer.copy(bytes)
+    writeText(writer, JSON.stringify([eventType, data]))
   }
 }
 
@@ -92,16 +91,48 @@ export function readLabels(reader: ByteReader, nextSequence: number): Labels {
     const [high, low, timeMs] = [reader.uint32(), reader.uint32(), reader.signed()]
     const eventTimeMs = timeMs + reader.signed()
     const sequence = nextSequence - reader.unsigned()
-    const [eventType, data] = parsed(reader.take(reader.unsigned()))
+    const [eventType, data] = parsed(readText(reader))
     return { high, low, timeMs, eventTimeMs, sequence, eventType, data }
   })
 }
 
-function parsed(bytes: Uint8Array): [string, Label['data']] {
-  const json: unknown = JSON.parse(utf8.decoder.decode(bytes))
+function parsed(text: string): [string, Label['data']] {
+  const json: unknown = JSON.parse(text)
   const [type, data] = Array.isArray(json) ? (json as unknown[]) : []
   if (typeof type !== 'string' || typeof data !== 'object' || data === null) {
     throw new RiverbankError('state_corrupt', 'a label in a state is none')
   }
   return [type, data as Label['data']]
+}
+
+export function writeWaiting(writer: ByteWriter, waiting: WaitingLabels): void {
+  writer.unsigned(waiting.length)
+  for (const { subject, label, appendTimeMs, record } of waiting) {
+    for (const { high, low } of [subject, label]) {
+      writer.uint32(high)
+      writer.uint32(low)
+    }
+    writer.unsigned(appendTimeMs)
+    writeText(writer, record)
+  }
+}
+
+export function readWaiting(reader: ByteReader): WaitingLabels {
+  const count = reader.unsigned()
+  if (count === 0) return noWaiting
+  return Array.from({ length: count }, (): WaitingLabel => {
+    const subject = { high: reader.uint32(), low: reader.uint32() }
+    const label = { high: reader.uint32(), low: reader.uint32() }
+    return { subject, label, appendTimeMs: reader.unsigned(), record: readText(reader) }
+  })
+}
+
+export function writeText(writer: ByteWriter, text: string): void {
+  const bytes = utf8.encoder.encode(text)
+  writer.unsigned(bytes.length)
+  writer.copy(bytes)
+}
+
+export function readText(reader: ByteReader): string {
+  return utf8.decoder.decode(reader.take(reader.unsigned()))
 }

@@ -9,6 +9,7 @@ import { stateTiles, tableAt, type EntityState } from './state.ts'
 import { noSubjects } from './subjects.ts'
 import { emptyRow, isEmpty, placed, putValue, valueIn, type TileRow } from './tile-row.ts'
 import { emptyTiles, pruneTiles, rowAt, tableOfRows, tileAt, type Gap, type TileTable } from './tiles.ts'
+import { noWaiting } from './waiting-labels.ts'
 import { forgottenTile, tileOf } from './window.ts'
 
 /**
@@ -27,6 +28,7 @@ export function migrateState(plan: EntityPlan, from: StateLayout, state: EntityS
     recentIds: plan.partitionKey ? state.recentIds : noIds,
     subjects: plan.partitionKey ? state.subjects : noSubjects,
     labels: migrateLabels(plan, state.labels),
+    waiting: plan.partitionKey ? state.waiting : noWaiting,
     partitions: state.partitions.map(({ partition, next }) => ({ partition, next, snapshots: [] })),
   }
 }

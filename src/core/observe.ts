@@ -19,6 +19,7 @@ import { flagsOf, type FeatureFlag } from './flags.ts'
 import { addValue } from './tile-row.ts'
 import { emptyTiles, pruneTiles, rowFor } from './tiles.ts'
 import { forgottenTile, tileOf } from './window.ts'
+import { noneReleased, settleWaiting } from './waiting-labels.ts'
 import { readWindows, WindowCells } from './windows.ts'
 
 /** One event as one entity sees it. */
@@ -36,6 +37,8 @@ export interface Observation {
   readonly reads: boolean
   /** Why the event counts nowhere, as the partition-key entity found out; it decides for itself and ignores this. */
   readonly verdict: Verdict
+  /** Of a label: its record as text, for as long as it waits; null where it is too long. Left out, nothing waits. */
+  readonly record?: (() => string | null) | null
 }
 
 /** Null: the event counts. */
@@ -124,6 +127,7 @@ export function applyTo(plan: EntityPlan, state: EntityState, observation: Obser
   const read = observation.reads ? readFeatures(plan, state, observation.timeMs) : null
   const { sequence } = state
   const outcome = applyOnce(plan, state, observation)
+  const released = plan.partitionKey ? settleWaiting(plan, state, observation, outcome) : noneReleased
   state.sequence = sequence + 1
   return {
     offset: observation.offset,
@@ -132,6 +136,7 @@ export function applyTo(plan: EntityPlan, state: EntityState, observation: Obser
     outcome,
     features: read?.features ?? null,
     flags: read?.flags ?? noFlags,
+    released,
   }
 }
 

@@ -3,10 +3,22 @@ import { assert, RiverbankError } from './errors.ts'
 import type { EntityPlan } from './plan.ts'
 import type { BlobPlan } from './state-layout.ts'
 import { noIds } from './recent-ids.ts'
-import { readLabels, readRecentIds, readSubjects, writeLabels, writeRecentIds, writeSubjects } from './memory-codec.ts'
+import {
+  readLabels,
+  readRecentIds,
+  readSubjects,
+  readText,
+  readWaiting,
+  writeLabels,
+  writeRecentIds,
+  writeSubjects,
+  writeText,
+  writeWaiting,
+} from './memory-codec.ts'
 import { outcomes, stateTiles, tableAt, type EntityState, type PartitionProgress, type Snapshot } from './state.ts'
 import { noSubjects } from './subjects.ts'
 import { flagKinds, type FeatureFlag } from './flags.ts'
+import { noneReleased, noWaiting } from './waiting-labels.ts'
 import { readTiles, writeTiles } from './tile-codec.ts'
 
 /*
@@ -14,7 +26,8 @@ import { readTiles, writeTiles } from './tile-codec.ts'
  * bytes 1-8    sequence, big-endian
  * bytes 9-12   checksum of everything else
  * bytes 13-16  layout of the plan
- * then, as LEB128 unless said otherwise: born, newest time, tiles per group, recent ids, subjects, labels, partitions with snapshots.
+ * then, as LEB128 unless said otherwise: born, newest time, tiles per group, recent ids, subjects, waiting labels,
+ * labels, partitions with snapshots.
  */
 const format = 5
 const checksumAt = 9
@@ -60,6 +73,7 @@ export function encodeState(plan: EntityPlan, state: EntityState): Uint8Array {
   if (plan.partitionKey) {
     writeRecentIds(writer, state.recentIds)
     writeSubjects(writer, state.subjects)
+    writeWaiting(writer, state.waiting)
   }
   writeLabels(writer, state.labels, state.sequence)
   writer.unsigned(state.partitions.length)
@@ -107,6 +121,7 @@ export function decodeState(plan: BlobPlan, blob: Uint8Array): EntityState {
   const { firstTiles, moreTiles } = stateTiles(plan.groups.map((group) => readTiles(reader, group)))
   const recentIds = plan.partitionKey ? readRecentIds(reader) : noIds
   const subjects = plan.partitionKey ? readSubjects(reader) : noSubjects
+  const waiting = plan.partitionKey ? readWaiting(reader) : noWaiting
   const labels = readLabels(reader, sequence)
   const partitions: PartitionProgress[] = []
   for (let left = reader.unsigned(); left > 0; left -= 1) {
@@ -117,9 +132,11 @@ export function decodeState(plan: BlobPlan, blob: Uint8Array): EntityState {
     partitions.push({ partition, next, snapshots })
   }
   if (!reader.done) throw new RiverbankError('state_corrupt', 'the state goes on after its end')
-  return { sequence, born, newestTimeMs, firstTiles, moreTiles, recentIds, subjects, labels, partitions }
+  return { sequence, born, newestTimeMs, firstTiles, moreTiles, recentIds, subjects, labels, waiting, partitions }
 }
 
+/** Added to the byte of the outcome. */
+const hasReleased = 128
 const noFeatures = 255
 /** Tags of a feature's value: small integers are most of them. */
 const tag = { null: 0, integer: 1, double: 2 } as const
@@ -128,7 +145,12 @@ function writeSnapshot(snapshot: Snapshot, state: EntityState): void {
   writer.unsigned(snapshot.offset)
   writer.unsigned(state.sequence - snapshot.sequence)
   assert(snapshot.born === state.born, 'a snapshot belongs to the life of its state')
-  writer.byte(outcomes.indexOf(snapshot.outcome))
+  const { released } = snapshot
+  writer.byte(outcomes.indexOf(snapshot.outcome) + (released.length > 0 ? hasReleased : 0))
+  if (released.length > 0) {
+    writer.unsigned(released.length)
+    for (const record of released) writeText(writer, record)
+  }
   if (snapshot.features === null) {
     writer.byte(noFeatures)
     return
@@ -156,10 +178,13 @@ function writeSnapshot(snapshot: Snapshot, state: EntityState): void {
 function readSnapshot(reader: ByteReader, stateSequence: number, born: number): Snapshot {
   const offset = reader.unsigned()
   const sequence = stateSequence - reader.unsigned()
-  const outcome = outcomes[reader.byte()]
+  const found = reader.byte()
+  const outcome = outcomes[found % hasReleased]
   if (outcome === undefined) throw new RiverbankError('state_corrupt', 'a snapshot has an unknown outcome')
+  const released =
+    found < hasReleased ? noneReleased : Array.from({ length: reader.unsigned() }, () => readText(reader))
   const count = reader.byte()
-  if (count === noFeatures) return { offset, sequence, born, outcome, features: null, flags: [] }
+  if (count === noFeatures) return { offset, sequence, born, outcome, features: null, flags: [], released }
   const flags = Array.from({ length: reader.byte() }, (): FeatureFlag => {
     const feature = reader.byte()
     const flag = flagKinds[reader.byte()]
@@ -172,5 +197,5 @@ function readSnapshot(reader: ByteReader, stateSequence: number, born: number): 
     if (kind === tag.null) features.push(null)
     else features.push(kind === tag.integer ? reader.signed() : reader.double())
   }
-  return { offset, sequence, born, outcome, features, flags }
+  return { offset, sequence, born, outcome, features, flags, released }
 }

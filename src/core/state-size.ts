@@ -22,6 +22,7 @@ const pointBytes = 80
  */
 export function stateBytes(state: EntityState): number {
   let bytes = stateBytesMin + idBytes(state.recentIds) + idBytes(state.subjects) + labelBytes(state.labels)
+  for (const { record } of state.waiting) bytes += 3 * object + record.length
   for (const table of tablesOf(state)) bytes += tableBytes(table)
   for (const progress of state.partitions) bytes += progressBytes(progress)
   return Math.ceil(bytes)
@@ -65,6 +66,9 @@ function listBytes(list: SlotList): number {
 
 function progressBytes({ snapshots }: PartitionProgress): number {
   let bytes = object
-  for (const { features } of snapshots) bytes += 2 * object + (features?.length ?? 0) * featureBytes
+  for (const { features, released } of snapshots) {
+    bytes += 2 * object + (features?.length ?? 0) * featureBytes
+    for (const record of released) bytes += object + record.length
+  }
   return bytes
 }

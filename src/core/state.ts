@@ -4,6 +4,7 @@ import type { FeatureFlag } from './flags.ts'
 import { noLabels, type Labels } from './labels.ts'
 import { copyOfIds, noIds, type RecentIds } from './recent-ids.ts'
 import { copyOfSubjects, noSubjects, type Subjects } from './subjects.ts'
+import { noWaiting, type WaitingLabels } from './waiting-labels.ts'
 import { emptyTiles, nextVersion, type TileTable } from './tiles.ts'
 
 /**
@@ -29,6 +30,8 @@ export interface EntityState extends StateTiles {
   readonly subjects: Subjects
   /** The current labels of what is not forgotten, where views look at them. */
   labels: Labels
+  /** Partition-key entity only: labels that came before their subjects. */
+  waiting: WaitingLabels
   /** Ascending by partition. */
   partitions: readonly PartitionProgress[]
 }
@@ -59,6 +62,8 @@ export interface Snapshot {
   /** The entity's features as the event saw them, in plan order; null for an event that reads nothing. */
   readonly features: readonly (number | null)[] | null
   readonly flags: readonly FeatureFlag[]
+  /** The records of labels that had waited for this event: they are sent again. */
+  readonly released: readonly string[]
 }
 
 /**
@@ -78,6 +83,7 @@ export function beginDraft(plan: EntityPlan, base: EntityState | null, appendTim
       recentIds: idsToChange(plan, noIds),
       subjects: subjectsToChange(plan, noSubjects),
       labels: noLabels,
+      waiting: noWaiting,
       partitions: noProgress,
     }
   }
@@ -90,6 +96,7 @@ export function beginDraft(plan: EntityPlan, base: EntityState | null, appendTim
     recentIds: idsToChange(plan, base.recentIds),
     subjects: subjectsToChange(plan, base.subjects),
     labels: base.labels,
+    waiting: base.waiting,
     partitions: base.partitions,
   }
 }

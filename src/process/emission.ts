@@ -5,6 +5,7 @@ import type { Intake } from './intake.ts'
 import type { ProcessMetrics } from './metrics.ts'
 import type { Effect } from './observe-batch.ts'
 import { createJudge, servicePlan, type Judge, type Payment, type Verdict } from './scoring.ts'
+import { releasedRecords } from './waiting.ts'
 import { lineupAt, type LoadedLineup, type Serving } from './serving.ts'
 import { modelName } from '../core/generation.ts'
 import { unreachable } from '../core/errors.ts'
@@ -58,7 +59,7 @@ export function createEmission(options: EmissionOptions): Emission {
           deadLetterRecord(topics.deadLetters, item, 'duplicate_event', 'an event with this id was applied before'),
         ]
       case 'applied':
-        return judged.get(item) ?? recordsOfObserved(options, effect)
+        return [...(judged.get(item) ?? recordsOfObserved(options, effect)), ...releasedRecords(effect)]
       default:
         return unreachable(effect)
     }
@@ -152,7 +153,8 @@ function recordsOfObserved(
 }
 
 const labelDetails = {
-  unknown_subject: 'no event with the id that the label names was applied before it, or it is too long ago',
+  unknown_subject:
+    'no event with the id that the label names was applied before it, or it is too long ago; if it comes, the label is applied by itself',
   contradicts_subject: 'the label repeats something else than its subject says',
 } as const
 

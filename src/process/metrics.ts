@@ -47,6 +47,10 @@ export function createProcessMetrics(meter: Meter, entities: readonly string[], 
   const late = meter.counter('riverbank_process_too_late_total', 'Observations older than a state remembers', [
     'entity',
   ])
+  const released = meter.counter(
+    'riverbank_process_labels_released_total',
+    'Labels that came before their event, and were sent again when it came',
+  )
   const flagged = meter.counter('riverbank_process_flagged_total', 'Feature values scored with a reservation', ['flag'])
   const stateBytes = meter.histogram('riverbank_process_state_bytes', 'Size of the states written', stateBuckets, [
     'entity',
@@ -82,6 +86,7 @@ export function createProcessMetrics(meter: Meter, entities: readonly string[], 
         if (effect.verdict !== null) refused.add(1, { code: effect.verdict })
         latency.observe(Math.max(0, endedMs - effect.item.record.appendTimeMs) / 1_000)
         for (const [i, snapshot] of effect.snapshots.entries()) {
+          released.add(snapshot?.released.length ?? 0)
           if (snapshot?.outcome === 'too_late') late.add(1, { entity: entities[i] ?? 'unknown' })
           for (const { flag } of snapshot?.flags ?? []) flags.set(flag, (flags.get(flag) ?? 0) + 1)
         }

@@ -120,6 +120,11 @@ function stateOf(plan: EntityPlan): fc.Arbitrary<EntityState> {
       ),
       { maxLength: 3 },
     )
+  const hash = fc.record({ high: unsigned, low: unsigned }, plain)
+  const waitingLabel = fc.record(
+    { subject: hash, label: hash, appendTimeMs: fc.nat(2 ** 41), record: fc.string({ unit: 'grapheme' }) },
+    plain,
+  )
   const recentIds = fc
     .array(id, { maxLength: plan.partitionKey ? 20 : 0 })
     .map((ids) => recentIdsOf(ids.map(([high, low, at, appendHour]) => ({ high, low, offset: at, appendHour }))))
@@ -132,6 +137,7 @@ function stateOf(plan: EntityPlan): fc.Arbitrary<EntityState> {
         outcome: fc.constantFrom('applied' as const, 'too_late' as const, 'duplicate' as const),
         features: fc.option(fc.array(featureValue, { maxLength: 40 })),
         flags: fc.constant([]),
+        released: fc.array(fc.string(), { maxLength: plan.partitionKey ? 2 : 0 }),
       },
       plain,
     )
@@ -159,6 +165,7 @@ function stateOf(plan: EntityPlan): fc.Arbitrary<EntityState> {
           recentIds,
           subjects,
           labels: labelsOf(born),
+          waiting: fc.array(waitingLabel, { maxLength: plan.partitionKey ? 3 : 0 }),
           partitions,
         },
         plain,

@@ -3,6 +3,7 @@ import { runInNewContext } from 'node:vm'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { observe, type Observation } from '../../src/core/observe.ts'
 import type { EntityPlan, EntityTouch } from '../../src/core/plan.ts'
+import { noWaiting } from '../../src/core/waiting-labels.ts'
 import { noLabels } from '../../src/core/labels.ts'
 import { noSubjects } from '../../src/core/subjects.ts'
 import { noIds } from '../../src/core/recent-ids.ts'
@@ -88,7 +89,7 @@ function listedStates(count: number, rows: number): EntityState[] {
       return made
     })
     const times = { sequence: 1, born: 0, newestTimeMs: beginMs }
-    const memory = { recentIds: noIds, subjects: noSubjects, labels: noLabels }
+    const memory = { recentIds: noIds, subjects: noSubjects, labels: noLabels, waiting: noWaiting }
     return { ...times, ...memory, ...stateTiles([tableOfRows(layout, filled)]), partitions: [] }
   })
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { replayOf } from '../../src/app/dead-letters.ts'
+import { replayOf } from '../../src/process/replay.ts'
 import { deadLetterSchema, type DeadLetter } from '../../src/core/emitted.ts'
 import type { ExactHeader } from '../../src/core/record-parts.ts'
 import type { LogRecord } from '../../src/ports.ts'

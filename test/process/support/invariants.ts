@@ -18,6 +18,7 @@ import { recentIdList, recentIdsOf } from '../../../src/core/recent-ids.ts'
 import { decodeState } from '../../../src/core/state-blob.ts'
 import { stateTiles, tablesOf, type EntityState } from '../../../src/core/state.ts'
 import { emptyTiles, plainTables } from '../../../src/core/tiles.ts'
+import { noWaiting } from '../../../src/core/waiting-labels.ts'
 import { createAssembler } from '../../../src/core/vector.ts'
 import type { EventLog, LogRecord, Scorer, StateStore } from '../../../src/ports.ts'
 import { keyAndHeadersOf } from '../../../src/process/dead-letter.ts'
@@ -258,6 +259,7 @@ function emptyLife(entity: EntityPlan, born: number): EntityState {
     recentIds: recentIdsOf([]),
     subjects: { numbers: [], newestHour: null },
     labels: noLabels,
+    waiting: noWaiting,
     partitions: [],
   }
 }
