@@ -27,21 +27,30 @@ const payments = `CREATE VIEW payments AS
 
 const labelTypes = "('fraud.reported', 'fraud.withdrawn')"
 
+/** What a label repeats of its payment: a label that says something else is of no payment. */
+const repeated = 'customer_id, payment_id, terminal_id, amount_minor, currency, payment_time_ms'
+
 /**
- * Every label that the customer's state was told, in its order: `counts` is false where its payment was not known or is
- * another one than the label says; of those that count the newest one by its own time is the payment's label.
+ * Every label that the customer's state was told, in its order. `counts` is false where no payment is as the label says; of
+ * those that count the newest one by its own time is the payment's label. The state remembers payments as long as windows
+ * look at their labels; a chargeback comes later than that, and counts here because the lake remembers all of them.
  */
 const labelEvents = `CREATE VIEW label_events AS
-  SELECT e.event_id AS label_id, e.payment_id, e.event_type = 'fraud.reported' AS is_fraud, e.label_kind,
+  WITH told AS (SELECT e.event_id AS label_id, e.payment_id, e.event_type = 'fraud.reported' AS is_fraud, e.label_kind,
     e.event_time AS reported_time, e.event_time_ms AS reported_time_ms,
     make_timestamp_ms(e.observed_time_ms) AS payment_time, e.observed_time_ms AS payment_time_ms, e.customer_id,
-    e.terminal_id, e.amount_minor, e.currency, o.customer_outcome IN ('applied', 'too_late') AS counts,
-    o.customer_outcome AS outcome, o.customer_sequence, e.log_topic, e.log_partition, e.log_offset, e.append_time_ms,
+    e.terminal_id, e.amount_minor, e.currency, o.customer_outcome AS outcome, o.customer_sequence, e.log_topic, e.log_partition, e.log_offset, e.append_time_ms,
     e.materialized_at_ms
   FROM (SELECT * FROM events WHERE valid AND event_type IN ${labelTypes}) AS e
   JOIN (SELECT source_topic AS log_topic, source_partition AS log_partition, source_offset AS log_offset,
       any_value(customer_outcome) AS customer_outcome, any_value(customer_sequence) AS customer_sequence
-    FROM observations GROUP BY ALL) AS o USING (log_topic, log_partition, log_offset)`
+    FROM observations GROUP BY ALL) AS o USING (log_topic, log_partition, log_offset)),
+  forgotten AS (SELECT log_topic, log_partition, log_offset, true AS is_known
+    FROM (SELECT * FROM told WHERE outcome = 'unknown_subject') SEMI JOIN payments USING (${repeated}))
+  SELECT told.* EXCLUDE (outcome, customer_sequence, log_topic, log_partition, log_offset, append_time_ms, materialized_at_ms),
+    outcome IN ('applied', 'too_late') OR coalesce(is_known, false) AS counts, outcome, customer_sequence, log_topic,
+    log_partition, log_offset, append_time_ms, materialized_at_ms
+  FROM told LEFT JOIN forgotten USING (log_topic, log_partition, log_offset)`
 
 /** The label of each payment as far as it was reported up to a time; a payment whose report was withdrawn has none. */
 function currentLabels(condition: string): string {

@@ -53,7 +53,7 @@ test('payments and labels count the first copy of each event, per customer', asy
     other,
     fraud('f1', 'p1', day + 1, day),
     fraud('f1', 'p1', day + 1, day),
-    fraud('f2', 'p2', day + 1, day),
+    fraud('f2', 'p7', day + 1, day),
     fraud('f3', 'p1', day + 2, day),
   ])
   // The copy of a label has no row, and one of them counts nowhere.
@@ -76,6 +76,27 @@ test('payments and labels count the first copy of each event, per customer', asy
     { label_id: 'f2', counts: false, outcome: 'unknown_subject' },
     { label_id: 'f3', counts: true, outcome: 'applied' },
   ])
+})
+
+test('a label counts for training however late it comes, if its payment is what it says', async () => {
+  const other = { amountMinor: 1 }
+  await feed({}, topics.events, [
+    payment('p1', day - 60 * 24 * hour),
+    fraud('f1', 'p1', day, day - 60 * 24 * hour),
+    fraud('f2', 'p1', day + 1, day - 60 * 24 * hour, other),
+    fraud('f3', 'p9', day + 1, day),
+  ])
+  await feed(
+    {},
+    topics.scores,
+    [1, 2, 3].map((at) => observed(`o${at}`, `f${at}`, at, 'unknown_subject', at)),
+  )
+  expect(await ask(lake, 'SELECT label_id, counts, outcome FROM label_events ORDER BY label_id')).toEqual([
+    { label_id: 'f1', counts: true, outcome: 'unknown_subject' },
+    { label_id: 'f2', counts: false, outcome: 'unknown_subject' },
+    { label_id: 'f3', counts: false, outcome: 'unknown_subject' },
+  ])
+  expect(await ask(lake, 'SELECT label_id FROM labels')).toEqual([{ label_id: 'f1' }])
 })
 
 test('the label of a payment is the newest by its own time, whichever came last', async () => {

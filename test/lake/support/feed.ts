@@ -151,8 +151,16 @@ export function payment(id: string, timeMs: number, change: object = {}): string
   return envelope(id, 'payment.initiated', 2, timeMs, data)
 }
 
-export function fraud(id: string, paymentId: string, timeMs: number, paymentTimeMs: number): string {
-  const data = { paymentId, customerId: 'c1', terminalId: 't1', amountMinor: 1234, currency: 'EUR', paymentTimeMs }
+export function fraud(id: string, paymentId: string, timeMs: number, paymentTimeMs: number, more = {}): string {
+  const data = {
+    paymentId,
+    customerId: 'c1',
+    terminalId: 't1',
+    amountMinor: 1234,
+    currency: 'EUR',
+    paymentTimeMs,
+    ...more,
+  }
   return envelope(id, 'fraud.reported', 1, timeMs, { ...data, kind: 'chargeback' })
 }
 
