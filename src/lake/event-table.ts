@@ -1,7 +1,8 @@
-import { encodeEvent, structuredHeaders } from '../core/event.ts'
+import { encodeEvent } from '../core/event.ts'
 import { isBinaryRecord, readRecordEvent } from '../core/record-event.ts'
 import type { DomainEvent, EventCatalog, EventErrorCode } from '../core/event.ts'
 import { traceHeader } from '../core/trace.ts'
+import { otherHeaders } from '../core/waiting-record.ts'
 import type { RecordFaultCode } from '../core/record-parts.ts'
 import type { LogRecord } from '../ports.ts'
 import { tableSpec } from './table.ts'
@@ -58,14 +59,6 @@ export function logColumns<Source>(recordOf: (source: Source) => LogRecord): rea
   ]
 }
 
-/** Headers other than the trace context and those of every event in structured mode, as JSON; null when there are none. */
-export function otherHeaders(record: LogRecord): string | null {
-  const others = Object.entries(record.headers).filter(
-    ([name, value]) => name !== traceHeader && structuredHeaders[name] !== value,
-  )
-  return others.length === 0 ? null : JSON.stringify(Object.fromEntries(others))
-}
-
 const paymentType = 'payment.initiated'
 
 function text(name: string): (row: EventRow) => Cell {
@@ -117,7 +110,7 @@ export const eventTable: TableSpec<EventRow> = tableSpec<EventRow>(
     { name: 'body', type: 'VARCHAR', read: (r) => r.body },
     { name: 'raw', type: 'BLOB', read: (r) => r.raw },
     { name: 'log_key', type: 'VARCHAR', read: (r) => r.record.key },
-    { name: 'headers', type: 'VARCHAR', read: (r) => otherHeaders(r.record) },
+    { name: 'headers', type: 'VARCHAR', read: (r) => otherHeaders(r.record.headers) },
     ...logColumns<EventRow>((r) => r.record),
   ],
   'event_time_ms',

@@ -4,8 +4,9 @@ import { emittedTypes, entityPosition, eventObservedSchema, paymentScoredSchema 
 import type { EntityPosition, EventObserved, PaymentScored } from '../core/emitted.ts'
 import type { FeatureManifest, FeatureSetManifest } from '../core/feature-set.ts'
 import type { RecordFaultCode } from '../core/record-parts.ts'
+import { otherHeaders } from '../core/waiting-record.ts'
 import type { LogRecord } from '../ports.ts'
-import { logColumns, otherHeaders } from './event-table.ts'
+import { logColumns } from './event-table.ts'
 import { tableSpec } from './table.ts'
 import type { ColumnSpec, TableSpec } from './table.ts'
 
@@ -173,7 +174,7 @@ function emittedColumns<Data extends { readonly position: PaymentScored['positio
     { name: 'source', type: 'VARCHAR', read: (r) => r.envelope.source },
     { name: 'unmapped', type: 'VARCHAR', read: (r) => r.unmapped },
     { name: 'log_key', type: 'VARCHAR', read: (r) => r.record.key },
-    { name: 'headers', type: 'VARCHAR', read: (r) => otherHeaders(r.record) },
+    { name: 'headers', type: 'VARCHAR', read: (r) => otherHeaders(r.record.headers) },
     ...logColumns<Emitted<Data>>((r) => r.record),
   ]
 }
@@ -250,7 +251,7 @@ const unreadableTable: TableSpec<UnreadableRow> = tableSpec<UnreadableRow>(
     { name: 'detail', type: 'VARCHAR', read: (r) => r.detail },
     { name: 'raw', type: 'BLOB', read: (r) => r.record.value },
     { name: 'log_key', type: 'VARCHAR', read: (r) => r.record.key },
-    { name: 'headers', type: 'VARCHAR', read: (r) => otherHeaders(r.record) },
+    { name: 'headers', type: 'VARCHAR', read: (r) => otherHeaders(r.record.headers) },
     ...logColumns<UnreadableRow>((r) => r.record),
   ],
   null,

@@ -17,7 +17,14 @@ const valueBytesMax = 1_200_000
 export function deadLetterRecord(topic: string, intake: Intake, code: string, detail: string): OutgoingRecord {
   const { record } = intake
   const eventId = `${record.topic}:${record.partition}:${record.offset}:dead`
-  const data = letterOf(record, code, detail)
+  const data: DeadLetter = {
+    code,
+    detail,
+    attempts: attemptsOf(record),
+    position: positionOf(record),
+    ...keyAndHeaders(record),
+    ...valueOf(record.value),
+  }
   return emissionOf(topic, record, {
     eventId,
     eventType: emittedTypes.deadLettered,
@@ -29,19 +36,7 @@ export function deadLetterRecord(topic: string, intake: Intake, code: string, de
   })
 }
 
-/** The record whole, and why it is put aside. */
-export function letterOf(record: LogRecord, code: string, detail: string): DeadLetter {
-  return {
-    code,
-    detail,
-    attempts: attemptsOf(record),
-    position: positionOf(record),
-    ...keyAndHeaders(record),
-    ...valueOf(record.value),
-  }
-}
-
-/** What {@link letterOf} was told, back as the record's key and headers. */
+/** What {@link deadLetterRecord} was told, back as the record's key and headers. */
 export function keyAndHeadersOf(letter: DeadLetter): Pick<LogRecord, 'key' | 'headers' | 'exact'> {
   const { encoding, key, headers, headerList = [], isValueNull = false } = letter
   if (encoding === 'text') return { key, headers }

@@ -1,6 +1,6 @@
-import { attemptsHeader } from '../core/emitted.ts'
 import type { DomainEvent, EventCatalog, EventErrorCode } from '../core/event.ts'
 import { readRecordEvent } from '../core/record-event.ts'
+import { attemptsIn } from '../core/waiting-record.ts'
 import type { EventPlan, FeaturePlan } from '../core/plan.ts'
 import { assert } from '../core/errors.ts'
 import type { RecordFault, RecordFaultCode } from '../core/record-parts.ts'
@@ -55,6 +55,5 @@ export function blamedRecord(record: LogRecord, { code, detail }: RecordFault): 
 
 /** How often a record was tried, this time included: the header counts replays of a dead letter. */
 export function attemptsOf(record: LogRecord): number {
-  const before = Number(record.headers[attemptsHeader] ?? 0)
-  return Number.isSafeInteger(before) && before >= 0 && before < 1_000_000 ? before + 1 : 1
+  return attemptsIn(record.headers) + 1
 }

@@ -4,7 +4,7 @@ import { entityIdOf, type EntityPlan, type FeaturePlan } from '../core/plan.ts'
 import type { Snapshot } from '../core/state.ts'
 import type { BatchPlace, EntityStates } from './entity-states.ts'
 import type { EventIntake } from './intake.ts'
-import { waitingText } from './waiting.ts'
+import { textOf } from './waiting.ts'
 
 /**
  * What came of one event. `applied`: one snapshot per entity of the plan, null where the event does not name it.
@@ -85,7 +85,7 @@ async function settleEntity(
       touch,
       reads: item.scored,
       verdict: verdictIn(row),
-      record: touch.label === null ? null : () => waitingText(item.record),
+      record: touch.label === null ? null : () => textOf(item.record),
     })
   }
   const result = await states.settle(entity, observations, at)

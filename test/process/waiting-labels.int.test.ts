@@ -63,6 +63,28 @@ describe.skipIf(redisAvailable() !== null)('a label that comes before its paymen
     expect(Buffer.from(again?.value ?? []).equals(Buffer.from(first?.value ?? []))).toBe(true)
   })
 
+  it('comes again in binary mode where it came so', async () => {
+    const world = await open('binary')
+    const { events } = world.topics
+    const { data, ...attributes } = JSON.parse(report(events, 'f1', 'p1').value) as Record<string, string>
+    const { datacontenttype: type, ...others } = attributes
+    const names = Object.entries(others).map(([name, value]) => [`ce_${name}`, value])
+    const headers = { ...(Object.fromEntries(names) as Record<string, string>), 'content-type': type ?? '' }
+    await world.log.publish([{ topic: events, key: 'c1', value: JSON.stringify(data), headers }, payment(events, 'p1')])
+    const worker = await world.work()
+    await eventually(() => world.isDone(), within)
+    await worker.stop()
+    const { told } = await checkInvariants(world)
+    const outcomes = told.map(({ event, entities }) => [event.eventId, entities['customer']?.outcome])
+    expect(outcomes).toEqual([
+      ['f1', 'unknown_subject'],
+      ['p1', 'applied'],
+      ['f1', 'applied'],
+    ])
+    const [first, , again] = await world.read(events)
+    expect(again?.headers).toEqual({ ...first?.headers, 'riverbank-attempts': '1' })
+  })
+
   it('is judged then: one that contradicts the payment counts nowhere', async () => {
     const world = await open('wrong')
     const { events } = world.topics

@@ -3,7 +3,7 @@ import { applyTo } from '../../core/observe.ts'
 import type { EntityPlan } from '../../core/plan.ts'
 import { beginDraft, type EntityState } from '../../core/state.ts'
 import { nextVersion } from '../../core/tiles.ts'
-import type { HistoryRow } from './history.ts'
+import type { HistoryRow } from './history-row.ts'
 
 /** One entity's history, row by row, as it was before each of the numbers that somebody asks for. */
 export class GapHistory {

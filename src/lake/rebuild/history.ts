@@ -1,8 +1,9 @@
 import { RiverbankError } from '../../core/errors.ts'
 import type { FeatureSetManifest } from '../../core/feature-set.ts'
-import type { Verdict } from '../../core/observe.ts'
 import type { EntityPlan, EntityTouch, FeaturePlan } from '../../core/plan.ts'
 import { fieldsOfSlot } from '../../core/state-layout.ts'
+import { beyond, nothing, rowsOf, untold, verdicts, type HistoryRow } from './history-row.ts'
+import { readWaitingRecords, type WaitingRecords } from './waiting-records.ts'
 import { eventTable } from '../event-table.ts'
 import type { Topics } from '../verify/frontier.ts'
 import { countOf, identifier, text, type LakeQuery } from '../verify/lake-query.ts'
@@ -16,37 +17,10 @@ export interface Reach {
   readonly next: number
 }
 
-/** The number of a duplicate, and of an event that was applied and not published. */
-export const untold = -1
-/** The number of an event above everything that was answered: a batch that was under way may have applied it. */
-export const beyond = -2
 /** Ids that are looked at together. */
 const idsAtOnce = 500
 /** The largest batch that can be configured. */
 const batchRecordsMax = 10_000
-
-/** One event as one entity met it. */
-export interface HistoryRow {
-  readonly id: string
-  /** {@link untold} where the lake does not tell, {@link beyond} where it was perhaps not even handled. */
-  readonly sequence: number
-  readonly born: number
-  readonly partition: number
-  readonly offset: number
-  readonly appendTimeMs: number
-  readonly timeMs: number
-  readonly eventTimeMs: number
-  /** Empty unless the entity is the partition key. */
-  readonly eventId: string
-  readonly verdict: Verdict
-  readonly isScored: boolean
-  /** What the plan does with it. */
-  readonly touch: EntityTouch
-  /** Valid until the next row: the fields that the entity's slots look at. */
-  readonly data: Readonly<Record<string, unknown>>
-  /** See {@link LakeHistory.ask}; empty where nobody asked. */
-  readonly asked: string
-}
 
 /** Which rows are told: a share of the ids, and whether only those that were asked for. */
 export interface Share {
@@ -80,16 +54,14 @@ export interface HistoryOptions {
 
 const answersAhead = `DELETE FROM applied WHERE cause_valid IS NULL AND source_offset >
   coalesce((SELECT max(log_offset) FROM caused WHERE caused.log_partition = applied.source_partition), -1)`
-const nothing: EntityTouch = { eventType: '', updates: [], subject: null, label: null }
-/** What a row of the database says of an event, by number. */
-const verdicts: readonly Verdict[] = [null, 'duplicate', 'unknown_subject', 'contradicts_subject']
-
 /** What the lake tells of each entity, in the order of its sequence numbers. */
 export class LakeHistory {
   private readonly options: HistoryOptions
+  private readonly waiting: WaitingRecords
 
-  private constructor(options: HistoryOptions) {
+  private constructor(options: HistoryOptions, waiting: WaitingRecords) {
     this.options = options
+    this.waiting = waiting
   }
 
   /**
@@ -100,11 +72,14 @@ export class LakeHistory {
   static async open(options: HistoryOptions): Promise<LakeHistory> {
     const { query, manifest, topics, committed } = options
     const frontier = { kind: 'committed', next: committed, settled: true } as const
-    await options.fromWhole(() => createWorkingTables(query, manifest, topics, frontier, false))
+    const waiting = await options.fromWhole(async () => {
+      await createWorkingTables(query, manifest, topics, frontier, false)
+      return readWaitingRecords(options)
+    })
     if (options.isLive === true) await query.run(answersAhead)
     const [missing] = await query.rows('SELECT count(*) AS total FROM applied WHERE cause_valid IS NULL')
     const total = countOf(missing, 'total')
-    if (total === 0) return new LakeHistory(options)
+    if (total === 0) return new LakeHistory(options, waiting)
     throw new RiverbankError('lake_incomplete', `the lake has ${total} answers to events that it does not have`)
   }
 
@@ -190,7 +165,7 @@ export class LakeHistory {
     const scored = types.indexOf(scoredType)
     const fields = fieldsOf(entity, touches)
     await query.columns(this.sql(entity, types, fields, share), (columns, rows) =>
-      take(rowsOf(columns, rows, { touches, scored, fields })),
+      take(rowsOf(columns, rows, { touches, scored, fields, waiting: this.waiting })),
     )
   }
 
@@ -255,43 +230,4 @@ function fieldSql(field: string, prefix: string): string {
     throw new RiverbankError('query_failed', `the table of events has no column for the field ${field}`)
   }
   return `${prefix}${name}${column.type === 'BIGINT' ? '::DOUBLE' : ''}`
-}
-
-interface Meaning {
-  readonly touches: readonly EntityTouch[]
-  readonly scored: number
-  readonly fields: readonly string[]
-}
-
-function* rowsOf(
-  columns: readonly (Float64Array | readonly (string | null)[])[],
-  rows: number,
-  { touches, scored, fields }: Meaning,
-): Iterable<HistoryRow> {
-  const [ids, eventIds] = [columns[0], columns[10]] as unknown as readonly string[][]
-  const [sequence, born, verdict, partition, offset, appended, observed, eventTime, types] = columns.slice(
-    1,
-    10,
-  ) as readonly Float64Array[]
-  const data: Record<string, unknown> = {}
-  for (let row = 0; row < rows; row += 1) {
-    for (const [i, field] of fields.entries()) data[field] = columns[11 + i]?.[row]
-    const type = types?.[row] as number
-    yield {
-      id: ids?.[row] as string,
-      sequence: sequence?.[row] as number,
-      born: born?.[row] as number,
-      partition: partition?.[row] as number,
-      offset: offset?.[row] as number,
-      appendTimeMs: appended?.[row] as number,
-      timeMs: observed?.[row] as number,
-      eventTimeMs: eventTime?.[row] as number,
-      eventId: eventIds?.[row] ?? '',
-      verdict: verdicts[verdict?.[row] ?? 0] ?? null,
-      isScored: type === scored,
-      touch: touches[type] ?? nothing,
-      data,
-      asked: (columns[11 + fields.length]?.[row] as string | undefined) ?? '',
-    }
-  }
 }

@@ -1,7 +1,7 @@
 import { applyTo, type Observation } from '../../core/observe.ts'
 import type { EntityPlan } from '../../core/plan.ts'
 import { beginDraft, setProgress, type EntityState, type Snapshot } from '../../core/state.ts'
-import { beyond, untold, type HistoryRow } from './history.ts'
+import { beyond, untold, type HistoryRow } from './history-row.ts'
 
 export interface RebuiltState {
   readonly id: string
@@ -89,11 +89,13 @@ export class LifeBuilder {
   }
 
   private apply(state: EntityState, row: HistoryRow): void {
-    const { partition, offset, appendTimeMs, eventId, timeMs, eventTimeMs, data, touch, verdict, isScored } = row
+    const { partition, offset, appendTimeMs, eventId, timeMs, eventTimeMs, data, touch, verdict, isScored, record } =
+      row
     const isUncommitted = offset >= (this.committed.get(partition) ?? 0)
     const reads = isUncommitted && isScored
     const observation: Observation = {
       ...{ offset, appendTimeMs, eventId, timeMs, eventTimeMs, data, touch, reads, verdict },
+      record: () => record,
     }
     const snapshot = applyTo(this.plan, state, observation)
     this.next.set(partition, Math.max(this.next.get(partition) ?? 0, offset + 1))

@@ -3,7 +3,7 @@ import type { OutgoingRecord } from '../../../src/ports.ts'
 
 interface EmittedAt {
   /** Missing in a label that was sent again: it answers no record. */
-  readonly data: { readonly position?: { readonly partition: number; readonly offset: number } }
+  readonly data?: { readonly position?: { readonly partition: number; readonly offset: number } }
 }
 
 /**
@@ -18,7 +18,8 @@ export class Witness {
   published(records: readonly OutgoingRecord[]): void {
     for (const { value } of records) {
       const { data } = JSON.parse(typeof value === 'string' ? value : Buffer.from(value).toString()) as EmittedAt
-      if (data.position !== undefined) this.#published.add(`${data.position.partition}:${data.position.offset}`)
+      const position = data?.position
+      if (position !== undefined) this.#published.add(`${position.partition}:${position.offset}`)
     }
   }
 

@@ -1,0 +1,52 @@
+import { attemptsHeader } from './emitted.ts'
+import { structuredHeaders } from './event.ts'
+import { traceHeader } from './trace.ts'
+
+/** What the log and the lake both know of a record: a state that was made of either is the same. */
+export interface WaitingRecord {
+  /** Text of the record's value. */
+  readonly value: string
+  /** The value is the event's data alone, and its attributes are headers. */
+  readonly isBinary: boolean
+  /** See {@link otherHeaders}. */
+  readonly headers: string | null
+  readonly traceparent: string | null
+}
+
+type Headers = Readonly<Record<string, string>>
+
+/** UTF-16 units of a record as JSON: what a state has room for, several times. */
+const textLengthMax = 8 * 1024
+
+/** A label's record as its owner's state keeps it until the subject comes; null for one that is too long. */
+export function waitingText({ value, isBinary, headers, traceparent }: WaitingRecord): string | null {
+  const text = JSON.stringify([value, isBinary, headers, traceparent])
+  return text.length > textLengthMax ? null : text
+}
+
+/** The record that {@link waitingText} wrote down, sent once more. */
+export function resent(text: string): { readonly value: string; readonly headers: Headers } {
+  const [value, isBinary, others, traceparent] = JSON.parse(text) as [string, boolean, string | null, string | null]
+  const own = others === null ? {} : (JSON.parse(others) as Headers)
+  const headers = {
+    ...(isBinary ? {} : structuredHeaders),
+    ...own,
+    ...(traceparent === null ? {} : { [traceHeader]: traceparent }),
+    [attemptsHeader]: String(attemptsIn(own) + 1),
+  }
+  return { value, headers }
+}
+
+/** Headers other than the trace context and those of every event in structured mode, as JSON; null when there are none. */
+export function otherHeaders(headers: Headers): string | null {
+  const others = Object.entries(headers).filter(
+    ([name, value]) => name !== traceHeader && structuredHeaders[name] !== value,
+  )
+  return others.length === 0 ? null : JSON.stringify(Object.fromEntries(others))
+}
+
+/** How often a record was tried before: the header counts replays. */
+export function attemptsIn(headers: Headers): number {
+  const before = Number(headers[attemptsHeader] ?? 0)
+  return Number.isSafeInteger(before) && before >= 0 && before < 1_000_000 ? before : 0
+}

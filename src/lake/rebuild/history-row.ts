@@ -1,0 +1,78 @@
+import { placeOf, type WaitingRecords } from './waiting-records.ts'
+import type { Verdict } from '../../core/observe.ts'
+import type { EntityTouch } from '../../core/plan.ts'
+
+/** The number of a duplicate, and of an event that was applied and not published. */
+export const untold = -1
+/** The number of an event above everything that was answered: a batch that was under way may have applied it. */
+export const beyond = -2
+/** One event as one entity met it. */
+export interface HistoryRow {
+  readonly id: string
+  /** {@link untold} where the lake does not tell, {@link beyond} where it was perhaps not even handled. */
+  readonly sequence: number
+  readonly born: number
+  readonly partition: number
+  readonly offset: number
+  readonly appendTimeMs: number
+  readonly timeMs: number
+  readonly eventTimeMs: number
+  /** Empty unless the entity is the partition key. */
+  readonly eventId: string
+  readonly verdict: Verdict
+  readonly isScored: boolean
+  /** What the plan does with it. */
+  readonly touch: EntityTouch
+  /** Valid until the next row: the fields that the entity's slots look at. */
+  readonly data: Readonly<Record<string, unknown>>
+  /** Of a label that perhaps waits for its subject: its record as text, see `core/waiting-record.ts`. */
+  readonly record: string | null
+  /** See `LakeHistory.ask`; empty where nobody asked. */
+  readonly asked: string
+}
+
+/** Of an event that the plan does not know. */
+export const nothing: EntityTouch = { eventType: '', updates: [], subject: null, label: null }
+/** What a row of the database says of an event, by number. */
+export const verdicts: readonly Verdict[] = [null, 'duplicate', 'unknown_subject', 'contradicts_subject']
+
+interface Meaning {
+  readonly touches: readonly EntityTouch[]
+  readonly scored: number
+  readonly fields: readonly string[]
+  readonly waiting: WaitingRecords
+}
+
+export function* rowsOf(
+  columns: readonly (Float64Array | readonly (string | null)[])[],
+  rows: number,
+  { touches, scored, fields, waiting }: Meaning,
+): Iterable<HistoryRow> {
+  const [ids, eventIds] = [columns[0], columns[10]] as unknown as readonly string[][]
+  const [sequence, born, verdict, partition, offset, appended, observed, eventTime, types] = columns.slice(
+    1,
+    10,
+  ) as readonly Float64Array[]
+  const data: Record<string, unknown> = {}
+  for (let row = 0; row < rows; row += 1) {
+    for (const [i, field] of fields.entries()) data[field] = columns[11 + i]?.[row]
+    const type = types?.[row] as number
+    yield {
+      id: ids?.[row] as string,
+      sequence: sequence?.[row] as number,
+      born: born?.[row] as number,
+      partition: partition?.[row] as number,
+      offset: offset?.[row] as number,
+      appendTimeMs: appended?.[row] as number,
+      timeMs: observed?.[row] as number,
+      eventTimeMs: eventTime?.[row] as number,
+      eventId: eventIds?.[row] ?? '',
+      verdict: verdicts[verdict?.[row] ?? 0] ?? null,
+      isScored: type === scored,
+      touch: touches[type] ?? nothing,
+      data,
+      record: waiting.get(placeOf(partition?.[row] as number, offset?.[row] as number)) ?? null,
+      asked: (columns[11 + fields.length]?.[row] as string | undefined) ?? '',
+    }
+  }
+}

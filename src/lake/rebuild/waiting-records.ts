@@ -1,0 +1,49 @@
+import type { FeaturePlan } from '../../core/plan.ts'
+import type { FeatureSetManifest } from '../../core/feature-set.ts'
+import { waitingText } from '../../core/waiting-record.ts'
+import type { Topics } from '../verify/frontier.ts'
+import { countOf, identifier, text, type LakeQuery } from '../verify/lake-query.ts'
+import { partitionEntity } from '../verify/working-tables.ts'
+
+/** Records of labels whose subject was not known, as states keep them, by {@link placeOf}. */
+export type WaitingRecords = ReadonlyMap<number, string | null>
+
+/** One number for a position of the event topic. */
+export const placeOf = (partition: number, offset: number) => partition * 2 ** 44 + offset
+
+/** Of every label that the lake says was not known, or says nothing of: which of them wait, the engine finds out. */
+export async function readWaitingRecords({
+  query,
+  plan,
+  manifest,
+  topics,
+}: {
+  readonly query: LakeQuery
+  readonly plan: FeaturePlan
+  readonly manifest: FeatureSetManifest
+  readonly topics: Topics
+}): Promise<WaitingRecords> {
+  const types = [...plan.events.values()].filter(({ touches }) => touches.some((touch) => (touch?.label ?? null) !== null))
+  if (types.length === 0) return new Map()
+  const outcome = identifier(`${partitionEntity(manifest).name}_outcome`)
+  const rows = await query.rows(`SELECT log_partition, log_offset, coalesce(decode(raw), body) AS value,
+      raw IS NOT NULL AS is_binary, headers, traceparent
+    FROM events SEMI JOIN (
+      SELECT source_partition AS log_partition, source_offset AS log_offset FROM applied WHERE ${outcome} = 'unknown_subject'
+      UNION ALL SELECT log_partition, log_offset FROM unanswered
+    ) USING (log_partition, log_offset)
+    WHERE valid AND log_topic = ${text(topics.events)} AND event_type IN (${types.map(({ type }) => text(type)).join(', ')})`)
+  return new Map(
+    rows.map((row) => [
+      placeOf(countOf(row, 'log_partition'), countOf(row, 'log_offset')),
+      waitingText({
+        value: String(row['value']),
+        isBinary: row['is_binary'] === true,
+        headers: textOrNull(row['headers']),
+        traceparent: textOrNull(row['traceparent']),
+      }),
+    ]),
+  )
+}
+
+const textOrNull = (value: unknown) => (typeof value === 'string' ? value : null)
