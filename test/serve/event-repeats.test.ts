@@ -8,25 +8,16 @@ import {
   paymentScore,
   postJson,
   problemOf,
+  resultsOf,
   rawRecord,
   scoreRecord,
   serveFixture,
 } from './support/serve-fixture.ts'
 
-interface Result {
-  readonly eventId: string
-  readonly status: string
-  readonly partition?: number
-  readonly offset?: number
-  readonly problem?: { readonly code: string; readonly status: number }
-  readonly repeated?: true
-  readonly score?: { readonly paymentId: string }
-}
 const report = {
   ...{ paymentId: 'p', customerId: 'c-1', terminalId: 't-1', amountMinor: 1250, currency: 'EUR' },
   ...{ paymentTimeMs: nowMs - 1000, kind: 'chargeback' },
 }
-const resultsOf = async (response: Response) => ((await response.json()) as { results: Result[] }).results
 
 describe('a repeat', () => {
   test('is 202 with the place of its score until there is one, then 200 with it; nothing is published again', async () => {

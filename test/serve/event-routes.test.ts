@@ -13,20 +13,10 @@ import {
   paymentScore,
   postJson,
   problemOf,
+  resultsOf,
   scoreRecord,
   serveFixture,
 } from './support/serve-fixture.ts'
-
-interface Result {
-  readonly eventId: string
-  readonly status: string
-  readonly partition?: number
-  readonly offset?: number
-  readonly problem?: { readonly code: string; readonly status: number }
-  readonly repeated?: true
-  readonly score?: { readonly paymentId: string }
-}
-const resultsOf = async (response: Response) => ((await response.json()) as { results: Result[] }).results
 
 describe('one event', () => {
   test('is accepted in both spellings, and the log has the CloudEvents one under the customer', async () => {

@@ -146,21 +146,15 @@ function envelope(id: string, type: string, version: number, timeMs: number, dat
   })
 }
 
+const spent = { customerId: 'c1', terminalId: 't1', amountMinor: 1234, currency: 'EUR' }
+
 export function payment(id: string, timeMs: number, change: object = {}): string {
-  const data = { customerId: 'c1', terminalId: 't1', amountMinor: 1234, currency: 'EUR', ...change }
+  const data = { ...spent, ...change }
   return envelope(id, 'payment.initiated', 2, timeMs, data)
 }
 
 export function fraud(id: string, paymentId: string, timeMs: number, paymentTimeMs: number, more = {}): string {
-  const data = {
-    paymentId,
-    customerId: 'c1',
-    terminalId: 't1',
-    amountMinor: 1234,
-    currency: 'EUR',
-    paymentTimeMs,
-    ...more,
-  }
+  const data = { ...spent, paymentId, paymentTimeMs, ...more }
   return envelope(id, 'fraud.reported', 1, timeMs, { ...data, kind: 'chargeback' })
 }
 
@@ -169,11 +163,8 @@ const at = { topic: topics.events, partition: 0 }
 export function score(id: string, paymentId: string, timeMs: number, features: string, offset = 0): string {
   const position = (name: string) => ({ id: name, sequence: 7, born: 1, outcome: 'applied' })
   const data = {
+    ...spent,
     paymentId,
-    customerId: 'c1',
-    terminalId: 't1',
-    amountMinor: 1234,
-    currency: 'EUR',
     paymentTimeMs: timeMs,
     score: 0.25,
     decision: 'approve',

@@ -253,3 +253,18 @@ export async function problemOf(response: Response, code: string): Promise<Recor
   if ('stack' in body || JSON.stringify(body).includes('.ts:')) throw new Error('a stack trace leaked')
   return body
 }
+
+/** What came of each event of a request. */
+interface Result {
+  readonly eventId: string
+  readonly status: string
+  readonly partition?: number
+  readonly offset?: number
+  readonly problem?: { readonly code: string; readonly status: number }
+  readonly repeated?: true
+  readonly score?: { readonly paymentId: string }
+}
+
+export async function resultsOf(response: Response): Promise<Result[]> {
+  return ((await response.json()) as { results: Result[] }).results
+}
