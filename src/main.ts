@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
-import { dayMs, duration, instant, number, wholeNumber } from './app/arguments.ts'
+import { dayMs, duration, number, wholeNumber } from './app/arguments.ts'
 import type { BacktestCommandOptions } from './app/backtest-command.ts'
 import type { Config } from './app/config.ts'
 import { readConfig } from './app/config.ts'
+import { addDeadLettersCommands } from './app/dead-letters-commands.ts'
 import type { FeatureFilter } from './app/feature-list.ts'
 import type { FeaturesRequest } from './app/features-command.ts'
 import { addLakeCommands } from './app/lake-commands.ts'
@@ -154,29 +155,7 @@ program
 
 addLakeCommands(program, () => settings())
 
-const deadLetters = program.command('dead-letters').description('what could not be processed')
-deadLetters
-  .command('list')
-  .description('newest last: position, code, detail')
-  .option('--json', 'print one JSON object per line, with the bytes')
-  .option('--limit <n>', 'at most so many', wholeNumber, 100)
-  .action(async (options: Common & { limit: number }) => {
-    const config = settings()
-    const { listDeadLetters } = await import('./app/dead-letters.ts')
-    process.exitCode = await listDeadLetters(config, options)
-  })
-deadLetters
-  .command('replay')
-  .description('send records back to the topic they came from, each once')
-  .option('--json', 'print JSON')
-  .requiredOption('--code <code>', 'only those with this code, such as invalid_data; "all" for all')
-  .option('--history-from <time>', 'they are history: no time in them is older than this (RFC 3339)', instant)
-  .option('--dry-run', 'only count')
-  .action(async (options: Common & { code: string; dryRun?: boolean; historyFrom?: string }) => {
-    const config = settings()
-    const { replayDeadLetters } = await import('./app/dead-letters.ts')
-    process.exitCode = await replayDeadLetters(config, options)
-  })
+addDeadLettersCommands(program, () => settings())
 
 const models = program.command('models').description('which models score; changes take effect without a restart')
 models

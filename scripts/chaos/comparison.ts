@@ -2,6 +2,7 @@ import type { Installation } from './installation.ts'
 import { definitions } from '../../src/app/definitions.ts'
 import { openStateStore } from '../../src/app/event-log.ts'
 import { referenceVerdict, type ReferenceEvent } from '../../src/compile/reference-labels.ts'
+import { emittedTypes } from '../../src/core/emitted.ts'
 import { readRecordEvent } from '../../src/core/record-event.ts'
 import { entityIdOf } from '../../src/core/plan.ts'
 import { decodeState } from '../../src/core/state-blob.ts'
@@ -71,6 +72,8 @@ function emittedAt(records: readonly LogRecord[]): ReadonlyMap<string, readonly 
     // Poison in a topic of ours: the lake has it, and nothing caused it.
     if (envelope?.data?.position === undefined) continue
     const at = `${envelope.data.position.partition}:${envelope.data.position.offset}`
+    // Caused by a person, not by a record; its position is that of a letter.
+    if (envelope.type === emittedTypes.deadLetterReplayed) continue
     const here = found.get(at) ?? new Map<string, Emitted>()
     found.set(at, here)
     const { type, data } = envelope

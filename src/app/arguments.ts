@@ -1,5 +1,7 @@
 import { InvalidArgumentError } from 'commander'
 import { durationMs } from './duration.ts'
+import { deadLetterCodes } from '../core/dead-letter-code.ts'
+import { eventIdSchema } from '../core/envelope.ts'
 
 /** Values of options as the command line takes them. */
 
@@ -33,4 +35,38 @@ export function duration(text: string): number {
   const ms = durationMs(text)
   if (ms === null) throw new InvalidArgumentError('a duration such as 30s, 5m or 2h is needed')
   return ms
+}
+
+export function instantMs(given: string): number {
+  return Date.parse(instant(given))
+}
+
+export function text(given: string): string {
+  if (given === '') throw new InvalidArgumentError('a text is needed')
+  return given
+}
+
+export function eventId(given: string): string {
+  const parsed = eventIdSchema.safeParse(given)
+  if (!parsed.success) throw new InvalidArgumentError(`no event can have this id: ${parsed.error.issues[0]?.message}`)
+  return given
+}
+
+export function deadLetterCode(given: string): string {
+  if (!deadLetterCodes.includes(given)) {
+    throw new InvalidArgumentError(`no dead letter has this code: codes are ${deadLetterCodes.join(', ')}`)
+  }
+  return given
+}
+
+export function deadLetterCodeOrAll(given: string): string {
+  return given === 'all' ? given : deadLetterCode(given)
+}
+
+/** As the processor makes them: the position of the record. */
+export function letterId(given: string): string {
+  if (!/^[\w.-]+:\d+:\d+:dead$/.test(given)) {
+    throw new InvalidArgumentError('the id of a letter is needed, such as payments.events:0:17:dead')
+  }
+  return given
 }

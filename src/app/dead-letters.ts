@@ -1,144 +1,192 @@
-import { z } from 'zod'
-import { names, type Config } from './config.ts'
+import type { Config } from './config.ts'
+import { admits, type LetterFilter } from './dead-letter-filter.ts'
+import { readDeadLetters, tellForeign } from './dead-letter-topic.ts'
 import { openEventLog } from './event-log.ts'
 import { table } from './table.ts'
-import { deadLetterSchema } from '../core/emitted.ts'
-import type { EventLog, LogRecord } from '../ports.ts'
+import { RiverbankError } from '../core/errors.ts'
+import { namesIn, replayedRecord, type PlacedLetter } from '../process/placed-letter.ts'
 import { replayOf } from '../process/replay.ts'
+import type { EventLog } from '../ports.ts'
 
-const envelope = z.object({ id: z.string(), time: z.string(), data: deadLetterSchema })
-type Letter = z.infer<typeof envelope>
-
-/** Dead letters in the log, oldest first within each partition, copies left out. */
-async function readDeadLetters(config: Config, log: EventLog, take: (letter: Letter) => Promise<void>): Promise<void> {
-  const { topics } = names(config)
-  const ranges = (await log.describeTopic(topics.deadLetters)) ?? []
-  const ends = new Map(ranges.filter(({ start, end }) => end > start).map(({ partition, end }) => [partition, end]))
-  if (ends.size === 0) return
-  const seen = new Set<string>()
-  const done = deferred()
-  const from = new Map(ranges.map(({ partition, start }) => [partition, start]))
-  const tail = await log.tail({ topic: topics.deadLetters, from, maxRecords: 500, maxWaitMs: 200 }, async (batch) => {
-    for (const record of batch.records) {
-      const letter = letterOf(record)
-      if (letter === null) continue
-      if (!seen.has(letter.id)) await take(letter)
-      seen.add(letter.id)
-    }
-    if (batch.next >= (ends.get(batch.partition) ?? Infinity)) ends.delete(batch.partition)
-    if (ends.size === 0) done.resolve()
-  })
-  await Promise.race([done.promise, tail.finished])
-  await tail.stop()
+export interface ListOptions extends LetterFilter {
+  readonly json?: boolean
+  readonly limit: number
 }
 
-/** Null for what is no dead letter of ours, which anybody may have written there; stderr says where it is. */
-function letterOf({ topic, partition, offset, value, fault }: LogRecord): Letter | null {
-  try {
-    if (fault === undefined) return envelope.parse(JSON.parse(Buffer.from(value).toString('utf8')))
-  } catch {
-    // Told below.
-  }
-  process.stderr.write(`${topic}/${partition} holds no dead letter at offset ${offset}\n`)
-  return null
-}
-
-/** Dead letters that the log still has, by code; copies of a letter count once. */
-export async function countDeadLetters(config: Config, log: EventLog): Promise<ReadonlyMap<string, number>> {
-  const counts = new Map<string, number>()
-  await readDeadLetters(config, log, ({ data: { code } }) => {
-    counts.set(code, (counts.get(code) ?? 0) + 1)
-    return Promise.resolve()
-  })
-  return counts
-}
-
-function deferred() {
-  let resolve: () => void = () => undefined
-  const promise = new Promise<void>((settle) => {
-    resolve = settle
-  })
-  return { promise, resolve }
-}
-
-export async function listDeadLetters(
-  config: Config,
-  options: { readonly json?: boolean; readonly limit: number },
-): Promise<number> {
+export async function listDeadLetters(config: Config, options: ListOptions): Promise<number> {
   const log = await openEventLog(config)
-  const letters: Letter[] = []
+  const letters: PlacedLetter[] = []
+  const replays = new Map<string, number[]>()
   try {
-    await readDeadLetters(config, log, (letter) => {
-      letters.push(letter)
-      if (letters.length > options.limit) letters.shift()
-      return Promise.resolve()
+    await readDeadLetters(config, log, {
+      letter: (letter) => {
+        if (!admits(options, letter)) return
+        letters.push(letter)
+        if (letters.length > options.limit) letters.shift()
+      },
+      replayed: ({ letterId, replayedAtMs }) => {
+        replays.set(letterId, [...(replays.get(letterId) ?? []), replayedAtMs])
+      },
+      foreign: tellForeign,
     })
   } finally {
     await log.close()
   }
-  if (options.json === true) {
-    for (const letter of letters) process.stdout.write(`${JSON.stringify(letter)}\n`)
-  } else {
-    const rows = letters.map(({ time, data }) => ({
-      time,
-      partition: data.position.partition,
-      offset: data.position.offset,
-      attempts: data.attempts,
-      code: data.code,
-      detail: data.detail,
-    }))
-    process.stdout.write(table(rows))
-  }
+  const listed = letters.map((letter) => describe(letter, replays.get(letter.id) ?? []))
+  if (options.json === true) for (const each of listed) process.stdout.write(`${JSON.stringify(each)}\n`)
+  else process.stdout.write(table(listed.map(rowOf)))
   return 0
+}
+
+/** `replayedAt`: every time that it was sent back, oldest first. */
+function describe({ record: { topic, partition, offset }, ...event }: PlacedLetter, replayedAtMs: readonly number[]) {
+  const replayedAt = replayedAtMs.toSorted((a, b) => a - b).map((ms) => new Date(ms).toISOString())
+  return { ...event, position: { topic, partition, offset }, ...namesIn(event.data), replayedAt }
+}
+
+function rowOf({ id, time, eventId, eventType, key, replayedAt, data }: ReturnType<typeof describe>) {
+  const { attempts, code, detail } = data
+  const replayed = replayedAt.at(-1) ?? null
+  return { letter: id, time, event: eventId, type: eventType, key, attempts, replayed, code, detail }
+}
+
+export interface SendOptions extends LetterFilter {
+  /** One letter by its id; no other filter counts beside it. */
+  readonly letter?: string
+  /** Also letters that were replayed before. */
+  readonly again?: boolean
+  readonly dryRun?: boolean
+  /** Opens the past that far, for `event_too_old`. */
+  readonly historyFrom?: string
 }
 
 /**
- * Publishes dead letters to where they came from, with the number of tries so far in a header. What fails again becomes
- * a new dead letter with one more attempt; what was applied meanwhile is refused as a duplicate, not applied twice.
+ * Publishes records of dead letters to where they came from, with the number of tries so far in a header, and then that it
+ * did. What fails again becomes a new dead letter with one more attempt; what was applied meanwhile is refused as a
+ * duplicate, not applied twice. A crash between the two leaves letters that the next replay sends once more.
  */
+export async function sendDeadLetters(config: Config, log: EventLog, options: SendOptions): Promise<Tally> {
+  const tally: Tally = { byCode: {}, leftOut: 0, keptBack: 0, unsendable: 0 }
+  const replayed = new Set<string>()
+  await readDeadLetters(config, log, { replayed: ({ letterId }) => replayed.add(letterId), foreign: tellForeign })
+  const sender = new Sender(log, options)
+  await readDeadLetters(config, log, {
+    letter: (letter) => {
+      if (isChosen(letter, options, tally, replayed)) sender.add(letter)
+    },
+    settle: () => sender.send(),
+  })
+  return tally
+}
+
+/** `riverbank dead-letters replay`. Errors: `dead_letter_not_found`, those of the log. */
 export async function replayDeadLetters(
   config: Config,
-  options: {
-    readonly json?: boolean
-    readonly code: string
-    readonly dryRun?: boolean
-    /** Opens the past that far, for `event_too_old`. */
-    readonly historyFrom?: string
-  },
+  options: SendOptions & { readonly json?: boolean },
 ): Promise<number> {
   const log = await openEventLog(config)
-  const counts: Record<string, number> = {}
-  let kept = 0
-  try {
-    await readDeadLetters(config, log, async ({ data }) => {
-      const wanted = options.code === 'all' ? !keptBack.has(data.code) : data.code === options.code
-      if (!wanted) return
-      if (noRecords.has(data.code) || data.valueBytes !== undefined) {
-        kept += 1
-        return
-      }
-      counts[data.code] = (counts[data.code] ?? 0) + 1
-      if (options.dryRun !== true) await log.publish([replayOf(data, options.historyFrom)])
-    })
-  } finally {
-    await log.close()
+  const tally = await sendDeadLetters(config, log, options).finally(() => log.close())
+  const sum = Object.values(tally.byCode).reduce((total, count) => total + count, 0)
+  if (options.letter !== undefined && sum + tally.leftOut + tally.unsendable === 0) {
+    throw new RiverbankError('dead_letter_not_found', `the log has no dead letter ${options.letter}`)
   }
-  const replayed = Object.values(counts).reduce((sum, count) => sum + count, 0)
-  if (kept > 0) process.stderr.write(`${kept} hold bytes that are no whole record, and cannot be sent again\n`)
-  const verb = options.dryRun === true ? 'would be replayed' : 'replayed'
-  if (options.json === true) process.stdout.write(`${JSON.stringify({ replayed, byCode: counts })}\n`)
-  else process.stdout.write(`${replayed} ${verb} ${JSON.stringify(counts)}\n`)
+  tell(sum, tally, options)
   return 0
+}
+
+/** How many letters. */
+export interface Tally {
+  /** Sent, or with `dryRun` to be sent. */
+  readonly byCode: Record<string, number>
+  /** Replayed before. */
+  leftOut: number
+  /** In the states already. */
+  keptBack: number
+  /** Their bytes are no whole record. */
+  unsendable: number
+}
+
+function isChosen(letter: PlacedLetter, options: SendOptions, tally: Tally, replayed: ReadonlySet<string>): boolean {
+  const { code = 'all', ...others } = options
+  const isNamed = options.letter !== undefined || code !== 'all'
+  if (options.letter !== undefined && options.letter !== letter.id) return false
+  if (options.letter === undefined && !admits(isNamed ? { ...others, code } : others, letter)) return false
+  const { data } = letter
+  if (noRecords.has(data.code) || data.valueBytes !== undefined) tally.unsendable += 1
+  else if (!isNamed && applied.has(data.code)) tally.keptBack += 1
+  else if (options.again !== true && replayed.has(letter.id)) tally.leftOut += 1
+  else {
+    tally.byCode[data.code] = (tally.byCode[data.code] ?? 0) + 1
+    return true
+  }
+  return false
 }
 
 /**
  * Codes of records that are in the states: sending one again makes a duplicate, or worse, once its id is forgotten. A
- * payment without a score is sent anew under another id.
+ * payment without a score is sent anew under another id. They are sent by their code or by a letter's id only.
  */
-const applied = ['duplicate_event', 'vector_not_finite', 'score_not_finite', 'scoring_failed']
+const applied: ReadonlySet<string> = new Set([
+  'duplicate_event',
+  'vector_not_finite',
+  'score_not_finite',
+  'scoring_failed',
+])
 
 /** Their bytes are a batch, or a frame, that nobody could read. */
 const noRecords: ReadonlySet<string> = new Set(['batch_unreadable', 'record_unreadable', 'record_too_large'])
 
-/** What `--code all` leaves where it is. */
-const keptBack: ReadonlySet<string> = new Set([...applied, ...noRecords])
+/** So many letters a crash can leave without a word that they were sent. */
+const lettersMax = 100
+/** Of values in base64: what one call publishes, about. */
+const bytesMax = 4 * 1_048_576
+
+/** Sends records, and then says so beside their letters. */
+class Sender {
+  readonly #log: Pick<EventLog, 'publish'>
+  readonly #options: Pick<SendOptions, 'dryRun' | 'historyFrom'>
+  #waiting: PlacedLetter[] = []
+
+  constructor(log: Pick<EventLog, 'publish'>, options: Pick<SendOptions, 'dryRun' | 'historyFrom'>) {
+    this.#log = log
+    this.#options = options
+  }
+
+  add(letter: PlacedLetter): void {
+    if (this.#options.dryRun !== true) this.#waiting.push(letter)
+  }
+
+  async send(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const letters = this.#waiting.splice(0, fitting(this.#waiting))
+      await this.#log.publish(letters.map(({ data }) => replayOf(data, this.#options.historyFrom)))
+      const nowMs = Date.now()
+      await this.#log.publish(letters.map((letter) => replayedRecord(letter, nowMs)))
+    }
+  }
+}
+
+/** How many of the first go together: one at least. */
+function fitting(letters: readonly PlacedLetter[]): number {
+  let bytes = 0
+  const end = letters.findIndex(({ data }) => (bytes += data.value.length) > bytesMax)
+  return Math.max(1, Math.min(lettersMax, end < 0 ? letters.length : end))
+}
+
+function tell(replayed: number, tally: Tally, { json, dryRun }: SendOptions & { json?: boolean }): void {
+  const { byCode, leftOut, keptBack, unsendable } = tally
+  if (unsendable > 0)
+    process.stderr.write(`${unsendable} hold bytes that are no whole record, and cannot be sent again\n`)
+  if (keptBack > 0) {
+    process.stderr.write(
+      `${keptBack} are in the states already, and are sent only by their code or their letter's id\n`,
+    )
+  }
+  if (json === true) {
+    process.stdout.write(`${JSON.stringify({ replayed, byCode, leftOut, keptBack, unsendable })}\n`)
+    return
+  }
+  const verb = dryRun === true ? 'would be replayed' : 'replayed'
+  const before = leftOut === 0 ? '' : `; ${leftOut} left out that were replayed before (--again sends them, too)`
+  process.stdout.write(`${replayed} ${verb} ${JSON.stringify(byCode)}${before}\n`)
+}

@@ -114,10 +114,21 @@ export const deadLetterSchema = z.object({
     ),
 })
 
+/**
+ * `event.dead_letter_replayed` version 1: somebody sent the record of a dead letter back to where it came from. It lies in
+ * the topic of the letter, after it, and is correlated with it.
+ */
+export const deadLetterReplayedSchema = z.object({
+  letterId: z.string(),
+  position: sourcePosition.describe('where the letter lies'),
+  replayedAtMs: z.number().int(),
+})
+
 export type EntityPosition = z.infer<typeof entityPosition>
 export type PaymentScored = z.infer<typeof paymentScoredSchema>
 export type EventObserved = z.infer<typeof eventObservedSchema>
 export type DeadLetter = z.infer<typeof deadLetterSchema>
+export type DeadLetterReplayed = z.infer<typeof deadLetterReplayedSchema>
 export type Decision = (typeof decisions)[number]
 
 /**
@@ -131,10 +142,14 @@ export function emittedId(aggregateId: string, cause: string, what: 'scored' | '
 /** Who emits: fixed for every installation, because an emitted event may depend on nothing but its cause. */
 export const processorSource = 'urn:riverbank:processor'
 
+/** Who replays dead letters: a person, by the command. */
+export const replaySource = 'urn:riverbank:dead-letters'
+
 export const emittedTypes = {
   scored: 'payment.scored',
   observed: 'event.observed',
   deadLettered: 'event.dead_lettered',
+  deadLetterReplayed: 'event.dead_letter_replayed',
 } as const
 
 /** Header that counts how often a record was tried; set when a dead letter is replayed. */

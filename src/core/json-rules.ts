@@ -22,9 +22,18 @@ export function isText(value: unknown, depth: number): boolean {
 
 /** The event id that JSON names in either spelling, where it is one that an answer may repeat. */
 export function idOf(json: unknown): string | undefined {
+  return attributeOf(json, 'eventId', 'id')
+}
+
+/** The event type, likewise. */
+export function typeOf(json: unknown): string | undefined {
+  return attributeOf(json, 'eventType', 'type')
+}
+
+function attributeOf(json: unknown, ...spellings: readonly [string, string]): string | undefined {
   if (typeof json !== 'object' || json === null) return undefined
-  const { eventId, id: cloudId } = json as { eventId?: unknown; id?: unknown }
-  const found = eventId ?? cloudId
+  const [own, cloud] = spellings.map((name) => (json as Readonly<Record<string, unknown>>)[name])
+  const found = own ?? cloud
   const isId = typeof found === 'string' && found.length <= eventLimits.maxIdLength && found.isWellFormed()
   return isId && idPattern.test(found) ? found : undefined
 }

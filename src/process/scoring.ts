@@ -2,6 +2,7 @@ import type { Scored } from './emit.ts'
 import type { Explain } from './explain.ts'
 import type { EventIntake } from './intake.ts'
 import type { LoadedLineup } from './serving.ts'
+import type { unscoredCodes } from '../core/dead-letter-code.ts'
 import { decide } from '../core/decision.ts'
 import { assert } from '../core/errors.ts'
 import type { FeaturePlan, ServicePlan } from '../core/plan.ts'
@@ -21,7 +22,7 @@ export type Verdict =
   | { readonly kind: 'scored'; readonly scored: Scored }
   | { readonly kind: 'unscored'; readonly code: UnscoredCode; readonly detail: string }
 
-export type UnscoredCode = 'vector_not_finite' | 'score_not_finite'
+export type UnscoredCode = (typeof unscoredCodes)[number]
 
 export type ShadowFailure = 'failed' | 'not_finite'
 
