@@ -14,10 +14,16 @@ export function table(rows: readonly Readonly<Record<string, unknown>>[]): strin
   return `${[line(columns), ...cells.map(line)].join('\n')}\n`
 }
 
-/** A cell is on one line, whatever an error or a file says. */
+/** A cell is on one line, whatever an error or a file says, and moves no cursor of a terminal. */
 const lineBreaks = /\s*[\r\n\u2028\u2029]+\s*/g
+const controls = /\p{Cc}/gu
 
 function textOf(value: unknown): string {
   if (value === null || value === undefined) return '-'
-  return typeof value === 'string' ? value.replace(lineBreaks, ' ') : JSON.stringify(value)
+  if (typeof value !== 'string') return JSON.stringify(value)
+  return value.replace(lineBreaks, ' ').replace(controls, escaped)
+}
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
 }

@@ -17,6 +17,10 @@ it('keeps a text of several lines in its cell', () => {
   expect(lines).toEqual(['model  refused', 'm/1    not loaded: wrong opset', 'm/2    ok', ''])
 })
 
+it('spells control characters, so that no cell of somebody else moves the cursor of a terminal', () => {
+  expect(table([{ key: '\u001b[2Jx\u009b' }])).toBe('key\n\\u001b[2Jx\\u009b\n')
+})
+
 it('says when there is nothing', () => {
   expect(table([])).toBe('(no rows)\n')
 })
