@@ -10,6 +10,7 @@ import type { FeaturesRequest } from './app/features-command.ts'
 import { addLakeCommands } from './app/lake-commands.ts'
 import type { MonitorCommandOptions } from './app/monitor-command.ts'
 import { besideInstallation } from './app/running-installation.ts'
+import { endWithReader } from './app/standard-streams.ts'
 import { programVersion } from './app/version.ts'
 import { isRiverbankError } from './core/errors.ts'
 
@@ -266,6 +267,7 @@ try {
   process.exitCode = exitCodes.failed
 }
 
+endWithReader()
 function bugReport(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }

@@ -1,7 +1,10 @@
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { riverbank, root } from './support/program.ts'
+import { takeOwnership } from '../../src/lake/flush.ts'
+import { openLake } from '../../src/lake/lake.ts'
+import { riverbank, root, startRiverbank } from './support/program.ts'
 
 describe.concurrent('the command line', () => {
   test.for([
@@ -61,6 +64,28 @@ describe.concurrent('the command line', () => {
     const { code, stderr } = await riverbank([role], { RIVERBANK_HTTP_HOST: '0.0.0.0' })
     expect(code).toBe(2)
     expect(stderr).toContain('RIVERBANK_API_KEY')
+  })
+
+  test.for([
+    ['features list', {}],
+    ['features list --json', {}],
+    ['doctor --settings', {}],
+    ['lake files', { RIVERBANK_DATA_DIR: 'empty' }],
+    ['lake files --sql', { RIVERBANK_DATA_DIR: 'empty' }],
+    ['sql "SELECT 1"', { RIVERBANK_DATA_DIR: 'empty' }],
+  ] as const)('%s ends without a word when its reader goes away', async ([command, settings]) => {
+    const dir = mkdtempSync(join(tmpdir(), 'riverbank-reader-'))
+    const folder = 'RIVERBANK_DATA_DIR' in settings ? { RIVERBANK_DATA_DIR: dir } : {}
+    const lake = await openLake({ dir: join(dir, 'lake') })
+    await takeOwnership(lake, { topic: 'payments.events', partition: 0, owner: 'somebody' })
+    const args = [...command.matchAll(/"([^"]*)"|\S+/g)].map(([word, quoted]) => quoted ?? word)
+    const { child, ended } = startRiverbank(args, folder)
+    child.stdout?.destroy()
+    const { code, signal, stderr } = await ended
+    rmSync(dir, { recursive: true, force: true })
+    expect([0, 141], stderr).toContain(code)
+    expect(signal).toBeNull()
+    expect(stderr).not.toMatch(/EPIPE|Error|\n {4}at /)
   })
 
   test('a server that is not there is exit code 1 and one line with its code', async () => {
