@@ -14,9 +14,10 @@ const currency = z.enum(currencyCodes, 'must be an ISO 4217 code')
 const amountMinor = z.number().int().min(0).max(10_000_000_000)
 const timeMs = z.number().int().min(0).max(8_640_000_000_000_000)
 
+const entityIdCodes = { missing: 'missing_entity_id', invalid: 'invalid_entity_id' } as const
 const fieldCodes = {
-  customerId: 'missing_entity_id',
-  terminalId: 'missing_entity_id',
+  customerId: entityIdCodes,
+  terminalId: entityIdCodes,
   amountMinor: 'invalid_amount',
 } as const
 

@@ -1,5 +1,5 @@
 import type { EventErrorCode } from './event.ts'
-import { dayMs, minuteMs } from './units.ts'
+import { dayMs, hourMs, minuteMs, secondMs } from './units.ts'
 
 /** How far the times of an event may lie from the moment the log takes it, in milliseconds. */
 export interface EventTimeLimits {
@@ -56,8 +56,9 @@ export function timeFault(
 ): EventTimeFault | null {
   const latestMs = Math.max(timestamp, observedAt)
   if (latestMs > nowMs + futureMs - marginMs) {
-    const detail = `${seconds(latestMs - nowMs)} s ahead, at most ${seconds(futureMs - marginMs)} s are accepted`
-    return { code: 'event_in_future', detail: detail + unitHint(latestMs, nowMs) }
+    const [ahead, limit] = compared(latestMs - nowMs, futureMs - marginMs)
+    const detail = `${ahead} ahead, at most ${limit} are accepted${timeHint(latestMs, nowMs)}`
+    return { code: 'event_in_future', detail }
   }
   const isOld = timestamp < nowMs - pastMs + marginMs
   if (!isOld && observedAt >= nowMs - observedPastMs + marginMs) return null
@@ -65,8 +66,9 @@ export function timeFault(
   const fromMs = historyFrom === undefined ? Infinity : historyStartMs(historyFrom)
   if (timestamp >= fromMs && observedAt >= fromMs) return null
   const what = isOld ? 'time' : 'the time of the observation'
-  const detail = `${what} is ${days(nowMs - timeMs)} days ago, at most ${days(limitMs)} are accepted`
-  return { code: 'event_too_old', detail: `${detail}${unitHint(timeMs, nowMs)}${historyHint(historyFrom, fromMs)}` }
+  const [age, limit] = compared(nowMs - timeMs, limitMs - marginMs)
+  const detail = `${what} is ${age} ago, at most ${limit} are accepted`
+  return { code: 'event_too_old', detail: `${detail}${timeHint(timeMs, nowMs)}${historyHint(historyFrom, fromMs)}` }
 }
 
 /** NaN for what is no time: it opens nothing. */
@@ -80,19 +82,53 @@ function historyHint(historyFrom: string | undefined, fromMs: number): string {
   return `; the header ${historyHeader} says ${new Date(fromMs).toISOString()}`
 }
 
-const plausibleMs = 400 * dayMs
+/** Nothing that this service is told of happened earlier, or so much later than now. */
+const plausible = { fromMs: Date.UTC(2000, 0, 1), aheadMs: 400 * dayMs }
 
-/** The commonest reason for a time that cannot be right. */
-function unitHint(timeMs: number, nowMs: number): string {
-  if (Math.abs(timeMs * 1_000 - nowMs) < plausibleMs) return ' (were seconds sent as milliseconds?)'
-  if (Math.abs(timeMs / 1_000 - nowMs) < plausibleMs) return ' (were microseconds sent as milliseconds?)'
-  return ''
+/** What a number may be instead of milliseconds, by how many of it make one. */
+const otherUnits = { seconds: 1 / 1_000, microseconds: 1_000, nanoseconds: 1_000_000 } as const
+
+/** What is expected where an event is made of JSON. */
+const millisecondsOrText = 'milliseconds since 1970, or RFC 3339, are expected'
+
+/**
+ * The commonest reasons for a time that cannot be right, as the end of a sentence; empty where it looks like none of them.
+ * The value may be anything.
+ */
+export function timeHint(value: unknown, nowMs: number, expected = millisecondsOrText): string {
+  const time = typeof value === 'string' && /^\d{1,20}(?:\.\d{1,9})?$/.test(value) ? Number(value) : value
+  if (typeof time !== 'number') return ''
+  if (time === 0) return ` (it looks like a time that was never set: ${expected})`
+  const isPlausible = (ms: number) => ms >= plausible.fromMs && ms <= nowMs + plausible.aheadMs
+  for (const [unit, perMs] of Object.entries(otherUnits)) {
+    if (isPlausible(time / perMs)) return ` (it looks like ${unit}: ${expected})`
+  }
+  // Only where none are taken are they a mistake.
+  return expected !== millisecondsOrText && isPlausible(time) ? ` (it looks like milliseconds: ${expected})` : ''
 }
 
-function seconds(ms: number): number {
-  return Math.round(ms / 1_000)
+const spans = [
+  [dayMs, 'days'],
+  [hourMs, 'h'],
+  [minuteMs, 'min'],
+  [secondMs, 's'],
+  [1, 'ms'],
+] as const
+
+/** A span and the limit that it is beyond, with as many digits as it takes to see that it is. */
+function compared(spanMs: number, limitMs: number): [span: string, limit: string] {
+  const [digitMs] = spans.find(([ms]) => Math.floor(spanMs / ms) * ms > limitMs) ?? [1]
+  return [spanText(spanMs, digitMs), spanText(limitMs, 1)]
 }
 
-function days(ms: number): number {
-  return Math.floor(ms / dayMs)
+/** `89 days 23 h 59 min`: down to the unit, cut there. */
+function spanText(spanMs: number, digitMs: number): string {
+  let rest = Math.floor(spanMs / digitMs) * digitMs
+  const parts: string[] = []
+  for (const [ms, unit] of spans) {
+    const count = Math.floor(rest / ms)
+    rest -= count * ms
+    if (count > 0) parts.push(`${count} ${count === 1 && ms === dayMs ? 'day' : unit}`)
+  }
+  return parts.length === 0 ? '0 s' : parts.join(' ')
 }

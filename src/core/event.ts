@@ -8,10 +8,12 @@ import {
   schemaUrn,
   type CloudEvent,
 } from './envelope.ts'
-import { timeFault, type EventDoor, type EventTimeLimits } from './event-time.ts'
+import { currentData } from './event-data.ts'
+import { timeFault, timeHint, type EventDoor, type EventTimeLimits } from './event-time.ts'
 import { forbiddenKey, idOf, isText } from './json-rules.ts'
 import { notAccepted, type AcceptedValues } from './accepted-values.ts'
 import { readPlainEvent } from './plain-event.ts'
+import { explain, fieldOf, isAbout } from './schema-fault.ts'
 import type { LabelRule } from './label-rule.ts'
 import type { EventTimeMs } from './units.ts'
 
@@ -55,10 +57,13 @@ export interface EventType {
   readonly times: EventTimeLimits
   readonly accepts: AcceptedValues
   /** A more telling code than `invalid_data` for a field that fails its schema. */
-  readonly fieldCodes: Readonly<Record<string, EventErrorCode>>
+  readonly fieldCodes: Readonly<Record<string, FieldCode>>
   /** Left out of an event type that labels nothing. */
   readonly label?: LabelRule
 }
+
+/** One code, or one for a field that is not there and one for what is there instead. */
+export type FieldCode = EventErrorCode | { readonly missing: EventErrorCode; readonly invalid: EventErrorCode }
 
 export type EventCatalog = ReadonlyMap<string, EventType>
 
@@ -72,6 +77,7 @@ export const eventErrorCodes = [
   'unknown_event_type',
   'unknown_event_version',
   'missing_entity_id',
+  'invalid_entity_id',
   'invalid_amount',
   'invalid_data',
   'value_not_accepted',
@@ -172,7 +178,7 @@ export function parseEvent(
     return invalid('undecodable_bytes', 'a text is not Unicode: half of a surrogate pair', idOf(json))
   const forbidden = forbiddenKey(json, 0)
   if (forbidden !== null) return invalid('forbidden_key', forbidden, idOf(json))
-  const envelope = parseEnvelope(json, catalog)
+  const envelope = parseEnvelope(json, catalog, nowMs)
   if (envelope.kind === 'invalid') return envelope
   const { event } = envelope
   if (event.timestamp < earliestMs || event.timestamp > latestMs) {
@@ -183,8 +189,9 @@ export function parseEvent(
   if (event.aggregateType !== '' && event.aggregateType !== type.aggregateType) {
     return invalid('invalid_envelope', `aggregateType of ${type.type} is "${type.aggregateType}"`, event.eventId)
   }
-  const data = upcastData(event, type)
-  return data.kind === 'invalid' ? data : settled(event, type, data.value, nowMs, door)
+  const data = currentData(event, type, nowMs)
+  if (data.kind === 'fault') return invalid(data.code, data.detail, event.eventId)
+  return settled(event, type, data.value, nowMs, door)
 }
 
 /** What is left to check of an event whose data are valid and of the current version. */
@@ -204,10 +211,14 @@ function settled(event: DomainEvent, type: EventType, data: unknown, nowMs: numb
 function parseEnvelope(
   json: unknown,
   catalog: EventCatalog,
+  nowMs: number,
 ): { kind: 'ok'; event: DomainEvent } | (EventResult & { kind: 'invalid' }) {
   if (typeof json === 'object' && json !== null && 'eventId' in json) {
     const parsed = domainEventSchema.safeParse(json)
-    if (!parsed.success) return invalid('invalid_envelope', explain(parsed.error), idOf(json))
+    if (!parsed.success) {
+      const hint = isAbout(parsed.error, 'timestamp') ? timeHint(fieldOf(json, 'timestamp'), nowMs) : ''
+      return invalid('invalid_envelope', explain(parsed.error) + hint, idOf(json))
+    }
     const { timestamp, metadata, causationId, correlationId, ...rest } = parsed.data
     const ms = typeof timestamp === 'number' ? timestamp : Date.parse(timestamp)
     return {
@@ -225,7 +236,10 @@ function parseEnvelope(
     return invalid('invalid_envelope', 'data_base64 is not read: send the data as JSON, in data', idOf(json))
   }
   const parsed = cloudEventSchema.safeParse(json)
-  if (!parsed.success) return invalid('invalid_envelope', explain(parsed.error), idOf(json))
+  if (!parsed.success) {
+    const hint = isAbout(parsed.error, 'time') ? timeHint(fieldOf(json, 'time'), nowMs, 'RFC 3339 is expected') : ''
+    return invalid('invalid_envelope', explain(parsed.error) + hint, idOf(json))
+  }
   const { data } = parsed
   const version = versionOf(data, catalog)
   if (version === null) return invalid('invalid_envelope', 'dataschema names another type', data.id)
@@ -253,40 +267,9 @@ function versionOf({ type, dataschema }: CloudEvent, catalog: EventCatalog): num
   return named === type ? Number(version) : null
 }
 
-function upcastData(
-  event: DomainEvent,
-  type: EventType,
-): { kind: 'ok'; value: unknown } | (EventResult & { kind: 'invalid' }) {
-  let version = event.version
-  let value = event.data
-  for (;;) {
-    const step = Object.hasOwn(type.versions, version) ? type.versions[version] : undefined
-    if (step === undefined) {
-      return invalid('unknown_event_version', `${type.type} has no version ${version}`, event.eventId)
-    }
-    const parsed = step.schema.safeParse(value)
-    if (!parsed.success) {
-      const field = String(parsed.error.issues[0]?.path[0] ?? '')
-      const code = (Object.hasOwn(type.fieldCodes, field) ? type.fieldCodes[field] : undefined) ?? 'invalid_data'
-      return invalid(code, explain(parsed.error), event.eventId)
-    }
-    value = parsed.data
-    if (version === type.currentVersion || step.upcast === undefined) return { kind: 'ok', value }
-    value = step.upcast(value as never)
-    version += 1
-  }
-}
-
 function observationTime(event: DomainEvent, type: EventType): EventTimeMs {
   if (type.timestampField === 'time') return event.timestamp
   return (event.data as Record<string, EventTimeMs>)[type.timestampField] ?? event.timestamp
-}
-
-function explain(error: z.ZodError): string {
-  return error.issues
-    .slice(0, 3)
-    .map((issue) => (issue.path.length === 0 ? issue.message : `${issue.path.join('.')}: ${issue.message}`))
-    .join('; ')
 }
 
 export function invalid(code: EventErrorCode, detail: string, eventId?: string): EventResult & { kind: 'invalid' } {

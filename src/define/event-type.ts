@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import { eventLimits } from '../core/envelope.ts'
-import type { EventErrorCode, EventType, EventVersion } from '../core/event.ts'
+import type { EventType, EventVersion, FieldCode } from '../core/event.ts'
 import type { LabelRule } from '../core/label-rule.ts'
 import { usualPastMs, type EventTimeLimits } from '../core/event-time.ts'
 import { durationMs, type Duration } from '../core/units.ts'
@@ -31,7 +31,7 @@ interface EventOptions<Type extends string, Schema extends z.ZodObject> {
   readonly versions: Readonly<Record<number, EventVersion>>
   /** The newest version's schema. */
   readonly current: Schema
-  readonly fieldCodes?: Readonly<Record<string, EventErrorCode>>
+  readonly fieldCodes?: Readonly<Record<string, FieldCode>>
   readonly times?: EventTimes
   readonly label?: LabelOptions<keyof z.infer<Schema> & string>
   /** Text fields of which this installation takes these values only, though the schema knows more. */

@@ -40,7 +40,7 @@ export function createApp(deps: ServeDependencies): Hono<ServeEnv> {
 }
 
 function allRoutes(deps: ServeDependencies): Route[] {
-  const catalog = createFeatureCatalog(deps.featureSet)
+  const catalog = createFeatureCatalog(deps.featureSet, deps.catalog)
   const routes = [
     ...eventRoutes(deps),
     ...featureRoutes(deps, catalog),

@@ -1,9 +1,13 @@
+import { safeParse, type z } from 'zod'
+import type { EventCatalog } from '../core/event.ts'
 import { idSeparator } from '../core/plan.ts'
 import type { EntityManifest, FeatureManifest, FeatureSetManifest } from '../core/feature-set.ts'
 
 export interface CatalogEntity {
   readonly name: string
   readonly keyFields: readonly string[]
+  /** Of each key field: what events take there. Empty where no event has the field. */
+  readonly keySchemas: readonly (readonly z.core.$ZodType[])[]
   readonly horizonMs: number
   readonly featureNames: readonly string[]
 }
@@ -28,14 +32,14 @@ export interface FeatureCatalog {
   readonly services: ReadonlyMap<string, readonly CatalogFeature[]>
 }
 
-export function createFeatureCatalog(manifest: FeatureSetManifest): FeatureCatalog {
+export function createFeatureCatalog(manifest: FeatureSetManifest, events: EventCatalog): FeatureCatalog {
   const features = new Map(manifest.features.map((feature) => [feature.name, catalogFeature(feature)]))
   const byReference = new Map(features)
   for (const { name, view } of manifest.features) {
     const feature = features.get(name)
     if (feature !== undefined && view !== null) byReference.set(`${view}:${feature.shortName}`, feature)
   }
-  const entities = new Map(manifest.entities.map((entity) => [entity.name, catalogEntity(entity, manifest)]))
+  const entities = new Map(manifest.entities.map((entity) => [entity.name, catalogEntity(entity, manifest, events)]))
   const byAlias = new Map([...entities.values()].flatMap((entity) => singleKey(entity)))
   for (const [name, entity] of entities) byAlias.set(name, entity)
   const services = manifest.services.map((service) => {
@@ -51,12 +55,22 @@ export function createFeatureCatalog(manifest: FeatureSetManifest): FeatureCatal
   }
 }
 
-/** Why no instance of the entity can have this id, null when one can: a composite id has all its parts. */
-export function mistakeInId({ name, keyFields }: CatalogEntity, id: string): string | null {
-  if (keyFields.length === 1) return null
-  const parts = id.split(idSeparator)
-  if (parts.length === keyFields.length && !parts.includes('')) return null
-  return `a ${name} is ${keyFields.join(idSeparator)}, no part empty`
+/**
+ * Why no instance of the entity can have this id, null when one can: an id has all its parts, and each is one that events
+ * may name.
+ */
+export function mistakeInId({ name, keyFields, keySchemas }: CatalogEntity, id: string): string | null {
+  const parts = keyFields.length === 1 ? [id] : id.split(idSeparator)
+  if (parts.length !== keyFields.length || parts.includes('')) {
+    return `a ${name} is ${keyFields.join(idSeparator)}, no part empty`
+  }
+  for (const [i, part] of parts.entries()) {
+    const refusals = (keySchemas[i] ?? []).map((schema) => safeParse(schema, part))
+    const [refusal] = refusals
+    if (refusal?.success !== false || refusals.some(({ success }) => success)) continue
+    return `${keyFields[i]}: ${refusal.error.issues[0]?.message}`
+  }
+  return null
 }
 
 function catalogFeature({ name, view, entity }: FeatureManifest): CatalogFeature {
@@ -69,7 +83,21 @@ function singleKey(entity: CatalogEntity): [string, CatalogEntity][] {
   return field !== undefined && entity.keyFields.length === 1 ? [[field, entity]] : []
 }
 
-function catalogEntity({ name, keyFields, horizonMs }: EntityManifest, manifest: FeatureSetManifest): CatalogEntity {
+function catalogEntity(
+  { name, keyFields, horizonMs }: EntityManifest,
+  manifest: FeatureSetManifest,
+  events: EventCatalog,
+): CatalogEntity {
   const featureNames = manifest.features.filter((feature) => feature.entity === name).map((feature) => feature.name)
-  return { name, keyFields, horizonMs, featureNames }
+  return { name, keyFields, keySchemas: keyFields.map((field) => schemasOf(field, events)), horizonMs, featureNames }
+}
+
+function schemasOf(field: string, events: EventCatalog): z.core.$ZodType[] {
+  const schemas = [...events.values()].map(({ versions, currentVersion }) => {
+    const { schema } = versions[currentVersion] ?? {}
+    return schema !== undefined && 'shape' in schema
+      ? (schema.shape as Readonly<Record<string, z.core.$ZodType>>)[field]
+      : undefined
+  })
+  return [...new Set(schemas.filter((schema) => schema !== undefined))]
 }

@@ -6,7 +6,7 @@ import type { ServeDependencies } from './dependencies.ts'
 import { mistakeInId, type CatalogEntity, type FeatureCatalog } from './feature-catalog.ts'
 import type { EntityFeatures } from './feature-reader.ts'
 import { featureStatus, featureStatuses, isForgotten, remembersFromMs, type FeatureStatus } from './freshness.ts'
-import { invalid, listParameter, parseList, parseTimeMs, timeParameter } from './parameters.ts'
+import { listParameter, parseList, parseTimeMs, timeParameter } from './parameters.ts'
 import { problemResponse } from './problem.ts'
 import { jsonResponse, type Route, type ServeContext } from './route.ts'
 import { named } from './schemas.ts'
@@ -34,9 +34,8 @@ async function readFeatures(c: ServeContext, deps: ServeDependencies, catalog: F
     throw new RiverbankError('unknown_entity', `entities are ${[...catalog.entities.keys()].join(', ')}`)
   }
   const id = c.req.param('id') ?? ''
-  if (id.length > idLengthMax) throw invalid('id', `at most ${idLengthMax} characters`)
-  const mistake = mistakeInId(entity, id)
-  if (mistake !== null) throw invalid('id', mistake)
+  const mistake = id.length > idLengthMax ? `at most ${idLengthMax} characters` : mistakeInId(entity, id)
+  if (mistake !== null) throw new RiverbankError('invalid_entity_id', mistake)
   const wanted = parseList('features', c.req.query('features'), deps.limits.featureNamesMax)
   const { names, unknown } = select(entity, catalog, wanted)
   if (unknown.length > 0) {
@@ -148,7 +147,7 @@ const readFeaturesDescription = (entities: readonly string[]): Route['descriptio
     'state knows it now; where it lies before everything the state remembers, values are null and OUTSIDE_MAX_AGE. An ' +
     'entity that nobody has seen is an answer too: found is false, statuses are NOT_FOUND, and values are those of empty ' +
     'windows (a count is 0, a mean is null), which is what scoring would use. The id of a composite entity is its parts joined by ' +
-    '`|` (customer_terminal: c-1%7Ct-1); without all of them, none empty, it is an invalid parameter.',
+    '`|` (customer_terminal: c-1%7Ct-1). An id that no event may name, or without all of its parts, is invalid_entity_id.',
   tag: 'features',
   parameters: [
     { name: 'entity', in: 'path', description: 'its name', schema: z.enum(entities) },
@@ -167,6 +166,13 @@ const readFeaturesDescription = (entities: readonly string[]): Route['descriptio
     { name: 'asOf', in: 'query', description: 'RFC 3339 or milliseconds since 1970', schema: timeParameter.optional() },
   ],
   answers: { 200: { description: 'The features', content: { 'application/json': answerSchema } } },
-  problems: ['unknown_entity', 'unknown_feature', 'invalid_parameter', 'state_unavailable', ...refusalCodes],
+  problems: [
+    'unknown_entity',
+    'invalid_entity_id',
+    'unknown_feature',
+    'invalid_parameter',
+    'state_unavailable',
+    ...refusalCodes,
+  ],
   example: "curl -s '$base/v1/entities/customer/c-1/features'",
 })

@@ -18,7 +18,8 @@ const time = z.union(
   [z.iso.datetime({ offset: true }), z.string().regex(/^\d{1,14}$/), z.number().int().min(0).max(latestMs)],
   'write RFC 3339, such as 2026-01-31T12:00:00Z, or milliseconds',
 )
-const entityId = z.union([z.string().min(1).max(256), z.number().int()])
+/** Which ones an entity takes, its events say. */
+const entityId = z.union([z.string(), z.number().int()])
 
 /** Features of many entities. `/get-online-features` is the same for clients of Feast. */
 export function onlineFeatureRoutes(deps: ServeDependencies, catalog: FeatureCatalog): Route[] {
@@ -158,6 +159,7 @@ function describeRoute(schema: BodySchema, operationId: string, withFlags: boole
       'unknown_feature',
       'unknown_feature_service',
       'missing_entity',
+      'invalid_entity_id',
       'feature_name_collision',
       'state_unavailable',
       ...refusalCodes,

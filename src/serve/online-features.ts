@@ -23,7 +23,12 @@ export type OnlineQueryResult =
   | {
       readonly kind: 'refused'
       readonly code:
-        'unknown_feature' | 'unknown_feature_service' | 'missing_entity' | 'feature_name_collision' | 'invalid_request'
+        | 'unknown_feature'
+        | 'unknown_feature_service'
+        | 'missing_entity'
+        | 'invalid_entity_id'
+        | 'feature_name_collision'
+        | 'invalid_request'
       readonly detail: string
       readonly names: readonly string[]
     }
@@ -58,7 +63,7 @@ export function planOnlineQuery(
   }
   for (const { label, entity, ids } of columns) {
     const mistake = ids.map((id) => mistakeInId(entity, id)).find((each) => each !== null) ?? null
-    if (mistake !== null) return refuse('invalid_request', `entities.${label}: ${mistake}`, [label])
+    if (mistake !== null) return refuse('invalid_entity_id', `entities.${label}: ${mistake}`, [label])
   }
   const composed = composedColumns(catalog, columns, features)
   const missing = missingEntities(catalog, [...columns, ...composed], features)

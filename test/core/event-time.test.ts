@@ -92,12 +92,42 @@ describe('what is told of a wrong time', () => {
 
   it('names the field, the limit, the likely mistake and the way for history', () => {
     expect(fault(appendTimeMs, Math.floor(appendTimeMs / 1_000))).toBe(
-      'the time of the observation is 20584 days ago, at most 730 are accepted (were seconds sent as milliseconds?); ' +
-        'history comes through the log with the header riverbank-history-from',
+      'the time of the observation is 20584 days ago, at most 730 days are accepted ' +
+        '(it looks like seconds: milliseconds since 1970, or RFC 3339, are expected); history comes through the log with the header riverbank-history-from',
     )
-    expect(fault(appendTimeMs * 1_000, appendTimeMs)).toContain('(were microseconds sent as milliseconds?)')
+    expect(fault(appendTimeMs * 1_000, appendTimeMs)).toContain('(it looks like microseconds: ')
     expect(fault(0, 0, { historyFrom: 'x' })).toContain('the header riverbank-history-from is not a time')
     expect(fault(0, 0, { historyFrom: '2018-01-01' })).toContain('says 2018-01-01T00:00:00.000Z')
+  })
+
+  it('never contradicts itself: the span is told with as many digits as it takes to see that it is beyond the limit', () => {
+    const spanMs = /(\d+) (days?|h|min|s|ms)/g
+    const unitMs = { day: dayMs, days: dayMs, h: 60 * minuteMs, min: minuteMs, s: 1_000, ms: 1 }
+    const msOf = (text: string) =>
+      [...text.matchAll(spanMs)].reduce((sum, [, n, unit]) => sum + Number(n) * unitMs[unit as keyof typeof unitMs], 0)
+    const beyondMs = [1, 20, 999, 1_000, 29_000, minuteMs, 3_600_001, 11 * 60 * minuteMs, dayMs - 1, dayMs, 400 * dayMs]
+    const cases = beyondMs.flatMap((ms) => [
+      [appendTimeMs - 90 * dayMs - ms, appendTimeMs, 90 * dayMs],
+      [appendTimeMs, appendTimeMs - 730 * dayMs - ms, 730 * dayMs],
+      [appendTimeMs + 5 * minuteMs + ms, appendTimeMs, 5 * minuteMs],
+      [appendTimeMs, appendTimeMs + 5 * minuteMs + ms, 5 * minuteMs],
+    ])
+    for (const [timestamp = 0, observedAt = 0, limitMs = 0] of cases) {
+      for (const [door, marginMs] of [
+        [{}, 0],
+        [httpDoor, minuteMs],
+      ] as const) {
+        // A minute nearer, HTTP refuses as far beyond its limit as the log does beyond its own.
+        const nearer = (at: number) => (at === appendTimeMs ? at : at - Math.sign(at - appendTimeMs) * marginMs)
+        const detail = fault(nearer(timestamp), nearer(observedAt), door) ?? ''
+        const [span = '', limit = ''] = detail.split(', at most ')
+        expect(msOf(limit.split(' are accepted')[0] ?? ''), detail).toBe(limitMs - marginMs)
+        expect(msOf(span), detail).toBeGreaterThan(limitMs - marginMs)
+        expect(msOf(span), detail).toBeLessThanOrEqual(
+          Math.max(Math.abs(nearer(timestamp) - appendTimeMs), Math.abs(nearer(observedAt) - appendTimeMs)),
+        )
+      }
+    }
   })
 
   it('is decided at HTTP a minute before each limit, so that the log accepts a minute later what HTTP did', () => {

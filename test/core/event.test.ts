@@ -81,6 +81,7 @@ describe('decoding an event from the log', () => {
     see(json(cloud({ type: 'payment.forgotten', dataschema: schemaOf('payment.forgotten', 1) })), 'unknown_event_type')
     see(json(cloud({ dataschema: schemaOf('payment.initiated', 3) })), 'unknown_event_version')
     see(json(withData({ terminalId: undefined })), 'missing_entity_id')
+    see(json(withData({ terminalId: 'a b' })), 'invalid_entity_id')
     see(json(withData({ amountMinor: -1 })), 'invalid_amount')
     see(json(withData({ currency: 'euro' })), 'invalid_data')
     see(json(cloud({ time: new Date(nowMs + eventLimits.maxFutureMs + 1).toISOString() })), 'event_in_future')
@@ -151,10 +152,43 @@ describe('decoding an event from the log', () => {
     }
   })
 
-  it.each(['customerId', 'terminalId'])('answers missing_entity_id when %s is not there or not an id', (field) => {
-    for (const value of [undefined, null, '', 'a b', 'x'.repeat(65), 5, 'a/b', 'ü']) {
+  it.each(['customerId', 'terminalId'])('answers missing_entity_id when %s is not there', (field) => {
+    for (const value of [undefined, null]) {
       expect(codeOf(withData({ [field]: value })), JSON.stringify(value)).toBe('missing_entity_id')
     }
+  })
+
+  it.each(['customerId', 'terminalId'])('answers invalid_entity_id when %s is there and no id', (field) => {
+    for (const value of ['', 'a b', 'x'.repeat(65), 5, 'a/b', 'ü', '..', {}, false]) {
+      expect(codeOf(withData({ [field]: value })), JSON.stringify(value)).toBe('invalid_entity_id')
+    }
+  })
+
+  it.each([
+    ['seconds', nowMs / 1_000],
+    ['microseconds', nowMs * 1_000],
+    ['nanoseconds', nowMs * 1_000_000],
+    ['a time that was never set', 0],
+  ])('says of a time in a wrong unit that it looks like %s, in either spelling and in the data', (unit, time) => {
+    const detailOf = (json: unknown) => {
+      const result = parseEvent(json, catalog, nowMs)
+      return result.kind === 'invalid' ? result.detail : 'valid'
+    }
+    const looks = `it looks like ${unit}: `
+    const either = 'milliseconds since 1970, or RFC 3339, are expected'
+    expect(detailOf(domain({ timestamp: time }))).toContain(looks + either)
+    expect(detailOf(cloud({ time }))).toContain(`${looks}RFC 3339 is expected`)
+    expect(detailOf(cloud({ time: String(time) }))).toContain(`${looks}RFC 3339 is expected`)
+    const data = { ...fraud, paymentTimeMs: time }
+    const label = cloud({ type: 'fraud.reported', dataschema: schemaOf('fraud.reported', 1), data })
+    expect(detailOf(label)).toMatch(new RegExp(`${looks}milliseconds since 1970.* are expected`))
+  })
+
+  it('says of milliseconds in a CloudEvent that RFC 3339 is expected, and of other nonsense nothing about units', () => {
+    const parsed = (time: unknown) => parseEvent(cloud({ time }), catalog, nowMs)
+    expect(parsed(nowMs)).toMatchObject({ detail: expect.stringContaining('looks like milliseconds') as string })
+    const silent = { detail: expect.not.stringContaining('looks like') as string }
+    for (const time of ['yesterday', -1, 12, {}, null]) expect(parsed(time)).toMatchObject(silent)
   })
 
   it('accepts five minutes of the future by the log clock, and not a millisecond more', () => {

@@ -35,12 +35,12 @@ describe('one composite entity', () => {
 
   test.each(['c-1', 'c-1%7C', '%7Ct-1', '%7C', 'c-1%7Ct-1%7Cx'])('has no id %s', async (id) => {
     const response = await serveFixture({ entities }).app.request(`/v1/entities/customer_terminal/${id}/features`)
-    expect((await problemOf(response, 'invalid_parameter'))['detail']).toContain('customerId|terminalId')
+    expect((await problemOf(response, 'invalid_entity_id'))['detail']).toContain('customerId|terminalId')
   })
 
-  test('a single id may hold what separates the parts of others: nobody has it', async () => {
+  test('a single id cannot hold what separates the parts of others', async () => {
     const response = await serveFixture({ entities }).app.request('/v1/entities/customer/c-1%7Ct-1/features')
-    expect(await response.json()).toMatchObject({ found: false })
+    await problemOf(response, 'invalid_entity_id')
   })
 })
 
@@ -127,9 +127,9 @@ describe.each(['/v1/features', '/get-online-features'])('composite entities of m
     expect(problem['detail']).toContain(detail)
   })
 
-  test.each(['c-1', 'c-1|', '|t-1', 'a|b|c'])('refuses the id %s', async (id) => {
+  test.each(['c-1', 'c-1|', '|t-1', 'a|b|c', 'a b|t-1', ''])('refuses the id %s', async (id) => {
     const body = { features: [lifetime], entities: { customer_terminal: ['c-1|t-1', id] } }
     const response = await serveFixture({ entities }).app.request(path, postJson(body))
-    expect((await problemOf(response, 'invalid_request'))['names']).toEqual(['customer_terminal'])
+    expect((await problemOf(response, 'invalid_entity_id'))['names']).toEqual(['customer_terminal'])
   })
 })

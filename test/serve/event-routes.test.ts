@@ -74,6 +74,7 @@ describe('one event', () => {
     ['forbidden_key', 400, '{"eventId":"p","__proto__":{"a":1}}'],
     ['unknown_event_type', 422, paymentEvent('p', { eventType: 'payment.vanished' })],
     ['unknown_event_version', 422, paymentEvent('p', { version: 9 })],
+    ['invalid_entity_id', 400, paymentEvent('p', { data: { ...paymentEvent('p').data, terminalId: 'a b' } })],
     ['missing_entity_id', 422, paymentEvent('p', { data: { customerId: 'c-1', amountMinor: 1, currency: 'EUR' } })],
     [
       'invalid_amount',

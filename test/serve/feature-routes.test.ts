@@ -103,9 +103,30 @@ describe('features of one entity', () => {
   test('of an id with reserved characters are those of the decoded id', async () => {
     const { calls, reader } = recordingReader()
     const { app } = serveFixture({ deps: { features: reader } })
-    await app.request('/v1/entities/customer/a%2Fb%3F%C3%A4/features')
-    expect(calls[0]?.keys).toEqual([{ entity: 'customer', id: 'a/b?ä' }])
+    await app.request('/v1/entities/customer/a%3Ab%40c/features')
+    expect(calls[0]?.keys).toEqual([{ entity: 'customer', id: 'a:b@c' }])
   })
+
+  test.each(['a b', 'ü', 'a/b', '..', 'x'.repeat(65), 'x'.repeat(300), 'c-1|t-1', '\u0000', '-'.repeat(64) + '\n'])(
+    'are refused for the id %j, which no event may name, at every route alike',
+    async (id) => {
+      const { calls, reader } = recordingReader()
+      const { app } = serveFixture({ deps: { features: reader } })
+      const features = ['customer_spend:payment_count_1h']
+      const encoded = encodeURIComponent(id).replaceAll('.', '%2E')
+      const answers = [
+        await app.request(`/v1/entities/customer/${encoded}/features`),
+        await app.request('/v1/features', postJson({ features, entities: { customer: ['c-1', id] } })),
+        await app.request('/get-online-features', postJson({ features, entities: { customerId: [id] } })),
+      ]
+      // What clients make of two dots is another path.
+      for (const answer of id === '..' ? answers.slice(1) : answers) {
+        expect(answer.status).toBe(400)
+        await problemOf(answer, 'invalid_entity_id')
+      }
+      expect(calls).toEqual([])
+    },
+  )
 
   test('are refused for what does not exist', async () => {
     const { app } = serveFixture({ entities })

@@ -1,0 +1,20 @@
+import type { z } from 'zod'
+
+/** What is wrong with JSON, as its schema says it: the first mistakes. */
+export function explain(error: z.ZodError): string {
+  return error.issues
+    .slice(0, 3)
+    .map((issue) => (issue.path.length === 0 ? issue.message : `${issue.path.join('.')}: ${issue.message}`))
+    .join('; ')
+}
+
+/** Whether one of the mistakes is in this field. */
+export function isAbout({ issues }: z.ZodError, field: string): boolean {
+  return issues.some(({ path }) => path[0] === field)
+}
+
+/** A field of JSON that may be anything. */
+export function fieldOf(json: unknown, field: string): unknown {
+  if (typeof json !== 'object' || json === null || !Object.hasOwn(json, field)) return undefined
+  return (json as Readonly<Record<string, unknown>>)[field]
+}
