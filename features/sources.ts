@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { currencyCodes, installationCurrency } from './currency.ts'
+import { eventId } from '../src/define/event-id.ts'
 import { defineEvent } from '../src/define/event-type.ts'
 
 /** An id of an entity: printable, short, and nothing that a key, a path (`.`, `..`) or a terminal could stumble over. */
@@ -45,7 +46,7 @@ export const paymentInitiated = defineEvent({
 
 /** What every label repeats of its payment, so that nobody must look it up. */
 const labelled = z.object({
-  paymentId: z.string().min(1).max(256),
+  paymentId: eventId,
   customerId: entityId,
   terminalId: entityId,
   amountMinor,
@@ -53,50 +54,38 @@ const labelled = z.object({
   /** When the payment happened: the label counts there, not when it became known. */
   paymentTimeMs: timeMs,
 })
-const labelOfPayment = {
-  of: paymentInitiated,
-  subject: 'paymentId',
-  repeats: {
-    customerId: 'customerId',
-    terminalId: 'terminalId',
-    amountMinor: 'amountMinor',
-    currency: 'currency',
-    paymentTimeMs: 'time',
-  },
-} as const
-
-const fraudV1 = labelled.extend({ kind: z.enum(['chargeback', 'confirmed_fraud']) })
+function labelOfPayment<Type extends string, const Kinds extends readonly string[]>(type: Type, kinds: Kinds) {
+  const schema = labelled.extend({ kind: z.enum(kinds) })
+  return defineEvent({
+    type,
+    aggregateType: 'customer',
+    aggregateField: 'customerId',
+    timestamp: 'paymentTimeMs',
+    // Card schemes take chargebacks for 540 days.
+    times: { observedPast: '730d' },
+    accepts,
+    fieldCodes,
+    label: {
+      of: paymentInitiated,
+      subject: 'paymentId',
+      repeats: {
+        customerId: 'customerId',
+        terminalId: 'terminalId',
+        amountMinor: 'amountMinor',
+        currency: 'currency',
+        paymentTimeMs: 'time',
+      },
+    },
+    versions: { 1: { schema } },
+    current: schema,
+  })
+}
 
 /** A label: this payment was fraud. Of all labels of a payment the newest one by its own time counts. */
-export const fraudReported = defineEvent({
-  type: 'fraud.reported',
-  aggregateType: 'customer',
-  aggregateField: 'customerId',
-  timestamp: 'paymentTimeMs',
-  // Card schemes take chargebacks for 540 days.
-  times: { observedPast: '730d' },
-  accepts,
-  fieldCodes,
-  label: labelOfPayment,
-  versions: { 1: { schema: fraudV1 } },
-  current: fraudV1,
-})
-
-const withdrawnV1 = labelled.extend({ kind: z.enum(['chargeback_won', 'reported_in_error']) })
+export const fraudReported = labelOfPayment('fraud.reported', ['chargeback', 'confirmed_fraud'])
 
 /** Takes back what was reported of a payment: from now on it has no label. */
-export const fraudWithdrawn = defineEvent({
-  type: 'fraud.withdrawn',
-  aggregateType: 'customer',
-  aggregateField: 'customerId',
-  timestamp: 'paymentTimeMs',
-  times: { observedPast: '730d' },
-  accepts,
-  fieldCodes,
-  label: labelOfPayment,
-  versions: { 1: { schema: withdrawnV1 } },
-  current: withdrawnV1,
-})
+export const fraudWithdrawn = labelOfPayment('fraud.withdrawn', ['chargeback_won', 'reported_in_error'])
 
 const profileV1 = z.object({
   customerId: entityId,
@@ -117,6 +106,6 @@ export const customerProfileChanged = defineEvent({
 })
 
 export type PaymentInitiated = z.infer<typeof paymentV2>
-export type FraudReported = z.infer<typeof fraudV1>
-export type FraudWithdrawn = z.infer<typeof withdrawnV1>
+export type FraudReported = z.infer<typeof fraudReported.current>
+export type FraudWithdrawn = z.infer<typeof fraudWithdrawn.current>
 export type CustomerProfileChanged = z.infer<typeof profileV1>

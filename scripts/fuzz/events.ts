@@ -41,28 +41,23 @@ const labelled = z.object({
   reason: z.string(),
   sure: z.boolean(),
 })
-const labelOf = {
-  of: payment,
-  subject: 'paymentId',
-  repeats: { customerId: 'customerId', terminalId: 'terminalId', amount: 'amount', paidMs: 'time' },
-} as const
 
-export const flagged = defineEvent({
-  type: 'payment.flagged',
-  aggregateType: 'customer',
-  aggregateField: 'customerId',
-  timestamp: 'paidMs',
-  label: labelOf,
-  versions: { 1: { schema: labelled } },
-  current: labelled,
-})
+function labelOfPayment<Type extends string>(type: Type) {
+  return defineEvent({
+    type,
+    aggregateType: 'customer',
+    aggregateField: 'customerId',
+    timestamp: 'paidMs',
+    label: {
+      of: payment,
+      subject: 'paymentId',
+      repeats: { customerId: 'customerId', terminalId: 'terminalId', amount: 'amount', paidMs: 'time' },
+    },
+    versions: { 1: { schema: labelled } },
+    current: labelled,
+  })
+}
+
+export const flagged = labelOfPayment('payment.flagged')
 /** Takes a flag back. */
-export const cleared = defineEvent({
-  type: 'payment.cleared',
-  aggregateType: 'customer',
-  aggregateField: 'customerId',
-  timestamp: 'paidMs',
-  label: labelOf,
-  versions: { 1: { schema: labelled } },
-  current: labelled,
-})
+export const cleared = labelOfPayment('payment.cleared')

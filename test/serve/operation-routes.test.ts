@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { RiverbankError } from '../../src/core/errors.ts'
+import { eventLimits, idPattern } from '../../src/core/envelope.ts'
 import { eventErrorCodes } from '../../src/core/event.ts'
 import { serveLimits } from '../../src/serve/limits.ts'
 import { problemCodes } from '../../src/serve/problem.ts'
@@ -145,6 +146,10 @@ describe('the API description', () => {
     expect(components.schemas['Problem']!.properties['code']).toEqual({ type: 'string', enum: problemCodes })
     expect(components.schemas).toHaveProperty(['payment.initiated.v1'])
     expect(components.schemas['payment.initiated.v2']!.properties).toHaveProperty('currency')
+    expect(components.schemas['fraud.reported.v1']!.properties['paymentId']).toMatchObject({
+      maxLength: eventLimits.maxEventIdLength,
+      pattern: idPattern.source,
+    })
   })
 
   test('the index is text with a command for every route', async () => {
