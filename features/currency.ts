@@ -31,13 +31,7 @@ export function minorDigits(code: string): number {
   return digits
 }
 
-/**
- * The installation's currency. Amounts are summed and compared, and nothing here converts them: payments in another currency
- * are refused (`value_not_accepted`). An installation keeps the one it began with; a model is trained for one.
- */
-export const installationCurrency = 'EUR'
-
-export const amountDigits: number = minorDigits(installationCurrency)
-
-/** Minor units in one unit of the installation's currency. */
-export const minorUnits: number = 10 ** amountDigits
+/** Minor units in one unit of the currency. */
+export function minorUnits(code: string): number {
+  return 10 ** minorDigits(code)
+}

@@ -14,18 +14,12 @@ import {
 } from '../src/define/expression.ts'
 import { defineDerived } from '../src/define/feature-set.ts'
 import { condition, measure } from '../src/define/reason.ts'
-import { amountDigits, minorUnits } from './currency.ts'
+import { minorDigits, minorUnits } from './currency.ts'
+import { defaultSettings } from './settings.ts'
 import { customerAtTerminal, customerHabits, customerSpend, terminalLabels, terminalRisk } from './views.ts'
 
 const amountMinor = request('amountMinor')
 const time = request('timeMs')
-
-export const amount = defineDerived(
-  'amount',
-  'the payment, in units of its currency',
-  divide(amountMinor, minorUnits),
-  measure('a payment of {value}', { unit: 'amount', digits: amountDigits }),
-)
 
 export const weekend = defineDerived(
   'weekend',
@@ -45,7 +39,7 @@ export const night = defineDerived(
 /** In words, for reasons. */
 const lengths = { '1d': 'a day', '7d': '7 days', '30d': '30 days' } as const
 
-function withThisPayment(window: '1d' | '7d' | '30d') {
+function withThisPayment(window: '1d' | '7d' | '30d', currency: string) {
   const { count, mean } = includingThisPayment(
     customerSpend.feature(`payment_count_${window}`),
     customerSpend.feature(`amount_sum_${window}`),
@@ -60,18 +54,32 @@ function withThisPayment(window: '1d' | '7d' | '30d') {
     mean: defineDerived(
       `customer_mean_amount_${window}`,
       `mean amount in ${window}, this payment included, in units of its currency`,
-      divide(mean, minorUnits),
+      divide(mean, minorUnits(currency)),
       measure(`payments of {value} on average in ${lengths[window]}, this one included`, {
         unit: 'amount',
-        digits: amountDigits,
+        digits: minorDigits(currency),
       }),
     ),
   }
 }
 
-export const customer1d = withThisPayment('1d')
-export const customer7d = withThisPayment('7d')
-export const customer30d = withThisPayment('30d')
+/** Amounts in units of the currency, not in minor ones. */
+export function amountsIn(currency: string) {
+  return {
+    amount: defineDerived(
+      'amount',
+      'the payment, in units of its currency',
+      divide(amountMinor, minorUnits(currency)),
+      measure('a payment of {value}', { unit: 'amount', digits: minorDigits(currency) }),
+    ),
+    customer1d: withThisPayment('1d', currency),
+    customer7d: withThisPayment('7d', currency),
+    customer30d: withThisPayment('30d', currency),
+  }
+}
+
+/** What services name of them, they name alike in all currencies. */
+export const { amount, customer1d, customer7d, customer30d } = amountsIn(defaultSettings.CURRENCY)
 
 function riskOrZero(window: '1d' | '7d' | '30d') {
   return defineDerived(

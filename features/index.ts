@@ -1,12 +1,14 @@
-import { defineFeatureSet, defineService } from '../src/define/feature-set.ts'
+import { defineFeatureSet, defineService, type FeatureSet } from '../src/define/feature-set.ts'
 import * as derived from './derived.ts'
 import { customer, customerTerminal, terminal } from './entities.ts'
-import { customerProfileChanged, fraudReported, fraudWithdrawn, paymentInitiated } from './sources.ts'
+import { defaultSettings, type FeatureSettings } from './settings.ts'
+import { customerProfileChanged, paymentEvents } from './sources.ts'
 import {
   customerAtTerminal,
   customerHabits,
   customerReach,
   customerSpend,
+  customerSpendIn,
   terminalActivity,
   terminalFrauds,
   terminalLabels,
@@ -72,41 +74,49 @@ export const fraudService2 = defineService({
   ],
 })
 
-export const riverbank = defineFeatureSet({
-  events: [paymentInitiated, fraudReported, fraudWithdrawn, customerProfileChanged],
-  scored: paymentInitiated.type,
-  entities: [customer, terminal, customerTerminal],
-  views: [
-    customerSpend,
-    customerHabits,
-    customerReach,
-    terminalActivity,
-    terminalRisk,
-    terminalFrauds,
-    terminalLabels,
-    customerAtTerminal,
-  ],
-  derived: [
-    derived.amount,
-    derived.weekend,
-    derived.night,
-    customer1d.count,
-    customer1d.mean,
-    customer7d.count,
-    customer7d.mean,
-    customer30d.count,
-    customer30d.mean,
-    risk1d,
-    risk7d,
-    risk30d,
-    derived.amountToMean30d,
-    derived.firstIn30d,
-    derived.shareOfDay,
-    derived.amountZScore30d,
-    derived.velocity5m,
-    derived.secondsSincePayment,
-    derived.firstHere,
-    derived.lastLabel,
-  ],
-  services: [fraudService, fraudService2],
-})
+/** The definitions of one installation. */
+export function paymentFeatures({ CURRENCY }: FeatureSettings): FeatureSet {
+  const events = paymentEvents(CURRENCY)
+  const amounts = derived.amountsIn(CURRENCY)
+  return defineFeatureSet({
+    events: [...Object.values(events), customerProfileChanged],
+    scored: events.paymentInitiated.type,
+    entities: [customer, terminal, customerTerminal],
+    views: [
+      customerSpendIn(CURRENCY),
+      customerHabits,
+      customerReach,
+      terminalActivity,
+      terminalRisk,
+      terminalFrauds,
+      terminalLabels,
+      customerAtTerminal,
+    ],
+    derived: [
+      amounts.amount,
+      derived.weekend,
+      derived.night,
+      amounts.customer1d.count,
+      amounts.customer1d.mean,
+      amounts.customer7d.count,
+      amounts.customer7d.mean,
+      amounts.customer30d.count,
+      amounts.customer30d.mean,
+      risk1d,
+      risk7d,
+      risk30d,
+      derived.amountToMean30d,
+      derived.firstIn30d,
+      derived.shareOfDay,
+      derived.amountZScore30d,
+      derived.velocity5m,
+      derived.secondsSincePayment,
+      derived.firstHere,
+      derived.lastLabel,
+    ],
+    services: [fraudService, fraudService2],
+  })
+}
+
+/** As they are committed, and as the models that come with them know them. */
+export const riverbank = paymentFeatures(defaultSettings)

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { currencyCodes, installationCurrency } from './currency.ts'
+import { currencyCodes } from './currency.ts'
+import { defaultSettings } from './settings.ts'
 import { eventId } from '../src/define/event-id.ts'
 import { defineEvent } from '../src/define/event-type.ts'
 
@@ -25,25 +26,6 @@ const fieldCodes = {
 const paymentV1 = z.object({ customerId: entityId, terminalId: entityId, amountMinor })
 const paymentV2 = paymentV1.extend({ currency })
 
-/** Sums over mixed currencies would be wrong. */
-const accepts = { currency: [installationCurrency] }
-
-/** A customer pays at a terminal. To be scored. */
-export const paymentInitiated = defineEvent({
-  type: 'payment.initiated',
-  aggregateType: 'customer',
-  aggregateField: 'customerId',
-  timestamp: 'time',
-  fieldCodes,
-  accepts,
-  versions: {
-    // Before currencies were recorded there was only one.
-    1: { schema: paymentV1, upcast: (old: z.infer<typeof paymentV1>) => ({ ...old, currency: installationCurrency }) },
-    2: { schema: paymentV2 },
-  },
-  current: paymentV2,
-})
-
 /** What every label repeats of its payment, so that nobody must look it up. */
 const labelled = z.object({
   paymentId: eventId,
@@ -54,45 +36,74 @@ const labelled = z.object({
   /** When the payment happened: the label counts there, not when it became known. */
   paymentTimeMs: timeMs,
 })
-function labelOfPayment<Type extends string, const Kinds extends readonly string[]>(type: Type, kinds: Kinds) {
-  const schema = labelled.extend({ kind: z.enum(kinds) })
-  return defineEvent({
-    type,
-    aggregateType: 'customer',
-    aggregateField: 'customerId',
-    timestamp: 'paymentTimeMs',
-    // Card schemes take chargebacks for 540 days.
-    times: { observedPast: '730d' },
-    accepts,
-    fieldCodes,
-    label: {
-      of: paymentInitiated,
-      subject: 'paymentId',
-      repeats: {
-        customerId: 'customerId',
-        terminalId: 'terminalId',
-        amountMinor: 'amountMinor',
-        currency: 'currency',
-        paymentTimeMs: 'time',
-      },
-    },
-    versions: { 1: { schema } },
-    current: schema,
-  })
-}
-
-/** A label: this payment was fraud. Of all labels of a payment the newest one by its own time counts. */
-export const fraudReported = labelOfPayment('fraud.reported', ['chargeback', 'confirmed_fraud'])
-
-/** Takes back what was reported of a payment: from now on it has no label. */
-export const fraudWithdrawn = labelOfPayment('fraud.withdrawn', ['chargeback_won', 'reported_in_error'])
-
 const profileV1 = z.object({
   customerId: entityId,
   homeCountry: z.string().regex(/^[A-Z]{2}$/, 'must be an ISO 3166 alpha-2 code'),
   segment: z.enum(['private', 'business']),
   customerSinceMs: timeMs,
 })
+
+/**
+ * The events of an installation whose amounts are in one currency: sums over several would be wrong, and nothing here converts
+ * them, so payments and labels in another one are refused (`value_not_accepted`).
+ */
+export function paymentEvents(installed: string) {
+  const accepts = { currency: [installed] }
+
+  /** A customer pays at a terminal. To be scored. */
+  const paymentInitiated = defineEvent({
+    type: 'payment.initiated',
+    aggregateType: 'customer',
+    aggregateField: 'customerId',
+    timestamp: 'time',
+    fieldCodes,
+    accepts,
+    versions: {
+      // Before currencies were recorded there was only one.
+      1: { schema: paymentV1, upcast: (old: z.infer<typeof paymentV1>) => ({ ...old, currency: installed }) },
+      2: { schema: paymentV2 },
+    },
+    current: paymentV2,
+  })
+
+  function labelOfPayment<Type extends string, const Kinds extends readonly string[]>(type: Type, kinds: Kinds) {
+    const schema = labelled.extend({ kind: z.enum(kinds) })
+    return defineEvent({
+      type,
+      aggregateType: 'customer',
+      aggregateField: 'customerId',
+      timestamp: 'paymentTimeMs',
+      // Card schemes take chargebacks for 540 days.
+      times: { observedPast: '730d' },
+      accepts,
+      fieldCodes,
+      label: {
+        of: paymentInitiated,
+        subject: 'paymentId',
+        repeats: {
+          customerId: 'customerId',
+          terminalId: 'terminalId',
+          amountMinor: 'amountMinor',
+          currency: 'currency',
+          paymentTimeMs: 'time',
+        },
+      },
+      versions: { 1: { schema } },
+      current: schema,
+    })
+  }
+
+  return {
+    paymentInitiated,
+    /** A label: this payment was fraud. Of all labels of a payment the newest one by its own time counts. */
+    fraudReported: labelOfPayment('fraud.reported', ['chargeback', 'confirmed_fraud']),
+    /** Takes back what was reported of a payment: from now on it has no label. */
+    fraudWithdrawn: labelOfPayment('fraud.withdrawn', ['chargeback_won', 'reported_in_error']),
+  }
+}
+
+/** In the currency of the default. What views read of events, and what their types are, is the same in all currencies. */
+export const { paymentInitiated, fraudReported, fraudWithdrawn } = paymentEvents(defaultSettings.CURRENCY)
 
 /** Event-carried state: a customer's profile as it is from now on, complete in itself. */
 export const customerProfileChanged = defineEvent({

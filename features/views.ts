@@ -12,8 +12,9 @@ import {
 import { measure } from '../src/define/reason.ts'
 import { defineSource } from '../src/define/source.ts'
 import { defineView } from '../src/define/view.ts'
-import { amountDigits } from './currency.ts'
+import { minorDigits } from './currency.ts'
 import { customer, customerTerminal, terminal } from './entities.ts'
+import { defaultSettings } from './settings.ts'
 import { fraudReported, paymentInitiated } from './sources.ts'
 
 export const payments = defineSource({
@@ -23,20 +24,25 @@ export const payments = defineSource({
 })
 export const frauds = defineSource({ name: 'fraud', event: fraudReported, columns: { amount: 'amountMinor' } })
 
-/** How much and how often a customer pays. */
-export const customerSpend = defineView({
-  name: 'customer_spend',
-  version: 1,
-  entity: customer,
-  aggregates: [count(payments), sum(payments, 'amount'), mean(payments, 'amount')],
-  windows: ['5m', '1h', '1d', '7d', '30d'],
-  hop: '1s',
-  reasons: {
-    payment_count: measure('{value} payment{s} of the customer in {window}'),
-    amount_sum: measure('{value} spent by the customer in {window}', { unit: 'minor_units', digits: amountDigits }),
-    amount_mean: measure('payments of {value} on average in {window}', { unit: 'minor_units', digits: amountDigits }),
-  },
-})
+/** How much and how often a customer pays; reasons spell amounts with the digits of the currency. */
+export function customerSpendIn(currency: string) {
+  const amount = { unit: 'minor_units', digits: minorDigits(currency) } as const
+  return defineView({
+    name: 'customer_spend',
+    version: 1,
+    entity: customer,
+    aggregates: [count(payments), sum(payments, 'amount'), mean(payments, 'amount')],
+    windows: ['5m', '1h', '1d', '7d', '30d'],
+    hop: '1s',
+    reasons: {
+      payment_count: measure('{value} payment{s} of the customer in {window}'),
+      amount_sum: measure('{value} spent by the customer in {window}', amount),
+      amount_mean: measure('payments of {value} on average in {window}', amount),
+    },
+  })
+}
+
+export const customerSpend = customerSpendIn(defaultSettings.CURRENCY)
 
 /** What is usual for a customer: how much the amounts vary, and when the last payment was. */
 export const customerHabits = defineView({

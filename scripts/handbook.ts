@@ -6,6 +6,7 @@ import { say } from './demo/say.ts'
 import { datasetEpochMs } from './simulator/time-axis.ts'
 import { writeTrainingTable } from './training/lake-table.ts'
 import { runPython, runSetup } from './training/python.ts'
+import { defaultSettings } from '../features/settings.ts'
 import { environmentName } from '../src/app/config.ts'
 import { definitions } from '../src/app/definitions.ts'
 import { projectFolder as root } from '../src/app/project-folder.ts'
@@ -61,7 +62,7 @@ async function handbook(dir: string): Promise<number> {
     writeFileSync(served, '')
   }
   await runSetup()
-  const { manifest } = definitions()
+  const { manifest } = definitions(defaultSettings)
   const inputs = manifest.services.find(({ name }) => name === service)?.features
   assert(inputs !== undefined, `there is a service ${service}`)
   const table = join(dir, 'training.parquet')

@@ -1,3 +1,4 @@
+import { defaultSettings } from '../features/settings.ts'
 import type { Config } from '../src/app/config.ts'
 import { names, readConfig } from '../src/app/config.ts'
 import { RiverbankError } from '../src/core/errors.ts'
@@ -75,6 +76,7 @@ function columnsOf(options: SimulateOptions): PaymentColumns {
 }
 
 function* partsOf(options: SimulateOptions): Generator<Part> {
+  const currency = options.to === 'log' ? readConfig(process.env).CURRENCY : defaultSettings.CURRENCY
   const nowMs = Date.now()
   const end = options.end ?? (options.live ? 'now' : undefined)
   let originMs = datasetEpochMs
@@ -85,6 +87,7 @@ function* partsOf(options: SimulateOptions): Generator<Part> {
     const historyOptions: HistoryOptions = {
       originMs,
       idPrefix: options.idPrefix,
+      currency,
       labelDelayMs: options.labelDelayMs,
       // A label is news of its moment: none may come before it, whatever was asked for.
       labelsBeforeMs: Math.min(options.labelsUntil === 'all' ? Infinity : historyEndMs(columns, originMs), nowMs + 1),
@@ -111,6 +114,7 @@ function* partsOf(options: SimulateOptions): Generator<Part> {
       population: generatePopulation(world),
       seed: options.seed,
       idPrefix: `${options.idPrefix}live-${startMs.toString(36)}-`,
+      currency,
       originMs,
       nowMs: () => Date.now(),
       labelDelayMs: options.liveLabelDelayMs,

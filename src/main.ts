@@ -3,7 +3,7 @@ import { Command } from 'commander'
 import { dayMs, duration, number, wholeNumber } from './app/arguments.ts'
 import type { BacktestCommandOptions } from './app/backtest-command.ts'
 import type { Config } from './app/config.ts'
-import { readConfig } from './app/config.ts'
+import { readConfig, readFeatureSettings } from './app/config.ts'
 import { addDeadLettersCommands } from './app/dead-letters-commands.ts'
 import type { FeatureFilter } from './app/feature-list.ts'
 import type { FeaturesRequest } from './app/features-command.ts'
@@ -19,6 +19,8 @@ import { isRiverbankError } from './core/errors.ts'
  * Results go to stdout, everything else to stderr.
  */
 export const exitCodes = { ok: 0, failed: 1, usage: 2 } as const
+
+type Environment = Parameters<typeof readConfig>[0]
 
 interface Common {
   readonly json?: boolean
@@ -233,8 +235,9 @@ features
   .action(async ({ json }: Common) => describeFeatures({ kind: 'check' }, json))
 
 async function describeFeatures(request: FeaturesRequest, json = false): Promise<void> {
+  const installed = settings(besideInstallation(process.env), readFeatureSettings)
   const { featuresCommand } = await import('./app/features-command.ts')
-  process.exitCode = await featuresCommand(request, { json })
+  process.exitCode = await featuresCommand(installed, request, { json })
 }
 
 program
@@ -248,9 +251,14 @@ program
   })
 
 /** Roles go by the environment alone; all others find what `npm start` runs here. */
-function settings(env: Parameters<typeof readConfig>[0] = besideInstallation(process.env)): Config {
+function settings(env?: Environment): Config
+function settings<Settings>(env: Environment, read: (env: Environment) => Settings): Settings
+function settings(
+  env: Environment = besideInstallation(process.env),
+  read: (env: Environment) => unknown = readConfig,
+) {
   try {
-    return readConfig(env)
+    return read(env)
   } catch (error) {
     if (!isRiverbankError(error, 'invalid_config')) throw error
     process.stderr.write(`${error.message}\n`)
@@ -258,6 +266,7 @@ function settings(env: Parameters<typeof readConfig>[0] = besideInstallation(pro
   }
 }
 
+endWithReader()
 try {
   await program.parseAsync()
 } catch (error) {
@@ -267,7 +276,6 @@ try {
   process.exitCode = exitCodes.failed
 }
 
-endWithReader()
 function bugReport(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }

@@ -2,6 +2,7 @@ import { labelDelayMs } from './feed.ts'
 import { eachRound, type Run } from './run.ts'
 import { history } from '../simulator/history.ts'
 import { generatePayments } from '../simulator/payments.ts'
+import { defaultSettings } from '../../features/settings.ts'
 import { definitions } from '../../src/app/definitions.ts'
 import { createMemoryEngine, type EngineEvent, type MemoryEngine } from '../../src/core/engine.ts'
 import { assert } from '../../src/core/errors.ts'
@@ -55,7 +56,7 @@ function applyInBatches(engine: MemoryEngine, catalog: EventCatalog, events: rea
 
 /** The pure core on one core, with the young generation that roles have (see package.json), and the coding of states. */
 export async function benchEngine(run: Run): Promise<void> {
-  const { plan, catalog } = definitions()
+  const { plan, catalog } = definitions(defaultSettings)
   const events = [...loggedEvents(measuredPayments + warmUpEvents)]
   await eachRound(run, 'engine', (): Promise<void> => {
     const engine = createMemoryEngine(plan)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { quantile, type Metric } from './measurement.ts'
 import { chance } from './random-trees.ts'
 import { eachRound, type Run } from './run.ts'
+import { defaultSettings } from '../../features/settings.ts'
 import { definitions } from '../../src/app/definitions.ts'
 import { lakeLookupDefaults, openLakeLookup } from '../../src/app/score-lookup.ts'
 import { assert } from '../../src/core/errors.ts'
@@ -34,7 +35,7 @@ export async function benchLookups(run: Run): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'riverbank-bench-lookups-'))
   const logger = pinoLogger({ level: 'error', fields: {}, to: process.stderr })
   const meter = prometheusMeter({ processMetrics: false, constantLabels: {} })
-  const { catalog, manifest, set } = definitions()
+  const { catalog, manifest, set } = definitions(defaultSettings)
   const limits = { capacity: scores, bytesMax: 2 ** 40, segmentBytes: 2 ** 26 }
   const spool = new ScoreSpool({ dir: join(dir, 'serve'), ...limits, meter, logger })
   const ledger = new EventLedger({ catalog, scoredTypes: new Set([set.scored]), capacity: scores, live: new Map() })
@@ -115,7 +116,9 @@ function entriesFrom(first: number): ScoreEntry[] {
   })
 }
 
-const features = Object.fromEntries(definitions().manifest.features.map(({ name }, i) => [name, i * 1.2345678]))
+const features = Object.fromEntries(
+  definitions(defaultSettings).manifest.features.map(({ name }, i) => [name, i * 1.2345678]),
+)
 
 function recordOf(n: number): LogRecord {
   const [paymentId, customerId] = [`p-${n}`, customerOf(n)]

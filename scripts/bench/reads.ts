@@ -4,6 +4,7 @@ import type { LoadOrder, LoadResult } from './http-load.js'
 import type { Installation } from './installation.ts'
 import type { Metric } from './measurement.ts'
 import { eachRound, type Run } from './run.ts'
+import { defaultSettings } from '../../features/settings.ts'
 import { definitions } from '../../src/app/definitions.ts'
 import { RiverbankError } from '../../src/core/errors.ts'
 import { ownCommand } from '../../src/app/supervisor.ts'
@@ -48,7 +49,9 @@ function getRequests(host: string): string[] {
 }
 
 function postRequests(host: string): string[] {
-  const features = definitions().manifest.features.flatMap(({ name, entity }) => (entity === 'customer' ? [name] : []))
+  const features = definitions(defaultSettings).manifest.features.flatMap(({ name, entity }) =>
+    entity === 'customer' ? [name] : [],
+  )
   return Array.from({ length: customers }, (_, id) => {
     const body = JSON.stringify({ features, entities: { customer: [id, id + 1, id + 2].map(String) } })
     const headers = `host: ${host}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n`

@@ -22,7 +22,7 @@ const takenMs = 30_000
 export async function writeShadowModels(dir: string): Promise<void> {
   const config = readConfig({})
   await cp(config.MODELS_DIR, dir, { recursive: true })
-  const compiled = definitions()
+  const compiled = definitions(config)
   const champion = await loadModel(config.MODELS_DIR, compiled)
   await champion.close()
   const service = compiled.manifest.services.find(({ name }) => name === champion.service)

@@ -1,5 +1,5 @@
 import type { Installation } from './installation.ts'
-import { definitions } from '../../src/app/definitions.ts'
+import { definitions, type Definitions } from '../../src/app/definitions.ts'
 import { openStateStore } from '../../src/app/event-log.ts'
 import { referenceVerdict, type ReferenceEvent } from '../../src/compile/reference-labels.ts'
 import { emittedTypes } from '../../src/core/emitted.ts'
@@ -35,11 +35,12 @@ export async function compareWithInput(installation: Installation): Promise<Comp
   )
   const answers = emittedAt([...(scores ?? []), ...(letters ?? [])])
   const violations: string[] = []
+  const compiled = definitions(installation.config)
   const counts = { payments: 0, duplicates: 0, invalid: 0 }
   const known: Known = { ids: new Set(), applied: new Set(), visits: new Map(), told: new Map() }
   for (const record of events ?? []) {
     const at = `${record.partition}:${record.offset}`
-    const expected = expectationOf(record, known)
+    const expected = expectationOf(record, compiled, known)
     if (expected.type === 'payment.scored') counts.payments += 1
     if (expected.code === 'duplicate_event') counts.duplicates += 1
     else if (expected.code !== null) counts.invalid += 1
@@ -51,7 +52,7 @@ export async function compareWithInput(installation: Installation): Promise<Comp
   for (const id of installation.sender.events.keys()) {
     if (!known.ids.has(id)) violations.push(`${id} was acknowledged and is not in the log`)
   }
-  violations.push(...(await miscounted(installation, known.visits)))
+  violations.push(...(await miscounted(installation, compiled, known.visits)))
   const all = [...answers.values()].flat()
   return { violations, differing: all.reduce((sum, { bytes }) => sum + bytes.size - 1, 0), ...counts }
 }
@@ -71,9 +72,9 @@ function emittedAt(records: readonly LogRecord[]): ReadonlyMap<string, readonly 
     } | null
     // Poison in a topic of ours: the lake has it, and nothing caused it.
     if (envelope?.data?.position === undefined) continue
-    const at = `${envelope.data.position.partition}:${envelope.data.position.offset}`
     // Caused by a person, not by a record; its position is that of a letter.
     if (envelope.type === emittedTypes.deadLetterReplayed) continue
+    const at = `${envelope.data.position.partition}:${envelope.data.position.offset}`
     const here = found.get(at) ?? new Map<string, Emitted>()
     found.set(at, here)
     const { type, data } = envelope
@@ -119,8 +120,11 @@ function answersOf({ type, code }: Answer): Answer[] {
 }
 
 /** What one record must come to, given those before it. */
-function expectationOf(record: LogRecord, { ids, applied, visits, told }: Known): Answer {
-  const { catalog, plan, set } = definitions()
+function expectationOf(
+  record: LogRecord,
+  { catalog, plan, set }: Definitions,
+  { ids, applied, visits, told }: Known,
+): Answer {
   if (record.fault !== undefined) return { type: 'event.dead_lettered', code: record.fault.code }
   const decoded = readRecordEvent(record, catalog)
   if (decoded.kind === 'invalid') return { type: 'event.dead_lettered', code: decoded.code }
@@ -147,8 +151,11 @@ function expectationOf(record: LogRecord, { ids, applied, visits, told }: Known)
 }
 
 /** I1 in the states themselves: each has counted every event that names it, once. */
-async function miscounted(installation: Installation, visits: ReadonlyMap<string, number>): Promise<string[]> {
-  const { plan } = definitions()
+async function miscounted(
+  installation: Installation,
+  { plan }: Definitions,
+  visits: ReadonlyMap<string, number>,
+): Promise<string[]> {
   const store = await openStateStore(installation.config)
   const violations: string[] = []
   try {

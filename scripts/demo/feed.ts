@@ -35,7 +35,7 @@ export async function feedHistory(demo: Demo): Promise<Fed> {
   const originMs =
     record.originMs ?? (options.exit === true ? datasetEpochMs : originEndingAt(Date.now(), columns.endSecond, 'day'))
   const labelsBeforeMs = options.exit === true ? Infinity : Date.now()
-  const historyOptions = { originMs, labelDelayMs, labelsBeforeMs }
+  const historyOptions = { originMs, labelDelayMs, labelsBeforeMs, currency: config.CURRENCY }
   const pending = options.exit === true ? [] : pendingLabels(columns, historyOptions)
   const labels = historyLength(columns, historyOptions) - columns.length
   const fed = { payments: columns.length, labels, originMs, pending, startedMs }

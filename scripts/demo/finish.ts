@@ -70,7 +70,7 @@ export async function finishRun(demo: Demo, fed: Fed, startedMs: number): Promis
 
 async function lakeNumbers({ installation }: Demo) {
   const dir = join(installation.config.DATA_DIR, 'lake')
-  const { setup } = await sqlCatalog(await openLake({ dir }), definitions().manifest)
+  const { setup } = await sqlCatalog(await openLake({ dir }), definitions(installation.config).manifest)
   const query = await openQuery({ threads: 2, memoryMb: 1_024, tempDir: join(dir, '_staging'), tempMb: 4_096, setup })
   try {
     const number = async (sql: string) => Number(Object.values((await query.rows(sql))[0] ?? {})[0] ?? 0)

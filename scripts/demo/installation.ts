@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
+import { defaultSettings } from '../../features/settings.ts'
 import { environmentName, readConfig, type Config } from '../../src/app/config.ts'
 import { startEmbeddedRedis, type EmbeddedRedis } from '../../src/app/embedded-redis.ts'
 import { withMetrics } from '../../src/app/up.ts'
@@ -15,6 +16,8 @@ import type { DemoOptions } from './run.ts'
 const recordSchema = z.object({
   namespace: z.string(),
   log: z.enum(['redis', 'kafka']),
+  /** Of all amounts, as the first start was told. */
+  currency: z.string().default(defaultSettings.CURRENCY),
   /** When day 0 of the history was. */
   originMs: z.number().nullable(),
   /** All of the history is in the log. */
@@ -49,6 +52,7 @@ export async function openInstallation(options: DemoOptions, logger: Logger): Pr
     : {
         namespace: `demo-${randomBytes(4).toString('hex')}`,
         log: options.log ?? ('redis' as const),
+        currency: process.env[environmentName('CURRENCY')] ?? defaultSettings.CURRENCY,
         originMs: null,
         fed: false,
         days: null,
@@ -61,6 +65,7 @@ export async function openInstallation(options: DemoOptions, logger: Logger): Pr
   const settings: Record<string, string> = {
     LOG: record.log,
     NAMESPACE: record.namespace,
+    CURRENCY: record.currency,
     DATA_DIR: dir,
     HTTP_PORT:
       options.exit === true

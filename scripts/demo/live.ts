@@ -36,6 +36,7 @@ export async function runLive(demo: Demo, fed: Fed): Promise<number> {
     seed: startMs % 4_294_967_296,
     idPrefix: `live-${startMs.toString(36)}-`,
     originMs: fed.originMs,
+    currency: config.CURRENCY,
     nowMs: () => Date.now(),
     labelDelayMs: 7 * dayMs,
     pending: fed.pending,

@@ -1,3 +1,4 @@
+import { defaultSettings } from '../../features/settings.ts'
 import type { PaymentColumns } from './payments.ts'
 import { labelEvent, paymentAt, paymentEvent, type LabelEvent, type SimulatedEvent } from './payment-events.ts'
 import { datasetEpochMs } from './time-axis.ts'
@@ -7,6 +8,8 @@ export interface HistoryOptions {
   readonly originMs?: number
   /** Put before every event id. Runs that share a log need different ones, or their events count as duplicates. */
   readonly idPrefix?: string
+  /** That of the installation; the default one when left out. */
+  readonly currency?: string
   /** How long after its payment a fraud is reported; null: never. */
   readonly labelDelayMs: number | null
   /** Labels of this time and later are left out; by default those from the range's end on. */
@@ -19,32 +22,32 @@ export interface HistoryOptions {
  * are not in it.
  */
 export function* history(columns: PaymentColumns, options: HistoryOptions): Generator<SimulatedEvent> {
-  const { originMs, idPrefix, labelDelayMs, labelsBeforeMs } = resolve(columns, options)
+  const { originMs, naming, labelDelayMs, labelsBeforeMs } = resolve(columns, options)
   const labels = labelDelayMs === null ? null : new LabelRows(columns)
   for (let row = 0; row < columns.length; row += 1) {
     const payment = paymentAt(columns, row, originMs)
     if (labels !== null && labelDelayMs !== null) {
       for (const label of labels.take(Math.min(payment.timeMs + 1, labelsBeforeMs), originMs, labelDelayMs)) {
-        yield labelEvent(label, idPrefix, labelDelayMs)
+        yield labelEvent(label, naming, labelDelayMs)
       }
     }
-    yield paymentEvent(payment, idPrefix)
+    yield paymentEvent(payment, naming)
   }
   if (labels === null || labelDelayMs === null) return
   for (const label of labels.take(labelsBeforeMs, originMs, labelDelayMs)) {
-    yield labelEvent(label, idPrefix, labelDelayMs)
+    yield labelEvent(label, naming, labelDelayMs)
   }
 }
 
 /** The labels that {@link history} with the same options leaves out, in time order: what is still to be reported. */
 export function pendingLabels(columns: PaymentColumns, options: HistoryOptions): LabelEvent[] {
-  const { originMs, idPrefix, labelDelayMs, labelsBeforeMs } = resolve(columns, options)
+  const { originMs, naming, labelDelayMs, labelsBeforeMs } = resolve(columns, options)
   if (labelDelayMs === null) return []
   const pending: LabelEvent[] = []
   for (let row = columns.length - 1; row >= 0; row -= 1) {
     const payment = paymentAt(columns, row, originMs)
     if (payment.timeMs + labelDelayMs < labelsBeforeMs) break
-    if (columns.fraud[row] === 1) pending.push(labelEvent(payment, idPrefix, labelDelayMs))
+    if (columns.fraud[row] === 1) pending.push(labelEvent(payment, naming, labelDelayMs))
   }
   return pending.reverse()
 }
@@ -61,11 +64,11 @@ export function historyEndMs(columns: PaymentColumns, originMs: number): number 
   return originMs + columns.endSecond * 1000
 }
 
-function resolve(columns: PaymentColumns, options: HistoryOptions): Required<HistoryOptions> {
+function resolve(columns: PaymentColumns, options: HistoryOptions) {
   const originMs = options.originMs ?? datasetEpochMs
   return {
     originMs,
-    idPrefix: options.idPrefix ?? '',
+    naming: { idPrefix: options.idPrefix ?? '', currency: options.currency ?? defaultSettings.CURRENCY },
     labelDelayMs: options.labelDelayMs,
     labelsBeforeMs: options.labelsBeforeMs ?? historyEndMs(columns, originMs),
   }

@@ -1,3 +1,4 @@
+import { defaultSettings } from '../../features/settings.ts'
 import { assert } from '../../src/core/errors.ts'
 import { dayMs } from '../../src/core/units.ts'
 import { customersFallenOn, fraudRules, terminalsFallenOn } from './frauds.ts'
@@ -13,6 +14,8 @@ export interface LiveOptions {
   readonly seed: number
   /** Put before every event id; must differ between runs on one log. */
   readonly idPrefix: string
+  /** That of the installation; the default one when left out. */
+  readonly currency?: string
   /** When day 0 of the history began: the same terminals and customers stay compromised that were. */
   readonly originMs: number
   /** Asked once for every event: its answer is the payment's time. */
@@ -33,7 +36,8 @@ export interface LiveOptions {
  * caller decides the pace by when it asks.
  */
 export function* liveTraffic(options: LiveOptions): Generator<SimulatedEvent> {
-  const { population, labelDelayMs, idPrefix, nowMs } = options
+  const { population, labelDelayMs, idPrefix, currency = defaultSettings.CURRENCY, nowMs } = options
+  const naming = { idPrefix, currency }
   const random = new NumpyRandom(options.seed)
   const chooseCustomer = customerChooser(population)
   const crooks = new Crooks(options.world)
@@ -55,10 +59,10 @@ export function* liveTraffic(options: LiveOptions): Generator<SimulatedEvent> {
     crooks.moveTo(Math.floor((timeMs - options.originMs) / dayMs))
     const payment: Payment = { index, timeMs, customer, terminal, ...crooks.touch(customer, terminal, cents, random) }
     if (payment.scenario > 0 && labelDelayMs !== null && live.length < waitingMax) {
-      live.add(labelEvent(payment, idPrefix, labelDelayMs))
+      live.add(labelEvent(payment, naming, labelDelayMs))
     }
     index += 1
-    yield paymentEvent(payment, idPrefix)
+    yield paymentEvent(payment, naming)
   }
 }
 

@@ -9,7 +9,6 @@ export type SimulatedEvent = PaymentEvent | LabelEvent
 
 export const simulatorSource = 'urn:riverbank:simulator'
 const metadata = { source: simulatorSource }
-const currency = 'EUR'
 
 /** One payment as the generators know it. */
 export interface Payment {
@@ -22,11 +21,19 @@ export interface Payment {
   readonly scenario: number
 }
 
+/** What a run says of each payment. */
+export interface Naming {
+  /** Before every event id. */
+  readonly idPrefix: string
+  /** That of the installation: others are refused. */
+  readonly currency: string
+}
+
 export function isPayment(event: SimulatedEvent): event is PaymentEvent {
   return event.eventType === paymentInitiated.type
 }
 
-export function paymentEvent(payment: Payment, idPrefix: string): PaymentEvent {
+export function paymentEvent(payment: Payment, { idPrefix, currency }: Naming): PaymentEvent {
   const eventId = paymentId(payment.index, idPrefix)
   const customerId = String(payment.customer)
   return {
@@ -43,7 +50,7 @@ export function paymentEvent(payment: Payment, idPrefix: string): PaymentEvent {
 }
 
 /** The label of a payment, `delayMs` after it. An amount above the limit a bank sees itself; the rest comes back. */
-export function labelEvent(payment: Payment, idPrefix: string, delayMs: number): LabelEvent {
+export function labelEvent(payment: Payment, { idPrefix, currency }: Naming, delayMs: number): LabelEvent {
   const cause = paymentId(payment.index, idPrefix)
   const customerId = String(payment.customer)
   return {

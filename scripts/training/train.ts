@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
 import { writeTrainingTable } from './lake-table.ts'
 import { runPython, runSetup } from './python.ts'
+import { defaultSettings } from '../../features/settings.ts'
 import { definitions } from '../../src/app/definitions.ts'
 import { projectFolder as root } from '../../src/app/project-folder.ts'
 import { isRiverbankError, RiverbankError } from '../../src/core/errors.ts'
@@ -60,7 +61,7 @@ function whole(text: string): number {
 }
 
 async function train(options: Options, further: readonly string[]): Promise<void> {
-  const { manifest } = definitions()
+  const { manifest } = definitions(defaultSettings)
   const { from, to, name, labelDelay, testDays, folds } = options
   if (to <= from)
     throw new RiverbankError('training_empty', '--to is the day after the last one: it must be after --from')
@@ -133,7 +134,7 @@ try {
 /** The model names the hash of the committed file, and the service computes it from the definitions. */
 function checkCompiled(): void {
   const committed = JSON.parse(readFileSync(join(root, 'features/compiled/feature-set.json'), 'utf8')) as unknown
-  const { hash } = definitions().manifest
+  const { hash } = definitions(defaultSettings).manifest
   if (typeof committed === 'object' && committed !== null && 'hash' in committed && committed.hash === hash) return
   console.error('features/compiled/feature-set.json is not fresh: run npm run features:compile first')
   process.exit(1)

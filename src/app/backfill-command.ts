@@ -21,7 +21,7 @@ const query = { threads: 1, memoryMb: 2_048, tempMb: 65_536 } as const
 
 /** Gives a view its history while the service runs. Errors: those of {@link backfillView}, log and lake. */
 export async function runBackfill(config: Config, view: string, say: (line: string) => void): Promise<BackfillResult> {
-  const { plan, manifest, set } = definitions()
+  const { plan, manifest, set } = definitions(config)
   const { topics, groups } = names(config)
   const { log, store } = await openPlaces(config)
   const lake = await openLake({ dir: lakeFolder(config), clock: systemClock })

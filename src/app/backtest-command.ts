@@ -31,7 +31,7 @@ function youngLabels({ MONITOR_LABEL_DELAY_DAYS: days }: Pick<Config, 'MONITOR_L
 
 /** `riverbank backtest`: a candidate beside what was decided. Writes nothing. Errors: `lake_empty`, those of its parts. */
 export async function backtestCommand(config: Config, options: BacktestCommandOptions): Promise<number> {
-  const compiled = definitions()
+  const compiled = definitions(config)
   const { scorer, names, vector } = await openModel(config, compiled, options.model)
   const stopping = new AbortController()
   const stop = () => stopping.abort(new RiverbankError('interrupted', 'stopped before it was done'))

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { featureSettings, type FeatureSettings } from '../../features/settings.ts'
 import { RiverbankError } from '../core/errors.ts'
 import { clusterSeeds, namesCluster } from '../edges/redis/cluster-url.ts'
 
@@ -8,7 +9,8 @@ const seconds = (min: number, max: number, byDefault: number) => int(min * 1000,
 
 /**
  * Every setting, its unit, default, limits and reason. Read from the environment as `RIVERBANK_<NAME>`; the few with
- * a name of their own are listed in {@link wellKnown}. `riverbank doctor` prints this table.
+ * a name of their own are listed in {@link wellKnown}, and the definitions bring their own. `riverbank doctor` prints this
+ * table.
  */
 export const configSchema = z.object({
   LOG: z.enum(['redis', 'kafka']).default('redis').describe('which log driver carries the events'),
@@ -31,6 +33,8 @@ export const configSchema = z.object({
   MODELS_POLL_MS: int(50, 60_000, 1_000).describe(
     'milliseconds until a processor notices that another model was promoted',
   ),
+
+  ...featureSettings,
 
   PARTITIONS: int(1, 256, 4).describe('partitions of each topic; the number of processors that can share the work'),
   REPLICATION_FACTOR: int(1, 7, 1).describe('copies of each topic (kafka driver)'),
@@ -131,24 +135,39 @@ export function environmentName(setting: string): string {
 /** Reads and checks the environment; throws `invalid_config` with one line per mistake. */
 export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const known = Object.keys(configSchema.shape)
-  const values: Record<string, string> = {}
   const mistakes: string[] = []
-  for (const setting of known) {
-    const value = env[environmentName(setting)]
-    if (value !== undefined && value !== '') values[setting] = value
-  }
   const names = new Set(known.map(environmentName))
   for (const name of Object.keys(env)) {
     if (name.startsWith('RIVERBANK_') && !names.has(name)) mistakes.push(`${name}: no such setting`)
   }
-  const parsed = configSchema.safeParse(values)
+  const parsed = configSchema.safeParse(valuesOf(env, known))
   if (!parsed.success) {
-    mistakes.push(...parsed.error.issues.map((i) => `${environmentName(String(i.path[0]))}: ${i.message}`))
+    mistakes.push(...mistakesOf(parsed.error))
   } else {
     mistakes.push(...conflicts(parsed.data))
   }
   if (mistakes.length > 0 || !parsed.success) throw new RiverbankError('invalid_config', mistakes.join('\n'))
   return parsed.data
+}
+
+/** Those of the definitions alone: whoever asks what features are needs no other. Errors: `invalid_config`. */
+export function readFeatureSettings(env: Readonly<Record<string, string | undefined>>): FeatureSettings {
+  const parsed = z.object(featureSettings).safeParse(valuesOf(env, Object.keys(featureSettings)))
+  if (parsed.success) return parsed.data
+  throw new RiverbankError('invalid_config', mistakesOf(parsed.error).join('\n'))
+}
+
+function valuesOf(env: Readonly<Record<string, string | undefined>>, settings: readonly string[]) {
+  const values: Record<string, string> = {}
+  for (const setting of settings) {
+    const value = env[environmentName(setting)]
+    if (value !== undefined && value !== '') values[setting] = value
+  }
+  return values
+}
+
+function mistakesOf({ issues }: z.ZodError): string[] {
+  return issues.map(({ path, message }) => `${environmentName(String(path[0]))}: ${message}`)
 }
 
 /** Where the states live: one URL of a server, or seeds of a cluster. */

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { riverbank } from '../../features/index.ts'
+import { featureSettings } from '../../features/settings.ts'
 import { environmentName, names, type Config } from './config.ts'
+import { definitions } from './definitions.ts'
 import { topicSpecs } from './topics.ts'
 import { openStateStore } from './event-log.ts'
 import type { EventType } from '../core/event.ts'
@@ -94,20 +95,21 @@ export async function tellTopicRisks(config: Config, log: Pick<EventLog, 'checkT
 }
 
 /** What the definitions accept of each event type, where they do not accept all that its schema knows: sorted, as JSON. */
-export function acceptedText(events: readonly EventType[] = riverbank.events): string {
+export function acceptedText(events: readonly EventType[]): string {
   const accepted = events.map(({ type, accepts }) => [type, Object.entries(accepts).sort()] as const)
   return JSON.stringify(accepted.filter(([, fields]) => fields.length > 0).sort())
 }
 
 /** States sum what was accepted; with other values they would sum what must not be added. */
 async function inAccepted(config: Config, store: Pick<StateStore, 'memo'>): Promise<Contradiction[]> {
-  const [there, asked] = [await store.memo(stateMemos.accepts), acceptedText()]
+  const [there, asked] = [await store.memo(stateMemos.accepts), acceptedText(definitions(config).set.events)]
   if (there === null || there === asked) return []
+  const settings = Object.keys(featureSettings).map(environmentName).join(', ')
   return [
     {
       code: 'accepted_mismatch',
       what: `the states of namespace ${config.NAMESPACE} were made of events that accept ${there}, the definitions say ${asked}`,
-      advice: `restore the definitions; other values need another ${environmentName('NAMESPACE')}`,
+      advice: `set ${settings} as before, or restore the definitions; other values need another ${environmentName('NAMESPACE')}`,
     },
   ]
 }

@@ -1,4 +1,5 @@
-import { riverbank } from '../../features/index.ts'
+import { paymentFeatures } from '../../features/index.ts'
+import type { FeatureSettings } from '../../features/settings.ts'
 import { compileManifest } from '../compile/manifest.ts'
 import { compilePlan } from '../compile/plan.ts'
 import type { EventCatalog } from '../core/event.ts'
@@ -7,11 +8,11 @@ import type { Decider } from '../core/policy.ts'
 import { servicePlan } from '../process/scoring.ts'
 import type { Scorer } from '../ports.ts'
 
-/** The installation's definitions, compiled: the only place that knows the folder features/. */
-export function definitions() {
-  const plan = compilePlan(riverbank)
-  const catalog: EventCatalog = new Map(riverbank.events.map((event) => [event.type, event]))
-  return { set: riverbank, plan, catalog, manifest: compileManifest(riverbank) }
+/** The installation's definitions, compiled: the only place that knows the folder features/, but for its settings. */
+export function definitions(settings: FeatureSettings) {
+  const set = paymentFeatures(settings)
+  const catalog: EventCatalog = new Map(set.events.map((event) => [event.type, event]))
+  return { set, plan: compilePlan(set), catalog, manifest: compileManifest(set) }
 }
 
 export type Definitions = ReturnType<typeof definitions>

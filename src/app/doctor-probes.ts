@@ -2,6 +2,7 @@ import { constants, existsSync } from 'node:fs'
 import { access, statfs } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { dirname, resolve } from 'node:path'
+import { defaultSettings } from '../../features/settings.ts'
 import { isRiverbankError } from '../core/errors.ts'
 import { findRedisServer } from '../edges/redis/server.ts'
 import { compileCommand, compiledFreshness, compiledPath } from './compiled-feature-set.ts'
@@ -52,7 +53,7 @@ export function installationProbes(config: Config): Probe[] {
       fix: 'train one for these definitions, or correct models/registry.json and RIVERBANK_MODELS_DIR',
       run: async () => {
         const { definitions, loadModel } = await import('./definitions.ts')
-        const scorer = await loadModel(config.MODELS_DIR, definitions())
+        const scorer = await loadModel(config.MODELS_DIR, definitions(config))
         await scorer.close()
         return ok(`${scorer.name} ${scorer.version}, golden vectors agree`)
       },
@@ -169,7 +170,7 @@ function contradictionFinding(found: readonly Contradiction[]): Finding | null {
 
 async function featureSetFinding(): Promise<Finding> {
   const { definitions } = await import('./definitions.ts')
-  const { manifest } = definitions()
+  const { manifest } = definitions(defaultSettings)
   const short = manifest.hash.slice(0, 12)
   switch (await compiledFreshness(manifest)) {
     case 'missing':

@@ -19,7 +19,7 @@ export async function statesFinding(config: Config): Promise<Finding> {
   const { lookOnce } = await import('./state-watch.ts')
   const { log, store } = await openPlaces(config)
   try {
-    const featureSet = definitions().manifest.hash
+    const featureSet = definitions(config).manifest.hash
     return findingOf(await lookOnce({ config, log, store, featureSet }, { claims: false }))
   } finally {
     await Promise.allSettled([log.close(), store.close()])

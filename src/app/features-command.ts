@@ -1,3 +1,4 @@
+import { defaultSettings, type FeatureSettings } from '../../features/settings.ts'
 import { sqlOf } from '../compile/feature-sql.ts'
 import { featureSetDifference } from '../compile/feature-set-diff.ts'
 import { compileCommand, compiledFreshness, compiledPath, readCompiled } from './compiled-feature-set.ts'
@@ -20,9 +21,14 @@ type Answer =
   | { readonly kind: 'found'; readonly json: unknown; readonly text: string; readonly code: 0 | 1 }
   | { readonly kind: 'mistake'; readonly reason: string }
 
-/** `riverbank features`: needs no server and no settings. Answers the exit code. */
-export async function featuresCommand(request: FeaturesRequest, options: { readonly json?: boolean }): Promise<number> {
-  const answer = await answerTo(request, definitions())
+/** `riverbank features`: needs no server. Answers the exit code. */
+export async function featuresCommand(
+  settings: FeatureSettings,
+  request: FeaturesRequest,
+  options: { readonly json?: boolean },
+): Promise<number> {
+  // What is committed is committed for the defaults.
+  const answer = await answerTo(request, definitions(request.kind === 'check' ? defaultSettings : settings))
   if (answer.kind === 'mistake') {
     process.stderr.write(`error: ${answer.reason}\n`)
     return 2

@@ -13,7 +13,7 @@ export interface LakeFilesOptions {
 
 /** `riverbank lake files`: the committed files as a table, as JSON, or as SQL; writes both lists of the lake anew. */
 export async function lakeFilesCommand(config: Config, options: LakeFilesOptions): Promise<number> {
-  const { manifest } = definitions()
+  const { manifest } = definitions(config)
   const lake = await openLake({ dir: lakeDir(config) })
   await publishFileList(lake, manifest)
   const snapshot = await lake.snapshot()

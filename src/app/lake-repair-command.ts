@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { names, type Config } from './config.ts'
+import { refuseContradictions } from './contradictions.ts'
 import { definitions } from './definitions.ts'
 import { openEventLog, openStateStore } from './event-log.ts'
 import { lakeReaching, requireSeen } from './lake-claim.ts'
@@ -48,7 +49,9 @@ export async function lakeRepairCommand(config: Config, options: LakeRepairOptio
   // Nothing else writes to the lake meanwhile, so nobody else would list what is new.
   const lake = await openLake({ dir: lakeDir(config) }).catch(() => null)
   if (lake !== null)
-    await publishFileList(lake, definitions().manifest).catch((error: unknown) => say(`not listed: ${String(error)}`))
+    await publishFileList(lake, definitions(config).manifest).catch((error: unknown) =>
+      say(`not listed: ${String(error)}`),
+    )
   process.stdout.write(options.json === true ? `${JSON.stringify(result)}\n` : resultText(result))
   return result.check.ok && result.left.length === 0 ? 0 : 1
 }
@@ -69,7 +72,7 @@ async function withRepair<Result>(
   work: (options: RepairOptions) => Promise<Result>,
 ): Promise<Result> {
   const dir = lakeDir(config)
-  const { catalog, manifest } = definitions()
+  const { catalog, manifest } = definitions(config)
   const { topics } = names(config)
   const log = await logOrNull(config, say)
   const writer = await openTableWriter({ threads: 1, memoryMb: 1_024, rowGroupRows: rowsPerFile })
@@ -104,6 +107,8 @@ async function requireOwnLog(config: Config, dir: string, log: EventLog): Promis
   const { state } = await checkLog(join(dir, logFolder))
   const store = await openStateStore(config)
   try {
+    // What the log has is read with the definitions: with other ones it would be other rows.
+    await refuseContradictions(config, { store })
     await requireSeen(config, await lakeReaching(config, dir, state.covered), store, log)
   } finally {
     await store.close()

@@ -34,7 +34,7 @@ export async function startMaterialize(role: Role): Promise<Work & Ready> {
   await openLake({ dir: lakeFolder(config), clock: role.clock })
   const { log, store } = await openPlaces(config, logger)
   await refuseContradictions(config, { log, store, lake: true })
-  const watch = await startStateWatch({ ...role, log, store, featureSet: definitions().manifest.hash })
+  const watch = await startStateWatch({ ...role, log, store, featureSet: definitions(config).manifest.hash })
   const work = await startMaterializer(role)
   return {
     finished: Promise.race([work.finished, watch.failed]),
@@ -63,7 +63,7 @@ export async function startMaterializer(role: Role): Promise<Work> {
 
 async function materializeFrom(role: Role, log: EventLog): Promise<Work> {
   const { config, logger, clock, meter } = role
-  const { catalog, manifest } = definitions()
+  const { catalog, manifest } = definitions(config)
   const lake = withFileList(await openLake({ dir: lakeFolder(config), clock }), {
     manifest,
     onFailure: (error) => logger.warn('the list of lake files was not written', { error }),

@@ -7,7 +7,7 @@ import { monitorMetrics } from '../lake/monitor-metrics.ts'
 
 /** Compares the model that scores with its training now and then, and says so on /metrics. */
 export function watchModel({ config, clock, logger, meter }: Role): Repeated {
-  const compiled = definitions()
+  const compiled = definitions(config)
   const expose = monitorMetrics(meter)
   const span = { days: config.MONITOR_DAYS, labelDelay: config.MONITOR_LABEL_DELAY_DAYS }
   return repeat(clock, config.MONITOR_MS, async (signal) => {

@@ -19,7 +19,7 @@ type Alarm = string
 
 /** `riverbank monitor`: 0 when everything is within its limits, 1 when not. Errors: `lake_empty`, `profile_missing`. */
 export async function monitorCommand(config: Config, options: MonitorCommandOptions): Promise<number> {
-  const { model, report } = await measureModel(config, definitions(), options.model, options)
+  const { model, report } = await measureModel(config, definitions(config), options.model, options)
   const alarms = alarmsOf(report, options)
   if (options.json === true) process.stdout.write(`${JSON.stringify({ model, ...report, alarms })}\n`)
   else process.stdout.write(render(model, report, alarms))

@@ -35,7 +35,7 @@ export async function startProcess(
   between: (ports: ProcessPorts) => ProcessPorts = (ports) => ports,
 ): Promise<Work & Ready> {
   const { config, logger, clock, meter } = role
-  const compiled = definitions()
+  const compiled = definitions(role.config)
   const { plan, catalog, manifest } = compiled
   const { ports, watch } = await openWatched(role, manifest.hash)
   const { log, store } = between(ports)
@@ -108,7 +108,7 @@ async function openWatched(role: Role, featureSet: string): Promise<{ ports: Pro
   // From here on the states are of this log; another processor may have said so at the same time.
   const isFirst = [
     await ports.store.replaceMemo(stateMemos.log, null, role.config.LOG),
-    await ports.store.replaceMemo(stateMemos.accepts, null, acceptedText()),
+    await ports.store.replaceMemo(stateMemos.accepts, null, acceptedText(definitions(role.config).set.events)),
   ]
   if (isFirst.includes(false)) await refuseContradictions(role.config, ports)
   return { ports, watch }

@@ -56,7 +56,7 @@ async function rebuildOnce(
   { log, store, lake }: Places,
   say: (line: string) => void,
 ): Promise<RebuildResult> {
-  const { plan, manifest, set } = definitions()
+  const { plan, manifest, set } = definitions(config)
   const { topics, groups } = names(config)
   const committedNow = () => log.committed(groups.process, topics.events)
   // Before the lake is brought to the end: whatever was committed by now has its answer there then.

@@ -25,7 +25,7 @@ export async function registerModel(config: Config, name: string, json: boolean)
   if (model === null || model.policy !== undefined) {
     throw new RiverbankError('invalid_model', `"${name}" is no <name>/<version>, such as fraud/2`)
   }
-  const compiled = definitions()
+  const compiled = definitions(config)
   const scorer = await modelLoader(config.MODELS_DIR, compiled)(model)
   await scorer.close()
   const before = scorer.explanations

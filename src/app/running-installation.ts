@@ -7,7 +7,7 @@ type Environment = Readonly<Record<string, string | undefined>>
 
 /**
  * The environment, with what an installation that `npm start` runs in the folder of the data goes by: its embedded Redis,
- * namespace and log. Whatever is set stays; without such an installation nothing changes. For commands that look at an
+ * namespace, log and currency. Whatever is set stays; without such an installation nothing changes. For commands that look at an
  * installation, not for roles: those would join it.
  */
 export function besideInstallation(env: Environment): Environment {
@@ -24,8 +24,9 @@ export function besideInstallation(env: Environment): Environment {
 function recorded(dir: string): Record<string, string> {
   try {
     const record = JSON.parse(readFileSync(join(dir, 'installation.json'), 'utf8')) as Record<string, unknown>
-    const { namespace, log } = record
-    return typeof namespace === 'string' && typeof log === 'string' ? { NAMESPACE: namespace, LOG: log } : {}
+    const { namespace, log, currency } = record
+    if (typeof namespace !== 'string' || typeof log !== 'string') return {}
+    return { NAMESPACE: namespace, LOG: log, ...(typeof currency === 'string' ? { CURRENCY: currency } : {}) }
   } catch {
     // A Redis of somebody else's, or of a run that has just begun.
     return {}

@@ -25,7 +25,7 @@ export type ServeWork = Work & { readonly url: string }
 /** The HTTP role. It keeps nothing but what it can read again from log, states and lake. */
 export async function startServe(role: Role): Promise<ServeWork> {
   const { config, logger, clock, meter } = role
-  const compiled = definitions()
+  const compiled = definitions(role.config)
   const { plan, catalog, manifest } = compiled
   const log = await openEventLog(config, logger)
   const store = await openStateStore(config)

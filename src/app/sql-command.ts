@@ -7,7 +7,7 @@ import { table } from './table.ts'
 /** `riverbank sql`: the same sandbox as over HTTP, with a person's limits. */
 export async function sqlCommand(config: Config, query: string, options: { readonly json?: boolean }): Promise<number> {
   const select = query === '-' ? await text(process.stdin) : query
-  const sql = await openSql(config, definitions(), {
+  const sql = await openSql(config, definitions(config), {
     memoryMb: Math.max(2_048, config.SQL_MEMORY_MB),
     maxRows: 1_000_000,
     // One query, and then the end. The first process is started beside all spares.

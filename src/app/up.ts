@@ -115,7 +115,7 @@ async function checkPlace(config: Config, log: EventLog): Promise<void> {
   })
   if (store === null) return
   try {
-    const featureSet = definitions().manifest.hash
+    const featureSet = definitions(config).manifest.hash
     const standing = await lookOnce({ config, log, store, featureSet }, { claims: false })
     if (standing.kind === 'refused' && isFatal(standing)) throw new RiverbankError(standing.code, standing.reason)
   } finally {

@@ -48,7 +48,7 @@ const catchUpPollMs = 200
  * scores are counted as not recomputed.
  */
 export async function runVerify(config: Config, options: RunVerifyOptions): Promise<VerifyReport> {
-  const compiled = definitions()
+  const compiled = definitions(config)
   const say = options.onProgress ?? (() => undefined)
   const lake = await openLake({ dir: lakeFolder(config), clock: systemClock })
   const perEntity = options.statesPerEntity ?? statesPerEntity

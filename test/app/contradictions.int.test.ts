@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { installationProbes } from '../../src/app/doctor-probes.ts'
 import { readConfig } from '../../src/app/config.ts'
+import { acceptedText } from '../../src/app/contradictions.ts'
+import { definitions } from '../../src/app/definitions.ts'
 import { openEventLog, openStateStore } from '../../src/app/event-log.ts'
 import { createTopics } from '../../src/app/topics.ts'
 import { openLake } from '../../src/lake/lake.ts'
@@ -62,6 +64,45 @@ describe.skipIf(redisAvailable() !== null)('settings that contradict what exists
     expect(stderr).toContain('accepted_mismatch')
     expect(stderr).toContain('JPY')
   })
+
+  test.each(unread)('%s refuses another currency than the states were made of, and says what to do', async (name) => {
+    const { config, settings } = await madeOf('EUR', `euro-${name}`)
+    const { code, stderr } = await riverbank([name], { ...settings, RIVERBANK_CURRENCY: 'USD' })
+    expect(code).toBe(1)
+    expect(stderr).toContain('accepted_mismatch')
+    expect(stderr).toMatch(/accept \S*EUR\S*, the definitions say \S*USD/)
+    expect(stderr).toContain('set RIVERBANK_CURRENCY as before')
+    const belonging = async (currency: string) => {
+      const probes = installationProbes(readConfig({ ...settings, RIVERBANK_CURRENCY: currency }))
+      return probes.find((probe) => probe.name === 'belonging')?.run()
+    }
+    expect(config.CURRENCY).toBe('EUR')
+    expect(await belonging('USD')).toMatchObject({
+      status: 'fail',
+      detail: expect.stringContaining('accepted_mismatch') as string,
+      fix: expect.stringContaining('RIVERBANK_CURRENCY') as string,
+    })
+    expect(await belonging('EUR')).toMatchObject({ status: 'ok' })
+  })
+
+  test('lake repair reads nothing from the log with another currency: its rows would be other ones', async () => {
+    const { settings } = await madeOf('EUR', 'repaired')
+    const lake = await openLake({ dir: join(settings.RIVERBANK_DATA_DIR, 'lake') })
+    await takeOwnership(lake, { topic: 'repaired.payments.events', partition: 0, owner: 'somebody' })
+    const { code, stderr } = await riverbank(['lake', 'repair'], { ...settings, RIVERBANK_CURRENCY: 'USD' })
+    expect([code, stderr]).toEqual([1, expect.stringContaining('accepted_mismatch') as string])
+    expect(await riverbank(['lake', 'repair'], settings)).toMatchObject({ code: 0 })
+  })
+
+  /** An installation of its own whose states were made in a currency. */
+  async function madeOf(currency: string, namespace: string) {
+    const settings = { ...env, RIVERBANK_NAMESPACE: namespace, RIVERBANK_DATA_DIR: join(dir, namespace) }
+    const config = readConfig({ ...settings, RIVERBANK_CURRENCY: currency })
+    const store = await openStateStore(config)
+    await store.replaceMemo(stateMemos.accepts, null, acceptedText(definitions(config).set.events))
+    await store.close()
+    return { config, settings }
+  }
 
   test('serve refuses a lake of another namespace', async () => {
     const other = { ...env, RIVERBANK_NAMESPACE: 'other' }

@@ -58,7 +58,10 @@ describe.skipIf(redisAvailable() !== null)('embedded redis', () => {
     const beside = besideInstallation({ ...env, RIVERBANK_NAMESPACE: 'mine' })
     expect(beside).toMatchObject({ OTHER: 'kept', RIVERBANK_NAMESPACE: 'mine', RIVERBANK_LOG: 'redis' })
     expect(besideInstallation({ ...env, REDIS_URL: 'redis://elsewhere:1' })).not.toHaveProperty('RIVERBANK_NAMESPACE')
-    expect(readConfig(besideInstallation(env)).NAMESPACE).toBe('demo-1')
+    expect(readConfig(besideInstallation(env))).toMatchObject({ NAMESPACE: 'demo-1', CURRENCY: 'EUR' })
+    const record = { namespace: 'demo-1', log: 'redis', currency: 'USD' }
+    writeFileSync(join(folder, 'installation.json'), JSON.stringify(record))
+    expect(readConfig(besideInstallation(env))).toMatchObject({ NAMESPACE: 'demo-1', CURRENCY: 'USD' })
   })
 
   test('reports a crash, and a stop is none', async () => {

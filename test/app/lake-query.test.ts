@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { defaultSettings } from '../../features/settings.ts'
 import { definitions } from '../../src/app/definitions.ts'
 import { withLakeQuery } from '../../src/app/lake-query.ts'
 
@@ -19,6 +20,11 @@ it.each([
 ])('a query of a role holds the memory that it is given: %s MB', async (memoryMb, expected) => {
   const limits = memoryMb === undefined ? {} : { memoryMb }
   const asked = "SELECT current_setting('memory_limit') AS limit"
-  const rows = await withLakeQuery({ DATA_DIR: dir }, definitions(), (query) => query.rows(asked), limits)
+  const rows = await withLakeQuery(
+    { DATA_DIR: dir },
+    definitions(defaultSettings),
+    (query) => query.rows(asked),
+    limits,
+  )
   expect(rows).toEqual([{ limit: expected }])
 })

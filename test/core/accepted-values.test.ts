@@ -1,17 +1,21 @@
 import { describe, expect, it } from 'vitest'
-import { amountDigits, currencyCodes, installationCurrency, minorDigits } from '../../features/currency.ts'
-import { riverbank } from '../../features/index.ts'
+import { currencyCodes, minorDigits, minorUnits } from '../../features/currency.ts'
+import { paymentFeatures } from '../../features/index.ts'
+import { defaultSettings } from '../../features/settings.ts'
+import { eventLimits } from '../../src/core/envelope.ts'
 import { encodeEvent, type DomainEvent, type EventCatalog } from '../../src/core/event.ts'
 import { createReasonWriter, type ReasonForm } from '../../src/core/reason.ts'
 import { readRecordEvent } from '../../src/core/record-event.ts'
 import type { EventTimeMs } from '../../src/core/units.ts'
 import { measure } from '../../src/define/reason.ts'
 
-const catalog: EventCatalog = new Map(riverbank.events.map((event) => [event.type, event]))
+const catalogOf = (CURRENCY: string): EventCatalog =>
+  new Map(paymentFeatures({ CURRENCY }).events.map((event) => [event.type, event]))
 const appendTimeMs = Date.UTC(2026, 5, 1, 12)
 
 /** Both ways to read the record: the plain one, and the general one that white space leads to. */
-function resultsOf(eventType: string, version: number, data: object) {
+function resultsOf(eventType: string, version: number, data: object, installed = 'EUR') {
+  const catalog = catalogOf(installed)
   const event: DomainEvent = {
     ...{ eventId: 'e1', eventType, version, aggregateId: 'c1', aggregateType: 'customer' },
     ...{ timestamp: appendTimeMs as EventTimeMs, data },
@@ -27,11 +31,28 @@ const label = { ...payment, paymentId: 'p1', paymentTimeMs: appendTimeMs, kind: 
 
 describe('the currency of a payment and of its label', () => {
   it('is that of the installation', () => {
-    expect(installationCurrency).toBe('EUR')
+    expect(defaultSettings.CURRENCY).toBe('EUR')
     for (const result of resultsOf('payment.initiated', 2, { ...payment, currency: 'EUR' }))
       expect(result.kind).toBe('valid')
     for (const result of resultsOf('payment.initiated', 1, payment)) {
       expect(result).toMatchObject({ kind: 'valid', event: { data: { currency: 'EUR' } } })
+    }
+  })
+
+  it.each(['JPY', 'KWD', 'USD'])('is %s where the installation says so, and then no other one', (installed) => {
+    for (const result of resultsOf('payment.initiated', 2, { ...payment, currency: installed }, installed))
+      expect(result.kind).toBe('valid')
+    for (const result of resultsOf('payment.initiated', 1, payment, installed)) {
+      expect(result).toMatchObject({ kind: 'valid', event: { data: { currency: installed } } })
+    }
+    for (const type of ['fraud.reported', 'payment.initiated']) {
+      const version = type === 'fraud.reported' ? 1 : 2
+      for (const result of resultsOf(type, version, { ...label, currency: 'EUR' }, installed)) {
+        expect(result).toMatchObject({
+          code: 'value_not_accepted',
+          detail: `currency is EUR, accepted is ${installed}`,
+        })
+      }
     }
   })
 
@@ -49,6 +70,21 @@ describe('the currency of a payment and of its label', () => {
   })
 })
 
+it.each(['fraud.reported', 'fraud.withdrawn'])(
+  '%s names a payment by what can be the id of an event, and nothing else',
+  (type) => {
+    const kind = type === 'fraud.reported' ? 'chargeback' : 'chargeback_won'
+    const named = (paymentId: unknown) => resultsOf(type, 1, { ...label, kind, currency: 'EUR', paymentId })
+    const { maxEventIdLength } = eventLimits
+    for (const id of ['p', 'a/b', 'ü', 'x'.repeat(maxEventIdLength)]) {
+      for (const result of named(id)) expect(result.kind, id).toBe('valid')
+    }
+    for (const id of ['', '.', '..', 'a\nb', 'a\u0000', 'x'.repeat(maxEventIdLength + 1), 5]) {
+      for (const result of named(id)) expect(result, JSON.stringify(id)).toMatchObject({ code: 'invalid_data' })
+    }
+  },
+)
+
 describe('amounts', () => {
   it('have the digits of their currency', () => {
     expect(['EUR', 'USD', 'JPY', 'KRW', 'ISK', 'KWD', 'BHD', 'TND', 'IQD', 'CLF'].map(minorDigits)).toEqual([
@@ -56,7 +92,7 @@ describe('amounts', () => {
     ])
     expect(() => minorDigits('EUX')).toThrow('"EUX" is no currency')
     expect(currencyCodes).toHaveLength(new Set(currencyCodes).size)
-    expect(amountDigits).toBe(2)
+    expect(['EUR', 'JPY', 'KWD'].map(minorUnits)).toEqual([100, 1, 1_000])
   })
 
   it.each([

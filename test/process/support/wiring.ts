@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { defaultSettings } from '../../../features/settings.ts'
 import { definitions, type Definitions } from '../../../src/app/definitions.ts'
 import { BatchSize } from '../../../src/process/batch-size.ts'
 import type { EntityStates } from '../../../src/process/entity-states.ts'
@@ -11,7 +12,7 @@ import { StateMigration } from '../../../src/process/state-migration.ts'
 import type { EventLog, GroupHandler, Logger, Scorer, StateStore } from '../../../src/ports.ts'
 import { plainExplanations } from '../../support/explainer.ts'
 
-export const compiled = definitions()
+export const compiled = definitions(defaultSettings)
 
 /** Deterministic, and different for every vector: whatever changes in one shows in the score. */
 export const scorer: Scorer = {

@@ -99,7 +99,8 @@ test('terminals that fell at the end of the history are still compromised', () =
 
 test('labels left over from the history come when they are due', () => {
   const payment = { index: 0, timeMs: startMs - hourMs, customer: 1, terminal: 1, cents: 1, scenario: 2 }
-  const pending = [labelEvent(payment, 'old-', hourMs + 250), labelEvent({ ...payment, index: 1 }, 'old-', 10 * hourMs)]
+  const naming = { idPrefix: 'old-', currency: 'EUR' }
+  const pending = [labelEvent(payment, naming, hourMs + 250), labelEvent({ ...payment, index: 1 }, naming, 10 * hourMs)]
   const ids = live({ payments: 5, pending }).map((event) => event.eventId)
   expect(ids).toEqual(['live-pay-0', 'live-pay-1', 'live-pay-2', 'old-fraud-0', 'live-pay-3', 'live-pay-4'])
 })
