@@ -136,6 +136,24 @@ function hardStopCases(logCase: LogCase): void {
     expect(member.batches.length).toBe(1)
     expect((await log.committed(options.group, name)).get(0)).toBe(member.batches[0]?.next)
   })
+
+  it('is no member of its group when it was stopped while it joined: the others work at once', async () => {
+    const log = await open()
+    const name = await topic(log, { partitions: 2 })
+    // Nobody waits for the end of this session.
+    const options = consumeOptions(logCase, name, { sessionTimeoutMs: 10 * fixture().deadlineMs })
+    const stays = new Member()
+    const subscription = await log.consume(options, stays)
+    await log.publish([...onPartition(name, 0, 1), ...onPartition(name, 1, 1)])
+    await eventually(() => stays.records.length === 2, within())
+    const passing = await (await open()).consume(options, new Member())
+    await eventually(async () => (await log.members(options.group, name)) === 2, within())
+    await passing.stop()
+    await log.publish([...onPartition(name, 0, 1, 1), ...onPartition(name, 1, 1, 1)])
+    await eventually(() => stays.records.length === 4, within())
+    expect(await log.members(options.group, name)).toBe(1)
+    await subscription.stop()
+  })
 }
 
 function restartCases(logCase: LogCase): void {

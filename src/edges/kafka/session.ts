@@ -88,8 +88,9 @@ export class GroupSession {
     await loopClock.within(drainMs, this.#revokeAll())
     clearInterval(this.#watch)
     const disconnect = () => this.#consumer.disconnect().catch(() => undefined)
+    // kafkajs leaves no group that it still joins: its coordinator would keep that member, and its share, for a session.
+    await loopClock.within(requestTimeoutMs, this.#starting)
     await loopClock.within(requestTimeoutMs, disconnect())
-    // A kafkajs consumer that is stopped while it joins goes on as if nothing had been said.
     await loopClock.within(requestTimeoutMs, this.#starting.then(disconnect))
   }
 
