@@ -1,10 +1,7 @@
 import { compareWithInput } from './comparison.ts'
 import type { Installation } from './installation.ts'
-import { advancing, until } from './wait.ts'
-import { lakeFolder } from '../../src/app/lake-folder.ts'
+import { until } from './wait.ts'
 import { runVerify, type VerifyReport } from '../../src/app/verify.ts'
-import { partitionKey } from '../../src/lake/commit.ts'
-import { openLake } from '../../src/lake/lake.ts'
 
 export interface CheckResult {
   readonly violations: readonly string[]
@@ -33,8 +30,6 @@ const processedMs = 120_000
 export async function checkInstallation(installation: Installation, mayDiffer: boolean): Promise<CheckResult> {
   const { config, log } = installation
   await untilProcessed(installation)
-  // A materializer that lost its place begins again when its session has ended: `verify` waits a fixed time, and no longer.
-  await advancing('the lake takes what was published', () => missingInLake(installation))
   const report = await runVerify(config, { log, fast: false })
   const compared = await compareWithInput(installation)
   const { violations, apart } = judge(report, mayDiffer)
@@ -45,19 +40,6 @@ export async function checkInstallation(installation: Installation, mayDiffer: b
     payments: compared.payments,
     duplicates: compared.duplicates,
   }
-}
-
-/** Records of both topics that no committed file has. */
-async function missingInLake({ config, log, names: { topics } }: Installation): Promise<number> {
-  const lake = await openLake({ dir: lakeFolder(config) })
-  const { covered } = await lake.snapshot()
-  let missing = 0
-  for (const topic of [topics.events, topics.scores]) {
-    for (const { partition, start, end } of (await log.describeTopic(topic)) ?? []) {
-      missing += Math.max(0, end - Math.max(start, covered.get(partitionKey(topic, partition)) ?? 0))
-    }
-  }
-  return missing
 }
 
 async function untilProcessed({ log, names, fleet }: Installation): Promise<void> {

@@ -1,5 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { RiverbankError } from '../../src/core/errors.ts'
+import { untilNoneLeft } from '../../src/app/lake-progress.ts'
+import { systemClock } from '../../src/app/role.ts'
+import { isRiverbankError, RiverbankError } from '../../src/core/errors.ts'
 
 /** Waits until the condition holds; at the deadline rejects with `chaos_stuck`, which is a violation like any other. */
 export async function until(
@@ -21,19 +23,15 @@ export async function until(
   }
 }
 
-/** Without any progress for so long, something stands still, whatever the machine. */
-const standstillMs = 120_000
-
 /** Waits until nothing is left, for as long as it becomes less: judged by progress, not by time. */
 export async function advancing(what: string, left: () => Promise<number>): Promise<void> {
-  let least = Infinity
-  while (least > 0) {
-    const before = least
-    await until(`${what}, ${before} left`, standstillMs, async () => {
-      least = Math.min(least, await left())
-      return least < before
+  const leftNow = () =>
+    left().catch((error: unknown) => {
+      if (isRiverbankError(error) && error.canRetry) return Infinity
+      throw error
     })
-  }
+  const rest = await untilNoneLeft(leftNow, { clock: systemClock })
+  if (rest > 0) throw new RiverbankError('chaos_stuck', `${what}: ${rest} left, and no fewer`)
 }
 
 /** Asks again for as long as whoever is asked may be coming back. */

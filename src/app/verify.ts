@@ -6,6 +6,7 @@ import { definitions, modelLoader, type Definitions } from './definitions.ts'
 import { openStateStore } from './event-log.ts'
 import { lakeSeen } from './lake-claim.ts'
 import { lakeFolder } from './lake-folder.ts'
+import { lakeLag, untilNoneLeft } from './lake-progress.ts'
 import { oldestUnreadMs } from './oldest-unread.ts'
 import { systemClock } from './role.ts'
 import { createFeatureSql } from '../compile/feature-sql.ts'
@@ -15,7 +16,7 @@ import { lakeMismatch } from '../core/standing.ts'
 import { openQuery } from '../edges/duckdb/query.ts'
 import { listModels, loadPolicy } from '../edges/onnx/load.ts'
 import { openLake, type Lake } from '../lake/lake.ts'
-import { lagOf, readLogPositions, type LogPositions, type Topics } from '../lake/verify/frontier.ts'
+import { readLogPositions, type LogPositions, type Topics } from '../lake/verify/frontier.ts'
 import type { VerifyReport } from '../lake/verify/report.ts'
 import type { LoadedPolicy, PolicyOfModel } from '../lake/verify/verdicts.ts'
 import { verifyLake } from '../lake/verify/verify.ts'
@@ -27,7 +28,7 @@ export type { VerifyReport } from '../lake/verify/report.ts'
 
 export interface RunVerifyOptions {
   /** Only read. Without it nothing is known of what never reached the lake. */
-  readonly log?: Pick<EventLog, 'driver' | 'describeTopic' | 'committed' | 'tail'>
+  readonly log?: Pick<EventLog, 'driver' | 'describeTopic' | 'committed' | 'tail' | 'members'>
   /** Entities of each kind whose states are compared with the lake; Infinity for all, 0 for none. Default 1,000. */
   readonly statesPerEntity?: number
   /** Chooses them. Default: by the clock. */
@@ -37,10 +38,7 @@ export interface RunVerifyOptions {
   readonly onProgress?: (line: string) => void
 }
 
-/** The lake is given this long to take in what the log held when verify began; what is missing then is `pending`. */
-const catchUpMs = 30_000
 const statesPerEntity = 1_000
-const catchUpPollMs = 200
 
 /**
  * `riverbank verify`: recomputes I1 to I5 of this installation. Writes nothing but its own temporary files.
@@ -80,7 +78,10 @@ async function verifyWith(config: Config, options: RunVerifyOptions, opened: Ope
   const { topics, groups } = names(config)
   const { log } = options
   const positions = options.log === undefined ? null : await readLogPositions(options.log, topics, groups.process)
-  if (positions !== null) await catchUp(lake, positions, topics, say)
+  if (log !== undefined && positions !== null) {
+    const isAttended = () => log.members(groups.materialize, topics.events).then(Boolean, () => true)
+    await catchUp(lake, positions, topics, { isAttended, say })
+  }
   const scorers = await loadableModels(config, compiled, say)
   const sample = {
     perEntity,
@@ -113,21 +114,19 @@ async function verifyWith(config: Config, options: RunVerifyOptions, opened: Ope
   }
 }
 
+/** While the lake takes in what the log held when verify began; what is missing where it takes no more is `pending`. */
 async function catchUp(
   lake: Lake,
   positions: LogPositions,
   topics: Topics,
-  say: (line: string) => void,
+  { isAttended, say }: { readonly isAttended: () => Promise<boolean>; readonly say: (line: string) => void },
 ): Promise<void> {
-  const endMs = systemClock.nowMs() + catchUpMs
-  const never = new AbortController().signal
-  for (let waited = false; ; waited = true) {
-    const snapshot = await lake.snapshot()
-    const lag = (lagOf(snapshot, positions, topics.events) ?? 0) + (lagOf(snapshot, positions, topics.scores) ?? 0)
-    if (lag === 0 || systemClock.nowMs() >= endMs) return
-    if (!waited) say(`waiting for the lake: ${lag} records behind the log`)
-    await systemClock.sleep(catchUpPollMs, never)
+  let isTold = false
+  const onLook = (left: number) => {
+    if (!isTold) say(`waiting for the lake: ${left} records behind the log`)
+    isTold = true
   }
+  await untilNoneLeft(() => lakeLag(lake, positions, topics), { isAttended, clock: systemClock, onLook })
 }
 
 /**

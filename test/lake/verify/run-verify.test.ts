@@ -25,6 +25,7 @@ test('the command finds the lake and the log by the configuration, and says what
       return Promise.resolve(ranges)
     },
     committed: (_group: string, topic: string) => Promise.resolve(topic === topics.events ? committed : new Map()),
+    members: () => Promise.resolve(1),
     tail: () => Promise.reject(new Error('the lake lacks nothing, so nothing is read from the log')),
   }
   const lines: string[] = []
