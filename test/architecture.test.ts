@@ -45,11 +45,12 @@ test.each(pairs.filter(([from, to]) => !isAllowed(from, to)))('%s may not import
 
 test('the arrows are those of the layout', () => {
   const below = ['src/core', 'src/compile', 'src/ports.ts']
-  for (const role of ['src/process', 'src/lake']) expect(arrows[role]).toEqual(below)
+  for (const role of ['src/process', 'src/lake']) expect(arrows[role]).toEqual([...below, 'src/isolation'])
   expect(arrows['src/serve']).toEqual([...below, 'src/clock'])
   for (const edge of folders.filter((f) => f.startsWith('src/edges/'))) {
     expect(arrows[edge]).toEqual(['src/core', 'src/ports.ts', 'src/clock'])
   }
+  expect(arrows['src/isolation']).toEqual(['src/core', 'src/ports.ts', 'src/clock'])
   expect(arrows['src/clock']).toEqual([])
   expect(arrows['src/core']).toEqual([])
   expect(arrows['features']).toEqual(['src/define'])

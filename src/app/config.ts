@@ -119,6 +119,9 @@ export const configSchema = z.object({
   MONITOR_DAYS: int(1, 365, 7).describe('days of payments that are compared'),
   MONITOR_LABEL_DELAY_DAYS: int(0, 365, 7).describe('days that labels take; outcomes are judged so long before'),
 
+  STALL_MS: int(500, 3_600_000, 60_000).describe(
+    'milliseconds until a role whose code stands still ends itself: of listening while it waits, or of CPU in one turn of its loop',
+  ),
   DRAIN_MS: int(100, 60_000, 8_000).describe('milliseconds that a role may use to finish its batches after SIGTERM'),
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info').describe('how much is logged'),
 })

@@ -1,4 +1,4 @@
-import { names } from './config.ts'
+import { names, type Config } from './config.ts'
 import { refuseAnyContradiction, refuseContradictions, tellTopicRisks } from './contradictions.ts'
 import { definitions } from './definitions.ts'
 import { openEventLog, openPlaces } from './event-log.ts'
@@ -14,13 +14,22 @@ import { openTableWriter, type DatabaseWriter } from '../edges/duckdb/table-writ
 import { publishFileList, withFileList } from '../lake/file-list.ts'
 import { openLake, type Lake } from '../lake/lake.ts'
 import { damageMetrics } from '../lake/metrics.ts'
-import { createMaterializer } from '../lake/materializer.ts'
-import type { EventLog } from '../ports.ts'
+import { createMaterializer, type MaterializerOptions } from '../lake/materializer.ts'
+import type { ConsumeOptions, EventLog } from '../ports.ts'
 
 const mebibyte = 1_048_576
 
 /** Files of five seconds become files of minutes; what a running query still reads stays for ten more. */
 const compaction = { minFiles: 8, maxFiles: 64, targetBytes: 64 * mebibyte, retireGraceMs: 600_000 } as const
+
+/** What a materializer is made of, and how it reads. */
+export interface MaterializerParts {
+  readonly options: MaterializerOptions
+  readonly consume: ConsumeOptions
+}
+
+/** Puts something between a materializer and its parts. */
+export type Between = (parts: MaterializerParts) => MaterializerParts
 
 /** Lists of ids that are made after a merge, where an older program left none. */
 const idListsAtOnce = 500
@@ -29,13 +38,15 @@ const idListsAtOnce = 500
  * The role: a materializer beside a look at the states. While they are lost it is not ready, and goes on copying: a
  * rebuild needs all that the log holds. Another installation's lake ends it (`lake_mismatch`).
  */
-export async function startMaterialize(role: Role): Promise<Work & Ready> {
+export async function startMaterialize(role: Role, between: Between = (parts) => parts): Promise<Work & Ready> {
   const { config, logger } = role
   await openLake({ dir: lakeFolder(config), clock: role.clock })
   const { log, store } = await openPlaces(config, logger)
   await refuseContradictions(config, { log, store, lake: true })
   const watch = await startStateWatch({ ...role, log, store, featureSet: definitions(config).manifest.hash })
-  const work = await startMaterializer(role)
+  const work = await startMaterializer(role, ({ options, consume }) =>
+    between({ options: { ...options, memos: store }, consume }),
+  )
   return {
     finished: Promise.race([work.finished, watch.failed]),
     ready: () => watch.ready(),
@@ -48,20 +59,20 @@ export async function startMaterialize(role: Role): Promise<Work & Ready> {
 }
 
 /** Copies events and scores into the lake, and watches the model that scores there. */
-export async function startMaterializer(role: Role): Promise<Work> {
+export async function startMaterializer(role: Role, between: Between = (parts) => parts): Promise<Work> {
   const { config, logger } = role
   const log = await openEventLog(config, logger)
   try {
     await refuseAnyContradiction(config, log)
     await tellTopicRisks(config, log, logger)
-    return await materializeFrom(role, log)
+    return await materializeFrom(role, log, between)
   } catch (error) {
     await log.close()
     throw error
   }
 }
 
-async function materializeFrom(role: Role, log: EventLog): Promise<Work> {
+async function materializeFrom(role: Role, log: EventLog, between: Between): Promise<Work> {
   const { config, logger, clock, meter } = role
   const { catalog, manifest } = definitions(config)
   const lake = withFileList(await openLake({ dir: lakeFolder(config), clock }), {
@@ -70,12 +81,12 @@ async function materializeFrom(role: Role, log: EventLog): Promise<Work> {
   })
   await publishFileList(lake, manifest)
   const writer = await openTableWriter({ threads: 1, memoryMb: config.LAKE_MEMORY_MB, rowGroupRows: 50_000 })
-  const { topics, groups } = names(config)
+  const { topics } = names(config)
   let fail: (error: unknown) => void = () => undefined
   const failed = new Promise<never>((_resolve, reject) => {
     fail = reject
   })
-  const materializer = createMaterializer({
+  const own: MaterializerOptions = {
     lake,
     writer,
     topics,
@@ -85,25 +96,18 @@ async function materializeFrom(role: Role, log: EventLog): Promise<Work> {
     flushMs: config.LAKE_FLUSH_MS,
     bufferBytes: config.LAKE_BUFFER_MB * mebibyte,
     orphanGraceMs: 600_000,
+    stallMs: config.STALL_MS,
+    memos: null,
     clock,
     meter,
     logger,
     onFailure: (error) => {
       fail(error)
     },
-  })
-  const consumption = await log.consume(
-    {
-      group: groups.materialize,
-      topics: [topics.events, topics.scores],
-      maxRecords: 5_000,
-      maxBytes: config.BATCH_BYTES,
-      maxWaitMs: 500,
-      sessionTimeoutMs: Math.max(config.SESSION_TIMEOUT_MS, 30_000),
-      concurrency: 2,
-    },
-    materializer,
-  )
+  }
+  const { options, consume } = between({ options: own, consume: consumeOptions(config) })
+  const materializer = createMaterializer(options)
+  const consumption = await log.consume(consume, materializer)
   const compacting = compactEvery(role, lake, writer)
   const watching = watchModel(role)
   return {
@@ -118,6 +122,19 @@ async function materializeFrom(role: Role, log: EventLog): Promise<Work> {
       await log.close()
       await writer.close()
     },
+  }
+}
+
+function consumeOptions(config: Config): ConsumeOptions {
+  const { topics, groups } = names(config)
+  return {
+    group: groups.materialize,
+    topics: [topics.events, topics.scores],
+    maxRecords: 5_000,
+    maxBytes: config.BATCH_BYTES,
+    maxWaitMs: 500,
+    sessionTimeoutMs: Math.max(config.SESSION_TIMEOUT_MS, 30_000),
+    concurrency: 2,
   }
 }
 

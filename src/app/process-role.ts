@@ -57,6 +57,7 @@ export async function startProcess(
     scoredType: compiled.set.scored,
     topics,
     retry,
+    stallMs: config.STALL_MS,
     clock,
     metrics,
     logger,

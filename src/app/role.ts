@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Config } from './config.ts'
 import { exitWithParent } from './exit-with-parent.ts'
+import { watchLoop } from './loop-watch.ts'
 import { serveOperations } from './operations.ts'
 import { followRoleStates, type RoleStates } from './role-states.ts'
 import { pinoLogger } from '../edges/pino/logger.ts'
@@ -60,6 +61,7 @@ export async function runRole(
     ending.abort()
   }
   for (const signal of endingSignals) process.once(signal, end)
+  watchLoop({ limitMs: config.STALL_MS, role: name, logger })
   exitWithParent(end, config.DRAIN_MS + drainMarginMs)
   const roleStates = followRoleStates(meter)
   const role: Role = { name, config, logger, meter, clock: systemClock, roleStates, ending: ending.signal }

@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { isRiverbankError, RiverbankError } from '../core/errors.ts'
 import type { EventCatalog } from '../core/event.ts'
 import type { FeatureSetManifest } from '../core/feature-set.ts'
+import { unlessStalled } from '../isolation/stall.ts'
+import type { Memos, Trial } from '../isolation/trial.ts'
 import type { Claim, Clock, GroupHandler, LogBatch, LogRecord, Logger, Meter, TableWriter } from '../ports.ts'
 import { partitionKey } from './commit.ts'
 import { eventTable, readEventRow } from './event-table.ts'
@@ -12,6 +14,7 @@ import { lakeMetrics } from './metrics.ts'
 import type { LakeMetrics } from './metrics.ts'
 import { PartitionBuffer } from './partition-buffer.ts'
 import type { PlacedRow } from './partition-buffer.ts'
+import { judged, PartitionTrials } from './partition-trials.ts'
 import { scoreTables } from './score-table.ts'
 import type { WritePoint } from './table-files.ts'
 
@@ -29,6 +32,10 @@ export interface MaterializerOptions {
   readonly bufferBytes: number
   /** Age of an orphaned file that is deleted when its partition is assigned. */
   readonly orphanGraceMs: number
+  /** Of the loop clock: a file must be written, or a partition taken, within it (`handler_stalled`). */
+  readonly stallMs: number
+  /** Where deaths are counted, so that no record ends this role for good; null counts none. */
+  readonly memos: Memos | null
   readonly clock: Clock
   readonly meter: Meter
   readonly logger: Logger
@@ -65,6 +72,7 @@ class Member {
   private readonly options: MaterializerOptions
   private readonly metrics: LakeMetrics
   private readonly place: (record: LogRecord) => PlacedRow
+  private readonly trials: PartitionTrials
   private readonly partitions = new Map<string, PartitionBuffer>()
   private readonly timers = new Map<PartitionBuffer, NodeJS.Timeout>()
   private failure: Error | null = null
@@ -74,9 +82,16 @@ class Member {
     this.options = options
     this.metrics = lakeMetrics(options.meter)
     this.place = rowPlacement(options)
+    this.trials = new PartitionTrials(options.memos, options.logger)
   }
 
   async assigned(claim: Claim): Promise<number> {
+    const next = await unlessStalled('taking a partition', this.options.stallMs, this.take(claim))
+    await this.trials.begin(claim, next)
+    return next
+  }
+
+  private async take(claim: Claim): Promise<number> {
     const { lake, logger, clock, orphanGraceMs } = this.options
     const { topic, partition } = claim
     const owner = randomUUID()
@@ -104,11 +119,7 @@ class Member {
     return buffer.serially(async () => {
       if (this.failure !== null) throw this.failure
       if (buffer.rewindTo === null) {
-        for (const record of records) if (record.offset >= buffer.position) buffer.add(record, this.place(record))
-        buffer.position = Math.max(buffer.position, next)
-        this.gauge()
-        if (this.isFull(buffer)) await this.write(buffer)
-        else this.startTimer(buffer)
+        await this.add(buffer, records, next).catch((error: unknown) => this.giveUp(buffer, error))
       }
       // A position above `next` (another writer covered more) is reached by reading on: such records are skipped.
       const answer = Math.min(buffer.rewindTo ?? next, next)
@@ -117,12 +128,38 @@ class Member {
     })
   }
 
+  private async add(buffer: PartitionBuffer, records: readonly LogRecord[], next: number): Promise<void> {
+    const fresh = records.filter(({ offset }) => offset >= buffer.position)
+    const trial = this.trials.suspicious(buffer.claim)
+    if (trial !== null) return this.addAlone(buffer, fresh, next, trial)
+    for (const record of fresh) buffer.add(record, this.place(record))
+    buffer.position = Math.max(buffer.position, next)
+    this.gauge()
+    if (this.isFull(buffer)) await this.write(buffer)
+    else this.startTimer(buffer)
+  }
+
+  /** One after the other, each with its mark; written together, unless a process ended while it did that. */
+  private async addAlone(buffer: PartitionBuffer, records: readonly LogRecord[], next: number, trial: Trial) {
+    for (const record of records) {
+      const known = await judged(trial, record)
+      buffer.add(known, this.place(known))
+      buffer.position = record.offset + 1
+      if (trial.diedTogether) await this.flushOnce(buffer)
+      if (buffer.rewindTo !== null) return
+    }
+    buffer.position = Math.max(buffer.position, next)
+    if (!trial.diedTogether) await trial.tryTogether()
+    await this.write(buffer)
+  }
+
   async released(claim: Claim): Promise<void> {
     const key = partitionKey(claim.topic, claim.partition)
     const buffer = this.partitions.get(key)
     if (buffer?.claim !== claim) return
     this.forget(key)
     await buffer.serially(() => Promise.resolve())
+    await this.trials.end(claim)
     this.gauge()
   }
 
@@ -142,10 +179,16 @@ class Member {
   private async write(buffer: PartitionBuffer): Promise<void> {
     clearTimeout(this.timers.get(buffer))
     this.timers.delete(buffer)
+    await this.flushOnce(buffer)
+    await this.trials.end(buffer.claim)
+    this.gauge()
+  }
+
+  private async flushOnce(buffer: PartitionBuffer): Promise<void> {
     const { topic, partition } = buffer.claim
     const isHeld = () => this.partitions.get(partitionKey(topic, partition)) === buffer
-    await flushPartition(buffer, { ...this.options, metrics: this.metrics, isHeld })
-    this.gauge()
+    const flushing = flushPartition(buffer, { ...this.options, metrics: this.metrics, isHeld })
+    await unlessStalled('writing to the lake', this.options.stallMs, flushing)
   }
 
   private isFull(buffer: PartitionBuffer): boolean {
@@ -164,9 +207,20 @@ class Member {
     if (this.timers.has(buffer) || buffer.isEmpty) return
     const onTime = () => {
       this.timers.delete(buffer)
-      buffer.serially(() => this.write(buffer)).catch((error: unknown) => this.fail(buffer, error))
+      buffer
+        .serially(() => this.write(buffer))
+        .catch((error: unknown) => this.giveUp(buffer, error))
+        .catch((error: unknown) => this.fail(buffer, error))
     }
     this.timers.set(buffer, setTimeout(onTime, this.options.flushMs))
+  }
+
+  private async giveUp(buffer: PartitionBuffer, error: unknown): Promise<never> {
+    const { topic, partition } = buffer.claim
+    await this.trials.failed(buffer.claim, error)
+    // Whoever stops must not wait for it again.
+    if (isRiverbankError(error, 'handler_stalled')) this.forget(partitionKey(topic, partition))
+    throw error
   }
 
   private fail({ claim: { topic, partition } }: PartitionBuffer, error: unknown): void {

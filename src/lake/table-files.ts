@@ -51,7 +51,8 @@ export async function writeFiles(parts: readonly FilePart[], options: WriteOptio
   try {
     return await placeFiles(parts, options)
   } catch (cause) {
-    if (isRiverbankError(cause)) throw cause
+    // A bug of ours is no outage of the disk.
+    if (isRiverbankError(cause) || cause instanceof TypeError || cause instanceof RangeError) throw cause
     throw new RiverbankError('lake_write_failed', `cannot write to ${options.dir}`, { cause, canRetry: true })
   }
 }

@@ -1,4 +1,4 @@
-import { blameAfter, mayBeRecords, type Blame } from './trial.ts'
+import { blameAfter, mayBeRecords, type Blame } from '../isolation/trial.ts'
 import { isRiverbankError } from '../core/errors.ts'
 
 export const saidOf = {
@@ -29,7 +29,8 @@ export class Attempt {
       this.most = Math.floor(records / 2)
       return 'fewer'
     }
-    if (!mayBeRecords(error)) return 'end'
+    // What stalls goes on in this process for all that is known: only another one may try again.
+    if (!mayBeRecords(error) || isRiverbankError(error, 'handler_stalled')) return 'end'
     this.#failures += 1
     if (records > 1 && this.#failures > 1) {
       this.#failures = 0

@@ -1,6 +1,6 @@
 import type { Attempt } from './attempt.ts'
 import { retrying, type StartOptions } from './claim-start.ts'
-import { Trial, type Blame } from './trial.ts'
+import { markName, mayBeRecords, Trial, type Blame } from '../isolation/trial.ts'
 import type { Claim, LogBatch } from '../ports.ts'
 
 /** The marks of the claims that are held. */
@@ -13,16 +13,27 @@ export interface ClaimTrials {
   blameFor(claim: Claim, part: LogBatch, attempt: Attempt): Promise<Blame | null>
   /** Without its mark a claim is one that got on. Where it cannot be taken back, the next one only goes slowly. */
   end(claim: Claim): Promise<void>
+  /** What ended the claim: the mark of what may be a record's fault stays, as where the process died of it. */
+  failed(claim: Claim, error: unknown): Promise<void>
 }
 
 /** `isCounting` false: crashes are not counted, and only what throws is isolated. */
 export function createClaimTrials(options: StartOptions, isCounting: boolean): ClaimTrials {
   const { store, logger } = options
   const trials = new WeakMap<Claim, Trial>()
+
+  async function end(claim: Claim): Promise<void> {
+    const trial = trials.get(claim)
+    trials.delete(claim)
+    await trial?.end().catch((error: unknown) => logger.warn('a mark was left behind', { error }))
+  }
+
   return {
     async begin(claim, from) {
       if (!isCounting) return from
-      const trial = await retrying(options, claim, 'leaving a mark', () => Trial.begin(store, claim, from))
+      const trial = await retrying(options, claim, 'leaving a mark', () =>
+        Trial.begin(store, markName('process', claim), from),
+      )
       if (trial.isSuspicious) logger.warn('processes ended here before: one record at a time', { from })
       trials.set(claim, trial)
       return from
@@ -34,10 +45,10 @@ export function createClaimTrials(options: StartOptions, isCounting: boolean): C
       const died = await retrying(options, claim, 'leaving a mark', () => trial.tryAlone(record.offset))
       return attempt.blame ?? died
     },
-    async end(claim) {
-      const trial = trials.get(claim)
-      trials.delete(claim)
-      await trial?.end().catch((error: unknown) => logger.warn('a mark was left behind', { error }))
+    end,
+    async failed(claim, error) {
+      if (mayBeRecords(error)) trials.delete(claim)
+      else await end(claim)
     },
   }
 }

@@ -5,11 +5,12 @@ import type { ProcessMetrics } from './metrics.ts'
 import { observeBatch } from './observe-batch.ts'
 import { withRetry, type RetryPolicy, type Sleeper } from './retry.ts'
 import type { ServingModels } from './serving.ts'
-import type { Blame } from './trial.ts'
 import { assert } from '../core/errors.ts'
 import type { EventCatalog } from '../core/event.ts'
 import type { FeatureManifest } from '../core/feature-set.ts'
 import type { FeaturePlan } from '../core/plan.ts'
+import { unlessStalled } from '../isolation/stall.ts'
+import type { Blame } from '../isolation/trial.ts'
 import type { EventLog, LogBatch, Logger, StateStore } from '../ports.ts'
 
 export interface PipelineOptions {
@@ -25,6 +26,8 @@ export interface PipelineOptions {
   readonly scoredType: string
   readonly topics: { readonly scores: string; readonly deadLetters: string }
   readonly retry: RetryPolicy
+  /** Of the loop clock: one try of a step that runs our code must settle within it (`handler_stalled`). */
+  readonly stallMs: number
   readonly clock: Sleeper
   readonly metrics: ProcessMetrics
   readonly logger: Logger
@@ -56,13 +59,15 @@ export type Pipeline = (batch: LogBatch, run: BatchRun) => Promise<BatchOutcome>
  * when the promise resolves, and only then may the caller commit it and take the next (R4).
  */
 export function createPipeline(options: PipelineOptions): Pipeline {
-  const { log, store, states, models, catalog, plan, clock, metrics, logger } = options
+  const { log, store, states, models, catalog, plan, stallMs, clock, metrics, logger } = options
   const emit = createEmission(options)
 
   return async (batch, { publishFrom, epoch, applied, isDivisible, signal, blame = null }) => {
     const retry = { ...options.retry, passTimeouts: isDivisible }
     const retrying = <Result>(step: string, run: () => Promise<Result>) =>
       withRetry(step, retry, { clock, signal, logger }, run)
+    const within = <Result>(step: string, run: () => Promise<Result>) =>
+      retrying(step, () => unlessStalled(step, stallMs, run()))
     const startedMs = clock.nowMs()
     const first = batch.records[0]
     assert(first !== undefined, 'a batch has records')
@@ -76,7 +81,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     // load entity states, observe, write them
     const { topic, partition, next } = batch
     const place = { topic, partition, applied, floorOffset: first.offset, epoch }
-    const observed = await retrying('observing', () => observeBatch(states, plan, events, place))
+    const observed = await within('observing', () => observeBatch(states, plan, events, place))
 
     // the position only after its entities (R6), and only where they are: a store that came back may have lost them
     await retrying('advancing', async () => {
@@ -88,7 +93,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     // assemble vectors, score, decide: by the models of each offset, which are known for good only now
     const due = observed.effects.filter((effect) => effect.item.record.offset >= publishFrom)
     const from = due.find(isDue)?.item.record.offset
-    const records = await retrying('scoring', async () =>
+    const records = await within('scoring', async () =>
       emit(
         intake.filter((item) => item.record.offset >= publishFrom),
         due,

@@ -4,7 +4,6 @@ import { createClaimTrials } from './claim-trials.ts'
 import { createStarts, retrying, type Current, type StartOptions } from './claim-start.ts'
 import { stateMoved } from './entity-states.ts'
 import type { BatchOutcome, Pipeline } from './pipeline.ts'
-import { mayBeRecords } from './trial.ts'
 import { assert, isRiverbankError, RiverbankError } from '../core/errors.ts'
 import type { Claim, GroupHandler, LogBatch } from '../ports.ts'
 
@@ -72,7 +71,7 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
       assert(current !== undefined, 'a batch belongs to a claim that began')
       return whileHeld(claim, () => runBatch(claim, batch, current)).catch(async (error: unknown) => {
         // This process lives to see what ended the claim: an outage, most of the time, and no record's fault.
-        if (!mayBeRecords(error)) await trials.end(claim)
+        await trials.failed(claim, error)
         throw error
       })
     },

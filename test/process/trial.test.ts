@@ -5,6 +5,7 @@ import type { Claim, LogBatch, LogRecord, OutgoingRecord, Scorer, StateStore } f
 import { EntityStates } from '../../src/process/entity-states.ts'
 import type { Pipeline } from '../../src/process/pipeline.ts'
 import { fixedModels } from '../../src/process/serving.ts'
+import { heardAfter } from '../support/busy-loop.ts'
 import { memoryVault } from './support/protocol-states.ts'
 import { traffic } from './support/traffic.ts'
 import { clock, scorer, wire } from './support/wiring.ts'
@@ -14,15 +15,20 @@ const count = 24
 /** Of the record whose handling the planted bug breaks. */
 const poisoned = 13
 
+/** The customer of the poisoned record, and of no other. */
+const loner = 'loner'
+
 const payments = traffic({ topic, seed: 11, events: 400, customers: 8, terminals: 4 })
   .filter(({ kind }) => kind === 'payment')
   .slice(0, count)
   .map(({ record }, offset): LogRecord => {
-    const value = typeof record.value === 'string' ? new TextEncoder().encode(record.value) : record.value
+    const text = typeof record.value === 'string' ? record.value : new TextDecoder().decode(record.value)
+    const own = offset === poisoned ? text.replaceAll(`"${record.key}"`, `"${loner}"`) : text
+    const value = new TextEncoder().encode(own)
     return { topic, partition: 0, offset, appendTimeMs: Date.UTC(2026, 3, 1), key: record.key, value, headers: {} }
   })
 
-type Step = 'score' | 'everything' | 'nothing'
+type Step = 'score' | 'load' | 'everything' | 'nothing'
 type Harm = () => Promise<never>
 
 /** What outlives a process: states, log and commits. */
@@ -54,7 +60,11 @@ function installation(step: Step, harm: Harm) {
 
   /** One process: from its claim on until all is handled, it fails, or it dies. */
   async function run(batchOf: (from: number) => LogBatch = restFrom): Promise<void> {
-    const store: StateStore = { ...vault, epoch: 1 }
+    const load: StateStore['load'] = async (keys) => {
+      if (step === 'load' && keys.some(({ entity, id }) => entity === 'customer' && id === loner)) await harm()
+      return vault.load(keys)
+    }
+    const store: StateStore = { ...vault, epoch: 1, load }
     const range = { partition: 0, start: 0, end: count }
     const { processor } = wire({
       store,
@@ -71,6 +81,7 @@ function installation(step: Step, harm: Harm) {
       models: fixedModels(spoiled),
       alter: spoil,
       trials: true,
+      stallMs: 100,
     })
     const claim: Claim = {
       ...{ topic, partition: 0, committed: commits.at(-1) ?? null, range, signal: new AbortController().signal },
@@ -192,7 +203,43 @@ describe('I6: a record that kills the process', () => {
   )
 })
 
+describe('I6: a record whose handling never settles', () => {
+  it.each([
+    ['score', { 'payment.scored': count - 1, 'event.observed': 1, 'event.dead_lettered': 1 }],
+    ['load', { 'payment.scored': count - 1, 'event.dead_lettered': 1 }],
+  ] as const)('at its %s, ends each process that meets it, then as a dead letter', async (step, types) => {
+    const { run, published, commits, vault } = installation(step, () => new Promise<never>(() => undefined))
+    const ends: unknown[] = []
+    for (let isDone = false; !isDone && ends.length < 10;) {
+      isDone = await run().then(
+        () => true,
+        (error: unknown) => (ends.push(error), false),
+      )
+    }
+    // Together, twice alone, and where the score alone was left out.
+    expect(ends).toHaveLength(step === 'score' ? 3 : 4)
+    for (const error of ends) expect(error).toMatchObject({ code: 'handler_stalled' })
+    expect(commits.at(-1)).toBe(count)
+    expect(lettersOf(published).map(({ code, position }) => [code, position.offset])).toEqual([
+      ['processing_crashed', poisoned],
+    ])
+    expect(typesOf(published)).toEqual(types)
+    expect(await vault.memo(`trial:${topic}/0`), 'no mark is left').toBeNull()
+  })
+})
+
 describe('what is no record’s fault', () => {
+  it('work that settles late because the loop is busy is no stall', async () => {
+    const { run, published, commits } = installation('score', async () => {
+      // Ten times the limit, in turns of the loop that hear nothing for so long.
+      await heardAfter(1_000)
+      throw new RiverbankError('score_failed', 'busy', { canRetry: false })
+    })
+    await expect(run()).rejects.toMatchObject({ code: 'score_failed' })
+    expect(published).toEqual([])
+    expect(commits).toEqual([])
+  })
+
   const outage = new RiverbankError('state_unavailable', 'connection refused', { canRetry: true })
   const disk = Object.assign(new Error('no space left on device'), { errno: -28, code: 'ENOSPC', syscall: 'write' })
 

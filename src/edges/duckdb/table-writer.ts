@@ -63,7 +63,7 @@ export async function openTableWriter(options: TableWriterOptions): Promise<Data
       await fill(connection, columns, rows)
       await copy(connection, 'staged', path, options.rowGroupRows)
     } catch (cause) {
-      throw new RiverbankError('lake_write_failed', `cannot write ${path}`, { cause, canRetry: true })
+      throw writeFailure(path, cause)
     } finally {
       await connection.run('DROP TABLE IF EXISTS staged')
     }
@@ -95,6 +95,19 @@ export async function openTableWriter(options: TableWriterOptions): Promise<Data
       instance.closeSync()
     },
   }
+}
+
+/** What the database says of values that it cannot take; whatever else it says is about disk or memory. */
+const ofValues = /^(Conversion|Invalid Input|Mismatch Type|Out of Range|Serialization) Error/
+
+function writeFailure(path: string, cause: unknown): RiverbankError {
+  const isOfRows = cause instanceof TypeError || cause instanceof RangeError || ofValues.test(messageOf(cause))
+  if (isOfRows) return new RiverbankError('lake_rows_refused', `cannot write ${path}: ${messageOf(cause)}`, { cause })
+  return new RiverbankError('lake_write_failed', `cannot write ${path}`, { cause, canRetry: true })
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 async function heldBytes(connection: DuckDBConnection): Promise<number> {

@@ -27,6 +27,7 @@ export async function checkApplication(input: ApplicationInput, tally: Tally): P
   const [counts] = await query.rows(
     `SELECT (SELECT count(*) FROM applied) AS applied,
        (SELECT count(*) FROM caused WHERE NOT valid) AS invalid,
+       (SELECT count(*) FROM caused WHERE valid IS NULL) AS isolated,
        count(*) FILTER (answered_elsewhere) AS duplicates,
        count(*) FILTER (ahead AND NOT answered_elsewhere AND event_type <> ${text(scoredType)}) AS pending
      FROM unanswered`,
@@ -34,6 +35,7 @@ export async function checkApplication(input: ApplicationInput, tally: Tally): P
   tally.count('events applied', countOf(counts, 'applied'))
   tally.count('duplicates', countOf(counts, 'duplicates'))
   tally.count('invalid', countOf(counts, 'invalid'))
+  if (countOf(counts, 'isolated') > 0) tally.count('kept as bytes alone', countOf(counts, 'isolated'))
   // A payment without a score is I2's to report.
   await tallyRows(
     query,
@@ -55,6 +57,7 @@ export async function checkApplication(input: ApplicationInput, tally: Tally): P
     }
   }
   await tallyRows(query, tally, 'cause_not_in_lake', withoutCause(input))
+  await tallyRows(query, tally, 'cause_isolated', isolatedCauses)
   return countOf(counts, 'pending')
 }
 
@@ -105,5 +108,12 @@ function withoutCause({ snapshot, topics }: ApplicationInput): string {
   const known = covered.length === 0 ? 'SELECT 0, 0 WHERE false' : `VALUES ${covered.join(', ')}`
   return `SELECT owner_id, cause_id, source_partition, source_offset FROM applied
     JOIN (${known}) AS c(log_partition, next_offset) ON c.log_partition = source_partition
-    WHERE cause_valid IS NULL AND source_offset < c.next_offset`
+    WHERE cause_valid IS NULL AND source_offset < c.next_offset AND NOT EXISTS (${isolatedAt})`
 }
+
+const isolatedAt = `SELECT 1 FROM caused i WHERE i.valid IS NULL
+  AND i.log_partition = source_partition AND i.log_offset = source_offset`
+
+/** Answers to records of which the lake has the bytes alone: what follows from them cannot be recomputed. */
+const isolatedCauses = `SELECT owner_id, cause_id, source_partition, source_offset FROM applied
+  WHERE EXISTS (${isolatedAt})`

@@ -18,7 +18,8 @@ export const eventColumns: Readonly<Record<string, string>> = {
  * - `score_rows`: the scores, copied only when some stand twice;
  * - `caused`: the records of the event topic, with their fields;
  * - `applied`: the first copy of every score and observation, by the position of its cause, with the cause beside it
- *   (`cause_valid` is null when the cause is not in the lake); `is_ours`: of this feature set;
+ *   (`cause_valid` is null when the cause is not in the lake, or only as bytes: see {@link validSql}); `is_ours`: of this
+ *   feature set;
  * - `unanswered`: valid events without a row of their own. `answered_elsewhere`: a duplicate, because another event of
  *   this customer with this id was applied. `ahead`: at or above the frontier, so the answer may still come.
  *
@@ -48,8 +49,8 @@ export async function createWorkingTables(
   const whole = 'SELECT * FROM scores'
   await query.run(hasDoubles ? `CREATE TABLE score_rows AS ${whole} ${once}` : `CREATE VIEW score_rows AS ${whole}`)
   await query.run(`CREATE TEMP TABLE caused AS
-    SELECT log_partition, log_offset, append_time_ms, valid, event_id, event_type, ${ownerField} AS owner_id,
-      event_time_ms, observed_time_ms, ${[...new Set(Object.values(eventColumns))].join(', ')}
+    SELECT log_partition, log_offset, append_time_ms, ${validSql} AS valid, event_id, event_type,
+      ${ownerField} AS owner_id, event_time_ms, observed_time_ms, ${[...new Set(Object.values(eventColumns))].join(', ')}
     FROM events WHERE log_topic = ${text(topics.events)}
     ${once}`)
   const hasCopies = await findCopies(query)
@@ -84,6 +85,9 @@ export async function createWorkingTables(
     LEFT JOIN frontier f ON f.log_partition = c.log_partition`)
   return { hasCopies }
 }
+
+/** NULL where the materializer itself failed at the record, and kept its bytes: the lake does not know whether it is an event. */
+const validSql = "CASE WHEN coalesce(error_code, '') NOT IN ('processing_crashed', 'processing_failed') THEN valid END"
 
 /** Whether the answers to any two records might be copies: two rows name one offset, of whatever topic. */
 async function findCopies(query: LakeQuery): Promise<boolean> {

@@ -32,6 +32,20 @@ describe('doubles through Parquet', () => {
   })
 })
 
+describe('what cannot be written', () => {
+  it('is told apart: a value that no column can take, and a folder that is not there', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'riverbank-writer-'))
+    const writer = await openTableWriter({ threads: 1, memoryMb: 256, rowGroupRows: 2_048 })
+    const write = (path: string, value: number) =>
+      writer.write(join(dir, path), [{ name: 'value', type: 'BIGINT', values: Float64Array.of(value) }], 1)
+    await expect(write('a.parquet', 1.5)).rejects.toMatchObject({ code: 'lake_rows_refused', canRetry: false })
+    await expect(write('gone/b.parquet', 1)).rejects.toMatchObject({ code: 'lake_write_failed', canRetry: true })
+    await write('c.parquet', 1)
+    await writer.close()
+    rmSync(dir, { recursive: true, force: true })
+  })
+})
+
 describe('memory of the writer', () => {
   const mebibyte = 1_048_576
   const [files, rows] = [8, 20_000] as const

@@ -78,6 +78,8 @@ export async function materializer(lake: Lake, change: Partial<MaterializerOptio
     flushMs: 600_000,
     bufferBytes: 1 << 28,
     orphanGraceMs: 0,
+    stallMs: 60_000,
+    memos: null,
     clock: { nowMs: () => Date.now() },
     meter,
     logger: recordingLogger(lines),

@@ -77,6 +77,8 @@ export interface Wiring extends Pick<ProcessorOptions, 'committed' | 'range'> {
   readonly guard?: ProcessorOptions['guard']
   /** Whether crashes are counted beside the states, as the role does. */
   readonly trials?: boolean
+  /** Until a step that does not settle is a stall. */
+  readonly stallMs?: number
   /** Between the pipeline and the processor: to plant a bug. */
   readonly alter?: (pipeline: Pipeline) => Pipeline
 }
@@ -114,6 +116,7 @@ export function wire(wiring: Wiring): { readonly pipeline: Pipeline; readonly pr
       scoredType: own.set.scored,
       features: own.manifest.features,
       topics,
+      stallMs: wiring.stallMs ?? 60_000,
     }),
   )
   const size = new BatchSize({

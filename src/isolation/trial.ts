@@ -17,9 +17,17 @@ const markSchema = z.object({
   begins: z.number().int(),
   /** The record that was handled alone when the mark was written, and the how manyth time. */
   record: z.object({ offset: z.number().int(), tries: z.number().int() }).optional(),
+  /** A process ended while it wrote together what it had read one by one. */
+  diedTogether: z.boolean().optional(),
 })
 type Mark = z.infer<typeof markSchema>
-type Memos = Pick<StateStore, 'memo' | 'replaceMemo'>
+/** Where marks are kept: beside the states. */
+export type Memos = Pick<StateStore, 'memo' | 'replaceMemo'>
+
+/** A mark per partition and role: what one role dies of is no other role's business. */
+export function markName(role: 'process' | 'materialize', { topic, partition }: Pick<Claim, 'topic' | 'partition'>) {
+  return `trial:${role === 'process' ? '' : `${role}:`}${topic}/${partition}`
+}
 
 /**
  * What is known of a claim whose predecessors died, beside the states: a crash leaves nothing else behind. A claim leaves a
@@ -28,31 +36,31 @@ type Memos = Pick<StateStore, 'memo' | 'replaceMemo'>
  * blamed. A kill at any other moment, and an outage that the process lives to see, blames nobody.
  */
 export class Trial {
-  readonly #store: Memos
+  readonly #memos: Memos
   readonly #name: string
   readonly #position: number
   readonly #begins: number
   readonly #before: Mark['record']
+  readonly #diedTogether: boolean
   #text: string | null
 
-  private constructor(store: Memos, name: string, position: number, found: string | null) {
-    this.#store = store
+  private constructor(memos: Memos, name: string, position: number, found: string | null) {
+    this.#memos = memos
     this.#name = name
     this.#text = found
     this.#position = position
     const mark = markOf(found)
-    this.#begins = mark?.position === position ? mark.begins + 1 : 1
+    const isHere = mark?.position === position
+    this.#begins = isHere ? mark.begins + 1 : 1
     this.#before = mark?.record
+    // Records that were written alone move the position, up to the one that was not.
+    const isNear = isHere || (mark?.record?.offset ?? -1) >= position
+    this.#diedTogether = isNear && mark?.diedTogether === true
   }
 
-  static async begin(
-    store: Memos,
-    { topic, partition }: Pick<Claim, 'topic' | 'partition'>,
-    position: number,
-  ): Promise<Trial> {
-    const name = `trial:${topic}/${partition}`
-    const trial = new Trial(store, name, position, await store.memo(name))
-    await trial.#leave({ position, begins: trial.#begins })
+  static async begin(memos: Memos, name: string, position: number): Promise<Trial> {
+    const trial = new Trial(memos, name, position, await memos.memo(name))
+    await trial.#leave({ diedTogether: trial.#diedTogether })
     return trial
   }
 
@@ -61,24 +69,41 @@ export class Trial {
     return this.#begins > 1 || this.#before !== undefined
   }
 
+  /** One of them while it wrote together what it had read one by one: now each record is written by itself. */
+  get diedTogether(): boolean {
+    return this.#diedTogether
+  }
+
   /** Before a record is handled alone. Answers whom to blame for what happened when it was. */
   async tryAlone(offset: number): Promise<Blame | null> {
     const died = this.#before?.offset === offset ? this.#before.tries : 0
-    await this.#leave({ position: this.#position, begins: this.#begins, record: { offset, tries: died + 1 } })
+    await this.#leave({ record: { offset, tries: died + 1 }, diedTogether: this.#diedTogether })
     if (died < triesMax) return null
     const detail = `the process ended ${died} times while it handled this record alone`
     return { code: 'processing_crashed', detail, leaveOut: died === triesMax ? 'score' : 'everything' }
   }
 
-  /** The claim got on, or ends with this process alive. */
-  async end(): Promise<void> {
-    if (this.#text !== null) await this.#leave(null)
+  /** Before records that were read one by one are written together. */
+  async tryTogether(): Promise<void> {
+    await this.#leave({ diedTogether: true })
   }
 
-  async #leave(mark: Mark | null): Promise<void> {
-    const text = mark === null ? null : JSON.stringify(mark)
+  /** The claim got on, or ends with this process alive. */
+  async end(): Promise<void> {
+    if (this.#text !== null) await this.#replace(null)
+  }
+
+  async #leave(rest: Pick<Mark, 'record' | 'diedTogether'>): Promise<void> {
+    const { record, diedTogether } = rest
+    const mark: Mark = { position: this.#position, begins: this.#begins }
+    if (record !== undefined) mark.record = record
+    if (diedTogether === true) mark.diedTogether = true
+    await this.#replace(JSON.stringify(mark))
+  }
+
+  async #replace(text: string | null): Promise<void> {
     // Where it is not ours any more, another member has the partition, and its mark stands.
-    await this.#store.replaceMemo(this.#name, this.#text, text)
+    await this.#memos.replaceMemo(this.#name, this.#text, text)
     this.#text = text
   }
 }
@@ -89,12 +114,15 @@ function markOf(text: string | null): Mark | null {
   return mark.success ? mark.data : null
 }
 
+/** What is a record's fault although an edge said it. */
+const ofRecords: ReadonlySet<string> = new Set(['record_too_large', 'lake_rows_refused', 'handler_stalled'])
+
 /**
  * Whether it may be a record that made the handling fail. All that other sides can do to us is a `RiverbankError`, and
  * what the system refuses has its number: an outage is never taken for a bad record.
  */
 export function mayBeRecords(error: unknown): boolean {
-  if (isRiverbankError(error)) return error.code === 'record_too_large'
+  if (isRiverbankError(error)) return ofRecords.has(error.code)
   return error instanceof Error && !('errno' in error) && !('syscall' in error) && error.name !== 'AbortError'
 }
 
