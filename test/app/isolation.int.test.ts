@@ -140,7 +140,7 @@ async function materializes({ config, deaths }: Installation, harm: string): Pro
   const { topics } = names(config)
   const lake = await openLake({ dir: join(config.DATA_DIR, 'lake') })
   const ends = await deaths('materialize', harm, async () => (await lake.covered(topics.events, 0)) === texts.length)
-  const rows = await withLakeQuery(config, definitions(), (query) =>
+  const rows = await withLakeQuery(config, definitions(config), (query) =>
     query.rows('SELECT log_offset, event_id, valid, error_code, raw, body FROM events ORDER BY log_offset'),
   )
   expect(rows.map((row) => Number(row['log_offset']))).toEqual([...texts.keys()])
