@@ -56,7 +56,7 @@ export async function openLookups(
     const read = records.map((record) => readScore(record))
     for (const entry of read) {
       if (entry === null || entry === 'unreadable' || entry instanceof ScoreEntry) continue
-      ledger.settle({ aggregateId: entry.aggregateId, eventId: entry.observedId })
+      ledger.settle(entry)
     }
     return spool.add(read.filter((entry) => entry instanceof ScoreEntry))
   }

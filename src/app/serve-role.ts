@@ -103,7 +103,7 @@ async function startHub({ config, meter }: Role, log: EventLog, lookups: Lookups
     bytesMax: config.RECENT_SCORES_MB * 1_048_576,
     lagMax: config.STREAM_QUEUE,
     recent,
-    onObserved: ({ aggregateId, observedId }) => ledger.settle({ aggregateId, eventId: observedId }),
+    onObserved: (observed) => ledger.settle(observed),
     meter,
   })
   const tail = await log.tail({ topic, from: recent.from, maxRecords: 2_000, maxWaitMs: 500 }, (batch) =>

@@ -15,6 +15,14 @@ export interface LedgerEntry extends Position {
   readonly isScored: boolean
   /** It was applied, and there is no score of it. */
   readonly isUnscored: boolean
+  /** A label that counts nowhere: its aggregate does not remember it, and takes the same id again. */
+  readonly isUncounted: boolean
+}
+
+/** What the processor made of an event that has no score. */
+export interface Settled extends Identity {
+  /** Where a label stands that counts nowhere; null for what was applied. */
+  readonly uncountedAt: Position | null
 }
 
 export interface EventLedgerOptions {
@@ -38,7 +46,7 @@ export function contentOf({
 
 /** Events told as applied before they were read: of one moment, or older than the ledger. */
 const earlyMax = 10_000
-const flag = { scored: 1, unscored: 2 } as const
+const flag = { scored: 1, unscored: 2, uncounted: 4 } as const
 
 /**
  * The newest events of the log by their identity: whatever came in, over HTTP or not, through this process or another. So a
@@ -55,7 +63,7 @@ export class EventLedger {
   readonly #aggregateIds: string[] = []
   /** By partition: records below it were seen. */
   readonly #seen = new Map<number, number>()
-  readonly #early = new Set<string>()
+  readonly #early = new Map<string, Settled>()
   #waiting = new Set<() => void>()
 
   constructor(options: EventLedgerOptions) {
@@ -76,13 +84,13 @@ export class EventLedger {
     for (const wake of waiting) wake()
   }
 
-  /** Notes that the event was applied without a score. */
-  settle(identity: Identity): void {
-    const slot = this.#index.find(identity)
-    if (slot !== null) this.#flags[slot] = (this.#flags[slot] ?? 0) | flag.unscored
-    else this.#early.add(keyOf(identity))
+  /** Notes what came of an event without a score. */
+  settle(settled: Settled): void {
+    const slot = this.#index.find(settled)
+    if (slot !== null) this.#note(slot, settled)
+    else this.#early.set(keyOf(settled), settled)
     // The two topics are read side by side: a few may be told before their event is read.
-    const [oldest] = this.#early
+    const [oldest] = this.#early.keys()
     if (this.#early.size > earlyMax && oldest !== undefined) this.#early.delete(oldest)
   }
 
@@ -127,15 +135,33 @@ export class EventLedger {
     const result = decodeEvent(record.value, catalog, record.appendTimeMs)
     if (result.kind === 'invalid') return
     const { eventId, aggregateId, eventType } = result.event
-    // The first one stands: partitions are read in order, and an aggregate has one.
-    const slot = this.#index.add({ aggregateId, eventId })
+    const slot = this.#slotFor({ aggregateId, eventId })
     if (slot === null) return
     this.#partition[slot] = record.partition
     this.#offset[slot] = record.offset
-    const isEarly = this.#early.delete(keyOf({ aggregateId, eventId }))
-    this.#flags[slot] = (scoredTypes.has(eventType) ? flag.scored : 0) | (isEarly ? flag.unscored : 0)
+    this.#flags[slot] = scoredTypes.has(eventType) ? flag.scored : 0
     this.#content[slot] = contentOf(result.event)
     this.#aggregateIds[slot] = ownText(aggregateId)
+    const early = this.#early.get(keyOf({ aggregateId, eventId }))
+    if (early !== undefined) this.#note(slot, early)
+    this.#early.delete(keyOf({ aggregateId, eventId }))
+  }
+
+  /** The first one of an identity stands, because partitions are read in order, and an aggregate has one; unless it counts nowhere. */
+  #slotFor(identity: Identity): number | null {
+    const added = this.#index.add(identity)
+    if (added !== null) return added
+    const slot = this.#index.find(identity)
+    return slot !== null && this.#entryAt(slot).isUncounted ? slot : null
+  }
+
+  #note(slot: number, { uncountedAt }: Settled): void {
+    const flags = this.#flags[slot] ?? 0
+    if (uncountedAt === null) this.#flags[slot] = flags | flag.unscored
+    // A later record of the same id stands here by now.
+    else if (uncountedAt.partition === this.#partition[slot] && uncountedAt.offset === this.#offset[slot]) {
+      this.#flags[slot] = flags | flag.uncounted
+    }
   }
 
   #entryAt(slot: number): LedgerEntry {
@@ -147,6 +173,7 @@ export class EventLedger {
       aggregateId: this.#aggregateIds[slot] ?? '',
       isScored: (flags & flag.scored) !== 0,
       isUnscored: (flags & flag.unscored) !== 0,
+      isUncounted: (flags & flag.uncounted) !== 0,
     }
   }
 }

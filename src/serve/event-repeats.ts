@@ -18,7 +18,7 @@ export async function findRepeats(results: readonly IntakeResult[], sources: Sou
     if (event.kind !== 'admitted') continue
     const entry = ledger.find(identityOf(event))
     if (entry === null) unseen.push(event)
-    else found.set(event, compared(event, { content: entry.content, first: entry }))
+    else if (!entry.isUncounted) found.set(event, compared(event, { content: entry.content, first: entry }))
   }
   const remembered = await rememberedOf(unseen, sources)
   // A processor may be faster than this process reads: what it applied is in the log, and will be here in a moment.

@@ -73,10 +73,15 @@ export function scoreOf(value: Uint8Array): PaymentScored | null {
   return parsed?.data ?? null
 }
 
-/** An event that was applied and has no score: none of its type has one, or none could be found for it. */
+/**
+ * An event that a state was told and that has no score: none of its type has one, none could be found for it, or it is a
+ * label that counts nowhere.
+ */
 export interface ObservedEntry {
   readonly aggregateId: string
-  readonly observedId: string
+  readonly eventId: string
+  /** Where such a label stands; null for what was applied. */
+  readonly uncountedAt: { readonly partition: number; readonly offset: number } | null
 }
 
 /** null for an event of another type. */
@@ -92,14 +97,21 @@ export function readScore(record: LogRecord): ScoreEntry | ObservedEntry | 'unre
   if (typeof event !== 'object' || event === null || typeof event.type !== 'string') return 'unreadable'
   const { id, subject, data } = event
   if (event.type === emittedTypes.observed) {
-    const observedId = data?.observedId
-    return typeof subject === 'string' && typeof observedId === 'string' ? { aggregateId: subject, observedId } : null
+    const eventId = data?.observedId
+    if (typeof subject !== 'string' || typeof eventId !== 'string') return null
+    return { aggregateId: subject, eventId, uncountedAt: uncountedPlace(data ?? {}) }
   }
   if (event.type !== emittedTypes.scored) return null
   if (typeof id !== 'string' || typeof data?.paymentId !== 'string' || typeof data.customerId !== 'string') {
     return 'unreadable'
   }
   return new ScoreEntry(record, { eventId: id, paymentId: data.paymentId, customerId: data.customerId })
+}
+
+function uncountedPlace({ entities, position }: Partial<EventObserved>): ObservedEntry['uncountedAt'] {
+  const outcomes = Object.values(entities ?? {}).map(({ outcome }) => outcome)
+  const isUncounted = outcomes.some((outcome) => outcome === 'unknown_subject' || outcome === 'contradicts_subject')
+  return isUncounted && position !== undefined ? { partition: position.partition, offset: position.offset } : null
 }
 
 function parse(text: string): unknown {

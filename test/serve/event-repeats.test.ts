@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { readScore, ScoreEntry } from '../../src/serve/score-entry.ts'
 import { eventually } from '../support/wait.ts'
 import {
   batchOf,
@@ -65,6 +66,40 @@ describe('a repeat', () => {
     expect((await app.request('/v1/events', postJson(paymentEvent('p', change)))).status).toBe(202)
     expect(log.records).toHaveLength(1)
   })
+
+  test.each(['unknown_subject', 'contradicts_subject'] as const)(
+    'of a label that counts nowhere (%s) is none: the label is published again, corrected too, until it counts',
+    async (outcome) => {
+      const { app, log, ledger } = serveFixture()
+      const label = (change = {}) =>
+        app.request(
+          '/v1/events',
+          postJson(paymentEvent('r', { eventType: 'fraud.reported', version: 1, data: { ...report, ...change } })),
+        )
+      const settle = (offset: number, told: string) => {
+        const data = { observedId: 'r', entities: { customer: { outcome: told } }, position: { partition: 0, offset } }
+        const entry = readScore(
+          rawRecord(JSON.stringify({ id: 'o', type: 'event.observed', subject: 'c-1', data }), offset),
+        )
+        if (entry === null || entry === 'unreadable' || entry instanceof ScoreEntry) throw new Error('it was observed')
+        ledger.settle(entry)
+      }
+      const isRepeated = async (response: Response) => (await resultsOf(response))[0]?.repeated ?? false
+      await label()
+      settle(0, outcome)
+      expect(await isRepeated(await label()), 'the same once more').toBe(false)
+      expect(await isRepeated(await label()), 'while nobody knows what came of it').toBe(true)
+      settle(1, outcome)
+      // Told late, of a record that is not the last one any more.
+      settle(0, outcome)
+      expect(await isRepeated(await label({ terminalId: 't-2' })), 'corrected').toBe(false)
+      settle(1, outcome)
+      settle(2, 'applied')
+      expect(await isRepeated(await label({ terminalId: 't-2' })), 'it counts').toBe(true)
+      expect((await label()).status, 'it says something else').toBe(409)
+      expect(log.records).toHaveLength(3)
+    },
+  )
 
   test('of an event that gets no score is 200', async () => {
     const { app } = serveFixture()

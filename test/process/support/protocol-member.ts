@@ -206,7 +206,9 @@ export class Member {
     const { memory, failures } = this.#protocol
     for (const { value } of records) {
       const text = typeof value === 'string' ? value : new TextDecoder().decode(value)
-      const { data } = JSON.parse(text) as { data: { position: { partition: number; offset: number } } }
+      const { data } = JSON.parse(text) as { data?: { position?: { partition: number; offset: number } } }
+      // A label that had waited is sent again: it answers no record.
+      if (data?.position === undefined) continue
       const { partition, offset } = data.position
       if (this.owns(partition) && offset < (memory.committed(partition) ?? 0)) {
         failures.push(new Error(`R7: ${partition}:${offset} was committed, and is published again`))
