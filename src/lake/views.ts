@@ -5,25 +5,42 @@ interface Relation {
   readonly sql: string
 }
 
+const place = 'log_topic, log_partition, log_offset'
+
 /**
  * A log may hold copies of one event: a client's retry, also in another partition, or a score published again after a
- * crash. An id of a customer counts once, and the first copy stands.
+ * crash. An id of a customer counts once, and of its `copies` all but one are left out: `others` says which.
  */
-function firstCopies(table: string, condition: string): string {
-  const place = 'log_topic, log_partition, log_offset'
+function oneCopy(table: string, condition: string, others = otherCopies('copies')): string {
   return `SELECT * FROM (SELECT * FROM ${table} WHERE ${condition}) ANTI JOIN (
-    SELECT ${place} FROM ${table} SEMI JOIN (
+    WITH copies AS (SELECT * FROM ${table} SEMI JOIN (
       SELECT customer_id, event_id FROM ${table} WHERE ${condition} GROUP BY ALL HAVING count(*) > 1
-    ) USING (customer_id, event_id) WHERE ${condition}
-    QUALIFY row_number() OVER (PARTITION BY customer_id, event_id ORDER BY append_time_ms, ${place}) > 1
+    ) USING (customer_id, event_id) WHERE ${condition})
+    ${others}
   ) USING (${place})`
 }
+
+/** The first copy stands. */
+function otherCopies(copies: string, before = ''): string {
+  return `SELECT ${place} FROM ${copies}
+    QUALIFY row_number() OVER (PARTITION BY customer_id, event_id ORDER BY ${before}append_time_ms, ${place}) > 1`
+}
+
+/** The copy stands that the customer's state took: it was scored. Of scores only those of copies are looked at. */
+const unscoredCopies = otherCopies(
+  `copies LEFT JOIN (
+      SELECT DISTINCT source_topic AS log_topic, source_partition AS log_partition, source_offset AS log_offset, true AS is_scored
+      FROM scores SEMI JOIN copies ON copies.log_topic = source_topic AND copies.log_partition = source_partition
+        AND copies.log_offset = source_offset
+    ) USING (${place})`,
+  'coalesce(is_scored, false) DESC, ',
+)
 
 const payments = `CREATE VIEW payments AS
   SELECT event_id AS payment_id, event_time AS payment_time, event_time_ms AS payment_time_ms, customer_id, terminal_id,
     amount_minor, currency, source, correlation_id, causation_id, log_topic, log_partition, log_offset, append_time_ms,
     materialized_at_ms
-  FROM (${firstCopies('events', "valid AND event_type = 'payment.initiated'")})`
+  FROM (${oneCopy('events', "valid AND event_type = 'payment.initiated'", unscoredCopies)})`
 
 const labelTypes = "('fraud.reported', 'fraud.withdrawn')"
 
@@ -31,8 +48,8 @@ const labelTypes = "('fraud.reported', 'fraud.withdrawn')"
 const repeated = 'customer_id, payment_id, terminal_id, amount_minor, currency, payment_time_ms'
 
 /**
- * Every label that the customer's state was told, in its order. `counts` is false where no payment is as the label says; of
- * those that count the newest one by its own time is the payment's label. The state remembers payments as long as windows
+ * Every label that the customer's state was told, in its order. `counts` is true once for each label, and false where no
+ * payment is as the label says; of those that count the newest one by its own time is the payment's label. The state remembers payments as long as windows
  * look at their labels; a chargeback comes later than that, and counts here because the lake remembers all of them.
  */
 const labelEvents = `CREATE VIEW label_events AS
@@ -45,12 +62,14 @@ const labelEvents = `CREATE VIEW label_events AS
   JOIN (SELECT source_topic AS log_topic, source_partition AS log_partition, source_offset AS log_offset,
       any_value(customer_outcome) AS customer_outcome, any_value(customer_sequence) AS customer_sequence
     FROM observations GROUP BY ALL) AS o USING (log_topic, log_partition, log_offset)),
-  forgotten AS (SELECT log_topic, log_partition, log_offset, true AS is_known
-    FROM (SELECT * FROM told WHERE outcome = 'unknown_subject') SEMI JOIN payments USING (${repeated}))
+  forgotten AS (SELECT ${place}, true AS is_known
+    FROM (SELECT * FROM told WHERE outcome = 'unknown_subject') SEMI JOIN payments USING (${repeated})
+    ANTI JOIN (SELECT customer_id, label_id FROM told WHERE outcome IN ('applied', 'too_late')) USING (customer_id, label_id)
+    QUALIFY row_number() OVER (PARTITION BY customer_id, label_id ORDER BY customer_sequence DESC) = 1)
   SELECT told.* EXCLUDE (outcome, customer_sequence, log_topic, log_partition, log_offset, append_time_ms, materialized_at_ms),
     outcome IN ('applied', 'too_late') OR coalesce(is_known, false) AS counts, outcome, customer_sequence, log_topic,
     log_partition, log_offset, append_time_ms, materialized_at_ms
-  FROM told LEFT JOIN forgotten USING (log_topic, log_partition, log_offset)`
+  FROM told LEFT JOIN forgotten USING (${place})`
 
 /** The label of each payment as far as it was reported up to a time; a payment whose report was withdrawn has none. */
 function currentLabels(condition: string): string {
@@ -71,7 +90,7 @@ const labels = `CREATE VIEW labels AS
  */
 function training(scoresWhere: string, known: string, condition = 'true'): string {
   return `SELECT s.*, (l.reported_time_ms IS NOT NULL)::BIGINT AS label, l.label_kind, l.reported_time_ms
-  FROM (${firstCopies('scores', condition)}) AS s
+  FROM (${oneCopy('scores', condition)}) AS s
   LEFT JOIN (
     SELECT customer_id, payment_id, reported_time_ms, label_kind FROM (${currentLabels(known)})
   ) AS l USING (customer_id, payment_id) ${scoresWhere}`

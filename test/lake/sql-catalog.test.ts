@@ -99,6 +99,37 @@ test('a label counts for training however late it comes, if its payment is what 
   expect(await ask(lake, 'SELECT label_id FROM labels')).toEqual([{ label_id: 'f1' }])
 })
 
+test('a label that waited counts once, and one that was sent again and again', async () => {
+  await feed({}, topics.events, [
+    fraud('f1', 'p1', day + 2, day),
+    payment('p1', day),
+    fraud('f1', 'p1', day + 2, day),
+    payment('p2', day - 60 * 24 * hour),
+    fraud('f2', 'p2', day, day - 60 * 24 * hour),
+    fraud('f2', 'p2', day, day - 60 * 24 * hour),
+  ])
+  await feed({}, topics.scores, [
+    observed('o1', 'f1', 0, 'unknown_subject', 1),
+    observed('o2', 'f1', 2, 'applied', 3),
+    observed('o3', 'f2', 4, 'unknown_subject', 4),
+    observed('o4', 'f2', 5, 'unknown_subject', 5),
+  ])
+  expect(await ask(lake, 'SELECT label_id, log_offset FROM label_events WHERE counts ORDER BY ALL')).toEqual([
+    { label_id: 'f1', log_offset: 2 },
+    { label_id: 'f2', log_offset: 5 },
+  ])
+})
+
+test('of two payments with one id of a customer the one stands that was scored, whichever came first', async () => {
+  await feed({}, topics.events, [payment('p1', day, { amountMinor: 100 }), payment('p2', day)])
+  await feed({}, topics.events, [payment('p1', day, { amountMinor: 999 })], 2)
+  await feed({}, topics.scores, [score('s1', 'p1', day, '{}', 2)])
+  expect(await ask(lake, 'SELECT payment_id, amount_minor, log_offset FROM payments ORDER BY ALL')).toEqual([
+    { payment_id: 'p1', amount_minor: 999, log_offset: 2 },
+    { payment_id: 'p2', amount_minor: 1234, log_offset: 1 },
+  ])
+})
+
 test('the label of a payment is the newest by its own time, whichever came last', async () => {
   await feed({}, topics.events, [payment('p1', day), fraud('f2', 'p1', day + 2, day), fraud('f1', 'p1', day + 1, day)])
   await feed({}, topics.scores, [observed('o2', 'f2', 1, 'applied', 8), observed('o1', 'f1', 2, 'applied', 9)])
