@@ -115,12 +115,12 @@ export const deadLetterSchema = z.object({
 })
 
 /**
- * `event.dead_letter_replayed` version 1: somebody sent the record of a dead letter back to where it came from. It lies in
- * the topic of the letter, after it, and is correlated with it.
+ * `event.dead_letter_replayed` version 1: somebody sent the record of a dead letter back to where it came from, or the
+ * processor did, because the payment of a label came. It lies in the topic of the letter and is correlated with it.
  */
 export const deadLetterReplayedSchema = z.object({
   letterId: z.string(),
-  position: sourcePosition.describe('where the letter lies'),
+  position: sourcePosition.optional().describe('where the letter lies; the processor does not know'),
   replayedAtMs: z.number().int(),
 })
 

@@ -11,6 +11,8 @@ export interface WaitingRecord {
   /** See {@link otherHeaders}. */
   readonly headers: string | null
   readonly traceparent: string | null
+  readonly partition: number
+  readonly offset: number
 }
 
 type Headers = Readonly<Record<string, string>>
@@ -19,14 +21,24 @@ type Headers = Readonly<Record<string, string>>
 const textLengthMax = 8 * 1024
 
 /** A label's record as its owner's state keeps it until the subject comes; null for one that is too long. */
-export function waitingText({ value, isBinary, headers, traceparent }: WaitingRecord): string | null {
-  const text = JSON.stringify([value, isBinary, headers, traceparent])
+export function waitingText(record: WaitingRecord): string | null {
+  const { value, isBinary, headers, traceparent, partition, offset } = record
+  const text = JSON.stringify([value, isBinary, headers, traceparent, partition, offset])
   return text.length > textLengthMax ? null : text
 }
 
-/** The record that {@link waitingText} wrote down, sent once more. */
-export function resent(text: string): { readonly value: string; readonly headers: Headers } {
-  const [value, isBinary, others, traceparent] = JSON.parse(text) as [string, boolean, string | null, string | null]
+/** A record that is sent once more, and where it stood. */
+export interface Resent {
+  readonly value: string
+  readonly headers: Headers
+  readonly from: Pick<WaitingRecord, 'partition' | 'offset'>
+}
+
+type Parts = [string, boolean, string | null, string | null, number, number]
+
+/** The record that {@link waitingText} wrote down. */
+export function resent(text: string): Resent {
+  const [value, isBinary, others, traceparent, partition, offset] = JSON.parse(text) as Parts
   const own = others === null ? {} : (JSON.parse(others) as Headers)
   const headers = {
     ...(isBinary ? {} : structuredHeaders),
@@ -34,7 +46,7 @@ export function resent(text: string): { readonly value: string; readonly headers
     ...(traceparent === null ? {} : { [traceHeader]: traceparent }),
     [attemptsHeader]: String(attemptsIn(own) + 1),
   }
-  return { value, headers }
+  return { value, headers, from: { partition, offset } }
 }
 
 /** Headers other than the trace context and those of every event in structured mode, as JSON; null when there are none. */

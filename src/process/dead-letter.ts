@@ -16,7 +16,7 @@ const valueBytesMax = 1_200_000
 /** `event.dead_lettered`: the record whole, with the reason, so that it can be replayed after the fix (I6). */
 export function deadLetterRecord(topic: string, intake: Intake, code: string, detail: string): OutgoingRecord {
   const { record } = intake
-  const eventId = `${record.topic}:${record.partition}:${record.offset}:dead`
+  const eventId = letterIdOf(record)
   const data: DeadLetter = {
     code,
     detail,
@@ -34,6 +34,11 @@ export function deadLetterRecord(topic: string, intake: Intake, code: string, de
     cause: intake.kind === 'event' ? intake.event : null,
     data,
   })
+}
+
+/** Of the letter about the record at this position. */
+export function letterIdOf({ topic, partition, offset }: Pick<LogRecord, 'topic' | 'partition' | 'offset'>): string {
+  return `${topic}:${partition}:${offset}:dead`
 }
 
 /** What {@link deadLetterRecord} was told, back as the record's key and headers. */

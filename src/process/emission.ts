@@ -59,7 +59,10 @@ export function createEmission(options: EmissionOptions): Emission {
           deadLetterRecord(topics.deadLetters, item, 'duplicate_event', 'an event with this id was applied before'),
         ]
       case 'applied':
-        return [...(judged.get(item) ?? recordsOfObserved(options, effect)), ...releasedRecords(effect)]
+        return [
+          ...(judged.get(item) ?? recordsOfObserved(options, effect)),
+          ...releasedRecords(effect, topics.deadLetters),
+        ]
       default:
         return unreachable(effect)
     }

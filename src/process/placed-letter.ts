@@ -80,8 +80,17 @@ export function namesIn(letter: DeadLetter): LetterNames {
  */
 export function replayedRecord(letter: PlacedLetter, replayedAtMs: number): OutgoingRecord {
   const { id, subject, correlationid = id, record } = letter
-  const { topic, partition, offset } = record
+  const { topic, partition, offset, headers } = record
   const data: DeadLetterReplayed = { letterId: id, position: { topic, partition, offset }, replayedAtMs }
+  return replayedEvent(data, { topic, subject, correlationId: correlationid, headers, source: replaySource })
+}
+
+/** The same of a letter whose place nobody knows. */
+export function replayedEvent(
+  data: DeadLetterReplayed,
+  { topic, subject, correlationId, headers, source }: ReplayedBy,
+): OutgoingRecord {
+  const { letterId: id, replayedAtMs } = data
   const value = encodeEvent({
     eventId: `${id}:replayed:${replayedAtMs}`,
     eventType: emittedTypes.deadLetterReplayed,
@@ -89,14 +98,21 @@ export function replayedRecord(letter: PlacedLetter, replayedAtMs: number): Outg
     aggregateId: subject,
     aggregateType: 'record',
     version: 1,
-    correlationId: correlationid,
+    correlationId,
     causationId: id,
     data,
-    metadata: { source: replaySource },
+    metadata: { source },
   })
-  const trace = validTraceparent(record.headers[traceHeader])
-  const headers = trace === null ? structuredHeaders : { ...structuredHeaders, [traceHeader]: trace }
-  return { topic, key: subject, value, headers }
+  const trace = validTraceparent(headers[traceHeader])
+  const own = trace === null ? structuredHeaders : { ...structuredHeaders, [traceHeader]: trace }
+  return { topic, key: subject, value, headers: own }
+}
+
+interface ReplayedBy extends Pick<LogRecord, 'topic' | 'headers'> {
+  /** Of the letter: the event belongs beside it. */
+  readonly subject: string
+  readonly correlationId: string
+  readonly source: string
 }
 
 function textsOf(headers: readonly ExactHeader[]): Readonly<Record<string, string>> {

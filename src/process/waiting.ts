@@ -1,4 +1,7 @@
+import { letterIdOf } from './dead-letter.ts'
 import type { Effect } from './observe-batch.ts'
+import { replayedEvent } from './placed-letter.ts'
+import { processorSource } from '../core/emitted.ts'
 import { isBinaryRecord } from '../core/record-event.ts'
 import { traceHeader } from '../core/trace.ts'
 import { otherHeaders, resent, waitingText } from '../core/waiting-record.ts'
@@ -8,21 +11,33 @@ const utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /** A label's record as its customer's state keeps it until the payment comes; null for one that is too long. */
 export function textOf(record: LogRecord): string | null {
-  const { headers, value } = record
+  const { headers, value, partition, offset } = record
   return waitingText({
     value: utf8.decode(value),
     isBinary: isBinaryRecord(record),
     headers: otherHeaders(headers),
     traceparent: headers[traceHeader] ?? null,
+    partition,
+    offset,
   })
 }
 
 /**
- * The labels that waited for this event, sent again: the state knows their subject now. A copy after a crash is a
- * duplicate, as any other.
+ * The labels that waited for this event, sent again, and what tells that their letters were replayed: the state knows their
+ * subject now. A copy after a crash is a duplicate, as any other.
  */
-export function releasedRecords({ item, snapshots }: Extract<Effect, { kind: 'applied' }>): OutgoingRecord[] {
-  const { topic } = item.record
-  const key = item.event.aggregateId
-  return snapshots.flatMap((snapshot) => (snapshot?.released ?? []).map((text) => ({ topic, key, ...resent(text) })))
+export function releasedRecords(
+  { item, snapshots }: Extract<Effect, { kind: 'applied' }>,
+  deadLetters: string,
+): OutgoingRecord[] {
+  const { record, event } = item
+  const { topic } = record
+  const subject = event.aggregateId
+  const released = snapshots.flatMap((snapshot) => snapshot?.released ?? []).map(resent)
+  return released.flatMap(({ value, headers, from }) => {
+    const letterId = letterIdOf({ topic, ...from })
+    const data = { letterId, replayedAtMs: record.appendTimeMs }
+    const by = { topic: deadLetters, subject, correlationId: letterId, headers }
+    return [{ topic, key: subject, value, headers }, replayedEvent(data, { ...by, source: processorSource })]
+  })
 }

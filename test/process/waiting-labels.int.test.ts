@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { RiverbankError } from '../../src/core/errors.ts'
+import { readLetter } from '../../src/process/placed-letter.ts'
 import { redisAvailable, startTestRedis, type TestRedis } from '../support/redis-server.ts'
 import { eventually } from '../support/wait.ts'
 import { checkInvariants } from './support/invariants.ts'
@@ -58,6 +59,12 @@ describe.skipIf(redisAvailable() !== null)('a label that comes before its paymen
     await eventually(() => world.isDone(), within)
     await worker.stop()
     expect(await outcomesOf(world, 'f1')).toEqual(['unknown_subject', 'applied'])
+    const letters = (await world.read(world.topics.deadLetters)).map(readLetter)
+    expect(letters.map((letter) => letter.kind)).toEqual(['letter', 'replayed'])
+    const [letter, replayed] = letters
+    if (letter?.kind !== 'letter' || replayed?.kind !== 'replayed')
+      throw new Error('its letter says that it was replayed')
+    expect(replayed.replayed.letterId).toBe(letter.letter.id)
     const [first, , , again] = await world.read(events)
     expect(again).toMatchObject({ key: first?.key, headers: { ...first?.headers, 'riverbank-attempts': '1' } })
     expect(Buffer.from(again?.value ?? []).equals(Buffer.from(first?.value ?? []))).toBe(true)

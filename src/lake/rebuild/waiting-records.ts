@@ -23,7 +23,9 @@ export async function readWaitingRecords({
   readonly manifest: FeatureSetManifest
   readonly topics: Topics
 }): Promise<WaitingRecords> {
-  const types = [...plan.events.values()].filter(({ touches }) => touches.some((touch) => (touch?.label ?? null) !== null))
+  const types = [...plan.events.values()].filter(({ touches }) =>
+    touches.some((touch) => (touch?.label ?? null) !== null),
+  )
   if (types.length === 0) return new Map()
   const outcome = identifier(`${partitionEntity(manifest).name}_outcome`)
   const rows = await query.rows(`SELECT log_partition, log_offset, coalesce(decode(raw), body) AS value,
@@ -41,6 +43,8 @@ export async function readWaitingRecords({
         isBinary: row['is_binary'] === true,
         headers: textOrNull(row['headers']),
         traceparent: textOrNull(row['traceparent']),
+        partition: countOf(row, 'log_partition'),
+        offset: countOf(row, 'log_offset'),
       }),
     ]),
   )

@@ -54,7 +54,7 @@ export interface VerifyReport {
     readonly I5: InvariantReport
   }
   readonly pending: Pending
-  /** Since the log took the oldest of what is pending; null when nothing is. */
+  /** From when the log took the oldest of what is pending to when verify began to look; null when nothing is. */
   readonly oldestPendingMs: number | null
   /** Files and commits of the lake that are not what was written: no promise is broken, but what they held is unknown. */
   readonly damaged: readonly Violation[]

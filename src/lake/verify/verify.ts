@@ -121,7 +121,7 @@ export async function verifyLake(options: VerifyOptions): Promise<VerifyReport> 
     frontier: judged?.frontier.kind ?? 'seen',
     invariants,
     pending,
-    oldestPendingMs: oldestMs === Infinity ? null : Math.max(0, clock.nowMs() - oldestMs),
+    oldestPendingMs: oldestMs === Infinity ? null : Math.max(0, startedMs - oldestMs),
     mismatches: invariants.I3.violations,
     violations,
     notes: notesOf(options),
