@@ -15,14 +15,16 @@ export interface ListOptions extends LetterFilter {
 
 export async function listDeadLetters(config: Config, options: ListOptions): Promise<number> {
   const log = await openEventLog(config)
-  const letters: PlacedLetter[] = []
+  let letters: PlacedLetter[] = []
+  // Partitions are read side by side, and the newest of all are listed.
+  const newest = () => letters.toSorted((a, b) => Date.parse(a.time) - Date.parse(b.time)).slice(-options.limit)
   const replays = new Map<string, number[]>()
   try {
     await readDeadLetters(config, log, {
       letter: (letter) => {
         if (!admits(options, letter)) return
         letters.push(letter)
-        if (letters.length > options.limit) letters.shift()
+        if (letters.length > 2 * options.limit) letters = newest()
       },
       replayed: ({ letterId, replayedAtMs }) => {
         replays.set(letterId, [...(replays.get(letterId) ?? []), replayedAtMs])
@@ -32,7 +34,7 @@ export async function listDeadLetters(config: Config, options: ListOptions): Pro
   } finally {
     await log.close()
   }
-  const listed = letters.map((letter) => describe(letter, replays.get(letter.id) ?? []))
+  const listed = newest().map((letter) => describe(letter, replays.get(letter.id) ?? []))
   if (options.json === true) for (const each of listed) process.stdout.write(`${JSON.stringify(each)}\n`)
   else process.stdout.write(table(listed.map(rowOf)))
   return 0

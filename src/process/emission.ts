@@ -157,7 +157,7 @@ function recordsOfObserved(
 
 const labelDetails = {
   unknown_subject:
-    'no event with the id that the label names was applied before it, or it is too long ago; if it comes, the label is applied by itself',
+    'the state does not know the event that the label names: it did not come yet, or is too long or too many events ago; a label that waits is applied by itself when its event comes',
   contradicts_subject: 'the label repeats something else than its subject says',
 } as const
 

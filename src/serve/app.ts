@@ -82,6 +82,8 @@ function answer(c: ServeContext, route: Route, { deps, metrics, guard }: Serving
   }
   // The router would take what is no encoding for the text itself, and so for another id's path.
   if (!isDecodable(c.req.url)) return problemResponse(c, 'bad_request', 'the path is not percent-encoded UTF-8')
+  const unknown = unknownParameter(c, route)
+  if (unknown !== null) return problemResponse(c, 'invalid_parameter', `${unknown}: this route has no such parameter`)
   if (route.timeoutMs === null) return route.handle(c)
   const limit = deps.limits.inFlightMax
   if (route.description.tag !== 'operation' && metrics.inFlight() > limit) {
@@ -101,6 +103,13 @@ function isDecodable(url: string): boolean {
   } catch {
     return false
   }
+}
+
+/** A name in the query that a route with parameters does not have: a filter that is misspelled would filter nothing. */
+function unknownParameter(c: ServeContext, { description: { parameters = [], problems } }: Route): string | null {
+  if (!c.req.url.includes('?') || !problems.includes('invalid_parameter')) return null
+  const isKnown = (name: string) => parameters.some((one) => one.in === 'query' && one.name === name)
+  return Object.keys(c.req.query()).find((name) => !isKnown(name)) ?? null
 }
 
 /** The handler goes on after its time; whatever comes of it is too late for this client. */

@@ -17,6 +17,16 @@ describe('routing', () => {
     await problemOf(remove, 'method_not_allowed')
   })
 
+  test.each([
+    ['/v1/score-stream?customerId=596', 'customerId'],
+    ['/v1/scores/p-1?aggregate=c-1', 'aggregate'],
+    ['/v1/scores/p-1/explanation?foo', 'foo'],
+    ['/v1/entities/customer/c-1/features?asof=1', 'asof'],
+  ])('a parameter that the route does not have is refused by name: %s', async (path, name) => {
+    const problem = await problemOf(await serveFixture().app.request(path), 'invalid_parameter')
+    expect(problem).toMatchObject({ detail: `${name}: this route has no such parameter` })
+  })
+
   test('HEAD is GET without a body', async () => {
     const response = await serveFixture().app.request('/livez', { method: 'HEAD' })
     expect([response.status, await response.text()]).toEqual([200, ''])
