@@ -4,8 +4,8 @@ import { pathToFileURL } from 'node:url'
 import { defineConfig, type Plugin } from 'vitest/config'
 import { ensureBuild } from './scripts/bootstrap/build.mjs'
 
-/** Tests that start servers share the machine with them; more than two at once only fight for its cores. */
-const serversAtOnce = Math.max(1, Math.min(2, Math.floor(availableParallelism() / 2)))
+/** Tests that start servers share the machine with them, and wait for them most of the time: more than two at once only fight for its cores. */
+const serversAtOnce = Math.min(2, availableParallelism())
 
 /** Ends what hangs, not what is slow: a test may take many times its usual time on a machine that others use. */
 const patienceMs = 600_000
