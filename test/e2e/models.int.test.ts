@@ -65,6 +65,8 @@ describe.skipIf(redisAvailable() !== null)('an installation whose models change'
   }
 
   test('begins with the registry', async () => {
+    // The partitions are still being shared out.
+    await eventually(async () => (await list()).generations[0]?.live === rb.config.PARTITIONS, patience)
     const { generations } = await list()
     expect(generations).toMatchObject([{ generation: 1, champion: 'fraud/2', shadows: [], live: 4, refusal: null }])
   })
