@@ -2,28 +2,34 @@ import { dirname, resolve } from 'node:path'
 
 const everything = ['src', 'features']
 
+/** What events, features and scores are: no effects. */
+const model = ['src/base', 'src/events', 'src/engine', 'src/scoring']
+
 /**
  * The import arrows, whole: a folder may import itself and what stands here. Arrows point down, so whoever reads a
  * folder knows what it can depend on. test/architecture.test.ts tries every pair.
  */
 export const arrows = {
   features: ['src/define'],
-  'src/core': [],
-  'src/define': ['src/core'],
-  'src/compile': ['src/define', 'src/core'],
-  'src/ports.ts': ['src/core'],
+  'src/base': [],
+  'src/events': ['src/base'],
+  'src/engine': ['src/base', 'src/events'],
+  'src/scoring': ['src/base', 'src/events', 'src/engine'],
+  'src/define': ['src/base', 'src/events', 'src/engine'],
+  'src/compile': ['src/base', 'src/events', 'src/engine', 'src/define'],
+  'src/ports': ['src/events', 'src/scoring'],
   'src/clock': [],
-  'src/isolation': ['src/core', 'src/ports.ts', 'src/clock'],
-  'src/process': ['src/core', 'src/compile', 'src/ports.ts', 'src/isolation'],
-  'src/serve': ['src/core', 'src/compile', 'src/ports.ts', 'src/clock'],
-  'src/lake': ['src/core', 'src/compile', 'src/ports.ts', 'src/isolation'],
-  'src/edges': ['src/core', 'src/ports.ts', 'src/clock'],
-  'src/edges/kafka': ['src/core', 'src/ports.ts', 'src/clock'],
-  'src/edges/redis': ['src/core', 'src/ports.ts', 'src/clock'],
-  'src/edges/onnx': ['src/core', 'src/ports.ts', 'src/clock'],
-  'src/edges/duckdb': ['src/core', 'src/ports.ts', 'src/clock'],
-  'src/edges/prometheus': ['src/core', 'src/ports.ts', 'src/clock'],
-  'src/edges/pino': ['src/core', 'src/ports.ts', 'src/clock'],
+  'src/isolation': ['src/base', 'src/events', 'src/ports', 'src/clock'],
+  'src/process': [...model, 'src/ports', 'src/isolation'],
+  'src/serve': [...model, 'src/ports', 'src/clock'],
+  'src/lake': [...model, 'src/compile', 'src/ports', 'src/isolation'],
+  'src/edges': [...model, 'src/ports', 'src/clock'],
+  'src/edges/kafka': [...model, 'src/ports', 'src/clock'],
+  'src/edges/redis': [...model, 'src/ports', 'src/clock'],
+  'src/edges/onnx': [...model, 'src/ports', 'src/clock'],
+  'src/edges/duckdb': [...model, 'src/ports', 'src/clock'],
+  'src/edges/prometheus': [...model, 'src/ports', 'src/clock'],
+  'src/edges/pino': [...model, 'src/ports', 'src/clock'],
   'src/app': everything,
   'src/main.ts': everything,
   scripts: everything,
@@ -40,7 +46,7 @@ export const clients = {
 }
 
 /** No clients, no node:*, no clock, no chance, no effects. */
-export const pureFolders = ['src/core', 'src/define', 'src/compile', 'features']
+export const pureFolders = [...model, 'src/define', 'src/compile', 'features']
 
 /** Computation only. */
 export const purePackages = ['zod', '@noble/hashes']

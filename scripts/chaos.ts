@@ -5,7 +5,7 @@ import { Results } from './chaos/results.ts'
 import { allFaults, runChaos } from './chaos/run.ts'
 import type { Driver } from './chaos/servers.ts'
 import { kafkaAvailable } from './kafka/distribution.ts'
-import { isRiverbankError } from '../src/core/errors.ts'
+import { isRiverbankError } from '../src/base/errors.ts'
 
 interface Options {
   readonly minutes: number

@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { isRiverbankError } from '../src/core/errors.ts'
+import { isRiverbankError } from '../src/base/errors.ts'
 import { runDemo, type DemoOptions } from './demo/run.ts'
 
 function positive(text: string): number {

@@ -7,11 +7,11 @@ import { datasetEpochMs } from './simulator/time-axis.ts'
 import { writeTrainingTable } from './training/lake-table.ts'
 import { runPython, runSetup } from './training/python.ts'
 import { defaultSettings } from '../features/settings.ts'
-import { environmentName } from '../src/app/config.ts'
-import { definitions } from '../src/app/definitions.ts'
-import { projectFolder as root } from '../src/app/project-folder.ts'
-import { assert, isRiverbankError } from '../src/core/errors.ts'
-import { dayMs } from '../src/core/units.ts'
+import { environmentName } from '../src/app/installation/config.ts'
+import { definitions } from '../src/app/installation/definitions.ts'
+import { projectFolder as root } from '../src/app/installation/project-folder.ts'
+import { assert, isRiverbankError } from '../src/base/errors.ts'
+import { dayMs } from '../src/base/units.ts'
 
 interface Options {
   readonly data: string

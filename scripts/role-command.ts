@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { ownCommand, type Command } from '../src/app/supervisor.ts'
+import { ownCommand, type Command } from '../src/app/supervise/supervisor.ts'
 
 /** Runs the product's own command line, not the script that asks. */
 export function roleCommand(): Command {

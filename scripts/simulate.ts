@@ -1,8 +1,8 @@
 import { defaultSettings } from '../features/settings.ts'
-import type { Config } from '../src/app/config.ts'
-import { names, readConfig } from '../src/app/config.ts'
-import { RiverbankError } from '../src/core/errors.ts'
-import type { EventLog } from '../src/ports.ts'
+import type { Config } from '../src/app/installation/config.ts'
+import { names, readConfig } from '../src/app/installation/config.ts'
+import { RiverbankError } from '../src/base/errors.ts'
+import type { EventLog } from '../src/ports/log.ts'
 import { canonicalLines } from './simulator/canonical-lines.ts'
 import { parseSimulate, type SimulateOptions } from './simulator/command.ts'
 import { history, historyEndMs, historyLength, pendingLabels, type HistoryOptions } from './simulator/history.ts'
@@ -189,7 +189,7 @@ async function logSink(options: SimulateOptions): Promise<Sink> {
 
 /** Loaded only when needed: text output must not wait for the clients of a log. */
 async function openLog(config: Config): Promise<EventLog> {
-  const composition: string = '../src/app/event-log.ts'
+  const composition: string = '../src/app/installation/event-log.ts'
   const { openEventLog } = (await import(composition)) as { openEventLog: (config: Config) => Promise<EventLog> }
   return openEventLog(config)
 }

@@ -1,18 +1,18 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
-import { dayMs, duration, number, wholeNumber } from './app/arguments.ts'
-import type { BacktestCommandOptions } from './app/backtest-command.ts'
-import type { Config } from './app/config.ts'
-import { readConfig, readFeatureSettings } from './app/config.ts'
-import { addDeadLettersCommands } from './app/dead-letters-commands.ts'
-import type { FeatureFilter } from './app/feature-list.ts'
-import type { FeaturesRequest } from './app/features-command.ts'
-import { addLakeCommands } from './app/lake-commands.ts'
-import type { MonitorCommandOptions } from './app/monitor-command.ts'
-import { besideInstallation } from './app/running-installation.ts'
-import { endWithReader } from './app/standard-streams.ts'
-import { programVersion } from './app/version.ts'
-import { isRiverbankError } from './core/errors.ts'
+import { dayMs, duration, number, wholeNumber } from './app/commands/arguments.ts'
+import type { BacktestCommandOptions } from './app/commands/backtest-command.ts'
+import type { Config } from './app/installation/config.ts'
+import { readConfig, readFeatureSettings } from './app/installation/config.ts'
+import { addDeadLettersCommands } from './app/commands/dead-letters-commands.ts'
+import type { FeatureFilter } from './app/commands/feature-list.ts'
+import type { FeaturesRequest } from './app/commands/features-command.ts'
+import { addLakeCommands } from './app/commands/lake-commands.ts'
+import type { MonitorCommandOptions } from './app/commands/monitor-command.ts'
+import { besideInstallation } from './app/installation/running-installation.ts'
+import { endWithReader } from './app/commands/standard-streams.ts'
+import { programVersion } from './app/installation/version.ts'
+import { isRiverbankError } from './base/errors.ts'
 
 /**
  * The command line. Exit codes: 0 done and well, 1 failed or found something wrong, 2 called wrongly or misconfigured.
@@ -41,7 +41,7 @@ program
   .option('--json', 'log lines are JSON anyway; accepted everywhere')
   .action(async ({ processors }: { processors: number }) => {
     const config = settings(process.env)
-    const { runAll } = await import('./app/up.ts')
+    const { runAll } = await import('./app/supervise/up.ts')
     process.exitCode = await runAll(config, { processors })
   })
 
@@ -56,7 +56,7 @@ for (const [name, description] of [
     .option('--json', 'log lines are JSON anyway; accepted everywhere')
     .action(async () => {
       const config = settings(process.env)
-      const { runNamedRole } = await import('./app/roles.ts')
+      const { runNamedRole } = await import('./app/roles/roles.ts')
       process.exit(await runNamedRole(name, config))
     })
 }
@@ -71,7 +71,7 @@ for (const [name, description] of [
   if (name === 'lag') command.option('--max <records>', 'largest lag that is well', wholeNumber)
   command.action(async (options: Common & { max?: number }) => {
     const config = settings()
-    const { topicsCommand } = await import('./app/topics-command.ts')
+    const { topicsCommand } = await import('./app/commands/topics-command.ts')
     process.exitCode = await topicsCommand(config, name, options)
   })
 }
@@ -83,7 +83,7 @@ program
   .option('--json', 'print JSON')
   .action(async (query: string, options: Common) => {
     const config = settings()
-    const { sqlCommand } = await import('./app/sql-command.ts')
+    const { sqlCommand } = await import('./app/commands/sql-command.ts')
     process.exitCode = await sqlCommand(config, query, options)
   })
 
@@ -97,7 +97,7 @@ program
   .option('--pending-max <duration>', 'exit code 1 when something is pending for longer, such as 30s or 5m', duration)
   .action(async (options: Common & { fast?: boolean; states?: string; seed?: string; pendingMax?: number }) => {
     const config = settings()
-    const { verifyCommand } = await import('./app/verify-command.ts')
+    const { verifyCommand } = await import('./app/commands/verify-command.ts')
     process.exitCode = await verifyCommand(config, options)
   })
 
@@ -113,7 +113,7 @@ program
   .option('--false-block-cost <minor>', 'of refusing an honest payment, in minor units', wholeNumber, 2_000)
   .action(async (options: BacktestCommandOptions) => {
     const config = settings()
-    const { backtestCommand } = await import('./app/backtest-command.ts')
+    const { backtestCommand } = await import('./app/commands/backtest-command.ts')
     process.exitCode = await backtestCommand(config, options)
   })
 
@@ -131,7 +131,7 @@ program
   .option('--min-recall <share>', 'smallest recall of alerts that is well', number, 0)
   .action(async (options: MonitorCommandOptions) => {
     const config = settings()
-    const { monitorCommand } = await import('./app/monitor-command.ts')
+    const { monitorCommand } = await import('./app/commands/monitor-command.ts')
     process.exitCode = await monitorCommand(config, options)
   })
 
@@ -141,7 +141,7 @@ program
   .option('--json', 'print JSON')
   .action(async (options: Common) => {
     const config = settings()
-    const { rebuildCommand } = await import('./app/rebuild-command.ts')
+    const { rebuildCommand } = await import('./app/commands/rebuild-command.ts')
     process.exitCode = await rebuildCommand(config, options)
   })
 
@@ -152,7 +152,7 @@ program
   .option('--json', 'print JSON')
   .action(async (view: string, options: Common) => {
     const config = settings()
-    const { backfillCommand } = await import('./app/backfill-command.ts')
+    const { backfillCommand } = await import('./app/commands/backfill-command.ts')
     process.exitCode = await backfillCommand(config, view, options)
   })
 
@@ -168,7 +168,7 @@ models
   .option('--limit <n>', 'at most so many', wholeNumber, 20)
   .action(async (options: Common & { limit: number }) => {
     const config = settings()
-    const { listModels } = await import('./app/models-command.ts')
+    const { listModels } = await import('./app/commands/models-command.ts')
     process.exitCode = await listModels(config, options)
   })
 models
@@ -180,7 +180,7 @@ models
   .option('--json', 'print JSON')
   .action(async (name: string, { json }: Common) => {
     const config = settings()
-    const { registerModel } = await import('./app/register-command.ts')
+    const { registerModel } = await import('./app/commands/register-command.ts')
     process.exitCode = await registerModel(config, name, json === true)
   })
 for (const [kind, description] of [
@@ -198,7 +198,7 @@ for (const [kind, description] of [
   if (kind !== 'rollback') command.argument('<name/version>', 'such as fraud/2')
   command.action(async (...given: unknown[]) => {
     const config = settings()
-    const { changeModels } = await import('./app/models-command.ts')
+    const { changeModels } = await import('./app/commands/models-command.ts')
     const asked = kind === 'rollback' ? { kind } : { kind, model: String(given[0]) }
     process.exitCode = await changeModels(config, asked, command.opts())
   })
@@ -236,7 +236,7 @@ features
 
 async function describeFeatures(request: FeaturesRequest, json = false): Promise<void> {
   const installed = settings(besideInstallation(process.env), readFeatureSettings)
-  const { featuresCommand } = await import('./app/features-command.ts')
+  const { featuresCommand } = await import('./app/commands/features-command.ts')
   process.exitCode = await featuresCommand(installed, request, { json })
 }
 
@@ -246,7 +246,7 @@ program
   .option('--json', 'print JSON')
   .option('--settings', 'print every setting with its default instead')
   .action(async (options: Common & { settings?: boolean }) => {
-    const { doctorCommand } = await import('./app/doctor-command.ts')
+    const { doctorCommand } = await import('./app/doctor/doctor-command.ts')
     process.exitCode = await doctorCommand(besideInstallation(process.env), options)
   })
 

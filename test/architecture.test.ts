@@ -44,15 +44,16 @@ test.each(pairs.filter(([from, to]) => !isAllowed(from, to)))('%s may not import
 })
 
 test('the arrows are those of the layout', () => {
-  const below = ['src/core', 'src/compile', 'src/ports.ts']
-  for (const role of ['src/process', 'src/lake']) expect(arrows[role]).toEqual([...below, 'src/isolation'])
-  expect(arrows['src/serve']).toEqual([...below, 'src/clock'])
+  const model = ['src/base', 'src/events', 'src/engine', 'src/scoring']
+  for (const [at, folder] of model.entries()) expect(arrows[folder]).toEqual(model.slice(0, at))
+  expect(arrows['src/process']).toEqual([...model, 'src/ports', 'src/isolation'])
+  expect(arrows['src/lake']).toEqual([...model, 'src/compile', 'src/ports', 'src/isolation'])
+  expect(arrows['src/serve']).toEqual([...model, 'src/ports', 'src/clock'])
   for (const edge of folders.filter((f) => f.startsWith('src/edges/'))) {
-    expect(arrows[edge]).toEqual(['src/core', 'src/ports.ts', 'src/clock'])
+    expect(arrows[edge]).toEqual([...model, 'src/ports', 'src/clock'])
   }
-  expect(arrows['src/isolation']).toEqual(['src/core', 'src/ports.ts', 'src/clock'])
+  expect(arrows['src/isolation']).toEqual(['src/base', 'src/events', 'src/ports', 'src/clock'])
   expect(arrows['src/clock']).toEqual([])
-  expect(arrows['src/core']).toEqual([])
   expect(arrows['features']).toEqual(['src/define'])
 })
 
@@ -63,16 +64,18 @@ test('every folder of src and every edge has its arrows', () => {
 })
 
 test('type imports and dynamic imports are arrows too', async () => {
-  const type = `import type { Config } from '../app/config.ts'\nexport type Mine = Config\n`
+  const type = `import type { Config } from '../app/installation/config.ts'\nexport type Mine = Config\n`
   expect(await violations('src/process/snippet.ts', type)).toContain('import-x/no-restricted-paths')
-  const dynamic = `export const load = () => import('../app/config.ts')\n`
+  const dynamic = `export const load = () => import('../app/installation/config.ts')\n`
   expect(await violations('src/process/snippet.ts', dynamic)).toContain('import-x/no-restricted-paths')
 })
 
 test('a cycle is refused', async () => {
   const code = `import { configSchema } from './config.ts'\nexport const again = configSchema\n`
-  expect(await violations('src/core/errors.ts', `import '../app/config.ts'\n`)).toContain('import-x/no-cycle')
-  expect(await violations('src/app/snippet.ts', code)).toEqual([])
+  expect(await violations('src/base/errors.ts', `import '../app/installation/config.ts'\n`)).toContain(
+    'import-x/no-cycle',
+  )
+  expect(await violations('src/app/installation/snippet.ts', code)).toEqual([])
 })
 
 const places = ['src/process', 'src/app', 'src/serve', 'src/lake', 'scripts', ...new Set(Object.values(clients))]
@@ -118,7 +121,7 @@ test.each(pureFolders)('%s may compute with zod, hashes and a given time', async
   expect(await violations(`${folder}/snippet.ts`, code)).not.toContainEqual(expect.stringMatching(/restricted/))
 })
 
-test.each(['src/core', 'features', 'scripts', 'src/app'])('%s: sizes are bounded', async (folder) => {
+test.each(['src/engine', 'features', 'scripts', 'src/app'])('%s: sizes are bounded', async (folder) => {
   const lines = (count: number) => Array.from({ length: count }, (_, i) => `  export_(${i})\n`).join('')
   const head = `declare function export_(n: number): void\n`
   const body = `${head}export function long() {\n${lines(70)}}\n`

@@ -1,9 +1,9 @@
 import type { Metric } from './measurement.ts'
 import { chance, randomEnsemble, randomVector, type EnsembleShape } from './random-trees.ts'
 import { eachRound, type Run } from './run.ts'
-import { assert } from '../../src/core/errors.ts'
-import { createReasonWriter } from '../../src/core/reason.ts'
-import { createTreeShap, type TreeShap } from '../../src/core/tree-shap.ts'
+import { assert } from '../../src/base/errors.ts'
+import { createReasonWriter } from '../../src/scoring/explain/reason.ts'
+import { createTreeShap, type TreeShap } from '../../src/scoring/explain/tree-shap.ts'
 import { loadExplanations, readRegistry } from '../../src/edges/onnx/load.ts'
 
 const rows = 500

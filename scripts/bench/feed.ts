@@ -5,8 +5,8 @@ import { isPayment, type SimulatedEvent } from '../simulator/payment-events.ts'
 import { generatePayments } from '../simulator/payments.ts'
 import { streamEvents } from '../simulator/stream-events.ts'
 import { datasetEpochMs, originEndingAt } from '../simulator/time-axis.ts'
-import { names } from '../../src/app/config.ts'
-import { dayMs } from '../../src/core/units.ts'
+import { names } from '../../src/app/installation/config.ts'
+import { dayMs } from '../../src/base/units.ts'
 
 export const labelDelayMs = 7 * dayMs
 

@@ -8,7 +8,7 @@ import type { SimulatedEvent } from '../simulator/payment-events.ts'
 import { worldOf } from '../simulator/payments.ts'
 import { generatePopulation } from '../simulator/population.ts'
 import { streamEvents } from '../simulator/stream-events.ts'
-import { names } from '../../src/app/config.ts'
+import { names } from '../../src/app/installation/config.ts'
 
 const ratesPerSecond = [200, 1_000] as const
 /** Milliseconds of the 99th percentile, at the higher rate, on the driver that we ship by default. */

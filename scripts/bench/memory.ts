@@ -9,8 +9,8 @@ import { generatePopulation } from '../simulator/population.ts'
 import { streamEvents } from '../simulator/stream-events.ts'
 import { originEndingAt } from '../simulator/time-axis.ts'
 import { withTimeLimit } from '../simulator/time-limit.ts'
-import { names } from '../../src/app/config.ts'
-import { dayMs, minuteMs } from '../../src/core/units.ts'
+import { names } from '../../src/app/installation/config.ts'
+import { dayMs, minuteMs } from '../../src/base/units.ts'
 import { labelDelayMs } from './feed.ts'
 
 /** Payments a second: what one process handles with a few percent of a core, for as long as one likes. */

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Installation } from './installation.ts'
-import { names } from '../../src/app/config.ts'
-import { RiverbankError } from '../../src/core/errors.ts'
+import { names } from '../../src/app/installation/config.ts'
+import { RiverbankError } from '../../src/base/errors.ts'
 
 /** Between two looks: the error of a time that is measured with it. */
 const pollMs = 20

@@ -1,4 +1,4 @@
-import { branchModes, type TreeEnsemble } from '../../src/core/tree-ensemble.ts'
+import { branchModes, type TreeEnsemble } from '../../src/scoring/explain/tree-ensemble.ts'
 
 /** Numbers in [0, 1) that depend on the seed alone (mulberry32). */
 export function chance(seed: number): () => number {

@@ -5,9 +5,9 @@ import type { Installation } from './installation.ts'
 import type { Metric } from './measurement.ts'
 import { eachRound, type Run } from './run.ts'
 import { defaultSettings } from '../../features/settings.ts'
-import { definitions } from '../../src/app/definitions.ts'
-import { RiverbankError } from '../../src/core/errors.ts'
-import { ownCommand } from '../../src/app/supervisor.ts'
+import { definitions } from '../../src/app/installation/definitions.ts'
+import { RiverbankError } from '../../src/base/errors.ts'
+import { ownCommand } from '../../src/app/supervise/supervisor.ts'
 
 const connections = 16
 const warmUpMs = 1_000

@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Installation } from './installation.ts'
 import { isPayment, type SimulatedEvent } from '../simulator/payment-events.ts'
-import { names } from '../../src/app/config.ts'
-import { emittedTypes } from '../../src/core/emitted.ts'
-import { RiverbankError } from '../../src/core/errors.ts'
-import type { LogBatch, Subscription } from '../../src/ports.ts'
+import { names } from '../../src/app/installation/config.ts'
+import { emittedTypes } from '../../src/scoring/emitted.ts'
+import { RiverbankError } from '../../src/base/errors.ts'
+import type { LogBatch, Subscription } from '../../src/ports/log.ts'
 
 interface Sent {
   readonly atMs: number

@@ -5,12 +5,12 @@ import type { Installation } from './installation.ts'
 import { untilDone } from './progress.ts'
 import { eachRound, type Run } from './run.ts'
 import { writeTreeModel } from './scoring.ts'
-import { readConfig, names } from '../../src/app/config.ts'
-import { definitions, loadModel } from '../../src/app/definitions.ts'
-import { openGenerationStore } from '../../src/app/event-log.ts'
-import { systemClock } from '../../src/app/role.ts'
-import { assert } from '../../src/core/errors.ts'
-import { createModelAdministration, type ModelAdministration } from '../../src/serve/model-administration.ts'
+import { readConfig, names } from '../../src/app/installation/config.ts'
+import { definitions, loadModel } from '../../src/app/installation/definitions.ts'
+import { openGenerationStore } from '../../src/app/installation/event-log.ts'
+import { systemClock } from '../../src/app/roles/role.ts'
+import { assert } from '../../src/base/errors.ts'
+import { createModelAdministration, type ModelAdministration } from '../../src/serve/models/model-administration.ts'
 
 const shadow = { name: 'bench', version: '1' }
 const shape = { trees: 200, depth: 5, seed: 1 } as const

@@ -1,12 +1,12 @@
 import type { Installation } from './installation.ts'
-import { definitions, type Definitions } from '../../src/app/definitions.ts'
-import { openStateStore } from '../../src/app/event-log.ts'
+import { definitions, type Definitions } from '../../src/app/installation/definitions.ts'
+import { openStateStore } from '../../src/app/installation/event-log.ts'
 import { referenceVerdict, type ReferenceEvent } from '../../src/compile/reference-labels.ts'
-import { emittedTypes } from '../../src/core/emitted.ts'
-import { readRecordEvent } from '../../src/core/record-event.ts'
-import { entityIdOf } from '../../src/core/plan.ts'
-import { decodeState } from '../../src/core/state-blob.ts'
-import type { LogRecord } from '../../src/ports.ts'
+import { emittedTypes } from '../../src/scoring/emitted.ts'
+import { readRecordEvent } from '../../src/events/record-event.ts'
+import { entityIdOf } from '../../src/engine/plan.ts'
+import { decodeState } from '../../src/engine/state-codec/state-blob.ts'
+import type { LogRecord } from '../../src/ports/log.ts'
 
 /** What the log should have made of what is in it, compared with what is in the other topics and in the states. */
 export interface Comparison {

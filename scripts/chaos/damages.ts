@@ -3,12 +3,12 @@ import { join } from 'node:path'
 import { between, type Fault } from './faults.ts'
 import type { Installation } from './installation.ts'
 import { until } from './wait.ts'
-import { runLakeRepair } from '../../src/app/lake-repair-command.ts'
-import { RiverbankError } from '../../src/core/errors.ts'
+import { runLakeRepair } from '../../src/app/commands/lake-repair-command.ts'
+import { RiverbankError } from '../../src/base/errors.ts'
 import { checkLake } from '../../src/lake/check/lake-check.ts'
-import type { FileEntry } from '../../src/lake/commit.ts'
-import { openLake } from '../../src/lake/lake.ts'
-import { logFolder } from '../../src/lake/log-files.ts'
+import type { FileEntry } from '../../src/lake/commit/commit.ts'
+import { openLake } from '../../src/lake/commit/lake.ts'
+import { logFolder } from '../../src/lake/commit/log-files.ts'
 
 /** Longer than some turns of the compaction. */
 const noticedMs = 90_000

@@ -8,10 +8,10 @@ import { Sender } from './sender.ts'
 import type { ChaosRedis, Driver } from './servers.ts'
 import { Traffic } from './traffic.ts'
 import type { KafkaBroker } from '../kafka/broker.ts'
-import { environmentName, names, readConfig, type Config } from '../../src/app/config.ts'
-import { openEventLog } from '../../src/app/event-log.ts'
-import { createTopics } from '../../src/app/topics.ts'
-import type { EventLog, LogRecord } from '../../src/ports.ts'
+import { environmentName, names, readConfig, type Config } from '../../src/app/installation/config.ts'
+import { openEventLog } from '../../src/app/installation/event-log.ts'
+import { createTopics } from '../../src/app/installation/topics.ts'
+import type { EventLog, LogRecord } from '../../src/ports/log.ts'
 
 const processorFile = fileURLToPath(new URL('processor.js', import.meta.url))
 const mainFile = fileURLToPath(new URL('../../src/main.js', import.meta.url))

@@ -1,7 +1,8 @@
 import type { Order, Point, Word } from './messages.ts'
-import type { ProcessPorts } from '../../src/app/process-role.ts'
-import { isRiverbankError } from '../../src/core/errors.ts'
-import type { Claim, EventLog, GroupHandler, StateStore } from '../../src/ports.ts'
+import type { ProcessPorts } from '../../src/app/roles/process-role.ts'
+import { isRiverbankError } from '../../src/base/errors.ts'
+import type { Claim, EventLog, GroupHandler } from '../../src/ports/log.ts'
+import type { StateStore } from '../../src/ports/states.ts'
 
 /** The other end of the harness: says what happened, and hears what to do. */
 export interface Wire {

@@ -2,9 +2,9 @@ import { join } from 'node:path'
 import type { Fault } from './faults.ts'
 import type { Installation } from './installation.ts'
 import { until } from './wait.ts'
-import { environmentName } from '../../src/app/config.ts'
-import { runRebuild } from '../../src/app/rebuild-command.ts'
-import { RiverbankError } from '../../src/core/errors.ts'
+import { environmentName } from '../../src/app/installation/config.ts'
+import { runRebuild } from '../../src/app/commands/rebuild-command.ts'
+import { RiverbankError } from '../../src/base/errors.ts'
 
 /** A role looks every half second, when a busy machine lets it. */
 const noticedMs = 120_000

@@ -3,7 +3,7 @@ import { between, type Fault } from './faults.ts'
 import type { Installation } from './installation.ts'
 import { flushAndRebuild } from './lives.ts'
 import { answered, until } from './wait.ts'
-import { RiverbankError } from '../../src/core/errors.ts'
+import { RiverbankError } from '../../src/base/errors.ts'
 
 /** Bytes of Redis' file that must be new before some of them are lost: some dozens of batches. */
 const grownBytes = 150_000

@@ -1,4 +1,4 @@
-import { table } from '../../src/app/table.ts'
+import { table } from '../../src/app/commands/table.ts'
 
 export interface Outcome {
   readonly fault: string

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import type { Order, Word } from './messages.ts'
-import { eachLine } from '../../src/app/lines.ts'
-import { projectFolder } from '../../src/app/project-folder.ts'
+import { eachLine } from '../../src/app/commands/lines.ts'
+import { projectFolder } from '../../src/app/installation/project-folder.ts'
 
 const linesKept = 60
 const lineCharsMax = 65_536

@@ -14,7 +14,7 @@ import type { Results } from './results.ts'
 import { ChaosRedis, startBroker, type Driver } from './servers.ts'
 import { randomFrom } from './traffic.ts'
 import type { KafkaBroker } from '../kafka/broker.ts'
-import { isRiverbankError } from '../../src/core/errors.ts'
+import { isRiverbankError } from '../../src/base/errors.ts'
 
 export interface ChaosOptions {
   readonly driver: Driver

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Sent, Traffic } from './traffic.ts'
-import { isRiverbankError, RiverbankError } from '../../src/core/errors.ts'
-import type { EventLog } from '../../src/ports.ts'
+import { isRiverbankError, RiverbankError } from '../../src/base/errors.ts'
+import type { EventLog } from '../../src/ports/log.ts'
 
 const batchRecords = 10
 const pauseMs = 60

@@ -2,7 +2,7 @@ import { readdir, stat, truncate } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { startKafkaBroker, type KafkaBroker } from '../kafka/broker.ts'
-import { RiverbankError } from '../../src/core/errors.ts'
+import { RiverbankError } from '../../src/base/errors.ts'
 import { findRedisServer, freePort, startRedisServer, type RedisServer } from '../../src/edges/redis/server.ts'
 
 export type Driver = 'redis' | 'kafka'

@@ -1,5 +1,5 @@
-import { schemaOf } from '../../src/core/event.ts'
-import type { OutgoingRecord } from '../../src/ports.ts'
+import { schemaOf } from '../../src/events/event.ts'
+import type { OutgoingRecord } from '../../src/ports/log.ts'
 
 export interface Sent {
   readonly record: OutgoingRecord

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { untilNoneLeft } from '../../src/app/lake-progress.ts'
-import { systemClock } from '../../src/app/role.ts'
-import { isRiverbankError, RiverbankError } from '../../src/core/errors.ts'
+import { untilNoneLeft } from '../../src/app/installation/lake-progress.ts'
+import { systemClock } from '../../src/app/roles/role.ts'
+import { isRiverbankError, RiverbankError } from '../../src/base/errors.ts'
 
 /** Waits until the condition holds; at the deadline rejects with `chaos_stuck`, which is a violation like any other. */
 export async function until(

@@ -9,8 +9,8 @@ import type { LabelEvent } from '../simulator/payment-events.ts'
 import { generatePayments, paymentsFromDay, type PaymentColumns } from '../simulator/payments.ts'
 import { streamEvents } from '../simulator/stream-events.ts'
 import { datasetEpochMs, originEndingAt } from '../simulator/time-axis.ts'
-import { names } from '../../src/app/config.ts'
-import { dayMs } from '../../src/core/units.ts'
+import { names } from '../../src/app/installation/config.ts'
+import { dayMs } from '../../src/base/units.ts'
 
 const labelDelayMs = 7 * dayMs
 const progressEveryMs = 500

@@ -4,12 +4,12 @@ import type { Fed } from './feed.ts'
 import type { Demo } from './run.ts'
 import { copiesIn, findings } from './findings.ts'
 import { say } from './say.ts'
-import { countDeadLetters } from '../../src/app/dead-letter-topic.ts'
-import { definitions } from '../../src/app/definitions.ts'
-import { renderVerify, runVerify } from '../../src/app/verify.ts'
+import { countDeadLetters } from '../../src/app/commands/dead-letter-topic.ts'
+import { definitions } from '../../src/app/installation/definitions.ts'
+import { renderVerify, runVerify } from '../../src/app/installation/verify.ts'
 import { openQuery } from '../../src/edges/duckdb/query.ts'
-import { openLake } from '../../src/lake/lake.ts'
-import { sqlCatalog } from '../../src/lake/sql-catalog.ts'
+import { openLake } from '../../src/lake/commit/lake.ts'
+import { sqlCatalog } from '../../src/lake/tables/sql-catalog.ts'
 
 /** The last line on stdout. */
 export interface RunSummary {

@@ -1,7 +1,7 @@
-import { describeLag } from '../../src/app/topics.ts'
-import { names, type Config } from '../../src/app/config.ts'
-import { emittedTypes } from '../../src/core/emitted.ts'
-import type { EventLog, LogBatch, Subscription } from '../../src/ports.ts'
+import { describeLag } from '../../src/app/installation/topics.ts'
+import { names, type Config } from '../../src/app/installation/config.ts'
+import { emittedTypes } from '../../src/scoring/emitted.ts'
+import type { EventLog, LogBatch, Subscription } from '../../src/ports/log.ts'
 
 /** Latencies of the newest scores that percentiles are taken of. */
 const latenciesMax = 2_000

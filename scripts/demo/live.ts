@@ -8,8 +8,8 @@ import { liveTraffic } from '../simulator/live-traffic.ts'
 import { worldOf } from '../simulator/payments.ts'
 import { generatePopulation } from '../simulator/population.ts'
 import { streamEvents } from '../simulator/stream-events.ts'
-import { names } from '../../src/app/config.ts'
-import { dayMs } from '../../src/core/units.ts'
+import { names } from '../../src/app/installation/config.ts'
+import { dayMs } from '../../src/base/units.ts'
 
 const statusEveryMs = 1_000
 

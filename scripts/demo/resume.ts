@@ -1,6 +1,6 @@
 import type { SimulatedEvent } from '../simulator/payment-events.ts'
-import { partitionOf } from '../../src/core/partitioner.ts'
-import type { EventLog } from '../../src/ports.ts'
+import { partitionOf } from '../../src/events/partitioner.ts'
+import type { EventLog } from '../../src/ports/log.ts'
 
 /** The id of the newest event of each partition of a topic; partitions without events are left out. */
 export async function newestEventIds(

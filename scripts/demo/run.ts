@@ -6,14 +6,14 @@ import { say } from './say.ts'
 import { feedHistory } from './feed.ts'
 import { welcomeBeside } from './welcome.ts'
 import { roleCommand } from '../role-command.ts'
-import { refuseAnyContradiction } from '../../src/app/contradictions.ts'
-import { createTopics } from '../../src/app/topics.ts'
-import { openEventLog } from '../../src/app/event-log.ts'
-import { restartAtMost, roleSpecs, supervisorOptions } from '../../src/app/up.ts'
-import { supervise, type Supervisor } from '../../src/app/supervisor.ts'
-import { RiverbankError } from '../../src/core/errors.ts'
+import { refuseAnyContradiction } from '../../src/app/installation/contradictions.ts'
+import { createTopics } from '../../src/app/installation/topics.ts'
+import { openEventLog } from '../../src/app/installation/event-log.ts'
+import { restartAtMost, roleSpecs, supervisorOptions } from '../../src/app/supervise/up.ts'
+import { supervise, type Supervisor } from '../../src/app/supervise/supervisor.ts'
+import { RiverbankError } from '../../src/base/errors.ts'
 import { pinoLogger } from '../../src/edges/pino/logger.ts'
-import type { EventLog } from '../../src/ports.ts'
+import type { EventLog } from '../../src/ports/log.ts'
 
 export interface DemoOptions {
   readonly events?: number
@@ -103,6 +103,6 @@ async function soonAfter<Result>(signal: AbortSignal, work: Promise<Result>): Pr
 /** A shared broker keeps nothing of a run whose folder is gone. */
 async function deleteTopics({ config }: Installation, log: EventLog): Promise<void> {
   if (config.LOG !== 'kafka') return
-  const { topicSpecs } = await import('../../src/app/topics.ts')
+  const { topicSpecs } = await import('../../src/app/installation/topics.ts')
   for (const { topic } of topicSpecs(config)) await log.deleteTopic(topic)
 }

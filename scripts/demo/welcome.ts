@@ -1,5 +1,5 @@
-import { names, type Config } from '../../src/app/config.ts'
-import { roleMetrics } from '../../src/app/up.ts'
+import { names, type Config } from '../../src/app/installation/config.ts'
+import { roleMetrics } from '../../src/app/supervise/up.ts'
 
 const addressOf = (config: Config) => `http://127.0.0.1:${config.HTTP_PORT}`
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import type { Expression } from '../../src/core/expression.ts'
-import type { Duration, WindowLength } from '../../src/core/units.ts'
+import type { Expression } from '../../src/engine/expression.ts'
+import type { Duration, WindowLength } from '../../src/base/units.ts'
 import {
   count,
   distinct,

@@ -1,4 +1,4 @@
-import type { BinaryOperation, Expression } from '../../src/core/expression.ts'
+import type { BinaryOperation, Expression } from '../../src/engine/expression.ts'
 import { featureName, type View } from '../../src/define/view.ts'
 import type { Random, Recipe } from './definitions.ts'
 

@@ -1,4 +1,4 @@
-import { featuresOf } from '../../src/core/expression.ts'
+import { featuresOf } from '../../src/engine/expression.ts'
 import { featureSetOf, type Recipe } from './definitions.ts'
 import { featureNamesOf } from './expressions.ts'
 import type { Case } from './fuzz.ts'

@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { durationMs } from '../../src/core/units.ts'
+import { durationMs } from '../../src/base/units.ts'
 import { publishedWorld } from './population.ts'
 import { keptTimes, type KeptTime } from './time-axis.ts'
 

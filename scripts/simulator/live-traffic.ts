@@ -1,6 +1,6 @@
 import { defaultSettings } from '../../features/settings.ts'
-import { assert } from '../../src/core/errors.ts'
-import { dayMs } from '../../src/core/units.ts'
+import { assert } from '../../src/base/errors.ts'
+import { dayMs } from '../../src/base/units.ts'
 import { customersFallenOn, fraudRules, terminalsFallenOn } from './frauds.ts'
 import { NumpyRandom } from './numpy-random.ts'
 import { labelEvent, paymentEvent, type LabelEvent, type Payment, type SimulatedEvent } from './payment-events.ts'

@@ -1,6 +1,6 @@
 import { fraudReported, paymentInitiated, type FraudReported, type PaymentInitiated } from '../../features/sources.ts'
-import type { DomainEvent } from '../../src/core/event.ts'
-import type { EventTimeMs } from '../../src/core/units.ts'
+import type { DomainEvent } from '../../src/events/event.ts'
+import type { EventTimeMs } from '../../src/base/units.ts'
 import type { PaymentColumns } from './payments.ts'
 
 export type PaymentEvent = DomainEvent<PaymentInitiated> & { readonly eventType: 'payment.initiated' }

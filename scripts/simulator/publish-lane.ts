@@ -1,5 +1,5 @@
-import { isRiverbankError } from '../../src/core/errors.ts'
-import type { OutgoingRecord } from '../../src/ports.ts'
+import { isRiverbankError } from '../../src/base/errors.ts'
+import type { OutgoingRecord } from '../../src/ports/log.ts'
 
 /** Publishes records; resolves when they are acknowledged. `EventLog.publish` is one. */
 export type Publish = (records: readonly OutgoingRecord[]) => Promise<unknown>

@@ -1,4 +1,4 @@
-import { assert } from '../../src/core/errors.ts'
+import { assert } from '../../src/base/errors.ts'
 import { MersenneTwister } from './mersenne-twister.ts'
 
 /**

@@ -1,4 +1,4 @@
-import { dayMs, secondMs } from '../../src/core/units.ts'
+import { dayMs, secondMs } from '../../src/base/units.ts'
 
 /** Day 0 of the data set, a Sunday. */
 export const datasetEpochMs = Date.UTC(2018, 3, 1)

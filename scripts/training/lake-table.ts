@@ -1,14 +1,14 @@
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { RiverbankError } from '../../src/core/errors.ts'
-import type { FeatureSetManifest } from '../../src/core/feature-set.ts'
-import { dayMs } from '../../src/core/units.ts'
+import { RiverbankError } from '../../src/base/errors.ts'
+import type { FeatureSetManifest } from '../../src/engine/feature-set.ts'
+import { dayMs } from '../../src/base/units.ts'
 import { openQuery, type Query } from '../../src/edges/duckdb/query.ts'
 import { literal, name } from '../../src/edges/duckdb/quote.ts'
-import { onlyFromWhole } from '../../src/lake/damage.ts'
-import { openLake } from '../../src/lake/lake.ts'
-import { catalogOf } from '../../src/lake/sql-catalog.ts'
+import { onlyFromWhole } from '../../src/lake/commit/damage.ts'
+import { openLake } from '../../src/lake/commit/lake.ts'
+import { catalogOf } from '../../src/lake/tables/sql-catalog.ts'
 
 /** Whole days since the epoch (UTC), `to` left out. */
 export interface DayRange {

@@ -1,4 +1,4 @@
-import type { BinaryOperation, Expression } from '../core/expression.ts'
+import type { BinaryOperation, Expression } from '../engine/expression.ts'
 
 const signs: Readonly<Record<BinaryOperation, string>> = {
   add: '+',

@@ -1,4 +1,4 @@
-import type { FeatureManifest, FeatureSetManifest, ServiceManifest } from '../core/feature-set.ts'
+import type { FeatureManifest, FeatureSetManifest, ServiceManifest } from '../engine/feature-set.ts'
 import { canonicalJson } from './hash.ts'
 
 /** One thing that is not as it was; null where there was nothing, or is nothing any more. */

@@ -1,4 +1,4 @@
-import { dayMs, durationMs, windowMs } from '../core/units.ts'
+import { dayMs, durationMs, windowMs } from '../base/units.ts'
 import type { View } from '../define/view.ts'
 
 /** An observation this much older than the newest one still counts in every window it belongs to. */

@@ -1,7 +1,7 @@
-import type { EventType } from '../core/event.ts'
-import type { LabelRule } from '../core/label-rule.ts'
-import type { LabelPlan, SubjectPlan } from '../core/plan.ts'
-import { hourMs } from '../core/units.ts'
+import type { EventType } from '../events/event.ts'
+import type { LabelRule } from '../events/label-rule.ts'
+import type { LabelPlan, SubjectPlan } from '../engine/plan.ts'
+import { hourMs } from '../base/units.ts'
 import type { FeatureSet } from '../define/feature-set.ts'
 import { horizonMs } from './horizon.ts'
 

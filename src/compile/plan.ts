@@ -10,10 +10,10 @@ import type {
   ServicePlan,
   SlotUpdate,
   TileGroupPlan,
-} from '../core/plan.ts'
-import { fieldsOfSlot, layoutOf } from '../core/state-layout.ts'
-import { placed } from '../core/tile-row.ts'
-import { dayMs, durationMs, hourMs, windowMs } from '../core/units.ts'
+} from '../engine/plan.ts'
+import { fieldsOfSlot, layoutOf } from '../engine/state-codec/state-layout.ts'
+import { placed } from '../engine/tiles/tile-row.ts'
+import { dayMs, durationMs, hourMs, windowMs } from '../base/units.ts'
 import type { Aggregate, SlotDefinition } from '../define/aggregate.ts'
 import type { Entity } from '../define/entity.ts'
 import type { FeatureSet } from '../define/feature-set.ts'

@@ -1,4 +1,4 @@
-import type { RequestValues } from '../core/expression.ts'
+import type { RequestValues } from '../engine/expression.ts'
 import type { FeatureSet } from '../define/feature-set.ts'
 import { referenceExpression } from './reference-expression.ts'
 

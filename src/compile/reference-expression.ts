@@ -1,4 +1,4 @@
-import type { BinaryOperation, Expression, RequestValues } from '../core/expression.ts'
+import type { BinaryOperation, Expression, RequestValues } from '../engine/expression.ts'
 
 type Features = Readonly<Record<string, number | null>>
 

@@ -1,5 +1,5 @@
-import { forgottenTile, tileOf, windowEndTile, windowStartTile } from '../core/window.ts'
-import { durationMs, windowMs } from '../core/units.ts'
+import { forgottenTile, tileOf, windowEndTile, windowStartTile } from '../engine/tiles/window.ts'
+import { durationMs, windowMs } from '../base/units.ts'
 import type { Aggregate, SlotDefinition } from '../define/aggregate.ts'
 import type { FeatureSet } from '../define/feature-set.ts'
 import type { Condition } from '../define/source.ts'

@@ -1,4 +1,4 @@
-import type { SlotUpdate } from '../core/plan.ts'
+import type { SlotUpdate } from '../engine/plan.ts'
 import type { SlotDefinition } from '../define/aggregate.ts'
 import type { Comparison, Condition } from '../define/source.ts'
 

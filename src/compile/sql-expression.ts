@@ -1,4 +1,4 @@
-import type { BinaryOperation, Expression, RequestField, UnaryOperation } from '../core/expression.ts'
+import type { BinaryOperation, Expression, RequestField, UnaryOperation } from '../engine/expression.ts'
 import type { FeatureSet } from '../define/feature-set.ts'
 import { nameSql } from './sql-text.ts'
 

@@ -1,4 +1,4 @@
-import { windowMs } from '../core/units.ts'
+import { windowMs } from '../base/units.ts'
 import type { Aggregate } from '../define/aggregate.ts'
 import { featureName, type View } from '../define/view.ts'
 import { cellName, runCell, type ReadGroup } from './sql-cells.ts'

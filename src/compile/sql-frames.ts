@@ -1,4 +1,4 @@
-import { durationMs, windowMs } from '../core/units.ts'
+import { durationMs, windowMs } from '../base/units.ts'
 import type { View } from '../define/view.ts'
 import { cellSql, cellsOf, longestOf, type ColumnOf, type ReadGroup } from './sql-cells.ts'
 import { conditionSql } from './sql-text.ts'

@@ -1,4 +1,4 @@
-import { windowMs } from '../core/units.ts'
+import { windowMs } from '../base/units.ts'
 import { cellSql, cellsOf, longestOf, runCell, slotsOf, type ColumnOf, type ReadGroup } from './sql-cells.ts'
 import { conditionSql, tileSql } from './sql-text.ts'
 

@@ -1,4 +1,4 @@
-import { windowMs } from '../core/units.ts'
+import { windowMs } from '../base/units.ts'
 import type { Aggregate, SlotDefinition } from '../define/aggregate.ts'
 import type { View } from '../define/view.ts'
 import { cellSql, cellsOf, longestOf, runCell, type ColumnOf, type ReadGroup } from './sql-cells.ts'

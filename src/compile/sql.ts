@@ -1,4 +1,4 @@
-import { durationMs, windowMs } from '../core/units.ts'
+import { durationMs, windowMs } from '../base/units.ts'
 import type { FeatureSet } from '../define/feature-set.ts'
 import type { View } from '../define/view.ts'
 import { horizonMs } from './horizon.ts'

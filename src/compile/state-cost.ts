@@ -1,10 +1,10 @@
-import { ByteWriter } from '../core/bytes.ts'
-import type { EntityPlan, SlotPlan, TileGroupPlan } from '../core/plan.ts'
-import type { Accumulator, SlotKind } from '../core/slot.ts'
-import { writeTiles } from '../core/tile-codec.ts'
-import { emptyRow, placed, putValue } from '../core/tile-row.ts'
-import { tableOfRows } from '../core/tiles.ts'
-import { hourMs } from '../core/units.ts'
+import { ByteWriter } from '../base/bytes.ts'
+import type { EntityPlan, SlotPlan, TileGroupPlan } from '../engine/plan.ts'
+import type { Accumulator, SlotKind } from '../engine/tiles/slot.ts'
+import { writeTiles } from '../engine/tiles/tile-codec.ts'
+import { emptyRow, placed, putValue } from '../engine/tiles/tile-row.ts'
+import { tableOfRows } from '../engine/tiles/tiles.ts'
+import { hourMs } from '../base/units.ts'
 
 /** `typical`: a tile of one ordinary observation, an hour after the one before. `largest`: the limits, all reached. */
 export interface Bytes {

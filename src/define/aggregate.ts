@@ -1,5 +1,5 @@
-import { aggregateRules, type AggregateKind } from '../core/aggregates.ts'
-import type { SlotKind } from '../core/slot.ts'
+import { aggregateRules, type AggregateKind } from '../engine/tiles/aggregates.ts'
+import type { SlotKind } from '../engine/tiles/slot.ts'
 import type { Source } from './source.ts'
 
 export interface SlotDefinition {

@@ -1,9 +1,9 @@
 import type { z } from 'zod'
-import { eventLimits } from '../core/envelope.ts'
-import type { EventType, EventVersion, FieldCode } from '../core/event.ts'
-import type { LabelRule } from '../core/label-rule.ts'
-import { usualPastMs, type EventTimeLimits } from '../core/event-time.ts'
-import { durationMs, type Duration } from '../core/units.ts'
+import { eventLimits } from '../events/envelope.ts'
+import type { EventType, EventVersion, FieldCode } from '../events/event.ts'
+import type { LabelRule } from '../events/label-rule.ts'
+import { usualPastMs, type EventTimeLimits } from '../events/event-time.ts'
+import { durationMs, type Duration } from '../base/units.ts'
 
 /** An event type together with the type of its current data; `Data` exists for the compiler only. */
 export interface EventDefinition<Type extends string, Schema extends z.ZodObject> extends EventType {

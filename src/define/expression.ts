@@ -1,4 +1,4 @@
-import type { BinaryOperation, Expression, RequestField } from '../core/expression.ts'
+import type { BinaryOperation, Expression, RequestField } from '../engine/expression.ts'
 import {
   aggregateMagnitude,
   constantMagnitude,

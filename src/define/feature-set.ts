@@ -1,5 +1,5 @@
-import { featuresOf } from '../core/expression.ts'
-import type { EventType } from '../core/event.ts'
+import { featuresOf } from '../engine/expression.ts'
+import type { EventType } from '../events/event.ts'
 import type { Entity } from './entity.ts'
 import { featureReference, type Typed } from './expression.ts'
 import { reasonForm, type Reason } from './reason.ts'

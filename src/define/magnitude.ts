@@ -1,4 +1,4 @@
-import type { BinaryOperation } from '../core/expression.ts'
+import type { BinaryOperation } from '../engine/expression.ts'
 
 /**
  * How far from 0 a value can be. `most`: no value is farther away; not finite where an operation can leave the finite

@@ -1,5 +1,5 @@
-import type { ReasonForm, ReasonUnit } from '../core/reason.ts'
-import { durationMs, minuteMs, hourMs, dayMs, secondMs } from '../core/units.ts'
+import type { ReasonForm, ReasonUnit } from '../engine/reason-form.ts'
+import { durationMs, minuteMs, hourMs, dayMs, secondMs } from '../base/units.ts'
 
 /**
  * What is said when a feature pushes a score towards fraud; made by {@link measure} and {@link condition}. The code is

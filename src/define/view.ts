@@ -1,4 +1,4 @@
-import { durationMs, windowMs, type Duration, type WindowLength } from '../core/units.ts'
+import { durationMs, windowMs, type Duration, type WindowLength } from '../base/units.ts'
 import type { Aggregate } from './aggregate.ts'
 import type { Entity } from './entity.ts'
 import { featureReference, type Typed } from './expression.ts'

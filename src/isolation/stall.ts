@@ -1,5 +1,5 @@
 import { loopClock } from '../clock/loop-clock.ts'
-import { RiverbankError } from '../core/errors.ts'
+import { RiverbankError } from '../base/errors.ts'
 
 /**
  * The result of work that must not take longer than this, by the clock that counts 40 ms a turn of the loop: a starved

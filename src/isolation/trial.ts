@@ -1,7 +1,8 @@
 import { z } from 'zod'
-import { isRiverbankError } from '../core/errors.ts'
-import type { RecordFault } from '../core/record-parts.ts'
-import type { Claim, StateStore } from '../ports.ts'
+import { isRiverbankError } from '../base/errors.ts'
+import type { RecordFault } from '../events/record-parts.ts'
+import type { Claim } from '../ports/log.ts'
+import type { StateStore } from '../ports/states.ts'
 
 /** How much of the handling of a record is left out, because it failed: its score, or all but its dead letter. */
 export interface Blame extends RecordFault {

@@ -1,5 +1,5 @@
 import { blameAfter, mayBeRecords, type Blame } from '../isolation/trial.ts'
-import { isRiverbankError } from '../core/errors.ts'
+import { isRiverbankError } from '../base/errors.ts'
 
 export const saidOf = {
   fewer: 'a batch timed out, trying fewer events',

@@ -1,4 +1,4 @@
-import type { LogBatch } from '../ports.ts'
+import type { LogBatch } from '../ports/log.ts'
 
 /** From this part of the maximum on, the size grows by as much with each batch. */
 const growthSteps = 32

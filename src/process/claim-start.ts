@@ -2,8 +2,10 @@ import type { EntityStates } from './entity-states.ts'
 import type { ProcessMetrics } from './metrics.ts'
 import { withRetry, type RetryPolicy, type Sleeper } from './retry.ts'
 import type { StateMigration } from './state-migration.ts'
-import { isRiverbankError, RiverbankError } from '../core/errors.ts'
-import type { Claim, LogBatch, Logger, PartitionRange, StateStore } from '../ports.ts'
+import { isRiverbankError, RiverbankError } from '../base/errors.ts'
+import type { Claim, LogBatch, PartitionRange } from '../ports/log.ts'
+import type { StateStore } from '../ports/states.ts'
+import type { Logger } from '../ports/telemetry.ts'
 
 export interface StartOptions {
   readonly store: StateStore

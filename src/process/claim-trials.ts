@@ -1,7 +1,7 @@
 import type { Attempt } from './attempt.ts'
 import { retrying, type StartOptions } from './claim-start.ts'
 import { markName, mayBeRecords, Trial, type Blame } from '../isolation/trial.ts'
-import type { Claim, LogBatch } from '../ports.ts'
+import type { Claim, LogBatch } from '../ports/log.ts'
 
 /** The marks of the claims that are held. */
 export interface ClaimTrials {

@@ -1,9 +1,9 @@
 import { emissionOf, positionOf } from './emit.ts'
 import { attemptsOf, type Intake } from './intake.ts'
-import { emittedTypes, type DeadLetter } from '../core/emitted.ts'
-import { eventLimits, idPattern } from '../core/envelope.ts'
-import type { ExactHeader, ExactParts } from '../core/record-parts.ts'
-import type { LogRecord, OutgoingRecord } from '../ports.ts'
+import { emittedTypes, type DeadLetter } from '../scoring/emitted.ts'
+import { eventLimits, idPattern } from '../events/envelope.ts'
+import type { ExactHeader, ExactParts } from '../events/record-parts.ts'
+import type { LogRecord, OutgoingRecord } from '../ports/log.ts'
 
 /** JSON spells a control character in six bytes: beyond this, base64 keeps a letter near the size of its record. */
 const textBytesMax = 64 * 1024

@@ -7,12 +7,12 @@ import type { Effect } from './observe-batch.ts'
 import { createJudge, servicePlan, type Judge, type Payment, type Verdict } from './scoring.ts'
 import { releasedRecords } from './waiting.ts'
 import { lineupAt, type LoadedLineup, type Serving } from './serving.ts'
-import { modelName } from '../core/generation.ts'
-import { unreachable } from '../core/errors.ts'
-import type { FeatureManifest } from '../core/feature-set.ts'
-import type { FeaturePlan } from '../core/plan.ts'
-import type { RecordFault } from '../core/record-parts.ts'
-import type { OutgoingRecord } from '../ports.ts'
+import { modelName } from '../scoring/rollout/generation.ts'
+import { unreachable } from '../base/errors.ts'
+import type { FeatureManifest } from '../engine/feature-set.ts'
+import type { FeaturePlan } from '../engine/plan.ts'
+import type { RecordFault } from '../events/record-parts.ts'
+import type { OutgoingRecord } from '../ports/log.ts'
 
 export interface EmissionOptions {
   readonly plan: FeaturePlan

@@ -6,15 +6,15 @@ import {
   type Decision,
   type EntityPosition,
   type EventObserved,
-} from '../core/emitted.ts'
-import { encodeEvent, structuredHeaders, type DomainEvent } from '../core/event.ts'
-import { namedFlags, type NamedFlags } from '../core/flags.ts'
-import { entityIdOf, type EntityPlan, type FeaturePlan, type ServicePlan } from '../core/plan.ts'
-import { createScoredWriter, type ScoredParts } from '../core/scored-text.ts'
-import type { Snapshot } from '../core/state.ts'
-import { traceHeader, validTraceparent } from '../core/trace.ts'
-import type { EventTimeMs } from '../core/units.ts'
-import type { LogRecord, OutgoingRecord } from '../ports.ts'
+} from '../scoring/emitted.ts'
+import { encodeEvent, structuredHeaders, type DomainEvent } from '../events/event.ts'
+import { namedFlags, type NamedFlags } from '../engine/state/flags.ts'
+import { entityIdOf, type EntityPlan, type FeaturePlan, type ServicePlan } from '../engine/plan.ts'
+import { createScoredWriter, type ScoredParts } from '../scoring/scored-text.ts'
+import type { Snapshot } from '../engine/state/state.ts'
+import { traceHeader, validTraceparent } from '../events/trace.ts'
+import type { EventTimeMs } from '../base/units.ts'
+import type { LogRecord, OutgoingRecord } from '../ports/log.ts'
 
 /** A payment with what was found out about it. */
 export interface Scored {

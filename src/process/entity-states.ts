@@ -1,11 +1,11 @@
 import { LRUCache } from 'lru-cache'
-import { RiverbankError } from '../core/errors.ts'
-import { observe, type Answer, type Observation } from '../core/observe.ts'
-import type { EntityPlan } from '../core/plan.ts'
-import { checksumIn, decodeState, encodeState, versionOf } from '../core/state-blob.ts'
-import { stateBytes } from '../core/state-size.ts'
-import type { EntityState } from '../core/state.ts'
-import type { EntityKey, StateStore } from '../ports.ts'
+import { RiverbankError } from '../base/errors.ts'
+import { observe, type Answer, type Observation } from '../engine/observe.ts'
+import type { EntityPlan } from '../engine/plan.ts'
+import { checksumIn, decodeState, encodeState, versionOf } from '../engine/state-codec/state-blob.ts'
+import { stateBytes } from '../engine/state/state-size.ts'
+import type { EntityState } from '../engine/state/state.ts'
+import type { EntityKey, StateStore } from '../ports/states.ts'
 import type { StateMigration } from './state-migration.ts'
 
 /** A state as the store holds it: with its checksum it makes the version that the next write must find there. */

@@ -1,8 +1,8 @@
-import type { Unexplained } from '../core/explainer.ts'
-import type { FeatureManifest } from '../core/feature-set.ts'
-import type { ServicePlan } from '../core/plan.ts'
-import { createReasonWriter, type Reason } from '../core/reason.ts'
-import type { Scorer } from '../ports.ts'
+import type { Unexplained } from '../scoring/explain/explainer.ts'
+import type { FeatureManifest } from '../engine/feature-set.ts'
+import type { ServicePlan } from '../engine/plan.ts'
+import { createReasonWriter, type Reason } from '../scoring/explain/reason.ts'
+import type { Scorer } from '../ports/scorer.ts'
 
 /**
  * Why a payment got its score, or why the model cannot say; null where nobody asks it. `vector` is what the model took,

@@ -1,10 +1,10 @@
-import type { DomainEvent, EventCatalog, EventErrorCode } from '../core/event.ts'
-import { readRecordEvent } from '../core/record-event.ts'
-import { attemptsIn } from '../core/waiting-record.ts'
-import type { EventPlan, FeaturePlan } from '../core/plan.ts'
-import { assert } from '../core/errors.ts'
-import type { RecordFault, RecordFaultCode } from '../core/record-parts.ts'
-import type { LogBatch, LogRecord } from '../ports.ts'
+import type { DomainEvent, EventCatalog, EventErrorCode } from '../events/event.ts'
+import { readRecordEvent } from '../events/record-event.ts'
+import { attemptsIn } from '../events/resent-record.ts'
+import type { EventPlan, FeaturePlan } from '../engine/plan.ts'
+import { assert } from '../base/errors.ts'
+import type { RecordFault, RecordFaultCode } from '../events/record-parts.ts'
+import type { LogBatch, LogRecord } from '../ports/log.ts'
 
 /** A record of a batch, decoded: an event with its plan, or what is wrong with it. */
 export type Intake =

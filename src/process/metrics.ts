@@ -1,9 +1,10 @@
-import { isMisplaced } from '../core/partitioner.ts'
+import { isMisplaced } from '../events/partitioner.ts'
 import type { CachedStates } from './entity-states.ts'
 import type { BatchEffects } from './observe-batch.ts'
 import type { TooLarge } from './batch-size.ts'
 import type { Intake } from './intake.ts'
-import type { LogBatch, Meter } from '../ports.ts'
+import type { LogBatch } from '../ports/log.ts'
+import type { Meter } from '../ports/telemetry.ts'
 
 /** Bytes, 128 B to 1 MiB: a new entity has a few hundred, a hot one with all its tiles some hundred thousand. */
 const stateBuckets = [

@@ -1,6 +1,6 @@
-import type { Lineup, ModelReference } from '../core/generation.ts'
-import { modelName } from '../core/generation.ts'
-import type { Scorer } from '../ports.ts'
+import type { Lineup, ModelReference } from '../scoring/rollout/generation.ts'
+import { modelName } from '../scoring/rollout/generation.ts'
+import type { Scorer } from '../ports/scorer.ts'
 import type { LoadedLineup } from './serving.ts'
 
 /** Generations whose models stay loaded: what is live, what a replay may need, and what is about to be. */

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { keyAndHeadersOf } from './dead-letter.ts'
-import { kafkaBinding, isBinaryMode } from '../core/binary-event.ts'
+import { kafkaBinding, isBinaryMode } from '../events/binary-event.ts'
 import {
   deadLetterReplayedSchema,
   deadLetterSchema,
@@ -8,13 +8,13 @@ import {
   replaySource,
   type DeadLetter,
   type DeadLetterReplayed,
-} from '../core/emitted.ts'
-import { encodeEvent, structuredHeaders } from '../core/event.ts'
-import { idOf, typeOf } from '../core/json-rules.ts'
-import type { ExactHeader } from '../core/record-parts.ts'
-import { traceHeader, validTraceparent } from '../core/trace.ts'
-import type { EventTimeMs } from '../core/units.ts'
-import type { LogRecord, OutgoingRecord } from '../ports.ts'
+} from '../scoring/emitted.ts'
+import { encodeEvent, structuredHeaders } from '../events/event.ts'
+import { idOf, typeOf } from '../events/json-rules.ts'
+import type { ExactHeader } from '../events/record-parts.ts'
+import { traceHeader, validTraceparent } from '../events/trace.ts'
+import type { EventTimeMs } from '../base/units.ts'
+import type { LogRecord, OutgoingRecord } from '../ports/log.ts'
 
 const attributes = {
   id: z.string(),

@@ -4,8 +4,8 @@ import { createClaimTrials } from './claim-trials.ts'
 import { createStarts, retrying, type Current, type StartOptions } from './claim-start.ts'
 import { stateMoved } from './entity-states.ts'
 import type { BatchOutcome, Pipeline } from './pipeline.ts'
-import { assert, isRiverbankError, RiverbankError } from '../core/errors.ts'
-import type { Claim, GroupHandler, LogBatch } from '../ports.ts'
+import { assert, isRiverbankError, RiverbankError } from '../base/errors.ts'
+import type { Claim, GroupHandler, LogBatch } from '../ports/log.ts'
 
 export interface ProcessorOptions extends StartOptions {
   readonly pipeline: Pipeline

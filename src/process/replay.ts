@@ -1,8 +1,9 @@
 import { keyAndHeadersOf } from './dead-letter.ts'
-import { attemptsHeader, type DeadLetter } from '../core/emitted.ts'
-import { historyHeader } from '../core/event-time.ts'
-import type { ExactHeader } from '../core/record-parts.ts'
-import type { OutgoingRecord } from '../ports.ts'
+import { attemptsHeader } from '../events/resent-record.ts'
+import type { DeadLetter } from '../scoring/emitted.ts'
+import { historyHeader } from '../events/event-time.ts'
+import type { ExactHeader } from '../events/record-parts.ts'
+import type { OutgoingRecord } from '../ports/log.ts'
 
 /** The record as it was, to the byte and in the order of its headers, but for the number of tries and what `historyFrom` opens. */
 export function replayOf(letter: DeadLetter, historyFrom?: string): OutgoingRecord {

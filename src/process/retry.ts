@@ -1,5 +1,6 @@
-import { isRiverbankError } from '../core/errors.ts'
-import type { Clock, Logger } from '../ports.ts'
+import { isRiverbankError } from '../base/errors.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Logger } from '../ports/telemetry.ts'
 
 export interface RetryPolicy {
   /** Tries in all. */

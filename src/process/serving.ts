@@ -1,7 +1,7 @@
-import { modelName, type Activation, type Lineup } from '../core/generation.ts'
-import { assert, isRiverbankError, RiverbankError } from '../core/errors.ts'
-import type { GenerationStore } from '../core/generation-store.ts'
-import type { Scorer } from '../ports.ts'
+import { modelName, type Activation, type Lineup } from '../scoring/rollout/generation.ts'
+import { assert, isRiverbankError, RiverbankError } from '../base/errors.ts'
+import type { GenerationStore } from '../ports/generations.ts'
+import type { Scorer } from '../ports/scorer.ts'
 import type { ModelPool } from './model-pool.ts'
 
 /** The models of a generation, loaded. Equal ones are the same object, so that it can be a key. */

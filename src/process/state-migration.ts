@@ -1,9 +1,11 @@
-import { RiverbankError } from '../core/errors.ts'
-import type { EntityPlan, FeaturePlan } from '../core/plan.ts'
-import { StateDecoder } from '../core/state-decoder.ts'
-import { layoutOf } from '../core/state-layout.ts'
-import type { EntityState } from '../core/state.ts'
-import { stateMemos, type Clock, type Logger, type StateStore } from '../ports.ts'
+import { RiverbankError } from '../base/errors.ts'
+import type { EntityPlan, FeaturePlan } from '../engine/plan.ts'
+import { StateDecoder } from '../engine/state-codec/state-decoder.ts'
+import { layoutOf } from '../engine/state-codec/state-layout.ts'
+import type { EntityState } from '../engine/state/state.ts'
+import type { Clock } from '../ports/clock.ts'
+import { stateMemos, type StateStore } from '../ports/states.ts'
+import type { Logger } from '../ports/telemetry.ts'
 
 export interface StateMigrationOptions {
   readonly store: StateStore

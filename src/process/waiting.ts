@@ -1,11 +1,11 @@
 import { letterIdOf } from './dead-letter.ts'
 import type { Effect } from './observe-batch.ts'
 import { replayedEvent } from './placed-letter.ts'
-import { processorSource } from '../core/emitted.ts'
-import { isBinaryRecord } from '../core/record-event.ts'
-import { traceHeader } from '../core/trace.ts'
-import { otherHeaders, resent, waitingText } from '../core/waiting-record.ts'
-import type { LogRecord, OutgoingRecord } from '../ports.ts'
+import { processorSource } from '../scoring/emitted.ts'
+import { isBinaryRecord } from '../events/record-event.ts'
+import { traceHeader } from '../events/trace.ts'
+import { otherHeaders, resent, waitingText } from '../events/resent-record.ts'
+import type { LogRecord, OutgoingRecord } from '../ports/log.ts'
 
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { Claim, LogBatch } from '../../src/ports.ts'
+import type { Claim, LogBatch } from '../../src/ports/log.ts'
 import { eventually } from '../support/wait.ts'
 import { consumeOptions, onPartition } from './event-log-group-suite.ts'
 import type { LogCase } from './event-log-suite.ts'

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { Generation } from '../../src/core/generation.ts'
-import type { GenerationStore } from '../../src/core/generation-store.ts'
-import type { StateStore } from '../../src/ports.ts'
+import type { Generation } from '../../src/scoring/rollout/generation.ts'
+import type { GenerationStore } from '../../src/ports/generations.ts'
+import type { StateStore } from '../../src/ports/states.ts'
 
 /** A server, or several: states and generations of one namespace, on connections of their own. */
 export interface GenerationStoreFixture {

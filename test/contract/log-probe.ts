@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isRiverbankError, RiverbankError } from '../../src/core/errors.ts'
-import type { Claim, GroupHandler, LogBatch, LogRecord } from '../../src/ports.ts'
+import { isRiverbankError, RiverbankError } from '../../src/base/errors.ts'
+import type { Claim, GroupHandler, LogBatch, LogRecord } from '../../src/ports/log.ts'
 
 const decoder = new TextDecoder()
 

@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis'
-import type { EntityKey, StateWrite } from '../../src/ports.ts'
+import type { EntityKey, StateWrite } from '../../src/ports/states.ts'
 
 const hourMs = 3_600_000
 

@@ -8,7 +8,7 @@ import { defineDerived, defineFeatureSet, defineService, type FeatureSet } from 
 import { condition, measure, reasonForm } from '../../src/define/reason.ts'
 import { defineSource } from '../../src/define/source.ts'
 import { defineView, featureName } from '../../src/define/view.ts'
-import { dayMs, minuteMs } from '../../src/core/units.ts'
+import { dayMs, minuteMs } from '../../src/base/units.ts'
 import { customer, large, order, orders, orderSchema, shop, shopOpened, spend } from './support/shop.ts'
 
 const eventOptions = {

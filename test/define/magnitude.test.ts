@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { compileExpression } from '../../src/core/expression.ts'
+import { compileExpression } from '../../src/engine/expression.ts'
 import {
   add,
   coalesce,

@@ -2,8 +2,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { takeOwnership } from '../../src/lake/flush.ts'
-import { openLake } from '../../src/lake/lake.ts'
+import { takeOwnership } from '../../src/lake/materialize/flush.ts'
+import { openLake } from '../../src/lake/commit/lake.ts'
 import { riverbank, root, startRiverbank } from './support/program.ts'
 
 describe.concurrent('the command line', () => {

@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest'
 import { riverbank } from '../../features/index.ts'
 import { generatePayments } from '../../scripts/simulator/payments.ts'
 import { compilePlan } from '../../src/compile/plan.ts'
-import { createMemoryEngine } from '../../src/core/engine.ts'
-import type { DomainEvent } from '../../src/core/event.ts'
-import type { EventTimeMs } from '../../src/core/units.ts'
-import { createAssembler } from '../../src/core/vector.ts'
+import { createMemoryEngine } from '../../src/engine/engine.ts'
+import type { DomainEvent } from '../../src/events/event.ts'
+import type { EventTimeMs } from '../../src/base/units.ts'
+import { createAssembler } from '../../src/scoring/vector.ts'
 
 const startMs = Date.UTC(2018, 3, 1)
 const labelDelayMs = 7 * 86_400_000

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { LogBatch, LogRecord } from '../../src/ports.ts'
+import type { LogBatch, LogRecord } from '../../src/ports/log.ts'
 import { BatchSize, partOf, type TooLarge } from '../../src/process/batch-size.ts'
 
 function sized(recordsMax = 500) {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { isRiverbankError } from '../../src/core/errors.ts'
+import { isRiverbankError } from '../../src/base/errors.ts'
 import { startTestCluster, type TestCluster } from '../support/redis-cluster.ts'
 import { redisAvailable, startTestRedis, type TestRedis } from '../support/redis-server.ts'
 import { eventually } from '../support/wait.ts'

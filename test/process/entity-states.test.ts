@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { EntityStates } from '../../src/process/entity-states.ts'
-import type { StateStore } from '../../src/ports.ts'
+import type { StateStore } from '../../src/ports/states.ts'
 import { Ledger, memoryVault } from './support/protocol-states.ts'
 import { compiled } from './support/wiring.ts'
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { LogBatch, LogRecord } from '../../src/ports.ts'
+import type { LogBatch, LogRecord } from '../../src/ports/log.ts'
 import { redisAvailable, startTestRedis, type TestRedis } from '../support/redis-server.ts'
 import { eventually } from '../support/wait.ts'
 import { model, Operator, serve } from './support/models.ts'

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { RiverbankError } from '../../src/core/errors.ts'
+import { RiverbankError } from '../../src/base/errors.ts'
 import { redisAvailable, startTestRedis, type TestRedis } from '../support/redis-server.ts'
 import { eventually } from '../support/wait.ts'
 import { model, Operator, serve, type Manners } from './support/models.ts'

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { cloudEventSchema } from '../../src/core/envelope.ts'
-import type { LogRecord, Position } from '../../src/ports.ts'
+import { cloudEventSchema } from '../../src/events/envelope.ts'
+import type { LogRecord, Position } from '../../src/ports/log.ts'
 import { redisAvailable, startTestRedis, type TestRedis } from '../support/redis-server.ts'
 import { eventually } from '../support/wait.ts'
 import { checkInvariants, type Emitted } from './support/invariants.ts'

@@ -1,8 +1,8 @@
 import { Kafka, CloudEvent } from 'cloudevents'
 import { describe, expect, test } from 'vitest'
-import { deadLetterReplayedSchema } from '../../src/core/emitted.ts'
-import { schemaUrn } from '../../src/core/envelope.ts'
-import type { LogRecord, OutgoingRecord } from '../../src/ports.ts'
+import { deadLetterReplayedSchema } from '../../src/scoring/emitted.ts'
+import { schemaUrn } from '../../src/events/envelope.ts'
+import type { LogRecord, OutgoingRecord } from '../../src/ports/log.ts'
 import { deadLetterRecord } from '../../src/process/dead-letter.ts'
 import { namesIn, readLetter, replayedRecord, type PlacedLetter } from '../../src/process/placed-letter.ts'
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { Claim, PartitionRange, StateStore } from '../../src/ports.ts'
+import type { Claim, PartitionRange } from '../../src/ports/log.ts'
+import type { StateStore } from '../../src/ports/states.ts'
 import { EntityStates } from '../../src/process/entity-states.ts'
 import { memoryVault } from './support/protocol-states.ts'
 import { clock, wire } from './support/wiring.ts'

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { RiverbankError } from '../../src/core/errors.ts'
+import { RiverbankError } from '../../src/base/errors.ts'
 import { readLetter } from '../../src/process/placed-letter.ts'
 import { redisAvailable, startTestRedis, type TestRedis } from '../support/redis-server.ts'
 import { eventually } from '../support/wait.ts'

@@ -1,4 +1,4 @@
-import { branchModes, type TreeEnsemble } from '../../src/core/tree-ensemble.ts'
+import { branchModes, type TreeEnsemble } from '../../src/scoring/explain/tree-ensemble.ts'
 
 /**
  * Writes tiny ONNX models byte by byte, so that tests can make any model, right or wrong, without Python.

@@ -1,5 +1,5 @@
 import { loopClock } from '../../clock/loop-clock.ts'
-import { RiverbankError } from '../../core/errors.ts'
+import { RiverbankError } from '../../base/errors.ts'
 
 export function givenUp(): RiverbankError {
   return new RiverbankError('sql_cancelled', 'the query was given up')

@@ -1,6 +1,6 @@
 import { DuckDBBlobValue, DuckDBDoubleVector, DuckDBInstance, DuckDBTimestampValue } from '@duckdb/node-api'
 import type { DuckDBConnection, DuckDBDataChunk, DuckDBResult, DuckDBValue } from '@duckdb/node-api'
-import { RiverbankError } from '../../core/errors.ts'
+import { RiverbankError } from '../../base/errors.ts'
 import { literal } from './quote.ts'
 
 export interface QueryOptions {

@@ -1,4 +1,4 @@
-import { RiverbankError } from '../../core/errors.ts'
+import { RiverbankError } from '../../base/errors.ts'
 
 /** What an unvetted statement may name. */
 export interface SqlAllowance {

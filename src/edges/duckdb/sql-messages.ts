@@ -1,4 +1,4 @@
-import type { SqlCatalog, SqlResult } from '../../ports.ts'
+import type { SqlCatalog, SqlResult } from '../../ports/sql.ts'
 import type { SessionLimits } from './sql-session.ts'
 
 /** Between the runner and its query processes. */

@@ -1,4 +1,4 @@
-import { RiverbankError } from '../../core/errors.ts'
+import { RiverbankError } from '../../base/errors.ts'
 import type { QueryDeadline } from './query-deadline.ts'
 import type { SqlWorker } from './sql-worker.ts'
 

@@ -1,5 +1,5 @@
-import { isRiverbankError, RiverbankError } from '../../core/errors.ts'
-import type { SqlResult } from '../../ports.ts'
+import { isRiverbankError, RiverbankError } from '../../base/errors.ts'
+import type { SqlResult } from '../../ports/sql.ts'
 import type { FromProcess, ToProcess } from './sql-messages.ts'
 import { openSession, warmUp } from './sql-session.ts'
 import type { SessionLimits, SqlSession } from './sql-session.ts'

@@ -1,5 +1,5 @@
-import { isRiverbankError, RiverbankError } from '../../core/errors.ts'
-import type { SqlCatalog, SqlResult, SqlRunner } from '../../ports.ts'
+import { isRiverbankError, RiverbankError } from '../../base/errors.ts'
+import type { SqlCatalog, SqlResult, SqlRunner } from '../../ports/sql.ts'
 import { QueryDeadline } from './query-deadline.ts'
 import { SqlPool } from './sql-pool.ts'
 import { startWorker } from './sql-worker.ts'

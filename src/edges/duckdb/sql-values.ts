@@ -16,8 +16,8 @@ import {
   DuckDBTypeId,
 } from '@duckdb/node-api'
 import type { DuckDBType, DuckDBValue } from '@duckdb/node-api'
-import { RiverbankError } from '../../core/errors.ts'
-import type { JsonType } from '../../ports.ts'
+import { RiverbankError } from '../../base/errors.ts'
+import type { JsonType } from '../../ports/sql.ts'
 
 /** How the values of one type are carried in JSON: what they all are, and one of them. */
 export interface JsonForm {
@@ -31,7 +31,7 @@ const numbers: ReadonlySet<DuckDBTypeId> = new Set([
   ...[DuckDBTypeId.UTINYINT, DuckDBTypeId.USMALLINT, DuckDBTypeId.UINTEGER, DuckDBTypeId.FLOAT, DuckDBTypeId.DOUBLE],
 ])
 
-/** The form of a type, whatever the values: see SqlResult in ports.ts. `column` is for the words of an error. */
+/** The form of a type, whatever the values: see SqlResult in ports/sql.ts. `column` is for the words of an error. */
 export function jsonForm(type: DuckDBType, column: string): JsonForm {
   if (type instanceof DuckDBListType || type instanceof DuckDBArrayType) {
     const inner = jsonForm(type.valueType, column)

@@ -12,8 +12,8 @@ import {
   VARCHAR,
 } from '@duckdb/node-api'
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api'
-import { RiverbankError } from '../../core/errors.ts'
-import type { ColumnData, ColumnType, TableWriter } from '../../ports.ts'
+import { RiverbankError } from '../../base/errors.ts'
+import type { ColumnData, ColumnType, TableWriter } from '../../ports/tables.ts'
 import { literal, name } from './quote.ts'
 
 export interface TableWriterOptions {

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module'
 import { connect } from 'node:net'
 import type { ISocketFactory } from 'kafkajs'
 import { loopClock } from '../../clock/loop-clock.ts'
-import { assert } from '../../core/errors.ts'
+import { assert } from '../../base/errors.ts'
 
 /** For a timer of kafkajs that a limit on the socket replaces. */
 const neverMs = 24 * 3_600_000

@@ -1,6 +1,6 @@
 import { Kafka, logLevel, type LogEntry } from 'kafkajs'
 import { answeringSockets, measureByLoop } from './answering.ts'
-import type { Logger } from '../../ports.ts'
+import type { Logger } from '../../ports/telemetry.ts'
 
 export interface KafkaLogOptions {
   /** `host:port` of some brokers; the others are found through them. */

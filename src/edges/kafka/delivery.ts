@@ -1,6 +1,6 @@
 import type { EachBatchPayload } from 'kafkajs'
-import { assert } from '../../core/errors.ts'
-import type { Claim, LogBatch } from '../../ports.ts'
+import { assert } from '../../base/errors.ts'
+import type { Claim, LogBatch } from '../../ports/log.ts'
 import { toLogRecord } from './record.ts'
 import type { Slot } from './slot.ts'
 

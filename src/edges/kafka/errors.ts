@@ -1,4 +1,4 @@
-import { RiverbankError, isRiverbankError } from '../../core/errors.ts'
+import { RiverbankError, isRiverbankError } from '../../base/errors.ts'
 
 /** The group has gone on without this member. */
 const fencedTypes: ReadonlySet<string> = new Set([

@@ -1,5 +1,5 @@
-import type { EventLog, Subscription } from '../../ports.ts'
-import { RiverbankError } from '../../core/errors.ts'
+import type { EventLog, Subscription } from '../../ports/log.ts'
+import { RiverbankError } from '../../base/errors.ts'
 import { KafkaAdmin } from './admin.ts'
 import { replaceBatchCoding } from './batch/kafkajs-batches.ts'
 import { createClient, kafkaLimits, type KafkaLogOptions } from './client.ts'

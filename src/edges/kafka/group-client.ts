@@ -1,5 +1,5 @@
 import { PartitionAssigners, type Consumer, type Kafka } from 'kafkajs'
-import type { ConsumeOptions } from '../../ports.ts'
+import type { ConsumeOptions } from '../../ports/log.ts'
 import { kafkaRetry, type KafkaLimits } from './client.ts'
 
 export interface GroupClientOptions {

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import { assert } from '../../core/errors.ts'
+import { assert } from '../../base/errors.ts'
 
 /**
  * kafkajs 2.2.4 answers a fetch out of range by committing -1 or -2 as the group's position and reading on from there:

@@ -1,5 +1,5 @@
-import { RiverbankError } from '../../core/errors.ts'
-import type { PartitionRange } from '../../ports.ts'
+import { RiverbankError } from '../../base/errors.ts'
+import type { PartitionRange } from '../../ports/log.ts'
 
 /** `log_truncated` below the range, `log_recreated` above it. */
 export function checkInRange(topic: string, { partition, start, end }: PartitionRange, position: number): void {

@@ -1,9 +1,9 @@
 import { isUtf8 } from 'node:buffer'
 import type { KafkaMessage } from 'kafkajs'
-import { latestMs } from '../../core/envelope.ts'
-import { assert } from '../../core/errors.ts'
-import type { ExactParts } from '../../core/record-parts.ts'
-import type { LogRecord, OutgoingRecord } from '../../ports.ts'
+import { latestMs } from '../../events/envelope.ts'
+import { assert } from '../../base/errors.ts'
+import type { ExactParts } from '../../events/record-parts.ts'
+import type { LogRecord, OutgoingRecord } from '../../ports/log.ts'
 import { ExactHeaders } from './batch/kafkajs-batches.ts'
 import { FetchedRecord, type HeaderPair } from './batch/record-set.ts'
 

@@ -1,5 +1,6 @@
 import type { Kafka } from 'kafkajs'
-import type { ConsumeOptions, GroupHandler, Logger } from '../../ports.ts'
+import type { ConsumeOptions, GroupHandler } from '../../ports/log.ts'
+import type { Logger } from '../../ports/telemetry.ts'
 import type { KafkaAdmin } from './admin.ts'
 import type { KafkaLimits } from './client.ts'
 

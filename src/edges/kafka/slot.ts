@@ -1,4 +1,4 @@
-import type { Claim } from '../../ports.ts'
+import type { Claim } from '../../ports/log.ts'
 
 /**
  * One partition during one generation of the group. It ends in two steps: aborted, when it is about to be given back

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { RiverbankError } from '../../core/errors.ts'
-import type { LogBatch, Subscription, TailOptions } from '../../ports.ts'
+import { RiverbankError } from '../../base/errors.ts'
+import type { LogBatch, Subscription, TailOptions } from '../../ports/log.ts'
 import { startConsumption, type ConsumptionContext } from './consumption.ts'
 
 /**

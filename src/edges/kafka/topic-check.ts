@@ -1,5 +1,5 @@
-import type { TopicFinding } from '../../core/record-parts.ts'
-import type { TopicSpec } from '../../ports.ts'
+import type { TopicFinding } from '../../events/record-parts.ts'
+import type { TopicSpec } from '../../ports/log.ts'
 import { recordOverheadBytes } from './record.ts'
 
 /** Properties of a topic that decide whether events are kept, read and ordered as we promise. */

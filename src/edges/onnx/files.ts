@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises'
 import type { z } from 'zod'
-import { isRiverbankError } from '../../core/errors.ts'
-import { modelFolder } from '../../core/generation.ts'
+import { isRiverbankError } from '../../base/errors.ts'
+import { modelFolder } from '../../scoring/rollout/generation.ts'
 import { messageOf, ModelRefused, type RefusalReason } from './refusal.ts'
 
 /** A model is code that decides about money: files larger than these are no model of ours. */

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { lineupSchema, modelFolder, type Lineup } from '../../core/generation.ts'
+import { lineupSchema, modelFolder, type Lineup } from '../../scoring/rollout/generation.ts'
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be a sha256 in lower-case hex')
 const columnName = z.string().min(1).max(256)

@@ -1,4 +1,4 @@
-import { RiverbankError } from '../../core/errors.ts'
+import { RiverbankError } from '../../base/errors.ts'
 
 /** Why a model is not loaded. Stable, like error codes; in the order of the checks. */
 export const refusalReasons = [

@@ -1,7 +1,7 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node'
-import { assert, RiverbankError } from '../../core/errors.ts'
-import type { Explanations } from '../../core/explainer.ts'
-import type { Scorer } from '../../ports.ts'
+import { assert, RiverbankError } from '../../base/errors.ts'
+import type { Explanations } from '../../scoring/explain/explainer.ts'
+import type { Scorer } from '../../ports/scorer.ts'
 import type { Adaptation } from './adaptation.ts'
 import type { ModelManifest } from './manifest.ts'
 

@@ -1,6 +1,6 @@
 import { destination, pino, stdSerializers, stdTimeFunctions } from 'pino'
 import type { DestinationStream, Logger as Pino } from 'pino'
-import type { Fields, Logger } from '../../ports.ts'
+import type { Fields, Logger } from '../../ports/telemetry.ts'
 
 export interface PinoLoggerOptions {
   readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent'

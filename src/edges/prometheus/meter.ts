@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
-import { assert } from '../../core/errors.ts'
-import type { Labels, Meter } from '../../ports.ts'
+import { assert } from '../../base/errors.ts'
+import type { Labels, Meter } from '../../ports/telemetry.ts'
 
 export interface PrometheusMeterOptions {
   /** Also report this process: CPU, memory, event loop lag, garbage collection. */

@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import { RiverbankError } from '../../core/errors.ts'
+import { RiverbankError } from '../../base/errors.ts'
 import { parseSlots, type Redirection, type SlotOwners } from './cluster-slots.ts'
 import { addressOf, nodeUrl } from './cluster-url.ts'
 import { connectRedis, createConnection, redisFailure, type ConnectionOptions } from './connection.ts'

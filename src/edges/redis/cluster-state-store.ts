@@ -1,5 +1,5 @@
-import { assert } from '../../core/errors.ts'
-import type { EntityKey, StateStore, StateWrite } from '../../ports.ts'
+import { assert } from '../../base/errors.ts'
+import type { EntityKey, StateStore, StateWrite } from '../../ports/states.ts'
 import { ClusterNodes } from './cluster-nodes.ts'
 import { redisFailure } from './connection.ts'
 import { fieldsOf, layoutsIn } from './layout-fields.ts'

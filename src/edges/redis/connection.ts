@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { ReplyError, type Redis } from 'ioredis'
-import { isRiverbankError, RiverbankError } from '../../core/errors.ts'
+import { isRiverbankError, RiverbankError } from '../../base/errors.ts'
 import { AnsweringRedis, timedOutMessage } from './answering-redis.ts'
 
 export interface ConnectionOptions {

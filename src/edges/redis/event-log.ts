@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import type { EventLog, Subscription } from '../../ports.ts'
+import type { EventLog, Subscription } from '../../ports/log.ts'
 import { connectRedis, refuseClusterNode, type ConnectionOptions } from './connection.ts'
 import { GroupMember } from './group-member.ts'
 import { publishRecords } from './log-publisher.ts'

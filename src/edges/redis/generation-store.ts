@@ -1,5 +1,5 @@
-import { generationSchema, refusalSchema, type Activation, type Generation } from '../../core/generation.ts'
-import type { GenerationStore } from '../../core/generation-store.ts'
+import { generationSchema, refusalSchema, type Activation, type Generation } from '../../scoring/rollout/generation.ts'
+import type { GenerationStore } from '../../ports/generations.ts'
 import { ClusterNodes } from './cluster-nodes.ts'
 import { connectRedis, redisFailure, refuseClusterNode, type Argument, type RedisScript } from './connection.ts'
 import { activateScript, activationsScript, appendScript } from './generation-scripts.ts'

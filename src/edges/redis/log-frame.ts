@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
-import { latestMs } from '../../core/envelope.ts'
-import type { ExactHeader, ExactParts } from '../../core/record-parts.ts'
-import type { LogRecord, OutgoingRecord } from '../../ports.ts'
+import { latestMs } from '../../events/envelope.ts'
+import type { ExactHeader, ExactParts } from '../../events/record-parts.ts'
+import type { LogRecord, OutgoingRecord } from '../../ports/log.ts'
 import { asBuffer } from './connection.ts'
 
 /*

@@ -1,4 +1,4 @@
-import { assert } from '../../core/errors.ts'
+import { assert } from '../../base/errors.ts'
 
 /** Keys of one partition share a hash tag, so that a script finds them all on one node of a cluster. */
 export interface PartitionKeys {

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
-import { RiverbankError } from '../../core/errors.ts'
-import type { LogBatch, Subscription, TailOptions } from '../../ports.ts'
+import { RiverbankError } from '../../base/errors.ts'
+import type { LogBatch, Subscription, TailOptions } from '../../ports/log.ts'
 import { redisFailure } from './connection.ts'
 import { Limiter, Pause } from './limiter.ts'
 import type { PartitionState, RedisTopics, TopicInfo } from './log-topics.ts'

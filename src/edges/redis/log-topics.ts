@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis'
-import { RiverbankError } from '../../core/errors.ts'
-import type { PartitionRange, TopicSpec } from '../../ports.ts'
+import { RiverbankError } from '../../base/errors.ts'
+import type { PartitionRange, TopicSpec } from '../../ports/log.ts'
 import { redisFailure } from './connection.ts'
 import { membersScript } from './group-scripts.ts'
 import { partitionKeys, topicKeys, type PartitionKeys } from './log-keys.ts'

@@ -1,5 +1,5 @@
-import { isRiverbankError, RiverbankError } from '../../core/errors.ts'
-import type { LogBatch, LogRecord, PartitionRange } from '../../ports.ts'
+import { isRiverbankError, RiverbankError } from '../../base/errors.ts'
+import type { LogBatch, LogRecord, PartitionRange } from '../../ports/log.ts'
 import { decodeFrame } from './log-frame.ts'
 import type { PartitionState, RedisTopics, TopicInfo } from './log-topics.ts'
 import type { StreamEntry, StreamReader } from './stream-reader.ts'

@@ -4,7 +4,7 @@ import { connect, createServer } from 'node:net'
 import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { loopClock } from '../../clock/loop-clock.ts'
-import { RiverbankError } from '../../core/errors.ts'
+import { RiverbankError } from '../../base/errors.ts'
 
 export interface RedisServerOptions {
   /** Path of a redis-server or valkey-server binary; see {@link findRedisServer}. */

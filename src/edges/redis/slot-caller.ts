@@ -1,5 +1,5 @@
 import { ReplyError, type Redis } from 'ioredis'
-import { RiverbankError } from '../../core/errors.ts'
+import { RiverbankError } from '../../base/errors.ts'
 import type { ClusterNodes } from './cluster-nodes.ts'
 import { parseRedirection } from './cluster-slots.ts'
 import { isUnknownScript, type Argument } from './connection.ts'

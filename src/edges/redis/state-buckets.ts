@@ -1,4 +1,4 @@
-import type { EntityKey } from '../../ports.ts'
+import type { EntityKey } from '../../ports/states.ts'
 import { crc16, slotCount, slotOf } from './cluster-slots.ts'
 
 /** Entities that share a slot of the cluster, and so a node, whatever is moved, with the positions they have reached. */

@@ -1,4 +1,4 @@
-import type { StateWrite } from '../../ports.ts'
+import type { StateWrite } from '../../ports/states.ts'
 import { asBuffer, RedisScript } from './connection.ts'
 import { lifeField } from './state-lives.ts'
 

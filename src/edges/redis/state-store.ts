@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis'
-import { assert } from '../../core/errors.ts'
-import type { EntityKey, StateStore } from '../../ports.ts'
+import { assert } from '../../base/errors.ts'
+import type { EntityKey, StateStore } from '../../ports/states.ts'
 import { connectRedis, redisFailure, refuseClusterNode } from './connection.ts'
 import { fieldsOf, layoutsIn } from './layout-fields.ts'
 import { newLife, positionsIn, StateLives } from './state-lives.ts'

@@ -1,11 +1,11 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { FileEntry, LakeState, LostRange } from '../commit.ts'
-import { findDamage, type Damage } from '../damage.ts'
-import { isErrno } from '../durable.ts'
-import { logFolder } from '../log-files.ts'
-import { positionsIn } from '../table-files.ts'
-import { tableNames } from '../table.ts'
+import type { FileEntry, LakeState, LostRange } from '../commit/commit.ts'
+import { findDamage, type Damage } from '../commit/damage.ts'
+import { isErrno } from '../commit/durable.ts'
+import { logFolder } from '../commit/log-files.ts'
+import { positionsIn } from '../tables/table-files.ts'
+import { tableNames } from '../tables/table.ts'
 import { checkLog, type LogCheck, type LogFault } from './log-check.ts'
 
 /** A file that is not what the manifest says, and the positions that it held. */

@@ -1,10 +1,18 @@
 import { dirname } from 'node:path'
-import { isRiverbankError } from '../../core/errors.ts'
-import { applyCommit, emptyState, faultOf, partitionKey, stateOf } from '../commit.ts'
-import type { Checkpoint, Commit, FileEntry, LakeState, LostRange } from '../commit.ts'
-import { keptVersionsDefault } from '../commit-log.ts'
-import { checkpointName, commitName, headName, listLog, readCheckpoint, readCommit, readHead } from '../log-files.ts'
-import type { ReadCommit } from '../log-files.ts'
+import { isRiverbankError } from '../../base/errors.ts'
+import { applyCommit, emptyState, faultOf, partitionKey, stateOf } from '../commit/commit.ts'
+import type { Checkpoint, Commit, FileEntry, LakeState, LostRange } from '../commit/commit.ts'
+import { keptVersionsDefault } from '../commit/commit-log.ts'
+import {
+  checkpointName,
+  commitName,
+  headName,
+  listLog,
+  readCheckpoint,
+  readCommit,
+  readHead,
+} from '../commit/log-files.ts'
+import type { ReadCommit } from '../commit/log-files.ts'
 
 /** One file of the log that is not what was written. */
 export interface LogFault {

@@ -1,4 +1,4 @@
-import type { LostRange } from '../commit.ts'
+import type { LostRange } from '../commit/commit.ts'
 import type { Fault, LakeCheckReport } from './lake-check.ts'
 
 /** The report for a terminal: what is damaged, what is only told, and a last line that counts. */

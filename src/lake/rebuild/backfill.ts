@@ -1,12 +1,13 @@
 import { GapHistory } from './gap-history.ts'
 import { LakeHistory, type Asked, type HistoryOptions, type Share } from './history.ts'
-import { RiverbankError } from '../../core/errors.ts'
-import { fillGaps, gapNumbers, slotsOf, type Earlier, type WantedSlots } from '../../core/fill-gaps.ts'
-import type { EntityPlan } from '../../core/plan.ts'
-import { encodeState, layoutIn, stateVersion } from '../../core/state-blob.ts'
-import type { EntityState } from '../../core/state.ts'
-import { hourMs } from '../../core/units.ts'
-import { stateMemos, type Clock, type StateStore, type StateWrite } from '../../ports.ts'
+import { RiverbankError } from '../../base/errors.ts'
+import { fillGaps, gapNumbers, slotsOf, type Earlier, type WantedSlots } from '../../engine/evolution/fill-gaps.ts'
+import type { EntityPlan } from '../../engine/plan.ts'
+import { encodeState, layoutIn, stateVersion } from '../../engine/state-codec/state-blob.ts'
+import type { EntityState } from '../../engine/state/state.ts'
+import { hourMs } from '../../base/units.ts'
+import type { Clock } from '../../ports/clock.ts'
+import { stateMemos, type StateStore, type StateWrite } from '../../ports/states.ts'
 
 export interface BackfillOptions extends HistoryOptions {
   readonly store: StateStore

@@ -1,8 +1,8 @@
-import type { Earlier } from '../../core/fill-gaps.ts'
-import { applyTo } from '../../core/observe.ts'
-import type { EntityPlan } from '../../core/plan.ts'
-import { beginDraft, type EntityState } from '../../core/state.ts'
-import { nextVersion } from '../../core/tiles.ts'
+import type { Earlier } from '../../engine/evolution/fill-gaps.ts'
+import { applyTo } from '../../engine/observe.ts'
+import type { EntityPlan } from '../../engine/plan.ts'
+import { beginDraft, type EntityState } from '../../engine/state/state.ts'
+import { nextVersion } from '../../engine/tiles/tiles.ts'
 import type { HistoryRow } from './history-row.ts'
 
 /** One entity's history, row by row, as it was before each of the numbers that somebody asks for. */

@@ -1,6 +1,6 @@
 import { placeOf, type WaitingRecords } from './waiting-records.ts'
-import type { Verdict } from '../../core/observe.ts'
-import type { EntityTouch } from '../../core/plan.ts'
+import type { Verdict } from '../../engine/observe.ts'
+import type { EntityTouch } from '../../engine/plan.ts'
 
 /** The number of a duplicate, and of an event that was applied and not published. */
 export const untold = -1
@@ -25,7 +25,7 @@ export interface HistoryRow {
   readonly touch: EntityTouch
   /** Valid until the next row: the fields that the entity's slots look at. */
   readonly data: Readonly<Record<string, unknown>>
-  /** Of a label that perhaps waits for its subject: its record as text, see `core/waiting-record.ts`. */
+  /** Of a label that perhaps waits for its subject: its record as text, see `events/resent-record.ts`. */
   readonly record: string | null
   /** See `LakeHistory.ask`; empty where nobody asked. */
   readonly asked: string

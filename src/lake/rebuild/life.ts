@@ -1,6 +1,6 @@
-import { applyTo, type Observation } from '../../core/observe.ts'
-import type { EntityPlan } from '../../core/plan.ts'
-import { beginDraft, setProgress, type EntityState, type Snapshot } from '../../core/state.ts'
+import { applyTo, type Observation } from '../../engine/observe.ts'
+import type { EntityPlan } from '../../engine/plan.ts'
+import { beginDraft, setProgress, type EntityState, type Snapshot } from '../../engine/state/state.ts'
 import { beyond, untold, type HistoryRow } from './history-row.ts'
 
 export interface RebuiltState {

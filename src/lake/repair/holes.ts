@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { LakeCheck } from '../check/lake-check.ts'
-import { partitionKey, type FileEntry, type LostRange } from '../commit.ts'
+import { partitionKey, type FileEntry, type LostRange } from '../commit/commit.ts'
 import type { LogRanges } from './log-range.ts'
 
 export type HeldOffsets = (paths: readonly string[], range: LostRange) => Promise<ReadonlySet<number>>

@@ -1,6 +1,6 @@
-import { RiverbankError } from '../../core/errors.ts'
-import type { EventLog, LogRecord } from '../../ports.ts'
-import { partitionKey, type LostRange } from '../commit.ts'
+import { RiverbankError } from '../../base/errors.ts'
+import type { EventLog, LogRecord } from '../../ports/log.ts'
+import { partitionKey, type LostRange } from '../commit/commit.ts'
 
 export type RangeLog = Pick<EventLog, 'describeTopic' | 'tail'>
 

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { isErrno, linkFile, makeFolder, syncFolder } from '../durable.ts'
+import { isErrno, linkFile, makeFolder, syncFolder } from '../commit/durable.ts'
 
 export const quarantineFolder = '_quarantine'
 const copiesMax = 1_000

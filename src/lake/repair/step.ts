@@ -1,5 +1,5 @@
-import { unreachable } from '../../core/errors.ts'
-import type { FileEntry, LostRange } from '../commit.ts'
+import { unreachable } from '../../base/errors.ts'
+import type { FileEntry, LostRange } from '../commit/commit.ts'
 import { rangeOf } from '../check/log-check.ts'
 import { rangeText } from '../check/text.ts'
 

@@ -1,4 +1,4 @@
-import { processorSource } from '../../core/emitted.ts'
+import { processorSource } from '../../scoring/emitted.ts'
 import { tallyRows } from './emission.ts'
 import type { Topics } from './frontier.ts'
 import { text, type LakeQuery } from './lake-query.ts'
@@ -13,7 +13,7 @@ const derived: Readonly<Record<string, string>> = {
   source: text(processorSource),
   traceparent: `CASE WHEN ${isTraceSql('c.traceparent')} THEN c.traceparent END`,
 }
-/** What core/trace.ts passes on. */
+/** What events/trace.ts passes on. */
 function isTraceSql(column: string): string {
   const isSpelled = `regexp_full_match(${column}, '[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}')`
   const zeros = (count: number) => text('0'.repeat(count))

@@ -1,7 +1,7 @@
 import type { FeatureSql } from '../../compile/feature-sql.ts'
-import type { RequestField } from '../../core/expression.ts'
-import type { FeatureManifest, FeatureSetManifest } from '../../core/feature-set.ts'
-import type { Scorer } from '../../ports.ts'
+import type { RequestField } from '../../engine/expression.ts'
+import type { FeatureManifest, FeatureSetManifest } from '../../engine/feature-set.ts'
+import type { Scorer } from '../../ports/scorer.ts'
 import { countOf, identifier, text, type LakeQuery } from './lake-query.ts'
 import { differentSql } from './recompute.ts'
 import { examplesMax, shown } from './report.ts'
@@ -121,7 +121,7 @@ function followingDecision(input: DecisionsInput, { name, version, thresholds }:
   return { name: 'decision', logged: 'decision', recomputed: decided, differs, definition: thresholds }
 }
 
-/** What core/decision.ts says. To SQL a NaN is the largest number. */
+/** What scoring/decision.ts says. To SQL a NaN is the largest number. */
 export function decisionSql(score: string, { review, block }: Scorer['thresholds']): string {
   return `CASE WHEN ${score} IS NULL THEN NULL WHEN isnan(${score}) THEN 'approve'
     WHEN ${score} >= '${block}'::DOUBLE THEN 'block' WHEN ${score} >= '${review}'::DOUBLE THEN 'review' ELSE 'approve' END`

@@ -1,6 +1,6 @@
-import type { EventLog } from '../../ports.ts'
-import { partitionKey } from '../commit.ts'
-import type { Snapshot } from '../lake.ts'
+import type { EventLog } from '../../ports/log.ts'
+import { partitionKey } from '../commit/commit.ts'
+import type { Snapshot } from '../commit/lake.ts'
 import { countOf, text, type LakeQuery } from './lake-query.ts'
 
 /**

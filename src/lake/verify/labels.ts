@@ -1,5 +1,5 @@
 import type { FeatureSql } from '../../compile/feature-sql.ts'
-import type { FeatureSetManifest } from '../../core/feature-set.ts'
+import type { FeatureSetManifest } from '../../engine/feature-set.ts'
 import type { LakeQuery } from './lake-query.ts'
 import { causePositionSql, fieldColumn, ownEntriesSql } from './recompute.ts'
 import { partitionEntity } from './working-tables.ts'

@@ -1,6 +1,6 @@
 import type { FeatureSql } from '../../compile/feature-sql.ts'
-import type { EntityManifest, FeatureManifest, FeatureSetManifest } from '../../core/feature-set.ts'
-import type { NamedFlags } from '../../core/flags.ts'
+import type { EntityManifest, FeatureManifest, FeatureSetManifest } from '../../engine/feature-set.ts'
+import type { NamedFlags } from '../../engine/state/flags.ts'
 import { createIncomplete, readIdSql, recomputeEntity } from './recompute.ts'
 import { countOf, identifier, text, type LakeCell, type LakeQuery } from './lake-query.ts'
 import { shown, type Shown, type Tally } from './report.ts'

@@ -1,4 +1,4 @@
-import type { Snapshot } from '../lake.ts'
+import type { Snapshot } from '../commit/lake.ts'
 import { countOf, text, type LakeQuery } from './lake-query.ts'
 
 /** Offsets of one partition, the last one included. */

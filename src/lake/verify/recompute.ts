@@ -1,6 +1,6 @@
 import type { FeatureSql } from '../../compile/feature-sql.ts'
-import type { EntityManifest, FeatureManifest, FeatureSetManifest } from '../../core/feature-set.ts'
-import { RiverbankError } from '../../core/errors.ts'
+import type { EntityManifest, FeatureManifest, FeatureSetManifest } from '../../engine/feature-set.ts'
+import { RiverbankError } from '../../base/errors.ts'
 import { identifier, text, type LakeQuery } from './lake-query.ts'
 import { eventColumns, shareSql } from './working-tables.ts'
 

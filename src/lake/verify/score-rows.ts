@@ -1,4 +1,4 @@
-import type { FeatureSetManifest } from '../../core/feature-set.ts'
+import type { FeatureSetManifest } from '../../engine/feature-set.ts'
 import { identifier, text, type LakeQuery, type LakeRow } from './lake-query.ts'
 import { examplesMax, shown, type Shown, type Tally, type Violation } from './report.ts'
 import { partitionEntity } from './working-tables.ts'

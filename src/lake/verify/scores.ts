@@ -1,4 +1,4 @@
-import type { Scorer } from '../../ports.ts'
+import type { Scorer } from '../../ports/scorer.ts'
 import { countOf, identifier, text, type LakeRow } from './lake-query.ts'
 import { examplesMax, shown } from './report.ts'
 import { eachVector, placeOf, placeSql, scoredBySql, wholeSql, type RowsInput, type VectorRows } from './score-rows.ts'

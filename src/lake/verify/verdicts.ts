@@ -1,6 +1,6 @@
-import type { Decider } from '../../core/policy.ts'
-import { createReasonWriter } from '../../core/reason.ts'
-import type { Scorer } from '../../ports.ts'
+import type { Decider } from '../../scoring/policy.ts'
+import { createReasonWriter } from '../../scoring/explain/reason.ts'
+import type { Scorer } from '../../ports/scorer.ts'
 import { identifier, text } from './lake-query.ts'
 import { eachVector, scoredBySql, wholeSql, type RowsInput } from './score-rows.ts'
 

@@ -1,6 +1,6 @@
-import type { FeatureSetManifest } from '../../core/feature-set.ts'
+import type { FeatureSetManifest } from '../../engine/feature-set.ts'
 import type { Frontier, Topics } from './frontier.ts'
-import { idSeparator } from '../../core/plan.ts'
+import { idSeparator } from '../../engine/plan.ts'
 import { identifier, text, type LakeQuery } from './lake-query.ts'
 
 /** Where the table of events has a field of an event's data. Fields without a column are read from the body. */

@@ -1,9 +1,9 @@
 /** A role with a planted bug at one record: `spoiled-role.ts process|materialize <harm> <session timeout ms>`. */
-import { readConfig } from '../../../src/app/config.ts'
-import { startMaterialize, type MaterializerParts } from '../../../src/app/materialize-role.ts'
-import { startProcess, type ProcessPorts } from '../../../src/app/process-role.ts'
-import { runRole } from '../../../src/app/role.ts'
-import type { EventType } from '../../../src/core/event.ts'
+import { readConfig } from '../../../src/app/installation/config.ts'
+import { startMaterialize, type MaterializerParts } from '../../../src/app/roles/materialize-role.ts'
+import { startProcess, type ProcessPorts } from '../../../src/app/roles/process-role.ts'
+import { runRole } from '../../../src/app/roles/role.ts'
+import type { EventType } from '../../../src/events/event.ts'
 import { poison, type Harm } from './poison.ts'
 
 const [, , role, harm, sessionTimeoutMs] = process.argv

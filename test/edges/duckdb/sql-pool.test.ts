@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import { RiverbankError } from '../../../src/core/errors.ts'
+import { RiverbankError } from '../../../src/base/errors.ts'
 import { QueryDeadline } from '../../../src/edges/duckdb/query-deadline.ts'
 import { SqlPool, type SqlPoolOptions } from '../../../src/edges/duckdb/sql-pool.ts'
 import type { SqlWorker } from '../../../src/edges/duckdb/sql-worker.ts'

@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createSqlRunner, sqlRunnerDefaults } from '../../../src/edges/duckdb/sql-runner.ts'
 import type { SqlRunnerOptions } from '../../../src/edges/duckdb/sql-runner.ts'
-import { openLake } from '../../../src/lake/lake.ts'
-import type { Lake } from '../../../src/lake/lake.ts'
-import { sqlCatalogSource } from '../../../src/lake/sql-catalog.ts'
-import type { SqlRunner } from '../../../src/ports.ts'
+import { openLake } from '../../../src/lake/commit/lake.ts'
+import type { Lake } from '../../../src/lake/commit/lake.ts'
+import { sqlCatalogSource } from '../../../src/lake/tables/sql-catalog.ts'
+import type { SqlRunner } from '../../../src/ports/sql.ts'
 import {
   batchOf,
   claimOf,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { RiverbankError } from '../../../src/core/errors.ts'
+import { RiverbankError } from '../../../src/base/errors.ts'
 import { outOfRangeIn, protocolTypeOf, toLogError } from '../../../src/edges/kafka/errors.ts'
 
 /** As kafkajs wraps: retries around a protocol error. */

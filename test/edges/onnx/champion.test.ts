@@ -2,7 +2,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
-import type { FeatureSetManifest } from '../../../src/core/feature-set.ts'
+import type { FeatureSetManifest } from '../../../src/engine/feature-set.ts'
 import { loadScorer, readRegistry } from '../../../src/edges/onnx/load.ts'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))

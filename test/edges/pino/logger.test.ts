@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { expect, test } from 'vitest'
-import { RiverbankError } from '../../../src/core/errors.ts'
+import { RiverbankError } from '../../../src/base/errors.ts'
 import { pinoLogger, type PinoLoggerOptions } from '../../../src/edges/pino/logger.ts'
 import { built } from '../../support/built.ts'
 

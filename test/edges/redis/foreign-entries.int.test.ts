@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { openRedisEventLog, type RedisEventLog } from '../../../src/edges/redis/event-log.ts'
 import { encodeFrame } from '../../../src/edges/redis/log-frame.ts'
 import { partitionKeys } from '../../../src/edges/redis/log-keys.ts'
-import type { LogRecord } from '../../../src/ports.ts'
+import type { LogRecord } from '../../../src/ports/log.ts'
 import { codeOf, Member, text } from '../../contract/log-probe.ts'
 import { redisAvailable, startTestRedis, type TestRedis } from '../../support/redis-server.ts'
 import { eventually } from '../../support/wait.ts'

@@ -4,7 +4,7 @@
  */
 import { createInterface } from 'node:readline'
 import { openRedisEventLog } from '../../../src/edges/redis/event-log.ts'
-import { isRiverbankError } from '../../../src/core/errors.ts'
+import { isRiverbankError } from '../../../src/base/errors.ts'
 
 const [url = '', namespace = '', topic = '', group = '', sessionTimeoutMs = ''] = process.argv.slice(2)
 const say = (line: string): void => void process.stdout.write(`${line}\n`)

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openRedisEventLog } from '../../../src/edges/redis/event-log.ts'
-import type { GroupHandler } from '../../../src/ports.ts'
+import type { GroupHandler } from '../../../src/ports/log.ts'
 import { redisAvailable, startTestRedis, type TestRedis } from '../../support/redis-server.ts'
 import { eventually } from '../../support/wait.ts'
 

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { openRedisEventLog, type RedisEventLog } from '../../../src/edges/redis/event-log.ts'
-import type { OutgoingRecord, TopicSpec } from '../../../src/ports.ts'
+import type { OutgoingRecord, TopicSpec } from '../../../src/ports/log.ts'
 import { codeOf, Member } from '../../contract/log-probe.ts'
 import { redisAvailable, startTestRedis, type TestRedis } from '../../support/redis-server.ts'
 import { eventually } from '../../support/wait.ts'

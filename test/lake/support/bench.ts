@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { openLake } from '../../../src/lake/lake.ts'
-import type { FeatureSetManifest } from '../../../src/core/feature-set.ts'
+import { openLake } from '../../../src/lake/commit/lake.ts'
+import type { FeatureSetManifest } from '../../../src/engine/feature-set.ts'
 import { batchOf, claimOf, day, materializer, record, score, tempFolder, topics } from './feed.ts'
 
 /** `node scripts/bootstrap/run.mjs test/lake/support/bench.ts`: rows per second from log records to a committed file, on one thread. */

@@ -1,4 +1,4 @@
-import type { FileEntry, Proposal } from '../../../src/lake/commit.ts'
+import type { FileEntry, Proposal } from '../../../src/lake/commit/commit.ts'
 
 /** Entries and proposals of a lake that has no files on disk: what the log alone is tried with. */
 

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { openTableWriter } from '../../../src/edges/duckdb/table-writer.ts'
-import type { FeatureSetManifest } from '../../../src/core/feature-set.ts'
-import { compact } from '../../../src/lake/compaction.ts'
-import { openLake } from '../../../src/lake/lake.ts'
+import type { FeatureSetManifest } from '../../../src/engine/feature-set.ts'
+import { compact } from '../../../src/lake/materialize/compaction.ts'
+import { openLake } from '../../../src/lake/commit/lake.ts'
 import { batchOf, claimOf, day, materializer, record, score, tempFolder, topics } from './feed.ts'
 
 /** `node scripts/bootstrap/run.mjs test/lake/support/compaction-bench.ts`: milliseconds to merge 16 files of 1,000 scores, the better of two. */

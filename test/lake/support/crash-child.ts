@@ -1,4 +1,4 @@
-import { openLake } from '../../../src/lake/lake.ts'
+import { openLake } from '../../../src/lake/commit/lake.ts'
 import { batchOf, claimOf, day, materializer, payment, record, topics } from './feed.ts'
 
 /** Writes events of partition 0 and stops for ever at a point of its second flush, for its parent to kill it there. */

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach } from 'vitest'
 import { tempFolder } from './feed.ts'
-import { openLake } from '../../../src/lake/lake.ts'
+import { openLake } from '../../../src/lake/commit/lake.ts'
 
 /** Of every test of a file that imports this: an empty lake in a folder of its own. */
 export let folder: ReturnType<typeof tempFolder>

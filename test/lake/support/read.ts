@@ -1,7 +1,7 @@
 import { openQuery } from '../../../src/edges/duckdb/query.ts'
 import type { QueryCell } from '../../../src/edges/duckdb/query.ts'
-import type { Lake } from '../../../src/lake/lake.ts'
-import { sqlCatalog } from '../../../src/lake/sql-catalog.ts'
+import type { Lake } from '../../../src/lake/commit/lake.ts'
+import { sqlCatalog } from '../../../src/lake/tables/sql-catalog.ts'
 import { manifest } from './feed.ts'
 
 export async function ask(lake: Lake, sql: string): Promise<readonly Readonly<Record<string, QueryCell>>[]> {

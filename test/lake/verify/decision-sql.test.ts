@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { riverbank } from '../../../features/index.ts'
 import { createFeatureSql, sqlOf } from '../../../src/compile/feature-sql.ts'
-import { decide } from '../../../src/core/decision.ts'
+import { decide } from '../../../src/scoring/decision.ts'
 import { openQuery, type Query } from '../../../src/edges/duckdb/query.ts'
 import { decisionSql } from '../../../src/lake/verify/decisions.ts'
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { FlagKind } from '../../../src/core/flags.ts'
-import { openLake, type Lake } from '../../../src/lake/lake.ts'
+import type { FlagKind } from '../../../src/engine/state/flags.ts'
+import { openLake, type Lake } from '../../../src/lake/commit/lake.ts'
 import { renderVerify } from '../../../src/lake/verify/text.ts'
 import { day, tempFolder } from '../support/feed.ts'
 import { edit, pay, positionsOf, read, run, verify, write, type LogContent } from './support/world.ts'

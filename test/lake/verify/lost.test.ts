@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { LostRange } from '../../../src/lake/commit.ts'
+import type { LostRange } from '../../../src/lake/commit/commit.ts'
 import { topics } from '../support/feed.ts'
 import { lake } from '../support/fresh-lake.ts'
 import { pay, positionsOf, run, verify, write } from './support/world.ts'

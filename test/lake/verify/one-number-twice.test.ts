@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { day } from '../support/feed.ts'
-import type { LogRecord } from '../../../src/ports.ts'
+import type { LogRecord } from '../../../src/ports/log.ts'
 import { lake } from '../support/fresh-lake.ts'
 import {
   edit,

@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { readConfig } from '../../../src/app/config.ts'
-import { renderVerify, runVerify } from '../../../src/app/verify.ts'
-import { openLake } from '../../../src/lake/lake.ts'
-import type { PartitionRange } from '../../../src/ports.ts'
+import { readConfig } from '../../../src/app/installation/config.ts'
+import { renderVerify, runVerify } from '../../../src/app/installation/verify.ts'
+import { openLake } from '../../../src/lake/commit/lake.ts'
+import type { PartitionRange } from '../../../src/ports/log.ts'
 import { tempFolder, topics } from '../support/feed.ts'
 import { positionsOf, run, story, write } from './support/world.ts'
 

@@ -1,6 +1,6 @@
 import { rmSync, readFileSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { filesOf } from '../../../src/lake/lake.ts'
+import { filesOf } from '../../../src/lake/commit/lake.ts'
 import type { VerifyOptions } from '../../../src/lake/verify/verify.ts'
 import { day } from '../support/feed.ts'
 import { lake, renewLake } from '../support/fresh-lake.ts'

@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
 import { createDerivedEvaluator } from '../../../src/compile/reference-evaluator.ts'
 import { referenceFeatures, type ReferenceObservation } from '../../../src/compile/reference.ts'
-import { deadLetterCodes } from '../../../src/core/dead-letter-code.ts'
+import { deadLetterCodes } from '../../../src/scoring/dead-letter-code.ts'
 import {
   deadLetterSchema,
   emittedTypes,
@@ -10,19 +10,21 @@ import {
   type DeadLetter,
   type EntityPosition,
   type PaymentScored,
-} from '../../../src/core/emitted.ts'
-import type { DomainEvent } from '../../../src/core/event.ts'
-import { noLabels } from '../../../src/core/labels.ts'
-import { observe, verdictOf } from '../../../src/core/observe.ts'
-import { readRecordEvent } from '../../../src/core/record-event.ts'
-import { entityIdOf, type EntityPlan } from '../../../src/core/plan.ts'
-import { recentIdList, recentIdsOf } from '../../../src/core/recent-ids.ts'
-import { decodeState } from '../../../src/core/state-blob.ts'
-import { stateTiles, tablesOf, type EntityState } from '../../../src/core/state.ts'
-import { emptyTiles, plainTables } from '../../../src/core/tiles.ts'
-import { noWaiting } from '../../../src/core/waiting-labels.ts'
-import { createAssembler } from '../../../src/core/vector.ts'
-import type { EventLog, LogRecord, Scorer, StateStore } from '../../../src/ports.ts'
+} from '../../../src/scoring/emitted.ts'
+import type { DomainEvent } from '../../../src/events/event.ts'
+import { noLabels } from '../../../src/engine/state/labels.ts'
+import { observe, verdictOf } from '../../../src/engine/observe.ts'
+import { readRecordEvent } from '../../../src/events/record-event.ts'
+import { entityIdOf, type EntityPlan } from '../../../src/engine/plan.ts'
+import { recentIdList, recentIdsOf } from '../../../src/engine/state/recent-ids.ts'
+import { decodeState } from '../../../src/engine/state-codec/state-blob.ts'
+import { stateTiles, tablesOf, type EntityState } from '../../../src/engine/state/state.ts'
+import { emptyTiles, plainTables } from '../../../src/engine/tiles/tiles.ts'
+import { noWaiting } from '../../../src/engine/state/waiting-labels.ts'
+import { createAssembler } from '../../../src/scoring/vector.ts'
+import type { EventLog, LogRecord } from '../../../src/ports/log.ts'
+import type { Scorer } from '../../../src/ports/scorer.ts'
+import type { StateStore } from '../../../src/ports/states.ts'
 import { keyAndHeadersOf } from '../../../src/process/dead-letter.ts'
 import { compiled, scorer } from './wiring.ts'
 import { servicePlan } from '../../../src/process/scoring.ts'

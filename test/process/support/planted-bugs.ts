@@ -4,10 +4,11 @@ import {
   type EntityStatesOptions,
   type SettleResult,
 } from '../../../src/process/entity-states.ts'
-import type { Observation } from '../../../src/core/observe.ts'
-import type { EntityPlan } from '../../../src/core/plan.ts'
-import { stateVersion } from '../../../src/core/state-blob.ts'
-import type { Claim, OutgoingRecord, StateStore } from '../../../src/ports.ts'
+import type { Observation } from '../../../src/engine/observe.ts'
+import type { EntityPlan } from '../../../src/engine/plan.ts'
+import { stateVersion } from '../../../src/engine/state-codec/state-blob.ts'
+import type { Claim, OutgoingRecord } from '../../../src/ports/log.ts'
+import type { StateStore } from '../../../src/ports/states.ts'
 import type { Plant } from './protocol-member.ts'
 
 /** A bug, the rule it breaks, and whether it shows only where the store loses acknowledged writes. */

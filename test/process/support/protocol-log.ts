@@ -1,6 +1,6 @@
-import { RiverbankError } from '../../../src/core/errors.ts'
-import { partitionOf } from '../../../src/core/partitioner.ts'
-import type { LogRecord, OutgoingRecord, PartitionRange, Position } from '../../../src/ports.ts'
+import { RiverbankError } from '../../../src/base/errors.ts'
+import { partitionOf } from '../../../src/events/partitioner.ts'
+import type { LogRecord, OutgoingRecord, PartitionRange, Position } from '../../../src/ports/log.ts'
 
 /** When the log took its first record: after the traffic's own times, as a log does. */
 const firstAppendMs = Date.UTC(2026, 5, 1)

@@ -1,5 +1,6 @@
-import { isRiverbankError, RiverbankError } from '../../../src/core/errors.ts'
-import type { Claim, EventLog, GroupHandler, StateStore } from '../../../src/ports.ts'
+import { isRiverbankError, RiverbankError } from '../../../src/base/errors.ts'
+import type { Claim, EventLog, GroupHandler } from '../../../src/ports/log.ts'
+import type { StateStore } from '../../../src/ports/states.ts'
 import { EntityStates, type EntityStatesOptions } from '../../../src/process/entity-states.ts'
 import type { Pipeline } from '../../../src/process/pipeline.ts'
 import type { Sleeper } from '../../../src/process/retry.ts'

@@ -1,8 +1,9 @@
 import { expect } from 'vitest'
-import { readRecordEvent } from '../../../src/core/record-event.ts'
-import { entityIdOf } from '../../../src/core/plan.ts'
-import { decodeState, stateVersion } from '../../../src/core/state-blob.ts'
-import type { EntityKey, LogRecord, StateStore, StateWrite } from '../../../src/ports.ts'
+import { readRecordEvent } from '../../../src/events/record-event.ts'
+import { entityIdOf } from '../../../src/engine/plan.ts'
+import { decodeState, stateVersion } from '../../../src/engine/state-codec/state-blob.ts'
+import type { LogRecord } from '../../../src/ports/log.ts'
+import type { EntityKey, StateStore, StateWrite } from '../../../src/ports/states.ts'
 import { StateLives } from '../../../src/edges/redis/state-lives.ts'
 import { compiled } from './wiring.ts'
 

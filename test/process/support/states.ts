@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis'
-import type { Definitions } from '../../../src/app/definitions.ts'
-import { StateDecoder } from '../../../src/core/state-decoder.ts'
-import { plainTables } from '../../../src/core/tiles.ts'
+import type { Definitions } from '../../../src/app/installation/definitions.ts'
+import { StateDecoder } from '../../../src/engine/state-codec/state-decoder.ts'
+import { plainTables } from '../../../src/engine/tiles/tiles.ts'
 import { clock } from './wiring.ts'
 import type { World } from './world.ts'
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { defaultSettings } from '../../../features/settings.ts'
-import { definitions, type Definitions } from '../../../src/app/definitions.ts'
+import { definitions, type Definitions } from '../../../src/app/installation/definitions.ts'
 import { BatchSize } from '../../../src/process/batch-size.ts'
 import type { EntityStates } from '../../../src/process/entity-states.ts'
 import type { ProcessMetrics } from '../../../src/process/metrics.ts'
@@ -9,7 +9,10 @@ import { createProcessor, type ProcessorOptions } from '../../../src/process/pro
 import type { Sleeper } from '../../../src/process/retry.ts'
 import { fixedModels, type ServingModels } from '../../../src/process/serving.ts'
 import { StateMigration } from '../../../src/process/state-migration.ts'
-import type { EventLog, GroupHandler, Logger, Scorer, StateStore } from '../../../src/ports.ts'
+import type { EventLog, GroupHandler } from '../../../src/ports/log.ts'
+import type { Scorer } from '../../../src/ports/scorer.ts'
+import type { StateStore } from '../../../src/ports/states.ts'
+import type { Logger } from '../../../src/ports/telemetry.ts'
 import { plainExplanations } from '../../support/explainer.ts'
 
 export const compiled = definitions(defaultSettings)

@@ -1,5 +1,5 @@
 import type { Outside } from './invariants.ts'
-import type { OutgoingRecord } from '../../../src/ports.ts'
+import type { OutgoingRecord } from '../../../src/ports/log.ts'
 
 interface EmittedAt {
   /** Missing in a label that was sent again: it answers no record. */

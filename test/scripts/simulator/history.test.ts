@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { fraudReported, paymentInitiated } from '../../../features/sources.ts'
-import { decodeEvent, encodeEvent, type EventCatalog } from '../../../src/core/event.ts'
-import { dayMs } from '../../../src/core/units.ts'
+import { decodeEvent, encodeEvent, type EventCatalog } from '../../../src/events/event.ts'
+import { dayMs } from '../../../src/base/units.ts'
 import {
   history,
   historyEndMs,

@@ -4,7 +4,7 @@ import { liveTraffic, type LiveOptions } from '../../../scripts/simulator/live-t
 import { worldOf } from '../../../scripts/simulator/payments.ts'
 import { generatePopulation } from '../../../scripts/simulator/population.ts'
 import { terminalsFallenOn } from '../../../scripts/simulator/frauds.ts'
-import { dayMs, hourMs } from '../../../src/core/units.ts'
+import { dayMs, hourMs } from '../../../src/base/units.ts'
 
 const world = worldOf({})
 const population = generatePopulation(world)

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import { assert } from '../../../core/errors.ts'
+import { assert } from '../../../base/errors.ts'
 import { readRecordSet, type FetchedRecord, type HeaderPair, type RecordSetLimits } from './record-set.ts'
 import { prepareZstd } from './zstd-frame.ts'
 

@@ -6,7 +6,7 @@ import {
   times,
   type ScoreFormula,
   type TreeForest,
-} from '../../../core/score-formula.ts'
+} from '../../../scoring/explain/score-formula.ts'
 import type { GraphNode } from '../graph.ts'
 import { forestOf } from './forest.ts'
 import { attributesOf, listByPlace, listByTree, type Listing } from './listing.ts'

@@ -1,6 +1,6 @@
-import type { TreeForest } from '../../../core/score-formula.ts'
-import { isCovers } from '../../../core/tree-covers.ts'
-import { branchModes } from '../../../core/tree-ensemble.ts'
+import type { TreeForest } from '../../../scoring/explain/score-formula.ts'
+import { isCovers } from '../../../scoring/explain/tree-covers.ts'
+import { branchModes } from '../../../scoring/explain/tree-ensemble.ts'
 import type { Listing } from './listing.ts'
 import { Unavailable } from './unavailable.ts'
 

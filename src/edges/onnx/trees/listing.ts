@@ -1,4 +1,4 @@
-import { branchModes } from '../../../core/tree-ensemble.ts'
+import { branchModes } from '../../../scoring/explain/tree-ensemble.ts'
 import type { GraphNode } from '../graph.ts'
 import { Unavailable } from './unavailable.ts'
 

@@ -1,4 +1,10 @@
-import { constantFormula, logisticFormula, plus, times, type ScoreFormula } from '../../../core/score-formula.ts'
+import {
+  constantFormula,
+  logisticFormula,
+  plus,
+  times,
+  type ScoreFormula,
+} from '../../../scoring/explain/score-formula.ts'
 import type { GraphNode } from '../graph.ts'
 import { elementTypes } from '../tensor.ts'
 import { columnsValue, unknown, type Value } from './values.ts'

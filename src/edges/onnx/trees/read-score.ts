@@ -1,5 +1,5 @@
-import type { Explanations } from '../../../core/explainer.ts'
-import type { ScoreFormula, TreeForest } from '../../../core/score-formula.ts'
+import type { Explanations } from '../../../scoring/explain/explainer.ts'
+import type { ScoreFormula, TreeForest } from '../../../scoring/explain/score-formula.ts'
 import type { Adaptation } from '../adaptation.ts'
 import type { GraphNode } from '../graph.ts'
 import { isEnsemble, readEnsemble } from './ensembles.ts'

@@ -1,4 +1,4 @@
-import type { Unexplained } from '../../../core/explainer.ts'
+import type { Unexplained } from '../../../scoring/explain/explainer.ts'
 
 /** Why nothing exact can be said of a model's features, whatever it scores. */
 export class Unavailable extends Error {

@@ -1,4 +1,4 @@
-import type { ScoreFormula } from '../../../core/score-formula.ts'
+import type { ScoreFormula } from '../../../scoring/explain/score-formula.ts'
 import type { ConstantTensor } from '../tensor.ts'
 
 /** What is known of a tensor of the graph, for any rows: by column, except of constants. */

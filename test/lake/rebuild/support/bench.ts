@@ -4,13 +4,13 @@ import { tempFolder, topics } from '../../support/feed.ts'
 import { positionsOf, run, write, type Sent } from '../../verify/support/world.ts'
 import { history } from '../../../../scripts/simulator/history.ts'
 import { generatePayments } from '../../../../scripts/simulator/payments.ts'
-import { encodeEvent } from '../../../../src/core/event.ts'
+import { encodeEvent } from '../../../../src/events/event.ts'
 import { openQuery } from '../../../../src/edges/duckdb/query.ts'
 import { openRedisStateStore } from '../../../../src/edges/redis/state-store.ts'
-import { onlyFromWhole } from '../../../../src/lake/damage.ts'
-import { openLake } from '../../../../src/lake/lake.ts'
+import { onlyFromWhole } from '../../../../src/lake/commit/damage.ts'
+import { openLake } from '../../../../src/lake/commit/lake.ts'
 import { rebuildStates } from '../../../../src/lake/rebuild/rebuild.ts'
-import { catalogOf } from '../../../../src/lake/sql-catalog.ts'
+import { catalogOf } from '../../../../src/lake/tables/sql-catalog.ts'
 
 /** `node scripts/bootstrap/run.mjs test/lake/rebuild/support/bench.ts [days]`: payments a second that a rebuild takes from a lake into Redis. */
 const days = Number(process.argv[2] ?? 11)

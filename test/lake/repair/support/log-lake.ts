@@ -1,13 +1,13 @@
 import { cpSync } from 'node:fs'
 import { join } from 'node:path'
-import { heldOffsetsOf } from '../../../../src/app/lake-repair-command.ts'
+import { heldOffsetsOf } from '../../../../src/app/commands/lake-repair-command.ts'
 import { openQuery } from '../../../../src/edges/duckdb/query.ts'
 import { openTableWriter } from '../../../../src/edges/duckdb/table-writer.ts'
 import { openRedisEventLog, type RedisEventLog } from '../../../../src/edges/redis/event-log.ts'
-import { openLake, type Lake } from '../../../../src/lake/lake.ts'
-import { rowPlacement } from '../../../../src/lake/materializer.ts'
+import { openLake, type Lake } from '../../../../src/lake/commit/lake.ts'
+import { rowPlacement } from '../../../../src/lake/materialize/materializer.ts'
 import { repairLake, type RepairOptions } from '../../../../src/lake/repair/repair.ts'
-import type { LogRecord } from '../../../../src/ports.ts'
+import type { LogRecord } from '../../../../src/ports/log.ts'
 import { startTestRedis, type TestRedis } from '../../../support/redis-server.ts'
 import {
   batchOf,

@@ -1,0 +1,85 @@
+import { join } from 'node:path'
+import { names } from '../installation/config.ts'
+import type { Definitions } from '../installation/definitions.ts'
+import type { Role } from './role.ts'
+import { lakeLookupDefaults, openLakeLookup } from './score-lookup.ts'
+import type { Lake } from '../../lake/commit/lake.ts'
+import type { EventLog, LogRecord } from '../../ports/log.ts'
+import type { LakeLookup } from '../../serve/http/dependencies.ts'
+import { EventLedger } from '../../serve/events/event-ledger.ts'
+import { readScore, ScoreEntry } from '../../serve/scores/score-entry.ts'
+import { ScoreSpool } from '../../serve/scores/score-spool.ts'
+import { readHistory, recentScores } from '../../serve/scores/score-tail.ts'
+
+const mebibyte = 1_048_576
+const segmentBytes = 64 * mebibyte
+/** Scores are ten times an event's size, and the history must not hold back what comes now. */
+const historyRecords = 200
+
+/** What a serve process knows of single events and scores, without asking the states. */
+export interface Lookups {
+  readonly ledger: EventLedger
+  readonly spool: ScoreSpool
+  readonly lake: LakeLookup
+  /** Rejects when the events can no longer be followed. */
+  readonly finished: Promise<void>
+  /** Reads the scores before these places again, beside everything else. */
+  readHistory(until: ReadonlyMap<number, number>): Promise<void>
+  close(): Promise<void>
+}
+
+/** Begins to follow the events, from as far back as the ledger reaches. Errors: those of the log. */
+export async function openLookups(
+  { config, logger, meter }: Role,
+  { log, lake, definitions }: { readonly log: EventLog; readonly lake: Lake; readonly definitions: Definitions },
+): Promise<Lookups> {
+  const { topics } = names(config)
+  const { catalog, manifest, set } = definitions
+  const capacity = config.LOOKUP_SCORES
+  const events = await recentScores(log, { topic: topics.events, records: capacity })
+  const ledger = new EventLedger({ catalog, scoredTypes: new Set([set.scored]), capacity, live: events.live })
+  const spool = new ScoreSpool({
+    ...{ dir: join(config.DATA_DIR, 'serve'), capacity, segmentBytes, meter, logger },
+    bytesMax: config.LOOKUP_DISK_MB * mebibyte,
+  })
+  const listBytesMax = config.LOOKUP_LISTS_MB * mebibyte
+  const lookup = openLakeLookup({ ...lakeLookupDefaults, lake, manifest, catalog, listBytesMax })
+  const tail = await log.tail(
+    { topic: topics.events, from: events.from, maxRecords: 2_000, maxWaitMs: 500 },
+    (batch) => {
+      ledger.accept(batch)
+      return Promise.resolve()
+    },
+  )
+  let history: Awaited<ReturnType<typeof readHistory>> | null = null
+  const take = (records: readonly LogRecord[]) => {
+    const read = records.map((record) => readScore(record))
+    for (const entry of read) {
+      if (entry === null || entry === 'unreadable' || entry instanceof ScoreEntry) continue
+      ledger.settle(entry)
+    }
+    return spool.add(read.filter((entry) => entry instanceof ScoreEntry))
+  }
+  return {
+    ledger,
+    spool,
+    lake: lookup,
+    finished: tail.finished,
+    async readHistory(until) {
+      history = await readHistory(
+        log,
+        { topic: topics.scores, records: capacity, until, maxRecords: historyRecords },
+        take,
+      )
+      history.finished.catch((error: unknown) => {
+        // What it has not read is in the lake.
+        logger.warn('older scores were not read again', { error })
+      })
+    },
+    async close() {
+      await history?.stop()
+      await tail.stop()
+      await Promise.all([spool.close(), lookup.close()])
+    },
+  }
+}

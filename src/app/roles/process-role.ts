@@ -1,0 +1,186 @@
+import { names, type Config } from '../installation/config.ts'
+import { acceptedText, refuseContradictions, tellTopicRisks } from '../installation/contradictions.ts'
+import { definitions, modelLoader, type Definitions } from '../installation/definitions.ts'
+import { openGenerationStore, openPlaces } from '../installation/event-log.ts'
+import type { Ready, Role, Work } from './role.ts'
+import { startStateWatch, type StateWatch } from './state-watch.ts'
+import { loopClock } from '../../clock/loop-clock.ts'
+import { BatchSize } from '../../process/batch-size.ts'
+import { EntityStates } from '../../process/entity-states.ts'
+import { Generations } from '../../process/generations.ts'
+import { createProcessMetrics, type ProcessMetrics } from '../../process/metrics.ts'
+import { ModelPool } from '../../process/model-pool.ts'
+import { createPipeline } from '../../process/pipeline.ts'
+import { createProcessor } from '../../process/processor.ts'
+import { createServingModels } from '../../process/serving.ts'
+import { StateMigration } from '../../process/state-migration.ts'
+import type { FeaturePlan } from '../../engine/plan.ts'
+import { readRegistry } from '../../edges/onnx/load.ts'
+import type { ConsumeOptions, EventLog } from '../../ports/log.ts'
+import { stateMemos, type StateStore } from '../../ports/states.ts'
+
+/** Lost compare-and-sets of one entity in one batch, before the batch is tried again from the start. */
+const conflictRoundsMax = 50
+
+const mebibyte = 1_048_576
+
+/** What a processor talks to. */
+export interface ProcessPorts {
+  readonly log: EventLog
+  readonly store: StateStore
+}
+
+/** The processor: events in, states and scores out. `between` may put something between it and its ports. */
+export async function startProcess(
+  role: Role,
+  between: (ports: ProcessPorts) => ProcessPorts = (ports) => ports,
+): Promise<Work & Ready> {
+  const { config, logger, clock, meter } = role
+  const compiled = definitions(role.config)
+  const { plan, catalog, manifest } = compiled
+  const { ports, watch } = await openWatched(role, manifest.hash)
+  const { log, store } = between(ports)
+  const { topics, groups } = names(config)
+  const entities = plan.entities.map(({ name }) => name)
+  const metrics = createProcessMetrics(meter, entities, config.PARTITIONS)
+  const committedOf = (topic: string) => log.committed(groups.process, topic)
+  const { migration, states } = statesOf(role, store, plan, { committedOf, metrics })
+  const { generations, models, close: closeModels } = await startModels(role, compiled, metrics)
+  const retry = { attempts: config.RETRY_ATTEMPTS, firstDelayMs: 20, maxDelayMs: config.RETRY_MAX_DELAY_MS }
+  const pipeline = createPipeline({
+    log,
+    store,
+    states,
+    models,
+    catalog,
+    plan,
+    features: manifest.features,
+    scoredType: compiled.set.scored,
+    topics,
+    retry,
+    stallMs: config.STALL_MS,
+    clock,
+    metrics,
+    logger,
+  })
+  const committed = async (topic: string, partition: number) => (await committedOf(topic)).get(partition) ?? null
+  const range = async (topic: string, partition: number) => (await log.describeTopic(topic))?.[partition] ?? null
+  const processor = createProcessor({
+    pipeline,
+    store,
+    states,
+    migration,
+    committed,
+    range,
+    guard: {
+      require: () => watch.require(),
+      isRefused: () => watch.standing().kind === 'refused',
+      waitMs: config.STATES_CHECK_MS,
+    },
+    trials: true,
+    retry,
+    size: batchSize(config, metrics),
+    clock,
+    metrics,
+    logger,
+  })
+  const consumption = await log.consume(consumeOptions(config), generations.around(processor))
+  const ending = new AbortController()
+  const following = generations.follow(ending.signal)
+  return {
+    finished: Promise.race([consumption.finished, watch.failed]),
+    ready: () => watch.ready(),
+    async stop() {
+      await consumption.stop()
+      ending.abort()
+      await following
+      await watch.stop()
+      await Promise.allSettled([log.close(), store.close()])
+      await closeModels()
+    },
+  }
+}
+
+/** Log and states that belong to this installation, and a look at the states that goes on. */
+async function openWatched(role: Role, featureSet: string): Promise<{ ports: ProcessPorts; watch: StateWatch }> {
+  const ports = await openPlaces(role.config, role.logger)
+  await refuseContradictions(role.config, { ...ports, lake: true })
+  await tellTopicRisks(role.config, ports.log, role.logger)
+  const watch = await startStateWatch({ ...role, ...ports, featureSet })
+  // From here on the states are of this log; another processor may have said so at the same time.
+  const isFirst = [
+    await ports.store.replaceMemo(stateMemos.log, null, role.config.LOG),
+    await ports.store.replaceMemo(stateMemos.accepts, null, acceptedText(definitions(role.config).set.events)),
+  ]
+  if (isFirst.includes(false)) await refuseContradictions(role.config, ports)
+  return { ports, watch }
+}
+
+function statesOf(
+  { config, clock, logger }: Role,
+  store: StateStore,
+  plan: FeaturePlan,
+  {
+    committedOf,
+    metrics,
+  }: {
+    readonly committedOf: (topic: string) => Promise<ReadonlyMap<number, number>>
+    readonly metrics: ProcessMetrics
+  },
+): { readonly migration: StateMigration; readonly states: EntityStates } {
+  const migration = new StateMigration({ store, plan, committed: committedOf, clock, logger })
+  const states = new EntityStates({
+    store,
+    migration,
+    cacheEntries: config.STATE_CACHE_ENTITIES,
+    cacheBytes: config.STATE_CACHE_MB * mebibyte,
+    roundsMax: conflictRoundsMax,
+    onWritten: (entity, bytes) => metrics.stateWritten(entity, bytes),
+  })
+  return { migration, states }
+}
+
+function batchSize(config: Config, metrics: ProcessMetrics): BatchSize {
+  metrics.batchSize(config.BATCH_RECORDS, null)
+  return new BatchSize({
+    recordsMax: config.BATCH_RECORDS,
+    unheardMs: () => loopClock.unheardMs(),
+    // The group hears of this member several times in a session, whatever a batch takes.
+    unheardMsMax: config.SESSION_TIMEOUT_MS / 4,
+    onChange: (records, why) => metrics.batchSize(records, why),
+  })
+}
+
+function consumeOptions(config: Config): ConsumeOptions {
+  const { topics, groups } = names(config)
+  return {
+    group: groups.process,
+    topics: [topics.events],
+    maxRecords: config.BATCH_RECORDS,
+    maxBytes: config.BATCH_BYTES,
+    maxWaitMs: config.FETCH_WAIT_MS,
+    sessionTimeoutMs: config.SESSION_TIMEOUT_MS,
+    concurrency: config.PARTITIONS,
+  }
+}
+
+/** The list of generations, and what of it is loaded here. Errors: `model_refused`. */
+async function startModels({ config, clock, logger }: Role, compiled: Definitions, metrics: ProcessMetrics) {
+  const registry = await readRegistry(config.MODELS_DIR)
+  const store = await openGenerationStore(config)
+  const pool = new ModelPool(modelLoader(config.MODELS_DIR, compiled))
+  const everyMs = config.MODELS_POLL_MS
+  const generations = new Generations({ store, pool, registry, everyMs, clock, metrics, logger })
+  const close = async () => {
+    await pool.close()
+    await store.close()
+  }
+  try {
+    await generations.start()
+  } catch (error) {
+    await close()
+    throw error
+  }
+  const models = createServingModels({ store, pool, begin: () => generations.begin() })
+  return { generations, models, close }
+}

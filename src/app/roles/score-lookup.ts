@@ -1,0 +1,178 @@
+import { paymentScoredSchema, type PaymentScored } from '../../scoring/emitted.ts'
+import { RiverbankError } from '../../base/errors.ts'
+import { decodeEvent, type EventCatalog } from '../../events/event.ts'
+import type { FeatureSetManifest } from '../../engine/feature-set.ts'
+import { openQuery, type Query, type QueryCell } from '../../edges/duckdb/query.ts'
+import { onlyFromWhole } from '../../lake/commit/damage.ts'
+import type { FileEntry } from '../../lake/commit/commit.ts'
+import { identityHash } from '../../lake/tables/id-list.ts'
+import { IdLists } from '../../lake/tables/id-lists.ts'
+import type { Lake } from '../../lake/commit/lake.ts'
+import { quote } from '../../lake/tables/sql-catalog.ts'
+import type { LakeLookup } from '../../serve/http/dependencies.ts'
+import { contentOf } from '../../serve/events/event-ledger.ts'
+
+export interface LakeLookupOptions {
+  readonly lake: Lake
+  readonly manifest: FeatureSetManifest
+  readonly catalog: EventCatalog
+  /** Of the lists of ids. */
+  readonly listBytesMax: number
+  readonly memoryMb: number
+  /** Look-ups that wait for the one that runs; more are refused (`lookup_busy`). */
+  readonly queueMax: number
+}
+
+export const lakeLookupDefaults = { memoryMb: 256, queueMax: 64 } as const
+
+/** What was committed a moment ago is in memory still. */
+const listsMaxAgeMs = 500
+
+type Row = Readonly<Record<string, QueryCell | undefined>>
+
+/**
+ * Single scores and events of the lake, beside the processes of the analysts: one query at a time, of our own writing, over
+ * the files that may hold the id. Most ask for what no file holds, and cost none.
+ */
+export function openLakeLookup(options: LakeLookupOptions): LakeLookup & { close(): Promise<void> } {
+  const { lake, manifest, catalog } = options
+  const lists = new IdLists({
+    lake,
+    bytesMax: options.listBytesMax,
+    maxAgeMs: listsMaxAgeMs,
+    nowMs: () => performance.now(),
+  })
+  const lane = new LookupLane(options)
+
+  return {
+    async scores(eventId, { aggregateId, known, max }) {
+      const candidates = await lists.candidates('scores', eventId, aggregateId)
+      const ours = new Set(known.map((each) => identityHash(each, eventId)))
+      const files = candidates.filter(({ identities }) => identities?.every((each) => ours.has(each)) !== true)
+      if (files.length === 0) return []
+      const conditions = [
+        `payment_id = ${quote(eventId)}`,
+        ...(aggregateId === null ? [] : [`customer_id = ${quote(aggregateId)}`]),
+        ...known.map((each) => `customer_id <> ${quote(each)}`),
+      ]
+      // Copies of a score share their partition; the first one stands.
+      const rest = `QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY log_offset) = 1 LIMIT ${max}`
+      const rows = await lane.ask(
+        files.map(({ file }) => file),
+        conditions,
+        rest,
+      )
+      return rows.map((row) => scoreOf(row, manifest))
+    },
+    async event({ aggregateId, eventId }) {
+      const candidates = await lists.candidates('events', eventId, aggregateId)
+      if (candidates.length === 0) return null
+      const conditions = ['valid', `event_id = ${quote(eventId)}`, `customer_id = ${quote(aggregateId)}`]
+      const [row] = await lane.ask(
+        candidates.map(({ file }) => file),
+        conditions,
+        'ORDER BY log_partition, log_offset LIMIT 1',
+      )
+      if (row === undefined || typeof row['body'] !== 'string') return null
+      const result = decodeEvent(Buffer.from(row['body']), catalog, Number(row['append_time_ms']))
+      if (result.kind === 'invalid') return null
+      return {
+        partition: Number(row['log_partition']),
+        offset: Number(row['log_offset']),
+        content: contentOf(result.event),
+      }
+    },
+    close: () => lane.close(),
+  }
+}
+
+/** One query after the other, on a database of its own. */
+class LookupLane {
+  readonly #options: LakeLookupOptions
+  /** Files whose checksum was right: they never change. */
+  readonly #whole = new Set<string>()
+  #query: Promise<Query> | null = null
+  #tail: Promise<unknown> = Promise.resolve()
+  #waiting = 0
+  #isClosed = false
+
+  constructor(options: LakeLookupOptions) {
+    this.#options = options
+  }
+
+  ask(files: readonly FileEntry[], conditions: readonly string[], rest: string): Promise<readonly Row[]> {
+    if (this.#isClosed || this.#waiting >= this.#options.queueMax) {
+      throw new RiverbankError('lookup_busy', `${this.#waiting} look-ups are waiting already`, { canRetry: true })
+    }
+    this.#waiting += 1
+    const asked = this.#tail.then(() => this.#run(files, conditions, rest))
+    this.#tail = asked.catch(() => undefined)
+    return asked.finally(() => (this.#waiting -= 1))
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await this.#tail
+    await this.#query?.then(
+      (query) => query.close(),
+      () => undefined,
+    )
+  }
+
+  async #run(files: readonly FileEntry[], conditions: readonly string[], rest: string): Promise<readonly Row[]> {
+    const { lake, memoryMb } = this.#options
+    this.#query ??= openQuery({ threads: 1, memoryMb, tempDir: lake.dir, tempMb: 0, setup: [] })
+    const query = await this.#query
+    const paths = files.map((file) => quote(lake.pathOf(file)))
+    const from = `read_parquet([${paths.join(', ')}], union_by_name = true, hive_partitioning = false)`
+    const sql = `SELECT * FROM ${from} WHERE ${conditions.join(' AND ')} ${rest}`
+    // Of files that were compared before, no bytes are summed up again.
+    const unproven = files.filter(({ path }) => !this.#whole.has(path))
+    const rows = await onlyFromWhole(lake, { files: unproven, lost: [] }, () => query.rows(sql))
+    for (const { path } of unproven) this.#whole.add(path)
+    return rows
+  }
+}
+
+/** A row of the scores table as the event it came from. */
+function scoreOf(row: Row, manifest: FeatureSetManifest): PaymentScored {
+  // A row of an older feature set knows nothing of entities that came later.
+  const known = manifest.entities.filter(({ name }) => (row[`${name}_sequence`] ?? null) !== null)
+  const entities = known.map(({ name }): [string, unknown] => [
+    name,
+    {
+      id: row[`${name}_id`],
+      sequence: Number(row[`${name}_sequence`]),
+      born: Number(row[`${name}_born`]),
+      outcome: row[`${name}_outcome`],
+    },
+  ])
+  const [flags, shadows, reasons] = [row['flags'], row['shadows'], row['reasons']]
+  const unavailable = row['reasons_unavailable']
+  const [version, decidedBy] = [row['policy_version'], row['decided_by']]
+  return paymentScoredSchema.parse({
+    paymentId: row['payment_id'],
+    customerId: row['customer_id'],
+    terminalId: row['terminal_id'],
+    amountMinor: Number(row['amount_minor']),
+    currency: row['currency'],
+    paymentTimeMs: Number(row['payment_time_ms']),
+    score: row['score'],
+    decision: row['decision'],
+    model: { name: row['model_name'], version: row['model_version'] },
+    service: row['service'],
+    featureSet: row['feature_set'],
+    features: Object.fromEntries(manifest.features.map(({ name }) => [name, row[name] ?? null])),
+    ...(typeof flags === 'string' ? { flags: JSON.parse(flags) as unknown } : {}),
+    ...(typeof shadows === 'string' ? { shadows: JSON.parse(shadows) as unknown } : {}),
+    ...(typeof version === 'string' ? { policy: { version, decidedBy } } : {}),
+    ...(typeof unavailable === 'string' ? { reasonsUnavailable: unavailable } : {}),
+    ...(typeof reasons === 'string' ? { reasons: JSON.parse(reasons) as unknown } : {}),
+    entities: Object.fromEntries(entities),
+    position: {
+      topic: row['source_topic'],
+      partition: Number(row['source_partition']),
+      offset: Number(row['source_offset']),
+    },
+  })
+}

@@ -1,0 +1,148 @@
+import { names, type Config } from '../installation/config.ts'
+import { refuseContradictions } from '../installation/contradictions.ts'
+import { definitions } from '../installation/definitions.ts'
+import { openEventLog, openGenerationStore, openStateStore } from '../installation/event-log.ts'
+import { lakeFolder } from '../installation/lake-folder.ts'
+import { openLookups, type Lookups } from './lookups.ts'
+import { modelExplanations } from './model-explanations.ts'
+import { openSql } from '../installation/open-sql.ts'
+import type { Role, Work } from './role.ts'
+import { startStateWatch, type StateWatch } from './state-watch.ts'
+import { programVersion } from '../installation/version.ts'
+import { openLake } from '../../lake/commit/lake.ts'
+import type { EventLog } from '../../ports/log.ts'
+import { createApp } from '../../serve/http/app.ts'
+import type { ReadinessProbe } from '../../serve/http/dependencies.ts'
+import { createModelAdministration } from '../../serve/models/model-administration.ts'
+import { serveLimits } from '../../serve/http/limits.ts'
+import { listen, listenTimeouts } from '../../serve/http/listen.ts'
+import { ScoreHub, scoreHubLimits } from '../../serve/scores/score-hub.ts'
+import { recentScores } from '../../serve/scores/score-tail.ts'
+import { createFeatureReader, createKnownEvents } from '../../serve/features/state-reader.ts'
+
+export type ServeWork = Work & { readonly url: string }
+
+/** The HTTP role. It keeps nothing but what it can read again from log, states and lake. */
+export async function startServe(role: Role): Promise<ServeWork> {
+  const { config, logger, clock, meter } = role
+  const compiled = definitions(role.config)
+  const { plan, catalog, manifest } = compiled
+  const log = await openEventLog(config, logger)
+  const store = await openStateStore(config)
+  await refuseContradictions(config, { log, store, lake: true })
+  const generations = await openGenerationStore(config)
+  const { topics } = names(config)
+  const lake = await openLake({ dir: lakeFolder(config), clock })
+  const watch = await startStateWatch({ ...role, log, store, featureSet: manifest.hash })
+  const lookups = await openLookups(role, { log, lake, definitions: compiled })
+  const { hub, tail } = await startHub(role, log, lookups)
+  const sql = await openSql(config, compiled, { memoryMb: config.SQL_MEMORY_MB, maxRows: config.SQL_MAX_ROWS })
+  const app = createApp({
+    log,
+    eventsTopic: topics.events,
+    scoresTopic: topics.scores,
+    catalog,
+    scoredTypes: new Set([compiled.set.scored]),
+    knownEvents: createKnownEvents(store, plan, clock),
+    features: createFeatureReader(store, plan, clock, watch),
+    featureSet: manifest,
+    hub,
+    spool: lookups.spool,
+    ledger: lookups.ledger,
+    lake: lookups.lake,
+    explanations: modelExplanations(config.MODELS_DIR),
+    sql,
+    models: createModelAdministration({
+      store: generations,
+      topic: topics.events,
+      partitions: config.PARTITIONS,
+      clock,
+    }),
+    probes: [...probes(log, watch, topics.events), rolesProbe(role), ...readerProbes(config, log)],
+    clock,
+    meter,
+    logger,
+    apiKey: config.API_KEY === '' ? null : config.API_KEY,
+    version: programVersion(),
+    limits: serveLimits,
+  })
+  const listening = await listen({
+    app,
+    host: config.HTTP_HOST,
+    port: config.HTTP_PORT,
+    hasApiKey: config.API_KEY !== '',
+    drainMs: Math.floor(config.DRAIN_MS / 2),
+    endStreams: () => {
+      hub.close()
+    },
+    logger,
+    timeouts: listenTimeouts,
+  })
+  logger.info('listening', { url: listening.url })
+  return {
+    url: listening.url,
+    finished: Promise.race([tail.finished, lookups.finished, watch.failed]),
+    async stop() {
+      await listening.stop()
+      await tail.stop()
+      await lookups.close()
+      await watch.stop()
+      await Promise.allSettled([log.close(), store.close(), generations.close(), sql.close()])
+    },
+  }
+}
+
+/** The newest scores in memory; what they push out is on this machine's disk, as is what was before this start. */
+async function startHub({ config, meter }: Role, log: EventLog, lookups: Lookups) {
+  const topic = names(config).topics.scores
+  const recent = await recentScores(log, { topic, records: config.RECENT_SCORES })
+  const { ledger, spool } = lookups
+  const hub = new ScoreHub({
+    ...scoreHubLimits,
+    capacity: config.RECENT_SCORES,
+    bytesMax: config.RECENT_SCORES_MB * 1_048_576,
+    lagMax: config.STREAM_QUEUE,
+    recent,
+    onObserved: (observed) => ledger.settle(observed),
+    meter,
+  })
+  const tail = await log.tail({ topic, from: recent.from, maxRecords: 2_000, maxWaitMs: 500 }, (batch) =>
+    spool.add(hub.accept(batch)),
+  )
+  await lookups.readHistory(recent.from)
+  return { hub, tail }
+}
+
+/** Requests are answered without the others, and events are taken for them: a balancer must not turn those away. */
+function rolesProbe({ roleStates }: Role): ReadinessProbe {
+  const check = () => {
+    const down = roleStates.down()
+    return Promise.resolve(down.length === 0 ? null : down.join('; '))
+  }
+  return { name: 'roles', isAdvisory: true, check }
+}
+
+/** Whoever may run on another machine is known to the log alone. Events are taken for them all the same. */
+function readerProbes(config: Config, log: EventLog): ReadinessProbe[] {
+  const { topics, groups } = names(config)
+  const probe = (name: string, group: string, effect: string): ReadinessProbe => ({
+    name,
+    isAdvisory: true,
+    check: async () =>
+      (await log.members(group, topics.events)) > 0 ? null : `no member of ${group} reads: ${effect}`,
+  })
+  return [
+    probe('process', groups.process, 'events are taken and wait to be scored'),
+    probe('materialize', groups.materialize, 'the log is not written to the lake'),
+  ]
+}
+
+function probes(log: EventLog, watch: StateWatch, topic: string): ReadinessProbe[] {
+  return [
+    {
+      name: 'log',
+      check: async () => ((await log.describeTopic(topic)) === null ? `no topic ${topic}` : null),
+    },
+    { name: 'states', check: () => watch.ready() },
+  ]
+}

@@ -1,0 +1,244 @@
+import { names, type Config } from '../installation/config.ts'
+import { tellEviction } from '../installation/eviction.ts'
+import { claimLake, existingLake, lakeSeen, openLogMemos, type LakeMemos } from '../installation/lake-claim.ts'
+import { repeat } from '../installation/repeat.ts'
+import { isRiverbankError, RiverbankError } from '../../base/errors.ts'
+import {
+  needsLog,
+  standingOf,
+  type LakeSeen,
+  type LogSeen,
+  type Standing,
+  type StatesSeen,
+} from '../../engine/standing.ts'
+import type { Lake } from '../../lake/commit/lake.ts'
+import type { EventLog } from '../../ports/log.ts'
+import { stateMemos, type StateStore } from '../../ports/states.ts'
+import type { Logger, Meter } from '../../ports/telemetry.ts'
+import type { Sleeper } from '../../process/retry.ts'
+
+export interface StateWatchOptions {
+  readonly config: Config
+  readonly store: StateStore
+  readonly log: Pick<EventLog, 'committed' | 'describeTopic'>
+  /** Hash of the feature set of this program. */
+  readonly featureSet: string
+  readonly clock: Sleeper
+  readonly logger: Logger
+  readonly meter: Meter
+}
+
+/** What one process knows of the states that it works with: whether they were emptied, are being rebuilt, are another's. */
+export interface StateWatch {
+  /** As the newest look told. */
+  standing(): Standing
+  /** Begins after the call; callers at the same time share it. Errors: those of store and log. */
+  look(): Promise<Standing>
+  /** Null when the states may be used, else why not; also when nobody can tell. */
+  ready(): Promise<string | null>
+  /** Errors: the code of a standing that is refused, and those of {@link look}. */
+  require(): Promise<void>
+  /** Rejects when the role must end: another lake, another log. */
+  readonly failed: Promise<never>
+  stop(): Promise<void>
+}
+
+/** A role does not begin with these, and ends with them: no rebuild mends them. */
+const fatal: ReadonlySet<string> = new Set(['lake_mismatch', 'log_recreated'])
+
+export function isFatal({ code }: Extract<Standing, { kind: 'refused' }>): boolean {
+  return fatal.has(code)
+}
+
+/**
+ * Looks at the store every STATES_CHECK_MS: some GETs and the positions, whatever the traffic, and at the newest commit of
+ * the lake. The log is asked only while the store leaves something open. Errors of the first look: `lake_mismatch`, `log_recreated`, and those
+ * of store and log.
+ */
+export async function startStateWatch(options: StateWatchOptions): Promise<StateWatch> {
+  const { config, clock, logger } = options
+  await tellEviction(config, logger)
+  const logMemos = await openLogMemos(config)
+  const eyes = new Eyes(options, logMemos === null ? [options.store] : [options.store, logMemos])
+  let fail: (error: unknown) => void = () => undefined
+  const failed = new Promise<never>((_resolve, reject) => {
+    fail = reject
+  })
+  // Whoever races with it gets the error; a role that ends first does not.
+  failed.catch(() => undefined)
+  const require = async (): Promise<void> => {
+    throwRefusal(await eyes.look())
+  }
+  try {
+    const first = await eyes.look()
+    if (first.kind === 'refused' && isFatal(first)) throwRefusal(first)
+  } catch (error) {
+    await logMemos?.close()
+    throw error
+  }
+  const looking = repeat(clock, config.STATES_CHECK_MS, async () => {
+    try {
+      const standing = await eyes.look()
+      if (standing.kind === 'refused' && isFatal(standing)) fail(refusalOf(standing))
+    } catch (error) {
+      logger.debug('looking at the states failed, trying again', { error })
+    }
+  })
+  return {
+    standing: () => eyes.standing,
+    look: () => eyes.look(),
+    require,
+    async ready() {
+      try {
+        await require()
+        return null
+      } catch (error) {
+        return isRiverbankError(error) ? `${error.code}: ${error.message}` : 'the states cannot be looked at'
+      }
+    },
+    failed,
+    async stop() {
+      await looking.stop()
+      await logMemos?.close()
+    },
+  }
+}
+
+/** One look, for commands that need no watch. `claims`: gives the states the lake's id where they have none. */
+export async function lookOnce(
+  options: Omit<StateWatchOptions, 'clock' | 'logger' | 'meter'>,
+  { claims }: { readonly claims: boolean },
+): Promise<Standing> {
+  const logMemos = await openLogMemos(options.config)
+  try {
+    return await new Eyes(options, logMemos === null ? [options.store] : [options.store, logMemos], claims).look()
+  } finally {
+    await logMemos?.close()
+  }
+}
+
+function refusalOf({ code, reason }: Extract<Standing, { kind: 'refused' }>): RiverbankError {
+  return new RiverbankError(code, reason)
+}
+
+function throwRefusal(standing: Standing): void {
+  if (standing.kind === 'refused') throw refusalOf(standing)
+}
+
+/** A command that looks once tells nobody but its caller. */
+type EyesOptions = Omit<StateWatchOptions, 'clock' | 'logger' | 'meter'> & Partial<StateWatchOptions>
+
+class Eyes {
+  standing: Standing = { kind: 'empty' }
+  readonly #options: EyesOptions
+  readonly #memos: LakeMemos
+  readonly #claims: boolean
+  readonly #remembered = new Map<number, number>()
+  #hasOwned = false
+  readonly #gauge
+  #lake: Lake | null = null
+  #isLakeReadable = true
+  #running: Promise<Standing> | null = null
+  #next: Promise<Standing> | null = null
+
+  constructor(options: EyesOptions, memos: LakeMemos, claims = true) {
+    this.#options = options
+    this.#memos = memos
+    this.#claims = claims
+    this.#gauge = options.meter?.gauge(
+      'riverbank_states',
+      'How the states stand: 1 for empty, whole, or the code with which they are refused',
+      ['standing'],
+    )
+  }
+
+  /** A look that runs already may have read before the caller did: the next one counts. */
+  look(): Promise<Standing> {
+    if (this.#running === null) return this.#begin()
+    this.#next ??= this.#running.then(
+      () => this.#begin(),
+      () => this.#begin(),
+    )
+    return this.#next
+  }
+
+  #begin(): Promise<Standing> {
+    this.#next = null
+    const running = this.#see().finally(() => {
+      if (this.#running === running) this.#running = null
+    })
+    this.#running = running
+    return running
+  }
+
+  async #see(): Promise<Standing> {
+    const { config, store, log, featureSet, logger } = this.#options
+    const { topics } = names(config)
+    // The lake first: what it holds was in the log before, and the log may have grown since, but not shrunk.
+    const seenLake = await this.#seeLake()
+    let states = await statesSeen(store, topics.events)
+    const viewer = { ...this.#memory, featureSet, namespace: config.NAMESPACE }
+    let seenLog: LogSeen | null = null
+    if (needsLog(states, viewer, config.PARTITIONS)) {
+      seenLog = await logSeen(config, log)
+      // Once more, after the log: what was committed by then has a position by now, unless it was lost.
+      states = await statesSeen(store, topics.events)
+    }
+    let standing = standingOf(states, seenLog, seenLake, viewer)
+    if (standing.kind !== 'refused' && seenLake !== null && this.#claims) {
+      standing = (await claimLake(config, seenLake, this.#memos, log)) ?? standing
+    }
+    for (const [partition, next] of states.positions) this.#remembered.set(partition, next)
+    this.#hasOwned ||= states.featureSet === featureSet
+    if (labelOf(standing) !== labelOf(this.standing)) {
+      if (standing.kind === 'refused')
+        logger?.error('the states are refused', { code: standing.code, reason: standing.reason })
+      else logger?.info('the states are in order', { standing: standing.kind })
+    }
+    this.standing = standing
+    this.#gauge?.clear()
+    this.#gauge?.set(1, { standing: labelOf(standing) })
+    return standing
+  }
+
+  get #memory() {
+    return { remembered: this.#remembered, hasOwned: this.#hasOwned }
+  }
+
+  /** A lake that cannot be read is no reason to stop scoring: what it would tell, store and log tell, too. */
+  async #seeLake(): Promise<LakeSeen | null> {
+    const { config, logger } = this.#options
+    try {
+      this.#lake ??= await existingLake(config)
+      const seen = this.#lake === null ? null : await lakeSeen(config, this.#lake)
+      this.#isLakeReadable = true
+      return seen
+    } catch (error) {
+      if (this.#isLakeReadable)
+        logger?.error('the states are looked at without the lake, which cannot be read', { error })
+      this.#isLakeReadable = false
+      return null
+    }
+  }
+}
+
+function labelOf(standing: Standing): string {
+  return standing.kind === 'refused' ? standing.code : standing.kind
+}
+
+async function statesSeen(store: StateStore, topic: string): Promise<StatesSeen> {
+  const [rebuild, featureSet, lake, positions] = await Promise.all([
+    store.memo(stateMemos.rebuild),
+    store.memo(stateMemos.featureSet),
+    store.memo(stateMemos.lake),
+    store.positions(topic),
+  ])
+  return { isRebuilding: rebuild !== null, featureSet, lake, positions }
+}
+
+async function logSeen(config: Config, log: StateWatchOptions['log']): Promise<LogSeen> {
+  const { topics, groups } = names(config)
+  const ranges = await log.describeTopic(topics.events)
+  const ends = ranges === null ? null : new Map(ranges.map(({ partition, end }) => [partition, end]))
+  return { committed: ends === null ? new Map() : await log.committed(groups.process, topics.events), ends }
+}

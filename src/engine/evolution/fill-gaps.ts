@@ -1,0 +1,139 @@
+import { labelOf, outdates, type Labels } from '../state/labels.ts'
+import { forgetLabels, remakeTile } from '../observe-label.ts'
+import type { EntityLabels, EntityPlan, TileGroupPlan } from '../plan.ts'
+import { stateTiles, tableAt, tablesOf, type EntityState, type StateTiles } from '../state/state.ts'
+import { emptyRow, mergeEarlier, type TileRow } from '../tiles/tile-row.ts'
+import {
+  findRow,
+  nextVersion,
+  pruneTiles,
+  rowAt,
+  tableOfRows,
+  tileAt,
+  type Gap,
+  type TileTable,
+} from '../tiles/tiles.ts'
+import { forgottenTile, tileOf } from '../tiles/window.ts'
+
+/** A state as it was when it took a number, computed from its history with today's plan. */
+export type Earlier = Pick<EntityState, 'born' | 'newestTimeMs' | 'labels'> & StateTiles
+
+/** Which slots get their history: by group and slot. */
+export type WantedSlots = readonly (readonly boolean[])[]
+
+/** The numbers at which the wanted slots begin to know, ascending; empty when nothing is missing. */
+export function gapNumbers(state: StateTiles, wanted: WantedSlots): number[] {
+  const numbers = new Set<number>()
+  for (const [g, { gaps }] of tablesOf(state).entries()) {
+    for (const [k, gap] of gaps?.entries() ?? []) if (gap !== null && wanted[g]?.[k] === true) numbers.add(gap.since)
+  }
+  return [...numbers].sort((a, b) => a - b)
+}
+
+/**
+ * A state with what its gaps left out: history is earlier, what the state holds is later. `before` answers the state
+ * below a number, null where it is not known; such a gap stays.
+ */
+export function fillGaps(
+  plan: EntityPlan,
+  state: EntityState,
+  wanted: WantedSlots,
+  before: (since: number) => Earlier | null,
+): EntityState {
+  let { newestTimeMs, labels } = state
+  const known = (since: number): Earlier | null => {
+    const earlier = before(since)
+    return earlier?.born === state.born ? earlier : null
+  }
+  for (const since of gapNumbers(state, wanted)) {
+    const earlier = known(since)
+    if (earlier !== null) labels = withWholeLabels(labels, earlier.labels, since)
+    const other = earlier?.newestTimeMs ?? null
+    if (other !== null && (newestTimeMs === null || other > newestTimeMs)) newestTimeMs = other
+  }
+  const tiles = plan.groups.map((group, g) => {
+    const filled = fillTable(group, tableAt(state, g), wanted[g] ?? [], (since) => {
+      const earlier = known(since)
+      return earlier === null ? null : tableAt(earlier, g)
+    })
+    if (plan.labels !== null) remakeLabelled(filled, g, group, plan.labels, labels)
+    const floor = newestTimeMs === null ? -Infinity : forgottenTile(newestTimeMs, plan.horizonMs, group.hopMs)
+    pruneTiles(filled, group, Math.max(floor, filled.cappedTile ?? -Infinity))
+    return filled
+  })
+  const filled = { ...state, newestTimeMs, labels, ...stateTiles(tiles) }
+  forgetLabels(plan, filled)
+  return filled
+}
+
+/**
+ * What was remembered before a gap lacks the fields of the slots that have it, or was not remembered at all: history
+ * remembers it whole. Whatever came after the gap took its place, unless it was given before it.
+ */
+function withWholeLabels(labels: Labels, earlier: Labels, since: number): Labels {
+  const history = earlier.filter(({ sequence }) => sequence < since)
+  const missing = history.filter((label) => labelOf(labels, label) === null)
+  const whole = labels.map((label) => {
+    const known = labelOf(history, label)
+    if (known === null) return label
+    if (label.sequence < since) return { ...label, data: { ...label.data, ...known.data } }
+    return outdates(known, label) ? known : label
+  })
+  return [...missing, ...whole].sort((a, b) => a.sequence - b.sequence)
+}
+
+/** A label that was replaced after the gap stands in the history before it: its tile is made again. */
+function remakeLabelled(
+  table: TileTable,
+  number: number,
+  group: TileGroupPlan,
+  labels: EntityLabels,
+  known: Labels,
+): void {
+  const tiles = new Set(known.map(({ timeMs }) => tileOf(timeMs, group.hopMs)))
+  for (const tile of tiles) if (findRow(table, tile) >= 0) remakeTile(table, number, group, labels, known, tile)
+}
+
+function fillTable(
+  group: TileGroupPlan,
+  table: TileTable,
+  wanted: readonly boolean[],
+  before: (since: number) => TileTable | null,
+): TileTable {
+  const rows = new Map<number, TileRow>()
+  for (let row = table.start; row < table.end; row += 1) rows.set(tileAt(table, row), rowAt(table, row))
+  const gaps: (Gap | null)[] = group.slots.map((_, k) => table.gaps?.[k] ?? null)
+  let { base, cappedTile } = table
+  for (const [k, slot] of group.slots.entries()) {
+    const gap = gaps[k] ?? null
+    const history = gap === null || wanted[k] !== true ? null : before(gap.since)
+    if (gap === null || history === null) continue
+    gaps[k] = null
+    for (let number = history.start; number < history.end; number += 1) {
+      const tile = tileAt(history, number)
+      // What is newer than the gap the slot knows itself.
+      if (tile > gap.tile) break
+      const row = rows.get(tile) ?? emptyRow(group.layout, tile)
+      rows.set(tile, row)
+      mergeEarlier(slot, row, rowAt(history, number))
+    }
+    if (slot.lifetime && history.base !== null) {
+      base = base === null ? emptyRow(group.layout, 0) : { cells: base.cells.slice(), lists: base.lists.slice() }
+      mergeEarlier(slot, base, history.base)
+    }
+    if (history.cappedTile !== null) cappedTile = Math.max(cappedTile ?? -Infinity, history.cappedTile)
+  }
+  if (gaps.every((gap, k) => gap === (table.gaps?.[k] ?? null))) return nextVersion(table)
+  const ordered = [...rows].sort(([a], [b]) => a - b).map(([, row]) => row)
+  const filled = tableOfRows(group.layout, ordered)
+  return { ...filled, base, cappedTile, gaps: gaps.some((gap) => gap !== null) ? gaps : null }
+}
+
+/** The slots that some features of an entity read. */
+export function slotsOf({ groups, features }: EntityPlan, isWanted: (feature: string) => boolean): WantedSlots {
+  const wanted = groups.map(({ slots }) => slots.map(() => false))
+  for (const { name, group, slots } of features) {
+    if (isWanted(name)) for (const slot of slots) (wanted[group] ?? [])[slot] = true
+  }
+  return wanted
+}

@@ -1,0 +1,181 @@
+import { eventLimits } from '../../events/envelope.ts'
+import { pickFields } from '../observe-label.ts'
+import type { EntityPlan, SlotPlan, TileGroupPlan } from '../plan.ts'
+import { noLabels, type Labels } from '../state/labels.ts'
+import { noIds } from '../state/recent-ids.ts'
+import type { PlacedSlot } from '../tiles/slot.ts'
+import { eventTypeOfSlot, type GroupLayout, type StateLayout } from '../state-codec/state-layout.ts'
+import { stateTiles, tableAt, type EntityState } from '../state/state.ts'
+import { noSubjects } from '../state/subjects.ts'
+import { emptyRow, isEmpty, placed, putValue, valueIn, type TileRow } from '../tiles/tile-row.ts'
+import { emptyTiles, pruneTiles, rowAt, tableOfRows, tileAt, type Gap, type TileTable } from '../tiles/tiles.ts'
+import { noWaiting } from '../state/waiting-labels.ts'
+import { forgottenTile, tileOf } from '../tiles/window.ts'
+
+/**
+ * A state that another feature set wrote, as the plan holds it. Whatever both mean is kept; what only the old one meant
+ * goes; what only the plan means has a gap, which says up to where the slot knows nothing. Snapshots are dropped: they
+ * hold the old set's features, and whoever migrates makes sure that nobody needs them any more. `nowMs` bounds the time
+ * of observations that the old set did not look at.
+ */
+export function migrateState(plan: EntityPlan, from: StateLayout, state: EntityState, nowMs: number): EntityState {
+  const { sequence, born, newestTimeMs } = state
+  return {
+    sequence,
+    born,
+    newestTimeMs,
+    ...stateTiles(plan.groups.map((group) => migrateTable(plan, group, from, state, nowMs))),
+    recentIds: plan.partitionKey ? state.recentIds : noIds,
+    subjects: plan.partitionKey ? state.subjects : noSubjects,
+    labels: migrateLabels(plan, state.labels),
+    waiting: plan.partitionKey ? state.waiting : noWaiting,
+    partitions: state.partitions.map(({ partition, next }) => ({ partition, next, snapshots: [] })),
+  }
+}
+
+/** What the plan's slots do not look at is not remembered. */
+function migrateLabels({ labels: known }: EntityPlan, labels: Labels): Labels {
+  if (known === null || labels.length === 0) return noLabels
+  return labels.map((label) => ({ ...label, data: pickFields(known, label.data) }))
+}
+
+/** One slot on its way into the plan. */
+interface Moved {
+  /** As the old table has it; null for a new slot. */
+  readonly before: PlacedSlot | null
+  readonly gap: Gap | null
+  /** What it holds below its gap is incomplete in two ways: none of it is kept, so that one gap says it all. */
+  readonly forgets: boolean
+}
+
+function migrateTable(
+  plan: EntityPlan,
+  group: TileGroupPlan,
+  from: StateLayout,
+  state: EntityState,
+  nowMs: number,
+): TileTable {
+  const number = from.groups.findIndex(({ hopMs }) => hopMs === group.hopMs)
+  const [old, before] = [from.groups[number] ?? null, number < 0 ? null : tableAt(state, number)]
+  const oldSlots = placed(old?.slots ?? []).slots
+  const floors = floorsOf(plan, group, from, state, before)
+  const moved = group.slots.map((slot, index): Moved => {
+    const at = oldSlots.findIndex(({ id }) => id === slot.id)
+    const own = oldSlots[at] ?? null
+    if (own === null) return { before: null, gap: newGap(slot, group, from, state, nowMs), forgets: false }
+    const gap = before?.gaps?.[at] ?? null
+    const lost = lostGap(plan, group, index, { old, at, from, state, before, floors })
+    if (gap === null || lost === null) return { before: own, gap: gap ?? lost, forgets: lost !== null }
+    return { before: own, gap: { since: state.sequence, tile: Math.max(gap.tile, lost.tile) }, forgets: true }
+  })
+  const table = before === null ? emptyTiles(group) : movedRows(group, before, moved)
+  table.gaps = moved.some(({ gap }) => gap !== null) ? moved.map(({ gap }) => gap) : null
+  table.cappedTile = before?.cappedTile ?? null
+  const base = before?.base ?? null
+  if (base !== null && group.slots.some((slot) => slot.lifetime)) {
+    table.base = movedRow(group, base, moved, 0)
+  }
+  pruneTiles(table, group, floors.now)
+  if (table.base !== null) table.base = withoutForgotten(group, table.base, moved)
+  return table
+}
+
+interface Floors {
+  /** The newest tile that the old set has forgotten, and the newest one that the plan forgets. */
+  readonly before: number
+  readonly now: number
+}
+
+function floorsOf(
+  plan: EntityPlan,
+  { hopMs }: TileGroupPlan,
+  from: StateLayout,
+  { newestTimeMs }: EntityState,
+  before: TileTable | null,
+): Floors {
+  const floor = (horizonMs: number) =>
+    Math.max(
+      newestTimeMs === null ? -Infinity : forgottenTile(newestTimeMs, horizonMs, hopMs),
+      before?.cappedTile ?? -Infinity,
+    )
+  return { before: floor(from.horizonMs), now: floor(plan.horizonMs) }
+}
+
+/** Of a slot that the state did not have: everything so far is missing. */
+function newGap(
+  { id }: SlotPlan,
+  { hopMs }: TileGroupPlan,
+  from: StateLayout,
+  { sequence, newestTimeMs }: EntityState,
+  nowMs: number,
+): Gap | null {
+  const type = eventTypeOfSlot(id)
+  const wasLookedAt = from.groups.some(({ slots }) => slots.some((slot) => eventTypeOfSlot(slot.id) === type))
+  // The newest time is that of the events that some slot looked at.
+  if (!wasLookedAt) return { since: sequence, tile: tileOf(nowMs + eventLimits.maxFutureMs, hopMs) }
+  return newestTimeMs === null ? null : { since: sequence, tile: tileOf(newestTimeMs, hopMs) }
+}
+
+interface Kept {
+  readonly old: GroupLayout | null
+  readonly at: number
+  readonly from: StateLayout
+  readonly state: EntityState
+  readonly before: TileTable | null
+  readonly floors: Floors
+}
+
+/** Of a slot that is kept, and now needs what was forgotten before: a longer horizon, or a lifetime. */
+function lostGap(plan: EntityPlan, group: TileGroupPlan, index: number, kept: Kept): Gap | null {
+  const { old, at, from, state, before, floors } = kept
+  if (old === null || before === null || state.newestTimeMs === null) return null
+  // Whatever a table with a lifetime slot forgets leaves a base.
+  const hasForgotten = before.base !== null || !old.slots.some((slot) => slot.lifetime)
+  const wasLifetime = old.slots[at]?.lifetime === true
+  const isLifetime = group.slots[index]?.lifetime === true
+  const gap = { since: state.sequence, tile: Math.max(floors.before, floors.now) }
+  if (isLifetime && !wasLifetime && hasForgotten) return gap
+  if (plan.horizonMs <= from.horizonMs) return null
+  // What came too late for the shorter horizon left no trace, not even in a base.
+  // A base cannot be taken apart again; it is given up only for a window that needs its tiles.
+  return !isLifetime || reachMs(plan, group, index) > from.horizonMs ? gap : null
+}
+
+/** How far back from the newest observation the finite windows of a slot look. */
+function reachMs({ groups, features }: EntityPlan, group: TileGroupPlan, slot: number): number {
+  const number = groups.indexOf(group)
+  let reach = 0
+  for (const feature of features) {
+    if (feature.group !== number || feature.windowMs === Infinity || !feature.slots.includes(slot)) continue
+    reach = Math.max(reach, feature.windowMs + feature.delayMs)
+  }
+  return reach
+}
+
+function movedRows(group: TileGroupPlan, before: TileTable, moved: readonly Moved[]): TileTable {
+  const rows: TileRow[] = []
+  for (let number = before.start; number < before.end; number += 1) {
+    const tile = tileAt(before, number)
+    const kept = moved.map((one) => (one.forgets && one.gap !== null && tile <= one.gap.tile ? gone : one))
+    const row = movedRow(group, rowAt(before, number), kept, tile)
+    if (!group.slots.every((slot) => isEmpty(row, slot))) rows.push(row)
+  }
+  return tableOfRows(group.layout, rows)
+}
+
+const gone: Moved = { before: null, gap: null, forgets: true }
+
+function movedRow({ layout, slots }: TileGroupPlan, from: TileRow, moved: readonly Moved[], tile: number): TileRow {
+  const row = emptyRow(layout, tile)
+  for (const [k, slot] of slots.entries()) {
+    const before = moved[k]?.before ?? null
+    if (before !== null) putValue(row, slot, valueIn(from, before))
+  }
+  return row
+}
+
+function withoutForgotten({ layout, slots }: TileGroupPlan, base: TileRow, moved: readonly Moved[]): TileRow {
+  const row = emptyRow(layout, 0)
+  for (const [k, slot] of slots.entries()) if (moved[k]?.forgets !== true) putValue(row, slot, valueIn(base, slot))
+  return row
+}

@@ -1,0 +1,221 @@
+import { finalize } from './tiles/aggregates.ts'
+import { assert } from '../base/errors.ts'
+import { hashEventId } from '../events/event-id-hash.ts'
+import type { EntityPlan, EntityTouch, SlotPlan, TileGroupPlan } from './plan.ts'
+import { applyLabel, forgetLabels, judgeLabel, repeatedValues, type LabelVerdict } from './observe-label.ts'
+import { fingerprint, rememberSubject } from './state/subjects.ts'
+import { isRememberedAt, knowsEventId, rememberEventId, wasElsewhere } from './state/recent-ids.ts'
+import {
+  beginDraft,
+  progressOf,
+  setProgress,
+  tableAt,
+  type EntityState,
+  type Outcome,
+  type PartitionProgress,
+  type Snapshot,
+} from './state/state.ts'
+import { flagsOf, type FeatureFlag } from './state/flags.ts'
+import { addValue } from './tiles/tile-row.ts'
+import { emptyTiles, pruneTiles, rowFor } from './tiles/tiles.ts'
+import { forgottenTile, tileOf } from './tiles/window.ts'
+import { noneReleased, settleWaiting } from './state/waiting-labels.ts'
+import { readWindows, WindowCells } from './tiles/windows.ts'
+
+/** One event as one entity sees it. */
+export interface Observation {
+  readonly offset: number
+  readonly appendTimeMs: number
+  readonly eventId: string
+  /** The time of the observation: the tile it belongs to. */
+  readonly timeMs: number
+  /** The event's own time: of the labels of one subject the newest counts. */
+  readonly eventTimeMs: number
+  readonly data: Readonly<Record<string, unknown>>
+  readonly touch: EntityTouch
+  /** Answer with the entity's features as they were before this event. */
+  readonly reads: boolean
+  /** Why the event counts nowhere, as the partition-key entity found out; it decides for itself and ignores this. */
+  readonly verdict: Verdict
+  /** Of a label: its record as text, for as long as it waits; null where it is too long. Left out, nothing waits. */
+  readonly record?: (() => string | null) | null
+}
+
+/** Null: the event counts. */
+export type Verdict = LabelVerdict | 'duplicate'
+
+export function verdictOf(outcome: Outcome): Verdict {
+  return outcome === 'applied' || outcome === 'too_late' ? null : outcome
+}
+
+/** `gone`: applied before, and what was answered then is no longer stored, so it was published and committed (R5). */
+export type Answer =
+  { readonly kind: 'snapshot'; readonly snapshot: Snapshot } | { readonly kind: 'gone'; readonly verdict: Verdict }
+
+export interface Observed {
+  readonly state: EntityState | null
+  /** One per observation, in order. */
+  readonly answers: readonly Answer[]
+  /** False when every observation had been applied before: there is nothing to write. */
+  readonly changed: boolean
+}
+
+/**
+ * All observations of one batch on one entity, as one step (R2). Pure: `base` is left alone. `floorOffset` is the
+ * batch's first offset; snapshots of this partition below it are dropped (R3).
+ */
+export function observe(
+  plan: EntityPlan,
+  base: EntityState | null,
+  observations: readonly Observation[],
+  partition: number,
+  floorOffset: number,
+): Observed {
+  const before = base === null ? null : progressOf(base, partition)
+  let next = before?.next ?? -Infinity
+  let draft: EntityState | null = null
+  let snapshots: Snapshot[] = []
+  const answers: Answer[] = []
+  for (const observation of observations) {
+    const state: EntityState | null = draft ?? base
+    if (state !== null && observation.offset < next) {
+      const stored = draft === null ? (before?.snapshots ?? []) : snapshots
+      answers.push(storedAnswer(plan, state, stored, observation))
+      continue
+    }
+    if (draft === null) {
+      draft = beginDraft(plan, base, observation.appendTimeMs)
+      snapshots = notBelow(floorOffset, before)
+    }
+    const snapshot = applyTo(plan, draft, observation)
+    next = observation.offset + 1
+    snapshots.push(snapshot)
+    answers.push({ kind: 'snapshot', snapshot })
+  }
+  if (draft !== null) setProgress(draft, { partition, next, snapshots })
+  return { state: draft ?? base, answers, changed: draft !== null }
+}
+
+/** A new list of what must be kept; most often nothing of the batch before. */
+function notBelow(floorOffset: number, before: PartitionProgress | null): Snapshot[] {
+  const kept: Snapshot[] = []
+  if (before !== null) for (const stored of before.snapshots) if (stored.offset >= floorOffset) kept.push(stored)
+  return kept
+}
+
+/** R1: applied before, so the answer is the one given then. */
+function storedAnswer(
+  plan: EntityPlan,
+  state: EntityState,
+  snapshots: readonly Snapshot[],
+  observation: Observation,
+): Answer {
+  const snapshot = snapshots.find((stored) => stored.offset === observation.offset)
+  if (snapshot !== undefined) return { kind: 'snapshot', snapshot }
+  return { kind: 'gone', verdict: plan.partitionKey ? goneVerdict(state, observation) : null }
+}
+
+/** A label that did not count is not remembered either. */
+function goneVerdict({ recentIds }: EntityState, { eventId, offset, touch }: Observation): Verdict {
+  const hash = hashEventId(eventId)
+  if (wasElsewhere(recentIds, hash, offset)) return 'duplicate'
+  return touch.label === null || isRememberedAt(recentIds, hash, offset) ? null : 'unknown_subject'
+}
+
+/** One observation on a state that may be changed; it takes the state's next sequence number. */
+export function applyTo(plan: EntityPlan, state: EntityState, observation: Observation): Snapshot {
+  const read = observation.reads ? readFeatures(plan, state, observation.timeMs) : null
+  const { sequence } = state
+  const outcome = applyOnce(plan, state, observation)
+  const released = plan.partitionKey ? settleWaiting(plan, state, observation, outcome) : noneReleased
+  state.sequence = sequence + 1
+  return {
+    offset: observation.offset,
+    sequence,
+    born: state.born,
+    outcome,
+    features: read?.features ?? null,
+    flags: read?.flags ?? noFlags,
+    released,
+  }
+}
+
+function applyOnce(plan: EntityPlan, state: EntityState, observation: Observation): Outcome {
+  if (plan.partitionKey) {
+    const hash = hashEventId(observation.eventId)
+    // Not applied before, so whatever is remembered is another record: its offset may be the same in another partition.
+    if (knowsEventId(state.recentIds, hash)) return 'duplicate'
+    const { touch, data, timeMs } = observation
+    // What does not count is not remembered: it may come again when its subject is known, or be corrected.
+    const verdict = touch.label === null ? null : judgeLabel(state, touch.label, plan.labelHours, observation)
+    if (verdict !== null) return verdict
+    rememberEventId(state.recentIds, hash, observation.offset, observation.appendTimeMs)
+    if (touch.subject !== null) {
+      const repeated = fingerprint(repeatedValues(touch.subject.fields, data, timeMs))
+      rememberSubject(state.subjects, hash, repeated, timeMs, plan.labelHours)
+    }
+  } else if (observation.verdict !== null) {
+    return observation.verdict
+  }
+  const { label } = observation.touch
+  if (label === null) return addToTiles(plan, state, observation)
+  return plan.labels === null ? 'applied' : applyLabel(plan, label, plan.labels, state, observation)
+}
+
+function addToTiles(plan: EntityPlan, state: EntityState, observation: Observation): Outcome {
+  const { touch, timeMs } = observation
+  const { updates } = touch
+  if (updates.length === 0) return 'applied'
+  const newest = Math.max(state.newestTimeMs ?? timeMs, timeMs)
+  let outcome: Outcome = 'applied'
+  for (let number = 0; number < plan.groups.length; number += 1) {
+    const group = plan.groups[number]
+    assert(group !== undefined, 'the group exists')
+    const table = tableAt(state, number)
+    const tile = tileOf(timeMs, group.hopMs)
+    const forgotten = Math.max(forgottenTile(newest, plan.horizonMs, group.hopMs), table.cappedTile ?? -Infinity)
+    if (tile <= forgotten) {
+      if (updates.some((update) => update.group === number)) outcome = 'too_late'
+      continue
+    }
+    let row = -1
+    for (const update of updates) {
+      if (update.group !== number) continue
+      const value = update.value(observation.data)
+      if (value === null) continue
+      if (row < 0) row = rowFor(table, group, tile)
+      addValue(table, row, group.slots[update.slot] as SlotPlan, value, timeMs)
+    }
+    pruneTiles(table, group, forgotten)
+  }
+  state.newestTimeMs = newest
+  forgetLabels(plan, state)
+  return outcome
+}
+
+export interface EntityRead {
+  /** In plan order; of a state that does not exist, those of empty windows. */
+  readonly features: readonly (number | null)[]
+  /** What a reader must know about some of them; most often none. */
+  readonly flags: readonly FeatureFlag[]
+}
+
+const noFlags: readonly FeatureFlag[] = []
+
+/** Of the read that is being made: a read is over before another begins. */
+let windows = new WindowCells(0)
+
+/** The entity's features at `timeMs`. */
+export function readFeatures(plan: EntityPlan, state: EntityState | null, timeMs: number): EntityRead {
+  if (windows.numbers.length < plan.windowCells) windows = new WindowCells(plan.windowCells)
+  for (let number = 0; number < plan.groups.length; number += 1) {
+    const group = plan.groups[number] as TileGroupPlan
+    readWindows(state === null ? emptyTiles(group) : tableAt(state, number), group, timeMs, windows)
+  }
+  const features = new Array<number | null>(plan.features.length)
+  for (let i = 0; i < features.length; i += 1) {
+    const { aggregate, cells, position } = plan.features[i] as EntityPlan['features'][number]
+    features[i] = finalize(aggregate, windows, cells, timeMs, position)
+  }
+  return { features, flags: state === null ? noFlags : flagsOf(plan, state, features, timeMs) }
+}

@@ -1,0 +1,157 @@
+import type { AggregateKind } from './tiles/aggregates.ts'
+import type { PlacedSlot, SlotValue } from './tiles/slot.ts'
+import type { Expression } from './expression.ts'
+import type { RowLayout } from './tiles/tile-row.ts'
+
+/** What the engine needs to know of the definitions, resolved to indices. Built by src/compile/plan.ts. */
+export interface FeaturePlan {
+  readonly featureSetHash: string
+  /** The partition-key entity comes first: its state decides what is a duplicate. */
+  readonly entities: readonly EntityPlan[]
+  /** By event type. */
+  readonly events: ReadonlyMap<string, EventPlan>
+  readonly services: readonly ServicePlan[]
+}
+
+export interface EventPlan {
+  readonly type: string
+  /** By entity index: what an event does to that entity, null where it does not name it. */
+  readonly touches: readonly (EntityTouch | null)[]
+}
+
+export interface EntityTouch {
+  readonly eventType: string
+  /** Empty when no view of the entity looks at this event: it takes a sequence number, and that is all. */
+  readonly updates: readonly SlotUpdate[]
+  /** What labels say of an event of this type, for whoever remembers it: see {@link LabelPlan}; null where nothing labels it. */
+  readonly subject: SubjectPlan | null
+  /** The event is a label; null for the others. */
+  readonly label: LabelPlan | null
+}
+
+export interface SubjectPlan {
+  /** The fields that labels repeat, in the order of their names there; null is the time of the observation. */
+  readonly fields: readonly (string | null)[]
+}
+
+export interface LabelPlan {
+  /** The field that names the subject by its event id: one of the events of the label's own aggregate. */
+  readonly subjectField: string
+  /** The fields that make the id of that aggregate: another one may use the same event id. */
+  readonly ownerFields: readonly string[]
+  /** Where the label repeats the {@link SubjectPlan.fields}, in their order. */
+  readonly fields: readonly (string | null)[]
+}
+
+/** What labels do to an entity whose views look at them. */
+export interface EntityLabels {
+  /** By event type of a label. */
+  readonly updates: ReadonlyMap<string, readonly SlotUpdate[]>
+  /** The fields of labels that these look at: an entity remembers no others. */
+  readonly fields: readonly string[]
+  /** By tile group: the slots that labels alone feed. */
+  readonly slots: readonly (readonly number[])[]
+}
+
+export interface SlotUpdate {
+  readonly group: number
+  readonly slot: number
+  /** The value to add, or null when the slot's condition does not hold. */
+  readonly value: (data: Readonly<Record<string, unknown>>) => SlotValue | null
+}
+
+export interface EntityPlan {
+  readonly name: string
+  /** The fields of an event's data that make the id: see {@link entityIdOf}. */
+  readonly keyFields: readonly string[]
+  readonly partitionKey: boolean
+  /** Longest window + delay + allowed lateness. */
+  readonly horizonMs: number
+  readonly ttlMs: number
+  /** How many hours back labels reach: the partition-key entity remembers their subjects so long. */
+  readonly labelHours: number
+  /** Null where no view looks at labels: there they take a sequence number, and that is all. */
+  readonly labels: EntityLabels | null
+  /** Names what a blob holds, so that one of another layout is never misread: see {@link StateLayout}. */
+  readonly layout: number
+  /** One table of tiles per hop. */
+  readonly groups: readonly TileGroupPlan[]
+  readonly features: readonly EntityFeaturePlan[]
+  /** Some feature has a {@link EntityFeaturePlan.cap}. */
+  readonly hasCaps: boolean
+  /** How many cells a read of all windows has: see {@link DelayRead}. */
+  readonly windowCells: number
+}
+
+export interface SlotPlan extends PlacedSlot {
+  /** What the slot means; equal in every feature set that has it. */
+  readonly id: string
+  /** A lifetime window reads it: its forgotten tiles are merged, not dropped. */
+  readonly lifetime: boolean
+}
+
+export interface TileGroupPlan {
+  readonly hopMs: number
+  /** A table never holds more tiles: the oldest ones go, and what reads there is flagged. */
+  readonly tilesMax: number
+  readonly slots: readonly SlotPlan[]
+  /** How the slots share a row. */
+  readonly layout: RowLayout
+  /** Grouped by delay, so that one walk over the tiles serves all windows of that delay. */
+  readonly reads: readonly DelayRead[]
+}
+
+export interface DelayRead {
+  readonly delayMs: number
+  /** Where its cells begin among those of the entity: one row of slots for each window, then its runs. */
+  readonly base: number
+  /** Ascending; a lifetime window is infinite and last. */
+  readonly windowsMs: readonly number[]
+  /** Which slots are read, and how many of the windows, from the shortest on, each of them needs. */
+  readonly slots: readonly { readonly slot: number; readonly windows: number }[]
+  readonly runs: readonly RunRead[]
+}
+
+/** Observations back from the newest tile of a window, while all of a tile match. Slots are counts. */
+export interface RunRead {
+  readonly window: number
+  readonly matching: number
+  readonly all: number
+}
+
+export interface EntityFeaturePlan {
+  readonly name: string
+  readonly aggregate: AggregateKind
+  readonly group: number
+  /** Where a read puts the aggregate's slots for this feature's delay and window. */
+  readonly cells: readonly number[]
+  /** From the newest (1), for `last`. */
+  readonly position: number
+  /** What `distinct` never exceeds: a value equal to it says "at least"; 0 for the others. */
+  readonly cap: number
+  readonly delayMs: number
+  readonly windowMs: number
+  /** Indices into the group's slots. */
+  readonly slots: readonly number[]
+}
+
+export interface ServicePlan {
+  readonly name: string
+  /** Indices into {@link FeaturePlan.entities}: whose features are read. */
+  readonly entities: readonly number[]
+  /** Names of all values, in order: the features of the entities, then the derived ones. */
+  readonly names: readonly string[]
+  readonly derived: readonly { readonly name: string; readonly expression: Expression }[]
+  /** The model's vector: for each element its index into {@link names}. */
+  readonly vector: readonly number[]
+}
+
+/** No id holds it: what separates the parts of a composite id. */
+export const idSeparator = '|'
+
+/** The id of the entity instance that an event names: one field, or several in the order of the key fields. */
+export function entityIdOf(keyFields: readonly string[], data: Readonly<Record<string, unknown>>): string {
+  let id = data[keyFields[0] as string] as string
+  for (let part = 1; part < keyFields.length; part += 1) id += idSeparator + (data[keyFields[part] as string] as string)
+  return id
+}

@@ -1,0 +1,208 @@
+import { ByteReader, ByteWriter, checksum } from '../../base/bytes.ts'
+import { assert, RiverbankError } from '../../base/errors.ts'
+import type { EntityPlan } from '../plan.ts'
+import type { BlobPlan } from './state-layout.ts'
+import { noIds } from '../state/recent-ids.ts'
+import {
+  readLabels,
+  readRecentIds,
+  readSubjects,
+  readText,
+  readWaiting,
+  writeLabels,
+  writeRecentIds,
+  writeSubjects,
+  writeText,
+  writeWaiting,
+} from './memory-codec.ts'
+import {
+  outcomes,
+  stateTiles,
+  tableAt,
+  type EntityState,
+  type PartitionProgress,
+  type Snapshot,
+} from '../state/state.ts'
+import { noSubjects } from '../state/subjects.ts'
+import { flagKinds, type FeatureFlag } from '../state/flags.ts'
+import { noneReleased, noWaiting } from '../state/waiting-labels.ts'
+import { readTiles, writeTiles } from '../tiles/tile-codec.ts'
+
+/*
+ * byte 0       format
+ * bytes 1-8    sequence, big-endian
+ * bytes 9-12   checksum of everything else
+ * bytes 13-16  layout of the plan
+ * then, as LEB128 unless said otherwise: born, newest time, tiles per group, recent ids, subjects, waiting labels,
+ * labels, partitions with snapshots.
+ */
+const format = 5
+const checksumAt = 9
+const bodyAt = 13
+
+/**
+ * What compare-and-set compares: sequence and checksum. The sequence alone would not do: after a server lost its tail,
+ * another history can reach the same number.
+ */
+export function stateVersion(blob: Uint8Array): Uint8Array {
+  return blob.subarray(1, bodyAt)
+}
+
+/** The version of a state by its parts: a cache keeps a number instead of bytes. */
+export function versionOf(sequence: number, checksum: number): Uint8Array {
+  const version = new DataView(new ArrayBuffer(bodyAt - 1))
+  version.setUint32(0, Math.floor(sequence / 2 ** 32))
+  version.setUint32(4, sequence % 2 ** 32)
+  version.setUint32(checksumAt - 1, checksum)
+  return new Uint8Array(version.buffer)
+}
+
+/** The second half of a blob's version; the first is the state's sequence. */
+export function checksumIn(blob: Uint8Array): number {
+  return new DataView(blob.buffer, blob.byteOffset).getUint32(checksumAt)
+}
+
+const writer = new ByteWriter(4096)
+
+/** Deterministic: equal states are equal bytes. */
+export function encodeState(plan: EntityPlan, state: EntityState): Uint8Array {
+  writer.reset()
+  writer.byte(format)
+  writer.uint64(state.sequence)
+  writer.uint32(0)
+  writer.uint32(plan.layout)
+  writer.unsigned(state.sequence - state.born)
+  writer.byte(state.newestTimeMs === null ? 0 : 1)
+  if (state.newestTimeMs !== null) writer.signed(state.newestTimeMs)
+  for (const [number, group] of plan.groups.entries()) {
+    writeTiles(writer, group, tableAt(state, number))
+  }
+  if (plan.partitionKey) {
+    writeRecentIds(writer, state.recentIds)
+    writeSubjects(writer, state.subjects)
+    writeWaiting(writer, state.waiting)
+  }
+  writeLabels(writer, state.labels, state.sequence)
+  writer.unsigned(state.partitions.length)
+  for (const { partition, next, snapshots } of state.partitions) {
+    writer.unsigned(partition)
+    writer.unsigned(next)
+    writer.unsigned(snapshots.length)
+    for (const snapshot of snapshots) writeSnapshot(snapshot, state)
+  }
+  const blob = writer.take()
+  new DataView(blob.buffer).setUint32(checksumAt, checksumOf(blob))
+  return blob
+}
+
+function checksumOf(blob: Uint8Array): number {
+  return (checksum(blob.subarray(0, checksumAt), 0) ^ checksum(blob, bodyAt)) >>> 0
+}
+
+const layoutAt = bodyAt
+
+/** The layout that a blob names; -1 for bytes that are too short to be one. */
+export function layoutIn(blob: Uint8Array): number {
+  if (blob.length < layoutAt + 4) return -1
+  let layout = 0
+  // Asked of every blob that is loaded: without a view of its own.
+  for (let at = layoutAt; at < layoutAt + 4; at += 1) layout = layout * 256 + (blob[at] as number)
+  return layout
+}
+
+/** Errors: `state_corrupt` when the bytes are damaged, `state_layout` when another feature set wrote them. */
+export function decodeState(plan: BlobPlan, blob: Uint8Array): EntityState {
+  const reader = new ByteReader(blob)
+  const found = reader.byte()
+  if (found !== format)
+    throw new RiverbankError('state_layout', `state format ${found}, this version reads ${format}: rebuild the states`)
+  const sequence = reader.uint64()
+  if (reader.uint32() !== checksumOf(blob)) {
+    throw new RiverbankError('state_corrupt', `a state of entity ${plan.name} does not match its checksum`)
+  }
+  if (reader.uint32() !== plan.layout) {
+    throw new RiverbankError('state_layout', `a state of entity ${plan.name} was written by another feature set`)
+  }
+  const born = sequence - reader.unsigned()
+  const newestTimeMs = reader.byte() === 0 ? null : reader.signed()
+  const { firstTiles, moreTiles } = stateTiles(plan.groups.map((group) => readTiles(reader, group)))
+  const recentIds = plan.partitionKey ? readRecentIds(reader) : noIds
+  const subjects = plan.partitionKey ? readSubjects(reader) : noSubjects
+  const waiting = plan.partitionKey ? readWaiting(reader) : noWaiting
+  const labels = readLabels(reader, sequence)
+  const partitions: PartitionProgress[] = []
+  for (let left = reader.unsigned(); left > 0; left -= 1) {
+    const partition = reader.unsigned()
+    const next = reader.unsigned()
+    const count = reader.unsigned()
+    const snapshots = Array.from({ length: count }, () => readSnapshot(reader, sequence, born))
+    partitions.push({ partition, next, snapshots })
+  }
+  if (!reader.done) throw new RiverbankError('state_corrupt', 'the state goes on after its end')
+  return { sequence, born, newestTimeMs, firstTiles, moreTiles, recentIds, subjects, labels, waiting, partitions }
+}
+
+/** Added to the byte of the outcome. */
+const hasReleased = 128
+const noFeatures = 255
+/** Tags of a feature's value: small integers are most of them. */
+const tag = { null: 0, integer: 1, double: 2 } as const
+
+function writeSnapshot(snapshot: Snapshot, state: EntityState): void {
+  writer.unsigned(snapshot.offset)
+  writer.unsigned(state.sequence - snapshot.sequence)
+  assert(snapshot.born === state.born, 'a snapshot belongs to the life of its state')
+  const { released } = snapshot
+  writer.byte(outcomes.indexOf(snapshot.outcome) + (released.length > 0 ? hasReleased : 0))
+  if (released.length > 0) {
+    writer.unsigned(released.length)
+    for (const record of released) writeText(writer, record)
+  }
+  if (snapshot.features === null) {
+    writer.byte(noFeatures)
+    return
+  }
+  assert(snapshot.features.length < noFeatures, 'an entity has fewer than 255 features')
+  writer.byte(snapshot.features.length)
+  writer.byte(snapshot.flags.length)
+  for (const { feature, flag } of snapshot.flags) {
+    writer.byte(feature)
+    writer.byte(flagKinds.indexOf(flag))
+  }
+  for (const value of snapshot.features) {
+    if (value === null) {
+      writer.byte(tag.null)
+    } else if (Number.isInteger(value) && Math.abs(value) < 2 ** 48 && !Object.is(value, -0)) {
+      writer.byte(tag.integer)
+      writer.signed(value)
+    } else {
+      writer.byte(tag.double)
+      writer.double(value)
+    }
+  }
+}
+
+function readSnapshot(reader: ByteReader, stateSequence: number, born: number): Snapshot {
+  const offset = reader.unsigned()
+  const sequence = stateSequence - reader.unsigned()
+  const found = reader.byte()
+  const outcome = outcomes[found % hasReleased]
+  if (outcome === undefined) throw new RiverbankError('state_corrupt', 'a snapshot has an unknown outcome')
+  const released =
+    found < hasReleased ? noneReleased : Array.from({ length: reader.unsigned() }, () => readText(reader))
+  const count = reader.byte()
+  if (count === noFeatures) return { offset, sequence, born, outcome, features: null, flags: [], released }
+  const flags = Array.from({ length: reader.byte() }, (): FeatureFlag => {
+    const feature = reader.byte()
+    const flag = flagKinds[reader.byte()]
+    if (flag === undefined) throw new RiverbankError('state_corrupt', 'a snapshot has an unknown flag')
+    return { feature, flag }
+  })
+  const features: (number | null)[] = []
+  for (let i = 0; i < count; i += 1) {
+    const kind = reader.byte()
+    if (kind === tag.null) features.push(null)
+    else features.push(kind === tag.integer ? reader.signed() : reader.double())
+  }
+  return { offset, sequence, born, outcome, features, flags, released }
+}

@@ -1,0 +1,81 @@
+import { z } from 'zod'
+import { RiverbankError } from '../../base/errors.ts'
+import type { EntityPlan, TileGroupPlan } from '../plan.ts'
+import type { SlotKind } from '../tiles/slot.ts'
+import { placed } from '../tiles/tile-row.ts'
+
+const kinds = [
+  ...(['count', 'sum', 'square_sum', 'min', 'max', 'oldest_time', 'newest_time'] as const),
+  ...(['oldest', 'newest', 'distinct'] as const),
+] satisfies readonly SlotKind[]
+
+const slotLayoutSchema = z.object({ id: z.string(), kind: z.enum(kinds), size: z.number(), lifetime: z.boolean() })
+const groupLayoutSchema = z.object({ hopMs: z.number(), tilesMax: z.number(), slots: z.array(slotLayoutSchema) })
+const stateLayoutSchema = z.object({
+  entity: z.string(),
+  partitionKey: z.boolean(),
+  horizonMs: z.number(),
+  groups: z.array(groupLayoutSchema),
+})
+
+/**
+ * What a blob holds, as data: kept beside the states, so that every later feature set can read what an earlier one
+ * wrote.
+ */
+export type StateLayout = z.infer<typeof stateLayoutSchema>
+export type GroupLayout = z.infer<typeof groupLayoutSchema>
+
+/** What decoding a blob needs of a plan. */
+export type BlobPlan = Pick<EntityPlan, 'name' | 'partitionKey' | 'layout' | 'groups'>
+
+export function layoutOf({ name, partitionKey, horizonMs, groups }: Omit<EntityPlan, 'layout'>): StateLayout {
+  return {
+    entity: name,
+    partitionKey,
+    horizonMs,
+    groups: groups.map(({ hopMs, tilesMax, slots }) => ({
+      hopMs,
+      tilesMax,
+      slots: slots.map(({ id, kind, size, lifetime }) => ({ id, kind, size, lifetime })),
+    })),
+  }
+}
+
+/** Which events a slot looks at: part of its id. */
+export function eventTypeOfSlot(id: string): string {
+  return String((JSON.parse(id) as readonly unknown[])[1])
+}
+
+/** Which fields of an event's data a slot looks at: its value's, and those of its conditions. */
+export function fieldsOfSlot(id: string): string[] {
+  const [, , field, where] = JSON.parse(id) as [string, string, string | null, readonly (readonly [string])[]]
+  return [...(field === null ? [] : [field]), ...where.map(([name]) => name)]
+}
+
+/** Errors: `state_layout` when the text is none. */
+export function parseLayout(text: string): StateLayout {
+  let json: unknown = null
+  try {
+    json = JSON.parse(text)
+  } catch {
+    // Refused below, as everything that is no layout.
+  }
+  const parsed = stateLayoutSchema.safeParse(json)
+  if (!parsed.success) throw new RiverbankError('state_layout', `a layout kept beside the states is none: ${text}`)
+  return parsed.data
+}
+
+/** A plan that reads the blobs of a layout, and nothing else. */
+export function blobPlanOf(layout: number, { entity, partitionKey, groups }: StateLayout): BlobPlan {
+  return {
+    name: entity,
+    partitionKey,
+    layout,
+    groups: groups.map(({ hopMs, tilesMax, slots }): TileGroupPlan => ({
+      hopMs,
+      tilesMax,
+      ...placed(slots),
+      reads: [],
+    })),
+  }
+}

@@ -1,0 +1,140 @@
+import { assert } from '../../base/errors.ts'
+import type { EntityPlan } from '../plan.ts'
+import type { FeatureFlag } from './flags.ts'
+import { noLabels, type Labels } from './labels.ts'
+import { copyOfIds, noIds, type RecentIds } from './recent-ids.ts'
+import { copyOfSubjects, noSubjects, type Subjects } from './subjects.ts'
+import { noWaiting, type WaitingLabels } from './waiting-labels.ts'
+import { emptyTiles, nextVersion, type TileTable } from '../tiles/tiles.ts'
+
+/**
+ * One table per tile group of the plan. Most entities have one group: its table stands by itself, because a list is one
+ * more wait for memory on the way to every number.
+ */
+export interface StateTiles {
+  firstTiles: TileTable
+  moreTiles: readonly TileTable[]
+}
+
+/** Everything known about one entity instance. Never changed once it was written: see {@link beginDraft}. */
+export interface EntityState extends StateTiles {
+  /** The sequence number that the next observation takes. */
+  sequence: number
+  /** First sequence number of this life. */
+  born: number
+  /** Newest observation time, null before the first. */
+  newestTimeMs: number | null
+  /** Partition-key entity only: the ids that would be duplicates. */
+  readonly recentIds: RecentIds
+  /** Partition-key entity only: what can be labelled. */
+  readonly subjects: Subjects
+  /** The current labels of what is not forgotten, where views look at them. */
+  labels: Labels
+  /** Partition-key entity only: labels that came before their subjects. */
+  waiting: WaitingLabels
+  /** Ascending by partition. */
+  partitions: readonly PartitionProgress[]
+}
+
+/** What one partition has done to the entity. */
+export interface PartitionProgress {
+  readonly partition: number
+  /** The next offset to apply: everything below is applied (R1). */
+  readonly next: number
+  /** What was handed out for the partition's last batch (R3). */
+  readonly snapshots: readonly Snapshot[]
+}
+
+/**
+ * `unknown_subject` and `contradicts_subject`: a label that counts nowhere, because the event it names was not applied
+ * before (or so long ago that it is forgotten), or is not what the label says.
+ */
+export const outcomes = ['applied', 'too_late', 'duplicate', 'unknown_subject', 'contradicts_subject'] as const
+export type Outcome = (typeof outcomes)[number]
+
+/** What an entity answered to one event; stored until its batch is surely published. */
+export interface Snapshot {
+  readonly offset: number
+  /** The sequence number this event took. */
+  readonly sequence: number
+  readonly born: number
+  readonly outcome: Outcome
+  /** The entity's features as the event saw them, in plan order; null for an event that reads nothing. */
+  readonly features: readonly (number | null)[] | null
+  readonly flags: readonly FeatureFlag[]
+  /** The records of labels that had waited for this event: they are sent again. */
+  readonly released: readonly string[]
+}
+
+/**
+ * A state to change, copied from `base`, which stays as it is: caches and other batches may hold it. A new life starts
+ * its sequence at the append time in microseconds, above all that an expired life can have had.
+ */
+export function beginDraft(plan: EntityPlan, base: EntityState | null, appendTimeMs: number): EntityState {
+  if (base === null) {
+    const born = appendTimeMs * 1_000
+    assert(Number.isSafeInteger(born), 'an append time is in milliseconds')
+    return {
+      sequence: born,
+      born,
+      newestTimeMs: null,
+      firstTiles: emptyTiles(plan.groups[0] ?? noGroup),
+      moreTiles: plan.groups.length < 2 ? noTables : plan.groups.slice(1).map(emptyTiles),
+      recentIds: idsToChange(plan, noIds),
+      subjects: subjectsToChange(plan, noSubjects),
+      labels: noLabels,
+      waiting: noWaiting,
+      partitions: noProgress,
+    }
+  }
+  return {
+    sequence: base.sequence,
+    born: base.born,
+    newestTimeMs: base.newestTimeMs,
+    firstTiles: nextVersion(base.firstTiles),
+    moreTiles: base.moreTiles.length === 0 ? noTables : base.moreTiles.map(nextVersion),
+    recentIds: idsToChange(plan, base.recentIds),
+    subjects: subjectsToChange(plan, base.subjects),
+    labels: base.labels,
+    waiting: base.waiting,
+    partitions: base.partitions,
+  }
+}
+
+/** Only the partition-key entity adds ids; the others share that they have none. */
+function idsToChange(plan: EntityPlan, ids: RecentIds): RecentIds {
+  return plan.partitionKey ? copyOfIds(ids) : noIds
+}
+
+function subjectsToChange(plan: EntityPlan, subjects: Subjects): Subjects {
+  return plan.partitionKey && plan.labelHours > 0 ? copyOfSubjects(subjects) : noSubjects
+}
+
+const noTables: readonly TileTable[] = []
+const noProgress: readonly PartitionProgress[] = []
+/** Of an entity that no view is about. */
+const noGroup = { layout: { width: 1, lists: 0, empty: [0] } }
+
+export function stateTiles(tables: readonly TileTable[]): StateTiles {
+  const [firstTiles = emptyTiles(noGroup), ...moreTiles] = tables
+  return { firstTiles, moreTiles }
+}
+
+/** By the number of the tile group. */
+export function tableAt({ firstTiles, moreTiles }: StateTiles, group: number): TileTable {
+  return group === 0 ? firstTiles : (moreTiles[group - 1] as TileTable)
+}
+
+export function tablesOf({ firstTiles, moreTiles }: StateTiles): TileTable[] {
+  return [firstTiles, ...moreTiles]
+}
+
+export function progressOf(state: EntityState, partition: number): PartitionProgress | null {
+  for (const progress of state.partitions) if (progress.partition === partition) return progress
+  return null
+}
+
+export function setProgress(state: EntityState, progress: PartitionProgress): void {
+  const others = state.partitions.filter(({ partition }) => partition !== progress.partition)
+  state.partitions = [...others, progress].sort((a, b) => a.partition - b.partition)
+}

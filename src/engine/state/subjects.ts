@@ -1,0 +1,68 @@
+import { hashEventId, type EventIdHash } from '../../events/event-id-hash.ts'
+import { hourMs } from '../../base/units.ts'
+
+/**
+ * The events of its entity that can be labelled, as the partition-key entity remembers them: in the order in which they
+ * were applied, so that the database can tell which ones they are. One array, because a state has few objects or is slow.
+ */
+export interface Subjects {
+  /** Of each subject the halves of its id's hash and its fingerprint as signed 32-bit integers, and the hour of its time. */
+  numbers: number[]
+  /** Hours since the epoch of the newest time of all subjects so far; null before the first. */
+  newestHour: number | null
+}
+
+const width = 4
+const at = { high: 0, low: 1, fingerprint: 2, hour: 3 } as const
+
+/** An entity remembers as many subjects as it keeps tiles of one hop; of more, the ones that were applied last. */
+export const subjectsMax = 4_096
+
+/** Of every state that remembers none. */
+export const noSubjects: Subjects = { numbers: [], newestHour: null }
+
+export function copyOfSubjects({ numbers, newestHour }: Subjects): Subjects {
+  return { numbers: numbers.slice(), newestHour }
+}
+
+/** How many subjects the array holds. */
+export function subjectCount({ numbers }: Subjects): number {
+  return numbers.length / width
+}
+
+/** `hours` is how far back labels reach; what is older than that stands in front only, and is forgotten. */
+export function rememberSubject(
+  subjects: Subjects,
+  { high, low }: EventIdHash,
+  fingerprint: number,
+  timeMs: number,
+  hours: number,
+): void {
+  const { numbers } = subjects
+  const hour = Math.floor(timeMs / hourMs)
+  const newestHour = Math.max(subjects.newestHour ?? hour, hour)
+  subjects.newestHour = newestHour
+  numbers.push(high | 0, low | 0, fingerprint, hour)
+  let forgotten = Math.max(0, numbers.length / width - subjectsMax)
+  while ((numbers[forgotten * width + at.hour] ?? newestHour) <= newestHour - hours) forgotten += 1
+  if (forgotten > 0) numbers.splice(0, forgotten * width)
+}
+
+/**
+ * The fingerprint of the subject with this id, null when it is not known: it was never applied, or is more than `hours`
+ * older than the newest subject, or was followed by {@link subjectsMax} others. Of two with one id the later one.
+ */
+export function fingerprintOf({ numbers, newestHour }: Subjects, hash: EventIdHash, hours: number): number | null {
+  const [high, low] = [hash.high | 0, hash.low | 0]
+  for (let i = numbers.length - width; i >= 0; i -= width) {
+    if (numbers[i + at.high] !== high || numbers[i + at.low] !== low) continue
+    const isWithin = newestHour !== null && (numbers[i + at.hour] as number) > newestHour - hours
+    return isWithin ? (numbers[i + at.fingerprint] as number) : null
+  }
+  return null
+}
+
+/** 32 bits of what a label repeats of its subject: two different texts have the same ones once in 4 billion times. */
+export function fingerprint(values: readonly unknown[]): number {
+  return hashEventId(JSON.stringify(values)).low | 0
+}

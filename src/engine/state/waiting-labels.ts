@@ -1,0 +1,60 @@
+import { hashEventId, isSameHash, type EventIdHash } from '../../events/event-id-hash.ts'
+import type { Observation } from '../observe.ts'
+import type { EntityPlan } from '../plan.ts'
+import type { EntityState, Outcome } from './state.ts'
+import { hourMs } from '../../base/units.ts'
+
+/** A label that came before its subject: the partition-key entity keeps it until the subject is applied. */
+export interface WaitingLabel {
+  /** By the subject's event id. */
+  readonly subject: EventIdHash
+  /** By its own event id. */
+  readonly label: EventIdHash
+  readonly appendTimeMs: number
+  /** The label's record, as whoever sends it again wrote it down. */
+  readonly record: string
+}
+
+/** In the order in which they came. Never changed in place. */
+export type WaitingLabels = readonly WaitingLabel[]
+
+/** An entity keeps so many, the ones that came last: all of them are dead letters, too. */
+export const waitingMax = 16
+
+/** Of every state that keeps none. */
+export const noWaiting: WaitingLabels = []
+/** What most events release. */
+export const noneReleased: readonly string[] = []
+
+/**
+ * What an event does to the labels that wait, once the partition-key entity has its outcome: a label without a subject
+ * joins them; a subject ends the wait of its labels, whose records are the answer.
+ */
+export function settleWaiting(
+  { labelHours }: EntityPlan,
+  state: EntityState,
+  { eventId, appendTimeMs, data, touch, record = null }: Observation,
+  outcome: Outcome,
+): readonly string[] {
+  if (touch.label !== null && outcome === 'unknown_subject') {
+    const text = record === null ? null : record()
+    const subject = hashEventId(String(data[touch.label.subjectField]))
+    const label = { subject, label: hashEventId(eventId), appendTimeMs, record: text ?? '' }
+    if (text !== null) state.waiting = withWaiting(state.waiting, label, labelHours * hourMs)
+    return noneReleased
+  }
+  if (touch.subject === null || state.waiting.length === 0 || outcome === 'duplicate') return noneReleased
+  const subject = hashEventId(eventId)
+  const released = state.waiting.filter((waiting) => isSameHash(waiting.subject, subject))
+  if (released.length === 0) return noneReleased
+  state.waiting = state.waiting.filter((waiting) => !isSameHash(waiting.subject, subject))
+  return released.map(({ record }) => record)
+}
+
+/** Each label once. Subjects that did not come as long as labels reach back are not waited for any more. */
+function withWaiting(waiting: WaitingLabels, label: WaitingLabel, reachMs: number): WaitingLabels {
+  const others = waiting.filter((other) => {
+    return !isSameHash(other.label, label.label) && other.appendTimeMs > label.appendTimeMs - reachMs
+  })
+  return [...others, label].slice(-waitingMax)
+}

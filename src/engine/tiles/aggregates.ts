@@ -1,0 +1,98 @@
+import { squaresOf } from './cells.ts'
+import { secondMs } from '../../base/units.ts'
+import type { WindowCells } from './windows.ts'
+
+/** What an aggregate says of its slots, merged over the window. Null: there was nothing to aggregate. */
+export type AggregateKind =
+  | 'count'
+  | 'sum'
+  | 'mean'
+  | 'min'
+  | 'max'
+  | 'stddev'
+  | 'first'
+  | 'last'
+  | 'distinct'
+  | 'rate'
+  | 'seconds_since_first'
+  | 'seconds_since_last'
+  | 'run'
+
+export interface AggregateRule {
+  readonly type: 'integer' | 'double'
+  readonly nullable: boolean
+}
+
+export const aggregateRules: Readonly<Record<AggregateKind, AggregateRule>> = {
+  count: { type: 'integer', nullable: false },
+  sum: { type: 'integer', nullable: false },
+  mean: { type: 'double', nullable: true },
+  min: { type: 'integer', nullable: true },
+  max: { type: 'integer', nullable: true },
+  stddev: { type: 'double', nullable: true },
+  first: { type: 'integer', nullable: true },
+  last: { type: 'integer', nullable: true },
+  distinct: { type: 'integer', nullable: false },
+  rate: { type: 'double', nullable: true },
+  seconds_since_first: { type: 'double', nullable: true },
+  seconds_since_last: { type: 'double', nullable: true },
+  run: { type: 'integer', nullable: false },
+}
+
+/**
+ * `cells` says where in the merged windows the aggregate's slots stand: of a mean [sum, count], of a rate [matching, all],
+ * of a stddev [square_sum, sum, count]. `readMs` is the time of the read; `position` counts from the newest (1) for `last`.
+ */
+export function finalize(
+  kind: AggregateKind,
+  { numbers, highs, points }: WindowCells,
+  cells: readonly number[],
+  readMs: number,
+  position: number,
+): number | null {
+  const first = cells[0] as number
+  const value = numbers[first] as number
+  switch (kind) {
+    case 'count':
+    case 'sum':
+    case 'distinct':
+    case 'run':
+      return value
+    case 'min':
+    case 'max':
+      return Number.isNaN(value) ? null : value
+    case 'mean':
+    case 'rate': {
+      const denominator = numbers[cells[1] as number] as number
+      // One rounding.
+      return denominator === 0 ? null : value / denominator
+    }
+    case 'seconds_since_first':
+    case 'seconds_since_last':
+      // Never negative: an observation later in the read's own tile is 0 seconds ago.
+      return Number.isNaN(value) ? null : Math.max(0, readMs - value) / secondMs
+    case 'stddev': {
+      const [sum, count] = [numbers[cells[1] as number] as number, numbers[cells[2] as number] as number]
+      return standardDeviation(count, sum, squaresOf(value, highs[first] as number))
+    }
+    case 'first':
+      return points[first]?.[0]?.value ?? null
+    case 'last':
+      return points[first]?.at(-position)?.value ?? null
+  }
+}
+
+/**
+ * The sample standard deviation √((n·Σx² − (Σx)²) ÷ (n·(n − 1))), null below two observations. The numerator is an exact
+ * integer, rounded once to a double; then one division and one root. So it does not depend on order or grouping, and SQL
+ * over 128-bit integers gives the same bits.
+ */
+export function standardDeviation(count: number, sum: number, squares: number | bigint): number | null {
+  if (count < 2) return null
+  const plain = typeof squares === 'number' && count * squares <= Number.MAX_SAFE_INTEGER
+  const numerator =
+    plain && sum * sum <= Number.MAX_SAFE_INTEGER
+      ? count * squares - sum * sum
+      : Number(BigInt(count) * BigInt(squares) - BigInt(sum) * BigInt(sum))
+  return Math.sqrt(numerator / (count * (count - 1)))
+}

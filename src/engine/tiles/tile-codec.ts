@@ -1,0 +1,123 @@
+import type { ByteReader, ByteWriter } from '../../base/bytes.ts'
+import type { SlotPlan, TileGroupPlan } from '../plan.ts'
+import { readSlot, writeSlot } from './slot-codec.ts'
+import type { SlotList } from './slot.ts'
+import { emptyRow } from './tile-row.ts'
+import { emptyTiles, keptFromRows, tableOf, tileAt, type Gap, type TileTable } from './tiles.ts'
+
+/*
+ * One table: a byte of what it has, the newest tile dropped at the cap, the gaps, the base; then the number of rows and
+ * for each its tile and its slots. Times stand relative to their tile, so that with a hop of a second they take a byte.
+ */
+const has = { cappedTile: 1, gaps: 2, base: 4 } as const
+
+export function writeTiles(writer: ByteWriter, group: TileGroupPlan, table: TileTable): void {
+  const { start, end, base, cappedTile, gaps } = table
+  writer.byte(
+    (cappedTile === null ? 0 : has.cappedTile) | (gaps === null ? 0 : has.gaps) | (base === null ? 0 : has.base),
+  )
+  if (cappedTile !== null) writer.signed(cappedTile)
+  if (gaps !== null) for (const gap of gaps) writeGap(writer, gap)
+  if (base !== null)
+    for (const slot of group.slots) if (slot.lifetime) writeSlot(writer, slot, base.cells, 0, base.lists[slot.list], 0)
+  writer.unsigned(end - start)
+  if (start === end) return
+  // A first row has nothing before it, so its tile is absolute.
+  writer.signed(tileAt(table, start))
+  writeSlots(writer, group, table, start)
+  if (end - start < keptFromRows) writeRows(writer, group, table, start + 1)
+  else writeKept(writer, group, table)
+}
+
+/** All rows but the first; those that were written before, as they were then. */
+function writeKept(writer: ByteWriter, group: TileGroupPlan, table: TileTable): void {
+  const { start, end, written } = table
+  const next = start + 1
+  if (written.first + written.ends.length <= next) Object.assign(written, { first: next, ends: [] })
+  const { first, ends, bytes } = written
+  // An older version, which still has what the others have forgotten.
+  if (next < first) {
+    writeRows(writer, group, table, next)
+    return
+  }
+  const endOf = (row: number) => (row < first ? 0 : (ends[row - first] as number))
+  const known = Math.min(end, first + ends.length)
+  writer.copy(bytes.subarray(endOf(start), endOf(known - 1)))
+  if (known === end) return
+  const [from, before] = [writer.position, endOf(known - 1)]
+  writeRows(writer, group, table, known, (position) => ends.push(before + position - from))
+  written.bytes = joined(bytes, before, writer.since(from))
+}
+
+/** With room for about as many rows again as are added: a table grows by one row at a time. */
+function joined(bytes: Uint8Array, length: number, added: Uint8Array): Uint8Array {
+  const total = length + added.length
+  const target = total <= bytes.length ? bytes : new Uint8Array(total + Math.max(added.length, total >> 2))
+  if (target !== bytes) target.set(bytes.subarray(0, length))
+  target.set(added, length)
+  return target
+}
+
+function writeRows(
+  writer: ByteWriter,
+  group: TileGroupPlan,
+  table: TileTable,
+  from: number,
+  wrote?: (position: number) => void,
+): void {
+  for (let row = from; row < table.end; row += 1) {
+    writer.unsigned(tileAt(table, row) - tileAt(table, row - 1))
+    writeSlots(writer, group, table, row)
+    wrote?.(writer.position)
+  }
+}
+
+function writeSlots(writer: ByteWriter, { slots, hopMs }: TileGroupPlan, table: TileTable, row: number): void {
+  const { cells, lists, width } = table
+  const tileMs = tileAt(table, row) * hopMs
+  for (let number = 0; number < slots.length; number += 1) {
+    const slot = slots[number] as SlotPlan
+    writeSlot(writer, slot, cells, row * width, lists[slot.list]?.[row], tileMs)
+  }
+}
+
+export function readTiles(reader: ByteReader, group: TileGroupPlan): TileTable {
+  const { slots, layout, hopMs } = group
+  const found = reader.byte()
+  const cappedTile = (found & has.cappedTile) === 0 ? null : reader.signed()
+  const gaps = (found & has.gaps) === 0 ? null : slots.map(() => readGap(reader))
+  const base = (found & has.base) === 0 ? null : emptyRow(layout, 0)
+  if (base !== null) {
+    const lists: SlotList[][] = []
+    for (const slot of slots)
+      if (slot.lifetime) readSlot(reader, slot, base.cells, lists, { row: 0, width: 0, tileMs: 0 })
+    for (const [list, column] of lists.entries()) base.lists[list] = column[0]
+  }
+  const count = reader.unsigned()
+  if (count === 0) return { ...emptyTiles(group), base, cappedTile, gaps }
+  const { width, empty } = layout
+  // As `placed` made it: doubles side by side.
+  const cells = empty.slice()
+  const lists: SlotList[][] = []
+  const at = { row: 0, width, tileMs: 0 }
+  for (let tile = 0; at.row < count; at.row += 1) {
+    tile = at.row === 0 ? reader.signed() : tile + reader.unsigned()
+    at.tileMs = tile * hopMs
+    if (at.row > 0) for (let cell = 0; cell < width; cell += 1) cells.push(0)
+    cells[at.row * width] = tile
+    for (let number = 0; number < slots.length; number += 1)
+      readSlot(reader, slots[number] as SlotPlan, cells, lists, at)
+  }
+  return { ...tableOf(width, cells, lists), base, cappedTile, gaps }
+}
+
+function writeGap(writer: ByteWriter, gap: Gap | null): void {
+  writer.byte(gap === null ? 0 : 1)
+  if (gap === null) return
+  writer.unsigned(gap.since)
+  writer.signed(gap.tile)
+}
+
+function readGap(reader: ByteReader): Gap | null {
+  return reader.byte() === 0 ? null : { since: reader.unsigned(), tile: reader.signed() }
+}

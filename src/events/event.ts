@@ -1,0 +1,277 @@
+import type { z } from 'zod'
+import {
+  cloudEventSchema,
+  domainEventSchema,
+  earliestMs,
+  eventLimits,
+  latestMs,
+  schemaUrn,
+  type CloudEvent,
+} from './envelope.ts'
+import { currentData } from './event-data.ts'
+import { timeFault, timeHint, type EventDoor, type EventTimeLimits } from './event-time.ts'
+import { forbiddenKey, idOf, isText } from './json-rules.ts'
+import { notAccepted, type AcceptedValues } from './accepted-values.ts'
+import { readPlainEvent } from './plain-event.ts'
+import { explain, fieldOf, isAbout } from './schema-fault.ts'
+import type { LabelRule } from './label-rule.ts'
+import type { EventTimeMs } from '../base/units.ts'
+
+/** An immutable fact, in the words of this code. On the wire it is a CloudEvent (see {@link toCloudEvent}). */
+export interface DomainEvent<Data = unknown> {
+  readonly eventId: string
+  readonly eventType: string
+  /** When it happened, by its producer's clock. */
+  readonly timestamp: EventTimeMs
+  /** The aggregate is the partition key: everything about one customer is in one partition, in order. */
+  readonly aggregateId: string
+  readonly aggregateType: string
+  /** Version of the schema of `data`. */
+  readonly version: number
+  readonly causationId?: string
+  readonly correlationId?: string
+  readonly data: Data
+  readonly metadata?: EventMetadata
+}
+
+export interface EventMetadata {
+  /** CloudEvents `source`: who produced it. */
+  readonly source: string
+}
+
+/** One version of an event's data: what it must look like and, for an old one, how to read it as the next version. */
+export interface EventVersion {
+  readonly schema: z.ZodType
+  readonly upcast?: (data: never) => unknown
+}
+
+export interface EventType {
+  readonly type: string
+  readonly aggregateType: string
+  /** The field of the data that repeats the aggregate's id: the event and its key must agree. */
+  readonly aggregateField: string
+  readonly currentVersion: number
+  readonly versions: Readonly<Record<number, EventVersion>>
+  /** The field that holds the time of the observation; `time` is the envelope's own. */
+  readonly timestampField: string
+  readonly times: EventTimeLimits
+  readonly accepts: AcceptedValues
+  /** A more telling code than `invalid_data` for a field that fails its schema. */
+  readonly fieldCodes: Readonly<Record<string, FieldCode>>
+  /** Left out of an event type that labels nothing. */
+  readonly label?: LabelRule
+}
+
+/** One code, or one for a field that is not there and one for what is there instead. */
+export type FieldCode = EventErrorCode | { readonly missing: EventErrorCode; readonly invalid: EventErrorCode }
+
+export type EventCatalog = ReadonlyMap<string, EventType>
+
+/** Stable codes of everything that can be wrong with one event. They are part of the API. */
+export const eventErrorCodes = [
+  'event_too_large',
+  'undecodable_bytes',
+  'invalid_json',
+  'forbidden_key',
+  'invalid_envelope',
+  'unknown_event_type',
+  'unknown_event_version',
+  'missing_entity_id',
+  'invalid_entity_id',
+  'invalid_amount',
+  'invalid_data',
+  'value_not_accepted',
+  'event_in_future',
+  'event_too_old',
+  'duplicate_event',
+] as const
+export type EventErrorCode = (typeof eventErrorCodes)[number]
+
+export type EventResult =
+  | {
+      readonly kind: 'valid'
+      readonly event: DomainEvent
+      readonly observedAt: EventTimeMs
+      /** As the producer sent it: its own version, its data untouched (only `aggregateType` may be empty). */
+      readonly received: DomainEvent
+    }
+  | { readonly kind: 'invalid'; readonly code: EventErrorCode; readonly detail: string; readonly eventId?: string }
+
+/** The version URN that CloudEvents `dataschema` carries. */
+export function schemaOf(eventType: string, version: number): string {
+  return `urn:riverbank:${eventType}:${version}`
+}
+
+/** CloudEvents 1.0, structured mode, keys in a fixed order: equal events are equal bytes. */
+export function toCloudEvent(event: DomainEvent): CloudEvent {
+  return {
+    specversion: '1.0',
+    id: event.eventId,
+    type: event.eventType,
+    source: event.metadata?.source ?? 'urn:riverbank:unknown',
+    subject: event.aggregateId,
+    time: new Date(event.timestamp).toISOString(),
+    dataschema: schemaOf(event.eventType, event.version),
+    datacontenttype: 'application/json',
+    ...(event.correlationId === undefined ? {} : { correlationid: event.correlationId }),
+    ...(event.causationId === undefined ? {} : { causationid: event.causationId }),
+    data: event.data,
+  }
+}
+
+/** Headers of a record whose value is {@link encodeEvent}'s: what the Kafka binding of CloudEvents calls structured mode. */
+export const structuredHeaders: Readonly<Record<string, string>> = Object.freeze({
+  'content-type': 'application/cloudevents+json',
+})
+
+export function encodeEvent(event: DomainEvent): string {
+  return JSON.stringify(toCloudEvent(event))
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/**
+ * Bytes of a log record to an event of the current version, or what is wrong with them. Total: whatever comes in, it
+ * answers. `nowMs` is the log's append time for a record and the clock for a request.
+ */
+export function decodeEvent(
+  bytes: Uint8Array,
+  catalog: EventCatalog,
+  nowMs: number,
+  door: EventDoor = {},
+): EventResult {
+  if (bytes.length > eventLimits.maxBytes) {
+    return invalid('event_too_large', `${bytes.length} bytes, at most ${eventLimits.maxBytes} are accepted`)
+  }
+  let text: string
+  try {
+    text = utf8.decode(bytes)
+  } catch {
+    return invalid('undecodable_bytes', 'the bytes are not UTF-8')
+  }
+  const plain = readPlainEvent(text, catalog)
+  if (plain !== null) return settled(plain.received, plain.type, plain.data, nowMs, door)
+  return parseEventText(text, catalog, nowMs, door)
+}
+
+/** The general path of {@link decodeEvent}: the same answers, and the only one that can tell what is wrong. */
+export function parseEventText(text: string, catalog: EventCatalog, nowMs: number, door: EventDoor = {}): EventResult {
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch (error) {
+    return invalid('invalid_json', error instanceof Error ? error.message : 'not JSON')
+  }
+  // UTF-8 cannot hold half of a surrogate pair; only an escape can.
+  return parseEvent(json, catalog, nowMs, door, text.includes('\\u'))
+}
+
+/** An event in either spelling, already parsed as JSON. Total, like {@link decodeEvent}. */
+export function parseEvent(
+  json: unknown,
+  catalog: EventCatalog,
+  nowMs: number,
+  door: EventDoor = {},
+  hasEscapes = true,
+): EventResult {
+  if (hasEscapes && !isText(json, 0))
+    return invalid('undecodable_bytes', 'a text is not Unicode: half of a surrogate pair', idOf(json))
+  const forbidden = forbiddenKey(json, 0)
+  if (forbidden !== null) return invalid('forbidden_key', forbidden, idOf(json))
+  const envelope = parseEnvelope(json, catalog, nowMs)
+  if (envelope.kind === 'invalid') return envelope
+  const { event } = envelope
+  if (event.timestamp < earliestMs || event.timestamp > latestMs) {
+    return invalid('invalid_envelope', 'the time is outside the years 0000 to 9999', event.eventId)
+  }
+  const type = catalog.get(event.eventType)
+  if (type === undefined) return invalid('unknown_event_type', `no event type "${event.eventType}"`, event.eventId)
+  if (event.aggregateType !== '' && event.aggregateType !== type.aggregateType) {
+    return invalid('invalid_envelope', `aggregateType of ${type.type} is "${type.aggregateType}"`, event.eventId)
+  }
+  const data = currentData(event, type, nowMs)
+  if (data.kind === 'fault') return invalid(data.code, data.detail, event.eventId)
+  return settled(event, type, data.value, nowMs, door)
+}
+
+/** What is left to check of an event whose data are valid and of the current version. */
+function settled(event: DomainEvent, type: EventType, data: unknown, nowMs: number, door: EventDoor): EventResult {
+  const current: DomainEvent = { ...event, aggregateType: type.aggregateType, version: type.currentVersion, data }
+  if ((current.data as Record<string, unknown>)[type.aggregateField] !== event.aggregateId) {
+    return invalid('invalid_envelope', `the aggregate id must equal data.${type.aggregateField}`, event.eventId)
+  }
+  const refused = notAccepted(data, type.accepts)
+  if (refused !== null) return invalid('value_not_accepted', refused, event.eventId)
+  const observedAt = observationTime(current, type)
+  const fault = timeFault({ timestamp: event.timestamp, observedAt }, type.times, nowMs, door)
+  if (fault !== null) return invalid(fault.code, fault.detail, event.eventId)
+  return { kind: 'valid', event: current, observedAt, received: event }
+}
+
+function parseEnvelope(
+  json: unknown,
+  catalog: EventCatalog,
+  nowMs: number,
+): { kind: 'ok'; event: DomainEvent } | (EventResult & { kind: 'invalid' }) {
+  if (typeof json === 'object' && json !== null && 'eventId' in json) {
+    const parsed = domainEventSchema.safeParse(json)
+    if (!parsed.success) {
+      const hint = isAbout(parsed.error, 'timestamp') ? timeHint(fieldOf(json, 'timestamp'), nowMs) : ''
+      return invalid('invalid_envelope', explain(parsed.error) + hint, idOf(json))
+    }
+    const { timestamp, metadata, causationId, correlationId, ...rest } = parsed.data
+    const ms = typeof timestamp === 'number' ? timestamp : Date.parse(timestamp)
+    return {
+      kind: 'ok',
+      event: {
+        ...rest,
+        timestamp: ms as EventTimeMs,
+        ...(causationId === undefined ? {} : { causationId }),
+        ...(correlationId === undefined ? {} : { correlationId }),
+        metadata: metadata ?? { source: 'urn:riverbank:http' },
+      },
+    }
+  }
+  if (typeof json === 'object' && json !== null && 'data_base64' in json) {
+    return invalid('invalid_envelope', 'data_base64 is not read: send the data as JSON, in data', idOf(json))
+  }
+  const parsed = cloudEventSchema.safeParse(json)
+  if (!parsed.success) {
+    const hint = isAbout(parsed.error, 'time') ? timeHint(fieldOf(json, 'time'), nowMs, 'RFC 3339 is expected') : ''
+    return invalid('invalid_envelope', explain(parsed.error) + hint, idOf(json))
+  }
+  const { data } = parsed
+  const version = versionOf(data, catalog)
+  if (version === null) return invalid('invalid_envelope', 'dataschema names another type', data.id)
+  return {
+    kind: 'ok',
+    event: {
+      eventId: data.id,
+      eventType: data.type,
+      timestamp: Date.parse(data.time) as EventTimeMs,
+      aggregateId: data.subject,
+      aggregateType: '',
+      version,
+      ...(typeof data.causationid !== 'string' ? {} : { causationId: data.causationid }),
+      ...(typeof data.correlationid !== 'string' ? {} : { correlationId: data.correlationid }),
+      data: data.data,
+      metadata: { source: data.source },
+    },
+  }
+}
+
+/** Null when the schema is another type's. A type that nobody knows is refused as such, whatever its version. */
+function versionOf({ type, dataschema }: CloudEvent, catalog: EventCatalog): number | null {
+  if (typeof dataschema !== 'string') return catalog.get(type)?.currentVersion ?? 1
+  const [, named, version] = schemaUrn.exec(dataschema) ?? []
+  return named === type ? Number(version) : null
+}
+
+function observationTime(event: DomainEvent, type: EventType): EventTimeMs {
+  if (type.timestampField === 'time') return event.timestamp
+  return (event.data as Record<string, EventTimeMs>)[type.timestampField] ?? event.timestamp
+}
+
+export function invalid(code: EventErrorCode, detail: string, eventId?: string): EventResult & { kind: 'invalid' } {
+  return { kind: 'invalid', code, detail, ...(eventId === undefined ? {} : { eventId }) }
+}

@@ -1,0 +1,52 @@
+import type { MonitorReport } from './monitor.ts'
+import type { Meter } from '../../ports/telemetry.ts'
+
+/** Says on /metrics what `riverbank monitor` prints. `value` is a feature of the model, or its score. */
+export function monitorMetrics(meter: Meter): (model: string, report: MonitorReport, atMs: number) => void {
+  const all: ReturnType<Meter['gauge']>[] = []
+  const gauge = (name: string, help: string, labels: readonly string[] = []) => {
+    const one = meter.gauge(`riverbank_model_${name}`, help, ['model', ...labels])
+    all.push(one)
+    return one
+  }
+  const at = gauge('watched_timestamp_seconds', 'When the model was last compared with its training')
+  const payments = gauge('watched_payments', 'Payments that were compared with the training')
+  const psi = gauge('psi', 'Population stability index against the training rows', ['value'])
+  const missing = gauge('missing_ratio', 'Share of payments without the value', ['value'])
+  const usual = gauge('usual_ratio', 'Share of payments with the most frequent value of the training', ['value'])
+  const judged = gauge('judged_payments', 'Payments old enough for their labels to have arrived')
+  const alerts = gauge('alert_ratio', 'Share of the judged payments that were reviewed or blocked')
+  const precision = gauge('precision_ratio', 'Share of frauds in those alerts; NaN without alerts')
+  const recall = gauge('recall_ratio', 'Share of the frauds that had an alert; NaN without frauds')
+  const calibration = gauge('calibration_error', 'Mean distance of score and share of fraud over tenths by score')
+  const correlation = gauge('shadow_correlation', 'Correlation of the scores of a shadow and the model', ['shadow'])
+  const difference = gauge('shadow_difference', 'Mean absolute difference of their scores', ['shadow'])
+  return (model, report, atMs) => {
+    // Another model, or a shadow less: what was said of the former ones is over.
+    for (const one of all) one.clear()
+    at.set(atMs / 1_000, { model })
+    payments.set(report.payments, { model })
+    for (const { name, psi: index, nullRate, usualRate } of [report.score, ...report.features]) {
+      psi.set(index, { model, value: name })
+      missing.set(nullRate, { model, value: name })
+      usual.set(usualRate, { model, value: name })
+    }
+    const { outcomes } = report
+    judged.set(outcomes.payments, { model })
+    alerts.set(outcomes.alertRate, { model })
+    precision.set(outcomes.precision ?? NaN, { model })
+    recall.set(outcomes.recall ?? NaN, { model })
+    calibration.set(calibrationError(report.calibration), { model })
+    for (const { shadow, correlation: found, meanDifference } of report.shadows) {
+      correlation.set(found ?? NaN, { model, shadow })
+      difference.set(meanDifference, { model, shadow })
+    }
+  }
+}
+
+/** The expected calibration error: |mean score − share of fraud|, weighted by payments; NaN without payments. */
+export function calibrationError(bins: MonitorReport['calibration']): number {
+  const payments = bins.reduce((sum, bin) => sum + bin.payments, 0)
+  const distance = bins.reduce((sum, bin) => sum + bin.payments * Math.abs(bin.meanScore - bin.fraudShare), 0)
+  return distance / payments
+}

@@ -1,0 +1,258 @@
+import { z } from 'zod'
+import { cloudEventSchema, eventLimits, type CloudEvent } from '../../events/envelope.ts'
+import { emittedTypes, entityPosition, eventObservedSchema, paymentScoredSchema } from '../../scoring/emitted.ts'
+import type { EntityPosition, EventObserved, PaymentScored } from '../../scoring/emitted.ts'
+import type { FeatureManifest, FeatureSetManifest } from '../../engine/feature-set.ts'
+import type { RecordFaultCode } from '../../events/record-parts.ts'
+import { otherHeaders } from '../../events/resent-record.ts'
+import type { LogRecord } from '../../ports/log.ts'
+import { logColumns } from './event-table.ts'
+import { tableSpec } from './table.ts'
+import type { ColumnSpec, TableSpec } from './table.ts'
+
+interface Emitted<Data> {
+  readonly record: LogRecord
+  readonly envelope: CloudEvent
+  readonly data: Data
+  /** What the record names and this feature set does not, as JSON: a row of another feature set loses nothing. */
+  readonly unmapped: string | null
+}
+
+export type ScoreRow = Emitted<PaymentScored>
+export type ObservationRow = Emitted<EventObserved>
+
+export interface UnreadableRow {
+  readonly record: LogRecord
+  readonly eventType: string | null
+  readonly errorCode:
+    'undecodable_bytes' | 'invalid_json' | 'invalid_envelope' | 'invalid_data' | 'unknown_event_type' | RecordFaultCode
+  readonly detail: string
+}
+
+export type EmittedRow =
+  | { readonly kind: 'score'; readonly row: ScoreRow }
+  | { readonly kind: 'observation'; readonly row: ObservationRow }
+  | { readonly kind: 'unreadable'; readonly row: UnreadableRow }
+
+/** The tables that come out of the score topic, and how its records are read. */
+export interface ScoreTables {
+  readonly scores: TableSpec<ScoreRow>
+  readonly observations: TableSpec<ObservationRow>
+  readonly unreadable: TableSpec<UnreadableRow>
+  /** Total: every record becomes a row of one of the tables. */
+  read(record: LogRecord): EmittedRow
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/** Ids of what we emit hold two ids, and are longer than those that we take. */
+const emittedEnvelope = cloudEventSchema.extend({ id: z.string().min(1).max(eventLimits.maxEmittedIdLength) })
+
+/** The schema of core, with its widest fields checked by plain loops: records of zod cost as much as all the rest. */
+const scoredSchema = paymentScoredSchema.extend({
+  features: z.custom<PaymentScored['features']>(isFeatures, 'must be numbers or null by name'),
+  entities: z.custom<PaymentScored['entities']>(isEntities, 'must be positions by name'),
+})
+
+function isFeatures(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  for (const feature of Object.values(value)) if (feature !== null && typeof feature !== 'number') return false
+  return true
+}
+
+function isEntities(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  for (const position of Object.values(value)) if (!entityPosition.safeParse(position).success) return false
+  return true
+}
+
+export function scoreTables(manifest: FeatureSetManifest): ScoreTables {
+  const features = new Map(manifest.features.map((feature) => [feature.name, feature]))
+  const entities = new Set(manifest.entities.map(({ name }) => name))
+  return {
+    scores: scoreTable(manifest),
+    observations: observationTable(manifest),
+    unreadable: unreadableTable,
+    read: (record) => readEmitted(record, features, entities),
+  }
+}
+
+function readEmitted(
+  record: LogRecord,
+  features: ReadonlyMap<string, FeatureManifest>,
+  entities: ReadonlySet<string>,
+): EmittedRow {
+  const unreadable = (errorCode: UnreadableRow['errorCode'], detail: string, eventType: string | null = null) =>
+    ({ kind: 'unreadable', row: { record, eventType, errorCode, detail } }) as const
+  if (record.fault !== undefined) return unreadable(record.fault.code, record.fault.detail)
+  let text: string
+  try {
+    text = utf8.decode(record.value)
+  } catch {
+    return unreadable('undecodable_bytes', 'the bytes are not UTF-8')
+  }
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch (error) {
+    return unreadable('invalid_json', error instanceof Error ? error.message : 'not JSON')
+  }
+  const envelope = emittedEnvelope.safeParse(json)
+  if (!envelope.success) return unreadable('invalid_envelope', z.prettifyError(envelope.error))
+  const { type } = envelope.data
+  if (type === emittedTypes.scored) {
+    const data = scoredSchema.safeParse(envelope.data.data)
+    if (!data.success) return unreadable('invalid_data', z.prettifyError(data.error), type)
+    const unmapped = unmappedOf(data.data.entities, data.data.features, features, entities)
+    return { kind: 'score', row: { record, envelope: envelope.data, data: data.data, unmapped } }
+  }
+  if (type === emittedTypes.observed) {
+    const data = eventObservedSchema.safeParse(envelope.data.data)
+    if (!data.success) return unreadable('invalid_data', z.prettifyError(data.error), type)
+    const unmapped = unmappedOf(data.data.entities, {}, features, entities)
+    return { kind: 'observation', row: { record, envelope: envelope.data, data: data.data, unmapped } }
+  }
+  return unreadable('unknown_event_type', `no table for events of type "${type}"`, type)
+}
+
+function unmappedOf(
+  found: Readonly<Record<string, EntityPosition>>,
+  values: Readonly<Record<string, number | null>>,
+  features: ReadonlyMap<string, FeatureManifest>,
+  entities: ReadonlySet<string>,
+): string | null {
+  let other: { entities: Record<string, EntityPosition>; features: Record<string, number | null> } | null = null
+  for (const name of Object.keys(found)) {
+    if (entities.has(name)) continue
+    other ??= { entities: {}, features: {} }
+    other.entities[name] = found[name] as EntityPosition
+  }
+  for (const name of Object.keys(values)) {
+    const feature = features.get(name)
+    const value = values[name] as number | null
+    if (feature !== undefined && fits(feature, value)) continue
+    other ??= { entities: {}, features: {} }
+    other.features[name] = value
+  }
+  return other === null ? null : JSON.stringify(other)
+}
+
+function fits(feature: FeatureManifest, value: number | null): boolean {
+  return value === null || feature.type === 'double' || Number.isSafeInteger(value)
+}
+
+interface WithEntities {
+  readonly data: { readonly entities: Readonly<Record<string, EntityPosition>> }
+}
+
+/** `<entity>_id`, `_sequence`, `_born` and `_outcome`; null where the event did not name the entity. */
+function entityColumns<Row extends WithEntities>(
+  manifest: FeatureSetManifest,
+  taken: ReadonlySet<string>,
+): readonly ColumnSpec<Row>[] {
+  return manifest.entities.flatMap(({ name }): ColumnSpec<Row>[] => [
+    ...(taken.has(`${name}_id`)
+      ? []
+      : [{ name: `${name}_id`, type: 'VARCHAR' as const, read: (r: Row) => r.data.entities[name]?.id ?? null }]),
+    { name: `${name}_sequence`, type: 'BIGINT', read: (r) => r.data.entities[name]?.sequence ?? null },
+    { name: `${name}_born`, type: 'BIGINT', read: (r) => r.data.entities[name]?.born ?? null },
+    { name: `${name}_outcome`, type: 'VARCHAR', read: (r) => r.data.entities[name]?.outcome ?? null },
+  ])
+}
+
+/** The envelope, the position of the cause and the own position. */
+function emittedColumns<Data extends { readonly position: PaymentScored['position'] }>(): readonly ColumnSpec<
+  Emitted<Data>
+>[] {
+  return [
+    { name: 'source_topic', type: 'VARCHAR', read: (r) => r.data.position.topic },
+    { name: 'source_partition', type: 'BIGINT', read: (r) => r.data.position.partition },
+    { name: 'source_offset', type: 'BIGINT', read: (r) => r.data.position.offset },
+    { name: 'event_time_ms', type: 'BIGINT', read: (r) => Date.parse(r.envelope.time) },
+    { name: 'correlation_id', type: 'VARCHAR', read: (r) => r.envelope.correlationid ?? null },
+    { name: 'causation_id', type: 'VARCHAR', read: (r) => r.envelope.causationid ?? null },
+    { name: 'source', type: 'VARCHAR', read: (r) => r.envelope.source },
+    { name: 'unmapped', type: 'VARCHAR', read: (r) => r.unmapped },
+    { name: 'log_key', type: 'VARCHAR', read: (r) => r.record.key },
+    { name: 'headers', type: 'VARCHAR', read: (r) => otherHeaders(r.record.headers) },
+    ...logColumns<Emitted<Data>>((r) => r.record),
+  ]
+}
+
+function scoreTable(manifest: FeatureSetManifest): TableSpec<ScoreRow> {
+  const key: readonly ColumnSpec<ScoreRow>[] = [
+    { name: 'event_id', type: 'VARCHAR', read: (r) => r.envelope.id },
+    { name: 'payment_id', type: 'VARCHAR', read: (r) => r.data.paymentId },
+    { name: 'customer_id', type: 'VARCHAR', read: (r) => r.data.customerId },
+    { name: 'terminal_id', type: 'VARCHAR', read: (r) => r.data.terminalId },
+    { name: 'amount_minor', type: 'BIGINT', read: (r) => r.data.amountMinor },
+    { name: 'currency', type: 'VARCHAR', read: (r) => r.data.currency },
+    { name: 'payment_time', type: 'TIMESTAMP', read: (r) => r.data.paymentTimeMs },
+    { name: 'payment_time_ms', type: 'BIGINT', read: (r) => r.data.paymentTimeMs },
+    { name: 'score', type: 'DOUBLE', read: (r) => r.data.score },
+    { name: 'decision', type: 'VARCHAR', read: (r) => r.data.decision },
+    { name: 'model_name', type: 'VARCHAR', read: (r) => r.data.model.name },
+    { name: 'model_version', type: 'VARCHAR', read: (r) => r.data.model.version },
+    { name: 'service', type: 'VARCHAR', read: (r) => r.data.service },
+    { name: 'feature_set', type: 'VARCHAR', read: (r) => r.data.featureSet },
+    // Features by name, as JSON; null for almost every payment.
+    { name: 'flags', type: 'VARCHAR', read: (r) => jsonOrNull(r.data.flags) },
+    // Scores of models that decide nothing, by `<name>/<version>`, as JSON; null where there were none.
+    { name: 'shadows', type: 'VARCHAR', read: (r) => jsonOrNull(r.data.shadows) },
+    { name: 'policy_version', type: 'VARCHAR', read: (r) => r.data.policy?.version ?? null },
+    { name: 'decided_by', type: 'VARCHAR', read: (r) => r.data.policy?.decidedBy ?? 'model' },
+  ]
+  const reasons: readonly ColumnSpec<ScoreRow>[] = [
+    // As JSON, the strongest first; null for approved payments.
+    { name: 'reasons', type: 'VARCHAR', read: (r) => jsonOrNull(r.data.reasons) },
+    { name: 'reasons_unavailable', type: 'VARCHAR', read: (r) => r.data.reasonsUnavailable ?? null },
+  ]
+  const features = manifest.features.map((feature): ColumnSpec<ScoreRow> => ({
+    name: feature.name,
+    type: feature.type === 'integer' ? 'BIGINT' : 'DOUBLE',
+    read: (r) => {
+      const value = r.data.features[feature.name] ?? null
+      return fits(feature, value) ? value : null
+    },
+  }))
+  const taken = new Set(key.map(({ name }) => name))
+  const columns = [
+    ...key,
+    ...reasons,
+    ...features,
+    ...entityColumns<ScoreRow>(manifest, taken),
+    ...emittedColumns<PaymentScored>(),
+  ]
+  return tableSpec('scores', columns, 'payment_time_ms')
+}
+
+function jsonOrNull(value: object | undefined): string | null {
+  return value === undefined ? null : JSON.stringify(value)
+}
+
+function observationTable(manifest: FeatureSetManifest): TableSpec<ObservationRow> {
+  const columns: readonly ColumnSpec<ObservationRow>[] = [
+    { name: 'event_id', type: 'VARCHAR', read: (r) => r.envelope.id },
+    { name: 'observed_id', type: 'VARCHAR', read: (r) => r.data.observedId },
+    { name: 'observed_type', type: 'VARCHAR', read: (r) => r.data.observedType },
+    { name: 'feature_set', type: 'VARCHAR', read: (r) => r.data.featureSet },
+    ...entityColumns<ObservationRow>(manifest, new Set()),
+    ...emittedColumns<EventObserved>(),
+  ]
+  return tableSpec('observations', columns, null)
+}
+
+/** Records of the score topic that are no event of ours. Nothing reads them, and nothing is lost. */
+const unreadableTable: TableSpec<UnreadableRow> = tableSpec<UnreadableRow>(
+  'unreadable',
+  [
+    { name: 'event_type', type: 'VARCHAR', read: (r) => r.eventType },
+    { name: 'error_code', type: 'VARCHAR', read: (r) => r.errorCode },
+    { name: 'detail', type: 'VARCHAR', read: (r) => r.detail },
+    { name: 'raw', type: 'BLOB', read: (r) => r.record.value },
+    { name: 'log_key', type: 'VARCHAR', read: (r) => r.record.key },
+    { name: 'headers', type: 'VARCHAR', read: (r) => otherHeaders(r.record.headers) },
+    ...logColumns<UnreadableRow>((r) => r.record),
+  ],
+  null,
+)

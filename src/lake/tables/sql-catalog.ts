@@ -1,0 +1,140 @@
+import { join } from 'node:path'
+import { RiverbankError } from '../../base/errors.ts'
+import type { FeatureSetManifest } from '../../engine/feature-set.ts'
+import type { SqlCatalog } from '../../ports/sql.ts'
+import type { Column, ColumnType } from '../../ports/tables.ts'
+import type { FileEntry, TableSchema } from '../commit/commit.ts'
+import { eventTable } from './event-table.ts'
+import { filesOf } from '../commit/lake.ts'
+import type { Lake, Snapshot } from '../commit/lake.ts'
+import { scoreTables } from './score-table.ts'
+import { declaredColumns, tableNames } from './table.ts'
+import type { TableName } from './table.ts'
+import { derivedRelations, derivedTableFunctions } from './views.ts'
+
+/**
+ * The relations of a lake at its newest version: one view per table over the files of the manifest, then the views for
+ * people (views.ts). A query that uses it reads one version from beginning to end.
+ */
+export async function sqlCatalog(lake: Lake, manifest: FeatureSetManifest): Promise<SqlCatalog> {
+  return catalogOf(lake, await lake.snapshot(), manifest)
+}
+
+/** {@link sqlCatalog} for many queries: made anew only when the lake has changed. */
+export function sqlCatalogSource(lake: Lake, manifest: FeatureSetManifest): () => Promise<SqlCatalog> {
+  let cached: SqlCatalog | null = null
+  let version = -1
+  return async () => {
+    const state = await lake.log.refresh()
+    if (cached !== null && state.version === version) return cached
+    const snapshot = await lake.snapshot()
+    cached = catalogOf(lake, snapshot, manifest)
+    version = snapshot.version
+    return cached
+  }
+}
+
+/** `placeOf`: where a file is, as an SQL expression; by default its absolute path. */
+export function catalogOf(
+  lake: Pick<Lake, 'dir' | 'pathOf'>,
+  snapshot: Snapshot,
+  manifest: FeatureSetManifest,
+  placeOf: PlaceOf = (file) => quote(lake.pathOf(file)),
+): SqlCatalog {
+  const declared = declaredTables(manifest)
+  const tables = tableNames.map((table) => tableView(placeOf, snapshot, table, declared[table]))
+  return {
+    version: `${snapshot.version}:${manifest.hash}`,
+    setup: [
+      ...[...tables, lostView(snapshot.lost)],
+      ...derivedRelations.map(({ sql }) => sql),
+      ...derivedTableFunctions.map(({ sql }) => sql),
+    ],
+    relations: [...tableNames, lostRelation, ...derivedRelations.map(({ name }) => name)],
+    tableFunctions: derivedTableFunctions.map(({ name }) => name),
+    directories: tableNames.map((table) => join(lake.dir, table)),
+  }
+}
+
+export type PlaceOf = (file: Pick<FileEntry, 'path'>) => string
+
+const lostRelation = 'lost_positions'
+
+/** What an operator declared lost: `covered` is above these positions, and no row has them. */
+function lostView(lost: Snapshot['lost']): string {
+  const columns = 'table_name, log_topic, log_partition, first_offset, last_offset, rows'
+  const rows = lost.map(({ table, topic, partition, firstOffset, lastOffset, rows }) => {
+    const name = table === null ? 'NULL' : quote(table)
+    return `(${name}, ${quote(topic)}, ${partition}, ${firstOffset}, ${lastOffset}, ${rows ?? 'NULL'})`
+  })
+  const none = '(NULL, NULL, NULL, NULL, NULL, NULL)'
+  const types = ['VARCHAR', 'VARCHAR', 'BIGINT', 'BIGINT', 'BIGINT', 'BIGINT']
+  const cast = columns.split(', ').map((column, i) => `${column}::${types[i] ?? 'BIGINT'} AS ${column}`)
+  return `CREATE VIEW ${lostRelation} AS SELECT ${cast.join(', ')}
+    FROM (VALUES ${rows.length === 0 ? none : rows.join(', ')}) AS lost(${columns}) WHERE log_topic IS NOT NULL`
+}
+
+function declaredTables(manifest: FeatureSetManifest): Readonly<Record<TableName, readonly Column[]>> {
+  const { scores, observations, unreadable } = scoreTables(manifest)
+  return {
+    events: declaredColumns(eventTable),
+    scores: declaredColumns(scores),
+    observations: declaredColumns(observations),
+    unreadable: declaredColumns(unreadable),
+  }
+}
+
+/**
+ * Files are read schema by schema, each column cast to one declared type: reading them together by name alone would
+ * turn conflicting types into VARCHAR in silence, and opens every file before the query runs.
+ */
+function tableView(placeOf: PlaceOf, snapshot: Snapshot, table: TableName, declared: readonly Column[]): string {
+  const files = filesOf(snapshot, table)
+  const known = snapshot.schemas.filter((schema) => schema.table === table)
+  const used = new Set(files.map(({ schemaId }) => schemaId))
+  const schemas = known.filter(({ id }) => used.has(id))
+  if (schemas.length < used.size) {
+    throw new RiverbankError('lake_corrupt', `files of table ${table} name a schema that no version declares`)
+  }
+  const columns = mergeColumns(table, [declared, ...schemas.toReversed().map((schema) => schema.columns)])
+  const selects = schemas.map((schema) => {
+    const paths = files.filter(({ schemaId }) => schemaId === schema.id).map(placeOf)
+    return `SELECT ${castColumns(columns, schema)}\n  FROM read_parquet([${paths.join(', ')}], hive_partitioning = false)`
+  })
+  if (selects.length === 0) selects.push(`SELECT ${castColumns(columns, null)} WHERE false`)
+  return `CREATE VIEW ${table} AS ${selects.join('\nUNION ALL\n')}`
+}
+
+/** The newest columns first; what only older files have follows. A whole number that became a double is a double. */
+function mergeColumns(table: TableName, lists: readonly (readonly Column[])[]): readonly Column[] {
+  const merged = new Map<string, ColumnType>()
+  for (const columns of lists) {
+    for (const { name, type } of columns) {
+      const other = merged.get(name)
+      if (other === undefined) merged.set(name, type)
+      else if (other !== type) merged.set(name, widened(table, name, other, type))
+    }
+  }
+  return [...merged].map(([name, type]) => ({ name, type }))
+}
+
+function widened(table: TableName, name: string, a: ColumnType, b: ColumnType): ColumnType {
+  const pair = [a, b].toSorted().join()
+  if (pair === 'BIGINT,DOUBLE') return 'DOUBLE'
+  throw new RiverbankError('lake_schema_conflict', `column ${table}.${name} is ${a} in some files and ${b} in others`)
+}
+
+function castColumns(columns: readonly Column[], schema: TableSchema | null): string {
+  const present = new Set(schema?.columns.map(({ name }) => name) ?? [])
+  return columns
+    .map(({ name, type }) => `${present.has(name) ? identifier(name) : 'NULL'}::${type} AS ${identifier(name)}`)
+    .join(', ')
+}
+
+export function quote(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`
+}
+
+function identifier(text: string): string {
+  return `"${text.replaceAll('"', '""')}"`
+}

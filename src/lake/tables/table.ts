@@ -1,0 +1,114 @@
+import { createHash } from 'node:crypto'
+import type { Column, ColumnData, ColumnType } from '../../ports/tables.ts'
+
+export type Cell = string | number | boolean | Uint8Array | null
+
+/** A column and how a row's source fills it. */
+export interface ColumnSpec<Source> extends Column {
+  readonly read: (source: Source) => Cell
+}
+
+export const tableNames = ['events', 'scores', 'observations', 'unreadable'] as const
+export type TableName = (typeof tableNames)[number]
+
+/** A table of the lake: its columns, in order, each with its source. */
+export interface TableSpec<Source> {
+  readonly table: TableName
+  readonly columns: readonly ColumnSpec<Source>[]
+  /** The column whose smallest and largest value the manifest keeps of each file. */
+  readonly eventTimeColumn: string | null
+  readonly schemaId: string
+}
+
+/** Filled when the file is written, not when the row came in: it says when the row became visible. */
+export const materializedAtColumn: Column = { name: 'materialized_at_ms', type: 'BIGINT' }
+
+export function tableSpec<Source>(
+  table: TableName,
+  columns: readonly ColumnSpec<Source>[],
+  eventTimeColumn: string | null,
+): TableSpec<Source> {
+  const names = new Set<string>([materializedAtColumn.name])
+  for (const { name } of columns) {
+    if (names.has(name)) throw new Error(`table ${table}: two columns are named "${name}"`)
+    names.add(name)
+  }
+  const spec = { table, columns, eventTimeColumn, schemaId: '' }
+  return { ...spec, schemaId: schemaIdOf(declaredColumns(spec)) }
+}
+
+/** Names and types as they are in a file. */
+export function declaredColumns(spec: Pick<TableSpec<never>, 'columns'>): readonly Column[] {
+  return [...spec.columns.map(({ name, type }) => ({ name, type })), materializedAtColumn]
+}
+
+/** sha256 (hex, 16 characters) of the column list: files of one schema can be read together. */
+export function schemaIdOf(columns: readonly Column[]): string {
+  const text = JSON.stringify(columns.map(({ name, type }) => [name, type]))
+  return createHash('sha256').update(text).digest('hex').slice(0, 16)
+}
+
+type Store = Float64Array | (string | null)[] | (Uint8Array | null)[]
+
+const initialRows = 256
+
+/** Rows on their way to a file, column by column: numbers unboxed, so that a full buffer stays small. */
+export class TableBuffer<Source> {
+  readonly spec: TableSpec<Source>
+  rows = 0
+  private readonly stores: Store[]
+
+  constructor(spec: TableSpec<Source>) {
+    this.spec = spec
+    this.stores = spec.columns.map(({ type }) => (isText(type) ? [] : new Float64Array(initialRows)))
+  }
+
+  push(source: Source): void {
+    const row = this.rows
+    const { columns } = this.spec
+    for (let i = 0; i < columns.length; i += 1) {
+      const cell = (columns[i] as ColumnSpec<Source>).read(source)
+      const store = this.stores[i] as Store
+      if (store instanceof Float64Array) {
+        const room = row < store.length ? store : grown(store)
+        room[row] = cell === null ? NaN : Number(cell)
+        this.stores[i] = room
+      } else {
+        ;(store as Cell[])[row] = cell
+      }
+    }
+    this.rows += 1
+  }
+
+  /** The columns of a file. */
+  columns(materializedAtMs: number): readonly ColumnData[] {
+    const filled = this.spec.columns.map(({ name, type }, i) => ({ name, type, values: this.stores[i] as Store }))
+    return [...filled, { ...materializedAtColumn, values: new Float64Array(this.rows).fill(materializedAtMs) }]
+  }
+
+  /** Smallest and largest event time, null where no row has one. */
+  eventTimeRangeMs(): { readonly min: number | null; readonly max: number | null } {
+    const index = this.spec.columns.findIndex(({ name }) => name === this.spec.eventTimeColumn)
+    const store = this.stores[index]
+    let min = Infinity
+    let max = -Infinity
+    if (store instanceof Float64Array) {
+      for (let row = 0; row < this.rows; row += 1) {
+        const value = store[row] as number
+        if (value < min) min = value
+        if (value > max) max = value
+      }
+    }
+    return min === Infinity ? { min: null, max: null } : { min, max }
+  }
+}
+
+function isText(type: ColumnType): boolean {
+  return type === 'VARCHAR' || type === 'BLOB'
+}
+
+function grown(store: Float64Array): Float64Array {
+  const larger = new Float64Array(store.length * 2)
+  larger.set(store)
+  return larger
+}

@@ -1,0 +1,86 @@
+import { eventLimits } from '../../events/envelope.ts'
+import {
+  encodeEvent,
+  parseEvent,
+  type DomainEvent,
+  type EventCatalog,
+  type EventErrorCode,
+} from '../../events/event.ts'
+import { httpDoor } from '../../events/event-time.ts'
+import type { Position } from '../../ports/log.ts'
+import type { EventIdentity } from '../http/dependencies.ts'
+import { contentOf, type EventContent } from './event-ledger.ts'
+
+export interface AdmittedEvent extends EventIdentity {
+  readonly kind: 'admitted'
+  readonly eventType: string
+  readonly content: EventContent
+  /** The CloudEvent to publish. */
+  readonly value: string
+}
+
+/** The same fact once more. */
+export interface RepeatedEvent extends EventIdentity {
+  readonly kind: 'repeated'
+  readonly eventType: string
+  /** Where the first one is: in the log, or in the same request. */
+  readonly first: Position | AdmittedEvent
+}
+
+export interface RejectedEvent {
+  readonly kind: 'rejected'
+  readonly eventId: string | null
+  readonly code: EventErrorCode | 'event_conflict' | 'unavailable'
+  readonly detail: string
+}
+
+export type IntakeResult = AdmittedEvent | RepeatedEvent | RejectedEvent
+
+/**
+ * Judges the events of one request, in order. What goes into the log is what was sent: its version and its data, in
+ * the CloudEvents spelling, with the event's own id as correlation id where it has none. Total; publishes nothing.
+ */
+export function admitEvents(events: readonly unknown[], catalog: EventCatalog, nowMs: number): IntakeResult[] {
+  const seen = new Map<string, AdmittedEvent>()
+  return events.map((json) => {
+    const result = admit(json, catalog, nowMs)
+    if (result.kind !== 'admitted') return result
+    // No id holds a control character.
+    const key = `${result.customerId}\n${result.eventId}`
+    const first = seen.get(key)
+    if (first !== undefined) return compared(result, { content: first.content, first })
+    seen.set(key, result)
+    return result
+  })
+}
+
+/** An event whose identity is known: the same fact once more, or another one under its id. */
+export function compared(
+  event: AdmittedEvent,
+  known: { readonly content: EventContent; readonly first: Position | AdmittedEvent },
+): RepeatedEvent | RejectedEvent {
+  const { customerId, eventId, eventType } = event
+  if (known.content === event.content) return { kind: 'repeated', customerId, eventId, eventType, first: known.first }
+  return reject(
+    eventId,
+    'event_conflict',
+    'an event of this aggregate with this id, and with other content, came before',
+  )
+}
+
+export function reject(eventId: string | null, code: RejectedEvent['code'], detail: string): RejectedEvent {
+  return { kind: 'rejected', eventId, code, detail }
+}
+
+function admit(json: unknown, catalog: EventCatalog, nowMs: number): AdmittedEvent | RejectedEvent {
+  const parsed = parseEvent(json, catalog, nowMs, httpDoor)
+  if (parsed.kind === 'invalid') return reject(parsed.eventId ?? null, parsed.code, parsed.detail)
+  const { eventId, eventType, aggregateId } = parsed.event
+  const correlated: DomainEvent = { ...parsed.received, correlationId: parsed.received.correlationId ?? eventId }
+  const value = encodeEvent(correlated)
+  const bytes = Buffer.byteLength(value)
+  if (bytes > eventLimits.maxBytes) {
+    return reject(eventId, 'event_too_large', `${bytes} bytes as a CloudEvent, at most ${eventLimits.maxBytes}`)
+  }
+  return { kind: 'admitted', eventId, eventType, customerId: aggregateId, content: contentOf(parsed.event), value }
+}

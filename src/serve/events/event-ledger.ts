@@ -1,0 +1,189 @@
+import { IdentityIndex, type Identity } from '../scores/identity-index.ts'
+import { loopClock } from '../../clock/loop-clock.ts'
+import { decodeEvent, type DomainEvent, type EventCatalog } from '../../events/event.ts'
+import { hashEventId } from '../../events/event-id-hash.ts'
+import type { LogBatch, LogRecord, Position } from '../../ports/log.ts'
+
+/** What an event says, as 53 bits: its type, its time and its data as they are read. Not who sent it, nor in which spelling. */
+export type EventContent = number
+
+/** The first event of its identity, as the log has it. */
+export interface LedgerEntry extends Position {
+  readonly content: EventContent
+  readonly aggregateId: string
+  /** Its type is answered with a score. */
+  readonly isScored: boolean
+  /** It was applied, and there is no score of it. */
+  readonly isUnscored: boolean
+  /** A label that counts nowhere: its aggregate does not remember it, and takes the same id again. */
+  readonly isUncounted: boolean
+}
+
+/** What the processor made of an event that has no score. */
+export interface Settled extends Identity {
+  /** Where a label stands that counts nowhere; null for what was applied. */
+  readonly uncountedAt: Position | null
+}
+
+export interface EventLedgerOptions {
+  readonly catalog: EventCatalog
+  readonly scoredTypes: ReadonlySet<string>
+  /** Newest events that are known, at most: about 110 bytes each. */
+  readonly capacity: number
+  /** The log's end at the start, by partition: before the tail is there, an event that is not known here may be in the log. */
+  readonly live: ReadonlyMap<number, number>
+}
+
+/** Content of two events of one identity is equal where they are one fact. Unknown keys of the data do not count. */
+export function contentOf({
+  eventType,
+  timestamp,
+  data,
+}: Pick<DomainEvent, 'eventType' | 'timestamp' | 'data'>): EventContent {
+  const { high, low } = hashEventId(`${eventType}\n${timestamp}\n${JSON.stringify(data)}`)
+  return (high & 0x1fffff) * 0x1_0000_0000 + low
+}
+
+/** Events told as applied before they were read: of one moment, or older than the ledger. */
+const earlyMax = 10_000
+const flag = { scored: 1, unscored: 2, uncounted: 4 } as const
+
+/**
+ * The newest events of the log by their identity: whatever came in, over HTTP or not, through this process or another. So a
+ * repeat is known before anybody has applied the first, and what is pending is told from what nobody has sent. Fed by a tail
+ * of the events topic; judges events as the processor does.
+ */
+export class EventLedger {
+  readonly #options: EventLedgerOptions
+  readonly #index: IdentityIndex
+  readonly #partition: Uint16Array
+  readonly #offset: Float64Array
+  readonly #flags: Uint8Array
+  readonly #content: Float64Array
+  readonly #aggregateIds: string[] = []
+  /** By partition: records below it were seen. */
+  readonly #seen = new Map<number, number>()
+  readonly #early = new Map<string, Settled>()
+  #waiting = new Set<() => void>()
+
+  constructor(options: EventLedgerOptions) {
+    this.#options = options
+    this.#index = new IdentityIndex(options.capacity)
+    this.#partition = new Uint16Array(options.capacity)
+    this.#offset = new Float64Array(options.capacity)
+    this.#flags = new Uint8Array(options.capacity)
+    this.#content = new Float64Array(options.capacity)
+  }
+
+  accept(batch: LogBatch): void {
+    for (const record of batch.records) this.#take(record)
+    this.#seen.set(batch.partition, Math.max(batch.next, this.#seen.get(batch.partition) ?? 0))
+    const waiting = this.#waiting
+    if (waiting.size === 0) return
+    this.#waiting = new Set()
+    for (const wake of waiting) wake()
+  }
+
+  /** Notes what came of an event without a score. */
+  settle(settled: Settled): void {
+    const slot = this.#index.find(settled)
+    if (slot !== null) this.#note(slot, settled)
+    else this.#early.set(keyOf(settled), settled)
+    // The two topics are read side by side: a few may be told before their event is read.
+    const [oldest] = this.#early.keys()
+    if (this.#early.size > earlyMax && oldest !== undefined) this.#early.delete(oldest)
+  }
+
+  find(identity: Identity): LedgerEntry | null {
+    const slot = this.#index.find(identity)
+    const entry = slot === null ? null : this.#entryAt(slot)
+    return entry?.aggregateId === identity.aggregateId ? entry : null
+  }
+
+  /** Entries of this event id, at most so many, the newest first. */
+  sharing(eventId: string, max: number): LedgerEntry[] {
+    return this.#index.sharing(eventId, max).map((slot) => this.#entryAt(slot))
+  }
+
+  /** Whether the tail has come to where the log ended when this process began. */
+  get isCaughtUp(): boolean {
+    for (const [partition, end] of this.#options.live) if ((this.#seen.get(partition) ?? 0) < end) return false
+    return true
+  }
+
+  /** Resolves with true when the record was seen here, with false after `limitMs`. */
+  async hasSeen({ partition, offset }: Position, limitMs: number): Promise<boolean> {
+    const isSeen = () => (this.#seen.get(partition) ?? 0) > offset
+    if (isSeen()) return true
+    const late = new AbortController()
+    const limit = loopClock.after(limitMs, () => late.abort())
+    try {
+      while (!isSeen() && !late.signal.aborted) {
+        await new Promise<void>((resolve) => {
+          this.#waiting.add(resolve)
+          late.signal.addEventListener('abort', () => resolve(), { once: true })
+        })
+      }
+      return isSeen()
+    } finally {
+      limit.cancel()
+    }
+  }
+
+  #take(record: LogRecord): void {
+    const { catalog, scoredTypes } = this.#options
+    const result = decodeEvent(record.value, catalog, record.appendTimeMs)
+    if (result.kind === 'invalid') return
+    const { eventId, aggregateId, eventType } = result.event
+    const slot = this.#slotFor({ aggregateId, eventId })
+    if (slot === null) return
+    this.#partition[slot] = record.partition
+    this.#offset[slot] = record.offset
+    this.#flags[slot] = scoredTypes.has(eventType) ? flag.scored : 0
+    this.#content[slot] = contentOf(result.event)
+    this.#aggregateIds[slot] = ownText(aggregateId)
+    const early = this.#early.get(keyOf({ aggregateId, eventId }))
+    if (early !== undefined) this.#note(slot, early)
+    this.#early.delete(keyOf({ aggregateId, eventId }))
+  }
+
+  /** The first one of an identity stands, because partitions are read in order, and an aggregate has one; unless it counts nowhere. */
+  #slotFor(identity: Identity): number | null {
+    const added = this.#index.add(identity)
+    if (added !== null) return added
+    const slot = this.#index.find(identity)
+    return slot !== null && this.#entryAt(slot).isUncounted ? slot : null
+  }
+
+  #note(slot: number, { uncountedAt }: Settled): void {
+    const flags = this.#flags[slot] ?? 0
+    if (uncountedAt === null) this.#flags[slot] = flags | flag.unscored
+    // A later record of the same id stands here by now.
+    else if (uncountedAt.partition === this.#partition[slot] && uncountedAt.offset === this.#offset[slot]) {
+      this.#flags[slot] = flags | flag.uncounted
+    }
+  }
+
+  #entryAt(slot: number): LedgerEntry {
+    const flags = this.#flags[slot] ?? 0
+    return {
+      partition: this.#partition[slot] ?? 0,
+      offset: this.#offset[slot] ?? 0,
+      content: this.#content[slot] ?? 0,
+      aggregateId: this.#aggregateIds[slot] ?? '',
+      isScored: (flags & flag.scored) !== 0,
+      isUnscored: (flags & flag.unscored) !== 0,
+      isUncounted: (flags & flag.uncounted) !== 0,
+    }
+  }
+}
+
+/** Not a view into the text of the whole record. */
+function ownText(text: string): string {
+  return Buffer.from(text).toString()
+}
+
+/** No id holds a control character. */
+function keyOf({ aggregateId, eventId }: Identity): string {
+  return `${aggregateId}\n${eventId}`
+}

@@ -1,0 +1,65 @@
+import { idSeparator } from '../../engine/plan.ts'
+import type { CatalogEntity, CatalogFeature, FeatureCatalog } from './feature-catalog.ts'
+
+/** The ids of one entity in a request, one per row. */
+export interface EntityColumn {
+  /** What the request calls the entity: its name or its key field. */
+  readonly label: string
+  readonly entity: CatalogEntity
+  readonly ids: readonly string[]
+  /** The ids as they were asked for: a number stays a number in the answer. */
+  readonly asked: readonly (string | number)[]
+}
+
+type Features = readonly Pick<CatalogFeature, 'entity'>[]
+
+/**
+ * Columns for the composite entities that the request does not name itself and whose parts it gives, row by row. Only
+ * where something may look at them: a feature about the entity, or a derived one, whose inputs the catalog does not know.
+ */
+export function composedColumns(
+  catalog: FeatureCatalog,
+  columns: readonly EntityColumn[],
+  features: Features,
+): EntityColumn[] {
+  const named = new Set(columns.map(({ entity }) => entity.name))
+  return [...catalog.entities.values()].flatMap((entity) => {
+    const isWanted = features.some((feature) => feature.entity === null || feature.entity === entity.name)
+    if (entity.keyFields.length === 1 || named.has(entity.name) || !isWanted) return []
+    const parts = entity.keyFields.flatMap((field) => columnOf(columns, field) ?? [])
+    if (parts.length < entity.keyFields.length) return []
+    const ids = (parts[0]?.ids ?? []).map((_, row) => parts.map((part) => part.ids[row] ?? '').join(idSeparator))
+    return [{ label: entity.name, entity, ids, asked: ids }]
+  })
+}
+
+/** What the features are about and the request does not give, with a way to give it; null when nothing is missing. */
+export function missingEntities(
+  catalog: FeatureCatalog,
+  columns: readonly EntityColumn[],
+  features: Features,
+): { readonly names: readonly string[]; readonly detail: string } | null {
+  const given = new Set(columns.map(({ entity }) => entity.name))
+  const missing = new Set(features.flatMap(({ entity }) => (entity === null || given.has(entity) ? [] : [entity])))
+  if (missing.size === 0) return null
+  const names = new Set<string>()
+  const hints: string[] = []
+  for (const name of missing) {
+    const keyFields = catalog.entities.get(name)?.keyFields ?? []
+    if (keyFields.length < 2) {
+      names.add(name)
+      continue
+    }
+    const absent = keyFields.filter((field) => columnOf(columns, field) === undefined)
+    for (const field of absent) names.add(catalog.entitiesByAlias.get(field)?.name ?? name)
+    hints.push(
+      `; a ${name} is made of ${keyFields.join(' and ')}, ${absent.join(' and ')} missing, ` +
+        `or named itself by ids ${keyFields.join(idSeparator)}`,
+    )
+  }
+  return { names: [...names], detail: `the features are about these entities too${hints.join('')}` }
+}
+
+function columnOf(columns: readonly EntityColumn[], field: string): EntityColumn | undefined {
+  return columns.find(({ entity }) => entity.keyFields.length === 1 && entity.keyFields[0] === field)
+}

@@ -1,0 +1,103 @@
+import { safeParse, type z } from 'zod'
+import type { EventCatalog } from '../../events/event.ts'
+import { idSeparator } from '../../engine/plan.ts'
+import type { EntityManifest, FeatureManifest, FeatureSetManifest } from '../../engine/feature-set.ts'
+
+export interface CatalogEntity {
+  readonly name: string
+  readonly keyFields: readonly string[]
+  /** Of each key field: what events take there. Empty where no event has the field. */
+  readonly keySchemas: readonly (readonly z.core.$ZodType[])[]
+  readonly horizonMs: number
+  readonly featureNames: readonly string[]
+}
+
+export interface CatalogFeature {
+  readonly name: string
+  /** Without its view: what Feast calls the feature's name when it is not asked for full ones. */
+  readonly shortName: string
+  /** null for a derived feature. */
+  readonly entity: string | null
+}
+
+/** The feature set, arranged for looking up names. */
+export interface FeatureCatalog {
+  readonly hash: string
+  readonly entities: ReadonlyMap<string, CatalogEntity>
+  /** By entity name and by single key field: `customer` and `customerId` mean the same. */
+  readonly entitiesByAlias: ReadonlyMap<string, CatalogEntity>
+  readonly features: ReadonlyMap<string, CatalogFeature>
+  /** By every accepted spelling: `view__name`, Feast's `view:name`, and the name of a derived feature. */
+  readonly featuresByReference: ReadonlyMap<string, CatalogFeature>
+  readonly services: ReadonlyMap<string, readonly CatalogFeature[]>
+}
+
+export function createFeatureCatalog(manifest: FeatureSetManifest, events: EventCatalog): FeatureCatalog {
+  const features = new Map(manifest.features.map((feature) => [feature.name, catalogFeature(feature)]))
+  const byReference = new Map(features)
+  for (const { name, view } of manifest.features) {
+    const feature = features.get(name)
+    if (feature !== undefined && view !== null) byReference.set(`${view}:${feature.shortName}`, feature)
+  }
+  const entities = new Map(manifest.entities.map((entity) => [entity.name, catalogEntity(entity, manifest, events)]))
+  const byAlias = new Map([...entities.values()].flatMap((entity) => singleKey(entity)))
+  for (const [name, entity] of entities) byAlias.set(name, entity)
+  const services = manifest.services.map((service) => {
+    return [service.name, service.features.flatMap((name) => features.get(name) ?? [])] as const
+  })
+  return {
+    hash: manifest.hash,
+    entities,
+    entitiesByAlias: byAlias,
+    features,
+    featuresByReference: byReference,
+    services: new Map(services),
+  }
+}
+
+/**
+ * Why no instance of the entity can have this id, null when one can: an id has all its parts, and each is one that events
+ * may name.
+ */
+export function mistakeInId({ name, keyFields, keySchemas }: CatalogEntity, id: string): string | null {
+  const parts = keyFields.length === 1 ? [id] : id.split(idSeparator)
+  if (parts.length !== keyFields.length || parts.includes('')) {
+    return `a ${name} is ${keyFields.join(idSeparator)}, no part empty`
+  }
+  for (const [i, part] of parts.entries()) {
+    const refusals = (keySchemas[i] ?? []).map((schema) => safeParse(schema, part))
+    const [refusal] = refusals
+    if (refusal?.success !== false || refusals.some(({ success }) => success)) continue
+    return `${keyFields[i]}: ${refusal.error.issues[0]?.message}`
+  }
+  return null
+}
+
+function catalogFeature({ name, view, entity }: FeatureManifest): CatalogFeature {
+  const prefix = `${view ?? ''}__`
+  return { name, entity, shortName: view !== null && name.startsWith(prefix) ? name.slice(prefix.length) : name }
+}
+
+function singleKey(entity: CatalogEntity): [string, CatalogEntity][] {
+  const [field] = entity.keyFields
+  return field !== undefined && entity.keyFields.length === 1 ? [[field, entity]] : []
+}
+
+function catalogEntity(
+  { name, keyFields, horizonMs }: EntityManifest,
+  manifest: FeatureSetManifest,
+  events: EventCatalog,
+): CatalogEntity {
+  const featureNames = manifest.features.filter((feature) => feature.entity === name).map((feature) => feature.name)
+  return { name, keyFields, keySchemas: keyFields.map((field) => schemasOf(field, events)), horizonMs, featureNames }
+}
+
+function schemasOf(field: string, events: EventCatalog): z.core.$ZodType[] {
+  const schemas = [...events.values()].map(({ versions, currentVersion }) => {
+    const { schema } = versions[currentVersion] ?? {}
+    return schema !== undefined && 'shape' in schema
+      ? (schema.shape as Readonly<Record<string, z.core.$ZodType>>)[field]
+      : undefined
+  })
+  return [...new Set(schemas.filter((schema) => schema !== undefined))]
+}

@@ -1,0 +1,108 @@
+import type { EventIdentity, KnownEvents } from '../http/dependencies.ts'
+import type { FeatureReader } from './feature-reader.ts'
+import { assert, RiverbankError } from '../../base/errors.ts'
+import { hashEventId } from '../../events/event-id-hash.ts'
+import { compileExpression, readsRequest, type RequestValues } from '../../engine/expression.ts'
+import { namedFlags } from '../../engine/state/flags.ts'
+import { readFeatures } from '../../engine/observe.ts'
+import type { FeaturePlan } from '../../engine/plan.ts'
+import { StateDecoder } from '../../engine/state-codec/state-decoder.ts'
+import { knowsEventId } from '../../engine/state/recent-ids.ts'
+import type { Standing } from '../../engine/standing.ts'
+import type { Clock } from '../../ports/clock.ts'
+import type { StateStore } from '../../ports/states.ts'
+
+type States = Pick<StateStore, 'load' | 'layouts'>
+
+/** How the states stand: {@link Standing} as it was last seen, and a look that begins after the call. */
+export interface StatesStanding {
+  standing(): Standing
+  look(): Promise<Standing>
+}
+
+/**
+ * Features read at request time from the states' tiles: a silent entity's windows empty by themselves. States of another
+ * feature set are read as they would be migrated, and left as they are. An entity without a state is answered only after
+ * a look that says that the states are whole: in a store that was emptied everybody has none.
+ */
+export function createFeatureReader(
+  store: States,
+  plan: FeaturePlan,
+  clock: Clock,
+  states?: StatesStanding,
+): FeatureReader {
+  // Services differ in their vectors; names and derived features are those of the whole set.
+  const [service] = plan.services
+  assert(service !== undefined, 'a feature set has a service')
+  const entities = new Map(plan.entities.map((entity) => [entity.name, entity]))
+  const indexOf = new Map(service.names.map((name, index) => [name, index]))
+  const asking = new Set<string>()
+  // A derived feature reads only those before it.
+  for (const { name, expression } of service.derived) if (readsRequest(expression, asking)) asking.add(name)
+  const derived = service.derived.map(({ name, expression }) => ({
+    name,
+    needsRequest: asking.has(name),
+    evaluate: compileExpression(expression, (feature) => indexOf.get(feature) ?? -1),
+  }))
+  const decoder = new StateDecoder(() => store.layouts())
+  return {
+    async read(keys, atMs) {
+      if (states !== undefined) refuse(states.standing())
+      const blobs = await store.load(keys)
+      if (states !== undefined && blobs.includes(null)) refuse(await states.look())
+      for (const entity of plan.entities) {
+        const own = blobs.filter((_, i) => keys[i]?.entity === entity.name)
+        await decoder.foreign(entity, own)
+      }
+      return keys.map((key, i) => {
+        const entity = entities.get(key.entity)
+        assert(entity !== undefined, `the caller asks for entities that exist, not ${key.entity}`)
+        const blob = blobs[i] ?? null
+        const state = blob === null ? null : decoder.decode(entity, blob, clock.nowMs())
+        // Without a state the windows are empty, as they are for the first payment that is scored.
+        const { features: values, flags } = readFeatures(entity, state, atMs)
+        const features: Record<string, number | null> = {}
+        for (const [at, feature] of entity.features.entries()) features[feature.name] = values[at] ?? null
+        if (state === null) return { key, found: false, newestTimeMs: null, sequence: null, features }
+        const { newestTimeMs, sequence } = state
+        const named = namedFlags(entity, flags)
+        return { key, found: true, newestTimeMs, sequence, features, ...(named === null ? {} : { flags: named }) }
+      })
+    },
+    derive(names, features, request) {
+      const values: (number | null)[] = service.names.map((name) => features[name] ?? null)
+      for (const { name, evaluate, needsRequest } of derived) {
+        // Missing, whatever defaults the expression has: the default is for what is not known of an entity.
+        const isAsked = request !== null || !needsRequest
+        values[indexOf.get(name) ?? -1] = isAsked ? evaluate(values, request ?? noRequest) : null
+      }
+      const wanted = names.map((name): [string, number | null] => [name, values[indexOf.get(name) ?? -1] ?? null])
+      return Object.fromEntries(wanted)
+    },
+  }
+}
+
+const noRequest: RequestValues = { amountMinor: NaN, timeMs: NaN }
+
+function refuse(standing: Standing): void {
+  if (standing.kind === 'refused') throw new RiverbankError(standing.code, standing.reason, { canRetry: true })
+}
+
+/** Asks the states of the partition-key entity which event ids they remember. */
+export function createKnownEvents(store: States, plan: FeaturePlan, clock: Clock): KnownEvents {
+  const owner = plan.entities.find((entity) => entity.partitionKey)
+  assert(owner !== undefined, 'a plan has a partition-key entity')
+  const decoder = new StateDecoder(() => store.layouts())
+  return {
+    async known(events: readonly EventIdentity[]) {
+      const ids = [...new Set(events.map((event) => event.customerId))]
+      const blobs = await store.load(ids.map((id) => ({ entity: owner.name, id })))
+      await decoder.foreign(owner, blobs)
+      const states = new Map(ids.map((id, i) => [id, blobs[i] ?? null]))
+      return events.map(({ customerId, eventId }) => {
+        const blob = states.get(customerId) ?? null
+        return blob !== null && knowsEventId(decoder.decode(owner, blob, clock.nowMs()).recentIds, hashEventId(eventId))
+      })
+    },
+  }
+}

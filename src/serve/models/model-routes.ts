@@ -1,0 +1,185 @@
+import { z } from 'zod'
+import { parseJson, readBody, requireMediaType } from '../http/body.ts'
+import type { ServeDependencies } from '../http/dependencies.ts'
+import { namesOf } from './model-administration.ts'
+import { parseBody } from '../http/parameters.ts'
+import { jsonResponse, type Route, type ServeContext } from '../http/route.ts'
+import { named } from '../http/schemas.ts'
+import { modelPattern, parseModelName, type ModelChange, type ModelReference } from '../../scoring/rollout/generation.ts'
+import { isRiverbankError, RiverbankError } from '../../base/errors.ts'
+import { unexplained } from '../../scoring/explain/explainer.ts'
+
+const bodyBytesMax = 4_096
+const listMax = 100
+
+const reason = z.string().max(400).default('').describe('kept with the generation, for whoever asks why')
+const changeOf = named(
+  'ModelChange',
+  z.object({
+    model: z
+      .string()
+      .regex(modelPattern, 'write <name>/<version>, such as fraud/2')
+      .describe('<name>/<version>, or <name>/<version>@<policy>'),
+    reason,
+  }),
+)
+const rollbackOf = named('ModelRollback', z.object({ reason }))
+
+const changes = [
+  ['promote', 'Let a model decide from now on', 'A shadow of that name is one no longer; the former champion is gone.'],
+  ['shadow', 'Score with a model beside the champion', 'Its scores are logged and never acted on.'],
+  ['retire', 'Stop a shadow', 'The champion cannot be retired: promote another one, or roll back.'],
+] as const
+
+/** Which models score. A change is a new generation; processors take it within a second, each partition at its place. */
+export function modelRoutes(deps: ServeDependencies): Route[] {
+  const common = { access: 'key', timeoutMs: deps.limits.requestTimeoutMs } as const
+  const list: Route = {
+    ...common,
+    method: 'GET',
+    path: '/v1/models',
+    handle: async (c) => jsonResponse(c, 200, await deps.models.report(listMax)),
+    description: {
+      operationId: 'listModels',
+      summary: 'Which models score, since when, and what was refused',
+      tag: 'models',
+      answers: { 200: { description: 'Newest first', content: { 'application/json': reportSchema } } },
+      problems: ['state_unavailable'],
+      example: "curl -s '$base/v1/models'",
+    },
+  }
+  return [
+    list,
+    ...changes.map(([kind, summary, detail]): Route => ({
+      ...common,
+      method: 'POST',
+      path: `/v1/models/${kind}`,
+      handle: async (c) => {
+        const body = await bodyOf(c, changeOf)
+        return changed(c, deps, { kind, model: modelOf(body.model) }, body.reason)
+      },
+      description: {
+        operationId: `${kind}Model`,
+        summary,
+        detail,
+        tag: 'models',
+        body: { 'application/json': changeOf },
+        answers: accepted,
+        problems: [...changeProblems],
+        example: exampleOf(kind, '{"model": "fraud/2"}'),
+      },
+    })),
+    {
+      ...common,
+      method: 'POST',
+      path: '/v1/models/rollback',
+      handle: async (c) => changed(c, deps, { kind: 'rollback' }, (await bodyOf(c, rollbackOf)).reason),
+      description: {
+        operationId: 'rollBackModels',
+        summary: 'Go back to the models before the last change',
+        detail: 'A new generation with the former models; another rollback goes back further.',
+        tag: 'models',
+        body: { 'application/json': rollbackOf },
+        answers: accepted,
+        problems: [...changeProblems],
+        example: exampleOf('rollback', '{"reason": "too many alerts"}'),
+      },
+    },
+  ]
+}
+
+const changeProblems = [
+  'invalid_request',
+  'model_is_champion',
+  'model_is_shadow',
+  'shadow_with_policy',
+  'model_not_serving',
+  'too_many_shadows',
+  'no_former_generation',
+  'generations_contended',
+  'state_unavailable',
+] as const
+
+function exampleOf(path: string, body: string): string {
+  return `curl -s '$base/v1/models/${path}' -H 'content-type: application/json' -d '${body}'`
+}
+
+async function bodyOf<Schema extends z.ZodType>(c: ServeContext, schema: Schema): Promise<z.infer<Schema>> {
+  requireMediaType(c, ['application/json'])
+  return parseBody(schema, parseJson(await readBody(c, bodyBytesMax)))
+}
+
+function modelOf(text: string): ModelReference {
+  const model = parseModelName(text)
+  if (model === null) throw new RiverbankError('invalid_request', 'model: write <name>/<version>, such as fraud/2')
+  return model
+}
+
+async function changed(c: ServeContext, deps: ServeDependencies, change: ModelChange, why: string): Promise<Response> {
+  const generation = await deps.models.change(change, why)
+  deps.logger.info('the models were changed', { generation: generation.number, ...namesOf(generation) })
+  const silent = change.kind === 'promote' ? await unexplainedOf(deps, change.model) : null
+  return jsonResponse(c, 202, {
+    ...(silent === null ? {} : { reasonsUnavailable: silent }),
+    generation: generation.number,
+    ...namesOf(generation),
+    reason: generation.reason,
+    time: new Date(generation.timeMs).toISOString(),
+    restores: generation.restores ?? null,
+  })
+}
+
+/** Null also where the model cannot be read here: the processors say what they think of it. */
+async function unexplainedOf({ explanations }: ServeDependencies, { name, version }: ModelReference) {
+  try {
+    const found = await explanations({ name, version })
+    return found.kind === 'available' ? null : { code: found.code, detail: found.reason }
+  } catch (error) {
+    if (isRiverbankError(error)) return null
+    throw error
+  }
+}
+
+const generationFields = {
+  generation: z.number().int(),
+  champion: z.string(),
+  shadows: z.array(z.string()),
+  reason: z.string(),
+  time: z.string(),
+  restores: z.number().int().nullable().describe('of a rollback: whose models these are'),
+}
+
+const generationSchema = named(
+  'Generation',
+  z.object({
+    ...generationFields,
+    reasonsUnavailable: z
+      .object({ code: z.enum(unexplained), detail: z.string() })
+      .optional()
+      .describe('of a promotion: why decisions of this model come without reasons'),
+  }),
+)
+
+const accepted = {
+  202: {
+    description: 'The new generation; GET /v1/models tells where it has taken effect',
+    content: { 'application/json': generationSchema },
+  },
+} as const
+
+const reportSchema = named(
+  'ModelsReport',
+  z.object({
+    partitions: z.number().int(),
+    generations: z.array(
+      z.object({
+        ...generationFields,
+        activations: z
+          .array(z.object({ partition: z.number().int(), offset: z.number().int() }))
+          .describe('from this offset of the partition on'),
+        live: z.number().int().describe('partitions that it scores now'),
+        refusal: z.object({ code: z.string(), detail: z.string(), time: z.string() }).nullable(),
+      }),
+    ),
+  }),
+)

@@ -1,0 +1,123 @@
+import { emittedTypes, type Decision, type EventObserved, type PaymentScored } from '../../scoring/emitted.ts'
+import { scoredHead, type ScoredHead } from '../../scoring/scored-text.ts'
+import type { LogRecord } from '../../ports/log.ts'
+
+/** An entry beside its value: its objects, its place in a list and in a map. */
+const entryBytes = 512
+
+/**
+ * A score as the log has it. Most are never asked for, so they are parsed when they are, and again when they are asked for
+ * again: what is held is what {@link bytes} says. Scores are written by our own processors, and their shape is not checked.
+ */
+export class ScoreEntry implements ScoredHead {
+  readonly partition: number
+  readonly offset: number
+  readonly eventId: string
+  readonly paymentId: string
+  readonly customerId: string
+  /** The record's bytes: the CloudEvent. */
+  readonly value: Uint8Array
+  /** Undefined until somebody asks. */
+  #decision: Decision | null | undefined
+
+  constructor({ partition, offset, value }: LogRecord, head: ScoredHead) {
+    this.partition = partition
+    this.offset = offset
+    this.eventId = ownText(head.eventId)
+    this.paymentId = ownText(head.paymentId)
+    this.customerId = ownText(head.customerId)
+    // A record shares the memory of all that was read with it. One that was read alone need not be copied.
+    this.value = value.buffer.byteLength > 2 * value.length ? new Uint8Array(value) : value
+  }
+
+  /** Whose payment it is: its customer, in the words of a score. */
+  get aggregateId(): string {
+    return this.customerId
+  }
+
+  /** Memory that the entry takes, about. */
+  get bytes(): number {
+    return entryBytes + this.value.length
+  }
+
+  /** Null when the record turns out to be unreadable. */
+  get score(): PaymentScored | null {
+    return scoreOf(this.value)
+  }
+
+  /** Null when the record turns out to be unreadable. Asked by every stream. */
+  get decision(): Decision | null {
+    if (this.#decision === undefined) this.#decision = this.score?.decision ?? null
+    return this.#decision
+  }
+
+  /** The CloudEvent as it is in the log, as one line of JSON. */
+  get json(): string {
+    const text = utf8.decode(this.value)
+    return /[\r\n]/.test(text) ? JSON.stringify(parse(text)) : text
+  }
+}
+
+/** What a regular expression found is a view into the text that was searched, and would keep all of it. */
+function ownText(part: string): string {
+  return Buffer.from(part).toString()
+}
+
+const utf8 = new TextDecoder()
+/** Of a score as we write it, everything up to its customer, unless its ids are very long. */
+const headBytes = 768
+
+/** The score in the bytes of a record; null when they cannot be read. */
+export function scoreOf(value: Uint8Array): PaymentScored | null {
+  const parsed = parse(utf8.decode(value)) as { readonly data: PaymentScored } | null
+  return parsed?.data ?? null
+}
+
+/**
+ * An event that a state was told and that has no score: none of its type has one, none could be found for it, or it is a
+ * label that counts nowhere.
+ */
+export interface ObservedEntry {
+  readonly aggregateId: string
+  readonly eventId: string
+  /** Where such a label stands; null for what was applied. */
+  readonly uncountedAt: { readonly partition: number; readonly offset: number } | null
+}
+
+/** null for an event of another type. */
+export function readScore(record: LogRecord): ScoreEntry | ObservedEntry | 'unreadable' | null {
+  const written = scoredHead(utf8.decode(record.value.subarray(0, headBytes)))
+  if (written !== null) return new ScoreEntry(record, written)
+  const event = parse(utf8.decode(record.value)) as {
+    id?: unknown
+    type?: unknown
+    subject?: unknown
+    data?: Partial<PaymentScored & EventObserved>
+  } | null
+  if (typeof event !== 'object' || event === null || typeof event.type !== 'string') return 'unreadable'
+  const { id, subject, data } = event
+  if (event.type === emittedTypes.observed) {
+    const eventId = data?.observedId
+    if (typeof subject !== 'string' || typeof eventId !== 'string') return null
+    return { aggregateId: subject, eventId, uncountedAt: uncountedPlace(data ?? {}) }
+  }
+  if (event.type !== emittedTypes.scored) return null
+  if (typeof id !== 'string' || typeof data?.paymentId !== 'string' || typeof data.customerId !== 'string') {
+    return 'unreadable'
+  }
+  return new ScoreEntry(record, { eventId: id, paymentId: data.paymentId, customerId: data.customerId })
+}
+
+function uncountedPlace({ entities, position }: Partial<EventObserved>): ObservedEntry['uncountedAt'] {
+  const outcomes = Object.values(entities ?? {}).map(({ outcome }) => outcome)
+  const isUncounted = outcomes.some((outcome) => outcome === 'unknown_subject' || outcome === 'contradicts_subject')
+  return isUncounted && position !== undefined ? { partition: position.partition, offset: position.offset } : null
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,216 @@
+import { loopClock } from '../../clock/loop-clock.ts'
+import type { PaymentScored } from '../../scoring/emitted.ts'
+import type { LogBatch } from '../../ports/log.ts'
+import type { Meter } from '../../ports/telemetry.ts'
+import type { Identity } from './identity-index.ts'
+import type { PartitionCursor } from './partition-cursor.ts'
+import type { FrameFormat } from './score-frames.ts'
+import { readScore, ScoreEntry, type ObservedEntry } from './score-entry.ts'
+import { ScoreRing } from './score-ring.ts'
+import type { RecentScores } from './score-tail.ts'
+import { ScoreSubscriber, type ScoreFilter } from './score-subscriber.ts'
+
+export interface ScoreHubOptions {
+  /** Newest scores held in memory. */
+  readonly capacity: number
+  /** Bytes that they take, at most. */
+  readonly bytesMax: number
+  /** Scores that a subscriber may be behind when it has taken nothing for `stallMs`. */
+  readonly lagMax: number
+  readonly stallMs: number
+  readonly subscribersMax: number
+  /** Requests that wait for a decision at the same time; beyond it they are answered without. */
+  readonly waitersMax: number
+  readonly heartbeatMs: number
+  /** What clients are told to wait before they come back. */
+  readonly retryMs: number
+  /** How long a subscriber that was cut off has to take its last frame, before its connection is closed. */
+  readonly overflowGraceMs: number
+  /** About how much is written to a client at once. */
+  readonly chunkChars: number
+  /** Where the tail that feeds the hub starts, and from where on its scores are news. */
+  readonly recent: RecentScores
+  /** Told of events that were applied and have no score. */
+  readonly onObserved?: (observed: ObservedEntry) => void
+  readonly meter: Meter
+}
+
+export const scoreHubLimits = {
+  subscribersMax: 200,
+  waitersMax: 1_000,
+  /** A burst of batches in one turn of the event loop must not look like a slow client. */
+  stallMs: 1_000,
+  heartbeatMs: 15_000,
+  retryMs: 2_000,
+  overflowGraceMs: 2_000,
+  chunkChars: 65_536,
+} as const
+
+export interface ScoreSubscription {
+  read(): Promise<string | null>
+  /** Gives the place back. Safe to call twice. */
+  close(): void
+}
+
+interface Waiter {
+  readonly customerId: string
+  readonly answer: (score: PaymentScored) => void
+}
+
+/**
+ * Scores on their way from the log to whoever waits for them: streams, requests that wait for a decision, and reads
+ * of what was decided lately. Fed by one tail of the scores topic; everything it holds is bounded.
+ */
+export class ScoreHub {
+  readonly #options: ScoreHubOptions
+  readonly #ring: ScoreRing
+  readonly #subscribers = new Map<ScoreSubscriber, () => void>()
+  readonly #waiters = new Map<string, Set<Waiter>>()
+  readonly #metrics: HubMetrics
+  #waiting = 0
+  #closed = false
+
+  constructor(options: ScoreHubOptions) {
+    this.#options = options
+    this.#ring = new ScoreRing(options, options.recent)
+    this.#metrics = hubMetrics(options.meter)
+    this.#metrics.subscribers.set(0)
+  }
+
+  /** Takes a batch of the scores topic. Never waits for a subscriber. Answers the scores that are news. */
+  accept(batch: LogBatch): readonly ScoreEntry[] {
+    const news: ScoreEntry[] = []
+    for (const record of batch.records) {
+      const entry = readScore(record)
+      if (entry === null) continue
+      if (entry === 'unreadable') this.#metrics.unreadable.add(1)
+      else if (!(entry instanceof ScoreEntry)) this.#options.onObserved?.(entry)
+      else if (this.#ring.push(entry)) {
+        news.push(entry)
+        this.#answer(entry)
+      }
+    }
+    this.#ring.advance(batch.partition, batch.next)
+    this.#metrics.recentBytes.set(this.#ring.bytes)
+    for (const [subscriber, cutOff] of this.#subscribers) {
+      if (subscriber.check() === 'overflow') this.#overflow(subscriber, cutOff)
+    }
+    return news
+  }
+
+  find(identity: Identity): PaymentScored | null {
+    return this.#ring.find(identity)?.score ?? null
+  }
+
+  /** Scores of this event id, one for each aggregate, at most so many. */
+  sharing(eventId: string, max: number): PaymentScored[] {
+    const entries = [...this.#ring.sharing(eventId)].slice(-max)
+    return entries.map(({ score }) => score).filter((score) => score !== null)
+  }
+
+  /** The score of this customer's payment, as soon as it is known; null once the signal is aborted. */
+  waitFor(paymentId: string, customerId: string, signal: AbortSignal): Promise<PaymentScored | null> {
+    const known = this.find({ aggregateId: customerId, eventId: paymentId })
+    if (known !== null) return Promise.resolve(known)
+    if (signal.aborted || this.#closed) return Promise.resolve(null)
+    if (this.#waiting >= this.#options.waitersMax) {
+      this.#metrics.waitsRefused.add(1)
+      return Promise.resolve(null)
+    }
+    return new Promise((resolve) => {
+      const settle = (score: PaymentScored | null) => {
+        signal.removeEventListener('abort', onAbort)
+        this.#removeWaiter(paymentId, waiter)
+        resolve(score)
+      }
+      const onAbort = () => settle(null)
+      const waiter: Waiter = { customerId, answer: settle }
+      const waiters = this.#waiters.get(paymentId) ?? new Set()
+      this.#waiters.set(paymentId, waiters.add(waiter))
+      this.#waiting += 1
+      signal.addEventListener('abort', onAbort, { once: true })
+    })
+  }
+
+  /**
+   * A new reader from `from` on, or from now on when it is null; null when all places are taken or the hub is closed.
+   * `beyond` says where that place lies beyond the log's end (see {@link unheardOf}). `cutOff` closes the connection of a client that was too slow and does not even take its last frame.
+   */
+  subscribe(
+    filter: ScoreFilter,
+    from: PartitionCursor | null,
+    format: FrameFormat,
+    cutOff: () => void,
+    beyond: ReadonlyMap<number, number | null> = new Map(),
+  ): ScoreSubscription | null {
+    if (this.#closed || this.#subscribers.size >= this.#options.subscribersMax) return null
+    const subscriber = new ScoreSubscriber({ ...this.#options, ring: this.#ring, filter, format, from, beyond })
+    this.#subscribers.set(subscriber, cutOff)
+    this.#metrics.subscribers.set(this.#subscribers.size)
+    return {
+      read: () => subscriber.read(),
+      close: () => {
+        subscriber.end()
+        this.#remove(subscriber)
+      },
+    }
+  }
+
+  /** Partitions of which `from` names a place that the tail has not reached: only the log knows whether there is one. */
+  unheardOf(from: PartitionCursor): number[] {
+    return this.#ring.unheardOf(from)
+  }
+
+  get subscribers(): number {
+    return this.#subscribers.size
+  }
+
+  get waiting(): number {
+    return this.#waiting
+  }
+
+  /** Ends every stream; waiting requests are answered by their own time limit. */
+  close(): void {
+    this.#closed = true
+    for (const subscriber of this.#subscribers.keys()) subscriber.end()
+    this.#subscribers.clear()
+    this.#metrics.subscribers.set(0)
+  }
+
+  #answer(entry: ScoreEntry): void {
+    const waiters = this.#waiters.get(entry.paymentId)
+    if (waiters === undefined) return
+    const { score } = entry
+    if (score === null) return
+    for (const waiter of waiters) if (waiter.customerId === entry.customerId) waiter.answer(score)
+  }
+
+  #removeWaiter(paymentId: string, waiter: Waiter): void {
+    const waiters = this.#waiters.get(paymentId)
+    if (waiters?.delete(waiter) !== true) return
+    this.#waiting -= 1
+    if (waiters.size === 0) this.#waiters.delete(paymentId)
+  }
+
+  #overflow(subscriber: ScoreSubscriber, cutOff: () => void): void {
+    this.#metrics.overflows.add(1)
+    this.#remove(subscriber)
+    loopClock.after(this.#options.overflowGraceMs, cutOff)
+  }
+
+  #remove(subscriber: ScoreSubscriber): void {
+    if (this.#subscribers.delete(subscriber)) this.#metrics.subscribers.set(this.#subscribers.size)
+  }
+}
+
+type HubMetrics = ReturnType<typeof hubMetrics>
+
+function hubMetrics(meter: Meter) {
+  return {
+    subscribers: meter.gauge('riverbank_stream_subscribers', 'Open streams of scores'),
+    recentBytes: meter.gauge('riverbank_serve_recent_scores_bytes', 'Memory of the newest scores that are held'),
+    overflows: meter.counter('riverbank_stream_overflows_total', 'Subscribers cut off because they were too slow'),
+    waitsRefused: meter.counter('riverbank_waits_refused_total', 'Waits for a decision that found no free place'),
+    unreadable: meter.counter('riverbank_stream_unreadable_total', 'Records of the scores topic that are no scores'),
+  }
+}

@@ -1,0 +1,55 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { readConfig } from '../../../src/app/installation/config.ts'
+import { contradictions } from '../../../src/app/installation/contradictions.ts'
+import { openEventLog, openStateStore } from '../../../src/app/installation/event-log.ts'
+import { lookOnce } from '../../../src/app/roles/state-watch.ts'
+import { createTopics } from '../../../src/app/installation/topics.ts'
+import { takeOwnership } from '../../../src/lake/materialize/flush.ts'
+import { openLake } from '../../../src/lake/commit/lake.ts'
+import type { EventLog } from '../../../src/ports/log.ts'
+import type { StateStore } from '../../../src/ports/states.ts'
+import { redisAvailable, startTestRedis, type TestRedis } from '../../support/redis-server.ts'
+
+const topic = 'payments.events'
+
+describe.skipIf(redisAvailable() !== null)('a look at the states beside a lake that lost a commit', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'riverbank-look-'))
+  let redis: TestRedis
+  let log: EventLog
+  let store: StateStore
+  let config: ReturnType<typeof readConfig>
+
+  beforeAll(async () => {
+    redis = await startTestRedis()
+    config = readConfig({ REDIS_URL: redis.url, RIVERBANK_DATA_DIR: dir })
+    log = await openEventLog(config)
+    store = await openStateStore(config)
+    await createTopics(config, log)
+    for (let partition = 0; partition < config.PARTITIONS; partition += 1) await store.advance(topic, partition, 1)
+    const lake = await openLake({ dir: join(dir, 'lake') })
+    for (const partition of [0, 1, 2]) await takeOwnership(lake, { topic, partition, owner: 'somebody' })
+    const [, second] = readdirSync(join(dir, 'lake', '_log')).filter((name) => /^\d+\.json$/.test(name))
+    rmSync(join(dir, 'lake', '_log', second ?? 'there is a second commit'))
+  })
+  afterAll(async () => {
+    await Promise.allSettled([log.close(), store.close()])
+    await redis.stop()
+    rmSync(dir, { recursive: true, force: true })
+  })
+
+  test('goes by store and log: scoring does not wait for a repair of the lake', async () => {
+    const damaged = await openLake({ dir: join(dir, 'lake') })
+    await expect(damaged.snapshot()).rejects.toMatchObject({ code: 'lake_corrupt' })
+    const look = () => lookOnce({ config, log, store, featureSet: 'any' }, { claims: true })
+    expect(await look()).toEqual({ kind: 'whole' })
+    await store.replaceMemo('rebuild', null, 'begun')
+    expect(await look()).toMatchObject({ kind: 'refused', code: 'state_rebuilding' })
+  })
+
+  test('contradicts no setting', async () => {
+    expect(await contradictions(config, { log, store, lake: true })).toEqual([])
+  })
+})

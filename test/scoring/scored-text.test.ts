@@ -1,0 +1,144 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { decisions, emittedTypes, paymentScoredSchema } from '../../src/scoring/emitted.ts'
+import { encodeEvent, type DomainEvent } from '../../src/events/event.ts'
+import { unexplained } from '../../src/scoring/explain/explainer.ts'
+import { flagKinds } from '../../src/engine/state/flags.ts'
+import { createScoredWriter, scoredHead, type ScoredForm, type ScoredParts } from '../../src/scoring/scored-text.ts'
+import type { Reason } from '../../src/scoring/explain/reason.ts'
+import type { EventTimeMs } from '../../src/base/units.ts'
+
+const features = ['spend__count_7d', 'spend__mean_7d', 'odd "name"']
+const entities = ['customer', 'pair']
+const form: ScoredForm = {
+  source: 'urn:riverbank:processor',
+  model: { name: 'fraud', version: '2' },
+  service: 'fraud_v2',
+  featureSet: 'abc',
+  shadows: [],
+  features,
+  entities,
+}
+/** Without shadows, with one, with several: what a writer has is fixed, so each has its own. */
+const forms = [[], ['fraud/3'], ['fraud/3', 'other/2026-01.b']].map((shadows) => ({ ...form, shadows }))
+const writers = forms.map((one) => ({ form: one, write: createScoredWriter(one) }))
+const withForm = fc.constantFrom(...writers)
+const write = createScoredWriter(form)
+
+const id = fc.oneof(fc.stringMatching(/^[\w.:@-]{1,20}$/), fc.string({ unit: 'binary', minLength: 1, maxLength: 12 }))
+const value = fc.oneof(
+  fc.constant(null),
+  fc.integer(),
+  fc.double({ noNaN: true, noDefaultInfinity: true }),
+  fc.constant(-0),
+)
+const position = fc.record({
+  id,
+  sequence: fc.maxSafeNat(),
+  born: fc.maxSafeNat(),
+  outcome: fc.constantFrom('applied' as const, 'too_late' as const),
+})
+const number = fc.double({ noNaN: true, noDefaultInfinity: true })
+const reason: fc.Arbitrary<Reason> = fc
+  .record({ code: id, text: fc.string({ unit: 'binary' }), feature: id, value: number, contribution: number })
+  .chain((known) =>
+    fc.option(number, { nil: undefined }).map((usual) => ({ ...known, ...(usual === undefined ? {} : { usual }) })),
+  )
+const parts: fc.Arbitrary<ScoredParts> = fc.record({
+  payment: fc.record({ paymentId: id, customerId: id, terminalId: id, amountMinor: fc.maxSafeNat(), currency: id }),
+  paymentTimeMs: fc.maxSafeNat(),
+  aggregateId: id,
+  correlationId: id,
+  timeMs: fc.integer({ min: 0, max: 253_402_300_799_999 }),
+  score: fc.double({ min: 0, max: 1, noNaN: true }),
+  decision: fc.constantFrom(...decisions),
+  values: fc.tuple(value, value, value),
+  flags: fc.option(
+    fc.constantFrom(...flagKinds).map((flag) => ({ [features[0] ?? '']: flag })),
+    { nil: null },
+  ),
+  shadows: fc.tuple(value, value),
+  policy: fc.option(fc.record({ version: id, decidedBy: id }), { nil: null }),
+  reasons: fc.oneof(fc.constant(null), fc.constantFrom(...unexplained), fc.array(reason, { maxLength: 4 })),
+  entities: fc.tuple(position, fc.option(position, { nil: null })),
+  position: fc.record({ topic: id, partition: fc.nat(), offset: fc.maxSafeNat() }),
+})
+
+/** The same event as an object, and written the general way. */
+function encoded(scored: ScoredParts, { shadows }: ScoredForm): string {
+  const { paymentId, ...payment } = scored.payment
+  const named = (names: readonly string[], values: readonly unknown[]) =>
+    Object.fromEntries<unknown>(
+      names.map((name, i) => [name, values[i]] as const).filter(([, one]) => one !== undefined),
+    )
+  const event: DomainEvent = {
+    eventId: `${scored.aggregateId}/${paymentId}:scored`,
+    eventType: emittedTypes.scored,
+    timestamp: scored.timeMs as EventTimeMs,
+    aggregateId: scored.aggregateId,
+    aggregateType: 'customer',
+    version: 1,
+    correlationId: scored.correlationId,
+    causationId: paymentId,
+    data: {
+      paymentId,
+      ...{ customerId: payment.customerId, terminalId: payment.terminalId },
+      ...{ amountMinor: payment.amountMinor, currency: payment.currency, paymentTimeMs: scored.paymentTimeMs },
+      ...{ score: scored.score, decision: scored.decision, model: form.model, service: form.service },
+      featureSet: form.featureSet,
+      features: named(features, scored.values),
+      ...(scored.flags === null ? {} : { flags: scored.flags }),
+      ...(shadows.length === 0 ? {} : { shadows: named(shadows, scored.shadows) }),
+      ...(scored.policy === null ? {} : { policy: scored.policy }),
+      ...(typeof scored.reasons === 'string' ? { reasonsUnavailable: scored.reasons } : {}),
+      ...(typeof scored.reasons === 'string' || scored.reasons === null ? {} : { reasons: scored.reasons }),
+      entities: named(
+        entities,
+        scored.entities.map((one) => one ?? undefined),
+      ),
+      position: scored.position,
+    },
+    metadata: { source: form.source },
+  }
+  return encodeEvent(event)
+}
+
+describe('payment.scored, written without an object', () => {
+  it('I2: is byte for byte what the general encoder writes, whatever is in it', () => {
+    fc.assert(
+      fc.property(parts, withForm, (scored, writer) => {
+        expect(writer.write(scored)).toBe(encoded(scored, writer.form))
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  it('has the shape that its schema promises', () => {
+    fc.assert(
+      fc.property(parts, withForm, (scored, writer) => {
+        const { data } = JSON.parse(writer.write(scored)) as { data: { shadows?: object } }
+        expect(paymentScoredSchema.safeParse(data).error).toBeUndefined()
+        expect(Object.keys(data.shadows ?? {})).toEqual(writer.form.shadows)
+        expect('shadows' in data, 'left out when there are none').toBe(writer.form.shadows.length > 0)
+      }),
+    )
+  })
+
+  it('tells whose it is without being parsed, or nothing at all', () => {
+    fc.assert(
+      fc.property(parts, (scored) => {
+        const { paymentId, customerId } = scored.payment
+        const head = scoredHead(write(scored))
+        if (head !== null)
+          expect(head).toEqual({ eventId: `${scored.aggregateId}/${paymentId}:scored`, paymentId, customerId })
+        const isPlain = [...Object.values(scored.payment), scored.aggregateId, scored.correlationId].every((one) =>
+          /^[\w.:@-]*$/.test(String(one)),
+        )
+        if (isPlain) expect(head).not.toBeNull()
+      }),
+    )
+    expect(
+      scoredHead(JSON.stringify({ type: emittedTypes.scored, data: { paymentId: 'p', customerId: 'c' } })),
+    ).toBeNull()
+  })
+})
