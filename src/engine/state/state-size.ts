@@ -8,7 +8,7 @@ import type { TileTable } from '../tiles/tiles.ts'
 /** Bytes of V8 on 64 bits: an element of an array, an object with its fields; and how much longer arrays are that grew. */
 const [element, object, spare] = [8, 64, 1.4] as const
 /** State, progress, version, and the entry of a cache with its key. */
-const stateBytesMin = 900
+const stateBytesMin = 940
 /** A table and the arrays that it has at least. */
 const tableBytesMin = 100
 /** A feature that was handed out is a number by itself. */
