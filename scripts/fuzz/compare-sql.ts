@@ -1,6 +1,6 @@
+import { identifier, literal } from '../../src/base/sql.ts'
 import { entitySql, outcomesSql, type SqlRelations } from '../../src/compile/sql.ts'
 import { derivedSql } from '../../src/compile/sql-expression.ts'
-import { nameSql, textSql } from '../../src/compile/sql-text.ts'
 import { verdictsSql } from '../../src/compile/sql-labels.ts'
 import { verdictOf } from '../../src/engine/observe.ts'
 import type { FeaturePlan } from '../../src/engine/plan.ts'
@@ -110,10 +110,13 @@ async function compareDerived(
   const { names } = serviceOf(plan)
   const scored = told.flatMap((one, stream) => one.scored.map((values) => ({ stream, ...values })))
   if (scored.length === 0) return null
-  const types = ['number', 'amountMinor', 'timeMs', ...names].map((name): [string, string] => [nameSql(name), 'DOUBLE'])
+  const types = ['number', 'amountMinor', 'timeMs', ...names].map((name): [string, string] => [
+    identifier(name),
+    'DOUBLE',
+  ])
   const rows = scored.map(({ values, request }, i) => [i, request.amountMinor, request.timeMs, ...values])
   await query.run(tableSql('fuzz_values', types, rows))
-  const columns = { feature: nameSql, request: nameSql }
+  const columns = { feature: identifier, request: identifier }
   for (const row of await query.rows(derivedSql(set, columns, { select: '*', from: 'fuzz_values' }))) {
     const { stream, where, values } = scored[Number(row['number'])] ?? { stream: 0, where: '', values: [] }
     for (const { name } of set.derived) {
@@ -135,7 +138,7 @@ function tableSql(
 ): string {
   const cells = columns.map(([name, type], at) => {
     const texts = rows.map((row) => (Object.is(row[at], -0) ? '-0' : String(row[at] ?? '')))
-    return `nullif(unnest(string_split(${textSql(texts.join(','))}, ',')), '')::${type} AS ${name}`
+    return `nullif(unnest(string_split(${literal(texts.join(','))}, ',')), '')::${type} AS ${name}`
   })
   return `CREATE OR REPLACE TEMP TABLE ${table} AS SELECT ${cells.join(',\n')}`
 }

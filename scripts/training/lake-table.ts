@@ -1,3 +1,4 @@
+import { identifier, literal } from '../../src/base/sql.ts'
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -5,7 +6,6 @@ import { RiverbankError } from '../../src/base/errors.ts'
 import type { FeatureSetManifest } from '../../src/engine/feature-set.ts'
 import { dayMs } from '../../src/base/units.ts'
 import { openQuery, type Query } from '../../src/edges/duckdb/query.ts'
-import { literal, name } from '../../src/edges/duckdb/quote.ts'
 import { onlyFromWhole } from '../../src/lake/commit/damage.ts'
 import { openLake } from '../../src/lake/commit/lake.ts'
 import { catalogOf } from '../../src/lake/tables/sql-catalog.ts'
@@ -68,7 +68,7 @@ export async function writeTrainingTable(options: TrainingTableOptions): Promise
 
 async function stageTable(query: Query, staged: string, options: TrainingTableOptions): Promise<TrainingTable> {
   const firstDay = await checkTraining(query, options)
-  const features = options.features.map((feature) => `${name(feature)}::DOUBLE AS ${name(feature)}`)
+  const features = options.features.map((feature) => `${identifier(feature)}::DOUBLE AS ${identifier(feature)}`)
   const columns = ['payment_id', 'customer_id', 'payment_time_ms', `${day} - ${firstDay} AS tx_day`]
   const labels = ['label', 'reported_time_ms AS known_ms', 'amount_minor']
   await mkdir(dirname(options.path), { recursive: true })

@@ -1,3 +1,4 @@
+import { identifier } from '../base/sql.ts'
 import type { FeatureSet } from '../define/feature-set.ts'
 import { featureName, type View } from '../define/view.ts'
 import { isLabel, ownerFields } from './labels.ts'
@@ -5,7 +6,6 @@ import { fieldOf } from './slots.ts'
 import { derivedColumn, derivedSql, type ExpressionColumns, type ExpressionRows } from './sql-expression.ts'
 import { entitySql, entriesSql, outcomesSql, type SqlRelations } from './sql.ts'
 import { verdictsSql } from './sql-labels.ts'
-import { nameSql } from './sql-text.ts'
 
 /** The SQL of a feature set, for whoever has history in tables and no definitions. */
 export interface FeatureSql {
@@ -49,13 +49,13 @@ export function createFeatureSql(set: FeatureSet): FeatureSql {
 export function sqlOf(set: FeatureSet, name: string): string {
   const derived = set.derived.find((candidate) => candidate.name === name)
   if (derived !== undefined) {
-    const columns = { feature: nameSql, request: nameSql }
+    const columns = { feature: identifier, request: identifier }
     const sql = derivedSql({ derived: [derived] }, columns, { select: '*', from: 'features' })
-    return `SELECT ${derivedColumn(name)} AS ${nameSql(name)}\nFROM (${sql})`
+    return `SELECT ${derivedColumn(name)} AS ${identifier(name)}\nFROM (${sql})`
   }
   for (const view of set.views) {
     const asked = view.name === name ? view : withOnly(view, name)
-    if (asked !== null) return entitySql(set, view.entity.name, { entries: 'history', column: nameSql }, [asked])
+    if (asked !== null) return entitySql(set, view.entity.name, { entries: 'history', column: identifier }, [asked])
   }
   throw new Error(`there is no feature or view ${name}`)
 }

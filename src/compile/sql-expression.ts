@@ -1,6 +1,6 @@
+import { identifier } from '../base/sql.ts'
 import type { BinaryOperation, Expression, RequestField, UnaryOperation } from '../engine/expression.ts'
 import type { FeatureSet } from '../define/feature-set.ts'
-import { nameSql } from './sql-text.ts'
 
 /** Where an expression finds what it reads; each answers SQL of type DOUBLE. */
 export interface ExpressionColumns {
@@ -32,7 +32,7 @@ export function derivedSql(
 }
 
 export function derivedColumn(name: string): string {
-  return nameSql(`derived ${name}`)
+  return identifier(`derived ${name}`)
 }
 
 /** What an operation reads: SQL that is a column or a constant, and the level of subqueries that computes it. */
@@ -102,7 +102,7 @@ class Steps {
   #step(sql: string, level: number): Operand {
     const known = this.#known.get(sql)
     if (known !== undefined) return known
-    const step = { sql: nameSql(`derived step ${this.#known.size + 1}`), level }
+    const step = { sql: identifier(`derived step ${this.#known.size + 1}`), level }
     this.#known.set(sql, step)
     for (let missing = this.#levels.length; missing <= level; missing += 1) this.#levels.push([])
     this.#levels[level]?.push(`${sql} AS ${step.sql}`)

@@ -1,8 +1,8 @@
+import { identifier } from '../base/sql.ts'
 import { windowMs } from '../base/units.ts'
 import type { Aggregate } from '../define/aggregate.ts'
 import { featureName, type View } from '../define/view.ts'
 import { cellName, runCell, type ReadGroup } from './sql-cells.ts'
-import { nameSql } from './sql-text.ts'
 
 /** A relation with one row per read and the columns of these groups. */
 export interface CellsOfHop {
@@ -20,7 +20,7 @@ export function featuresSql(views: readonly View[], hops: readonly CellsOfHop[])
     return view.aggregates.flatMap((aggregate) =>
       view.windows.map((window) => {
         const sql = finalSql(hop.name, group, view, aggregate, windowMs(window))
-        return `${sql} AS ${nameSql(featureName(view.name, aggregate.name, window))}`
+        return `${sql} AS ${identifier(featureName(view.name, aggregate.name, window))}`
       }),
     )
   })

@@ -1,3 +1,4 @@
+import { literal } from '../base/sql.ts'
 import { hourMs } from '../base/units.ts'
 import { subjectsMax } from '../engine/state/subjects.ts'
 import type { FeatureSet } from '../define/feature-set.ts'
@@ -5,7 +6,7 @@ import type { View } from '../define/view.ts'
 import { idSeparator } from '../engine/plan.ts'
 import { isLabel, labelHours, ownerFields, repeatedFields } from './labels.ts'
 import { slotsOf, type ColumnOf } from './sql-cells.ts'
-import { textSql, tileSql } from './sql-text.ts'
+import { tileSql } from './sql-text.ts'
 
 /** Every event type that labels something. */
 export function labelTypes(set: FeatureSet): string[] {
@@ -26,7 +27,7 @@ export function lookAtLabels(set: FeatureSet, views: readonly View[]): boolean {
 
 /** Names what an entry labels among the subjects of all aggregates, NULL for an entry that is no label. */
 export function subjectSql(set: FeatureSet, column: ColumnOf): string {
-  const owner = ownerFields(set).map((field) => `${column(field)} || ${textSql(idSeparator)} || `)
+  const owner = ownerFields(set).map((field) => `${column(field)} || ${literal(idSeparator)} || `)
   return `${owner.join('')}${subjectIdSql(set, column)}`
 }
 
@@ -34,7 +35,7 @@ export function subjectSql(set: FeatureSet, column: ColumnOf): string {
 function subjectIdSql(set: FeatureSet, column: ColumnOf): string {
   const cases = set.events
     .filter(isLabel)
-    .map(({ type, label }) => `WHEN ${textSql(type)} THEN ${column(label.subjectField)}`)
+    .map(({ type, label }) => `WHEN ${literal(type)} THEN ${column(label.subjectField)}`)
   return `CASE event_type ${cases.join(' ')} END`
 }
 
@@ -75,7 +76,7 @@ export function verdictsSql(
   const repeated = names.map((name, i) => {
     const cases = labels.map(({ type, label }) => {
       const [field = ''] = Object.entries(label.repeats).find(([, of]) => of === name) ?? []
-      return `WHEN ${textSql(type)} THEN ${column(field)}`
+      return `WHEN ${literal(type)} THEN ${column(field)}`
     })
     return `CASE event_type ${cases.join(' ')} END AS said_${i}`
   })
@@ -83,10 +84,10 @@ export function verdictsSql(
   const isForgotten = `n.place - p.place >= ${subjectsMax} OR p.hour <= n.newest_hour - ${labelHours(set)}`
   return `WITH subjects AS MATERIALIZED (
   SELECT *, row_number() OVER life AS place, max(hour) OVER life AS newest_hour FROM (
-    SELECT *, ${tileSql('time_ms', hourMs)} AS hour FROM ${entries} WHERE event_type = ${textSql(set.scored)})
+    SELECT *, ${tileSql('time_ms', hourMs)} AS hour FROM ${entries} WHERE event_type = ${literal(set.scored)})
   WINDOW life AS (PARTITION BY id, born ORDER BY sequence)),
 labels AS (SELECT id, born, sequence, position, time_ms, ${subjectIdSql(set, column)} AS subject, ${repeated.join(', ')}
-  FROM ${entries} WHERE event_type IN (${labelTypes(set).map(textSql).join(', ')}))
+  FROM ${entries} WHERE event_type IN (${labelTypes(set).map(literal).join(', ')}))
 SELECT * FROM (
   SELECT l.position, CASE WHEN p.sequence IS NULL OR ${isForgotten} THEN 'unknown_subject'
     WHEN ${[...differs, 'l.time_ms <> p.time_ms'].join(' OR ')} THEN 'contradicts_subject' END AS verdict

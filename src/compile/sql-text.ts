@@ -1,3 +1,4 @@
+import { literal } from '../base/sql.ts'
 import type { Condition, Source } from '../define/source.ts'
 
 /** ⌊ms ÷ hop⌋ of integers, below zero too: SQL's // truncates. */
@@ -8,18 +9,10 @@ export function tileSql(ms: string, hopMs: number): string {
 /** The observations of a source: its event type and all of its conditions. */
 export function conditionSql({ eventType, where }: Source, column: (field: string) => string, prefix = ''): string {
   const conditions = where.map((condition) => comparisonSql(condition, `${prefix}${column(condition.field)}`))
-  return [`${prefix}event_type = ${textSql(eventType)}`, ...conditions].join(' AND ')
+  return [`${prefix}event_type = ${literal(eventType)}`, ...conditions].join(' AND ')
 }
 
 function comparisonSql({ is, value }: Condition, column: string): string {
   const operator = is === '==' ? '=' : is === '!=' ? '<>' : is
-  return `${column} ${operator} ${typeof value === 'string' ? textSql(value) : String(value)}`
-}
-
-export function textSql(value: string): string {
-  return `'${value.replaceAll("'", "''")}'`
-}
-
-export function nameSql(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
+  return `${column} ${operator} ${typeof value === 'string' ? literal(value) : String(value)}`
 }

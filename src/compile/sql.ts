@@ -1,3 +1,4 @@
+import { literal } from '../base/sql.ts'
 import { durationMs, windowMs } from '../base/units.ts'
 import type { FeatureSet } from '../define/feature-set.ts'
 import type { View } from '../define/view.ts'
@@ -7,7 +8,7 @@ import { featuresSql } from './sql-features.ts'
 import { framedSql, groupsOf, oddSql, placeSql } from './sql-frames.ts'
 import { joinedSql, toldSql } from './sql-joins.ts'
 import { lookAtLabels, relabelledSql, subjectSql, toldTypes, untilSql } from './sql-labels.ts'
-import { textSql, tileSql } from './sql-text.ts'
+import { tileSql } from './sql-text.ts'
 
 /** What the generated SQL reads. All times in milliseconds, all numbers BIGINT, ids and event types VARCHAR. */
 export interface SqlRelations {
@@ -129,7 +130,7 @@ function runCellsOf(group: ReadGroup): string[] {
 const cutRunsOf = (groups: readonly ReadGroup[]) =>
   new Set(groups.filter(({ delayMs }) => delayMs === 0).flatMap(runCellsOf))
 
-const toldTypesSql = (set: FeatureSet, views: readonly View[]) => toldTypes(set, views).map(textSql).join(', ')
+const toldTypesSql = (set: FeatureSet, views: readonly View[]) => toldTypes(set, views).map(literal).join(', ')
 
 function oddOf(set: FeatureSet, views: readonly View[], hopMs: number): string {
   const odd = oddSql(hopMs, tilesMaxOf(views))

@@ -1,3 +1,4 @@
+import { identifier } from '../../src/base/sql.ts'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -5,7 +6,6 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { referenceExpression } from '../../src/compile/reference-expression.ts'
 import { derivedSql } from '../../src/compile/sql-expression.ts'
-import { nameSql } from '../../src/compile/sql-text.ts'
 import { compileExpression, type BinaryOperation, type Expression } from '../../src/engine/expression.ts'
 import { aggregateMagnitude } from '../../src/define/magnitude.ts'
 import { defineDerived } from '../../src/define/feature-set.ts'
@@ -56,7 +56,7 @@ async function inDuckDb(trees: readonly Expression[], rows: readonly (readonly V
   )
   const sql = derivedSql(
     { derived },
-    { feature: nameSql, request: (field) => doubleSql(request[field]) },
+    { feature: identifier, request: (field) => doubleSql(request[field]) },
     { select: '*', from: `(VALUES ${values.join(', ')}) v(row, ${names.join(', ')})` },
   )
   const answers: Value[][] = []
@@ -153,7 +153,7 @@ describe('I3: the engine, the reference and DuckDB answer the same finite number
   it('however deep operations are nested: the SQL grows with their number', async () => {
     const deep = (depth: number): Expression =>
       depth === 0 ? a : operation('modulo', operation('less', b, deep(depth - 1)), deep(depth - 1))
-    const columns = { feature: nameSql, request: () => 'NULL' }
+    const columns = { feature: identifier, request: () => 'NULL' }
     const length = (depth: number) => {
       const expression = { tree: deep(depth), nullable: true, magnitude: aggregateMagnitude }
       const derived = [defineDerived('deep', 'deep', expression)]

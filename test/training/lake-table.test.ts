@@ -1,3 +1,4 @@
+import { literal } from '../../src/base/sql.ts'
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -5,7 +6,6 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { writeTrainingTable, type TrainingTableOptions } from '../../scripts/training/lake-table.ts'
 import { dayMs } from '../../src/base/units.ts'
 import { openQuery } from '../../src/edges/duckdb/query.ts'
-import { literal } from '../../src/edges/duckdb/quote.ts'
 import { openLake, type Lake } from '../../src/lake/commit/lake.ts'
 import { flipBit } from '../lake/support/damage.ts'
 import {

@@ -1,3 +1,4 @@
+import { literal } from '../../base/sql.ts'
 import { openQuery } from '../../edges/duckdb/query.ts'
 import { onlyFromWhole } from '../../lake/commit/damage.ts'
 import { createIdListKeeper, type KeepLimits } from '../../lake/tables/id-lists.ts'
@@ -11,7 +12,7 @@ export function keepIdLists(lake: Lake): (limits: KeepLimits) => Promise<number>
   return createIdListKeeper(lake, async (file, { aggregate, id }) => {
     const query = await openQuery({ threads: 1, memoryMb, tempDir: lake.dir, tempMb: 0, setup: [] })
     try {
-      const sql = `SELECT ${aggregate} AS aggregate, ${id} AS id FROM read_parquet('${lake.pathOf(file).replaceAll("'", "''")}')`
+      const sql = `SELECT ${aggregate} AS aggregate, ${id} AS id FROM read_parquet(${literal(lake.pathOf(file))})`
       const rows = await onlyFromWhole(lake, { files: [file], lost: [] }, () => query.rows(sql))
       return rows.map((row) => [textOf(row['aggregate']), textOf(row['id'])] as const)
     } finally {

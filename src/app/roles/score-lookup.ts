@@ -8,7 +8,7 @@ import type { FileEntry } from '../../lake/commit/commit.ts'
 import { identityHash } from '../../lake/tables/id-list.ts'
 import { IdLists } from '../../lake/tables/id-lists.ts'
 import type { Lake } from '../../lake/commit/lake.ts'
-import { quote } from '../../lake/tables/sql-catalog.ts'
+import { literal } from '../../base/sql.ts'
 import type { LakeLookup } from '../../serve/http/dependencies.ts'
 import { contentOf } from '../../serve/events/event-ledger.ts'
 
@@ -51,9 +51,9 @@ export function openLakeLookup(options: LakeLookupOptions): LakeLookup & { close
       const files = candidates.filter(({ identities }) => identities?.every((each) => ours.has(each)) !== true)
       if (files.length === 0) return []
       const conditions = [
-        `payment_id = ${quote(eventId)}`,
-        ...(aggregateId === null ? [] : [`customer_id = ${quote(aggregateId)}`]),
-        ...known.map((each) => `customer_id <> ${quote(each)}`),
+        `payment_id = ${literal(eventId)}`,
+        ...(aggregateId === null ? [] : [`customer_id = ${literal(aggregateId)}`]),
+        ...known.map((each) => `customer_id <> ${literal(each)}`),
       ]
       // Copies of a score share their partition; the first one stands.
       const rest = `QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY log_offset) = 1 LIMIT ${max}`
@@ -67,7 +67,7 @@ export function openLakeLookup(options: LakeLookupOptions): LakeLookup & { close
     async event({ aggregateId, eventId }) {
       const candidates = await lists.candidates('events', eventId, aggregateId)
       if (candidates.length === 0) return null
-      const conditions = ['valid', `event_id = ${quote(eventId)}`, `customer_id = ${quote(aggregateId)}`]
+      const conditions = ['valid', `event_id = ${literal(eventId)}`, `customer_id = ${literal(aggregateId)}`]
       const [row] = await lane.ask(
         candidates.map(({ file }) => file),
         conditions,
@@ -123,7 +123,7 @@ class LookupLane {
     const { lake, memoryMb } = this.#options
     this.#query ??= openQuery({ threads: 1, memoryMb, tempDir: lake.dir, tempMb: 0, setup: [] })
     const query = await this.#query
-    const paths = files.map((file) => quote(lake.pathOf(file)))
+    const paths = files.map((file) => literal(lake.pathOf(file)))
     const from = `read_parquet([${paths.join(', ')}], union_by_name = true, hive_partitioning = false)`
     const sql = `SELECT * FROM ${from} WHERE ${conditions.join(' AND ')} ${rest}`
     // Of files that were compared before, no bytes are summed up again.

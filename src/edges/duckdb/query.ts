@@ -1,7 +1,7 @@
+import { literal } from '../../base/sql.ts'
 import { DuckDBBlobValue, DuckDBDoubleVector, DuckDBInstance, DuckDBTimestampValue } from '@duckdb/node-api'
 import type { DuckDBConnection, DuckDBDataChunk, DuckDBResult, DuckDBValue } from '@duckdb/node-api'
 import { RiverbankError } from '../../base/errors.ts'
-import { literal } from './quote.ts'
 
 export interface QueryOptions {
   readonly threads: number

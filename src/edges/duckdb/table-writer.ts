@@ -1,3 +1,4 @@
+import { identifier, literal } from '../../base/sql.ts'
 import { setImmediate } from 'node:timers/promises'
 import {
   BIGINT,
@@ -14,7 +15,6 @@ import {
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api'
 import { RiverbankError } from '../../base/errors.ts'
 import type { ColumnData, ColumnType, TableWriter } from '../../ports/tables.ts'
-import { literal, name } from './quote.ts'
 
 export interface TableWriterOptions {
   readonly threads: number
@@ -116,7 +116,7 @@ async function heldBytes(connection: DuckDBConnection): Promise<number> {
 }
 
 async function fill(connection: DuckDBConnection, columns: readonly ColumnData[], rows: number): Promise<void> {
-  const declared = columns.map((column) => `${name(column.name)} ${column.type}`)
+  const declared = columns.map((column) => `${identifier(column.name)} ${column.type}`)
   await connection.run(`CREATE TABLE staged (${declared.join(', ')})`)
   const appender = await connection.createAppender('staged')
   try {

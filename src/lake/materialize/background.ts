@@ -1,3 +1,4 @@
+import { identifier } from '../../base/sql.ts'
 /** Payments that stand for all, as the vectors that a model takes. */
 export interface SampledBackground {
   /** `rows` × features, row-major. */
@@ -27,7 +28,7 @@ export async function sampleBackground(
   query: Query,
   { features, rowsMax, spanMs }: SampleOptions,
 ): Promise<SampledBackground | null> {
-  const columns = features.map((name) => `"${name.replaceAll('"', '""')}"`)
+  const columns = features.map(identifier)
   const whole = columns.map((column) => `isfinite(${column}::DOUBLE)`).join(' AND ')
   const newest = `(SELECT max(append_time_ms) FROM scores)`
   const from = `FROM scores WHERE append_time_ms > ${newest} - ${spanMs} AND ${whole}`

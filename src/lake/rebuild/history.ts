@@ -1,3 +1,4 @@
+import { identifier, literal } from '../../base/sql.ts'
 import { RiverbankError } from '../../base/errors.ts'
 import type { FeatureSetManifest } from '../../engine/feature-set.ts'
 import type { EntityPlan, EntityTouch, FeaturePlan } from '../../engine/plan.ts'
@@ -6,7 +7,7 @@ import { beyond, nothing, rowsOf, untold, verdicts, type HistoryRow } from './hi
 import { readWaitingRecords, type WaitingRecords } from './waiting-records.ts'
 import { eventTable } from '../tables/event-table.ts'
 import type { Topics } from '../verify/frontier.ts'
-import { countOf, identifier, text, type LakeQuery } from '../verify/lake-query.ts'
+import { countOf, type LakeQuery } from '../verify/lake-query.ts'
 import { createWorkingTables, entityIdSql, eventColumns } from '../verify/working-tables.ts'
 
 /** How far each partition of the event topic is: committed by the processors, and answered in the lake. */
@@ -147,7 +148,9 @@ export class LakeHistory {
     const { query } = this.options
     await query.run('CREATE OR REPLACE TEMP TABLE asked (id VARCHAR, below BIGINT, told VARCHAR)')
     for (let at = 0; at < asked.length; at += idsAtOnce) {
-      const values = asked.slice(at, at + idsAtOnce).map((one) => `(${text(one.id)}, ${one.below}, ${text(one.text)})`)
+      const values = asked
+        .slice(at, at + idsAtOnce)
+        .map((one) => `(${literal(one.id)}, ${one.below}, ${literal(one.text)})`)
       await query.run(`INSERT INTO asked VALUES ${values.join(', ')}`)
     }
   }
@@ -176,7 +179,7 @@ export class LakeHistory {
     { chunk, chunks, asked = false }: Share,
   ): string {
     const own = (part: string) => `t.${identifier(`${entity.name}_${part}`)}`
-    const type = `coalesce(list_position([${types.map(text).join(', ')}], t.event_type) - 1, -1)::DOUBLE`
+    const type = `coalesce(list_position([${types.map(literal).join(', ')}], t.event_type) - 1, -1)::DOUBLE`
     const eventId = entity.partitionKey ? 't.event_id' : "''"
     const shared = (partition: string, offset: string, prefix: string) => [
       ...[`${partition}::DOUBLE AS partition`, `${offset}::DOUBLE AS position`, 't.append_time_ms::DOUBLE AS appended'],
@@ -209,7 +212,7 @@ export class LakeHistory {
 }
 
 function verdictSql(outcome: string): string {
-  return `coalesce(list_position([${verdicts.map((verdict) => text(verdict ?? '')).join(', ')}], ${outcome}) - 1, 0)::DOUBLE`
+  return `coalesce(list_position([${verdicts.map((verdict) => literal(verdict ?? '')).join(', ')}], ${outcome}) - 1, 0)::DOUBLE`
 }
 
 /** What the engine looks at: the values and conditions of slots, and what tells a label from one that does not count. */

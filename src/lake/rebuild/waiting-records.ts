@@ -1,8 +1,9 @@
+import { identifier, literal } from '../../base/sql.ts'
 import type { FeaturePlan } from '../../engine/plan.ts'
 import type { FeatureSetManifest } from '../../engine/feature-set.ts'
 import { waitingText } from '../../events/resent-record.ts'
 import type { Topics } from '../verify/frontier.ts'
-import { countOf, identifier, text, type LakeQuery } from '../verify/lake-query.ts'
+import { countOf, type LakeQuery } from '../verify/lake-query.ts'
 import { partitionEntity } from '../verify/working-tables.ts'
 
 /** Records of labels whose subject was not known, as states keep them, by {@link placeOf}. */
@@ -34,7 +35,7 @@ export async function readWaitingRecords({
       SELECT source_partition AS log_partition, source_offset AS log_offset FROM applied WHERE ${outcome} = 'unknown_subject'
       UNION ALL SELECT log_partition, log_offset FROM unanswered
     ) USING (log_partition, log_offset)
-    WHERE valid AND log_topic = ${text(topics.events)} AND event_type IN (${types.map(({ type }) => text(type)).join(', ')})`)
+    WHERE valid AND log_topic = ${literal(topics.events)} AND event_type IN (${types.map(({ type }) => literal(type)).join(', ')})`)
   return new Map(
     rows.map((row) => [
       placeOf(countOf(row, 'log_partition'), countOf(row, 'log_offset')),

@@ -2,7 +2,8 @@ import { replaceFile } from '../commit/durable.ts'
 import type { FeatureSetManifest } from '../../engine/feature-set.ts'
 import { filesOf } from '../commit/lake.ts'
 import type { Lake, Snapshot } from '../commit/lake.ts'
-import { catalogOf, quote } from './sql-catalog.ts'
+import { literal } from '../../base/sql.ts'
+import { catalogOf } from './sql-catalog.ts'
 import { tableNames } from './table.ts'
 
 /**
@@ -33,12 +34,12 @@ export function fileListJson(lake: Files, snapshot: Snapshot): string {
  */
 export function fileListSql(lake: Files, snapshot: Snapshot, manifest: FeatureSetManifest): string {
   const folder = `getvariable('${folderVariable}')`
-  const { setup } = catalogOf(lake, snapshot, manifest, ({ path }) => `${folder} || ${quote(`/${path}`)}`)
+  const { setup } = catalogOf(lake, snapshot, manifest, ({ path }) => `${folder} || ${literal(`/${path}`)}`)
   const statements = setup.map((sql) => `${sql.replace(/^CREATE /, 'CREATE OR REPLACE ')};`)
   return [
     `-- The lake at version ${snapshot.version}. Written with each commit; read it again for what came later.`,
     `-- Where the lake is mounted elsewhere: SET VARIABLE ${folderVariable} = '/its/folder'; before this file is read.`,
-    `SET VARIABLE ${folderVariable} = coalesce(${folder}, ${quote(lake.dir)});`,
+    `SET VARIABLE ${folderVariable} = coalesce(${folder}, ${literal(lake.dir)});`,
     ...statements,
     '',
   ].join('\n')

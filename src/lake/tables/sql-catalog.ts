@@ -1,3 +1,4 @@
+import { identifier, literal } from '../../base/sql.ts'
 import { join } from 'node:path'
 import { RiverbankError } from '../../base/errors.ts'
 import type { FeatureSetManifest } from '../../engine/feature-set.ts'
@@ -39,7 +40,7 @@ export function catalogOf(
   lake: Pick<Lake, 'dir' | 'pathOf'>,
   snapshot: Snapshot,
   manifest: FeatureSetManifest,
-  placeOf: PlaceOf = (file) => quote(lake.pathOf(file)),
+  placeOf: PlaceOf = (file) => literal(lake.pathOf(file)),
 ): SqlCatalog {
   const declared = declaredTables(manifest)
   const tables = tableNames.map((table) => tableView(placeOf, snapshot, table, declared[table]))
@@ -64,8 +65,8 @@ const lostRelation = 'lost_positions'
 function lostView(lost: Snapshot['lost']): string {
   const columns = 'table_name, log_topic, log_partition, first_offset, last_offset, rows'
   const rows = lost.map(({ table, topic, partition, firstOffset, lastOffset, rows }) => {
-    const name = table === null ? 'NULL' : quote(table)
-    return `(${name}, ${quote(topic)}, ${partition}, ${firstOffset}, ${lastOffset}, ${rows ?? 'NULL'})`
+    const name = table === null ? 'NULL' : literal(table)
+    return `(${name}, ${literal(topic)}, ${partition}, ${firstOffset}, ${lastOffset}, ${rows ?? 'NULL'})`
   })
   const none = '(NULL, NULL, NULL, NULL, NULL, NULL)'
   const types = ['VARCHAR', 'VARCHAR', 'BIGINT', 'BIGINT', 'BIGINT', 'BIGINT']
@@ -129,12 +130,4 @@ function castColumns(columns: readonly Column[], schema: TableSchema | null): st
   return columns
     .map(({ name, type }) => `${present.has(name) ? identifier(name) : 'NULL'}::${type} AS ${identifier(name)}`)
     .join(', ')
-}
-
-export function quote(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`
-}
-
-function identifier(text: string): string {
-  return `"${text.replaceAll('"', '""')}"`
 }

@@ -1,3 +1,4 @@
+import { identifier, literal } from '../../base/sql.ts'
 import type { FeatureSetManifest } from '../../engine/feature-set.ts'
 import { deduplication } from '../../engine/state/recent-ids.ts'
 import { hourMs } from '../../base/units.ts'
@@ -5,7 +6,7 @@ import type { Snapshot } from '../commit/lake.ts'
 import { partitionKey } from '../commit/commit.ts'
 import { tallyRows } from './emission.ts'
 import type { Topics } from './frontier.ts'
-import { countOf, identifier, text, type LakeQuery } from './lake-query.ts'
+import { countOf, type LakeQuery } from './lake-query.ts'
 import type { Tally } from './report.ts'
 import { entityIdSql, partitionEntity } from './working-tables.ts'
 
@@ -29,7 +30,7 @@ export async function checkApplication(input: ApplicationInput, tally: Tally): P
        (SELECT count(*) FROM caused WHERE NOT valid) AS invalid,
        (SELECT count(*) FROM caused WHERE valid IS NULL) AS isolated,
        count(*) FILTER (answered_elsewhere) AS duplicates,
-       count(*) FILTER (ahead AND NOT answered_elsewhere AND event_type <> ${text(scoredType)}) AS pending
+       count(*) FILTER (ahead AND NOT answered_elsewhere AND event_type <> ${literal(scoredType)}) AS pending
      FROM unanswered`,
   )
   tally.count('events applied', countOf(counts, 'applied'))
@@ -42,7 +43,7 @@ export async function checkApplication(input: ApplicationInput, tally: Tally): P
     tally,
     'event_not_applied',
     `SELECT owner_id, event_type, event_id, log_partition, log_offset FROM unanswered
-     WHERE NOT ahead AND NOT answered_elsewhere AND event_type <> ${text(scoredType)}`,
+     WHERE NOT ahead AND NOT answered_elsewhere AND event_type <> ${literal(scoredType)}`,
   )
   await tallyRows(query, tally, 'applied_twice', appliedTwice(input.manifest))
   const [repeats] = await query.rows(
@@ -94,7 +95,7 @@ function wrongCause(): string {
 /** Exactly one sequence number at each entity that the event names, and none elsewhere. */
 function wrongEntity(name: string, named: string): string {
   const [id, sequence] = [identifier(`${name}_id`), identifier(`${name}_sequence`)]
-  return `SELECT ${text(name)} AS entity, ${id} AS id, ${named} AS named, cause_id, source_partition, source_offset
+  return `SELECT ${literal(name)} AS entity, ${id} AS id, ${named} AS named, cause_id, source_partition, source_offset
     FROM applied WHERE cause_valid AND is_ours
       AND (${id} IS DISTINCT FROM (${named}) OR (${sequence} IS NULL) <> (${id} IS NULL))`
 }

@@ -1,7 +1,8 @@
+import { literal } from '../../base/sql.ts'
 import { processorSource } from '../../scoring/emitted.ts'
 import { tallyRows } from './emission.ts'
 import type { Topics } from './frontier.ts'
-import { text, type LakeQuery } from './lake-query.ts'
+import type { LakeQuery } from './lake-query.ts'
 import type { Tally } from './report.ts'
 
 /** What a score has of its cause beside times and amounts: each column of its row, and the same from the event. */
@@ -10,13 +11,13 @@ const derived: Readonly<Record<string, string>> = {
   correlation_id: 'coalesce(c.correlation_id, c.event_id)',
   causation_id: 'c.event_id',
   event_time_ms: 'c.append_time_ms',
-  source: text(processorSource),
+  source: literal(processorSource),
   traceparent: `CASE WHEN ${isTraceSql('c.traceparent')} THEN c.traceparent END`,
 }
 /** What events/trace.ts passes on. */
 function isTraceSql(column: string): string {
   const isSpelled = `regexp_full_match(${column}, '[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}')`
-  const zeros = (count: number) => text('0'.repeat(count))
+  const zeros = (count: number) => literal('0'.repeat(count))
   return `${isSpelled} AND ${column} NOT LIKE 'ff%' AND ${column}[4:35] <> ${zeros(32)} AND ${column}[37:52] <> ${zeros(16)}`
 }
 
@@ -37,15 +38,15 @@ export async function checkCauses(query: LakeQuery, topics: Topics, tally: Tally
   for (const table of ['scores', 'observations'] as const) {
     const columns = { ...derived, ...(table === 'scores' ? ofScores : ofObservations) }
     const differs = Object.entries(columns).map(([name, expected]) => [name, `s.${name} IS DISTINCT FROM ${expected}`])
-    const first = differs.map(([name, differs]) => `WHEN ${differs} THEN ${text(String(name))}`)
+    const first = differs.map(([name, differs]) => `WHEN ${differs} THEN ${literal(String(name))}`)
     await tallyRows(
       query,
       tally,
       'cause_differs',
-      `SELECT ${text(table)} AS table_name, s.event_id, CASE ${first.join(' ')} END AS column_name, s.source_partition, s.source_offset
+      `SELECT ${literal(table)} AS table_name, s.event_id, CASE ${first.join(' ')} END AS column_name, s.source_partition, s.source_offset
        FROM ${table} s JOIN events c ON c.log_topic = s.source_topic AND c.log_partition = s.source_partition
          AND c.log_offset = s.source_offset
-       WHERE s.source_topic = ${text(topics.events)} AND c.valid AND (${differs.map(([, one]) => one).join(' OR ')})`,
+       WHERE s.source_topic = ${literal(topics.events)} AND c.valid AND (${differs.map(([, one]) => one).join(' OR ')})`,
     )
   }
 }

@@ -1,8 +1,9 @@
+import { identifier, literal } from '../../base/sql.ts'
 import type { FeatureSql } from '../../compile/feature-sql.ts'
 import type { RequestField } from '../../engine/expression.ts'
 import type { FeatureManifest, FeatureSetManifest } from '../../engine/feature-set.ts'
 import type { Scorer } from '../../ports/scorer.ts'
-import { countOf, identifier, text, type LakeQuery } from './lake-query.ts'
+import { countOf, type LakeQuery } from './lake-query.ts'
 import { differentSql } from './recompute.ts'
 import { examplesMax, shown } from './report.ts'
 import { placeOf, placeSql, scoredBySql, wholeSql, type RowsInput } from './score-rows.ts'
@@ -67,7 +68,7 @@ function countParts({ query, manifest }: DecisionsInput, rows: string, following
     ...['count(*) AS total', 'count(shadows) AS shadowed'],
     ...following.map(({ differs }, i) => `count(*) FILTER (${differs}) AS differing_${i}`),
     ...manifest.services.map(({ name, features }) => {
-      return `count(*) FILTER (service = ${text(name)} AND NOT (${wholeSql(features)})) AS ${cutColumn(name)}`
+      return `count(*) FILTER (service = ${literal(name)} AND NOT (${wholeSql(features)})) AS ${cutColumn(name)}`
     }),
   ]
   return query.rows(
@@ -78,7 +79,7 @@ function countParts({ query, manifest }: DecisionsInput, rows: string, following
 /** What another feature set computed means something else here: it is counted, so that nobody takes it for proven. */
 async function countOtherSets({ query, manifest, tally }: DecisionsInput): Promise<void> {
   const [counts] = await query.rows(
-    `SELECT count(*) AS others FROM score_rows WHERE feature_set IS DISTINCT FROM ${text(manifest.hash)}`,
+    `SELECT count(*) AS others FROM score_rows WHERE feature_set IS DISTINCT FROM ${literal(manifest.hash)}`,
   )
   if (countOf(counts, 'others') > 0) tally.count('rows of other feature sets', countOf(counts, 'others'))
 }
@@ -93,7 +94,7 @@ function rowsSql({ manifest, sql }: DecisionsInput, needsFirstCopies: boolean): 
   }
   return sql.derived(columns, {
     select: 's.*',
-    from: `score_rows s ${needsFirstCopies ? firstCopies : ''} WHERE s.feature_set = ${text(manifest.hash)}`,
+    from: `score_rows s ${needsFirstCopies ? firstCopies : ''} WHERE s.feature_set = ${literal(manifest.hash)}`,
   })
 }
 
@@ -129,7 +130,9 @@ export function decisionSql(score: string, { review, block }: Scorer['thresholds
 
 /** Scored by the model at hand, with a vector that is whole. */
 function ofModelSql(manifest: FeatureSetManifest, model: Pick<Scorer, 'name' | 'version'>): string {
-  const services = manifest.services.map(({ name, features }) => `(service = ${text(name)} AND ${wholeSql(features)})`)
+  const services = manifest.services.map(
+    ({ name, features }) => `(service = ${literal(name)} AND ${wholeSql(features)})`,
+  )
   return `${scoredBySql(model)} AND (${['false', ...services].join(' OR ')})`
 }
 

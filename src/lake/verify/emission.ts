@@ -1,4 +1,5 @@
-import { countOf, text, type LakeCell, type LakeQuery } from './lake-query.ts'
+import { literal } from '../../base/sql.ts'
+import { countOf, type LakeCell, type LakeQuery } from './lake-query.ts'
 import { shown, type Tally } from './report.ts'
 
 /** I2: every valid payment below the frontier has a score, and all copies of a score are equal. Answers the pending. */
@@ -8,7 +9,7 @@ export async function checkEmission(
   hasCopies: boolean,
   tally: Tally,
 ): Promise<number> {
-  const payments = `event_type = ${text(scoredType)}`
+  const payments = `event_type = ${literal(scoredType)}`
   const [totals] = await query.rows(
     `SELECT (SELECT count(*) FROM (SELECT DISTINCT owner_id, event_id FROM caused WHERE valid AND ${payments})) AS payments,
        (SELECT count(*) FROM applied WHERE is_score) AS scores,

@@ -1,10 +1,11 @@
+import { identifier, literal } from '../../base/sql.ts'
 import { stat } from 'node:fs/promises'
 import { partitionKey, type FileEntry } from '../commit/commit.ts'
 import { isErrno } from '../commit/durable.ts'
 import { findDamage, type Damage } from '../commit/damage.ts'
 import type { Lake, Snapshot } from '../commit/lake.ts'
 import { tableNames } from '../tables/table.ts'
-import { countOf, identifier, text, type LakeQuery, type LakeRow } from './lake-query.ts'
+import { countOf, type LakeQuery, type LakeRow } from './lake-query.ts'
 import { lostOffsets } from './lost.ts'
 import { shown, type Tally, type Violation } from './report.ts'
 
@@ -79,7 +80,7 @@ export async function checkFiles(
   // One schema at a time: files of different schemas are not read together by name.
   for (const files of groupBy(snapshot.files, ({ table, schemaId }) => `${table}/${schemaId}`)) {
     const byPath = new Map(files.map((file) => [lake.pathOf(file), file]))
-    const paths = [...byPath.keys()].map(text).join(', ')
+    const paths = [...byPath.keys()].map(literal).join(', ')
     const sql = `SELECT filename, count(*), min(log_offset), max(log_offset), count(${hasDoubles ? 'DISTINCT ' : ''}log_offset),
         min(log_partition), max(log_partition), min(log_topic), max(log_topic)
       FROM read_parquet([${paths}], hive_partitioning = false, filename = true) GROUP BY filename`
@@ -136,7 +137,7 @@ export async function checkOffsets(
     if (doubled > 0) {
       hasDoubles = true
       const [example] = await query.rows(
-        `SELECT log_offset FROM positions WHERE log_topic = ${text(topic)} AND log_partition = ${partition}
+        `SELECT log_offset FROM positions WHERE log_topic = ${literal(topic)} AND log_partition = ${partition}
          GROUP BY log_offset HAVING count(*) > 1 ORDER BY log_offset LIMIT 1`,
       )
       const firstOffset = countOf(example, 'log_offset')

@@ -1,7 +1,8 @@
+import { literal } from '../../base/sql.ts'
 import type { EventLog } from '../../ports/log.ts'
 import { partitionKey } from '../commit/commit.ts'
 import type { Snapshot } from '../commit/lake.ts'
-import { countOf, text, type LakeQuery } from './lake-query.ts'
+import { countOf, type LakeQuery } from './lake-query.ts'
 
 /**
  * What the log said, read in this order and before the lake's snapshot: first the processor's positions, then the ends.
@@ -84,7 +85,7 @@ export async function findFrontier(
        SELECT source_partition, log_partition, max(source_offset) AS newest
        FROM (SELECT source_topic, source_partition, source_offset, log_partition FROM scores
              UNION ALL SELECT source_topic, source_partition, source_offset, log_partition FROM observations)
-       WHERE source_topic = ${text(topics.events)} GROUP BY ALL
+       WHERE source_topic = ${literal(topics.events)} GROUP BY ALL
      ) GROUP BY source_partition`,
   )
   const next = new Map(rows.map((row) => [countOf(row, 'source_partition'), countOf(row, 'next')]))

@@ -28,11 +28,3 @@ export interface LakeDatabase extends LakeQuery {
 export function countOf(row: LakeRow | undefined, column: string): number {
   return Number(row?.[column] ?? 0)
 }
-
-export function text(value: string): string {
-  return `'${value.replaceAll("'", "''")}'`
-}
-
-export function identifier(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
-}

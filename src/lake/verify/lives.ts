@@ -1,8 +1,9 @@
+import { identifier, literal } from '../../base/sql.ts'
 import type { FeatureSql } from '../../compile/feature-sql.ts'
 import type { EntityManifest, FeatureManifest, FeatureSetManifest } from '../../engine/feature-set.ts'
 import type { NamedFlags } from '../../engine/state/flags.ts'
 import { createIncomplete, readIdSql, recomputeEntity } from './recompute.ts'
-import { countOf, identifier, text, type LakeCell, type LakeQuery } from './lake-query.ts'
+import { countOf, type LakeCell, type LakeQuery } from './lake-query.ts'
 import { shown, type Shown, type Tally } from './report.ts'
 import { entityIdSql } from './working-tables.ts'
 
@@ -100,7 +101,7 @@ async function countOthers(
   features: readonly FeatureManifest[],
 ): Promise<void> {
   const [id, sequence] = columnsOf(entity)
-  const names = features.map(({ name }) => text(name)).join(', ')
+  const names = features.map(({ name }) => literal(name)).join(', ')
   const [counts] = await query.rows(`SELECT count(DISTINCT ${id}) AS ids, count(*) AS numbers,
       count(*) FILTER (a.is_score AND a.is_ours) AS reads,
       coalesce(sum(len(list_filter(i.names, x -> list_contains([${names}], x))))

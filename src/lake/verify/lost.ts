@@ -1,5 +1,6 @@
+import { literal } from '../../base/sql.ts'
 import type { Snapshot } from '../commit/lake.ts'
-import { countOf, text, type LakeQuery } from './lake-query.ts'
+import { countOf, type LakeQuery } from './lake-query.ts'
 
 /** Offsets of one partition, the last one included. */
 export interface Offsets {
@@ -32,7 +33,7 @@ export async function lostOffsets({ lost }: Snapshot, query: LakeQuery, within: 
   }
   const [held] = await query.rows(
     `SELECT count(DISTINCT log_offset) AS total FROM positions
-     WHERE log_topic = ${text(topic)} AND log_partition = ${partition}
+     WHERE log_topic = ${literal(topic)} AND log_partition = ${partition}
        AND (${ranges.map(({ first, last }) => `log_offset BETWEEN ${first} AND ${last}`).join(' OR ')})`,
   )
   const stated = ranges.reduce((sum, { first, last, rows }) => sum + Math.min(rows, last - first + 1), 0)

@@ -1,7 +1,8 @@
+import { identifier, literal } from '../../base/sql.ts'
 import type { FeatureSql } from '../../compile/feature-sql.ts'
 import type { EntityManifest, FeatureManifest, FeatureSetManifest } from '../../engine/feature-set.ts'
 import { RiverbankError } from '../../base/errors.ts'
-import { identifier, text, type LakeQuery } from './lake-query.ts'
+import type { LakeQuery } from './lake-query.ts'
 import { eventColumns, shareSql } from './working-tables.ts'
 
 /** Rows recomputed by one query: what it needs of memory grows with them. */
@@ -93,11 +94,11 @@ function differingSql(features: readonly FeatureManifest[]): string {
   if (features.length === 0) return 'SELECT NULL::BIGINT AS read_id, NULL::VARCHAR AS differing WHERE false'
   const differs = features.map(({ name, type }) => {
     const [logged, value] = [`s.${identifier(name)}`, `n.${identifier(name)}`]
-    return `(${differentSql(logged, value, type)} AND NOT coalesce(list_contains(i.names, ${text(name)}), false))`
+    return `(${differentSql(logged, value, type)} AND NOT coalesce(list_contains(i.names, ${literal(name)}), false))`
   })
   const told = features.map(
     ({ name }, i) =>
-      `CASE WHEN ${differs[i]} THEN {'feature': ${text(name)}, 'logged': s.${identifier(name)}::DOUBLE, 'recomputed': n.${identifier(name)}::DOUBLE} END`,
+      `CASE WHEN ${differs[i]} THEN {'feature': ${literal(name)}, 'logged': s.${identifier(name)}::DOUBLE, 'recomputed': n.${identifier(name)}::DOUBLE} END`,
   )
   return `SELECT n.read_id, to_json(list_filter([${told.join(', ')}], x -> x IS NOT NULL))::VARCHAR AS differing
     FROM recomputed n

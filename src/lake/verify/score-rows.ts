@@ -1,5 +1,6 @@
+import { identifier, literal } from '../../base/sql.ts'
 import type { FeatureSetManifest } from '../../engine/feature-set.ts'
-import { identifier, text, type LakeQuery, type LakeRow } from './lake-query.ts'
+import type { LakeQuery, LakeRow } from './lake-query.ts'
 import { examplesMax, shown, type Shown, type Tally, type Violation } from './report.ts'
 import { partitionEntity } from './working-tables.ts'
 
@@ -90,7 +91,7 @@ function vectorsOf(inputs: readonly Float64Array[], rows: number): Float32Array 
 }
 
 export function scoredBySql(model: { readonly name: string; readonly version: string }): string {
-  return `model_name = ${text(model.name)} AND model_version = ${text(model.version)}`
+  return `model_name = ${literal(model.name)} AND model_version = ${literal(model.version)}`
 }
 
 /** Every input of a model has a value. */

@@ -1,5 +1,6 @@
+import { identifier, literal } from '../../base/sql.ts'
 import type { Scorer } from '../../ports/scorer.ts'
-import { countOf, identifier, text, type LakeRow } from './lake-query.ts'
+import { countOf, type LakeRow } from './lake-query.ts'
 import { examplesMax, shown } from './report.ts'
 import { eachVector, placeOf, placeSql, scoredBySql, wholeSql, type RowsInput, type VectorRows } from './score-rows.ts'
 
@@ -27,8 +28,8 @@ export async function checkScores(
     const [total, cut] = [sumOf(ofService, 'total'), sumOf(ofService, `cut ${name}`)]
     ofModel += total
     if (total === 0) continue
-    const where = `${scoredBySql(scorer)} AND service = ${text(name)}`
-    const missing = `coalesce(${features.map((feature) => `CASE WHEN ${identifier(feature)} IS NULL THEN ${text(feature)} END`).join(', ')})`
+    const where = `${scoredBySql(scorer)} AND service = ${literal(name)}`
+    const missing = `coalesce(${features.map((feature) => `CASE WHEN ${identifier(feature)} IS NULL THEN ${literal(feature)} END`).join(', ')})`
     if (cut > 0) {
       const found = await query.rows(
         `SELECT ${placeSql(manifest)}, ${missing} AS feature FROM (${rows}) WHERE ${where} AND ${missing} IS NOT NULL
@@ -67,7 +68,7 @@ async function checkShadow(input: RowsInput, scorer: Scorer, rows: string): Prom
   const features = input.manifest.services.find(({ name }) => name === scorer.service)?.features
   if (features === undefined) return
   const shadow = `${scorer.name}/${scorer.version}`
-  const logged = `json_extract_string(shadows, ${text(`$."${shadow}"`)})::DOUBLE`
+  const logged = `json_extract_string(shadows, ${literal(`$."${shadow}"`)})::DOUBLE`
   const from = `FROM (SELECT * FROM (${rows}) WHERE shadows IS NOT NULL) WHERE ${logged} IS NOT NULL AND ${wholeSql(features)}`
   const names = { name: `score of the shadow ${shadow}`, logged, counted: 'scores of shadows recomputed' }
   await compareScores(input, scorer, { from, features }, names)

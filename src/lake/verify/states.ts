@@ -1,3 +1,4 @@
+import { identifier, literal } from '../../base/sql.ts'
 import type { FeatureSql } from '../../compile/feature-sql.ts'
 import { isRiverbankError } from '../../base/errors.ts'
 import type { FeatureSetManifest } from '../../engine/feature-set.ts'
@@ -7,7 +8,7 @@ import { decodeState, layoutIn } from '../../engine/state-codec/state-blob.ts'
 import type { EntityState } from '../../engine/state/state.ts'
 import type { StateStore } from '../../ports/states.ts'
 import type { Frontier } from './frontier.ts'
-import { countOf, identifier, text, type LakeQuery } from './lake-query.ts'
+import { countOf, type LakeQuery } from './lake-query.ts'
 import { entriesSql, fieldColumn } from './recompute.ts'
 import { shown, type Tally, type Violation } from './report.ts'
 import { entityIdSql } from './working-tables.ts'
@@ -94,7 +95,7 @@ async function createSample({ query, sample }: StatesInput, { name }: EntityPlan
   const limit = Number.isFinite(sample.perEntity) ? `LIMIT ${sample.perEntity}` : ''
   await query.run(`CREATE OR REPLACE TEMP TABLE sampled AS
     SELECT id, born, row_number() OVER () - 1 AS number FROM (
-      SELECT * FROM (${all}) ORDER BY hash(id || ${text(`/${sample.seed}`)}), id ${limit})`)
+      SELECT * FROM (${all}) ORDER BY hash(id || ${literal(`/${sample.seed}`)}), id ${limit})`)
   const [counted] = await query.rows(`SELECT count(DISTINCT ${id}) AS total FROM applied WHERE ${id} IS NOT NULL`)
   return countOf(counted, 'total')
 }
@@ -201,7 +202,7 @@ async function compareFeatures(input: StatesInput, entity: EntityPlan, still: re
   if (still.length === 0) return
   const timeOf = ({ state }: Still) => state.newestTimeMs ?? 0
   const reads = still.map(
-    (one, i) => `(${text(one.implied.id)}, ${one.state.born}, ${one.state.sequence}, ${timeOf(one)}, ${i})`,
+    (one, i) => `(${literal(one.implied.id)}, ${one.state.born}, ${one.state.sequence}, ${timeOf(one)}, ${i})`,
   )
   await query.run(`CREATE OR REPLACE TEMP TABLE asked AS
     SELECT * FROM (VALUES ${reads.join(', ')}) r(id, born, sequence, time_ms, read_id)`)

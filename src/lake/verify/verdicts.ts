@@ -1,7 +1,7 @@
+import { identifier, literal } from '../../base/sql.ts'
 import type { Decider } from '../../scoring/policy.ts'
 import { createReasonWriter } from '../../scoring/explain/reason.ts'
 import type { Scorer } from '../../ports/scorer.ts'
-import { identifier, text } from './lake-query.ts'
 import { eachVector, scoredBySql, wholeSql, type RowsInput } from './score-rows.ts'
 
 export interface PolicyOfModel {
@@ -34,7 +34,7 @@ export async function checkPolicies(
     const payments = Number(row['payments'])
     tally.count(`decisions of policies ${loaded === null ? 'not ' : ''}recomputed`, payments)
     if (loaded === null) continue
-    const from = `FROM (${rows}) WHERE ${scoredBySql({ name, version })} AND policy_version = ${text(policy)}`
+    const from = `FROM (${rows}) WHERE ${scoredBySql({ name, version })} AND policy_version = ${literal(policy)}`
     await checkPolicy(input, loaded, from, `policy ${name}/${version}@${policy}`)
   }
 }
@@ -83,7 +83,7 @@ export async function checkReasons(input: RowsInput, scorer: Scorer, rows: strin
   const { features } = service
   const explainer = scorer.explanations?.kind === 'available' ? scorer.explanations.explainer : null
   const write = createReasonWriter(features, input.manifest.features)
-  const from = `FROM (${rows}) WHERE ${scoredBySql(scorer)} AND service = ${text(service.name)}
+  const from = `FROM (${rows}) WHERE ${scoredBySql(scorer)} AND service = ${literal(service.name)}
     AND (decision <> 'approve' OR reasons IS NOT NULL OR reasons_unavailable IS NOT NULL) AND ${wholeSql(features)}`
   const code = scorer.explanations?.kind === 'unavailable' ? scorer.explanations.code : null
   const definition = `the model's contributions, in the words of the feature set`

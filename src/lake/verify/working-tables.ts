@@ -1,7 +1,8 @@
+import { identifier, literal } from '../../base/sql.ts'
 import type { FeatureSetManifest } from '../../engine/feature-set.ts'
 import type { Frontier, Topics } from './frontier.ts'
 import { idSeparator } from '../../engine/plan.ts'
-import { identifier, text, type LakeQuery } from './lake-query.ts'
+import type { LakeQuery } from './lake-query.ts'
 
 /** Where the table of events has a field of an event's data. Fields without a column are read from the body. */
 export const eventColumns: Readonly<Record<string, string>> = {
@@ -38,12 +39,12 @@ export async function createWorkingTables(
   )
   const owner = identifier(`${partitionEntity(manifest).name}_id`)
   const ownerField = entityIdSql(partitionEntity(manifest)) ?? 'customer_id'
-  const isOurs = `feature_set = ${text(manifest.hash)} AS is_ours`
+  const isOurs = `feature_set = ${literal(manifest.hash)} AS is_ours`
   const shared = [isOurs, 'source_partition', 'source_offset', 'log_partition', 'log_offset', ...entities].join(', ')
   const shares = manifest.entities.map(({ name }) => {
     return `(hash(${identifier(`${name}_id`)}) % ${sharesMax})::USMALLINT AS ${shareColumn(name)}`
   })
-  const ofEvents = `source_topic = ${text(topics.events)}`
+  const ofEvents = `source_topic = ${literal(topics.events)}`
   // Sorting wide rows is slow, and hardly ever is one of them there twice.
   const once = hasDoubles ? 'QUALIFY row_number() OVER (PARTITION BY log_partition, log_offset) = 1' : ''
   const whole = 'SELECT * FROM scores'
@@ -51,7 +52,7 @@ export async function createWorkingTables(
   await query.run(`CREATE TEMP TABLE caused AS
     SELECT log_partition, log_offset, append_time_ms, ${validSql} AS valid, event_id, event_type,
       ${ownerField} AS owner_id, event_time_ms, observed_time_ms, ${[...new Set(Object.values(eventColumns))].join(', ')}
-    FROM events WHERE log_topic = ${text(topics.events)}
+    FROM events WHERE log_topic = ${literal(topics.events)}
     ${once}`)
   const hasCopies = await findCopies(query)
   const firstOnly = hasCopies ? firstCopies : ''
@@ -122,7 +123,7 @@ export function entityIdSql(
 ): string | null {
   const columns = keyFields.map((field) => eventColumns[field])
   if (columns.includes(undefined)) return null
-  return columns.map((column) => `${prefix}${column}`).join(` || ${text(idSeparator)} || `)
+  return columns.map((column) => `${prefix}${column}`).join(` || ${literal(idSeparator)} || `)
 }
 
 export function partitionEntity(manifest: FeatureSetManifest): FeatureSetManifest['entities'][number] {
