@@ -48,10 +48,6 @@ export function createProcessMetrics(meter: Meter, entities: readonly string[], 
   const late = meter.counter('riverbank_process_too_late_total', 'Observations older than a state remembers', [
     'entity',
   ])
-  const released = meter.counter(
-    'riverbank_process_labels_released_total',
-    'Labels that came before their event, and were sent again when it came',
-  )
   const flagged = meter.counter('riverbank_process_flagged_total', 'Feature values scored with a reservation', ['flag'])
   const stateBytes = meter.histogram('riverbank_process_state_bytes', 'Size of the states written', stateBuckets, [
     'entity',
@@ -64,6 +60,7 @@ export function createProcessMetrics(meter: Meter, entities: readonly string[], 
   const setCached = cacheMetrics(meter)
   const models = modelMetrics(meter)
   const countMisplaced = placeMetrics(meter, partitions)
+  const countReleased = releaseMetrics(meter)
   const latency = meter.histogram(
     'riverbank_process_event_seconds',
     'From the log accepting an event to its score being published',
@@ -87,13 +84,13 @@ export function createProcessMetrics(meter: Meter, entities: readonly string[], 
         if (effect.verdict !== null) refused.add(1, { code: effect.verdict })
         latency.observe(Math.max(0, endedMs - effect.item.record.appendTimeMs) / 1_000)
         for (const [i, snapshot] of effect.snapshots.entries()) {
-          released.add(snapshot?.released.length ?? 0)
           if (snapshot?.outcome === 'too_late') late.add(1, { entity: entities[i] ?? 'unknown' })
           for (const { flag } of snapshot?.flags ?? []) flags.set(flag, (flags.get(flag) ?? 0) + 1)
         }
       }
       for (const item of intake) if (item.kind === 'invalid') refused.add(1, { code: item.code })
       countMisplaced(intake)
+      countReleased(observed)
       for (const [outcome, number] of outcomes) events.add(number, { outcome })
       for (const [flag, number] of flags) flagged.add(number, { flag })
     },
@@ -131,6 +128,21 @@ function placeMetrics(meter: Meter, partitions: number): (intake: readonly Intak
   )
   return (intake) => {
     for (const { record } of intake) if (isMisplaced(record, partitions)) misplaced.add(1)
+  }
+}
+
+function releaseMetrics(meter: Meter): (observed: BatchEffects) => void {
+  const released = meter.counter(
+    'riverbank_process_labels_released_total',
+    'Labels that came before their event, and were sent again when it came',
+  )
+  return ({ effects }) => {
+    let labels = 0
+    for (const effect of effects) {
+      // Only what is labelled releases anything, and only where the partition-key entity stands: first.
+      if (effect.kind === 'applied') labels += effect.snapshots[0]?.released.length ?? 0
+    }
+    if (labels > 0) released.add(labels)
   }
 }
 

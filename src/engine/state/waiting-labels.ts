@@ -38,9 +38,10 @@ export function settleWaiting(
 ): readonly string[] {
   if (touch.label !== null && outcome === 'unknown_subject') {
     const text = record === null ? null : record()
+    if (text === null) return noneReleased
     const subject = hashEventId(String(data[touch.label.subjectField]))
-    const label = { subject, label: hashEventId(eventId), appendTimeMs, record: text ?? '' }
-    if (text !== null) state.waiting = withWaiting(state.waiting, label, labelHours * hourMs)
+    const label = { subject, label: hashEventId(eventId), appendTimeMs, record: text }
+    state.waiting = withWaiting(state.waiting, label, labelHours * hourMs)
     return noneReleased
   }
   if (touch.subject === null || state.waiting.length === 0 || outcome === 'duplicate') return noneReleased

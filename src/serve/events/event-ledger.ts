@@ -142,9 +142,7 @@ export class EventLedger {
     this.#flags[slot] = scoredTypes.has(eventType) ? flag.scored : 0
     this.#content[slot] = contentOf(result.event)
     this.#aggregateIds[slot] = ownText(aggregateId)
-    const early = this.#early.get(keyOf({ aggregateId, eventId }))
-    if (early !== undefined) this.#note(slot, early)
-    this.#early.delete(keyOf({ aggregateId, eventId }))
+    if (this.#early.size > 0) this.#noteEarly(slot, keyOf({ aggregateId, eventId }))
   }
 
   /** The first one of an identity stands, because partitions are read in order, and an aggregate has one; unless it counts nowhere. */
@@ -153,6 +151,12 @@ export class EventLedger {
     if (added !== null) return added
     const slot = this.#index.find(identity)
     return slot !== null && this.#entryAt(slot).isUncounted ? slot : null
+  }
+
+  #noteEarly(slot: number, key: string): void {
+    const early = this.#early.get(key)
+    if (early !== undefined) this.#note(slot, early)
+    this.#early.delete(key)
   }
 
   #note(slot: number, { uncountedAt }: Settled): void {
