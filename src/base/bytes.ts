@@ -1,12 +1,15 @@
 import { RiverbankError } from './errors.ts'
 
 const twoTo32 = 2 ** 32
+/** Copies are for a moment, and few: whoever keeps one keeps all that share its memory. */
+const sharedBytes = 64 * 1024
 
 /** Appends numbers to a buffer that grows. Integers are LEB128, so small ones take one byte. */
 export class ByteWriter {
   private bytes: Uint8Array
   private view: DataView
   private length = 0
+  private shared = { bytes: new Uint8Array(0), used: 0 }
 
   constructor(capacity = 1024) {
     this.bytes = new Uint8Array(capacity)
@@ -18,9 +21,16 @@ export class ByteWriter {
     this.length = 0
   }
 
-  /** A copy of what was written. */
+  /** A copy of what was written. Copies share memory: one of its own costs more than what is written into it. */
   take(): Uint8Array {
-    return this.bytes.slice(0, this.length)
+    const end = this.shared.used + this.length
+    if (end > this.shared.bytes.length)
+      this.shared = { bytes: new Uint8Array(Math.max(sharedBytes, this.length)), used: 0 }
+    const { bytes, used } = this.shared
+    const taken = bytes.subarray(used, used + this.length)
+    taken.set(this.bytes.subarray(0, this.length))
+    this.shared.used += this.length
+    return taken
   }
 
   get position(): number {

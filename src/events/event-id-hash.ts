@@ -8,16 +8,23 @@ export interface EventIdHash {
 }
 
 export function hashEventId(id: string): EventIdHash {
-  let high = 0x9747b28c
-  let low = 0x3c6ef372
-  for (let i = 0; i < id.length; i += 1) {
-    const unit = id.charCodeAt(i)
+  return hashText(id, seeds)
+}
+
+const seeds: EventIdHash = { high: 0x9747b28c, low: 0x3c6ef372 }
+
+/** The same mixes from other seeds. */
+export function hashText(text: string, { high: highSeed, low: lowSeed }: EventIdHash): EventIdHash {
+  let high = highSeed
+  let low = lowSeed
+  for (let i = 0; i < text.length; i += 1) {
+    const unit = text.charCodeAt(i)
     high = Math.imul(high ^ unit, 0xcc9e2d51)
     high = (high << 13) | (high >>> 19)
     low = Math.imul(low ^ unit, 0x1b873593)
     low = (low << 15) | (low >>> 17)
   }
-  return { high: finish(high ^ id.length), low: finish(low ^ Math.imul(id.length, 0x5bd1e995)) }
+  return { high: finish(high ^ text.length), low: finish(low ^ Math.imul(text.length, 0x5bd1e995)) }
 }
 
 export function isSameHash(a: EventIdHash, b: EventIdHash): boolean {

@@ -53,6 +53,7 @@ export function resent(text: string): Resent {
 
 /** Headers other than the trace context and those of every event in structured mode, as JSON; null when there are none. */
 export function otherHeaders(headers: Headers): string | null {
+  if (headers === structuredHeaders) return null
   const others = Object.entries(headers).filter(
     ([name, value]) => name !== traceHeader && structuredHeaders[name] !== value,
   )

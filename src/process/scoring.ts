@@ -71,6 +71,7 @@ export function createJudge({ plan, lineup, explain, onShadowFailed }: JudgeOpti
     for (const shadow of shadows) others.push(await shadowScores(shadow, inputOf(shadow)))
     const names = assemblerOf(champion).vectorNames
     return payments.map((payment, row): Verdict => {
+      const { item, snapshots } = payment
       const score = scores[row] ?? null
       if (score === null) return unscored(own, row, names, champion)
       const shadowed = others.map((each) => each[row] ?? null)
@@ -79,7 +80,8 @@ export function createJudge({ plan, lineup, explain, onShadowFailed }: JudgeOpti
       const { decision, policy } = decided(champion, payment, values, score)
       const isExplained = explain !== null && decision !== 'approve'
       const reasons = isExplained ? explain(champion, vectorOf(own, row, names.length), values) : null
-      return { kind: 'scored', scored: { ...payment, values, score, decision, policy, reasons, shadows: shadowed } }
+      const scored = { item, snapshots, values, score, decision, policy, reasons, shadows: shadowed }
+      return { kind: 'scored', scored }
     })
   }
 }

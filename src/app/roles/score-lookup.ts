@@ -1,5 +1,6 @@
 import { paymentScoredSchema, type PaymentScored } from '../../scoring/emitted.ts'
 import { RiverbankError } from '../../base/errors.ts'
+import { historyHeader, type EventDoor } from '../../events/event-time.ts'
 import { decodeEvent, type EventCatalog } from '../../events/event.ts'
 import type { FeatureSetManifest } from '../../engine/feature-set.ts'
 import { openQuery, type Query, type QueryCell } from '../../edges/duckdb/query.ts'
@@ -74,7 +75,7 @@ export function openLakeLookup(options: LakeLookupOptions): LakeLookup & { close
         'ORDER BY log_partition, log_offset LIMIT 1',
       )
       if (row === undefined || typeof row['body'] !== 'string') return null
-      const result = decodeEvent(Buffer.from(row['body']), catalog, Number(row['append_time_ms']))
+      const result = decodeEvent(Buffer.from(row['body']), catalog, Number(row['append_time_ms']), doorOf(row))
       if (result.kind === 'invalid') return null
       return {
         partition: Number(row['log_partition']),
@@ -132,6 +133,13 @@ class LookupLane {
     for (const { path } of unproven) this.#whole.add(path)
     return rows
   }
+}
+
+/** The one that the event came through: what was accepted there is an event, however old it is. */
+function doorOf({ headers }: Row): EventDoor {
+  const others = typeof headers === 'string' ? (JSON.parse(headers) as Record<string, string>) : {}
+  const historyFrom = others[historyHeader]
+  return historyFrom === undefined ? {} : { historyFrom }
 }
 
 /** A row of the scores table as the event it came from. */

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { latestMs } from '../../events/envelope.ts'
+import { structuredHeaders } from '../../events/event.ts'
 import type { ExactHeader, ExactParts } from '../../events/record-parts.ts'
 import type { LogRecord, OutgoingRecord } from '../../ports/log.ts'
 import { asBuffer } from './connection.ts'
@@ -24,7 +25,16 @@ export const entryOverheadBytes = 32
 export function encodeFrame(record: OutgoingRecord): Buffer {
   const { value, headers, exact } = record
   if (exact !== undefined) return frameOf(exact.key, exactText(exact), exact.isValueNull ? '' : value)
-  return frameOf(record.key, headers === undefined || isEmpty(headers) ? '' : JSON.stringify(headers), value)
+  return frameOf(record.key, headersText(headers), value)
+}
+
+const structuredText = JSON.stringify(structuredHeaders)
+const structuredBytes = Buffer.from(structuredText)
+
+/** Almost every record has those of structured mode, and no others. */
+function headersText(headers: Headers | undefined): string {
+  if (headers === structuredHeaders) return structuredText
+  return headers === undefined || isEmpty(headers) ? '' : JSON.stringify(headers)
 }
 
 function frameOf(key: string | Uint8Array | null, headersText: string, value: string | Uint8Array): Buffer {
@@ -57,22 +67,30 @@ export function decodeFrame(topic: string, partition: number, offset: number, st
   const headersAt = keyAt + (keyLength === nullKey ? 0 : keyLength)
   const valueAt = headersAt + stored.readUInt32BE(timeBytes + 4)
   if (valueAt > stored.length) return 'the frame is cut'
-  const key = keyLength === nullKey ? null : stored.subarray(keyAt, headersAt)
-  const headers = valueAt === headersAt ? noHeaders : parseHeaders(stored.subarray(headersAt, valueAt))
+  const key = keyLength === nullKey ? null : stored.toString('utf8', keyAt, headersAt)
+  const headers = readHeaders(stored, headersAt, valueAt)
   if (headers === null) return 'the headers are not those of a frame'
-  const record = { topic, partition, offset, appendTimeMs, key: key?.toString('utf8') ?? null }
   const value = stored.subarray(valueAt)
+  const keyBytes = () => (key === null ? null : stored.subarray(keyAt, headersAt))
+  // Spelled out: a spread costs more than the rest, at every record that any role reads.
   if (!isExact(headers)) {
-    const plain = { ...record, value, headers }
-    if (key === null || isUtf8(key)) return plain
-    return { ...plain, exact: { key, headers: exactly(headers), isValueNull: false } }
+    const plain = { topic, partition, offset, appendTimeMs, key, value, headers }
+    if (key === null || isTextOf(key, stored, keyAt, headersAt)) return plain
+    return { ...plain, exact: { key: keyBytes(), headers: exactly(headers), isValueNull: false } }
   }
-  return {
-    ...record,
-    value,
-    headers: textOf(headers.exact),
-    exact: { key, headers: headers.exact, isValueNull: headers.isValueNull },
-  }
+  const exact = { key: keyBytes(), headers: headers.exact, isValueNull: headers.isValueNull }
+  return { topic, partition, offset, appendTimeMs, key, value, headers: textOf(headers.exact), exact }
+}
+
+/** Bytes that are not UTF-8 leave the replacement character, which a text may hold as well. */
+function isTextOf(key: string, stored: Buffer, start: number, end: number): boolean {
+  return !key.includes('\ufffd') || isUtf8(stored.subarray(start, end))
+}
+
+function readHeaders(stored: Buffer, start: number, end: number): Headers | ExactHeaders | null {
+  if (start === end) return noHeaders
+  if (structuredBytes.equals(stored.subarray(start, end))) return structuredHeaders
+  return parseHeaders(stored.subarray(start, end))
 }
 
 interface ExactHeaders {

@@ -39,8 +39,10 @@ export async function publishRecords(
 
 async function sortIntoLanes(topics: RedisTopics, records: readonly OutgoingRecord[]): Promise<Lane[]> {
   const lanes = new Map<string, Lane>()
+  const infos = new Map<string, TopicInfo>()
+  for (const { topic } of records) if (!infos.has(topic)) infos.set(topic, await topics.require(topic))
   for (const [index, record] of records.entries()) {
-    const info = await topics.require(record.topic)
+    const info = infos.get(record.topic) as TopicInfo
     const partition = record.partition ?? partitionOf(record.key, info.partitions.length)
     if (info.partitions[partition] === undefined) {
       throw new RiverbankError('topic_missing', `topic ${record.topic} has no partition ${partition}`)

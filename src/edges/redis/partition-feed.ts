@@ -135,15 +135,9 @@ export class PartitionFeed {
   }
 
   #record([id, fields]: StreamEntry, expected: number, where: string): LogRecord {
-    const [incarnation, offset] = id.toString('latin1').split('-')
-    if (incarnation !== this.#info.incarnation) {
-      throw new RiverbankError('log_recreated', `${where} was created anew while it was read at offset ${expected}`)
-    }
-    if (Number(offset) !== expected) {
-      const why = `${where} was read at offset ${expected}, and starts at ${offset} by now: records are gone unread`
-      throw new RiverbankError('log_truncated', why)
-    }
-    const { topic } = this.#info
+    const { topic, incarnation } = this.#info
+    const found = id.toString('latin1')
+    if (found !== `${incarnation}-${expected}`) throw readElsewhere(found, incarnation, `${where} was`, expected)
     const [name, stored = noBytes] = fields
     const isOurs = fields.length === 2 && name?.toString('latin1') === 'r'
     const read = isOurs ? decodeFrame(topic, this.#partition, expected, stored) : 'an entry of other fields than ours'
@@ -178,6 +172,15 @@ export class PartitionFeed {
     this.#kept = { offset: rest.offset, chunk: Promise.resolve(rest), drop: new AbortController() }
     return chunk.records.slice(0, length)
   }
+}
+
+function readElsewhere(found: string, incarnation: string, read: string, expected: number): RiverbankError {
+  const [own, offset] = found.split('-')
+  if (own !== incarnation) {
+    return new RiverbankError('log_recreated', `${read} created anew while it was read at offset ${expected}`)
+  }
+  const why = `${read} read at offset ${expected}, and starts at ${offset} by now: records are gone unread`
+  return new RiverbankError('log_truncated', why)
 }
 
 /** Why a reader cannot go on at `offset` of a partition that holds `range`, or null when it can. */

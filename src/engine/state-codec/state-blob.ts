@@ -50,11 +50,11 @@ export function stateVersion(blob: Uint8Array): Uint8Array {
 
 /** The version of a state by its parts: a cache keeps a number instead of bytes. */
 export function versionOf(sequence: number, checksum: number): Uint8Array {
-  const version = new DataView(new ArrayBuffer(bodyAt - 1))
-  version.setUint32(0, Math.floor(sequence / 2 ** 32))
-  version.setUint32(4, sequence % 2 ** 32)
-  version.setUint32(checksumAt - 1, checksum)
-  return new Uint8Array(version.buffer)
+  const version = new Uint8Array(bodyAt - 1)
+  writeUint32(version, 0, Math.floor(sequence / 2 ** 32))
+  writeUint32(version, 4, sequence % 2 ** 32)
+  writeUint32(version, checksumAt - 1, checksum)
+  return version
 }
 
 /** The second half of a blob's version; the first is the state's sequence. */
@@ -91,8 +91,16 @@ export function encodeState(plan: EntityPlan, state: EntityState): Uint8Array {
     for (const snapshot of snapshots) writeSnapshot(snapshot, state)
   }
   const blob = writer.take()
-  new DataView(blob.buffer).setUint32(checksumAt, checksumOf(blob))
+  writeUint32(blob, checksumAt, checksumOf(blob))
   return blob
+}
+
+/** Big-endian, and without a view, which costs more. */
+function writeUint32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 24
+  bytes[at + 1] = value >>> 16
+  bytes[at + 2] = value >>> 8
+  bytes[at + 3] = value
 }
 
 function checksumOf(blob: Uint8Array): number {

@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import { cloudEventSchema, eventLimits, type CloudEvent } from '../../events/envelope.ts'
-import { emittedTypes, entityPosition, eventObservedSchema, paymentScoredSchema } from '../../scoring/emitted.ts'
+import { emittedTypes, eventObservedSchema, paymentScoredSchema } from '../../scoring/emitted.ts'
 import type { EntityPosition, EventObserved, PaymentScored } from '../../scoring/emitted.ts'
 import type { FeatureManifest, FeatureSetManifest } from '../../engine/feature-set.ts'
 import type { RecordFaultCode } from '../../events/record-parts.ts'
+import { compileCheck } from '../../events/plain-schema.ts'
 import { otherHeaders } from '../../events/resent-record.ts'
 import type { LogRecord } from '../../ports/log.ts'
 import { logColumns } from './event-table.ts'
@@ -48,22 +49,13 @@ const utf8 = new TextDecoder('utf-8', { fatal: true })
 /** Ids of what we emit hold two ids, and are longer than those that we take. */
 const emittedEnvelope = cloudEventSchema.extend({ id: z.string().min(1).max(eventLimits.maxEmittedIdLength) })
 
-/** The schema of core, with its widest fields checked by plain loops: records of zod cost as much as all the rest. */
-const scoredSchema = paymentScoredSchema.extend({
-  features: z.custom<PaymentScored['features']>(isFeatures, 'must be numbers or null by name'),
-  entities: z.custom<PaymentScored['entities']>(isEntities, 'must be positions by name'),
-})
+/** Whether it is a score as we write it: asked first, because zod costs as much as all the rest. It explains what is not. */
+const isPlainScore = plainly(
+  emittedEnvelope.extend({ type: z.literal(emittedTypes.scored), data: paymentScoredSchema }),
+)
 
-function isFeatures(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
-  for (const feature of Object.values(value)) if (feature !== null && typeof feature !== 'number') return false
-  return true
-}
-
-function isEntities(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
-  for (const position of Object.values(value)) if (!entityPosition.safeParse(position).success) return false
-  return true
+function plainly<Event>(schema: z.ZodType<Event>): (json: unknown) => json is Event {
+  return (compileCheck(schema) ?? (() => false)) as (json: unknown) => json is Event
 }
 
 export function scoreTables(manifest: FeatureSetManifest): ScoreTables {
@@ -97,14 +89,14 @@ function readEmitted(
   } catch (error) {
     return unreadable('invalid_json', error instanceof Error ? error.message : 'not JSON')
   }
+  if (isPlainScore(json)) return scoreRow(record, json, json.data, features, entities)
   const envelope = emittedEnvelope.safeParse(json)
   if (!envelope.success) return unreadable('invalid_envelope', z.prettifyError(envelope.error))
   const { type } = envelope.data
   if (type === emittedTypes.scored) {
-    const data = scoredSchema.safeParse(envelope.data.data)
+    const data = paymentScoredSchema.safeParse(envelope.data.data)
     if (!data.success) return unreadable('invalid_data', z.prettifyError(data.error), type)
-    const unmapped = unmappedOf(data.data.entities, data.data.features, features, entities)
-    return { kind: 'score', row: { record, envelope: envelope.data, data: data.data, unmapped } }
+    return scoreRow(record, envelope.data, data.data, features, entities)
   }
   if (type === emittedTypes.observed) {
     const data = eventObservedSchema.safeParse(envelope.data.data)
@@ -113,6 +105,17 @@ function readEmitted(
     return { kind: 'observation', row: { record, envelope: envelope.data, data: data.data, unmapped } }
   }
   return unreadable('unknown_event_type', `no table for events of type "${type}"`, type)
+}
+
+function scoreRow(
+  record: LogRecord,
+  envelope: CloudEvent,
+  data: PaymentScored,
+  features: ReadonlyMap<string, FeatureManifest>,
+  entities: ReadonlySet<string>,
+): EmittedRow {
+  const unmapped = unmappedOf(data.entities, data.features, features, entities)
+  return { kind: 'score', row: { record, envelope, data, unmapped } }
 }
 
 function unmappedOf(
@@ -127,7 +130,7 @@ function unmappedOf(
     other ??= { entities: {}, features: {} }
     other.entities[name] = found[name] as EntityPosition
   }
-  for (const name of Object.keys(values)) {
+  for (const name in values) {
     const feature = features.get(name)
     const value = values[name] as number | null
     if (feature !== undefined && fits(feature, value)) continue

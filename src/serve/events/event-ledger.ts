@@ -1,10 +1,11 @@
+import { crc32 } from '@node-rs/crc32'
 import { IdentityIndex, type Identity } from '../scores/identity-index.ts'
 import { loopClock } from '../../clock/loop-clock.ts'
-import { decodeEvent, type DomainEvent, type EventCatalog } from '../../events/event.ts'
-import { hashEventId } from '../../events/event-id-hash.ts'
+import type { DomainEvent, EventCatalog } from '../../events/event.ts'
+import { readRecordEvent } from '../../events/record-event.ts'
 import type { LogBatch, LogRecord, Position } from '../../ports/log.ts'
 
-/** What an event says, as 53 bits: its type, its time and its data as they are read. Not who sent it, nor in which spelling. */
+/** What an event says, as 32 bits: its type, its time and its data as they are read. Not who sent it, nor in which spelling. */
 export type EventContent = number
 
 /** The first event of its identity, as the log has it. */
@@ -28,7 +29,7 @@ export interface Settled extends Identity {
 export interface EventLedgerOptions {
   readonly catalog: EventCatalog
   readonly scoredTypes: ReadonlySet<string>
-  /** Newest events that are known, at most: about 110 bytes each. */
+  /** Newest events that are known, at most: about 106 bytes each. */
   readonly capacity: number
   /** The log's end at the start, by partition: before the tail is there, an event that is not known here may be in the log. */
   readonly live: ReadonlyMap<number, number>
@@ -40,8 +41,7 @@ export function contentOf({
   timestamp,
   data,
 }: Pick<DomainEvent, 'eventType' | 'timestamp' | 'data'>): EventContent {
-  const { high, low } = hashEventId(`${eventType}\n${timestamp}\n${JSON.stringify(data)}`)
-  return (high & 0x1fffff) * 0x1_0000_0000 + low
+  return crc32(`${eventType}\n${timestamp}\n${JSON.stringify(data)}`)
 }
 
 /** Events told as applied before they were read: of one moment, or older than the ledger. */
@@ -59,7 +59,7 @@ export class EventLedger {
   readonly #partition: Uint16Array
   readonly #offset: Float64Array
   readonly #flags: Uint8Array
-  readonly #content: Float64Array
+  readonly #content: Uint32Array
   readonly #aggregateIds: string[] = []
   /** By partition: records below it were seen. */
   readonly #seen = new Map<number, number>()
@@ -72,7 +72,7 @@ export class EventLedger {
     this.#partition = new Uint16Array(options.capacity)
     this.#offset = new Float64Array(options.capacity)
     this.#flags = new Uint8Array(options.capacity)
-    this.#content = new Float64Array(options.capacity)
+    this.#content = new Uint32Array(options.capacity)
   }
 
   accept(batch: LogBatch): void {
@@ -132,7 +132,8 @@ export class EventLedger {
 
   #take(record: LogRecord): void {
     const { catalog, scoredTypes } = this.#options
-    const result = decodeEvent(record.value, catalog, record.appendTimeMs)
+    if (record.fault !== undefined) return
+    const result = readRecordEvent(record, catalog)
     if (result.kind === 'invalid') return
     const { eventId, aggregateId, eventType } = result.event
     const slot = this.#slotFor({ aggregateId, eventId })

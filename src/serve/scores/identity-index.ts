@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto'
-import { hashEventId, type EventIdHash } from '../../events/event-id-hash.ts'
+import { hashText, type EventIdHash } from '../../events/event-id-hash.ts'
 
 /** One fact of its aggregate: two aggregates may use one event id. */
 export interface Identity {
@@ -16,7 +16,7 @@ export interface Identity {
  */
 export class IdentityIndex {
   readonly capacity: number
-  readonly #seed = String.fromCharCode(randomInt(0x10000), randomInt(0x10000), randomInt(0x10000), randomInt(0x10000))
+  readonly #seeds: EventIdHash = { high: randomInt(2 ** 32), low: randomInt(2 ** 32) }
   readonly #keyHigh: Uint32Array
   readonly #keyLow: Uint32Array
   readonly #idHigh: Uint32Array
@@ -97,12 +97,12 @@ export class IdentityIndex {
   }
 
   #keyOf({ aggregateId, eventId }: Identity): EventIdHash {
-    // No id holds a control character.
-    return hashEventId(`${this.#seed}${aggregateId}\n${eventId}`)
+    // No separator is needed: what is mixed last is the length of the event id.
+    return hashText(eventId, hashText(aggregateId, this.#seeds))
   }
 
   #idOf(eventId: string): EventIdHash {
-    return hashEventId(`${this.#seed}${eventId}`)
+    return hashText(eventId, this.#seeds)
   }
 }
 

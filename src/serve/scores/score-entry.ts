@@ -5,6 +5,9 @@ import type { LogRecord } from '../../ports/log.ts'
 /** An entry beside its value: its objects, its place in a list and in a map. */
 const entryBytes = 512
 
+/** What of a log's record is read here. */
+export type ScoreRecord = Pick<LogRecord, 'partition' | 'offset' | 'value'>
+
 /**
  * A score as the log has it. Most are never asked for, so they are parsed when they are, and again when they are asked for
  * again: what is held is what {@link bytes} says. Scores are written by our own processors, and their shape is not checked.
@@ -15,19 +18,18 @@ export class ScoreEntry implements ScoredHead {
   readonly eventId: string
   readonly paymentId: string
   readonly customerId: string
-  /** The record's bytes: the CloudEvent. */
+  /** The record's bytes, in its memory: the CloudEvent. */
   readonly value: Uint8Array
   /** Undefined until somebody asks. */
   #decision: Decision | null | undefined
 
-  constructor({ partition, offset, value }: LogRecord, head: ScoredHead) {
+  constructor({ partition, offset, value }: ScoreRecord, head: ScoredHead) {
     this.partition = partition
     this.offset = offset
     this.eventId = ownText(head.eventId)
     this.paymentId = ownText(head.paymentId)
     this.customerId = ownText(head.customerId)
-    // A record shares the memory of all that was read with it. One that was read alone need not be copied.
-    this.value = value.buffer.byteLength > 2 * value.length ? new Uint8Array(value) : value
+    this.value = value
   }
 
   /** Whose payment it is: its customer, in the words of a score. */
@@ -58,6 +60,30 @@ export class ScoreEntry implements ScoredHead {
   }
 }
 
+const pieceBytes = 65_536
+
+/**
+ * A record shares the memory of all that was read with it, and what is held longer would hold that too. Here a few records
+ * share a piece, because memory of its own costs each of them more than the copy.
+ */
+export function inOwnMemory(records: readonly ScoreRecord[]): ScoreRecord[] {
+  let left = 0
+  for (const { value } of records) left += value.length
+  let piece = Buffer.alloc(0)
+  let used = 0
+  return records.map(({ partition, offset, value }) => {
+    if (used + value.length > piece.length) {
+      piece = Buffer.allocUnsafeSlow(Math.max(value.length, Math.min(pieceBytes, left)))
+      used = 0
+    }
+    const own = piece.subarray(used, used + value.length)
+    own.set(value)
+    used += value.length
+    left -= value.length
+    return { partition, offset, value: own }
+  })
+}
+
 /** What a regular expression found is a view into the text that was searched, and would keep all of it. */
 function ownText(part: string): string {
   return Buffer.from(part).toString()
@@ -85,7 +111,7 @@ export interface ObservedEntry {
 }
 
 /** null for an event of another type. */
-export function readScore(record: LogRecord): ScoreEntry | ObservedEntry | 'unreadable' | null {
+export function readScore(record: ScoreRecord): ScoreEntry | ObservedEntry | 'unreadable' | null {
   const written = scoredHead(utf8.decode(record.value.subarray(0, headBytes)))
   if (written !== null) return new ScoreEntry(record, written)
   const event = parse(utf8.decode(record.value)) as {

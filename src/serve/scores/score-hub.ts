@@ -5,7 +5,7 @@ import type { Meter } from '../../ports/telemetry.ts'
 import type { Identity } from './identity-index.ts'
 import type { PartitionCursor } from './partition-cursor.ts'
 import type { FrameFormat } from './score-frames.ts'
-import { readScore, ScoreEntry, type ObservedEntry } from './score-entry.ts'
+import { inOwnMemory, readScore, ScoreEntry, type ObservedEntry } from './score-entry.ts'
 import { ScoreRing } from './score-ring.ts'
 import type { RecentScores } from './score-tail.ts'
 import { ScoreSubscriber, type ScoreFilter } from './score-subscriber.ts'
@@ -80,7 +80,7 @@ export class ScoreHub {
   /** Takes a batch of the scores topic. Never waits for a subscriber. Answers the scores that are news. */
   accept(batch: LogBatch): readonly ScoreEntry[] {
     const news: ScoreEntry[] = []
-    for (const record of batch.records) {
+    for (const record of inOwnMemory(batch.records)) {
       const entry = readScore(record)
       if (entry === null) continue
       if (entry === 'unreadable') this.#metrics.unreadable.add(1)

@@ -175,3 +175,15 @@ test('a damaged file of the lake is named, and answers nothing', async () => {
   await expect(lookup.score('p3')).rejects.toMatchObject({ code: 'lake_corrupt' })
   await lookup.close()
 })
+
+test('an event of history is found as the log took it', async () => {
+  const m = await materializer(lake)
+  const claim = claimOf(topics.events, 0)
+  await m.assigned(claim)
+  const timeMs = day - 200 * 86_400_000
+  const told = { 'riverbank-history-from': new Date(timeMs).toISOString() }
+  await m.batch(claim, batchOf([{ ...record(topics.events, 0, payment('old', timeMs)), headers: told }]))
+  await m.flush()
+  await m.stop()
+  expect(await lookUp().event({ aggregateId: 'c1', eventId: 'old' })).toMatchObject({ partition: 0, offset: 0 })
+})

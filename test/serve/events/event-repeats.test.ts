@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { readScore, ScoreEntry } from '../../../src/serve/scores/score-entry.ts'
+import { dayMs } from '../../../src/base/units.ts'
 import { eventually } from '../../support/wait.ts'
 import {
   batchOf,
@@ -106,6 +107,32 @@ describe('a repeat', () => {
     const event = paymentEvent('r', { eventType: 'fraud.reported', version: 1, data: report })
     const [first, again] = [1, 2].map(() => app.request('/v1/events', postJson(event)))
     expect([(await first!).status, (await again!).status].toSorted()).toEqual([200, 202])
+  })
+
+  test.each([
+    [
+      'in binary mode',
+      (id: string) => {
+        const { data, ...attributes } = cloudPayment(id)
+        const headers = Object.entries(attributes).map(([name, of]): [string, string] => [`ce_${name}`, of])
+        return { value: data, headers: Object.fromEntries([...headers, ['content-type', 'application/json']]) }
+      },
+    ],
+    [
+      'of history that is sent to the log',
+      (id: string) => {
+        const time = new Date(nowMs - 200 * dayMs).toISOString()
+        const headers: Record<string, string> = { 'riverbank-history-from': time }
+        return { value: cloudPayment(id, { time }), headers }
+      },
+    ],
+  ])('of what the log holds is one: %s', async (_what, spelled) => {
+    const { app, log, ledger } = serveFixture()
+    const { value, headers } = spelled('p')
+    ledger.accept(batchOf({ ...rawRecord(JSON.stringify(value), 0), topic: 'payments.events', headers }))
+    const again = await app.request('/v1/events', postJson(paymentEvent('p')))
+    const isSame = headers['riverbank-history-from'] === undefined
+    expect([again.status, log.records.length]).toEqual([isSame ? 202 : 409, 0])
   })
 
   test('that another process published meanwhile is found when the own one is read', async () => {
