@@ -1,6 +1,6 @@
 import { dirname, resolve } from 'node:path'
 
-const everything = ['src', 'features']
+const everything = ['src', 'features', 'examples']
 
 /** What events, features and scores are: no effects. */
 const model = ['src/base', 'src/events', 'src/engine', 'src/scoring']
@@ -11,6 +11,7 @@ const model = ['src/base', 'src/events', 'src/engine', 'src/scoring']
  */
 export const arrows = {
   features: ['src/define'],
+  examples: ['src/define'],
   'src/base': [],
   'src/events': ['src/base'],
   'src/engine': ['src/base', 'src/events'],
@@ -46,10 +47,10 @@ export const clients = {
 }
 
 /** No clients, no node:*, no clock, no chance, no effects. */
-export const pureFolders = [...model, 'src/define', 'src/compile', 'features']
+export const pureFolders = [...model, 'src/define', 'src/compile', 'features', 'examples']
 
 /** Computation only. */
-export const purePackages = ['zod', '@noble/hashes']
+export const purePackages = ['zod', '@noble/hashes', 'riverbank/define']
 
 /**
  * Imports of ours are relative and carry their extension, so resolving them is arithmetic. A path that does not exist

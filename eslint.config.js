@@ -9,7 +9,7 @@ const zones = Object.entries(arrows).flatMap(([target, allowed]) => forbiddenFro
 /** Everything of ours except the target itself and what it may import. */
 function forbiddenFrom(target, allowed) {
   const message = `${target} may import ${allowed.length === 0 ? 'nothing else of ours' : allowed.join(', ')} only`
-  return ['src', 'features', 'scripts', 'test'].map((root) => {
+  return ['src', 'features', 'examples', 'scripts', 'test'].map((root) => {
     const open = [target, ...allowed].filter((path) => path === root || path.startsWith(`${root}/`))
     return {
       target: `./${target}`,

@@ -20,7 +20,7 @@ const inBuild: Plugin = {
   enforce: 'pre',
   transform(code, id) {
     const path = relative(import.meta.dirname, id)
-    if (!/^(src|scripts|features)\/.*\.ts$/.test(path) || !code.includes('import.meta.url')) return null
+    if (!/^(src|scripts|features|examples)\/.*\.ts$/.test(path) || !code.includes('import.meta.url')) return null
     const url = pathToFileURL(join(build, path.replace(/\.ts$/, '.js'))).href
     return { code: code.replaceAll('import.meta.url', JSON.stringify(url)), map: null }
   },
@@ -28,6 +28,8 @@ const inBuild: Plugin = {
 
 export default defineConfig({
   plugins: [inBuild],
+  // What a project imports: the sources, not what a build for production made of them.
+  resolve: { alias: { 'riverbank/define': join(import.meta.dirname, 'src/define/language.ts') } },
   test: {
     env: { TEST_BUILD: build },
     // A fork per file: native modules (ONNX, DuckDB) and signals do not get along with worker threads.

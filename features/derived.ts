@@ -4,35 +4,36 @@ import {
   dayOfWeek,
   divide,
   equal,
+  eventField,
+  eventTime,
   hourOfDay,
-  includingThisPayment,
+  includingThisEvent,
   lessOrEqual,
   modulo,
   ratio,
-  request,
   zScore,
 } from '../src/define/expression.ts'
 import { defineDerived } from '../src/define/feature-set.ts'
 import { condition, measure } from '../src/define/reason.ts'
 import { minorDigits, minorUnits } from './currency.ts'
 import { defaultSettings } from './settings.ts'
+import { paymentInitiated } from './sources.ts'
 import { customerAtTerminal, customerHabits, customerSpend, terminalLabels, terminalRisk } from './views.ts'
 
-const amountMinor = request('amountMinor')
-const time = request('timeMs')
+const amountMinor = eventField(paymentInitiated, 'amountMinor')
 
 export const weekend = defineDerived(
   'weekend',
   '1 on Saturday and Sunday (UTC)',
   // Sunday is 0 and Saturday 6: one day later they are 1 and 0 modulo 7.
-  lessOrEqual(modulo(add(dayOfWeek(time), 1), 7), 1),
+  lessOrEqual(modulo(add(dayOfWeek(eventTime), 1), 7), 1),
   condition({ yes: 'a payment at the weekend (UTC)', no: 'a payment on a working day (UTC)' }),
 )
 
 export const night = defineDerived(
   'night',
   '1 until 06:59 (UTC)',
-  lessOrEqual(hourOfDay(time), 6),
+  lessOrEqual(hourOfDay(eventTime), 6),
   condition({ yes: 'a payment before 07:00 (UTC)', no: 'a payment from 07:00 on (UTC)' }),
 )
 
@@ -40,9 +41,10 @@ export const night = defineDerived(
 const lengths = { '1d': 'a day', '7d': '7 days', '30d': '30 days' } as const
 
 function withThisPayment(window: '1d' | '7d' | '30d', currency: string) {
-  const { count, mean } = includingThisPayment(
+  const { count, mean } = includingThisEvent(
     customerSpend.feature(`payment_count_${window}`),
     customerSpend.feature(`amount_sum_${window}`),
+    amountMinor,
   )
   return {
     count: defineDerived(

@@ -1,7 +1,9 @@
 import { defineFeatureSet, defineService, type FeatureSet } from '../src/define/feature-set.ts'
+import { defineProject } from '../src/define/project.ts'
 import * as derived from './derived.ts'
 import { customer, customerTerminal, terminal } from './entities.ts'
-import { defaultSettings, type FeatureSettings } from './settings.ts'
+import { defaultSettings, featureSettings, type FeatureSettings } from './settings.ts'
+import { paymentSimulator } from './simulator/payment-simulator.ts'
 import { customerProfileChanged, paymentEvents } from './sources.ts'
 import {
   customerAtTerminal,
@@ -80,7 +82,6 @@ export function paymentFeatures({ CURRENCY }: FeatureSettings): FeatureSet {
   const amounts = derived.amountsIn(CURRENCY)
   return defineFeatureSet({
     events: [...Object.values(events), customerProfileChanged],
-    scored: events.paymentInitiated.type,
     entities: [customer, terminal, customerTerminal],
     views: [
       customerSpendIn(CURRENCY),
@@ -120,3 +121,12 @@ export function paymentFeatures({ CURRENCY }: FeatureSettings): FeatureSet {
 
 /** As they are committed, and as the models that come with them know them. */
 export const riverbank = paymentFeatures(defaultSettings)
+
+/** Payments and their frauds. */
+export const payments = defineProject({
+  name: 'payments',
+  settings: featureSettings,
+  features: paymentFeatures,
+  samples: { entity: { name: customer.name, id: '596' }, scored: 'payments' },
+  simulate: paymentSimulator,
+})

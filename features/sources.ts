@@ -58,6 +58,15 @@ export function paymentEvents(installed: string) {
     timestamp: 'time',
     fieldCodes,
     accepts,
+    scored: {
+      emits: 'payment.scored',
+      id: 'paymentId',
+      time: 'paymentTimeMs',
+      repeats: ['customerId', 'terminalId', 'amountMinor', 'currency'],
+      worth: 'amountMinor',
+    },
+    examples: [{ customerId: 'c-1', terminalId: 't-1', amountMinor: 1250, currency: installed }],
+    view: 'payments',
     versions: {
       // Before currencies were recorded there was only one.
       1: { schema: paymentV1, upcast: (old: z.infer<typeof paymentV1>) => ({ ...old, currency: installed }) },
@@ -66,7 +75,11 @@ export function paymentEvents(installed: string) {
     current: paymentV2,
   })
 
-  function labelOfPayment<Type extends string, const Kinds extends readonly string[]>(type: Type, kinds: Kinds) {
+  function labelOfPayment<Type extends string, const Kinds extends readonly string[]>(
+    type: Type,
+    kinds: Kinds,
+    outcome: { readonly withdraws?: true } = {},
+  ) {
     const schema = labelled.extend({ kind: z.enum(kinds) })
     return defineEvent({
       type,
@@ -87,6 +100,8 @@ export function paymentEvents(installed: string) {
           currency: 'currency',
           paymentTimeMs: 'time',
         },
+        kind: 'kind',
+        ...outcome,
       },
       versions: { 1: { schema } },
       current: schema,
@@ -98,7 +113,7 @@ export function paymentEvents(installed: string) {
     /** A label: this payment was fraud. Of all labels of a payment the newest one by its own time counts. */
     fraudReported: labelOfPayment('fraud.reported', ['chargeback', 'confirmed_fraud']),
     /** Takes back what was reported of a payment: from now on it has no label. */
-    fraudWithdrawn: labelOfPayment('fraud.withdrawn', ['chargeback_won', 'reported_in_error']),
+    fraudWithdrawn: labelOfPayment('fraud.withdrawn', ['chargeback_won', 'reported_in_error'], { withdraws: true }),
   }
 }
 

@@ -1,13 +1,30 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { riverbank } from '../features/index.ts'
-import { compiledPath, compiledText } from '../src/app/installation/compiled-feature-set.ts'
-import { projectFolder } from '../src/app/installation/project-folder.ts'
-import { compileManifest } from '../src/compile/manifest.ts'
+import { dirname } from 'node:path'
+import { Command } from 'commander'
+import { committedFile, compiledText } from '../src/app/installation/compiled-feature-set.ts'
+import { withDefaults } from '../src/app/installation/config.ts'
+import { definitions } from '../src/app/installation/definitions.ts'
+import { loadProject } from '../src/app/installation/project.ts'
+import { isRiverbankError } from '../src/base/errors.ts'
+import { projectOption, takeProject } from './project.ts'
 
 /** Writes the compiled feature set; `riverbank features check` says whether the committed one is what it would write. */
-const target = join(projectFolder, compiledPath)
-const manifest = compileManifest(riverbank)
-mkdirSync(dirname(target), { recursive: true })
-writeFileSync(target, compiledText(manifest))
-console.log(`${compiledPath} ${manifest.hash}`)
+const program = new Command('npm run features:compile --')
+  .description('Writes compiled/feature-set.json into the folder of the project.')
+  .option(...projectOption)
+  .showHelpAfterError()
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
+program.parse()
+takeProject(process.argv.slice(2), process.env)
+try {
+  const project = loadProject(process.env)
+  const { manifest } = definitions(withDefaults(project))
+  const target = committedFile(project)
+  mkdirSync(dirname(target), { recursive: true })
+  writeFileSync(target, compiledText(manifest))
+  console.log(`${project.compiledPath} ${manifest.hash}`)
+} catch (error) {
+  if (!isRiverbankError(error)) throw error
+  console.error(`${error.code}: ${error.message}`)
+  process.exitCode = 2
+}

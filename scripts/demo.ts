@@ -1,5 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { isRiverbankError } from '../src/base/errors.ts'
+import { isProjectError } from '../src/app/installation/project.ts'
+import { projectOption, takeProject } from './project.ts'
 import { runDemo, type DemoOptions } from './demo/run.ts'
 
 function positive(text: string): number {
@@ -10,14 +12,15 @@ function positive(text: string): number {
 
 const program = new Command('npm start --')
   .description(
-    'Runs everything on this machine and feeds it simulated payments: up to 30 days of history that end now, then\n' +
-      'live traffic. With --events and --exit: so many payments, a JSON summary as the last line, and an exit code.',
+    'Runs everything on this machine and feeds it what the project simulates: up to 30 days of history that end now, then\n' +
+      'live traffic. With --events and --exit: so many scored events, a JSON summary as the last line, and an exit code.',
   )
-  .option('--events <n>', 'how many payments of the history, from its first day on', positive)
+  .option(...projectOption)
+  .option('--events <n>', 'how many scored events of the history, from its first day on', positive)
   .option('--days <n>', 'days of history, at most 30; without it as many as this machine takes in good time', positive)
   .option('--exit', 'stop when everything is scored, in the lake and verified')
   .option('--data <dir>', 'folder for everything that is kept')
-  .option('--rate <n>', 'live payments per second', positive, 50)
+  .option('--rate <n>', 'live scored events per second', positive, 50)
   .option('--port <n>', 'HTTP port; without it 8080, or a free one when that is taken', positive)
   .addOption(new Option('--log <driver>', 'what carries the events (redis)').choices(['redis', 'kafka']))
   .showHelpAfterError()
@@ -30,14 +33,18 @@ function describeBug(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }
 
+/** The project lacks what a demo needs: nothing was started. */
+const unready = ['project_without_simulator', 'model_refused']
+
 program.parse()
+takeProject(process.argv.slice(2), process.env)
 try {
   process.exitCode = await runDemo(program.opts<DemoOptions>())
 } catch (error) {
   process.stderr.write(`${isRiverbankError(error) ? `${error.code}: ${error.message}` : describeBug(error)}\n`)
   // `process.exit` waits for what runs in a library's thread, such as a query of verify.
   if (isRiverbankError(error, 'did_not_stop')) process.kill(process.pid, 'SIGKILL')
-  process.exitCode = 1
+  process.exitCode = isProjectError(error) || unready.some((code) => isRiverbankError(error, code)) ? 2 : 1
 }
 // Whatever a library still holds open, the demo is over.
 process.exit()

@@ -3,11 +3,10 @@ import { join, resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import { runDemo, type DemoOptions } from './demo/run.ts'
 import { say } from './demo/say.ts'
-import { datasetEpochMs } from './simulator/time-axis.ts'
+import { datasetEpochMs } from '../features/simulator/payment-events.ts'
 import { writeTrainingTable } from './training/lake-table.ts'
 import { runPython, runSetup } from './training/python.ts'
-import { defaultSettings } from '../features/settings.ts'
-import { environmentName } from '../src/app/installation/config.ts'
+import { environmentName, readConfig } from '../src/app/installation/config.ts'
 import { definitions } from '../src/app/installation/definitions.ts'
 import { projectFolder as root } from '../src/app/installation/project-folder.ts'
 import { assert, isRiverbankError } from '../src/base/errors.ts'
@@ -62,14 +61,14 @@ async function handbook(dir: string): Promise<number> {
     writeFileSync(served, '')
   }
   await runSetup()
-  const { manifest } = definitions(defaultSettings)
+  const { manifest, lakeSchema: schema } = definitions(readConfig({}))
   const inputs = manifest.services.find(({ name }) => name === service)?.features
   assert(inputs !== undefined, `there is a service ${service}`)
   const table = join(dir, 'training.parquet')
   if (!existsSync(table)) {
     say('writing the training table from the lake')
     const training = { from: firstDay + 73, to: firstDay + 122 }
-    const lake = { lakeDir: join(dir, 'lake'), manifest, features: inputs, path: table }
+    const lake = { lakeDir: join(dir, 'lake'), schema, features: inputs, path: table }
     await writeTrainingTable({ ...lake, days: tableDays, training, knownByDay: training.to + 7 })
   }
   const results = join(dir, 'results')

@@ -1,20 +1,17 @@
-import { defaultSettings } from '../features/settings.ts'
 import type { Config } from '../src/app/installation/config.ts'
-import { names, readConfig } from '../src/app/installation/config.ts'
+import { names, readConfig, readProject, withDefaults } from '../src/app/installation/config.ts'
+import { loadProject, isProjectError } from '../src/app/installation/project.ts'
 import { RiverbankError } from '../src/base/errors.ts'
+import { dayMs } from '../src/base/units.ts'
+import type { SimulatedEvent, SimulatedEvents, SimulatedHistory, Simulator } from '../src/define/simulator.ts'
 import type { EventLog } from '../src/ports/log.ts'
-import { canonicalLines } from './simulator/canonical-lines.ts'
+import { scoredTypesOf, simulatorOf, takeProject } from './project.ts'
 import { parseSimulate, type SimulateOptions } from './simulator/command.ts'
-import { history, historyEndMs, historyLength, pendingLabels, type HistoryOptions } from './simulator/history.ts'
 import { LineOutput } from './simulator/line-output.ts'
-import { liveTraffic } from './simulator/live-traffic.ts'
-import type { LabelEvent, SimulatedEvent } from './simulator/payment-events.ts'
-import { generatePayments, worldOf, type PaymentColumns } from './simulator/payments.ts'
-import { generatePopulation } from './simulator/population.ts'
 import { ProgressDisplay } from './simulator/progress-display.ts'
 import type { Publish } from './simulator/publish-lane.ts'
 import { streamEvents, type StreamSummary } from './simulator/stream-events.ts'
-import { datasetEpochMs, originEndingAt } from './simulator/time-axis.ts'
+import { originEndingAt } from './simulator/time-axis.ts'
 import { withTimeLimit } from './simulator/time-limit.ts'
 
 const liveRatePerSecond = 20
@@ -26,6 +23,7 @@ interface Sink {
   readonly topic: string
   readonly partitions: number
   readonly inFlightMax: number
+  readonly scoredTypes: ReadonlySet<string>
   readonly publish: Publish
   close(): Promise<void>
 }
@@ -33,7 +31,7 @@ interface Sink {
 /** One stream to publish: the history, or what happens live. */
 interface Part {
   readonly label: string
-  readonly events: Iterable<SimulatedEvent>
+  readonly events: SimulatedEvents
   readonly total: number | null
   readonly ratePerSecond: number | undefined
   readonly limitMs: number | undefined
@@ -42,19 +40,22 @@ interface Part {
 }
 
 async function main(): Promise<void> {
-  const options = parseSimulate(process.argv.slice(2))
+  const args = process.argv.slice(2)
+  takeProject(args, process.env)
+  const standard = withDefaults(loadProject(process.env))
+  const options = parseSimulate(args, simulatorOf(standard))
   const output = new LineOutput(process.stdout)
-  if (options.canonical) {
-    for (const block of canonicalLines(columnsOf(options))) if (!(await output.write(block))) return
-    return
-  }
+  const installed = options.to === 'log' ? readProject(process.env) : standard
+  const simulator = simulatorOf(installed)
+  if (options.canonical) return printRows(draw(simulator, options), output)
   const stop = new AbortController()
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort())
-  const sink = options.to === 'log' ? await logSink(options) : lineSink(output, stop)
+  const scoredTypes = scoredTypesOf(installed)
+  const sink = options.to === 'log' ? await logSink(options, scoredTypes) : lineSink(output, stop, scoredTypes)
   try {
     const startMs = performance.now()
     const summaries: StreamSummary[] = []
-    for (const part of partsOf(options)) {
+    for (const part of partsOf(simulator, options)) {
       if (stop.signal.aborted) break
       summaries.push(await run(part, sink, options, stop.signal))
     }
@@ -65,67 +66,79 @@ async function main(): Promise<void> {
   }
 }
 
-function columnsOf(options: SimulateOptions): PaymentColumns {
-  const { fromDay, toDay, events } = options
-  return generatePayments({
-    ...worldOf(options),
-    fromDay,
+async function printRows(history: SimulatedHistory, output: LineOutput): Promise<void> {
+  if (history.lines === undefined) {
+    throw new RiverbankError(
+      'simulator_without_rows',
+      'the data set of this project has no rows of its own: use --to ndjson',
+    )
+  }
+  for (const block of history.lines()) if (!(await output.write(block))) return
+}
+
+function draw(simulator: Simulator, { fromDay, toDay, events, choice }: SimulateOptions): SimulatedHistory {
+  return simulator.draw({
+    ...{ choice, fromDay },
     ...(toDay === undefined ? {} : { toDay }),
     ...(events === undefined ? {} : { limit: events }),
   })
 }
 
-function* partsOf(options: SimulateOptions): Generator<Part> {
-  const currency = options.to === 'log' ? readConfig(process.env).CURRENCY : defaultSettings.CURRENCY
+function* partsOf(simulator: Simulator, options: SimulateOptions): Generator<Part> {
   const nowMs = Date.now()
   const end = options.end ?? (options.live ? 'now' : undefined)
-  let originMs = datasetEpochMs
-  let pending: LabelEvent[] = []
+  const { epochMs } = simulator
+  let originMs = epochMs
+  let pending: readonly SimulatedEvent[] = []
   if (options.history) {
-    const columns = columnsOf(options)
-    if (end !== undefined) originMs = originEndingAt(end === 'now' ? nowMs : end, columns.endSecond, options.keepTime)
-    const historyOptions: HistoryOptions = {
+    const drawn = draw(simulator, options)
+    const range = { epochMs, lengthMs: drawn.endMs }
+    if (end !== undefined) originMs = originEndingAt(end === 'now' ? nowMs : end, range, options.keepTime)
+    const history = drawn.placed({
       originMs,
       idPrefix: options.idPrefix,
-      currency,
       labelDelayMs: options.labelDelayMs,
       // A label is news of its moment: none may come before it, whatever was asked for.
-      labelsBeforeMs: Math.min(options.labelsUntil === 'all' ? Infinity : historyEndMs(columns, originMs), nowMs + 1),
-    }
-    if (options.live) pending = pendingLabels(columns, historyOptions)
+      labelsBeforeMs: Math.min(options.labelsUntil === 'all' ? Infinity : originMs + drawn.endMs, nowMs + 1),
+    })
+    pending = history.pending
     yield {
       label: 'history',
-      events: history(columns, historyOptions),
-      total: historyLength(columns, historyOptions),
+      events: history.events,
+      total: drawn.scored + history.labels,
       ratePerSecond: options.live ? undefined : options.rate,
       limitMs: undefined,
       historyFromMs: originMs,
     }
   }
-  if (!options.live) return
-  const world = worldOf(options)
-  const { liveEvents } = options
+  if (options.live) yield livePart(simulator, options, options.history ? originMs : null, pending)
+}
+
+/** `originMs`: of the history that went before; null without one. */
+function livePart(
+  simulator: Simulator,
+  options: SimulateOptions,
+  originMs: number | null,
+  pending: readonly SimulatedEvent[],
+): Part {
+  const { choice, liveEvents, seed, keepTime } = options
   const startMs = Date.now()
-  if (!options.history) originMs = originEndingAt(startMs, world.days * 86_400, options.keepTime)
-  yield {
+  const range = { epochMs: simulator.epochMs, lengthMs: simulator.days(choice) * dayMs }
+  return {
     label: 'live',
-    events: liveTraffic({
-      world,
-      population: generatePopulation(world),
-      seed: options.seed,
+    events: simulator.live({
+      ...{ choice, seed, pending },
       idPrefix: `${options.idPrefix}live-${startMs.toString(36)}-`,
-      currency,
-      originMs,
+      originMs: originMs ?? originEndingAt(startMs, range, keepTime),
       nowMs: () => Date.now(),
       labelDelayMs: options.liveLabelDelayMs,
-      pending,
-      ...(liveEvents === undefined ? {} : { payments: liveEvents }),
+      ...(liveEvents === undefined ? {} : { limit: liveEvents }),
     }),
     total: null,
     ratePerSecond: options.rate ?? liveRatePerSecond,
     limitMs: options.liveForMs,
     // Labels of the history that became known while nobody ran.
-    historyFromMs: options.history ? originMs : undefined,
+    historyFromMs: originMs ?? undefined,
   }
 }
 
@@ -140,6 +153,7 @@ async function run(part: Part, sink: Sink, options: SimulateOptions, stop: Abort
   const signal = limitMs === undefined ? stop : withTimeLimit(stop, limitMs)
   const summary = await streamEvents(part.events, sink.publish, {
     topic: sink.topic,
+    scoredTypes: sink.scoredTypes,
     partitions: sink.partitions,
     batchRecords: options.batchRecords,
     inFlightMax: sink.inFlightMax,
@@ -153,8 +167,9 @@ async function run(part: Part, sink: Sink, options: SimulateOptions, stop: Abort
 }
 
 /** One lane, so that lines are in time order; a reader that leaves stops the stream. */
-function lineSink(output: LineOutput, stop: AbortController): Sink {
+function lineSink(output: LineOutput, stop: AbortController, scoredTypes: ReadonlySet<string>): Sink {
   return {
+    scoredTypes,
     topic: '',
     partitions: 1,
     inFlightMax: 1,
@@ -166,7 +181,7 @@ function lineSink(output: LineOutput, stop: AbortController): Sink {
   }
 }
 
-async function logSink(options: SimulateOptions): Promise<Sink> {
+async function logSink(options: SimulateOptions, scoredTypes: ReadonlySet<string>): Promise<Sink> {
   const config = readConfig(process.env)
   const log = await openLog(config)
   const { events } = names(config).topics
@@ -179,6 +194,7 @@ async function logSink(options: SimulateOptions): Promise<Sink> {
     maxRecordBytes,
   })
   return {
+    scoredTypes,
     topic: events,
     partitions: config.PARTITIONS,
     inFlightMax: options.inFlightMax,
@@ -195,11 +211,11 @@ async function openLog(config: Config): Promise<EventLog> {
 }
 
 function summaryOf(summaries: readonly StreamSummary[], startMs: number, stopped: boolean) {
-  const sum = (name: 'published' | 'payments' | 'labels' | 'retries') => summaries.reduce((n, s) => n + s[name], 0)
+  const sum = (name: 'published' | 'scored' | 'labels' | 'retries') => summaries.reduce((n, s) => n + s[name], 0)
   const iso = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString())
   return {
     published: sum('published'),
-    payments: sum('payments'),
+    scored: sum('scored'),
     labels: sum('labels'),
     retries: sum('retries'),
     seconds: Math.round(performance.now() - startMs) / 1000,
@@ -213,5 +229,5 @@ function summaryOf(summaries: readonly StreamSummary[], startMs: number, stopped
 main().catch((error: unknown) => {
   const text = error instanceof RiverbankError ? `${error.code}: ${error.message}` : String(error)
   process.stderr.write(`simulate: ${text}\n`)
-  process.exitCode = 1
+  process.exitCode = isProjectError(error) ? 2 : 1
 })

@@ -1,15 +1,18 @@
 #!/usr/bin/env node
+import { resolve } from 'node:path'
 import { Command } from 'commander'
 import { dayMs, duration, number, wholeNumber } from './app/commands/arguments.ts'
 import type { BacktestCommandOptions } from './app/commands/backtest-command.ts'
 import type { Config } from './app/installation/config.ts'
-import { readConfig, readFeatureSettings } from './app/installation/config.ts'
+import { readConfig, readProject } from './app/installation/config.ts'
 import { addDeadLettersCommands } from './app/commands/dead-letters-commands.ts'
 import type { FeatureFilter } from './app/commands/feature-list.ts'
 import type { FeaturesRequest } from './app/commands/features-command.ts'
 import { addLakeCommands } from './app/commands/lake-commands.ts'
+import type { ModelsCommandOptions } from './app/commands/models-command.ts'
 import type { MonitorCommandOptions } from './app/commands/monitor-command.ts'
 import { besideInstallation } from './app/installation/running-installation.ts'
+import { isProjectError, projectVariable } from './app/installation/project.ts'
 import { endWithReader } from './app/commands/standard-streams.ts'
 import { programVersion } from './app/installation/version.ts'
 import { isRiverbankError } from './base/errors.ts'
@@ -29,6 +32,15 @@ interface Common {
 const program = new Command('riverbank')
   .description('Real-time features and fraud decisions on an event stream. Settings: riverbank doctor --settings')
   .version(programVersion())
+  .option(
+    '--project <folder>',
+    'of the definitions and models, instead of RIVERBANK_PROJECT; before or after the command',
+  )
+  .hook('preAction', (command) => {
+    const { project } = command.opts<{ project?: string }>()
+    // Roles that are started from here go by the environment.
+    if (project !== undefined) process.env[projectVariable] = resolve(project)
+  })
   .showHelpAfterError('(--help says what a command takes)')
   .exitOverride((error) => {
     process.exit(error.exitCode === 0 ? exitCodes.ok : exitCodes.usage)
@@ -78,7 +90,9 @@ for (const [name, description] of [
 
 program
   .command('sql')
-  .description('one SELECT over the lake: events, scores, observations, payments, labels, training_set')
+  .description(
+    'one SELECT over the lake: events, scores, observations, labels, training_set, and a view for each event type',
+  )
   .argument('<select>', 'the query, or - to read it from standard input')
   .option('--json', 'print JSON')
   .action(async (query: string, options: Common) => {
@@ -105,12 +119,12 @@ program
   .command('backtest')
   .description("a model or a policy on the lake's features as they were, beside what was decided; writes nothing")
   .option('--json', 'print JSON')
-  .option('--model <name/version>', 'instead of the one that scored the newest payments')
+  .option('--model <name/version>', 'instead of the one that scored the newest events')
   .option('--policy <file>', "instead of the model's own thresholds")
   .option('--from <date>', 'first day, YYYY-MM-DD (UTC); without it the first of the lake', dayMs)
   .option('--to <date>', 'the day after the last one', dayMs)
-  .option('--review-cost <minor>', 'of looking at one payment, in minor units', wholeNumber, 500)
-  .option('--false-block-cost <minor>', 'of refusing an honest payment, in minor units', wholeNumber, 2_000)
+  .option('--review-cost <minor>', 'of looking at one event, in the unit of its worth', wholeNumber, 500)
+  .option('--false-block-cost <minor>', 'of refusing an honest event, in the unit of its worth', wholeNumber, 2_000)
   .action(async (options: BacktestCommandOptions) => {
     const config = settings()
     const { backtestCommand } = await import('./app/commands/backtest-command.ts')
@@ -121,9 +135,9 @@ program
   .command('monitor')
   .description('drift from training, missing values, calibration and outcomes; exit code 1 beyond a limit')
   .option('--json', 'print JSON')
-  .option('--model <name/version>', 'instead of the one that scored the newest payments')
-  .option('--days <n>', 'days of payments to look at', wholeNumber, 7)
-  .option('--to <date>', 'the day after the last one; without it up to the newest payment', dayMs)
+  .option('--model <name/version>', 'instead of the one that scored the newest events')
+  .option('--days <n>', 'days of events to look at', wholeNumber, 7)
+  .option('--to <date>', 'the day after the last one; without it up to the newest event', dayMs)
   .option('--label-delay <days>', 'until labels have arrived: outcomes are judged so much earlier', wholeNumber, 7)
   .option('--max-psi <index>', 'largest population stability index that is well', number, 0.25)
   .option('--max-null-rate <share>', 'largest share of missing values that is well', number, 0.01)
@@ -174,7 +188,7 @@ models
 models
   .command('register')
   .description(
-    'check a model, and count the covers its trees lack over payments of the lake, for reasons; before promoting',
+    'check a model, and count the covers its trees lack over scored events of the lake, for reasons; before promoting',
   )
   .argument('<name/version>', 'such as fraud/2')
   .option('--json', 'print JSON')
@@ -195,12 +209,14 @@ for (const [kind, description] of [
     .option('--json', 'print JSON')
     .option('--reason <text>', 'kept with the generation')
     .option('--wait <seconds>', 'how long to wait until it has taken effect everywhere', wholeNumber, 10)
+    .option('--scores <event type>', 'whose models are meant, where several types are scored and the model is not here')
   if (kind !== 'rollback') command.argument('<name/version>', 'such as fraud/2')
   command.action(async (...given: unknown[]) => {
     const config = settings()
     const { changeModels } = await import('./app/commands/models-command.ts')
-    const asked = kind === 'rollback' ? { kind } : { kind, model: String(given[0]) }
-    process.exitCode = await changeModels(config, asked, command.opts())
+    const options = command.opts<ModelsCommandOptions>()
+    const asked = { kind, ...(kind === 'rollback' ? {} : { model: String(given[0]) }) }
+    process.exitCode = await changeModels(config, asked, options)
   })
 }
 
@@ -235,7 +251,7 @@ features
   .action(async ({ json }: Common) => describeFeatures({ kind: 'check' }, json))
 
 async function describeFeatures(request: FeaturesRequest, json = false): Promise<void> {
-  const installed = settings(besideInstallation(process.env), readFeatureSettings)
+  const installed = settings(besideInstallation(process.env), readProject)
   const { featuresCommand } = await import('./app/commands/features-command.ts')
   process.exitCode = await featuresCommand(installed, request, { json })
 }
@@ -273,7 +289,7 @@ try {
   // Expected failures are one line with their code; anything else is a bug and shows where it is.
   const text = isRiverbankError(error) ? `${error.code}: ${error.message}` : bugReport(error)
   process.stderr.write(`${text}\n`)
-  process.exitCode = exitCodes.failed
+  process.exitCode = isProjectError(error) ? exitCodes.usage : exitCodes.failed
 }
 
 function bugReport(error: unknown): string {

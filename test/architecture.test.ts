@@ -55,6 +55,7 @@ test('the arrows are those of the layout', () => {
   expect(arrows['src/isolation']).toEqual(['src/base', 'src/events', 'src/ports', 'src/clock'])
   expect(arrows['src/clock']).toEqual([])
   expect(arrows['features']).toEqual(['src/define'])
+  expect(arrows['examples']).toEqual(['src/define'])
 })
 
 test('every folder of src and every edge has its arrows', () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { loggedEvents, applyLogged } from './engine.ts'
 import { quantile, type Metric } from './measurement.ts'
 import type { Run } from './run.ts'
-import { defaultSettings } from '../../features/settings.ts'
+import { readConfig } from '../../src/app/installation/config.ts'
 import { definitions } from '../../src/app/installation/definitions.ts'
 import { startEmbeddedRedis } from '../../src/app/installation/embedded-redis.ts'
 import { createMemoryEngine } from '../../src/engine/engine.ts'
@@ -30,7 +30,7 @@ const redisTimeouts = { startTimeoutMs: 20_000, stopTimeoutMs: 10_000 } as const
  */
 export async function benchBytes(run: Run): Promise<void> {
   run.say(`bytes: ${payments} payments`)
-  const { plan, catalog } = definitions(defaultSettings)
+  const { plan, catalog } = definitions(readConfig({}))
   const engine = createMemoryEngine(plan, { asStored: true })
   let newest = 0
   let oldest = Infinity

@@ -1,8 +1,8 @@
 import { labelDelayMs } from './feed.ts'
 import { eachRound, type Run } from './run.ts'
-import { history } from '../simulator/history.ts'
-import { generatePayments } from '../simulator/payments.ts'
-import { defaultSettings } from '../../features/settings.ts'
+import { history } from '../../features/simulator/history.ts'
+import { generatePayments } from '../../features/simulator/payments.ts'
+import { readConfig } from '../../src/app/installation/config.ts'
 import { definitions } from '../../src/app/installation/definitions.ts'
 import { createMemoryEngine, type EngineEvent, type MemoryEngine } from '../../src/engine/engine.ts'
 import { assert } from '../../src/base/errors.ts'
@@ -56,7 +56,7 @@ function applyInBatches(engine: MemoryEngine, catalog: EventCatalog, events: rea
 
 /** The pure core on one core, with the young generation that roles have (see package.json), and the coding of states. */
 export async function benchEngine(run: Run): Promise<void> {
-  const { plan, catalog } = definitions(defaultSettings)
+  const { plan, catalog } = definitions(readConfig({}))
   const events = [...loggedEvents(measuredPayments + warmUpEvents)]
   await eachRound(run, 'engine', (): Promise<void> => {
     const engine = createMemoryEngine(plan)

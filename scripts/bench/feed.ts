@@ -1,10 +1,10 @@
 import type { Installation } from './installation.ts'
 import { untilDone } from './progress.ts'
-import { history } from '../simulator/history.ts'
-import { isPayment, type SimulatedEvent } from '../simulator/payment-events.ts'
-import { generatePayments } from '../simulator/payments.ts'
+import { history } from '../../features/simulator/history.ts'
+import { datasetEpochMs, isPayment, scoredTypes, type SimulatedEvent } from '../../features/simulator/payment-events.ts'
+import { generatePayments } from '../../features/simulator/payments.ts'
 import { streamEvents } from '../simulator/stream-events.ts'
-import { datasetEpochMs, originEndingAt } from '../simulator/time-axis.ts'
+import { originEndingAt } from '../simulator/time-axis.ts'
 import { names } from '../../src/app/installation/config.ts'
 import { dayMs } from '../../src/base/units.ts'
 
@@ -20,7 +20,7 @@ export interface Feed {
 /** `payments`: how many will be taken in all. */
 export function openFeed(payments: number): Feed {
   const columns = generatePayments({ limit: payments })
-  const originMs = originEndingAt(Date.now(), columns.endSecond, 'day')
+  const originMs = originEndingAt(Date.now(), { epochMs: datasetEpochMs, lengthMs: columns.endSecond * 1_000 }, 'day')
   const events = history(columns, { originMs, labelDelayMs, labelsBeforeMs: Date.now() })
   return {
     originMs,
@@ -44,6 +44,7 @@ export async function publishAll(
 ): Promise<number> {
   const summary = await streamEvents(events, (records) => log.publish(records), {
     topic: names(config).topics.events,
+    scoredTypes,
     partitions: config.PARTITIONS,
     batchRecords: 500,
     inFlightMax: config.PARTITIONS,

@@ -3,10 +3,10 @@ import type { Installation } from './installation.ts'
 import { quantile, type Metric } from './measurement.ts'
 import { eachRound, type Run } from './run.ts'
 import { ScoreWatch } from './score-watch.ts'
-import { liveTraffic } from '../simulator/live-traffic.ts'
-import type { SimulatedEvent } from '../simulator/payment-events.ts'
-import { worldOf } from '../simulator/payments.ts'
-import { generatePopulation } from '../simulator/population.ts'
+import { liveTraffic } from '../../features/simulator/live-traffic.ts'
+import { scoredTypes, type SimulatedEvent } from '../../features/simulator/payment-events.ts'
+import { worldOf } from '../../features/simulator/payments.ts'
+import { generatePopulation } from '../../features/simulator/population.ts'
 import { streamEvents } from '../simulator/stream-events.ts'
 import { names } from '../../src/app/installation/config.ts'
 
@@ -56,6 +56,7 @@ async function publishAt(
 ): Promise<void> {
   await streamEvents(events, (records) => log.publish(records), {
     topic: names(config).topics.events,
+    scoredTypes,
     partitions: config.PARTITIONS,
     batchRecords: 500,
     inFlightMax: config.PARTITIONS,

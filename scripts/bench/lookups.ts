@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { quantile, type Metric } from './measurement.ts'
 import { chance } from './random-trees.ts'
 import { eachRound, type Run } from './run.ts'
-import { defaultSettings } from '../../features/settings.ts'
+import { paymentInitiated } from '../../features/sources.ts'
+import { readConfig } from '../../src/app/installation/config.ts'
 import { definitions } from '../../src/app/installation/definitions.ts'
 import { lakeLookupDefaults, openLakeLookup } from '../../src/app/roles/score-lookup.ts'
 import { assert } from '../../src/base/errors.ts'
@@ -35,15 +36,28 @@ export async function benchLookups(run: Run): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'riverbank-bench-lookups-'))
   const logger = pinoLogger({ level: 'error', fields: {}, to: process.stderr })
   const meter = prometheusMeter({ processMetrics: false, constantLabels: {} })
-  const { catalog, manifest, set } = definitions(defaultSettings)
+  const { catalog, lakeSchema: schema, scoreForms } = definitions(readConfig({}))
   const limits = { capacity: scores, bytesMax: 2 ** 40, segmentBytes: 2 ** 26 }
   const spool = new ScoreSpool({ dir: join(dir, 'serve'), ...limits, meter, logger })
-  const ledger = new EventLedger({ catalog, scoredTypes: new Set([set.scored]), capacity: scores, live: new Map() })
+  const ledger = new EventLedger({
+    catalog,
+    scoredTypes: new Set(scoreForms.keys()),
+    capacity: scores,
+    live: new Map(),
+  })
   const recent = { from: new Map<number, number>(), live: new Map<number, number>() }
-  const hub = new ScoreHub({ ...scoreHubLimits, capacity: 20_000, bytesMax: 2 ** 27, lagMax: 1_000, recent, meter })
+  const hub = new ScoreHub({
+    ...scoreHubLimits,
+    types,
+    capacity: 20_000,
+    bytesMax: 2 ** 27,
+    lagMax: 1_000,
+    recent,
+    meter,
+  })
   const files = await listedLake(dir)
   const lists = new IdLists({ lake: files, bytesMax: 2 ** 26, maxAgeMs: 500, nowMs: () => performance.now() })
-  const lake = openLakeLookup({ ...lakeLookupDefaults, lake: files, manifest, catalog, listBytesMax: 2 ** 26 })
+  const lake = openLakeLookup({ ...lakeLookupDefaults, lake: files, schema, catalog, listBytesMax: 2 ** 26 })
   try {
     run.say(`lookups: writing ${scores} scores`)
     const before = process.memoryUsage.rss()
@@ -104,20 +118,22 @@ async function listedLake(dir: string) {
   return lake
 }
 
+const types = new Set([paymentInitiated.scored?.emits ?? ''])
+
 function customerOf(n: number): string {
   return `c-${n % 5_000}`
 }
 
 function entriesFrom(first: number): ScoreEntry[] {
   return Array.from({ length: batch }, (_, i) => {
-    const entry = readScore(recordOf(first + i))
+    const entry = readScore(recordOf(first + i), types)
     assert(entry instanceof ScoreEntry, 'a score is read as one')
     return entry
   })
 }
 
 const features = Object.fromEntries(
-  definitions(defaultSettings).manifest.features.map(({ name }, i) => [name, i * 1.2345678]),
+  definitions(readConfig({})).manifest.features.map(({ name }, i) => [name, i * 1.2345678]),
 )
 
 function recordOf(n: number): LogRecord {

@@ -3,9 +3,10 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Installation } from './installation.ts'
 import { slope, type Metric } from './measurement.ts'
 import type { Run } from './run.ts'
-import { liveTraffic } from '../simulator/live-traffic.ts'
-import { worldOf } from '../simulator/payments.ts'
-import { generatePopulation } from '../simulator/population.ts'
+import { liveTraffic } from '../../features/simulator/live-traffic.ts'
+import { datasetEpochMs, scoredTypes } from '../../features/simulator/payment-events.ts'
+import { worldOf } from '../../features/simulator/payments.ts'
+import { generatePopulation } from '../../features/simulator/population.ts'
 import { streamEvents } from '../simulator/stream-events.ts'
 import { originEndingAt } from '../simulator/time-axis.ts'
 import { withTimeLimit } from '../simulator/time-limit.ts'
@@ -52,12 +53,13 @@ async function send({ config, log }: Installation, signal: AbortSignal): Promise
     population: generatePopulation(world),
     seed: 1,
     idPrefix: `memory-${startMs.toString(36)}-`,
-    originMs: originEndingAt(startMs, (daysBefore * dayMs) / 1_000, 'day'),
+    originMs: originEndingAt(startMs, { epochMs: datasetEpochMs, lengthMs: daysBefore * dayMs }, 'day'),
     nowMs: () => Date.now(),
     labelDelayMs,
   })
   await streamEvents(traffic, (records) => log.publish(records), {
     topic: names(config).topics.events,
+    scoredTypes,
     partitions: config.PARTITIONS,
     batchRecords: 100,
     inFlightMax: config.PARTITIONS,

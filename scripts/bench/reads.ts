@@ -4,7 +4,7 @@ import type { LoadOrder, LoadResult } from './http-load.js'
 import type { Installation } from './installation.ts'
 import type { Metric } from './measurement.ts'
 import { eachRound, type Run } from './run.ts'
-import { defaultSettings } from '../../features/settings.ts'
+import { readConfig } from '../../src/app/installation/config.ts'
 import { definitions } from '../../src/app/installation/definitions.ts'
 import { RiverbankError } from '../../src/base/errors.ts'
 import { ownCommand } from '../../src/app/supervise/supervisor.ts'
@@ -49,7 +49,7 @@ function getRequests(host: string): string[] {
 }
 
 function postRequests(host: string): string[] {
-  const features = definitions(defaultSettings).manifest.features.flatMap(({ name, entity }) =>
+  const features = definitions(readConfig({})).manifest.features.flatMap(({ name, entity }) =>
     entity === 'customer' ? [name] : [],
   )
   return Array.from({ length: customers }, (_, id) => {

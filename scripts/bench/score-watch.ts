@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Installation } from './installation.ts'
-import { isPayment, type SimulatedEvent } from '../simulator/payment-events.ts'
+import { isPayment, type SimulatedEvent } from '../../features/simulator/payment-events.ts'
 import { names } from '../../src/app/installation/config.ts'
-import { emittedTypes } from '../../src/scoring/emitted.ts'
+import { paymentInitiated } from '../../features/sources.ts'
 import { RiverbankError } from '../../src/base/errors.ts'
 import type { LogBatch, Subscription } from '../../src/ports/log.ts'
 
@@ -72,7 +72,7 @@ export class ScoreWatch {
         time: string
         causationid: string
       }
-      if (event.type !== emittedTypes.scored) continue
+      if (event.type !== paymentInitiated.scored?.emits) continue
       const sent = this.#sent.get(event.causationid)
       if (sent === undefined) continue
       this.#sent.delete(event.causationid)

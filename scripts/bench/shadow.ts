@@ -1,3 +1,4 @@
+import { paymentInitiated } from '../../features/sources.ts'
 import { cp } from 'node:fs/promises'
 import { cpuSeconds } from './cpu.ts'
 import { publishAll, type Feed } from './feed.ts'
@@ -23,7 +24,7 @@ export async function writeShadowModels(dir: string): Promise<void> {
   const config = readConfig({})
   await cp(config.MODELS_DIR, dir, { recursive: true })
   const compiled = definitions(config)
-  const champion = await loadModel(config.MODELS_DIR, compiled)
+  const champion = await loadModel(config.MODELS_DIR, compiled, paymentInitiated.type)
   await champion.close()
   const service = compiled.manifest.services.find(({ name }) => name === champion.service)
   assert(service !== undefined, 'a loaded model has a service')
@@ -43,9 +44,14 @@ interface Measured {
  */
 export async function benchShadow(run: Run, installation: Installation, feed: Feed): Promise<void> {
   const { config, driver } = installation
-  const store = await openGenerationStore(config)
+  const store = await openGenerationStore(config, paymentInitiated.type)
   const place = { topic: names(config).topics.events, partitions: config.PARTITIONS }
-  const models = createModelAdministration({ store, ...place, clock: systemClock })
+  const models = createModelAdministration({
+    stores: new Map([[paymentInitiated.type, store]]),
+    typeOf: () => Promise.resolve(null),
+    ...place,
+    clock: systemClock,
+  })
   const half = Math.ceil(run.payments / 2)
   let isBeside = false
   const cpuOf = async () => {
@@ -83,7 +89,7 @@ export async function benchShadow(run: Run, installation: Installation, feed: Fe
 }
 
 async function takeEffect(models: ModelAdministration, kind: 'shadow' | 'retire'): Promise<void> {
-  const { number } = await models.change({ kind, model: shadow }, '')
+  const { generation } = await models.change({ kind, model: shadow }, '', null)
   const endMs = performance.now() + takenMs
   for (;;) {
     const { generations, partitions } = await models.report(1)
@@ -91,7 +97,7 @@ async function takeEffect(models: ModelAdministration, kind: 'shadow' | 'retire'
     const refusal = generations[0]?.refusal?.detail ?? null
     assert(
       refusal === null && performance.now() < endMs,
-      `generation ${number} takes effect (${refusal ?? 'too late'})`,
+      `generation ${generation} takes effect (${refusal ?? 'too late'})`,
     )
     await systemClock.sleep(50, new AbortController().signal)
   }

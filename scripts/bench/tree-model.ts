@@ -13,9 +13,11 @@ export interface TreeModel {
   /** Elements of the vector. */
   readonly width: number
   readonly seed: number
+  /** The weight of every leaf; random ones where it is left out. */
+  readonly leaf?: number
 }
 
-export function treeModel({ trees, depth, width, seed }: TreeModel): Uint8Array {
+export function treeModel({ trees, depth, width, seed, leaf }: TreeModel): Uint8Array {
   const random = seeded(seed)
   const inner = 2 ** depth - 1
   const perTree = 2 ** (depth + 1) - 1
@@ -34,7 +36,7 @@ export function treeModel({ trees, depth, width, seed }: TreeModel): Uint8Array 
     ['target_treeids', leaves.map(({ tree }) => tree)],
     ['target_nodeids', leaves.map(({ id }) => id)],
     ['target_ids', leaves.map(() => 0)],
-    ['target_weights', Float32Array.from(leaves, () => (random.below(2_000) / 1_000 - 1) / 10)],
+    ['target_weights', Float32Array.from(leaves, () => leaf ?? (random.below(2_000) / 1_000 - 1) / 10)],
   ])
   const graph = message(
     ensemble,

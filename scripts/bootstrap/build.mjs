@@ -12,6 +12,7 @@ import {
 import { join } from 'node:path'
 import { root } from './dependencies.mjs'
 import { isAlive, withLock } from './lock.mjs'
+import { apart, placeOf } from './project.mjs'
 import { readSources } from './sources.mjs'
 
 const builds = join(root, '.cache', 'build')
@@ -23,19 +24,21 @@ const attemptsMax = 5
 
 /** In a build: a file for each process that runs it. */
 const usersFolder = '.users'
-const shipped = ['src', 'features', 'scripts']
+const shipped = ['src', 'features', 'examples', 'scripts']
 const say = (line) => process.stderr.write(`${line}\n`)
 
 /**
  * The folder with the JavaScript of today's sources: `<folder>/src/main.js`, and so on, with source maps. Builds it when
  * there is none. A build has the hash of its sources in its name, comes into being by one rename and never changes:
  * two commands at once see one whole build, and a program goes on with the build it was started from, whatever happens
- * to the sources. `tests`: with the tests and what they start.
+ * to the sources. `tests`: with the tests and what they start. `project`: with that of a folder outside of the repository;
+ * what is wrong in its files is a `project_refused`.
  */
-export async function ensureBuild({ tests = false } = {}) {
+export async function ensureBuild({ tests = false, project = null } = {}) {
   const folders = tests ? [...shipped, 'test'] : shipped
   const builder = JSON.stringify([options, builderVersion()])
-  const { hash } = readSources(root, folders, builder)
+  const sources = () => withProject(readSources(root, folders, builder), project, builder)
+  const { hash } = sources()
   const found = join(builds, hash)
   if (use(found)) return found
   const waiting = {
@@ -44,13 +47,13 @@ export async function ensureBuild({ tests = false } = {}) {
   }
   return withLock(join(root, '.cache', 'build.lock'), waiting, async () => {
     for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
-      const before = readSources(root, folders, builder)
+      const before = sources()
       const target = join(builds, before.hash)
       if (use(target)) return target
       const staged = `${target}.${process.pid}.tmp`
       try {
-        await transform(before.files, staged)
-        if (readSources(root, folders, builder).hash !== before.hash) continue
+        await transform(before, staged, project)
+        if (sources().hash !== before.hash) continue
         renameSync(staged, target)
       } finally {
         rmSync(staged, { recursive: true, force: true })
@@ -75,25 +78,37 @@ const options = {
   sourcesContent: false,
 }
 
-const apart = {
-  name: 'apart',
-  setup(build) {
-    build.onResolve({ filter: /.*/ }, ({ kind, path }) => {
-      if (kind === 'entry-point') return undefined
-      return { path: path.startsWith('.') ? path.replace(/\.ts$/, '.js') : path, external: true }
-    })
-  },
+/** With the files of a project outside of the repository, whose place is part of what a build is. */
+function withProject(own, project, builder) {
+  if (project === null) return { ...own, foreign: [] }
+  const { files, hash } = readSources(project, ['.'], `${builder}\0${own.hash}\0${project}`)
+  return { files: own.files, hash, foreign: files.filter((file) => !file.includes('node_modules/')) }
 }
 
-async function transform(files, folder) {
+async function transformProject(esbuild, files, folder, project) {
+  const entryPoints = files.map((file) => join(project, file))
+  const places = { absWorkingDir: project, outbase: project, outdir: join(folder, placeOf(project)) }
+  try {
+    await esbuild.build({ ...options, ...places, entryPoints, plugins: [apart(project)], logLevel: 'silent' })
+  } catch (error) {
+    const [first] = error.errors ?? []
+    const at = first?.location ? `${first.location.file}:${first.location.line}: ` : ''
+    const told = first === undefined ? error.message : `${at}${first.text}`
+    throw Object.assign(new Error(`project_refused: ${project}: ${told}`), { code: 'project_refused' })
+  }
+}
+
+async function transform({ files, foreign }, folder, project) {
   const startMs = Date.now()
   const esbuild = await import('esbuild')
   const entryPoints = files.map((file) => join(root, file))
   const places = { absWorkingDir: root, outbase: root, outdir: folder }
   mkdirSync(join(folder, usersFolder), { recursive: true })
   try {
-    await esbuild.build({ ...options, ...places, entryPoints, plugins: [apart], logLevel: 'silent' })
+    await esbuild.build({ ...options, ...places, entryPoints, plugins: [apart(null)], logLevel: 'silent' })
+    if (project !== null) await transformProject(esbuild, foreign, folder, project)
   } catch (error) {
+    if (error.code === 'project_refused') throw error
     throw new Error(`the build failed\n${error.message}`, { cause: error })
   } finally {
     await esbuild.stop()

@@ -8,6 +8,7 @@ endWithNpm()
 const { ensureDependencies } = await import('./dependencies.mjs')
 const { ensureBuild } = await import('./build.mjs')
 const { becomeProgram } = await import('./program.mjs')
+const { foreignProject } = await import('./project.mjs')
 const { ensureRedis } = await import('./redis.mjs')
 
 const given = process.argv.slice(2)
@@ -20,10 +21,10 @@ if (entry === undefined) {
 let build
 try {
   await ensureDependencies()
-  build = await ensureBuild({ tests: entry.startsWith('test/') })
+  build = await ensureBuild({ tests: entry.startsWith('test/'), project: foreignProject(args, process.env) })
 } catch (error) {
   process.stderr.write(`${error.message}\n`)
-  process.exit(1)
+  process.exit(error.code === 'project_refused' ? 2 : 1)
 }
 const asksForHelp = args.includes('--help') || args.includes('-h')
 const problem = needsRedis && !asksForHelp ? await ensureRedis() : null

@@ -1,3 +1,4 @@
+import { paymentInitiated } from '../../features/sources.ts'
 import type { Installation } from './installation.ts'
 import { definitions, type Definitions } from '../../src/app/installation/definitions.ts'
 import { openStateStore } from '../../src/app/installation/event-log.ts'
@@ -147,7 +148,7 @@ function expectationOf(
   if (verdict !== null) return { type: 'event.observed', code: verdict }
   applied.add(eventId)
   earlier.push(one)
-  return { type: eventType === set.scored ? 'payment.scored' : 'event.observed', code: null }
+  return { type: eventType === paymentInitiated.type ? 'payment.scored' : 'event.observed', code: null }
 }
 
 /** I1 in the states themselves: each has counted every event that names it, once. */

@@ -3,53 +3,52 @@ import { unread } from './catch-up.ts'
 import { Estimate } from './estimate.ts'
 import { daysInGoodTime, historyDaysMax } from './history-days.ts'
 import { say, screen } from './say.ts'
+import { defaultChoice } from '../project.ts'
 import type { Demo } from './run.ts'
-import { history, historyLength, pendingLabels } from '../simulator/history.ts'
-import type { LabelEvent } from '../simulator/payment-events.ts'
-import { generatePayments, paymentsFromDay, type PaymentColumns } from '../simulator/payments.ts'
 import { streamEvents } from '../simulator/stream-events.ts'
-import { datasetEpochMs, originEndingAt } from '../simulator/time-axis.ts'
+import { originEndingAt } from '../simulator/time-axis.ts'
 import { names } from '../../src/app/installation/config.ts'
-import { dayMs } from '../../src/base/units.ts'
+import type { SimulatedEvent, SimulatedHistory } from '../../src/define/simulator.ts'
 
-const labelDelayMs = 7 * dayMs
 const progressEveryMs = 500
 
 export interface Fed {
-  readonly payments: number
+  /** Events that are scored. */
+  readonly scored: number
   readonly labels: number
   readonly originMs: number
   /** Labels that become known later. */
-  readonly pending: readonly LabelEvent[]
+  readonly pending: readonly SimulatedEvent[]
   /** When the first event was on its way, milliseconds on the clock of `performance.now`. */
   readonly startedMs: number
 }
 
 /** Streams the history as fast as the log takes it. What was fed before is not fed again: an interrupted feed goes on. */
 export async function feedHistory(demo: Demo): Promise<Fed> {
-  const { options, installation, log, ending } = demo
+  const { options, installation, log, ending, simulator, scoredTypes } = demo
   const { config, record } = installation
   const startedMs = performance.now()
-  const { columns, days } = columnsOf(demo)
+  const { drawn, days } = draw(demo)
+  const { epochMs, labelDelayMs } = simulator
+  const range = { epochMs, lengthMs: drawn.endMs }
   // A counted run keeps the data's own time: every label is then in the past, and equal runs give equal events.
-  const originMs =
-    record.originMs ?? (options.exit === true ? datasetEpochMs : originEndingAt(Date.now(), columns.endSecond, 'day'))
+  const originMs = record.originMs ?? (options.exit === true ? epochMs : originEndingAt(Date.now(), range, 'day'))
   const labelsBeforeMs = options.exit === true ? Infinity : Date.now()
-  const historyOptions = { originMs, labelDelayMs, labelsBeforeMs, currency: config.CURRENCY }
-  const pending = options.exit === true ? [] : pendingLabels(columns, historyOptions)
-  const labels = historyLength(columns, historyOptions) - columns.length
-  const fed = { payments: columns.length, labels, originMs, pending, startedMs }
+  const history = drawn.placed({ originMs, idPrefix: '', labelDelayMs, labelsBeforeMs })
+  const { labels, pending } = history
+  const fed = { scored: drawn.scored, labels, originMs, pending, startedMs }
   if (record.fed) return fed
   installation.remember({ ...record, originMs, days })
   const { events: topic } = names(config).topics
   const newest = await newestEventIds(log, topic, ending)
 
-  const total = columns.length + labels
-  say(`history: ${columns.length} payments${days === null ? '' : ` of ${days} days`} and ${labels} labels`)
+  const total = drawn.scored + labels
+  say(`history: ${drawn.scored} ${demo.samples.scored}${days === null ? '' : ` of ${days} days`} and ${labels} labels`)
   const progress = showProgress(demo, total)
-  const events = eventsAfter(history(columns, historyOptions), newest, config.PARTITIONS)
+  const events = eventsAfter(history.events, newest, config.PARTITIONS)
   const summary = await streamEvents(events, (records) => log.publish(records), {
     topic,
+    scoredTypes,
     partitions: config.PARTITIONS,
     batchRecords: 500,
     inFlightMax: config.PARTITIONS,
@@ -64,20 +63,22 @@ export async function feedHistory(demo: Demo): Promise<Fed> {
   return fed
 }
 
-/** Days: null where payments were counted. */
-function columnsOf({ options, installation }: Demo): { columns: PaymentColumns; days: number | null } {
-  if (options.events !== undefined) return { columns: generatePayments({ limit: options.events }), days: null }
-  say('simulating payments')
-  const startedMs = performance.now()
-  const all = generatePayments({ toDay: historyDaysMax })
-  const suited = daysInGoodTime(performance.now() - startedMs)
-  const days = Math.min(historyDaysMax, options.days ?? installation.record.days ?? suited)
-  if (days < historyDaysMax && options.days === undefined) {
-    say(
-      `this machine is slow just now: ${days} days of history instead of ${historyDaysMax} (all of them: --days ${historyDaysMax})`,
-    )
+/** Days: null where events were counted. */
+function draw({ options, installation, simulator, samples }: Demo): { drawn: SimulatedHistory; days: number | null } {
+  const choice = defaultChoice(simulator)
+  if (options.events !== undefined) {
+    return { drawn: simulator.draw({ choice, fromDay: 0, limit: options.events }), days: null }
   }
-  return { columns: paymentsFromDay(all, historyDaysMax - days), days }
+  say(`simulating ${samples.scored}`)
+  const most = Math.min(historyDaysMax, simulator.days(choice))
+  const startedMs = performance.now()
+  const all = simulator.draw({ choice, fromDay: 0, toDay: most })
+  const suited = daysInGoodTime(performance.now() - startedMs)
+  const days = Math.min(most, options.days ?? installation.record.days ?? suited)
+  if (days < most && options.days === undefined) {
+    say(`this machine is slow just now: ${days} days of history instead of ${most} (all of them: --days ${most})`)
+  }
+  return { drawn: all.fromDay(most - days), days }
 }
 
 /** How much of what was sent is scored, until it is stopped. */

@@ -2,7 +2,7 @@ import type { Fed } from './feed.ts'
 
 /** What a run with an end left behind. */
 export interface RunOutcome {
-  /** Payments with a score. */
+  /** Scored events with a score. */
   readonly scores: number
   readonly lakeRows: { readonly events: number; readonly scores: number }
   /** Events of the lake with an id of their own, and with bytes of their own: a copy has neither. */
@@ -22,15 +22,15 @@ export function copiesIn({ lakeRows, lakeEvents }: RunOutcome): number {
  * What is wrong with a run, one sentence each; none when it is well. Copies are not: the log takes events at least once,
  * and a batch that was not acknowledged in time is sent again. What counts twice or is missing is.
  */
-export function findings(fed: Pick<Fed, 'payments' | 'labels'>, outcome: RunOutcome): string[] {
+export function findings(fed: Pick<Fed, 'scored' | 'labels'>, outcome: RunOutcome): string[] {
   const { scores, lakeRows, lakeEvents, deadLetters, mismatches, verified } = outcome
-  const sent = fed.payments + fed.labels
+  const sent = fed.scored + fed.labels
   const found: string[] = []
   const expectCount = (what: string, is: number, should: number) => {
     if (is !== should) found.push(`${what}: ${is}, not ${should}`)
   }
-  expectCount('payments with a score', scores, fed.payments)
-  expectCount('rows of scores in the lake', lakeRows.scores, fed.payments)
+  expectCount('scored events with a score', scores, fed.scored)
+  expectCount('rows of scores in the lake', lakeRows.scores, fed.scored)
   expectCount('events in the lake by their id', lakeEvents.ids, sent)
   expectCount('events in the lake by their content', lakeEvents.contents, sent)
   for (const [code, count] of deadLetters) {

@@ -13,9 +13,10 @@ import { sqlCatalog } from '../../src/lake/tables/sql-catalog.ts'
 
 /** The last line on stdout. */
 export interface RunSummary {
-  readonly payments: number
+  /** Events that are to be scored. */
+  readonly events: number
   readonly labels: number
-  /** Payments with a score. */
+  /** Of them, with a score. */
   readonly scores: number
   /** What could not be processed; copies of events are not among them. */
   readonly deadLetters: number
@@ -24,7 +25,7 @@ export interface RunSummary {
   readonly lakeRows: { readonly events: number; readonly scores: number }
   /** Events per second from the first one sent to the last one scored. */
   readonly eventsPerSecond: number
-  /** From the log accepting a payment to the log accepting its score. The whole run is sent at once, so this is queueing. */
+  /** From the log accepting an event to the log accepting its score. The whole run is sent at once, so this is queueing. */
   readonly latencyMs: { readonly p50: number; readonly p99: number }
   readonly mismatches: number
   readonly seconds: number
@@ -33,7 +34,7 @@ export interface RunSummary {
 /** Waits for everything, proves it, prints the summary and answers the exit code. */
 export async function finishRun(demo: Demo, fed: Fed, startedMs: number): Promise<number> {
   const { config } = demo.installation
-  const total = fed.payments + fed.labels
+  const total = fed.scored + fed.labels
   await catchUp(demo, 'scored', total)
   const scoringSeconds = (performance.now() - fed.startedMs) / 1_000
   // Each event, and what became of it.
@@ -48,13 +49,13 @@ export async function finishRun(demo: Demo, fed: Fed, startedMs: number): Promis
   const outcome = { scores, lakeRows, lakeEvents: lake.events, deadLetters, mismatches, verified }
   const repeats = deadLetters.get('duplicate_event') ?? 0
   const summary: RunSummary = {
-    payments: fed.payments,
+    events: fed.scored,
     labels: fed.labels,
     scores,
     deadLetters: [...deadLetters.values()].reduce((sum, count) => sum + count, 0) - repeats,
     repeats,
     lakeRows,
-    eventsPerSecond: Math.round((fed.payments + fed.labels) / scoringSeconds),
+    eventsPerSecond: Math.round((fed.scored + fed.labels) / scoringSeconds),
     latencyMs: lake.latencyMs,
     mismatches,
     seconds: Math.round((performance.now() - startedMs) / 100) / 10,
@@ -70,7 +71,7 @@ export async function finishRun(demo: Demo, fed: Fed, startedMs: number): Promis
 
 async function lakeNumbers({ installation }: Demo) {
   const dir = join(installation.config.DATA_DIR, 'lake')
-  const { setup } = await sqlCatalog(await openLake({ dir }), definitions(installation.config).manifest)
+  const { setup } = await sqlCatalog(await openLake({ dir }), definitions(installation.config).lakeSchema)
   const query = await openQuery({ threads: 2, memoryMb: 1_024, tempDir: join(dir, '_staging'), tempMb: 4_096, setup })
   try {
     const number = async (sql: string) => Number(Object.values((await query.rows(sql))[0] ?? {})[0] ?? 0)
@@ -84,7 +85,7 @@ async function lakeNumbers({ installation }: Demo) {
         ids: await number('SELECT count(DISTINCT event_id) FROM events'),
         contents: await number('SELECT count(DISTINCT hash(event_id, body)) FROM events'),
       },
-      scored: await number('SELECT count(*) FROM (SELECT DISTINCT customer_id, payment_id FROM scores)'),
+      scored: await number('SELECT count(*) FROM (SELECT DISTINCT event_id FROM scores)'),
       latencyMs: { p50: await quantile(0.5), p99: await quantile(0.99) },
     }
   } finally {

@@ -3,7 +3,7 @@ export const historyDaysMax = 30
 const historyDaysMin = 1
 
 /**
- * A payment takes so many times longer through log, processor and lake than to be simulated: 131 against 4.6 µs on two
+ * An event that is scored takes so many times longer through log, processor and lake than to be simulated: 131 against 4.6 µs on two
  * quiet cores. What slows the machine slows both.
  */
 const worthOfSimulating = 28

@@ -3,8 +3,8 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
-import { defaultSettings } from '../../features/settings.ts'
 import { environmentName, readConfig, type Config } from '../../src/app/installation/config.ts'
+import { loadProject, type LoadedProject } from '../../src/app/installation/project.ts'
 import { startEmbeddedRedis, type EmbeddedRedis } from '../../src/app/installation/embedded-redis.ts'
 import { withMetrics } from '../../src/app/supervise/up.ts'
 import { RiverbankError } from '../../src/base/errors.ts'
@@ -16,8 +16,10 @@ import type { DemoOptions } from './run.ts'
 const recordSchema = z.object({
   namespace: z.string(),
   log: z.enum(['redis', 'kafka']),
-  /** Of all amounts, as the first start was told. */
-  currency: z.string().default(defaultSettings.CURRENCY),
+  /** Folder of the project; empty for the shipped one. */
+  project: z.string().default(''),
+  /** Settings of the project, as the first start was told. */
+  settings: z.record(z.string(), z.string()).default({}),
   /** When day 0 of the history was. */
   originMs: z.number().nullable(),
   /** All of the history is in the log. */
@@ -40,6 +42,7 @@ export interface Installation {
 
 /** Folder, namespace, Redis and settings of one run. Two runs meet only when they are given the same folder. */
 export async function openInstallation(options: DemoOptions, logger: Logger): Promise<Installation> {
+  const asked = loadProject(process.env)
   const temporary =
     options.data === undefined && options.exit === true && process.env[environmentName('DATA_DIR')] === undefined
   const dir = temporary
@@ -47,25 +50,13 @@ export async function openInstallation(options: DemoOptions, logger: Logger): Pr
     : resolve(options.data ?? process.env[environmentName('DATA_DIR')] ?? '.riverbank')
   mkdirSync(dir, { recursive: true })
   const recordPath = join(dir, 'installation.json')
-  const record = existsSync(recordPath)
-    ? recordSchema.parse(JSON.parse(readFileSync(recordPath, 'utf8')))
-    : {
-        namespace: `demo-${randomBytes(4).toString('hex')}`,
-        log: options.log ?? ('redis' as const),
-        currency: process.env[environmentName('CURRENCY')] ?? defaultSettings.CURRENCY,
-        originMs: null,
-        fed: false,
-        days: null,
-      }
-  if (options.log !== undefined && options.log !== record.log) {
-    const what = `${dir} was begun with the ${record.log} log, --log asks for ${options.log}`
-    throw new RiverbankError('log_mismatch', `${what}: leave --log out, or choose another --data`)
-  }
+  const record = recordOf(recordPath, asked, options)
   const redis = process.env['REDIS_URL'] === undefined ? await embeddedRedis(dir, logger) : null
   const settings: Record<string, string> = {
     LOG: record.log,
     NAMESPACE: record.namespace,
-    CURRENCY: record.currency,
+    ...record.settings,
+    PROJECT: record.project,
     DATA_DIR: dir,
     HTTP_PORT:
       options.exit === true
@@ -107,8 +98,39 @@ export async function openInstallation(options: DemoOptions, logger: Logger): Pr
   return installation
 }
 
+/** What the first start in the folder wrote, or what this one begins. Errors: `log_mismatch`, `project_mismatch`. */
+function recordOf(path: string, asked: LoadedProject, options: DemoOptions): InstallationRecord {
+  const record = existsSync(path)
+    ? recordSchema.parse(JSON.parse(readFileSync(path, 'utf8')))
+    : {
+        namespace: `demo-${randomBytes(4).toString('hex')}`,
+        log: options.log ?? ('redis' as const),
+        project: asked.isShipped ? '' : asked.folder,
+        settings: settingsOf(asked),
+        originMs: null,
+        fed: false,
+        days: null,
+      }
+  if (options.log !== undefined && options.log !== record.log) {
+    const what = `${path} was begun with the ${record.log} log, --log asks for ${options.log}`
+    throw new RiverbankError('log_mismatch', `${what}: leave --log out, or choose another --data`)
+  }
+  const folder = asked.isShipped ? '' : asked.folder
+  if (folder !== record.project) {
+    const what = `${path} was begun with ${record.project === '' ? 'the shipped project' : `the project in ${record.project}`}`
+    throw new RiverbankError('project_mismatch', `${what}: choose it with --project, or choose another --data`)
+  }
+  return record
+}
+
 /** Not to be overridden by the environment: they make the run what was asked for. */
-const fixed: ReadonlySet<string> = new Set(['LOG', 'NAMESPACE', 'DATA_DIR', 'HTTP_PORT'])
+const fixed: ReadonlySet<string> = new Set(['LOG', 'NAMESPACE', 'PROJECT', 'DATA_DIR', 'HTTP_PORT'])
+
+/** Of the project, as far as they are set. */
+function settingsOf({ definition }: LoadedProject): Record<string, string> {
+  const given = Object.keys(definition.settings).map((name) => [name, process.env[environmentName(name)]] as const)
+  return Object.fromEntries(given.filter((one): one is readonly [string, string] => one[1] !== undefined))
+}
 
 const usualPort = 8080
 

@@ -1,6 +1,6 @@
 import { describeLag } from '../../src/app/installation/topics.ts'
 import { names, type Config } from '../../src/app/installation/config.ts'
-import { emittedTypes } from '../../src/scoring/emitted.ts'
+import type { ProjectSamples } from '../../src/define/project.ts'
 import type { EventLog, LogBatch, Subscription } from '../../src/ports/log.ts'
 
 /** Latencies of the newest scores that percentiles are taken of. */
@@ -10,6 +10,8 @@ const latenciesMax = 2_000
 export class LiveStatus {
   readonly #log: EventLog
   readonly #config: Config
+  readonly #scoredName: string
+  readonly #scoreTypes: ReadonlySet<string>
   #tail: Subscription | null = null
   #scored = 0
   #scoredBefore = 0
@@ -17,13 +19,16 @@ export class LiveStatus {
   #alerts = 0
   #latenciesMs: number[] = []
 
-  private constructor(log: EventLog, config: Config) {
+  private constructor(log: EventLog, config: Config, samples: ProjectSamples) {
     this.#log = log
+    this.#scoredName = samples.scored
+    const emits = config.featureSet.events.flatMap(({ scored }) => (scored === undefined ? [] : [scored.emits]))
+    this.#scoreTypes = new Set(emits)
     this.#config = config
   }
 
-  static async follow(log: EventLog, config: Config): Promise<LiveStatus> {
-    const status = new LiveStatus(log, config)
+  static async follow(log: EventLog, config: Config, samples: ProjectSamples): Promise<LiveStatus> {
+    const status = new LiveStatus(log, config, samples)
     const topic = names(config).topics.scores
     status.#tail = await log.tail({ topic, from: 'end', maxRecords: 1_000, maxWaitMs: 200 }, (batch) => {
       status.#take(batch)
@@ -39,7 +44,7 @@ export class LiveStatus {
         time: string
         data: { decision?: string }
       }
-      if (event.type !== emittedTypes.scored) continue
+      if (!this.#scoreTypes.has(event.type)) continue
       this.#scored += 1
       if (event.data.decision !== 'approve') this.#alerts += 1
       // The emitted event's time is when the log took its cause.
@@ -59,7 +64,7 @@ export class LiveStatus {
     const sorted = this.#latenciesMs.toSorted((a, b) => a - b)
     const quantile = (q: number) => sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? 0
     return (
-      `${rate.toFixed(0)} payments/s, lag ${lag}, publish to score p50 ${quantile(0.5)} ms p99 ${quantile(0.99)} ms, ` +
+      `${rate.toFixed(0)} ${this.#scoredName}/s, lag ${lag}, publish to score p50 ${quantile(0.5)} ms p99 ${quantile(0.99)} ms, ` +
       `${this.#alerts} alerts of ${this.#scored}`
     )
   }

@@ -4,22 +4,19 @@ import { LiveStatus } from './live-status.ts'
 import type { Demo } from './run.ts'
 import { say, screen } from './say.ts'
 import { welcomeLive } from './welcome.ts'
-import { liveTraffic } from '../simulator/live-traffic.ts'
-import { worldOf } from '../simulator/payments.ts'
-import { generatePopulation } from '../simulator/population.ts'
+import { defaultChoice } from '../project.ts'
 import { streamEvents } from '../simulator/stream-events.ts'
 import { names } from '../../src/app/installation/config.ts'
-import { dayMs } from '../../src/base/units.ts'
 
 const statusEveryMs = 1_000
 
-/** After the history: payments as they would come now, until somebody stops it. */
+/** After the history: events as they would come now, until somebody stops it. */
 export async function runLive(demo: Demo, fed: Fed): Promise<number> {
-  const { options, installation, log, ending } = demo
+  const { options, installation, log, ending, simulator, samples, scoredTypes } = demo
   const { config } = installation
-  await catchUp(demo, 'scored', fed.payments + fed.labels)
-  say(welcomeLive(config, options.rate))
-  const live = await LiveStatus.follow(log, config)
+  await catchUp(demo, 'scored', fed.scored + fed.labels)
+  say(welcomeLive(config, samples, options.rate))
+  const live = await LiveStatus.follow(log, config, samples)
   const timer = setInterval(() => {
     void live.describe().then(
       (text) => {
@@ -28,22 +25,20 @@ export async function runLive(demo: Demo, fed: Fed): Promise<number> {
       () => undefined,
     )
   }, statusEveryMs)
-  const world = worldOf({})
   const startMs = Date.now()
-  const traffic = liveTraffic({
-    world,
-    population: generatePopulation(world),
+  const traffic = simulator.live({
+    choice: defaultChoice(simulator),
     seed: startMs % 4_294_967_296,
     idPrefix: `live-${startMs.toString(36)}-`,
     originMs: fed.originMs,
-    currency: config.CURRENCY,
     nowMs: () => Date.now(),
-    labelDelayMs: 7 * dayMs,
+    labelDelayMs: simulator.labelDelayMs,
     pending: fed.pending,
   })
   try {
     await streamEvents(traffic, (records) => log.publish(records), {
       topic: names(config).topics.events,
+      scoredTypes,
       partitions: config.PARTITIONS,
       batchRecords: 100,
       inFlightMax: config.PARTITIONS,

@@ -1,4 +1,4 @@
-import type { SimulatedEvent } from '../simulator/payment-events.ts'
+import type { SimulatedEvent, SimulatedEvents } from '../../src/define/simulator.ts'
 import { partitionOf } from '../../src/events/partitioner.ts'
 import type { EventLog } from '../../src/ports/log.ts'
 
@@ -35,13 +35,13 @@ function eventIdOf(value: Uint8Array): string {
  * What is still to be published of `events`: each partition goes on after its newest one. Publishing keeps the order of
  * a partition, so everything before is in the log.
  */
-export function* eventsAfter(
-  events: Iterable<SimulatedEvent>,
+export async function* eventsAfter(
+  events: SimulatedEvents,
   newest: ReadonlyMap<number, string>,
   partitions: number,
-): Generator<SimulatedEvent> {
+): AsyncGenerator<SimulatedEvent> {
   const skipping = new Map(newest)
-  for (const event of events) {
+  for await (const event of events) {
     const partition = partitionOf(event.aggregateId, partitions)
     const last = skipping.get(partition)
     if (last === undefined) yield event

@@ -2,15 +2,20 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { finishRun } from './finish.ts'
 import { openInstallation, type Installation } from './installation.ts'
 import { runLive } from './live.ts'
+import { checkReady } from './ready.ts'
 import { say } from './say.ts'
 import { feedHistory } from './feed.ts'
 import { welcomeBeside } from './welcome.ts'
+import { scoredTypesOf, simulatorOf } from '../project.ts'
 import { roleCommand } from '../role-command.ts'
 import { refuseAnyContradiction } from '../../src/app/installation/contradictions.ts'
 import { createTopics } from '../../src/app/installation/topics.ts'
 import { openEventLog } from '../../src/app/installation/event-log.ts'
 import { restartAtMost, roleSpecs, supervisorOptions } from '../../src/app/supervise/up.ts'
 import { supervise, type Supervisor } from '../../src/app/supervise/supervisor.ts'
+import { readConfig } from '../../src/app/installation/config.ts'
+import type { ProjectSamples } from '../../src/define/project.ts'
+import type { Simulator } from '../../src/define/simulator.ts'
 import { RiverbankError } from '../../src/base/errors.ts'
 import { pinoLogger } from '../../src/edges/pino/logger.ts'
 import type { EventLog } from '../../src/ports/log.ts'
@@ -32,6 +37,9 @@ export interface Demo {
   readonly options: DemoOptions
   readonly installation: Installation
   readonly log: EventLog
+  readonly simulator: Simulator
+  readonly samples: ProjectSamples
+  readonly scoredTypes: ReadonlySet<string>
   /** Aborted by SIGINT, SIGTERM, or the end of a role or of Redis. */
   readonly ending: AbortSignal
 }
@@ -51,6 +59,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     ending.abort(new RiverbankError('interrupted', 'stopped before it was done'))
   }
   for (const signal of endingSignals) process.on(signal, interrupt)
+  await checkReady(readConfig(process.env), options.data)
   say('starting Redis, the processor, the HTTP role and the materializer')
   const installation = await openInstallation(options, logger)
   void installation.redis?.crashed.then((error) => {
@@ -62,6 +71,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   try {
     ending.signal.throwIfAborted()
     const { config } = installation
+    const simulator = simulatorOf(config)
     log = await openEventLog(config, logger)
     await refuseAnyContradiction(config, log)
     await createTopics(config, log)
@@ -71,7 +81,9 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     supervisor.finished.catch((error: unknown) => {
       ending.abort(error)
     })
-    const demo: Demo = { options, installation, log, ending: ending.signal }
+    const { samples } = config.project.definition
+    const simulated = { simulator, samples, scoredTypes: scoredTypesOf(config) }
+    const demo: Demo = { options, installation, log, ...simulated, ending: ending.signal }
     code = await soonAfter(ending.signal, feedAndRun(demo, startedMs))
   } finally {
     await supervisor?.stop()
@@ -84,7 +96,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
 }
 
 async function feedAndRun(demo: Demo, startedMs: number): Promise<number> {
-  if (demo.options.exit !== true) say(welcomeBeside(demo.installation.config))
+  if (demo.options.exit !== true) say(welcomeBeside(demo.installation.config, demo.samples))
   const fed = await feedHistory(demo)
   return demo.options.exit === true ? finishRun(demo, fed, startedMs) : runLive(demo, fed)
 }

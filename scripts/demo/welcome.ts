@@ -1,10 +1,11 @@
 import { names, type Config } from '../../src/app/installation/config.ts'
+import type { ProjectSamples } from '../../src/define/project.ts'
 import { roleMetrics } from '../../src/app/supervise/up.ts'
 
 const addressOf = (config: Config) => `http://127.0.0.1:${config.HTTP_PORT}`
 
 /** While the history is worked off: where everything is, and what answers already. */
-export function welcomeBeside(config: Config): string {
+export function welcomeBeside(config: Config, samples: ProjectSamples): string {
   const { events, scores, deadLetters } = names(config).topics
   const url = addressOf(config)
   const metrics = roleMetrics(config, 1).map(({ role, url: at }) => `${at} (${role})`)
@@ -16,24 +17,28 @@ export function welcomeBeside(config: Config): string {
     '',
     'While the history is worked off, features grow and SQL sees what is in the lake. Try:',
     '',
-    ...commands(url),
+    ...commands(url, samples),
     '',
   ].join('\n')
 }
 
-/** When live payments come in. */
-export function welcomeLive(config: Config, rate: number): string {
+/** When live events come in. */
+export function welcomeLive(config: Config, samples: ProjectSamples, rate: number): string {
   const url = addressOf(config)
-  return ['', `The history is scored; ${rate} payments a second are coming in. Try:`, '', ...commands(url), ''].join(
-    '\n',
-  )
+  return [
+    '',
+    `The history is scored; ${rate} ${samples.scored} a second are coming in. Try:`,
+    '',
+    ...commands(url, samples),
+    '',
+  ].join('\n')
 }
 
-function commands(url: string): string[] {
+function commands(url: string, { entity, scored }: ProjectSamples): string[] {
   return [
-    `  curl -s ${url}/v1/entities/customer/596/features`,
+    `  curl -s ${url}/v1/entities/${entity.name}/${entity.id}/features`,
     `  curl -sN '${url}/v1/score-stream?decision=block,review'`,
     `  curl -s ${url}/v1/sql -H 'content-type: application/json' \\`,
-    `    -d '{"sql": "SELECT decision, count(*) AS payments FROM scores GROUP BY ALL"}'`,
+    `    -d '{"sql": "SELECT decision, count(*) AS ${scored} FROM scores GROUP BY ALL"}'`,
   ]
 }

@@ -6,7 +6,8 @@ import { verdictOf } from '../../src/engine/observe.ts'
 import type { FeaturePlan } from '../../src/engine/plan.ts'
 import type { FeatureSet } from '../../src/define/feature-set.ts'
 import type { Query } from '../../src/edges/duckdb/query.ts'
-import { serviceOf, type Observed, type Read, type Told } from './run-case.ts'
+import { eventFields } from './expressions.ts'
+import { serviceOf, type Observed, type Read, type Told, type Unnamed } from './run-case.ts'
 
 /** Fields of the generator's events, as columns. */
 const fields = {
@@ -47,7 +48,8 @@ export async function compareWithSql(
     const observed = told.flatMap((one, stream) => (one.observed[index] ?? []).map((o) => ({ stream, observed: o })))
     const isOwner = entity.partitionKey
     if (reads.length === 0 || (entity.features.length === 0 && !isOwner)) continue
-    await load(query, observed, reads)
+    const unnamed = told.flatMap((one) => one.unnamed[index] ?? [])
+    await load(query, observed, reads, unnamed)
     const wrong = isOwner ? await compareVerdicts(set, observed, query) : null
     if (wrong !== null) return wrong
     if (entity.features.length === 0) continue
@@ -110,11 +112,12 @@ async function compareDerived(
   const { names } = serviceOf(plan)
   const scored = told.flatMap((one, stream) => one.scored.map((values) => ({ stream, ...values })))
   if (scored.length === 0) return null
-  const types = ['number', 'amountMinor', 'timeMs', ...names].map((name): [string, string] => [
-    identifier(name),
-    'DOUBLE',
+  const types = ['number', ...eventFields, ...names].map((name): [string, string] => [identifier(name), 'DOUBLE'])
+  const rows = scored.map(({ values, request }, i) => [
+    i,
+    ...eventFields.map((field) => numberOf(request[field])),
+    ...values,
   ])
-  const rows = scored.map(({ values, request }, i) => [i, request.amountMinor, request.timeMs, ...values])
   await query.run(tableSql('fuzz_values', types, rows))
   const columns = { feature: identifier, request: identifier }
   for (const row of await query.rows(derivedSql(set, columns, { select: '*', from: 'fuzz_values' }))) {
@@ -125,6 +128,12 @@ async function compareDerived(
     }
   }
   return null
+}
+
+/** As a column of the lake has it, cast to a double. */
+function numberOf(value: unknown): number | null {
+  if (typeof value === 'boolean') return value ? 1 : 0
+  return typeof value === 'number' ? value : null
 }
 
 /**
@@ -147,6 +156,7 @@ async function load(
   query: Query,
   observed: readonly { readonly stream: number; readonly observed: Observed }[],
   reads: readonly { readonly stream: number; readonly read: Read }[],
+  unnamed: readonly Unnamed[],
 ): Promise<void> {
   const placeOf = (stream: number, { id, born, sequence }: Pick<Read, 'id' | 'born' | 'sequence'>) =>
     [`${stream}-${id}`, born, sequence] as const
@@ -169,5 +179,10 @@ async function load(
       : [[...placeOf(stream, read), read.timeMs, null, 'false', i, null, null, ...Object.keys(fields).map(() => null)]],
   )
   const columns = Object.entries(fields).map(([field, type]): [string, string] => [`f_${field}`, type])
-  await query.run(tableSql('fuzz_entries', [...entryColumns, ...columns], [...told, ...asked]))
+  // History knows them all the same: without an id, and with a read that finds nothing.
+  const without = unnamed.map(({ timeMs, eventType, eventId }, i) => {
+    const names = [null, 0, i + 1, timeMs, timeMs, 'true', reads.length + i, eventType, eventId]
+    return [...names, ...Object.keys(fields).map(() => null)]
+  })
+  await query.run(tableSql('fuzz_entries', [...entryColumns, ...columns], [...told, ...asked, ...without]))
 }

@@ -21,7 +21,7 @@ import {
 import { defineEntity } from '../../src/define/entity.ts'
 import { aggregateMagnitude } from '../../src/define/magnitude.ts'
 import { defineDerived, defineFeatureSet, defineService, type FeatureSet } from '../../src/define/feature-set.ts'
-import { defineSource } from '../../src/define/source.ts'
+import { category, defineSource } from '../../src/define/source.ts'
 import { defineView } from '../../src/define/view.ts'
 import { cleared, flagged, payment, refund } from './events.ts'
 import { featureNamesOf, randomDerived } from './expressions.ts'
@@ -210,7 +210,6 @@ export function featureSetOf(recipe: Recipe): FeatureSet {
   )
   return defineFeatureSet({
     events: [payment, refund, flagged, cleared],
-    scored: payment.type,
     entities: recipe.entities.map((name) => entities[name]),
     views,
     derived: recipe.derived.map(({ name, tree }) =>
@@ -225,7 +224,13 @@ function aggregatesOf({ large: where, bad, lastK: k, caps }: RandomRecipe) {
   const all = defineSource({
     name: 'paid',
     event: payment,
-    columns: { amount: 'amount', items: 'items', shop: 'terminalId' },
+    columns: {
+      ...({ amount: 'amount', items: 'items', shop: 'terminalId' } as const),
+      kind: category('kind', 'cash', 'card'),
+      online: category('online', false, true),
+      // Some of the values, of a field that an event may lack.
+      rent: category('note', 'rent'),
+    },
   })
   const large = defineSource({ name: 'large', event: payment, columns: { amount: 'amount', items: 'items' }, where })
   const columns = { loss: 'loss', reason: 'reason', flagged_amount: 'amount' } as const
@@ -252,6 +257,12 @@ function aggregatesOf({ large: where, bad, lastK: k, caps }: RandomRecipe) {
     distinct(large, 'items', { cap: caps.items }),
     secondsSinceFirst(large),
     secondsSinceLast(all),
+    last(all, 'kind'),
+    first(all, 'rent'),
+    mean(all, 'online'),
+    stddev(all, 'kind'),
+    max(all, 'rent'),
+    distinct(all, 'kind', { cap: caps.items }),
   ]
   const ofFlags: readonly Aggregate[] = [
     count(flags),

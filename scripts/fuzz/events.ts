@@ -5,11 +5,15 @@ import { defineEvent } from '../../src/define/event-type.ts'
 
 const paid = z.object({
   customerId: z.string(),
-  terminalId: z.string(),
+  /** A payment over the phone names none. */
+  terminalId: z.string().optional(),
   amount: z.number().int(),
   items: z.number().int(),
   kind: z.string(),
   online: z.boolean(),
+  /** Any double: an event says what it says. */
+  weight: z.number().optional(),
+  gift: z.boolean().nullable().optional(),
   note: z.string().optional(),
 })
 const refunded = z.object({ customerId: z.string(), amount: z.number().int() })
@@ -19,6 +23,7 @@ export const payment = defineEvent({
   aggregateType: 'customer',
   aggregateField: 'customerId',
   timestamp: 'time',
+  scored: { emits: 'payment.judged', id: 'paymentId', time: 'paymentTimeMs', repeats: ['customerId'] },
   versions: { 1: { schema: paid } },
   current: paid,
 })
@@ -34,7 +39,7 @@ export const refund = defineEvent({
 const labelled = z.object({
   paymentId: z.string(),
   customerId: z.string(),
-  terminalId: z.string(),
+  terminalId: z.string().optional(),
   amount: z.number().int(),
   paidMs: z.number().int(),
   loss: z.number().int(),

@@ -8,6 +8,9 @@ const binary: readonly BinaryOperation[] = [
 /** Signs of zero, what no sum of two is exact for, and what overflows or underflows when it is multiplied. */
 const constants = [0, -0, 1, -1, 7, 0.1, 1 / 3, 5e-324, 1e-300, 1e308, -1e308, Number.MAX_VALUE, 2 ** 53]
 
+/** Numbers and booleans of a payment, some of which it may lack, and its time. */
+export const eventFields = ['amount', 'items', 'online', 'weight', 'gift', 'timeMs'] as const
+
 export function featureNamesOf(view: View): string[] {
   return view.aggregates.flatMap((aggregate) =>
     view.windows.map((window) => featureName(view.name, aggregate.name, window)),
@@ -29,7 +32,7 @@ function randomExpression(random: Random, names: readonly string[], depth: numbe
   const inner = () => randomExpression(random, names, depth - 1)
   if (depth === 0 || random.chance(0.1)) {
     if (random.chance(0.6)) return { op: 'feature', name: random.pick(names) }
-    if (random.chance(0.5)) return { op: 'request', field: random.pick(['amountMinor', 'timeMs']) }
+    if (random.chance(0.5)) return { op: 'request', field: random.pick(eventFields) }
     return { op: 'constant', value: random.pick(constants) }
   }
   if (random.chance(0.25)) return edge(random, inner())

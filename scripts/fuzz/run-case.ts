@@ -35,6 +35,13 @@ export interface Read {
   readonly isEvent: boolean
 }
 
+/** An event that does not name an entity. */
+export interface Unnamed {
+  readonly timeMs: number
+  readonly eventType: string
+  readonly eventId: string
+}
+
 /** What an event was scored by: the values of a service, aggregated features first. */
 export interface Scored {
   readonly values: readonly (number | null)[]
@@ -47,6 +54,8 @@ export interface Told {
   readonly observed: readonly Observed[][]
   readonly reads: readonly Read[][]
   readonly scored: readonly Scored[]
+  /** By entity index. */
+  readonly unnamed: readonly Unnamed[][]
 }
 
 export interface Totals {
@@ -60,6 +69,8 @@ export interface Totals {
   replaced: number
   forgotten: number
   derived: number
+  /** Scored events that name no terminal. */
+  unnamed: number
   /** Derived values that are missing though everything they read is there: an operation had no finite answer. */
   undefinedAnswers: number
 }
@@ -73,6 +84,7 @@ export const noTotals = (): Totals => ({
   replaced: 0,
   forgotten: 0,
   derived: 0,
+  unnamed: 0,
   undefinedAnswers: 0,
 })
 
@@ -83,19 +95,26 @@ export function runEngine(plan: FeaturePlan, events: readonly StreamEvent[]): To
     observed: plan.entities.map((): Observed[] => []),
     reads: plan.entities.map((): Read[] => []),
     scored: [] as Scored[],
+    unnamed: plan.entities.map((): Unnamed[] => []),
   }
   const assembler = createAssembler(serviceOf(plan))
   for (const [offset, event] of events.entries()) {
     const position = { partition: 0, offset, appendTimeMs: 1_780_000_000_000 + offset * 7 }
     const snapshots = engine.apply(domainEvent(event), event.timeMs, position, true)
     if (event.eventType === scoredType) {
-      const aggregated = snapshots.flatMap((snapshot) => snapshot?.features ?? [])
-      const request = { amountMinor: Number(event.data['amount']), timeMs: event.timeMs }
-      told.scored.push({ values: assembler.values(aggregated, request), request, where: `event ${offset}` })
+      const values = assembler.values(snapshots, event.data, event.timeMs)
+      told.scored.push({ values, request: { ...event.data, timeMs: event.timeMs }, where: `event ${offset}` })
     }
     for (const [index, snapshot] of snapshots.entries()) {
       const entity = plan.entities[index]
-      if (snapshot === null || entity === undefined) continue
+      if (entity === undefined) continue
+      const isNamed = entity.keyFields.every((field) => typeof event.data[field] === 'string')
+      if (isNamed !== (snapshot !== null))
+        throw new Error(`event ${offset} names ${isNamed ? 'a' : 'no'} ${entity.name}`)
+      if (snapshot === null) {
+        told.unnamed[index]?.push({ timeMs: event.timeMs, eventType: event.eventType, eventId: event.eventId })
+        continue
+      }
       const id = entityIdOf(entity.keyFields, event.data)
       const { born, sequence, outcome, features } = snapshot
       const where = `event ${offset} at ${entity.name} ${id}`
@@ -157,6 +176,7 @@ export function compareWithReference(set: FeatureSet, plan: FeaturePlan, told: T
       if (seen.some((o) => o.sequence < read.sequence && o.timeMs < read.timeMs - entity.horizonMs))
         totals.forgotten += 1
     }
+    totals.unnamed += (told.unnamed[index] ?? []).filter(({ eventType }) => eventType === scoredType).length
     totals.replaced += replacedOf(history)
     totals.late += (told.observed[index] ?? []).filter(({ outcome }) => outcome === 'too_late').length
     totals.duplicates += (told.reads[index]?.length ?? 0) - (told.observed[index]?.length ?? 0)

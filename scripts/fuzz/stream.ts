@@ -20,6 +20,9 @@ export const eventTimeOf = ({ timeMs, givenMs = timeMs }: StreamEvent) => givenM
 
 const [second, minute, hour, day] = [1_000, 60_000, 3_600_000, 86_400_000]
 
+/** Both zeros, digits that no sum of two is exact for, and both ends of the finite numbers. */
+const weights = [0, -0, 0.1, -2.5, 1 / 3, 5e-324, Number.MAX_VALUE, -1e300, 2 ** 53]
+
 /** Late, out of order, twice, at the very same time, after long silence, and mostly by the same few. */
 export function randomStream(random: Random): StreamEvent[] {
   const events: StreamEvent[] = []
@@ -27,6 +30,7 @@ export function randomStream(random: Random): StreamEvent[] {
   const pace = random.pick([500, second, 30 * second, 10 * minute, hour])
   const hot = random.pick([0, 0.5, 0.9])
   const labels = random.pick([0, 0.1, 0.4])
+  const nowhere = random.pick([0, 0.2, 0.6])
   const length = 20 + random.below(40)
   for (let i = 0; i < length; i += 1) {
     if (random.chance(0.1) && events.length > 0) {
@@ -53,12 +57,14 @@ export function randomStream(random: Random): StreamEvent[] {
       ? { customerId, amount }
       : {
           customerId,
-          terminalId: random.chance(hot) ? 't0' : `t${random.below(3)}`,
+          ...(random.chance(nowhere) ? {} : { terminalId: random.chance(hot) ? 't0' : `t${random.below(3)}` }),
           amount,
           items: random.below(9) - 2,
           kind: random.pick(['card', 'cash']),
           online: random.chance(0.5),
           ...(random.chance(0.5) ? { note: random.pick(['gift', 'rent']) } : {}),
+          ...(random.chance(0.5) ? { weight: random.pick(weights) } : {}),
+          ...(random.chance(0.5) ? { gift: random.pick([true, false, null]) } : {}),
         }
     const eventType = refunds ? refund.type : payment.type
     // Customers count their payments by themselves, and use the same ids.
@@ -82,7 +88,8 @@ function randomLabel(random: Random, events: readonly StreamEvent[], eventId: st
   const mistaken = random.pick([{ terminalId: 't9' }, { amount: 7 }, { paidMs: timeMs - minute }, { paymentId: 'e40' }])
   const wrong: Readonly<Record<string, unknown>> = isMistaken ? mistaken : {}
   const own = { loss: random.below(2_000), reason: random.pick(['stolen', 'friendly']), sure: random.chance(0.5) }
-  const label = { paymentId, customerId, terminalId, amount, paidMs: timeMs, ...own, ...wrong }
+  const where = terminalId === undefined ? {} : { terminalId }
+  const label = { paymentId, customerId, ...where, amount, paidMs: timeMs, ...own, ...wrong }
   const eventType = random.chance(0.3) ? cleared.type : flagged.type
   // Reports come in another order than they were made, and some of them at the same time.
   const givenMs = timeMs + day + random.pick([0, random.below(5), random.below(day)])

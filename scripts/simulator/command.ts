@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { durationMs } from '../../src/base/units.ts'
-import { publishedWorld } from './population.ts'
+import { dayMs, durationMs } from '../../src/base/units.ts'
+import type { Simulator, SimulatorChoice } from '../../src/define/simulator.ts'
+import { projectOption } from '../project.ts'
 import { keptTimes, type KeptTime } from './time-axis.ts'
 
 /** What the command line says, checked. Times in milliseconds. */
@@ -23,11 +24,8 @@ export interface SimulateOptions {
   readonly liveForMs?: number
   readonly liveLabelDelayMs: number | null
   readonly seed: number
-  readonly customers: number
-  readonly terminals: number
-  readonly days: number
-  readonly radius: number
-  readonly seedOffset: number
+  /** What the project's simulator lets one choose. */
+  readonly choice: SimulatorChoice
   readonly batchRecords: number
   readonly inFlightMax: number
   readonly quiet: boolean
@@ -35,47 +33,49 @@ export interface SimulateOptions {
 
 const help = `
 Modes
-  --canonical          second,customer,terminal,cents,fraud,scenario per payment; | sha256sum identifies the data set
+  --canonical          the rows of the data set as text; | sha256sum identifies it
   --to ndjson          one CloudEvent per line on stdout
   --to log             into the log of the RIVERBANK_ settings; a JSON summary on stdout at the end
 
 Time
-  Day 0 is 2018-04-01 (UTC), a Sunday. --end moves the whole history so that its end is at that moment: the end of its
-  last day, or just after its last payment when --events cuts it short. Everything moves by the same amount, so what
+  Day 0 is the simulator's own. --end moves the whole history so that its end is at that moment: the end of its last day,
+  or just after its last event when --events cuts it short. Everything moves by the same amount, so what
   happened at night may then happen at noon, and on another day of the week; features made of those change their
   meaning. --keep-time day keeps the time of day and ends up to a day earlier; --keep-time week also keeps the day of
   the week and ends up to a week earlier.
-  Labels come --label-delay after their payment, before a payment of the same moment, and only for payments in the
+  Labels come --label-delay after what they label, before an event of the same moment, and only for events in the
   range. None is ever ahead of the clock.
 
 Live
-  After the history (or, with --no-history, without it) the same customers go on paying at the wall clock, at --rate,
+  After the history (or, with --no-history, without it) the same world goes on at the wall clock, at --rate,
   until Ctrl-C. The history is then not slowed down, and --end is now unless given. Every run's live ids differ.
 
 Examples
   simulate --canonical | sha256sum
   simulate --to ndjson --events 1000 --end now
   simulate --to log --to-day 30 --end now --keep-time day --live --rate 50
+  simulate --project examples/logins --to ndjson --events 1000
 `
 
 /** Parses `argv` (without node and script). Prints help or what is wrong, and exits, as commander does. */
-export function parseSimulate(argv: readonly string[]): SimulateOptions {
+export function parseSimulate(argv: readonly string[], simulator: Simulator): SimulateOptions {
   const command = new Command('simulate')
-    .description('The payment simulator: 5,000 customers pay at 10,000 terminals for 183 days, and some cheat.')
+    .description(`The simulator: ${simulator.about}.`)
+    .option(...projectOption)
     .addOption(new Option('--canonical', 'print the data set itself').default(false).conflicts(['to', 'live', 'rate']))
     .addOption(new Option('--to <sink>', 'where events go').choices(['ndjson', 'log']))
     .option('--from-day <day>', 'first day', whole(0), 0)
     .option('--to-day <day>', 'first day that is left out (default: none)', whole(1))
-    .option('--events <n>', 'only the first n payments of the range', whole(1))
-    .option('--rate <n>', 'payments per second, evenly (default: as fast as possible; live: 20)', rate)
+    .option('--events <n>', 'only the first n events of the range that are scored', whole(1))
+    .option('--rate <n>', 'scored events per second, evenly (default: as fast as possible; live: 20)', rate)
     .option('--end <time>', '`now` or an RFC 3339 time at which the history ends (default: not moved)', endTime)
     .addOption(new Option('--keep-time <what>', 'what --end must not change').choices(keptTimes).default('none'))
     .addOption(
-      new Option('--label-delay <duration>', 'from a payment to the report of its fraud')
+      new Option('--label-delay <duration>', 'from an event to its label')
         .argParser(duration)
-        .default(durationMs('7d'), '7d'),
+        .default(simulator.labelDelayMs, `${simulator.labelDelayMs / dayMs}d`),
     )
-    .option('--no-labels', 'report no frauds')
+    .option('--no-labels', 'no labels')
     .addOption(
       new Option('--labels-until <what>', 'end: labels that fall after the history are left out; all: they follow')
         .choices(['end', 'all'])
@@ -84,19 +84,17 @@ export function parseSimulate(argv: readonly string[]): SimulateOptions {
     .option('--id-prefix <text>', 'put before every event id: a second run on one log needs its own', idPrefix, '')
     .option('--live', 'go on after the history', false)
     .option('--no-history', 'with --live: without the history')
-    .option('--live-events <n>', 'stop after n live payments', whole(1))
+    .option('--live-events <n>', 'stop after n live events that are scored', whole(1))
     .option('--live-for <duration>', 'stop live traffic after this time', duration)
-    .option('--live-label-delay <duration>', 'as --label-delay, for live frauds (default: --label-delay)', duration)
+    .option('--live-label-delay <duration>', 'as --label-delay, for live events (default: --label-delay)', duration)
     .option('--seed <n>', 'of the live traffic', whole(0, 0xffffffff), 1)
-    .option('--customers <n>', 'size of the world', whole(1), publishedWorld.customers)
-    .option('--terminals <n>', 'size of the world', whole(1), publishedWorld.terminals)
-    .option('--days <n>', 'length of the world', whole(1), publishedWorld.days)
-    .option('--radius <n>', 'how far customers go', rate, publishedWorld.radius)
-    .option('--seed-offset <n>', 'another world of the same kind', whole(0), publishedWorld.seedOffset)
     .option('--batch <n>', 'records published together', whole(1, 2_000), 500)
     .option('--in-flight <n>', 'batches on their way at once', whole(1, 256), 4)
     .option('--quiet', 'no progress on stderr', false)
     .addHelpText('after', help)
+  for (const [name, { about, byDefault, min, max }] of Object.entries(simulator.options)) {
+    command.option(`--${kebab(name)} <n>`, about, whole(min, max), byDefault)
+  }
   command.parse([...argv], { from: 'user' })
   const values = command.opts<Record<string, unknown>>()
   if (values['canonical'] !== true && values['to'] === undefined) {
@@ -104,9 +102,11 @@ export function parseSimulate(argv: readonly string[]): SimulateOptions {
   }
   if (values['history'] === false && values['live'] !== true) command.error('error: --no-history needs --live')
   const { labels, labelDelay, liveLabelDelay, liveFor, batch, inFlight, ...rest } = values
+  const choice = Object.fromEntries(Object.keys(simulator.options).map((name) => [name, values[name]]))
   const labelDelayMs = labels === false ? null : labelDelay
   return {
     ...rest,
+    choice,
     labelDelayMs,
     liveLabelDelayMs: labels === false ? null : (liveLabelDelay ?? labelDelayMs),
     ...(liveFor === undefined ? {} : { liveForMs: liveFor }),
@@ -148,4 +148,8 @@ function endTime(text: string): 'now' | number {
 function idPrefix(text: string): string {
   if (/^[\w.:-]{0,64}$/.test(text)) return text
   throw new InvalidArgumentError('At most 64 letters, digits or _ . : -')
+}
+
+function kebab(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 }

@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { encodeEvent, structuredHeaders } from '../../src/events/event.ts'
 import { historyHeader } from '../../src/events/event-time.ts'
 import { partitionOf } from '../../src/events/partitioner.ts'
+import type { SimulatedEvent, SimulatedEvents } from '../../src/define/simulator.ts'
 import { Pace } from './pace.ts'
-import { isPayment, type SimulatedEvent } from './payment-events.ts'
 import { PublishLane, type Publish, type RetryOptions, type Timer } from './publish-lane.ts'
 
 export interface StreamOptions {
@@ -15,7 +15,9 @@ export interface StreamOptions {
   readonly inFlightMax: number
   /** The events are history from this time on, which the log takes from whoever says so; without it they are of today. */
   readonly historyFromMs?: number
-  /** Payments per second, spread evenly; labels come on top. Without it as fast as the log takes them. */
+  /** Types of events that are scored: the others are labels. */
+  readonly scoredTypes: ReadonlySet<string>
+  /** Scored events per second, spread evenly; labels come on top. Without it as fast as the log takes them. */
   readonly ratePerSecond?: number
   readonly retry?: RetryOptions
   /** Stops soon: nothing more is read, batches under way are awaited, what only gathered is given up. */
@@ -28,8 +30,8 @@ export interface StreamOptions {
 export interface StreamProgress {
   /** Acknowledged events. */
   readonly published: number
-  /** Payments and labels read so far; together they run ahead of `published` by what is under way. */
-  readonly payments: number
+  /** Scored events and labels read so far; together they run ahead of `published` by what is under way. */
+  readonly scored: number
   readonly labels: number
   /** Batches that had to be tried again, each time counted. */
   readonly retries: number
@@ -59,7 +61,7 @@ const realTimer: Timer = {
  * may be in the log in part, so retries can repeat records). Rejects with what ended the publishing.
  */
 export async function streamEvents(
-  events: Iterable<SimulatedEvent>,
+  events: SimulatedEvents,
   publish: Publish,
   options: StreamOptions,
 ): Promise<StreamSummary> {
@@ -69,7 +71,7 @@ export async function streamEvents(
   const failed = new AbortController()
   const signal = AbortSignal.any([failed.signal, ...(options.signal === undefined ? [] : [options.signal])])
   const stopped = () => signal.aborted
-  const counts = { published: 0, payments: 0, labels: 0, retries: 0, lastEventMs: null as number | null }
+  const counts = { published: 0, scored: 0, labels: 0, retries: 0, lastEventMs: null as number | null }
   let firstEventMs: number | null = null
   const lanes = Array.from(
     { length: Math.max(1, Math.min(options.inFlightMax, partitions)) },
@@ -92,7 +94,7 @@ export async function streamEvents(
   )
   const laneOf = (key: string) => lanes[partitionOf(key, partitions) % lanes.length] as PublishLane
   const pace = ratePerSecond === undefined ? null : new Pace(ratePerSecond, burstMs, timer.nowMs())
-  const iterator = events[Symbol.iterator]()
+  const iterator = iteratorOf(events)
   try {
     while (!stopped()) {
       const waitMs = pace?.waitMs(timer.nowMs()) ?? 0
@@ -101,7 +103,8 @@ export async function streamEvents(
         await timer.sleep(Math.min(Math.max(waitMs, paceTickMs), paceTickMaxMs), signal)
         continue
       }
-      const next = iterator.next()
+      const step = iterator.next()
+      const next = step instanceof Promise ? await step : step
       if (next.done === true) break
       const event = next.value
       const lane = laneOf(event.aggregateId)
@@ -113,17 +116,21 @@ export async function streamEvents(
       if (lane.full) lane.flush()
       firstEventMs ??= event.timestamp
       counts.lastEventMs = event.timestamp
-      if (isPayment(event)) {
-        counts.payments += 1
+      if (options.scoredTypes.has(event.eventType)) {
+        counts.scored += 1
         pace?.take()
       } else counts.labels += 1
     }
   } finally {
-    iterator.return?.()
+    await iterator.return?.()
     await Promise.all(lanes.map((lane) => (stopped() ? lane.settled() : lane.drain())))
   }
   failed.signal.throwIfAborted()
   return { kind: stopped() ? 'stopped' : 'finished', ...counts, firstEventMs }
+}
+
+function iteratorOf(events: SimulatedEvents): Iterator<SimulatedEvent> | AsyncIterator<SimulatedEvent> {
+  return Symbol.asyncIterator in events ? events[Symbol.asyncIterator]() : events[Symbol.iterator]()
 }
 
 function headersOf(historyFromMs: number | undefined): Readonly<Record<string, string>> {

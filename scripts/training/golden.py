@@ -9,7 +9,7 @@ FLOAT_MAX = np.finfo(np.float32).max
 
 def golden_vectors(booster, features, score, rows: int = 24) -> np.ndarray:
     """
-    Float32 vectors: `rows` real ones from the lowest to the highest score, the columns' extremes, values no payment
+    Float32 vectors: `rows` real ones from the lowest to the highest score, the columns' extremes, values no event
     has (zeros, the largest floats of both signs, the smallest), and vectors that lie exactly on thresholds of the
     trees and one step below, where a wrong comparison or a flipped bit shows.
     """

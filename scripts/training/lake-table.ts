@@ -3,11 +3,11 @@ import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { RiverbankError } from '../../src/base/errors.ts'
-import type { FeatureSetManifest } from '../../src/engine/feature-set.ts'
 import { dayMs } from '../../src/base/units.ts'
 import { openQuery, type Query } from '../../src/edges/duckdb/query.ts'
 import { onlyFromWhole } from '../../src/lake/commit/damage.ts'
 import { openLake } from '../../src/lake/commit/lake.ts'
+import type { LakeSchema } from '../../src/lake/tables/lake-schema.ts'
 import { catalogOf } from '../../src/lake/tables/sql-catalog.ts'
 
 /** Whole days since the epoch (UTC), `to` left out. */
@@ -18,15 +18,15 @@ export interface DayRange {
 
 export interface TrainingTable {
   readonly rows: number
-  /** The day of the lake's first payment, in days since the epoch: `tx_day` counts from it. */
+  /** The day of the lake's first scored event, in days since the epoch: `tx_day` counts from it. */
   readonly firstDay: number
 }
 
 export interface TrainingTableOptions {
   readonly lakeDir: string
-  readonly manifest: FeatureSetManifest
+  readonly schema: LakeSchema
   readonly features: readonly string[]
-  /** Days of payments to write. Those the lake does not have are left out. */
+  /** Days of events to write. Those the lake does not have are left out. */
   readonly days: DayRange
   /** Days that must be whole: what the model learns from. */
   readonly training: DayRange
@@ -36,16 +36,16 @@ export interface TrainingTableOptions {
 }
 
 /**
- * Writes the rows of `training_set` as one Parquet file for train.py: payment_id, customer_id, payment_time_ms, tx_day,
- * label (1 where a report of fraud is in the lake), known_ms (when it was reported, null without a report), amount_minor
- * and one DOUBLE per feature, as they were when the payment was scored. Errors: `training_empty`, `training_gap`,
+ * Writes the rows of `training_set` as one Parquet file for train.py: event_id, entity_id, time_ms, tx_day,
+ * label (1 where a report of fraud is in the lake), known_ms (when it was reported, null without a report)
+ * and one DOUBLE per feature, as they were when the event was scored. Errors: `training_empty`, `training_gap`,
  * `training_no_labels`, `training_no_fraud`, `lake_corrupt` and `lake_lost` (a model learns nothing from damaged files, nor
  * from a lake that lacks rows); the file is then not written.
  */
 export async function writeTrainingTable(options: TrainingTableOptions): Promise<TrainingTable> {
   const lake = await openLake({ dir: options.lakeDir })
   const snapshot = await lake.snapshot()
-  const { setup } = catalogOf(lake, snapshot, options.manifest)
+  const { setup } = catalogOf(lake, snapshot, options.schema)
   const tempDir = await mkdtemp(join(tmpdir(), 'riverbank-training-'))
   const staged = `${options.path}.new`
   try {
@@ -69,52 +69,61 @@ export async function writeTrainingTable(options: TrainingTableOptions): Promise
 async function stageTable(query: Query, staged: string, options: TrainingTableOptions): Promise<TrainingTable> {
   const firstDay = await checkTraining(query, options)
   const features = options.features.map((feature) => `${identifier(feature)}::DOUBLE AS ${identifier(feature)}`)
-  const columns = ['payment_id', 'customer_id', 'payment_time_ms', `${day} - ${firstDay} AS tx_day`]
-  const labels = ['label', 'reported_time_ms AS known_ms', 'amount_minor']
+  const { schema } = options
+  const [id, timeMs] = [identifier(schema.scored.id), identifier(schema.scored.timeMs)]
+  const keys = [`${id} AS event_id`, `${identifier(schema.owner)} AS entity_id`, `${timeMs} AS time_ms`]
+  const columns = [...keys, `${dayOf(schema)} - ${firstDay} AS tx_day`]
+  const labels = ['label', 'reported_time_ms AS known_ms']
   await mkdir(dirname(options.path), { recursive: true })
   await query.run(`COPY (
     SELECT ${[...columns, ...labels, ...features].join(', ')} FROM training_set
-    WHERE ${within(options.days)} ORDER BY payment_time_ms, payment_id
+    WHERE ${within(schema, options.days)} ORDER BY ${timeMs}, ${id}
   ) TO ${literal(staged)} (FORMAT parquet, COMPRESSION zstd)`)
   const rows = Number((await query.rows(`SELECT count(*) AS n FROM read_parquet(${literal(staged)})`))[0]?.['n'])
   return { rows, firstDay }
 }
 
-const day = `payment_time_ms // ${dayMs}`
+function dayOf({ scored }: LakeSchema): string {
+  return `${identifier(scored.timeMs)} // ${dayMs}`
+}
 
-function within({ from, to }: DayRange): string {
-  return `payment_time_ms >= ${from * dayMs} AND payment_time_ms < ${to * dayMs}`
+function within({ scored }: LakeSchema, { from, to }: DayRange): string {
+  const timeMs = identifier(scored.timeMs)
+  return `${timeMs} >= ${from * dayMs} AND ${timeMs} < ${to * dayMs}`
 }
 
 /** Is there what a model can learn from? Answers the lake's first day. */
-async function checkTraining(query: Query, { training, knownByDay }: TrainingTableOptions): Promise<number> {
-  const [whole] = await query.rows(`SELECT min(${day}) AS first, max(${day}) AS last FROM payments`)
+async function checkTraining(query: Query, { schema, training, knownByDay }: TrainingTableOptions): Promise<number> {
+  const day = dayOf(schema)
+  const { plural } = schema.scored
+  const [whole] = await query.rows(`SELECT min(${day}) AS first, max(${day}) AS last FROM ${identifier(plural)}`)
   if (whole?.['first'] === undefined || whole['first'] === null) {
-    throw new RiverbankError('training_empty', 'the lake has no payments')
+    throw new RiverbankError('training_empty', `the lake has no ${plural}`)
   }
   const [firstDay, lastDay] = [Number(whole['first']), Number(whole['last'])]
-  const held = `the lake has payments of ${dateOf(firstDay)} to ${dateOf(lastDay)}`
-  const found = await query.rows(`SELECT DISTINCT ${day} AS day FROM scores WHERE ${within(training)}`)
+  const held = `the lake has ${plural} of ${dateOf(firstDay)} to ${dateOf(lastDay)}`
+  const found = await query.rows(`SELECT DISTINCT ${day} AS day FROM scores WHERE ${within(schema, training)}`)
   if (found.length === 0) {
-    throw new RiverbankError('training_empty', `no scored payment from ${span(training)}; ${held}`)
+    throw new RiverbankError('training_empty', `no scored ${plural} from ${span(training)}; ${held}`)
   }
   const days = new Set(found.map((row) => Number(row['day'])))
   for (let wanted = training.from; wanted < training.to; wanted += 1) {
     if (days.has(wanted)) continue
     throw new RiverbankError(
       'training_gap',
-      `no scored payment on ${dateOf(wanted)}, inside ${span(training)}; ${held}`,
+      `no scored ${plural} on ${dateOf(wanted)}, inside ${span(training)}; ${held}`,
     )
   }
   const known = `reported_time_ms < ${knownByDay * dayMs}`
-  const [labels] = await query.rows(`SELECT count(*) AS all_known, count(*) FILTER (${within(training)}) AS learned
+  const [labels] =
+    await query.rows(`SELECT count(*) AS all_known, count(*) FILTER (${within(schema, training)}) AS learned
     FROM labels WHERE ${known}`)
   const until = `before ${dateOf(knownByDay)}`
   if (Number(labels?.['all_known']) === 0) {
-    throw new RiverbankError('training_no_labels', `no fraud was reported ${until}: there is nothing to learn from`)
+    throw new RiverbankError('training_no_labels', `nothing was reported ${until}: there is nothing to learn from`)
   }
   if (Number(labels?.['learned']) === 0) {
-    throw new RiverbankError('training_no_fraud', `no payment from ${span(training)} was reported as fraud ${until}`)
+    throw new RiverbankError('training_no_fraud', `none of the ${plural} from ${span(training)} was reported ${until}`)
   }
   return firstDay
 }

@@ -40,16 +40,16 @@ def split(table, windows: Windows):
     """
     Row indices (train, test). A card that is known to be compromised is no longer scored: for test day k, customers
     with a fraud in the last week of the training days or on the first k + 1 days from the last training day on are
-    left out. A week, however long the training is: models are compared on the same payments.
+    left out. A week, however long the training is: models are compared on the same events.
     """
     day, fraud = table.tx_day, table.label == 1
     train = np.flatnonzero((day >= windows.train_from) & (day <= windows.train_to))
-    known = set(table.customer_id[fraud & (day > windows.train_to - KNOWN_DAYS) & (day <= windows.train_to)])
+    known = set(table.entity_id[fraud & (day > windows.train_to - KNOWN_DAYS) & (day <= windows.train_to)])
     test = []
     for k in range(windows.test_days):
-        known |= set(table.customer_id[fraud & (day == windows.train_to + k)])
+        known |= set(table.entity_id[fraud & (day == windows.train_to + k)])
         rows = np.flatnonzero(day == windows.test_from + k)
-        test.append(rows[[customer not in known for customer in table.customer_id[rows]]])
+        test.append(rows[[customer not in known for customer in table.entity_id[rows]]])
     return train, np.concatenate(test)
 
 
@@ -103,7 +103,7 @@ def evaluate(table, rows, score) -> dict:
     return {
         "aucRoc": round(auc_roc(label, score), 4),
         "averagePrecision": round(average_precision(label, score), 4),
-        "cardPrecision100": round(card_precision(table.tx_day[rows], table.customer_id[rows], label, score), 4),
+        "cardPrecision100": round(card_precision(table.tx_day[rows], table.entity_id[rows], label, score), 4),
         "rows": int(len(rows)),
         "frauds": int(label.sum()),
     }
@@ -122,9 +122,9 @@ def operating_point(label, score, threshold: float) -> dict:
 
 def pick_thresholds(label, score, review_rate: float, block_precision: float, block_alerts_min: int) -> tuple:
     """
-    (review, block). Review is the score that the top `review_rate` of the payments reach. Block is the lowest score,
+    (review, block). Review is the score that the top `review_rate` of the events reach. Block is the lowest score,
     not below review, from which on the precision is at least `block_precision`, over at least `block_alerts_min`
-    payments; where no score is that precise it is 1 (nothing is blocked).
+    events; where no score is that precise it is 1 (nothing is blocked).
     """
     order = np.argsort(-score, kind="stable")
     ranked, hits = score[order], np.cumsum(label[order])

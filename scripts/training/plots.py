@@ -32,7 +32,7 @@ def calibration_plot(path: Path, calibrated: dict) -> None:
     share = [max(row["fraudShare"], lowest) for row in calibrated["bins"]]
     axes.plot([lowest, 1], [lowest, 1], color="grey", linewidth=0.8)
     axes.plot(mean, share, marker="o")
-    axes.set(xscale="log", yscale="log", xlabel="mean score of a tenth of the payments", ylabel="share of fraud")
+    axes.set(xscale="log", yscale="log", xlabel="mean score of a tenth of the events", ylabel="share of fraud")
     axes.set_title(f"Brier score {calibrated['brier']:.4f}")
     save(figure, path)
 
@@ -44,7 +44,7 @@ def scores_plot(path: Path, label, score, thresholds: dict) -> None:
     for name, value in thresholds.items():
         axes.axvline(value, color="black", linewidth=0.8, linestyle="--")
         axes.annotate(name, (value, axes.get_ylim()[1]), rotation=90, va="top", ha="right")
-    axes.set(xlabel="score", ylabel="payments")
+    axes.set(xlabel="score", ylabel="events")
     axes.legend()
     save(figure, path)
 

@@ -11,15 +11,15 @@ CURVE_POINTS = 200
 
 def calibration(label, score) -> dict:
     """
-    Bins of equally many payments by score: mean score beside the share of fraud. brier: mean squared difference of score
-    and label. expectedError: mean over payments of the distance between both in their bin.
+    Bins of equally many events by score: mean score beside the share of fraud. brier: mean squared difference of score
+    and label. expectedError: mean over events of the distance between both in their bin.
     """
     order = np.argsort(score, kind="stable")
     bins = []
     for part in np.array_split(order, CALIBRATION_BINS):
         mean, share = float(score[part].mean()), float(label[part].mean())
-        bins.append({"payments": len(part), "meanScore": round(mean, 6), "fraudShare": round(share, 6)})
-    error = sum(row["payments"] * abs(row["meanScore"] - row["fraudShare"]) for row in bins) / len(score)
+        bins.append({"events": len(part), "meanScore": round(mean, 6), "fraudShare": round(share, 6)})
+    error = sum(row["events"] * abs(row["meanScore"] - row["fraudShare"]) for row in bins) / len(score)
     brier = float(np.mean((score.astype(np.float64) - label) ** 2))
     return {"brier": round(brier, 6), "expectedError": round(error, 6), "bins": bins}
 

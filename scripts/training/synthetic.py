@@ -8,19 +8,19 @@ import numpy as np
 DAY_MS = 86_400_000
 
 
-def write_synthetic(path: str, features: list, seed: int, days: int, payments_a_day: int, label_delay_days: int = 3) -> None:
+def write_synthetic(path: str, features: list, seed: int, days: int, events_a_day: int, label_delay_days: int = 3) -> None:
     """Random features; the odds of fraud rise with the first one and with the product of the next two."""
     rng = np.random.default_rng(seed)
-    rows = days * payments_a_day
+    rows = days * events_a_day
     values = rng.lognormal(0, 1, size=(rows, len(features))).astype(np.float32)
-    day = np.repeat(np.arange(days), payments_a_day)
+    day = np.repeat(np.arange(days), events_a_day)
     odds = values[:, 0] + values[:, 1 % len(features)] * values[:, 2 % len(features)] - 8
     label = (rng.random(rows) < 1 / (1 + np.exp(-odds))).astype(np.int64)
     time = day * DAY_MS + rng.integers(0, DAY_MS, rows)
     columns = {
-        "payment_id": np.array([f"p{row:06d}" for row in range(rows)]),
-        "customer_id": np.array([f"c{customer}" for customer in rng.integers(0, rows, rows)]),
-        "payment_time_ms": time,
+        "event_id": np.array([f"p{row:06d}" for row in range(rows)]),
+        "entity_id": np.array([f"c{customer}" for customer in rng.integers(0, rows, rows)]),
+        "time_ms": time,
         "tx_day": day,
         "label": label,
         "known_ms": np.where(label == 1, time + label_delay_days * DAY_MS, -1),
@@ -38,6 +38,6 @@ if __name__ == "__main__":
     parser.add_argument("--features", required=True, help="names, separated by commas")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--days", type=int, default=30)
-    parser.add_argument("--payments-a-day", type=int, default=300)
+    parser.add_argument("--events-a-day", type=int, default=300)
     given = parser.parse_args()
-    write_synthetic(given.out, given.features.split(","), given.seed, given.days, given.payments_a_day)
+    write_synthetic(given.out, given.features.split(","), given.seed, given.days, given.events_a_day)

@@ -1,22 +1,22 @@
-"""The training table: one Parquet file, one row per payment."""
+"""The training table: one Parquet file, one row per scored event."""
 
 from dataclasses import dataclass
 
 import duckdb
 import numpy as np
 
-KEY_COLUMNS = ("payment_id", "customer_id", "payment_time_ms", "tx_day", "label", "known_ms")
+KEY_COLUMNS = ("event_id", "entity_id", "time_ms", "tx_day", "label", "known_ms")
 DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True)
 class Table:
-    payment_id: np.ndarray
-    customer_id: np.ndarray
-    payment_time_ms: np.ndarray
+    event_id: np.ndarray
+    entity_id: np.ndarray
+    time_ms: np.ndarray
     """Days since the day the data begins with; whole days, UTC."""
     tx_day: np.ndarray
-    """1 for a payment that turned out to be fraud, whenever that became known."""
+    """1 for an event that turned out to be fraud, whenever that became known."""
     label: np.ndarray
     """The day (as tx_day) on which that became known; infinite where it never did."""
     known_day: np.ndarray
@@ -43,20 +43,20 @@ def read_table(path: str, features: list) -> Table:
         raise SystemExit(f"{path} lacks the columns {', '.join(missing)}")
     columns = ", ".join([*KEY_COLUMNS, *(f'"{name}"::FLOAT AS "{name}"' for name in features)])
     found = connection.execute(
-        f"SELECT {columns} FROM read_parquet(?) ORDER BY payment_time_ms, payment_id", [path]
+        f"SELECT {columns} FROM read_parquet(?) ORDER BY time_ms, event_id", [path]
     ).fetchnumpy()
     # A NULL makes a masked array; it becomes NaN here and is refused below.
     vectors = np.stack([np.ma.filled(found[name].astype(np.float32), np.nan) for name in features], axis=1)
     bad = [name for name, column in zip(features, vectors.T) if not np.isfinite(column).all()]
     if bad:
         raise SystemExit(f"{path} has values that are null or not finite in {', '.join(bad)}")
-    time, day = found["payment_time_ms"].astype(np.int64), found["tx_day"].astype(np.int64)
+    time, day = found["time_ms"].astype(np.int64), found["tx_day"].astype(np.int64)
     first_day = int(time[0] // DAY_MS - day[0]) if len(time) > 0 else 0
     known = np.ma.filled(found["known_ms"].astype(np.float64), np.inf)
     return Table(
-        payment_id=found["payment_id"],
-        customer_id=found["customer_id"],
-        payment_time_ms=time,
+        event_id=found["event_id"],
+        entity_id=found["entity_id"],
+        time_ms=time,
         tx_day=day,
         label=found["label"].astype(np.int64),
         known_day=np.floor(known / DAY_MS) - first_day,

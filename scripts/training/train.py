@@ -4,7 +4,7 @@ profile.json, README.md (the model card) and its plots.
 
   .venv/bin/python scripts/training/train.py --table <training.parquet> --out models
 
-The table has one row per payment: payment_id, customer_id, payment_time_ms, tx_day (whole days since the data
+The table has one row per scored event: event_id, entity_id, time_ms, tx_day (whole days since the data
 begins), label (0 or 1), known_ms (when the label became known, null where it did not) and one DOUBLE column per feature
 of the service. Learned from are the labels known when the test days begin. The same table, options and versions of
 requirements.txt give the same bytes.
@@ -50,6 +50,9 @@ def options() -> argparse.Namespace:
     add("--delay-days", type=int, default=7, help="days until labels are known")
     add("--test-days", type=int, default=7)
     add("--folds", type=int, default=1, help="test folds for the mean, each one test length later than the last")
+    add("--scored", default="events", help="what the scored events are called, in the plural, for the model card")
+    add("--entity", default="entity", help="what their key entity is called, for the model card")
+    add("--project", default="", help="folder of the project, for the command in the model card; empty for the shipped one")
     add("--seed", type=int, default=0)
     add("--trees", type=int, default=200)
     add("--depth", type=int, default=4)
@@ -57,9 +60,9 @@ def options() -> argparse.Namespace:
     add("--min-child-weight", type=float, default=5.0)
     add("--subsample", type=float, default=1.0, help="share of the rows that each tree sees")
     add("--columns", type=float, default=1.0, help="share of the features that each tree sees")
-    add("--review-rate", type=float, default=0.01, help="share of the validation payments that reach review")
+    add("--review-rate", type=float, default=0.01, help="share of the validation events that reach review")
     add("--block-precision", type=float, default=0.95, help="precision on the validation payments that block")
-    add("--block-alerts-min", type=int, default=30, help="fewest validation payments that precision is measured on")
+    add("--block-alerts-min", type=int, default=30, help="fewest validation events that precision is measured on")
     return parser.parse_args()
 
 
@@ -128,7 +131,7 @@ def fold_mean(table, windows: Windows, folds: int, args) -> dict:
 
 def manifest_of(args, table, model: bytes, parts: dict) -> dict:
     train, windows, features = parts["train"], parts["windows"], parts["features"]
-    times = table.payment_time_ms[train]
+    times = table.time_ms[train]
     return {
         "format": 1,
         "name": args.name,
@@ -185,7 +188,7 @@ def main() -> None:
     windows = Windows(args.train_from, args.train_days, args.delay_days, args.test_days)
     review, block, validation = thresholds_of(table, windows, args)
     booster, train, test, score = train_and_score(table, windows, args)
-    model = to_onnx(booster, len(features), f"{args.name}/{args.version}: probability that a payment is fraud")
+    model = to_onnx(booster, len(features), f"{args.name}/{args.version}: probability of fraud")
     difference = check_against_native(model, booster, table.features[test[:1000]])
     vectors = golden_vectors(booster, table.features[test], score)
     check_against_native(model, booster, vectors)

@@ -1,10 +1,17 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import type { ModelRegistry } from '../../src/edges/onnx/manifest.ts'
+import { modelName, type ModelReference } from '../../src/scoring/rollout/generation.ts'
+import { existsSync, readdirSync } from 'node:fs'
 import { mkdir, rename, writeFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
 import { writeTrainingTable } from './lake-table.ts'
+import { writeConstantModel } from './constant-model.ts'
 import { runPython, runSetup } from './python.ts'
-import { defaultSettings } from '../../features/settings.ts'
+import type { ServiceManifest } from '../../src/engine/feature-set.ts'
+import { projectOption, takeProject } from '../project.ts'
+import { committedFile, compileCommand, compiledFreshness } from '../../src/app/installation/compiled-feature-set.ts'
+import { withDefaults } from '../../src/app/installation/config.ts'
+import { isProjectError, loadProject, type LoadedProject } from '../../src/app/installation/project.ts'
 import { definitions } from '../../src/app/installation/definitions.ts'
 import { projectFolder as root } from '../../src/app/installation/project-folder.ts'
 import { isRiverbankError, RiverbankError } from '../../src/base/errors.ts'
@@ -13,13 +20,14 @@ import { loadScorer, readRegistry } from '../../src/edges/onnx/load.ts'
 import { isModelRefused } from '../../src/edges/onnx/refusal.ts'
 
 interface Options {
-  readonly from: number
-  readonly to: number
-  readonly name: string
+  readonly from?: number
+  readonly to?: number
+  readonly constant: boolean
+  readonly name?: string
   readonly version?: string
-  readonly service: string
+  readonly service?: string
   readonly data: string
-  readonly models: string
+  readonly models?: string
   readonly labelDelay: number
   readonly testDays: number
   readonly folds: number
@@ -28,21 +36,23 @@ interface Options {
 
 const program = new Command('npm run train --')
   .description(
-    'Trains a model on the lake: payments with their features as they were when they were scored, and the labels that\n' +
+    'Trains a model on the lake: scored events with their features as they were then, and the labels that\n' +
       'were known a label delay after the last of them. Writes models/<name>/<version>/. Further options go to train.py:\n' +
       '--trees, --depth, --rate, --min-child-weight, --subsample, --columns, --seed, --review-rate, --block-precision.',
   )
-  .requiredOption('--from <date>', 'first day of the payments to learn from, YYYY-MM-DD (UTC)', day)
-  .requiredOption('--to <date>', 'the day after the last one', day)
-  .option('--name <name>', 'of the model', 'fraud')
+  .option('--from <date>', 'first day of the events to learn from, YYYY-MM-DD (UTC)', day)
+  .option('--to <date>', 'the day after the last one', day)
+  .option('--name <name>', "of the model; without it the service's, less its version")
   .option('--version <version>', 'of the model; without it the number after the highest there is')
-  .option('--service <service>', 'the feature service that is its input', 'fraud_v2')
+  .option('--service <service>', 'the feature service that is its input; without it the newest of the project')
   .option('--data <dir>', 'folder of the installation, with its lake', '.riverbank')
-  .option('--models <dir>', 'where models are', join(root, 'models'))
+  .option('--models <dir>', 'where models are; without it those of the project')
+  .option(...projectOption)
   .option('--label-delay <days>', 'until labels are known', whole, 7)
   .option('--test-days <days>', 'days to test on, from when the labels are known on', whole, 7)
   .option('--folds <n>', 'test folds for the mean, each one test length later', whole, 1)
   .option('--champion', 'name it champion in registry.json, for installations that start with it', false)
+  .option('--constant', 'no training: a champion that approves everything, for a project that has no model yet', false)
   .allowUnknownOption()
   .allowExcessArguments()
   .showHelpAfterError()
@@ -60,23 +70,46 @@ function whole(text: string): number {
   return value
 }
 
-async function train(options: Options, further: readonly string[]): Promise<void> {
-  const { manifest } = definitions(defaultSettings)
-  const { from, to, name, labelDelay, testDays, folds } = options
-  if (to <= from)
-    throw new RiverbankError('training_empty', '--to is the day after the last one: it must be after --from')
-  const service = manifest.services.find((candidate) => candidate.name === options.service)
+/** What is to be trained, and where it comes to lie. */
+interface Target {
+  readonly project: LoadedProject
+  readonly modelsDir: string
+  readonly service: ServiceManifest
+  readonly name: string
+  readonly version: string
+}
+
+function targetOf(options: Options, project: LoadedProject): Target {
+  const modelsDir = options.models ?? join(project.isShipped ? root : project.folder, 'models')
+  const { services } = definitions(withDefaults(project)).manifest
+  const service =
+    options.service === undefined ? services.at(-1) : services.find(({ name }) => name === options.service)
   if (service === undefined) {
-    const names = manifest.services.map((candidate) => candidate.name)
-    throw new RiverbankError('unknown_service', `no service ${options.service}, there are ${names.join(', ')}`)
+    const names = services.map((candidate) => candidate.name)
+    throw new RiverbankError('unknown_service', `no service ${options.service ?? ''}, there are ${names.join(', ')}`)
   }
+  const name = options.name ?? service.name.replace(/_v\d+$/, '')
+  return {
+    project,
+    modelsDir,
+    service,
+    name,
+    version: options.version ?? (options.constant ? '0' : nextVersion(modelsDir, name)),
+  }
+}
+
+async function train(options: Options, target: Target, further: readonly string[]): Promise<void> {
+  const { project, modelsDir, service, name, version } = target
+  const { lakeSchema: schema } = definitions(withDefaults(project))
+  const { from, to, labelDelay, testDays, folds } = options
+  if (from === undefined || to === undefined || to <= from)
+    throw new RiverbankError('training_empty', '--to is the day after the last one: it must be after --from')
   await runSetup()
-  const version = options.version ?? nextVersion(options.models, name)
   const path = join(root, '.cache', 'training', `${name}-${version}.parquet`)
   console.error('reading the lake')
   const { rows, firstDay } = await writeTrainingTable({
     lakeDir: join(resolve(options.data), 'lake'),
-    manifest,
+    schema,
     features: service.features,
     // The validation fold lies before, the test folds behind.
     days: { from: from - labelDelay - testDays, to: to + labelDelay + testDays * folds },
@@ -84,17 +117,16 @@ async function train(options: Options, further: readonly string[]): Promise<void
     knownByDay: to + labelDelay,
     path,
   })
-  console.error(`${rows} payments; training ${name}/${version}`)
+  console.error(`${rows} ${schema.scored.plural}; training ${name}/${version}`)
   await runPython('train.py', [
-    ...['--table', path, '--out', resolve(options.models), '--name', name, '--version', version],
-    ...['--feature-set', join(root, 'features/compiled/feature-set.json'), '--service', service.name],
+    ...['--table', path, '--out', resolve(modelsDir), '--name', name, '--version', version],
+    ...['--feature-set', committedFile(project), '--service', service.name],
     ...['--train-from', String(from - firstDay), '--train-days', String(to - from)],
     ...['--delay-days', String(labelDelay), '--test-days', String(testDays), '--folds', String(folds)],
+    ...['--scored', schema.scored.plural, '--entity', schema.key.name],
+    ...(project.isShipped ? [] : ['--project', relative(root, project.folder)]),
     ...further,
   ])
-  const scorer = await loadScorer({ modelsDir: options.models, name, version, services: manifest.services })
-  await scorer.close()
-  if (options.champion) await nameChampion(options.models, name, version)
 }
 
 /** The number after the highest that is there; versions that are no numbers are passed over. */
@@ -105,37 +137,46 @@ function nextVersion(modelsDir: string, name: string): string {
 }
 
 /** Shadows stay. */
-async function nameChampion(modelsDir: string, name: string, version: string): Promise<void> {
-  const shadows = await readRegistry(modelsDir).then(
-    (registry) => registry.shadows,
-    (error: unknown) => {
-      if (isModelRefused(error, 'registry_missing')) return []
-      throw error
-    },
-  )
+async function nameChampion(modelsDir: string, eventType: string, champion: ModelReference): Promise<void> {
+  const registry = await readRegistry(modelsDir).catch((error: unknown): ModelRegistry => {
+    if (isModelRefused(error, 'registry_missing')) return {}
+    throw error
+  })
+  const shadows = registry[eventType]?.shadows ?? []
+  const named = { ...registry, [eventType]: { champion, shadows } }
   const path = join(modelsDir, 'registry.json')
   await mkdir(modelsDir, { recursive: true })
-  await writeFile(`${path}.new`, `${JSON.stringify({ champion: { name, version }, shadows }, null, 2)}\n`)
+  await writeFile(`${path}.new`, `${JSON.stringify(named, null, 2)}\n`)
   await rename(`${path}.new`, path)
-  console.error(`champion: ${name}/${version}`)
-  console.error(`an installation that has scored before takes it with: riverbank models promote ${name}/${version}`)
+  console.error(`champion of ${eventType}: ${modelName(champion)}`)
+  console.error(`an installation that has scored before takes it with: riverbank models promote ${modelName(champion)}`)
 }
 
 program.parse()
-checkCompiled()
+takeProject(process.argv.slice(2), process.env)
 try {
-  await train(program.opts<Options>(), program.args)
+  const project = loadProject(process.env)
+  await checkCompiled(project)
+  const options = program.opts<Options>()
+  const target = targetOf(options, project)
+  const { modelsDir, service, name, version } = target
+  if (options.constant) await writeConstantModel(join(modelsDir, name, version), name, version, service)
+  else await train(options, target, program.args)
+  const scorer = await loadScorer({ modelsDir, name, version, services: [service] })
+  await scorer.close()
+  if (options.champion || options.constant) await nameChampion(modelsDir, service.eventType, { name, version })
 } catch (error) {
   if (!isRiverbankError(error)) throw error
   console.error(`${error.code}: ${error.message}`)
-  process.exitCode = 1
+  process.exitCode = isProjectError(error) ? 2 : 1
 }
 
-/** The model names the hash of the committed file, and the service computes it from the definitions. */
-function checkCompiled(): void {
-  const committed = JSON.parse(readFileSync(join(root, 'features/compiled/feature-set.json'), 'utf8')) as unknown
-  const { hash } = definitions(defaultSettings).manifest
-  if (typeof committed === 'object' && committed !== null && 'hash' in committed && committed.hash === hash) return
-  console.error('features/compiled/feature-set.json is not fresh: run npm run features:compile first')
-  process.exit(1)
+/** The model names the hash of the committed file, and the service computes it from the definitions. Errors: `compiled_stale`. */
+async function checkCompiled(project: LoadedProject): Promise<void> {
+  const { manifest } = definitions(withDefaults(project))
+  if ((await compiledFreshness(manifest, committedFile(project))) === 'fresh') return
+  throw new RiverbankError(
+    'compiled_stale',
+    `${project.compiledPath} is not fresh: run ${compileCommand(project)} first`,
+  )
 }

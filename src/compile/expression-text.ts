@@ -11,13 +11,13 @@ const signs: Readonly<Record<BinaryOperation, string>> = {
   equal: '=',
 }
 
-/** A derived feature as a reader would write it down: `coalesce(payment.amountMinor ÷ spend__amount_mean_1d, 0)`. */
+/** A derived feature as a reader would write it down: `coalesce(event.amountMinor ÷ spend__amount_mean_1d, 0)`. */
 export function expressionText(tree: Expression): string {
   switch (tree.op) {
     case 'feature':
       return tree.name
     case 'request':
-      return `payment.${tree.field}`
+      return `event.${tree.field}`
     case 'constant':
       return String(tree.value)
     case 'coalesce':

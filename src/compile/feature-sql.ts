@@ -1,4 +1,5 @@
 import { identifier } from '../base/sql.ts'
+import { eventFieldsOf, timeField } from '../engine/expression.ts'
 import type { FeatureSet } from '../define/feature-set.ts'
 import { featureName, type View } from '../define/view.ts'
 import { isLabel, ownerFields } from './labels.ts'
@@ -11,6 +12,8 @@ import { verdictsSql } from './sql-labels.ts'
 export interface FeatureSql {
   /** Fields of an event's data that the definitions look at. */
   readonly fields: readonly string[]
+  /** Fields of a scored event's data that derived features read; not its time. */
+  readonly eventFields: readonly string[]
   /** What the other two may read instead of the entries themselves, with `isPrepared`. */
   entries(entity: string, relations: SqlRelations): string
   features(entity: string, relations: SqlRelations): string
@@ -33,6 +36,9 @@ export function createFeatureSql(set: FeatureSet): FeatureSql {
     .filter((field) => field !== 'time' && !set.events.some(({ timestampField }) => timestampField === field))
   return {
     fields: [...new Set([...fields, ...ofLabels])],
+    eventFields: [...new Set(set.derived.flatMap(({ expression }) => eventFieldsOf(expression.tree)))].filter(
+      (field) => field !== timeField,
+    ),
     entries: (entity, relations) => entriesSql(set, entity, relations),
     features: (entity, relations) => entitySql(set, entity, relations),
     outcomes: (entity, relations) => outcomesSql(set, entity, relations),
@@ -44,7 +50,7 @@ export function createFeatureSql(set: FeatureSet): FeatureSql {
 /**
  * The SQL of one feature or view, for people: of a view's features over `history` (see {@link SqlRelations.entries}),
  * fields under their own names; of a derived feature over `features`, whose rows have the features it reads,
- * `"amountMinor"` and `"timeMs"`, as DOUBLE.
+ * the fields of the event under their own names and its time as `"timeMs"`, all as DOUBLE.
  */
 export function sqlOf(set: FeatureSet, name: string): string {
   const derived = set.derived.find((candidate) => candidate.name === name)

@@ -18,6 +18,11 @@ export function labelHours(set: FeatureSet): number {
   return Math.ceil(Math.max(0, ...horizons) / hourMs)
 }
 
+/** The type of the events that labels are about; null without labels. */
+export function subjectType(set: FeatureSet): string | null {
+  return set.events.find(isLabel)?.label.subjectType ?? null
+}
+
 /** All labels of one type repeat the same fields of it (see `defineFeatureSet`). */
 export function subjectPlan(set: FeatureSet, { type }: EventType): SubjectPlan | null {
   const labels = set.events.filter(isLabel).find(({ label }) => label.subjectType === type)

@@ -2,6 +2,8 @@ import { aggregateRules } from '../engine/tiles/aggregates.ts'
 import { featuresOf } from '../engine/expression.ts'
 import type { FeatureManifest, FeatureSetManifest } from '../engine/feature-set.ts'
 import type { FeatureSet } from '../define/feature-set.ts'
+import { missingFeatures } from '../define/missing.ts'
+import { scoredTypeOf, scoredTypes } from '../define/scored-types.ts'
 import { reasonForm, type Reason } from '../define/reason.ts'
 import { featureName, type View } from '../define/view.ts'
 import { canonicalJson, hashText } from './hash.ts'
@@ -10,13 +12,19 @@ import { fieldOf } from './slots.ts'
 
 /** The feature set as data: what is committed, and what models, lake and readers know of it. */
 export function compileManifest(set: FeatureSet): FeatureSetManifest {
-  const features = [...set.views.flatMap(viewManifest), ...set.derived.map(derivedManifest)]
+  // Of any scored type: a feature is described once.
+  const missing = new Set([null, ...scoredTypes(set)].flatMap((type) => [...missingFeatures(set, type).keys()]))
+  const features = [
+    ...set.views.flatMap((view) => viewManifest(view, missing)),
+    ...set.derived.map((derived) => derivedManifest(derived, missing)),
+  ]
   const content: Omit<FeatureSetManifest, 'hash'> = {
-    format: 2,
-    events: set.events.map(({ type, currentVersion, label }) => ({
+    format: 3,
+    events: set.events.map(({ type, currentVersion, label, scored }) => ({
       type,
       version: currentVersion,
       ...(label === undefined ? {} : { label }),
+      ...(scored === undefined ? {} : { scored }),
     })),
     entities: set.entities.map((entity) => ({
       name: entity.name,
@@ -26,10 +34,11 @@ export function compileManifest(set: FeatureSet): FeatureSetManifest {
       tilesMax: entity.tilesMax,
     })),
     features,
-    services: set.services.map(({ name, vector }) => ({
-      name,
-      hash: serviceHash(set, vector, features),
-      features: vector,
+    services: set.services.map((service) => ({
+      name: service.name,
+      eventType: scoredTypeOf(service, set),
+      hash: serviceHash(set, service.vector, features),
+      features: service.vector,
     })),
   }
   return { ...content, hash: hashText(canonicalJson(content)) }
@@ -54,14 +63,14 @@ function serviceHash(set: FeatureSet, vector: readonly string[], features: reado
   return hashText(canonicalJson({ vector, meanings }))
 }
 
-function viewManifest(view: View): FeatureManifest[] {
+function viewManifest(view: View, missing: ReadonlySet<string>): FeatureManifest[] {
   return view.aggregates.flatMap((aggregate) =>
     view.windows.map((window): FeatureManifest => {
       const delayed = view.delay === '0s' ? '' : `, ${view.delay} ago`
       return {
         name: featureName(view.name, aggregate.name, window),
         type: aggregateRules[aggregate.kind].type,
-        nullable: aggregate.nullable,
+        nullable: missing.has(featureName(view.name, aggregate.name, window)),
         entity: view.entity.name,
         view: view.name,
         description: `${aggregate.name.replaceAll('_', ' ')} of the ${view.entity.name} ${window === 'lifetime' ? 'ever' : `over ${window}`}${delayed}`,
@@ -90,11 +99,11 @@ function reasonOf(reason: Reason | undefined, feature: string, window: string | 
   return reason === undefined ? {} : { reason: reasonForm(reason, feature, window) }
 }
 
-function derivedManifest(derived: FeatureSet['derived'][number]): FeatureManifest {
+function derivedManifest(derived: FeatureSet['derived'][number], missing: ReadonlySet<string>): FeatureManifest {
   return {
     name: derived.name,
     type: 'double',
-    nullable: derived.nullable,
+    nullable: missing.has(derived.name),
     entity: null,
     view: null,
     description: derived.description,

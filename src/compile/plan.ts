@@ -7,7 +7,6 @@ import type {
   EventPlan,
   FeaturePlan,
   RunRead,
-  ServicePlan,
   SlotUpdate,
   TileGroupPlan,
 } from '../engine/plan.ts'
@@ -16,11 +15,13 @@ import { placed } from '../engine/tiles/tile-row.ts'
 import { dayMs, durationMs, hourMs, windowMs } from '../base/units.ts'
 import type { Aggregate, SlotDefinition } from '../define/aggregate.ts'
 import type { Entity } from '../define/entity.ts'
+import { fieldsOfEvent } from '../define/event-field.ts'
 import type { FeatureSet } from '../define/feature-set.ts'
 import { featureName, type View } from '../define/view.ts'
 import { horizonMs } from './horizon.ts'
 import { isLabel, labelHours, labelPlan, subjectPlan } from './labels.ts'
 import { featureSetHash } from './manifest.ts'
+import { compileService } from './service-plan.ts'
 import { slotId, slotValue } from './slots.ts'
 import { layoutHash } from './layout.ts'
 
@@ -35,11 +36,10 @@ export function compilePlan(set: FeatureSet): FeaturePlan {
   const hours = labelHours(set)
   const drafts = ordered.map((entity) => compileEntity(entity, set, hours))
   const events = set.events.map((event): EventPlan => {
-    const { schema } = event.versions[event.currentVersion] ?? {}
-    const shape = schema !== undefined && 'shape' in schema ? (schema.shape as object) : {}
+    const fields = fieldsOfEvent(event)
     const ofType = { eventType: event.type, subject: subjectPlan(set, event), label: labelPlan(set, event) }
     const touches = drafts.map(({ plan, slots }): EntityTouch | null =>
-      plan.keyFields.every((field) => field in shape) ? { ...ofType, updates: updatesOf(slots, event.type) } : null,
+      plan.keyFields.every((field) => fields.has(field)) ? { ...ofType, updates: updatesOf(slots, event.type) } : null,
     )
     return { type: event.type, touches }
   })
@@ -242,22 +242,5 @@ function entityLabels(set: FeatureSet, slots: readonly PlacedSlot[], groups: num
     slots: Array.from({ length: groups }, (_, number) =>
       fed.filter(({ group }) => group === number).map(({ slot }) => slot),
     ),
-  }
-}
-
-/** Aggregated features of every entity first, in plan order, then derived ones: the order of a service's values. */
-function compileService(
-  set: FeatureSet,
-  entities: readonly EntityPlan[],
-  service: { readonly name: string; readonly vector: readonly string[] },
-): ServicePlan {
-  const aggregated = entities.flatMap((entity) => entity.features.map((feature) => feature.name))
-  const names = [...aggregated, ...set.derived.map((derived) => derived.name)]
-  return {
-    name: service.name,
-    entities: entities.map((_entity, index) => index),
-    names,
-    derived: set.derived.map(({ name, expression }) => ({ name, expression: expression.tree })),
-    vector: service.vector.map((name) => names.indexOf(name)),
   }
 }

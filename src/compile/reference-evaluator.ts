@@ -4,7 +4,7 @@ import { referenceExpression } from './reference-expression.ts'
 
 export type NamedValues = Readonly<Record<string, number | null>>
 
-/** Recomputes the derived features from the aggregated ones and the payment itself. */
+/** Recomputes the derived features from the aggregated ones and the scored event: its data with its `timeMs`. */
 export type DerivedEvaluator = (aggregated: NamedValues, request: RequestValues) => NamedValues
 
 /** With the oracle of expressions, not the compiled closures. */

@@ -14,7 +14,7 @@ export function referenceExpression(tree: Expression, features: Features, reques
 function answerOf(tree: Expression, features: Features, request: RequestValues): number | null {
   const operand = (inner: Expression) => referenceExpression(inner, features, request)
   if (tree.op === 'feature') return features[tree.name] ?? null
-  if (tree.op === 'request') return request[tree.field]
+  if (tree.op === 'request') return fieldOf(request[tree.field])
   if (tree.op === 'constant') return tree.value === 0 ? 0 : tree.value
   if (tree.op === 'coalesce') return tree.values.map(operand).find((value) => value !== null) ?? null
   if ('value' in tree) {
@@ -24,6 +24,13 @@ function answerOf(tree: Expression, features: Features, request: RequestValues):
   }
   const [left, right] = [operand(tree.left), operand(tree.right)]
   return left === null || right === null ? null : operate(tree.op, left, right)
+}
+
+/** A boolean is 1 or 0, what is neither number nor boolean is missing; there is one zero. */
+function fieldOf(value: unknown): number | null {
+  if (value === true) return 1
+  if (value === false || value === 0) return 0
+  return typeof value === 'number' ? value : null
 }
 
 function operate(op: BinaryOperation, left: number, right: number): number {

@@ -22,14 +22,14 @@ export function referenceVerdict(
 ): 'unknown_subject' | 'contradicts_subject' | null {
   const label = set.events.find(({ type }) => type === eventType)?.label
   if (label === undefined) return null
-  const scored = earlier.filter((event) => event.born === born && event.eventType === set.scored)
+  const scored = earlier.filter((event) => event.born === born && event.eventType === label.subjectType)
   const hourOf = (event: ReferenceEvent) => Math.floor(event.timeMs / hourMs)
   const newest = Math.max(...scored.map(hourOf))
   const subject = scored.findLast(({ eventId }) => eventId === data[label.subjectField])
   if (subject === undefined || !scored.slice(-subjectsMax).includes(subject)) return 'unknown_subject'
   if (hourOf(subject) <= newest - labelHours(set)) return 'unknown_subject'
   const isRight = Object.entries(label.repeats).every(([field, of]) =>
-    of === 'time' ? timeMs === subject.timeMs : data[field] === subject.data[of],
+    of === 'time' ? timeMs === subject.timeMs : (data[field] ?? null) === (subject.data[of] ?? null),
   )
   return isRight ? null : 'contradicts_subject'
 }

@@ -2,7 +2,7 @@ import { forgottenTile, tileOf, windowEndTile, windowStartTile } from '../engine
 import { durationMs, windowMs } from '../base/units.ts'
 import type { Aggregate, SlotDefinition } from '../define/aggregate.ts'
 import type { FeatureSet } from '../define/feature-set.ts'
-import type { Condition } from '../define/source.ts'
+import type { Condition, Scalar } from '../define/source.ts'
 import { featureName, type View } from '../define/view.ts'
 import { horizonMs } from './horizon.ts'
 import { referenceAggregate, type ReferenceValue } from './reference-aggregate.ts'
@@ -140,10 +140,17 @@ function valueOf(
       .map((o) => ({
         timeMs: o.timeMs,
         tile: tileOf(o.timeMs, hop),
-        value: slot.column === null ? 1 : (o.data[slot.source.columns[slot.column] ?? ''] as number | string),
+        value: observedValue(slot, o.data),
       })),
   )
   return referenceAggregate(aggregate, slots, readMs)
+}
+
+function observedValue({ source, column }: SlotDefinition, data: ReferenceObservation['data']): number | string {
+  if (column === null) return 1
+  const value = data[source.columns[column] ?? ''] as number | string | boolean
+  const categories = source.categories[column]
+  return categories === undefined ? (value as number | string) : categories.findIndex((one) => one === value)
 }
 
 function slotsOf(view: View): readonly SlotDefinition[] {
@@ -155,8 +162,10 @@ function matches({ source }: SlotDefinition, { eventType, data }: ReferenceObser
 }
 
 function meets({ field, is, value }: Condition, data: Readonly<Record<string, unknown>>): boolean {
-  const found = (data[field] ?? null) as Condition['value'] | null
+  const found = (data[field] ?? null) as Scalar | null
   if (found === null) return false
+  if (is === 'present') return true
+  if (typeof value === 'object') return value.some((one) => one === found)
   if (is === '==') return found === value
   if (is === '!=') return found !== value
   if (is === '<') return found < value

@@ -1,7 +1,8 @@
 import { windowMs } from '../base/units.ts'
 import type { Aggregate, SlotDefinition } from '../define/aggregate.ts'
 import type { View } from '../define/view.ts'
-import { fieldOf, slotId } from './slots.ts'
+import { categoriesOf, fieldOf, slotId } from './slots.ts'
+import { scalarSql } from './sql-text.ts'
 
 /** The views of one hop and delay: their windows end at the same tile. */
 export interface ReadGroup {
@@ -52,10 +53,19 @@ export function runCell(group: ReadGroup, view: View, aggregate: Aggregate, wind
   return `${group.name}_${view.name}_${aggregate.name}_w${group.windowsMs.indexOf(window)}`
 }
 
+/** What an observation adds to a slot; NULL, also where a category knows no such value. */
+export function valueSql({ source, column: name }: SlotDefinition, column: ColumnOf, prefix = ''): string {
+  const field = fieldOf(source, name)
+  if (field === null) return '1'
+  const categories = categoriesOf(source, name)
+  if (categories === null) return `${prefix}${column(field)}`
+  const cases = categories.map((value, number) => `WHEN ${scalarSql(value)} THEN ${number}`)
+  return `(CASE ${prefix}${column(field)} ${cases.join(' ')} END)::BIGINT`
+}
+
 /** `scope` says over which observations: a filter, and for window functions a frame. */
 export function cellSql(slot: SlotDefinition, column: ColumnOf, prefix: string, scope: string): string {
-  const field = fieldOf(slot.source, slot.column)
-  const value = field === null ? '1' : `${prefix}${column(field)}`
+  const value = valueSql(slot, column, prefix)
   switch (slot.kind) {
     case 'count':
       return `count(${prefix}sequence) ${scope}`

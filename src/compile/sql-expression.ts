@@ -1,11 +1,12 @@
 import { identifier } from '../base/sql.ts'
-import type { BinaryOperation, Expression, RequestField, UnaryOperation } from '../engine/expression.ts'
+import type { BinaryOperation, Expression, UnaryOperation } from '../engine/expression.ts'
 import type { FeatureSet } from '../define/feature-set.ts'
 
 /** Where an expression finds what it reads; each answers SQL of type DOUBLE. */
 export interface ExpressionColumns {
   readonly feature: (name: string) => string
-  readonly request: (field: RequestField) => string
+  /** Of the scored event: a field of its data, a truth as 1 or 0, NULL where it has none; `timeMs` is its time. */
+  readonly request: (field: string) => string
 }
 
 /** The rows that derived features are computed for: `SELECT ${select} FROM ${from}`. */
@@ -79,7 +80,7 @@ class Steps {
       case 'feature':
         return this.feature(tree.name)
       case 'request':
-        return this.#step(presentSql(this.#columns.request(tree.field)), 0)
+        return this.#step(fieldSql(this.#columns.request(tree.field)), 0)
       case 'constant':
         return { sql: constantSql(tree.value), level: -1 }
       case 'coalesce':
@@ -116,6 +117,11 @@ class Steps {
  */
 function presentSql(value: string): string {
   return `CASE WHEN isfinite(${value}) THEN ${value} END`
+}
+
+/** Zero has one sign: a column of integers knows no other. */
+function fieldSql(value: string): string {
+  return `CASE WHEN ${value} = 0 THEN '0'::DOUBLE WHEN isfinite(${value}) THEN ${value} END`
 }
 
 /**

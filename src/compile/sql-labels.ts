@@ -84,7 +84,7 @@ export function verdictsSql(
   const isForgotten = `n.place - p.place >= ${subjectsMax} OR p.hour <= n.newest_hour - ${labelHours(set)}`
   return `WITH subjects AS MATERIALIZED (
   SELECT *, row_number() OVER life AS place, max(hour) OVER life AS newest_hour FROM (
-    SELECT *, ${tileSql('time_ms', hourMs)} AS hour FROM ${entries} WHERE event_type = ${literal(set.scored)})
+    SELECT *, ${tileSql('time_ms', hourMs)} AS hour FROM ${entries} WHERE event_type = ${literal(first.label.subjectType)})
   WINDOW life AS (PARTITION BY id, born ORDER BY sequence)),
 labels AS (SELECT id, born, sequence, position, time_ms, ${subjectIdSql(set, column)} AS subject, ${repeated.join(', ')}
   FROM ${entries} WHERE event_type IN (${labelTypes(set).map(literal).join(', ')}))

@@ -1,5 +1,5 @@
 import { literal } from '../base/sql.ts'
-import type { Condition, Source } from '../define/source.ts'
+import type { Condition, Scalar, Source } from '../define/source.ts'
 
 /** ⌊ms ÷ hop⌋ of integers, below zero too: SQL's // truncates. */
 export function tileSql(ms: string, hopMs: number): string {
@@ -13,6 +13,12 @@ export function conditionSql({ eventType, where }: Source, column: (field: strin
 }
 
 function comparisonSql({ is, value }: Condition, column: string): string {
+  if (is === 'present') return `${column} IS NOT NULL`
+  if (typeof value === 'object') return `${column} IN (${value.map(scalarSql).join(', ')})`
   const operator = is === '==' ? '=' : is === '!=' ? '<>' : is
-  return `${column} ${operator} ${typeof value === 'string' ? literal(value) : String(value)}`
+  return `${column} ${operator} ${scalarSql(value)}`
+}
+
+export function scalarSql(value: Scalar): string {
+  return typeof value === 'string' ? literal(value) : String(value)
 }

@@ -1,8 +1,7 @@
 import { windowMs } from '../base/units.ts'
 import type { Aggregate, SlotDefinition } from '../define/aggregate.ts'
 import type { View } from '../define/view.ts'
-import { cellSql, cellsOf, longestOf, runCell, type ColumnOf, type ReadGroup } from './sql-cells.ts'
-import { fieldOf } from './slots.ts'
+import { cellSql, cellsOf, longestOf, runCell, valueSql, type ColumnOf, type ReadGroup } from './sql-cells.ts'
 import { conditionSql } from './sql-text.ts'
 
 /** The conditions of observations, each a column. */
@@ -86,8 +85,7 @@ function cellOfTotals(
   column: ColumnOf,
   flagOf: FlagOf,
 ): string | null {
-  const field = fieldOf(slot.source, slot.column)
-  const value = field === null ? '1' : column(field)
+  const value = valueSql(slot, column)
   const flag = flagOf(slot.source)
   const over = `FILTER (${flag}) OVER before_it`
   const end = (sql: string) => totals.at(delayMs, sql)

@@ -13,7 +13,7 @@ import { tileSql } from './sql-text.ts'
 /** What the generated SQL reads. All times in milliseconds, all numbers BIGINT, ids and event types VARCHAR. */
 export interface SqlRelations {
   /**
-   * One row for each event that an entity met: `id, born, sequence, time_ms, event_type`, `event_time_ms` (of the event
+   * One row for each event that an entity met (one without an `id` names none, and is left out): `id, born, sequence, time_ms, event_type`, `event_time_ms` (of the event
    * itself: it says which label of a subject is the newest), a column for every field that
    * the definitions look at, under the name that {@link column} gives it; `is_observed`, false for what changed nothing
    * (a duplicate, a read that is no event); `read_id`, unique, NULL where nobody read the features.
@@ -154,7 +154,7 @@ function knownSql(set: FeatureSet, views: readonly View[], { entries, column }: 
   return `SELECT *, max(time_ms) FILTER (told) OVER smaller AS known_ms, lag(sequence) OVER before AS previous,
     told AND coalesce(lag(step) OVER before = step, false) AS is_twice${needsMoment(views) ? `,\n    ${momentSql} AS moment` : ''}
   FROM (SELECT *, coalesce(is_observed AND event_type IN (${toldTypesSql(set, views)}), false) AS told,
-    2 * sequence + told::BIGINT AS step${subject} FROM ${entries})
+    2 * sequence + told::BIGINT AS step${subject} FROM ${entries} WHERE id IS NOT NULL)
   WINDOW before AS (PARTITION BY id, born ORDER BY step ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING),
     smaller AS (PARTITION BY id, born ORDER BY step RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)`
 }

@@ -83,7 +83,7 @@ function typicalValue({ kind }: SlotPlan, timeMs: number): Accumulator {
     case 'newest':
       return [{ timeMs, value: typicalAmount }]
     case 'distinct':
-      return ['terminal']
+      return ['entity-1']
   }
 }
 

@@ -1,6 +1,6 @@
 import { aggregateRules, type AggregateKind } from '../engine/tiles/aggregates.ts'
 import type { SlotKind } from '../engine/tiles/slot.ts'
-import type { Source } from './source.ts'
+import { withValue, type Source } from './source.ts'
 
 export interface SlotDefinition {
   readonly kind: SlotKind
@@ -39,7 +39,10 @@ export function mean<Column extends string, Name extends Column>(
   source: Source<string, Column>,
   column: Name,
 ): Aggregate<`${Name}_mean`, true> {
-  return aggregate(`${column}_mean`, 'mean', [slot('sum', source, column), slot('count', source, null)])
+  return aggregate(`${column}_mean`, 'mean', [
+    slot('sum', source, column),
+    slot('count', withValue(source, column), null),
+  ])
 }
 
 export function min<Column extends string, Name extends Column>(
@@ -64,7 +67,11 @@ export function stddev<Column extends string, Name extends Column>(
   source: Source<string, Column>,
   column: Name,
 ): Aggregate<`${Name}_stddev`, true> {
-  const slots = [slot('square_sum', source, column), slot('sum', source, column), slot('count', source, null)]
+  const slots = [
+    slot('square_sum', source, column),
+    slot('sum', source, column),
+    slot('count', withValue(source, column), null),
+  ]
   return aggregate(`${column}_stddev`, 'stddev', slots)
 }
 
@@ -135,7 +142,7 @@ export function secondsSinceLast<Name extends string>(
 
 /**
  * How many of `among` in an unbroken run back from the newest one are matched by one of `source` at the same time, such
- * as payments that turned out to be fraud. Time has the resolution of the hop: a tile belongs to the run when it holds
+ * as logins that failed. Time has the resolution of the hop: a tile belongs to the run when it holds
  * as many of `source` as of `among`.
  */
 export function run<Name extends string>(source: Source<Name>, among: Source): Aggregate<`${Name}_run`, false> {
@@ -152,5 +159,9 @@ function aggregate<Name extends string, Nullable extends boolean>(
 }
 
 function slot(kind: SlotKind, source: Source, column: string | null, size = 0): SlotDefinition {
-  return { kind, source, column, size }
+  if (column !== null && !source.numeric.includes(column) && kind !== 'distinct') {
+    const what = source.text.includes(column) ? `${column} is a text: make it a category` : `it has no column ${column}`
+    throw new Error(`source "${source.name}": ${kind.replaceAll('_', ' ')}: ${what}`)
+  }
+  return { kind, source: column === null ? source : withValue(source, column), column, size }
 }

@@ -1,9 +1,9 @@
-/** A thing that has features: a customer, a terminal, or a pair of them. */
+/** A thing that has features: an account, a device, or a pair of them. */
 export interface Entity<Name extends string = string, KeyField extends string = string> {
   readonly name: Name
   /**
-   * The fields of an event's data that make the id, in this order. An event without all of them does not touch the
-   * entity.
+   * The fields of an event's data that make the id, in this order. An event that lacks one of them, or has null there,
+   * does not touch the entity: its features are missing for that event.
    */
   readonly keyFields: readonly KeyField[]
   /** Exactly one entity of a feature set is the log's partition key. */
@@ -33,6 +33,7 @@ export function defineEntity<Name extends string, const KeyField extends string>
   const { name, keyFields, partitionKey = false, tilesMax = defaultTilesMax } = options
   const mistake = (text: string) => new Error(`entity "${name}": ${text}`)
   if (!/^[a-z]+(_[a-z]+)*$/.test(name)) throw mistake('write the name in lower_snake_case')
+  if ((keyFields as readonly string[]).length === 0) throw mistake('name the fields that make its id in keyFields')
   if (new Set(keyFields).size < keyFields.length) throw mistake('a key field stands twice')
   if (partitionKey && keyFields.length > 1) throw mistake('the partition key is one field, not a combination')
   if (!Number.isSafeInteger(tilesMax) || tilesMax < 1 || tilesMax > largestTilesMax) {

@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import { eventLimits } from '../events/envelope.ts'
 import type { EventType, EventVersion, FieldCode } from '../events/event.ts'
 import type { LabelRule } from '../events/label-rule.ts'
+import { scoreFields, type ScoredRule } from '../events/scored-rule.ts'
 import { usualPastMs, type EventTimeLimits } from '../events/event-time.ts'
 import { durationMs, type Duration } from '../base/units.ts'
 
@@ -34,6 +35,11 @@ interface EventOptions<Type extends string, Schema extends z.ZodObject> {
   readonly fieldCodes?: Readonly<Record<string, FieldCode>>
   readonly times?: EventTimes
   readonly label?: LabelOptions<keyof z.infer<Schema> & string>
+  readonly scored?: ScoredOptions<keyof z.infer<Schema> & string>
+  /** Data of the newest version, for people and for the API description. */
+  readonly examples?: readonly z.infer<Schema>[]
+  /** What the view of its events is called in SQL over the lake, such as `logins`; left out: the type, with `_` for each dot. */
+  readonly view?: string
   /** Text fields of which this installation takes these values only, though the schema knows more. */
   readonly accepts?: {
     readonly [Field in keyof z.infer<Schema> & string]?: readonly (z.infer<Schema>[Field] & string)[]
@@ -50,6 +56,22 @@ interface LabelOptions<Field extends string> {
    * time of the label's own observation is one of them, and so are the fields that make the ids of its entities.
    */
   readonly repeats: Readonly<Partial<Record<Field, string>>>
+  /** It takes back what was reported of its subject; left out: it reports. */
+  readonly withdraws?: true
+  /** The field that says which kind of report it is. */
+  readonly kind?: Field
+}
+
+interface ScoredOptions<Field extends string> {
+  /** Type of the event that says a score. */
+  readonly emits: string
+  /** How its data names the id of the scored event, and the time at which that was observed: `<name>Ms`. */
+  readonly id: string
+  readonly time: `${string}Ms`
+  /** The fields of the scored event that it repeats; those of the aggregate's id are among them. */
+  readonly repeats: readonly Field[]
+  /** One of these: what the event is worth, a whole number such as an amount; left out: reports count events alone. */
+  readonly worth?: Field
 }
 
 /** Defines an event type; throws one sentence on a mistake. */
@@ -57,9 +79,7 @@ export function defineEvent<Type extends string, Schema extends z.ZodObject>(
   options: EventOptions<Type, Schema>,
 ): EventDefinition<Type, Schema> {
   const { type, versions } = options
-  if (!/^[a-z]+(_[a-z]+)*(\.[a-z]+(_[a-z]+)*)+$/.test(type)) {
-    throw new Error(`event type "${type}": write it as noun.past_tense in lower case`)
-  }
+  checkTypeName(type)
   const numbers = Object.keys(versions).map(Number)
   const currentVersion = Math.max(...numbers)
   for (let version = 1; version <= currentVersion; version += 1) {
@@ -72,11 +92,16 @@ export function defineEvent<Type extends string, Schema extends z.ZodObject>(
   if (versions[currentVersion]?.schema !== options.current) {
     throw new Error(`event type "${type}": current is not the schema of version ${currentVersion}`)
   }
+  checkFields(options)
   const label = options.label === undefined ? {} : { label: labelRule(options) }
+  const scored = options.scored === undefined ? {} : { scored: scoredRule(options) }
+  const view = options.view === undefined ? {} : { view: viewName(type, options.view) }
   const times = timeLimitsOf(type, options.timestamp, options.times ?? {})
   return Object.freeze({
     type,
     ...label,
+    ...scored,
+    ...view,
     aggregateType: options.aggregateType,
     aggregateField: options.aggregateField,
     currentVersion,
@@ -84,9 +109,30 @@ export function defineEvent<Type extends string, Schema extends z.ZodObject>(
     current: options.current,
     timestampField: options.timestamp,
     times,
+    examples: checkedExamples(type, options.current, options.examples ?? []),
     accepts: Object.freeze({ ...options.accepts }) as EventType['accepts'],
     fieldCodes: options.fieldCodes ?? {},
   })
+}
+
+/** Every field that the type names is one of its data. */
+function checkFields({
+  type,
+  current,
+  aggregateField,
+  timestamp,
+  label,
+  accepts,
+}: EventOptions<string, z.ZodObject>): void {
+  const named = {
+    aggregateField,
+    ...(timestamp === 'time' ? {} : { timestamp }),
+    ...(label === undefined ? {} : { 'label.subject': label.subject }),
+    ...Object.fromEntries(Object.keys(accepts ?? {}).map((field) => [`accepts.${field}`, field])),
+  }
+  for (const [where, field] of Object.entries(named)) {
+    if (!(field in current.shape)) throw new Error(`event type "${type}": ${where}: it has no field ${field}`)
+  }
 }
 
 function labelRule<Type extends string, Schema extends z.ZodObject>(options: EventOptions<Type, Schema>): LabelRule {
@@ -94,7 +140,7 @@ function labelRule<Type extends string, Schema extends z.ZodObject>(options: Eve
   if (label === undefined) throw new Error(`event type "${type}" labels nothing`)
   const { of, subject } = label
   const repeats = label.repeats as Readonly<Record<string, string>>
-  if (of.label !== undefined) throw new Error(`event type "${type}": a label of a label`)
+  if (of.label !== undefined) throw new Error(`event type "${type}": labels ${of.type}, which is a label itself`)
   const { schema } = of.versions[of.currentVersion] ?? {}
   const shape = schema !== undefined && 'shape' in schema ? (schema.shape as object) : {}
   for (const [field, repeated] of Object.entries(repeats)) {
@@ -109,7 +155,58 @@ function labelRule<Type extends string, Schema extends z.ZodObject>(options: Eve
   if (repeats[aggregateField] !== of.aggregateField) {
     throw new Error(`event type "${type}": a label belongs to its subject's aggregate: repeat ${of.aggregateField}`)
   }
-  return Object.freeze({ subjectType: of.type, subjectField: subject, repeats: Object.freeze({ ...repeats }) })
+  if (label.kind !== undefined && !(label.kind in options.current.shape)) {
+    throw new Error(`event type "${type}": label: it has no field ${label.kind}`)
+  }
+  return Object.freeze({
+    subjectType: of.type,
+    subjectField: subject,
+    repeats: Object.freeze({ ...repeats }),
+    ...(label.withdraws === undefined ? {} : { withdraws: label.withdraws }),
+    ...(label.kind === undefined ? {} : { kindField: label.kind }),
+  })
+}
+
+function checkedExamples(type: string, schema: z.ZodObject, examples: readonly unknown[]): readonly unknown[] {
+  for (const [number, example] of examples.entries()) {
+    const issue = schema.safeParse(example).error?.issues[0]
+    if (issue === undefined) continue
+    throw new Error(`event type "${type}": example ${number}: ${issue.path.join('.')}: ${issue.message}`)
+  }
+  return Object.freeze([...examples])
+}
+
+function checkTypeName(type: string): void {
+  if (!/^[a-z]+(_[a-z]+)*(\.[a-z]+(_[a-z]+)*)+$/.test(type)) {
+    throw new Error(`event type "${type}": write it as noun.past_tense in lower case`)
+  }
+}
+
+function viewName(type: string, view: string): string {
+  if (!/^[a-z]+(_[a-z]+)*$/.test(view)) {
+    throw new Error(`event type "${type}": view "${view}": write it in lower_snake_case`)
+  }
+  return view
+}
+
+function scoredRule<Type extends string, Schema extends z.ZodObject>(options: EventOptions<Type, Schema>): ScoredRule {
+  const { type, scored, current, aggregateField } = options
+  if (scored === undefined) throw new Error(`event type "${type}" is not scored`)
+  const { emits, id, time, repeats, worth } = scored
+  checkTypeName(emits)
+  const missing = repeats.find((field) => !(field in current.shape))
+  if (missing !== undefined) throw new Error(`event type "${type}": scored: it has no field ${missing}`)
+  const names = [id, time, ...repeats, ...scoreFields]
+  const twice = names.find((name, i) => names.indexOf(name) < i)
+  if (twice !== undefined) throw new Error(`event type "${type}": scored: ${emits} would have two fields ${twice}`)
+  if (!repeats.includes(aggregateField)) {
+    throw new Error(`event type "${type}": scored: ${emits} must repeat ${aggregateField}, whose score it is`)
+  }
+  if (worth !== undefined && !repeats.includes(worth)) {
+    throw new Error(`event type "${type}": scored: ${emits} must repeat ${worth}, what the event is worth`)
+  }
+  const worthField = worth === undefined ? {} : { worthField: worth }
+  return Object.freeze({ emits, idField: id, timeField: time, repeats: Object.freeze([...repeats]), ...worthField })
 }
 
 function timeLimitsOf(type: string, timestamp: string, { past, observedPast, future }: EventTimes): EventTimeLimits {

@@ -1,11 +1,14 @@
-import type { BinaryOperation, Expression, RequestField } from '../engine/expression.ts'
+import type { z } from 'zod'
+import { timeField, type BinaryOperation, type Expression } from '../engine/expression.ts'
+import { fieldsOfEvent } from './event-field.ts'
+import type { EventDefinition } from './event-type.ts'
 import {
   aggregateMagnitude,
   constantMagnitude,
   eitherMagnitude,
   floorMagnitude,
   magnitudeOf,
-  requestMagnitude,
+  timeMagnitude,
   type Magnitude,
 } from './magnitude.ts'
 
@@ -48,10 +51,30 @@ function both<A extends Operand, B extends Operand>(op: BinaryOperation, left: A
   return typed(tree, (a.nullable || b.nullable) as Mixed<A, B>, magnitudeOf(op, a.magnitude, b.magnitude))
 }
 
-/** A field of the payment being scored. */
-export function request(field: RequestField): Typed<false> {
-  return typed({ op: 'request', field }, false, requestMagnitude)
+type Fields<Schema extends z.ZodObject> = z.infer<Schema>
+type ReadableField<Schema extends z.ZodObject> = {
+  [Field in keyof Fields<Schema>]-?: Exclude<Fields<Schema>[Field], undefined | null> extends number | boolean
+    ? Field
+    : never
+}[keyof Fields<Schema>] &
+  string
+type MayLack<Value> = undefined extends Value ? true : null extends Value ? true : false
+
+/**
+ * A number of the event being scored, or a truth as 1 or 0; missing where the event lacks the field. `event` is a scored
+ * type: every one that has the field reads its own.
+ */
+export function eventField<Schema extends z.ZodObject, Field extends ReadableField<Schema>>(
+  event: EventDefinition<string, Schema>,
+  field: Field,
+): Typed<MayLack<Fields<Schema>[Field]>> {
+  const found = fieldsOfEvent(event).get(field)
+  if (found === undefined) throw new Error(`event type "${event.type}" has no field ${field}`)
+  return typed({ op: 'request', field }, found.optional as MayLack<Fields<Schema>[Field]>, found.magnitude)
 }
+
+/** When the event being scored was observed, in milliseconds UTC. */
+export const eventTime: Typed<false> = typed({ op: 'request', field: timeField }, false, timeMagnitude)
 
 /** Made by a view's `feature`, and by a derived feature, which knows its own bound. */
 export function featureReference<Nullable extends boolean>(
@@ -111,12 +134,12 @@ export function zScore(value: Operand, mean: Operand, deviation: Operand): Typed
 }
 
 /**
- * A count and a sum of a window with the payment itself, which the window by definition has not seen. `mean` is their
- * quotient, null never: the payment is there.
+ * A count and a sum of a window with the scored event itself, which the window by definition has not seen: `value` is
+ * what it adds to the sum. `mean` is their quotient, null never: the event is there.
  */
-export function includingThisPayment<C extends Typed<false>, S extends Typed<false>>(counted: C, summed: S) {
+export function includingThisEvent(counted: Typed<false>, summed: Typed<false>, value: Typed<false>) {
   const count = add(counted, 1)
-  const sum = add(summed, request('amountMinor'))
+  const sum = add(summed, value)
   return { count, sum, mean: coalesce(ratio(sum, count), 0) }
 }
 

@@ -14,9 +14,15 @@ export interface Magnitude {
  * share is at least one part in 2^53 observations, a deviation at least one part in 2^64.
  */
 export const aggregateMagnitude: Magnitude = { least: 2 ** -64, most: 2 ** 128 }
-/** Integers that a double holds exactly. */
-export const requestMagnitude: Magnitude = { least: 1, most: Number.MAX_SAFE_INTEGER }
-const truth: Magnitude = { least: 1, most: 1 }
+/** Milliseconds: integers that a double holds exactly. */
+export const timeMagnitude: Magnitude = { least: 1, most: Number.MAX_SAFE_INTEGER }
+export const truthMagnitude: Magnitude = { least: 1, most: 1 }
+
+/** Of a number that a schema keeps between these. */
+export function magnitudeBetween(from: number, to: number, whole: boolean): Magnitude {
+  const most = Math.min(Number.MAX_VALUE, Math.max(Math.abs(from), Math.abs(to)))
+  return { least: whole ? 1 : Number.MIN_VALUE, most }
+}
 
 export function constantMagnitude(value: number): Magnitude {
   return { least: value === 0 ? Number.MAX_VALUE : Math.abs(value), most: Math.abs(value) }
@@ -29,9 +35,9 @@ const results: Readonly<Record<BinaryOperation, (a: Magnitude, b: Magnitude) => 
   multiply: (a, b) => ({ least: smallest(a.least * b.least), most: a.most * b.most }),
   ratio: (a, b) => ({ least: smallest(a.least / b.most), most: a.most / b.least }),
   modulo: (a, b) => sum(a, { least: b.least, most: b.most * (a.most / b.least + 1) }),
-  less: () => truth,
-  less_or_equal: () => truth,
-  equal: () => truth,
+  less: () => truthMagnitude,
+  less_or_equal: () => truthMagnitude,
+  equal: () => truthMagnitude,
 }
 
 export function magnitudeOf(op: BinaryOperation, a: Magnitude, b: Magnitude): Magnitude {

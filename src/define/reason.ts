@@ -22,7 +22,7 @@ interface Coded {
 
 /**
  * A sentence with `{value}`; `{s}` is the plural of a count, and in a view `{window}` is its length in words, such as
- * `{value} payment{s} in {window}`. `digits`: of the minor unit of amounts, 2 when left out.
+ * `{value} login{s} in {window}`. `digits`: of the minor unit of amounts, 2 when left out.
  */
 export function measure(
   text: string,

@@ -1,13 +1,38 @@
 import type { z } from 'zod'
+import { fieldsOfEvent, type EventField } from './event-field.ts'
 import type { EventDefinition } from './event-type.ts'
 
 export type Comparison = '==' | '!=' | '<' | '<=' | '>' | '>='
 
-/** `field` is a field of the event's data, in the event's own spelling. What an event does not have meets no condition. */
+/**
+ * `field` is a field of the event's data, in the event's own spelling. What an event does not have meets no condition;
+ * `present` is met by whatever it has, and its value is true; `among` by one of several values.
+ */
 export interface Condition {
   readonly field: string
-  readonly is: Comparison
-  readonly value: number | string | boolean
+  readonly is: Comparison | 'present' | 'among'
+  readonly value: Scalar | Categories
+}
+
+export type Scalar = number | string | boolean
+/** The values of a category in the order of their numbers, from 0 on. */
+export type Categories = readonly (string | boolean)[]
+
+/** A column of whole numbers made of a text or a boolean: the place of the value among these. */
+export interface Category<Field extends string = string> {
+  readonly field: Field
+  readonly categories: Categories
+}
+
+/**
+ * A text or a boolean as a number: 0 for the first of the values, 1 for the second. What is none of them adds nothing.
+ * A value that is added stands at the end: the numbers of the others are what models know.
+ */
+export function category<Field extends string>(field: Field, ...categories: Categories): Category<Field> {
+  if (categories.length === 0) throw new Error(`category "${field}": name its values`)
+  const twice = categories.find((value, i) => categories.indexOf(value) < i)
+  if (twice !== undefined) throw new Error(`category "${field}": ${String(twice)} stands twice`)
+  return Object.freeze({ field, categories: Object.freeze([...categories]) })
 }
 
 /**
@@ -23,12 +48,23 @@ export interface Source<Name extends string = string, Numeric extends string = s
   readonly numeric: readonly Numeric[]
   /** Columns of text: what can be told apart, and nothing else. */
   readonly text: readonly Text[]
+  /** Columns that an event may lack: an observation without the value adds nothing to aggregates of the column. */
+  readonly optional: readonly string[]
+  /** Of columns that are categories. */
+  readonly categories: Readonly<Record<string, Categories>>
   readonly where: readonly Condition[]
 }
 
-type FieldOf<Data, Type> = { [Field in keyof Data]: Data[Field] extends Type ? Field : never }[keyof Data] & string
+type FieldOf<Data, Type> = {
+  [Field in keyof Data]-?: Exclude<Data[Field], undefined | null> extends Type ? Field : never
+}[keyof Data] &
+  string
 type ColumnOf<Data, Columns, Type> = {
   [Column in keyof Columns]: Columns[Column] extends FieldOf<Data, Type> ? Column : never
+}[keyof Columns] &
+  string
+type CategoryOf<Columns> = {
+  [Column in keyof Columns]: Columns[Column] extends Category ? Column : never
 }[keyof Columns] &
   string
 
@@ -43,39 +79,82 @@ type TypedCondition<Data> = {
 export function defineSource<
   Name extends string,
   Schema extends z.ZodObject,
-  const Columns extends Readonly<Record<string, FieldOf<z.infer<Schema>, number | string>>>,
+  const Columns extends Readonly<
+    Record<string, FieldOf<z.infer<Schema>, number | string> | Category<FieldOf<z.infer<Schema>, string | boolean>>>
+  >,
 >(options: {
   readonly name: Name
   readonly event: EventDefinition<string, Schema>
   readonly columns: Columns
   readonly where?: readonly TypedCondition<z.infer<Schema>>[]
-}): Source<Name, ColumnOf<z.infer<Schema>, Columns, number>, ColumnOf<z.infer<Schema>, Columns, string>> {
-  const { name, event, columns } = options
+}): Source<
+  Name,
+  ColumnOf<z.infer<Schema>, Columns, number> | CategoryOf<Columns>,
+  ColumnOf<z.infer<Schema>, Columns, string>
+> {
+  const { name, event } = options
+  const { columns, categories } = columnsOf(options.columns)
   for (const text of [name, ...Object.keys(columns)]) {
     if (!/^[a-z]+(_[a-z]+)*$/.test(text)) throw new Error(`source "${name}": "${text}" is not lower_snake_case`)
   }
   const numeric: string[] = []
   const text: string[] = []
+  const optional: string[] = []
+  const fields = fieldsOfEvent(event)
   for (const [column, field] of Object.entries(columns)) {
-    const isNumber = isNumeric(event.current.shape[field])
-    if (isNumber === null) throw new Error(`source "${name}": ${event.type} has no field ${field}`)
-    ;(isNumber ? numeric : text).push(column)
+    const found = fields.get(field)
+    if (found === undefined) throw new Error(`source "${name}": ${event.type} has no field ${field}`)
+    const kind = columnKind(found, categories[column] ?? null)
+    if (kind === null) {
+      throw new Error(
+        `source "${name}": ${field} of ${event.type} is no column: that is a whole number, a text, or a category of values that it can have`,
+      )
+    }
+    ;(kind === 'number' ? numeric : text).push(column)
+    if (found.optional) optional.push(column)
   }
   for (const { field } of options.where ?? []) {
-    if (!(field in event.current.shape)) throw new Error(`source "${name}": where: ${event.type} has no field ${field}`)
+    if (!fields.has(field)) throw new Error(`source "${name}": where: ${event.type} has no field ${field}`)
   }
   return Object.freeze({
     name,
     eventType: event.type,
     columns,
-    numeric: numeric as ColumnOf<z.infer<Schema>, Columns, number>[],
+    categories,
+    numeric: numeric as (ColumnOf<z.infer<Schema>, Columns, number> | CategoryOf<Columns>)[],
     text: text as ColumnOf<z.infer<Schema>, Columns, string>[],
+    optional,
     where: (options.where ?? []) as readonly Condition[],
   })
 }
 
-/** Null when there is no such field. */
-function isNumeric(schema: unknown): boolean | null {
-  if (schema === undefined) return null
-  return (schema as z.ZodType).type === 'number'
+function columnsOf(given: Readonly<Record<string, string | Category>>) {
+  const columns: Record<string, string> = {}
+  const categories: Record<string, Categories> = {}
+  for (const [column, field] of Object.entries(given)) {
+    columns[column] = typeof field === 'string' ? field : field.field
+    if (typeof field !== 'string') categories[column] = field.categories
+  }
+  return { columns, categories }
+}
+
+/** Null for what is no column. */
+function columnKind({ kind, whole }: EventField, categories: Categories | null): 'number' | 'text' | null {
+  if (categories !== null) {
+    const type = kind === 'text' ? 'string' : kind
+    return categories.every((value) => typeof value === type) ? 'number' : null
+  }
+  if (kind === 'text') return 'text'
+  return kind === 'number' && whole ? 'number' : null
+}
+
+/** The observations of a source that have a value in the column: all of them, unless an event may lack it. */
+export function withValue<S extends Source>(source: S, column: string): S {
+  const field = source.columns[column]
+  const categories = source.categories[column]
+  if (field !== undefined && categories !== undefined) {
+    return Object.freeze({ ...source, where: [...source.where, { field, is: 'among', value: categories }] })
+  }
+  if (field === undefined || !source.optional.includes(column)) return source
+  return Object.freeze({ ...source, where: [...source.where, { field, is: 'present', value: true }] })
 }

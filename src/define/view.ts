@@ -32,7 +32,7 @@ export interface TypedView<A extends Aggregate, W extends string> extends View {
   feature<Name extends FeatureNameOf<A, W>>(name: Name): Typed<NullableOf<A, W, Name>>
 }
 
-/** `customer_spend__amount_sum_7d`: view, column, aggregate, window. */
+/** `account_logins__attempt_count_7d`: view, column, aggregate, window. */
 export function featureName(view: string, aggregate: string, window: string): string {
   return `${view}__${aggregate}_${window}`
 }
@@ -72,7 +72,10 @@ export function defineView<const A extends Aggregate, const W extends WindowLeng
     ...view,
     feature<Name extends FeatureNameOf<A, W>>(feature: Name): Typed<NullableOf<A, W, Name>> {
       const aggregate = aggregates.find((a) => windows.some((w) => feature === `${a.name}_${w}`))
-      if (aggregate === undefined) throw mistake(`has no feature ${feature}`)
+      if (aggregate === undefined) {
+        const known = aggregates.flatMap((a) => windows.map((w) => `${a.name}_${w}`))
+        throw mistake(`has no feature ${feature}; it has ${known.join(', ')}`)
+      }
       return featureReference(`${name}__${feature}`, aggregate.nullable as NullableOf<A, W, Name>)
     },
   })

@@ -1,7 +1,7 @@
 import { assert } from '../base/errors.ts'
 import type { DomainEvent } from '../events/event.ts'
 import { applyTo, verdictOf, type Observation, type Verdict } from './observe.ts'
-import { entityIdOf, type EntityPlan, type EventPlan, type FeaturePlan } from './plan.ts'
+import { namedEntityId, type EntityPlan, type EventPlan, type FeaturePlan } from './plan.ts'
 import { beginDraft, setProgress, type EntityState, type Snapshot } from './state/state.ts'
 
 /** Where an event stands in a log. */
@@ -92,7 +92,8 @@ function locate(
 ): (EntityState | null)[] {
   return events.map(({ event, position }, number) => {
     if ((plans[number]?.touches[index] ?? null) === null) return null
-    const id = entityIdOf(entity.keyFields, event.data as Observation['data'])
+    const id = namedEntityId(entity.keyFields, event.data as Observation['data'])
+    if (id === null) return null
     let state = states.get(id)
     if (state === undefined) states.set(id, (state = beginDraft(entity, null, position.appendTimeMs)))
     return state

@@ -7,7 +7,8 @@
  */
 export type Expression =
   | { readonly op: 'feature'; readonly name: string }
-  | { readonly op: 'request'; readonly field: RequestField }
+  /** A field of the scored event, 1 or 0 where it is true or false; `timeMs` is the time at which it was observed. */
+  | { readonly op: 'request'; readonly field: string }
   | { readonly op: 'constant'; readonly value: number }
   | { readonly op: BinaryOperation; readonly left: Expression; readonly right: Expression }
   | { readonly op: UnaryOperation; readonly value: Expression }
@@ -17,17 +18,23 @@ export type Expression =
 export type BinaryOperation = 'add' | 'subtract' | 'multiply' | 'ratio' | 'modulo' | 'less' | 'less_or_equal' | 'equal'
 export type UnaryOperation = 'floor' | 'square_root'
 
-/** What the payment itself says: its amount in minor units and its time in milliseconds UTC. */
-export const requestFields = ['amountMinor', 'timeMs'] as const
-export type RequestField = (typeof requestFields)[number]
-export type RequestValues = Readonly<Record<RequestField, number>>
+/** The field that is the time of the scored event, in milliseconds UTC; all others are fields of its data. */
+export const timeField = 'timeMs'
+/** The data of the scored event, with its {@link timeField} where no time is given beside it. */
+export type RequestValues = Readonly<Record<string, unknown>>
 
-type Evaluate = (features: readonly (number | null)[], request: RequestValues) => number | null
+type Evaluate = (features: readonly (number | null)[], request: RequestValues, timeMs?: number) => number | null
 
 /** The one place that says when the engine misses a value: what is not finite is missing. */
 function present(value: number): number | null {
   // False for NaN and both infinities, and cheaper than Number.isFinite.
   return value - value === 0 ? value : null
+}
+
+/** A truth is 1 or 0, a text or a list is no number. −0 is read as 0: a column of integers has no other. */
+function presentField(value: unknown): number | null {
+  if (typeof value === 'number') return present(value + 0)
+  return typeof value === 'boolean' ? Number(value) : null
 }
 
 /** Compiles to closures; `indexOf` says where a feature's value stands in the array given at run time. */
@@ -42,7 +49,8 @@ export function compileExpression(expression: Expression, indexOf: (name: string
     }
     case 'request': {
       const { field } = expression
-      return (_features, request) => present(request[field])
+      if (field === timeField) return (_features, request, timeMs) => presentField(timeMs ?? request[timeField])
+      return (_features, request) => presentField(request[field])
     }
     case 'constant': {
       // −0 is read as 0: DuckDB takes constants that are equal for the same one.
@@ -51,9 +59,9 @@ export function compileExpression(expression: Expression, indexOf: (name: string
     }
     case 'coalesce': {
       const values = expression.values.map((value) => compileExpression(value, indexOf))
-      return (features, request) => {
+      return (features, request, timeMs) => {
         for (const value of values) {
-          const found = value(features, request)
+          const found = value(features, request, timeMs)
           if (found !== null) return found
         }
         return null
@@ -63,8 +71,8 @@ export function compileExpression(expression: Expression, indexOf: (name: string
     case 'square_root': {
       const operation = unary[expression.op]
       const value = compileExpression(expression.value, indexOf)
-      return (features, request) => {
-        const inner = value(features, request)
+      return (features, request, timeMs) => {
+        const inner = value(features, request, timeMs)
         return inner === null ? null : present(operation(inner))
       }
     }
@@ -72,10 +80,10 @@ export function compileExpression(expression: Expression, indexOf: (name: string
       const operation = binary[expression.op]
       const left = compileExpression(expression.left, indexOf)
       const right = compileExpression(expression.right, indexOf)
-      return (features, request) => {
-        const a = left(features, request)
+      return (features, request, timeMs) => {
+        const a = left(features, request, timeMs)
         if (a === null) return null
-        const b = right(features, request)
+        const b = right(features, request, timeMs)
         return b === null ? null : present(operation(a, b))
       }
     }
@@ -99,25 +107,6 @@ const binary: Readonly<Record<BinaryOperation, (a: number, b: number) => number>
   equal: (a, b) => (a === b ? 1 : 0),
 }
 
-/** Whether the expression reads what only the request says, itself or through one of these features. */
-export function readsRequest(expression: Expression, through: ReadonlySet<string>): boolean {
-  switch (expression.op) {
-    case 'feature':
-      return through.has(expression.name)
-    case 'request':
-      return true
-    case 'constant':
-      return false
-    case 'coalesce':
-      return expression.values.some((value) => readsRequest(value, through))
-    case 'floor':
-    case 'square_root':
-      return readsRequest(expression.value, through)
-    default:
-      return readsRequest(expression.left, through) || readsRequest(expression.right, through)
-  }
-}
-
 /** Every feature that the expression reads. */
 export function featuresOf(expression: Expression): string[] {
   switch (expression.op) {
@@ -133,5 +122,23 @@ export function featuresOf(expression: Expression): string[] {
       return featuresOf(expression.value)
     default:
       return [...featuresOf(expression.left), ...featuresOf(expression.right)]
+  }
+}
+
+/** Every field of the scored event that the expression reads itself. */
+export function eventFieldsOf(expression: Expression): string[] {
+  switch (expression.op) {
+    case 'request':
+      return [expression.field]
+    case 'feature':
+    case 'constant':
+      return []
+    case 'coalesce':
+      return expression.values.flatMap(eventFieldsOf)
+    case 'floor':
+    case 'square_root':
+      return eventFieldsOf(expression.value)
+    default:
+      return [...eventFieldsOf(expression.left), ...eventFieldsOf(expression.right)]
   }
 }

@@ -1,4 +1,5 @@
 import type { LabelRule } from '../events/label-rule.ts'
+import type { ScoredRule } from '../events/scored-rule.ts'
 import type { ReasonForm } from './reason-form.ts'
 
 /**
@@ -6,27 +7,37 @@ import type { ReasonForm } from './reason-form.ts'
  * models (which name its hash), the lake (whose columns it names) and readers.
  */
 export interface FeatureSetManifest {
-  readonly format: 2
+  readonly format: 3
   /** sha256 (hex) of the canonical JSON of everything below. */
   readonly hash: string
-  /** A `label` says what the events of a type label. */
-  readonly events: readonly { readonly type: string; readonly version: number; readonly label?: LabelRule }[]
+  readonly events: readonly EventManifest[]
   readonly entities: readonly EntityManifest[]
   readonly features: readonly FeatureManifest[]
   readonly services: readonly ServiceManifest[]
 }
 
+export interface EventManifest {
+  readonly type: string
+  readonly version: number
+  /** What the events of this type label. */
+  readonly label?: LabelRule
+  /** How the events of this type are scored. */
+  readonly scored?: ScoredRule
+}
+
 export interface ServiceManifest {
   readonly name: string
+  /** The type of the events that its models score. */
+  readonly eventType: string
   /** sha256 (hex) of what its features mean, those they are derived from included. A model names it. */
   readonly hash: string
   readonly features: readonly string[]
 }
 
 export interface EntityManifest {
-  /** Such as `customer`. Lake columns: `<name>_id`, `<name>_sequence`, `<name>_born`. */
+  /** Such as `account`. Lake columns: `<name>_id`, `<name>_sequence`, `<name>_born`. */
   readonly name: string
-  /** The fields of an event's data that make the id, such as `customerId`; several are joined by `|`. */
+  /** The fields of an event's data that make the id, such as `accountId`; several are joined by `|`. */
   readonly keyFields: readonly string[]
   /** Exactly one entity is the log's partition key; it carries the deduplication. */
   readonly partitionKey: boolean

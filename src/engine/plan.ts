@@ -15,7 +15,7 @@ export interface FeaturePlan {
 
 export interface EventPlan {
   readonly type: string
-  /** By entity index: what an event does to that entity, null where it does not name it. */
+  /** By entity index: what an event does to the entity that it names, null where no event of the type names one. */
   readonly touches: readonly (EntityTouch | null)[]
 }
 
@@ -135,10 +135,21 @@ export interface EntityFeaturePlan {
   readonly slots: readonly number[]
 }
 
+/** A field of a scored event that policies may look at. */
+export interface ScoredField {
+  readonly kind: 'number' | 'boolean' | 'text'
+  readonly whole: boolean
+  readonly optional: boolean
+}
+
 export interface ServicePlan {
   readonly name: string
-  /** Indices into {@link FeaturePlan.entities}: whose features are read. */
-  readonly entities: readonly number[]
+  /** The entities that a scored event can name, in plan order. */
+  readonly entities: readonly string[]
+  /** Of the scored event's data what a score repeats, by name: a decision is a function of what its score says. */
+  readonly fields: ReadonlyMap<string, ScoredField>
+  /** By entity index: how many features it has. Those of an entity that the scored event does not name are missing. */
+  readonly widths: readonly number[]
   /** Names of all values, in order: the features of the entities, then the derived ones. */
   readonly names: readonly string[]
   readonly derived: readonly { readonly name: string; readonly expression: Expression }[]
@@ -149,7 +160,21 @@ export interface ServicePlan {
 /** No id holds it: what separates the parts of a composite id. */
 export const idSeparator = '|'
 
-/** The id of the entity instance that an event names: one field, or several in the order of the key fields. */
+/**
+ * The id of the entity instance that an event names, null where it names none: it lacks one of the key fields, or has
+ * null there.
+ */
+export function namedEntityId(keyFields: readonly string[], data: Readonly<Record<string, unknown>>): string | null {
+  let id = ''
+  for (let part = 0; part < keyFields.length; part += 1) {
+    const value = data[keyFields[part] as string] as string | null | undefined
+    if (value === undefined || value === null) return null
+    id = part === 0 ? value : id + idSeparator + value
+  }
+  return id
+}
+
+/** The same of an event that names one: one field, or several in the order of the key fields. */
 export function entityIdOf(keyFields: readonly string[], data: Readonly<Record<string, unknown>>): string {
   let id = data[keyFields[0] as string] as string
   for (let part = 1; part < keyFields.length; part += 1) id += idSeparator + (data[keyFields[part] as string] as string)

@@ -1,6 +1,6 @@
 /**
  * 64 bits of an event id, as two unsigned halves. Two murmur3-style mixes over the UTF-16 code units with different
- * seeds; with 1,000 ids remembered per customer, two different ids meet once in 10^16 events.
+ * seeds; with 1,000 ids remembered per aggregate, two different ids meet once in 10^16 events.
  */
 export interface EventIdHash {
   readonly high: number

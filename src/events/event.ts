@@ -15,6 +15,7 @@ import { notAccepted, type AcceptedValues } from './accepted-values.ts'
 import { readPlainEvent } from './plain-event.ts'
 import { explain, fieldOf, isAbout } from './schema-fault.ts'
 import type { LabelRule } from './label-rule.ts'
+import type { ScoredRule } from './scored-rule.ts'
 import type { EventTimeMs } from '../base/units.ts'
 
 /** An immutable fact, in the words of this code. On the wire it is a CloudEvent (see {@link toCloudEvent}). */
@@ -23,7 +24,7 @@ export interface DomainEvent<Data = unknown> {
   readonly eventType: string
   /** When it happened, by its producer's clock. */
   readonly timestamp: EventTimeMs
-  /** The aggregate is the partition key: everything about one customer is in one partition, in order. */
+  /** The aggregate is the partition key: everything about one aggregate is in one partition, in order. */
   readonly aggregateId: string
   readonly aggregateType: string
   /** Version of the schema of `data`. */
@@ -58,8 +59,14 @@ export interface EventType {
   readonly accepts: AcceptedValues
   /** A more telling code than `invalid_data` for a field that fails its schema. */
   readonly fieldCodes: Readonly<Record<string, FieldCode>>
+  /** Data of its current version, as somebody would send them. */
+  readonly examples: readonly unknown[]
   /** Left out of an event type that labels nothing. */
   readonly label?: LabelRule
+  /** Left out of an event type that is not scored. */
+  readonly scored?: ScoredRule
+  /** What the view of its events is called in SQL over the lake; left out: the type, with `_` for each dot. */
+  readonly view?: string
 }
 
 /** One code, or one for a field that is not there and one for what is there instead. */

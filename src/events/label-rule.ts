@@ -8,4 +8,8 @@ export interface LabelRule {
    * was observed. A label that says something else contradicts its subject.
    */
   readonly repeats: Readonly<Record<string, string>>
+  /** It takes back what was reported of its subject, which has no label from then on; left out: it reports. */
+  readonly withdraws?: true
+  /** The field of the data that says which kind of report it is. */
+  readonly kindField?: string
 }

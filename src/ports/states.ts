@@ -1,4 +1,4 @@
-/** Names one entity instance, such as entity `customer`, id `4961`. */
+/** Names one entity instance, such as entity `account`, id `4961`. */
 export type EntityKey = { readonly entity: string; readonly id: string }
 
 export interface StateWrite {

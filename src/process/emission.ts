@@ -1,36 +1,39 @@
 import { deadLetterRecord } from './dead-letter.ts'
-import { createScoredRecord, observedRecord, type Scored } from './emit.ts'
+import { createScoreRecord, observedRecord, type Scored } from './emit.ts'
 import { createExplain } from './explain.ts'
 import type { Intake } from './intake.ts'
 import type { ProcessMetrics } from './metrics.ts'
 import type { Effect } from './observe-batch.ts'
-import { createJudge, servicePlan, type Judge, type Payment, type Verdict } from './scoring.ts'
+import { createJudge, servicePlan, type Judge, type Applied, type Verdict } from './scoring.ts'
 import { releasedRecords } from './waiting.ts'
 import { lineupAt, type LoadedLineup, type Serving } from './serving.ts'
 import { modelName } from '../scoring/rollout/generation.ts'
-import { unreachable } from '../base/errors.ts'
+import { assert, unreachable } from '../base/errors.ts'
 import type { FeatureManifest } from '../engine/feature-set.ts'
 import type { FeaturePlan } from '../engine/plan.ts'
+import type { EventCatalog } from '../events/event.ts'
 import type { RecordFault } from '../events/record-parts.ts'
 import type { OutgoingRecord } from '../ports/log.ts'
 
 export interface EmissionOptions {
   readonly plan: FeaturePlan
+  /** How events of a scored type are repeated in their scores. */
+  readonly catalog: EventCatalog
   readonly topics: { readonly scores: string; readonly deadLetters: string }
   readonly metrics: Pick<ProcessMetrics, 'shadowFailed' | 'unscored'>
-  /** Of the definitions, for the words of reasons: why a payment is not approved. Left out, nobody says. */
+  /** Of the definitions, for the words of reasons: why an event is not approved. Left out, nobody says. */
   readonly features?: readonly FeatureManifest[]
 }
 
 /**
- * Scores each payment with the models of its offset, in one run of each, and decides; answers what to publish, in the
+ * Scores each event with the models of its offset, in one run of each, and decides; answers what to publish, in the
  * order of the causes.
  */
 export type Emission = (
   intake: readonly Intake[],
   effects: readonly Effect[],
-  servings: readonly Serving[],
-  /** Nothing is scored: the one payment has a dead letter instead. */
+  servings: ReadonlyMap<string, readonly Serving[]>,
+  /** Nothing is scored: the one event has a dead letter instead. */
   blame?: RecordFault | null,
 ) => Promise<OutgoingRecord[]>
 
@@ -43,8 +46,8 @@ interface Bench {
 export function createEmission(options: EmissionOptions): Emission {
   const { topics } = options
   const benches = new WeakMap<LoadedLineup, Bench>()
-  const benchFor = (lineup: LoadedLineup): Bench => {
-    const bench = benches.get(lineup) ?? benchOf(options, lineup)
+  const benchFor = (lineup: LoadedLineup, eventType: string): Bench => {
+    const bench = benches.get(lineup) ?? benchOf(options, lineup, eventType)
     benches.set(lineup, bench)
     return bench
   }
@@ -73,11 +76,11 @@ export function createEmission(options: EmissionOptions): Emission {
     for (const effect of effects) {
       if (blame !== null && effect.kind === 'applied') judged.set(effect.item, withoutScore(options, effect, blame))
     }
-    for (const [lineup, payments] of byLineup(blame === null ? effects : [], servings)) {
-      const { judge, record } = benchFor(lineup)
-      const verdicts = await judge(payments)
-      for (const [i, payment] of payments.entries()) {
-        judged.set(payment.item, recordsOfVerdict(options, payment, verdicts[i] as Verdict, record))
+    for (const [lineup, { eventType, due }] of byLineup(blame === null ? effects : [], servings)) {
+      const { judge, record } = benchFor(lineup, eventType)
+      const verdicts = await judge(due)
+      for (const [i, applied] of due.entries()) {
+        judged.set(applied.item, recordsOfVerdict(options, applied, verdicts[i] as Verdict, record))
       }
     }
     const byItem = new Map(effects.map((effect) => [effect.item as Intake, recordsOf(effect, judged)]))
@@ -88,7 +91,13 @@ export function createEmission(options: EmissionOptions): Emission {
   }
 }
 
-function benchOf({ plan, topics, metrics, features }: EmissionOptions, lineup: LoadedLineup): Bench {
+function benchOf(
+  { plan, catalog, topics, metrics, features }: EmissionOptions,
+  lineup: LoadedLineup,
+  eventType: string,
+): Bench {
+  const rule = catalog.get(eventType)?.scored
+  assert(rule !== undefined, `events of type ${eventType} are scored`)
   const { champion, shadows } = lineup
   const service = servicePlan(plan, champion.service)
   return {
@@ -96,10 +105,11 @@ function benchOf({ plan, topics, metrics, features }: EmissionOptions, lineup: L
       plan,
       lineup,
       explain: features === undefined ? null : createExplain(service, features),
-      onShadowFailed: (model, failure, payments) => metrics.shadowFailed(modelName(model), failure, payments),
+      onShadowFailed: (model, failure, events) => metrics.shadowFailed(modelName(model), failure, events),
     }),
-    record: createScoredRecord({
+    record: createScoreRecord({
       plan,
+      rule,
       service,
       model: { name: champion.name, version: champion.version },
       shadows: shadows.map(modelName),
@@ -108,24 +118,31 @@ function benchOf({ plan, topics, metrics, features }: EmissionOptions, lineup: L
   }
 }
 
-/** Payments to score, by who scores them: one group, unless a generation took effect among them. */
-function byLineup(effects: readonly Effect[], servings: readonly Serving[]): ReadonlyMap<LoadedLineup, Payment[]> {
-  const groups = new Map<LoadedLineup, Payment[]>()
+/** Events of one type that one lineup scores. */
+interface Due {
+  readonly eventType: string
+  readonly due: Applied[]
+}
+
+/** Events to score, by who scores them: one group, unless a generation took effect among them. */
+function byLineup(effects: readonly Effect[], servings: Parameters<Emission>[2]): ReadonlyMap<LoadedLineup, Due> {
+  const groups = new Map<LoadedLineup, Due>()
   for (const effect of effects) {
     if (!isDue(effect)) continue
     const { item, snapshots } = effect
-    const lineup = lineupAt(servings, item.record.offset)
+    const { eventType } = item.event
+    const lineup = lineupAt(servings.get(eventType) ?? [], item.record.offset)
     const group = groups.get(lineup)
-    if (group === undefined) groups.set(lineup, [{ item, snapshots }])
-    else group.push({ item, snapshots })
+    if (group === undefined) groups.set(lineup, { eventType, due: [{ item, snapshots }] })
+    else group.due.push({ item, snapshots })
   }
   return groups
 }
 
-/** Without a score a payment has changed states all the same: both is told. */
+/** An event without a score has changed states all the same: one record says that, another why there is no score. */
 function recordsOfVerdict(
   { plan, topics, metrics }: EmissionOptions,
-  { item, snapshots }: Payment,
+  { item, snapshots }: Applied,
   verdict: Verdict,
   record: Bench['record'],
 ): readonly OutgoingRecord[] {
@@ -136,7 +153,7 @@ function recordsOfVerdict(
 
 function withoutScore(
   { plan, topics }: Pick<EmissionOptions, 'plan' | 'topics'>,
-  { item, snapshots }: Payment,
+  { item, snapshots }: Applied,
   { code, detail }: { readonly code: string; readonly detail: string },
 ): readonly OutgoingRecord[] {
   return [

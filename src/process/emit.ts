@@ -10,13 +10,14 @@ import {
 import { encodeEvent, structuredHeaders, type DomainEvent } from '../events/event.ts'
 import { namedFlags, type NamedFlags } from '../engine/state/flags.ts'
 import { entityIdOf, type EntityPlan, type FeaturePlan, type ServicePlan } from '../engine/plan.ts'
-import { createScoredWriter, type ScoredParts } from '../scoring/scored-text.ts'
+import { createScoreWriter, type ScoreParts } from '../scoring/scored-text.ts'
 import type { Snapshot } from '../engine/state/state.ts'
+import type { ScoredRule } from '../events/scored-rule.ts'
 import { traceHeader, validTraceparent } from '../events/trace.ts'
 import type { EventTimeMs } from '../base/units.ts'
 import type { LogRecord, OutgoingRecord } from '../ports/log.ts'
 
-/** A payment with what was found out about it. */
+/** A scored event with what was found out about it. */
 export interface Scored {
   readonly item: EventIntake
   readonly snapshots: readonly (Snapshot | null)[]
@@ -26,13 +27,14 @@ export interface Scored {
   /** One per shadow, null where it failed. */
   readonly shadows: readonly (number | null)[]
   /** Which version of a policy decided, and what in it; null where only thresholds did. */
-  readonly policy: ScoredParts['policy']
+  readonly policy: ScoreParts['policy']
   /** Why it is not approved, or why the model cannot say; null: approved, or nobody asked. */
-  readonly reasons: ScoredParts['reasons']
+  readonly reasons: ScoreParts['reasons']
 }
 
-export interface ScoredRecordOptions {
+export interface ScoreRecordOptions {
   readonly plan: FeaturePlan
+  readonly rule: ScoredRule
   readonly service: Pick<ServicePlan, 'name' | 'names'>
   readonly model: { readonly name: string; readonly version: string }
   /** `<name>/<version>`, in the order of their scores. */
@@ -40,15 +42,17 @@ export interface ScoredRecordOptions {
   readonly topic: string
 }
 
-/** Makes records of `payment.scored`. */
-export function createScoredRecord({
+/** Makes the records of the scores of one type. */
+export function createScoreRecord({
   plan,
+  rule,
   service,
   model,
   shadows,
   topic,
-}: ScoredRecordOptions): (scored: Scored) => OutgoingRecord {
-  const write = createScoredWriter({
+}: ScoreRecordOptions): (scored: Scored) => OutgoingRecord {
+  const write = createScoreWriter({
+    rule,
     source: processorSource,
     model,
     service: service.name,
@@ -59,10 +63,10 @@ export function createScoredRecord({
   })
   return ({ item, snapshots, values, score, decision, policy, reasons, shadows: shadowScores }) => {
     const { record, event } = item
-    const payment = item.data as Omit<ScoredParts['payment'], 'paymentId'>
     const value = write({
-      payment: { paymentId: event.eventId, ...payment },
-      paymentTimeMs: item.observedAtMs,
+      eventId: event.eventId,
+      data: item.data,
+      observedAtMs: item.observedAtMs,
       aggregateId: event.aggregateId,
       correlationId: causeOf(event).correlationId,
       timeMs: record.appendTimeMs,

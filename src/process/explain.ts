@@ -5,7 +5,7 @@ import { createReasonWriter, type Reason } from '../scoring/explain/reason.ts'
 import type { Scorer } from '../ports/scorer.ts'
 
 /**
- * Why a payment got its score, or why the model cannot say; null where nobody asks it. `vector` is what the model took,
+ * Why an event got its score, or why the model cannot say; null where nobody asks it. `vector` is what the model took,
  * `values` all values of the service. A function of the arguments and the definitions, so that a replay says the same (I2).
  */
 export type Explain = (

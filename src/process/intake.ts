@@ -28,7 +28,7 @@ export type Intake =
 export type EventIntake = Extract<Intake, { kind: 'event' }>
 
 /** Decodes and validates a batch. Total: every record has its answer, in order. */
-export function takeIn(batch: LogBatch, catalog: EventCatalog, plan: FeaturePlan, scoredType: string): Intake[] {
+export function takeIn(batch: LogBatch, catalog: EventCatalog, plan: FeaturePlan): Intake[] {
   return batch.records.map((record): Intake => {
     if (record.fault !== undefined) return { kind: 'invalid', record, ...record.fault }
     const result = readRecordEvent(record, catalog)
@@ -43,7 +43,7 @@ export function takeIn(batch: LogBatch, catalog: EventCatalog, plan: FeaturePlan
       data: event.data as Readonly<Record<string, unknown>>,
       observedAtMs: observedAt,
       plan: eventPlan,
-      scored: event.eventType === scoredType,
+      scored: catalog.get(event.eventType)?.scored !== undefined,
     }
   })
 }

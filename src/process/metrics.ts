@@ -30,9 +30,9 @@ export interface ProcessMetrics {
   stateWritten(entity: string, bytes: number): void
   committed(topic: string, partition: number, lag: number): void
   rewound(topic: string, partition: number, records: number): void
-  /** A shadow has no score for so many payments. `model`: `<name>/<version>`. */
-  shadowFailed(model: string, failure: 'failed' | 'not_finite', payments: number): void
-  /** A payment was applied, and has a dead letter instead of a score. */
+  /** A shadow has no score for so many events. `model`: `<name>/<version>`. */
+  shadowFailed(model: string, failure: 'failed' | 'not_finite', events: number): void
+  /** An event was applied, and has a dead letter instead of a score. */
   unscored(code: string): void
   /** A partition is scored by this generation of models from now on. */
   activated(partition: number, generation: number): void
@@ -169,11 +169,11 @@ function sizeMetrics(meter: Meter): Pick<ProcessMetrics, 'batchSize'> {
 function modelMetrics(
   meter: Meter,
 ): Pick<ProcessMetrics, 'shadowFailed' | 'unscored' | 'activated' | 'generationRefused'> {
-  const failures = meter.counter('riverbank_process_shadow_failures_total', 'Payments that a shadow has no score for', [
+  const failures = meter.counter('riverbank_process_shadow_failures_total', 'Events that a shadow has no score for', [
     'model',
     'failure',
   ])
-  const unscored = meter.counter('riverbank_process_unscored_total', 'Payments applied and not scored', ['code'])
+  const unscored = meter.counter('riverbank_process_unscored_total', 'Events applied and not scored', ['code'])
   const generation = meter.gauge('riverbank_process_model_generation', 'The generation of models that scores', [
     'partition',
   ])
@@ -181,7 +181,7 @@ function modelMetrics(
     'reason',
   ])
   return {
-    shadowFailed: (model, failure, payments) => failures.add(payments, { model, failure }),
+    shadowFailed: (model, failure, events) => failures.add(events, { model, failure }),
     unscored: (code) => unscored.add(1, { code }),
     activated: (partition, number) => generation.set(number, { partition: String(partition) }),
     generationRefused: (reason) => refusals.add(1, { reason }),

@@ -1,6 +1,6 @@
 import { verdictOf, type Answer, type Observation, type Verdict } from '../engine/observe.ts'
 import type { LabelVerdict } from '../engine/observe-label.ts'
-import { entityIdOf, type EntityPlan, type FeaturePlan } from '../engine/plan.ts'
+import { namedEntityId, type EntityPlan, type FeaturePlan } from '../engine/plan.ts'
 import type { Snapshot } from '../engine/state/state.ts'
 import type { BatchPlace, EntityStates } from './entity-states.ts'
 import type { EventIntake } from './intake.ts'
@@ -71,7 +71,8 @@ async function settleEntity(
     if (row === undefined) continue
     row[index] = null
     if (touch === null) continue
-    const id = entityIdOf(entity.keyFields, item.data)
+    const id = namedEntityId(entity.keyFields, item.data)
+    if (id === null) continue
     const list = observations.get(id) ?? []
     observations.set(id, list)
     places.push({ item: number, id, position: list.length })

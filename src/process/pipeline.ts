@@ -2,9 +2,9 @@ import { createEmission, isDue } from './emission.ts'
 import { checkEpoch, stateMoved, type EntityStates } from './entity-states.ts'
 import { blamedRecord, takeIn, type EventIntake } from './intake.ts'
 import type { ProcessMetrics } from './metrics.ts'
-import { observeBatch } from './observe-batch.ts'
+import { observeBatch, type Effect } from './observe-batch.ts'
 import { withRetry, type RetryPolicy, type Sleeper } from './retry.ts'
-import type { ServingModels } from './serving.ts'
+import type { Serving, ServingModels } from './serving.ts'
 import { assert } from '../base/errors.ts'
 import type { EventCatalog } from '../events/event.ts'
 import type { FeatureManifest } from '../engine/feature-set.ts'
@@ -19,13 +19,12 @@ export interface PipelineOptions {
   readonly log: Pick<EventLog, 'publish'>
   readonly store: StateStore
   readonly states: EntityStates
-  readonly models: ServingModels
+  /** By type of the scored events. */
+  readonly models: ReadonlyMap<string, ServingModels>
   readonly catalog: EventCatalog
   readonly plan: FeaturePlan
   /** Of the definitions, for the words of reasons; left out, decisions come without. */
   readonly features?: readonly FeatureManifest[]
-  /** The event type that is scored. */
-  readonly scoredType: string
   readonly topics: { readonly scores: string; readonly deadLetters: string }
   readonly retry: RetryPolicy
   /** Of the loop clock: one try of a step that runs our code must settle within it (`handler_stalled`). */
@@ -77,7 +76,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     // decode and validate
     assert(blame === null || batch.records.length === 1, 'a record is blamed alone')
     const isLeftOut = blame?.leaveOut === 'everything'
-    const intake = isLeftOut ? [blamedRecord(first, blame)] : takeIn(batch, catalog, plan, options.scoredType)
+    const intake = isLeftOut ? [blamedRecord(first, blame)] : takeIn(batch, catalog, plan)
     const events = intake.filter((item): item is EventIntake => item.kind === 'event')
 
     // load entity states, observe, write them
@@ -94,12 +93,11 @@ export function createPipeline(options: PipelineOptions): Pipeline {
 
     // assemble vectors, score, decide: by the models of each offset, which are known for good only now
     const due = observed.effects.filter((effect) => effect.item.record.offset >= publishFrom)
-    const from = due.find(isDue)?.item.record.offset
     const records = await within('scoring', async () =>
       emit(
         intake.filter((item) => item.record.offset >= publishFrom),
         due,
-        from === undefined || blame !== null ? [] : await models(topic, partition, from),
+        blame === null ? await servingsOf(models, batch, due) : new Map(),
         blame,
       ),
     )
@@ -112,4 +110,21 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     const gone = due.filter((effect) => effect.kind === 'gone').map((effect) => effect.item.record.offset)
     return { goneOffset: gone.at(-1) ?? null }
   }
+}
+
+/** By type of the events that are due, who scores them from the first one on. */
+async function servingsOf(
+  models: PipelineOptions['models'],
+  { topic, partition }: LogBatch,
+  due: readonly Effect[],
+): Promise<ReadonlyMap<string, readonly Serving[]>> {
+  const servings = new Map<string, readonly Serving[]>()
+  for (const effect of due) {
+    const { eventType } = effect.item.event
+    if (!isDue(effect) || servings.has(eventType)) continue
+    const serving = models.get(eventType)
+    assert(serving !== undefined, `there are models for ${eventType}`)
+    servings.set(eventType, await serving(topic, partition, effect.item.record.offset))
+  }
+  return servings
 }

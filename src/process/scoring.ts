@@ -5,14 +5,13 @@ import type { LoadedLineup } from './serving.ts'
 import type { unscoredCodes } from '../scoring/dead-letter-code.ts'
 import { decide } from '../scoring/decision.ts'
 import { assert } from '../base/errors.ts'
-import type { FeaturePlan, ServicePlan } from '../engine/plan.ts'
-import type { PolicyInput } from '../scoring/policy.ts'
+import { namedEntityId, type FeaturePlan, type ServicePlan } from '../engine/plan.ts'
 import type { Snapshot } from '../engine/state/state.ts'
 import { createAssembler, type Assembler } from '../scoring/vector.ts'
 import type { Scorer } from '../ports/scorer.ts'
 
-/** A payment that was applied, on its way to a score. */
-export interface Payment {
+/** An event that was applied, on its way to a score. */
+export interface Applied {
   readonly item: EventIntake
   readonly snapshots: readonly (Snapshot | null)[]
 }
@@ -29,13 +28,13 @@ export type ShadowFailure = 'failed' | 'not_finite'
 export interface JudgeOptions {
   readonly plan: FeaturePlan
   readonly lineup: LoadedLineup
-  /** Says why a payment is not approved. */
+  /** Says why an event is not approved. */
   readonly explain: Explain | null
-  readonly onShadowFailed: (model: Scorer, failure: ShadowFailure, payments: number) => void
+  readonly onShadowFailed: (model: Scorer, failure: ShadowFailure, events: number) => void
 }
 
-/** Verdicts in the order of the payments. Errors: `score_failed` (canRetry) when the champion could not be run. */
-export type Judge = (payments: readonly Payment[]) => Promise<readonly Verdict[]>
+/** Verdicts in the order of the events. Errors: `score_failed` (canRetry) when the champion could not be run. */
+export type Judge = (events: readonly Applied[]) => Promise<readonly Verdict[]>
 
 /** Vectors, one run of the champion and of each shadow, decisions. */
 export function createJudge({ plan, lineup, explain, onShadowFailed }: JudgeOptions): Judge {
@@ -44,9 +43,10 @@ export function createJudge({ plan, lineup, explain, onShadowFailed }: JudgeOpti
   for (const { service } of [champion, ...shadows]) {
     if (!assemblers.has(service)) assemblers.set(service, createAssembler(servicePlan(plan, service)))
   }
+  const decided = createDecide(plan, champion)
   const assemblerOf = (model: Scorer) => assemblers.get(model.service) as Assembler
 
-  /** Of each payment, null where the shadow has none: it disturbs nobody. */
+  /** Of each event, null where the shadow has none: it disturbs nobody. */
   async function shadowScores(shadow: Scorer, inputs: Inputs): Promise<readonly (number | null)[]> {
     try {
       const scores = spread(inputs, await shadow.score(inputs.vectors, inputs.finite.length))
@@ -60,24 +60,24 @@ export function createJudge({ plan, lineup, explain, onShadowFailed }: JudgeOpti
     }
   }
 
-  return async (payments) => {
-    if (payments.length === 0) return []
+  return async (events) => {
+    if (events.length === 0) return []
     const inputs = new Map<Assembler, Inputs>()
-    for (const assembler of assemblers.values()) inputs.set(assembler, inputsOf(assembler, payments))
+    for (const assembler of assemblers.values()) inputs.set(assembler, inputsOf(assembler, events))
     const inputOf = (model: Scorer) => inputs.get(assemblerOf(model)) as Inputs
     const own = inputOf(champion)
     const scores = spread(own, await champion.score(own.vectors, own.finite.length))
     const others: (readonly (number | null)[])[] = []
     for (const shadow of shadows) others.push(await shadowScores(shadow, inputOf(shadow)))
     const names = assemblerOf(champion).vectorNames
-    return payments.map((payment, row): Verdict => {
-      const { item, snapshots } = payment
+    return events.map((applied, row): Verdict => {
+      const { item, snapshots } = applied
       const score = scores[row] ?? null
       if (score === null) return unscored(own, row, names, champion)
       const shadowed = others.map((each) => each[row] ?? null)
       const values = own.values[row]
-      assert(values !== undefined, 'every payment has values')
-      const { decision, policy } = decided(champion, payment, values, score)
+      assert(values !== undefined, 'every event has values')
+      const { decision, policy } = decided(item, values, score)
       const isExplained = explain !== null && decision !== 'approve'
       const reasons = isExplained ? explain(champion, vectorOf(own, row, names.length), values) : null
       const scored = { item, snapshots, values, score, decision, policy, reasons, shadows: shadowed }
@@ -91,42 +91,40 @@ function vectorOf({ finite, vectors }: Inputs, row: number, width: number): Floa
   return vectors.subarray(place * width, (place + 1) * width)
 }
 
-function decided(
-  { decider, thresholds }: Scorer,
-  { item }: Payment,
-  values: readonly (number | null)[],
-  score: number,
-): Pick<Scored, 'decision' | 'policy'> {
-  if (decider === undefined) return { decision: decide(score, thresholds), policy: null }
-  const { customerId, terminalId, amountMinor } = item.data as Pick<
-    PolicyInput,
-    'customerId' | 'terminalId' | 'amountMinor'
-  >
-  const { decision, decidedBy } = decider.decide({ customerId, terminalId, amountMinor, score, values })
-  return { decision, policy: { version: decider.version, decidedBy } }
+/** How the champion's score is acted on. The ids are those of the event that is decided, and only of entities on lists. */
+function createDecide({ entities }: FeaturePlan, { decider, thresholds }: Scorer) {
+  const listed = entities.filter(({ name }) => decider?.entities.includes(name) === true)
+  const entityIds: Record<string, string | null> = {}
+  return (
+    { data }: EventIntake,
+    values: readonly (number | null)[],
+    score: number,
+  ): Pick<Scored, 'decision' | 'policy'> => {
+    if (decider === undefined) return { decision: decide(score, thresholds), policy: null }
+    for (const { name, keyFields } of listed) entityIds[name] = namedEntityId(keyFields, data)
+    const { decision, decidedBy } = decider.decide({ entityIds, data, score, values })
+    return { decision, policy: { version: decider.version, decidedBy } }
+  }
 }
 
-/** What one service makes of the payments. */
+/** What one service makes of the events. */
 interface Inputs {
   readonly rows: number
   readonly values: readonly (readonly (number | null)[])[]
-  /** Payments whose vector is finite; the vectors are theirs. */
+  /** Events whose vector is finite; the vectors are theirs. */
   readonly finite: readonly number[]
   readonly vectors: Float32Array
-  /** By payment, of those that are not: which element. */
+  /** By event, of those that are not: which element. */
   readonly broken: ReadonlyMap<number, { readonly element: number; readonly value: number }>
 }
 
-function inputsOf(assembler: Assembler, payments: readonly Payment[]): Inputs {
+function inputsOf(assembler: Assembler, events: readonly Applied[]): Inputs {
   const width = assembler.vectorLength
-  const vectors = new Float32Array(payments.length * width)
+  const vectors = new Float32Array(events.length * width)
   const finite: number[] = []
   const broken = new Map<number, { element: number; value: number }>()
-  const values = payments.map(({ item, snapshots }, row) => {
-    const request = { amountMinor: item.data['amountMinor'] as number, timeMs: item.observedAtMs }
-    const aggregated: (number | null)[] = []
-    for (const snapshot of snapshots) if (snapshot?.features) aggregated.push(...snapshot.features)
-    const named = assembler.values(aggregated, request)
+  const values = events.map(({ item, snapshots }, row) => {
+    const named = assembler.values(snapshots, item.data, item.observedAtMs)
     assembler.write(named, vectors, finite.length)
     const start = finite.length * width
     for (let element = 0; element < width; element += 1) {
@@ -134,16 +132,16 @@ function inputsOf(assembler: Assembler, payments: readonly Payment[]): Inputs {
       // False for NaN and both infinities, and cheaper than Number.isFinite.
       if (value - value === 0) continue
       broken.set(row, { element, value })
-      // The next payment takes its place.
+      // The next event takes its place.
       return named
     }
     finite.push(row)
     return named
   })
-  return { rows: payments.length, values, finite, vectors: vectors.subarray(0, finite.length * width), broken }
+  return { rows: events.length, values, finite, vectors: vectors.subarray(0, finite.length * width), broken }
 }
 
-/** Scores by payment; null where there was no vector, or no finite score. */
+/** Scores by event; null where there was no vector, or no finite score. */
 function spread({ rows, finite }: Inputs, scores: Float32Array): (number | null)[] {
   assert(scores.length === finite.length, 'a model answers one score per row')
   const found = new Array<number | null>(rows).fill(null)

@@ -9,7 +9,7 @@ import type { LogRecord, OutgoingRecord } from '../ports/log.ts'
 
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
 
-/** A label's record as its customer's state keeps it until the payment comes; null for one that is too long. */
+/** A label's record as the state of its aggregate keeps it until its subject comes; null for one that is too long. */
 export function textOf(record: LogRecord): string | null {
   const { headers, value, partition, offset } = record
   return waitingText({

@@ -1,6 +1,6 @@
 import type { Decision } from './emitted.ts'
 
-/** Scores are probabilities of fraud, 0 to 1: at `block` and above a payment is refused, at `review` looked at. */
+/** Scores are probabilities of what labels report, 0 to 1: at `block` and above an event is refused, at `review` looked at. */
 export interface Thresholds {
   readonly review: number
   readonly block: number

@@ -18,16 +18,8 @@ const sourcePosition = z.object({ topic: z.string(), partition: z.number().int()
 
 export const decisions = ['approve', 'review', 'block'] as const
 
-/** `payment.scored` version 1: everything that was known when the decision was made. */
-export const paymentScoredSchema = z.object({
-  /** eventId of the payment. */
-  paymentId: z.string(),
-  customerId: z.string(),
-  terminalId: z.string(),
-  amountMinor: z.number().int(),
-  currency: z.string(),
-  /** The payment's own time, milliseconds UTC; its windows end here. */
-  paymentTimeMs: z.number().int(),
+/** What is said of every scored event, version 1 of its type: everything that was known when the decision was made. */
+export const scoreSchema = z.object({
   score: z.number(),
   decision: z.enum(decisions),
   model: z.object({ name: z.string(), version: z.string() }),
@@ -52,7 +44,7 @@ export const paymentScoredSchema = z.object({
   policy: z
     .object({
       version: z.string(),
-      decidedBy: z.string().describe('model, rule:<name>, or block_list and allow_list with customer or terminal'),
+      decidedBy: z.string().describe('model, rule:<name>, or block_list and allow_list with the entity'),
     })
     .optional()
     .describe('what decided, and by which version of the policy beside the model'),
@@ -60,7 +52,7 @@ export const paymentScoredSchema = z.object({
     .array(reasonSchema)
     .optional()
     .describe(
-      'what pushed the score towards fraud, the strongest first, also where a rule or list decided; left out of approved payments and when the model cannot be explained',
+      'what pushed the score up, the strongest first, also where a rule or list decided; left out of approvals and when the model cannot be explained',
     ),
   reasonsUnavailable: z
     .enum(unexplained)
@@ -73,7 +65,7 @@ export const paymentScoredSchema = z.object({
   position: sourcePosition,
 })
 
-/** `event.observed` version 1: an event that changed states without being scored; also a payment that no score could be
+/** `event.observed` version 1: an event that changed states without being scored; also one that no score could be
  * found for, beside its dead letter. */
 export const eventObservedSchema = z.object({
   observedId: z.string(),
@@ -116,7 +108,7 @@ export const deadLetterSchema = z.object({
 
 /**
  * `event.dead_letter_replayed` version 1: somebody sent the record of a dead letter back to where it came from, or the
- * processor did, because the payment of a label came. It lies in the topic of the letter and is correlated with it.
+ * processor did, because the subject of a label came. It lies in the topic of the letter and is correlated with it.
  */
 export const deadLetterReplayedSchema = z.object({
   letterId: z.string(),
@@ -125,7 +117,9 @@ export const deadLetterReplayedSchema = z.object({
 })
 
 export type EntityPosition = z.infer<typeof entityPosition>
-export type PaymentScored = z.infer<typeof paymentScoredSchema>
+export type Score = z.infer<typeof scoreSchema>
+/** The data of a score: what is said of every one, after what it repeats of its event. */
+export type ScoreData = Readonly<Record<string, unknown>> & Score
 export type EventObserved = z.infer<typeof eventObservedSchema>
 export type DeadLetter = z.infer<typeof deadLetterSchema>
 export type DeadLetterReplayed = z.infer<typeof deadLetterReplayedSchema>
@@ -146,7 +140,6 @@ export const processorSource = 'urn:riverbank:processor'
 export const replaySource = 'urn:riverbank:dead-letters'
 
 export const emittedTypes = {
-  scored: 'payment.scored',
   observed: 'event.observed',
   deadLettered: 'event.dead_lettered',
   deadLetterReplayed: 'event.dead_letter_replayed',

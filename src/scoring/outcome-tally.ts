@@ -1,24 +1,24 @@
 import type { Decision } from './emitted.ts'
 
-/** What decisions cost, in minor units of the payments' currency. */
+/** What decisions cost, in the unit of what the events are worth: minor units, where that is money. */
 export interface CostModel {
-  /** Of looking at one payment. */
+  /** Of looking at one event. */
   readonly reviewMinor: number
-  /** Of refusing an honest customer. */
+  /** Of refusing an honest event. */
   readonly falseBlockMinor: number
 }
 
-/** Counts of payments by what was decided and what they turned out to be. */
+/** Counts of events by what was decided and what they turned out to be. */
 export interface Confusion {
   readonly fraud: Readonly<Record<Decision, number>>
   readonly honest: Readonly<Record<Decision, number>>
 }
 
 export interface OutcomeReport {
-  readonly payments: number
+  readonly events: number
   readonly frauds: number
   readonly confusion: Confusion
-  /** Share of the payments that are reviewed or blocked. */
+  /** Share of the events that are reviewed or blocked. */
   readonly alertRate: number
   /** Of those alerts, the share that is fraud; null without alerts. */
   readonly precision: number | null
@@ -26,10 +26,10 @@ export interface OutcomeReport {
   readonly recall: number | null
   readonly blockPrecision: number | null
   readonly blockRecall: number | null
-  /** Sums of fraudulent amounts, minor units. */
+  /** Sums of what frauds were worth. */
   readonly valueCaughtMinor: number
   readonly valueMissedMinor: number
-  /** Missed value, reviews, and honest payments refused, at the prices of the cost model. */
+  /** Missed value, reviews, and honest events refused, at the prices of the cost model. */
   readonly costMinor: number
 }
 
@@ -45,31 +45,31 @@ export class OutcomeTally {
     this.#cost = cost
   }
 
-  add(decision: Decision, isFraud: boolean, amountMinor: number): void {
-    this.addMany(decision, isFraud, 1, amountMinor)
+  add(decision: Decision, isFraud: boolean, worth: number): void {
+    this.addMany(decision, isFraud, 1, worth)
   }
 
-  /** `amountMinor` is the sum of all their amounts. */
-  addMany(decision: Decision, isFraud: boolean, payments: number, amountMinor: number): void {
+  /** `worth` is the sum of what they are worth. */
+  addMany(decision: Decision, isFraud: boolean, events: number, worth: number): void {
     const counts = isFraud ? this.#fraud : this.#honest
-    counts[decision] += payments
+    counts[decision] += events
     if (!isFraud) return
-    if (decision === 'approve') this.#missedMinor += amountMinor
-    else this.#caughtMinor += amountMinor
+    if (decision === 'approve') this.#missedMinor += worth
+    else this.#caughtMinor += worth
   }
 
   report(): OutcomeReport {
     const [fraud, honest] = [{ ...this.#fraud }, { ...this.#honest }]
     const frauds = fraud.approve + fraud.review + fraud.block
-    const payments = frauds + honest.approve + honest.review + honest.block
+    const events = frauds + honest.approve + honest.review + honest.block
     const caught = fraud.review + fraud.block
     const alerts = caught + honest.review + honest.block
     const reviews = fraud.review + honest.review
     return {
-      payments,
+      events,
       frauds,
       confusion: { fraud, honest },
-      alertRate: payments === 0 ? 0 : alerts / payments,
+      alertRate: events === 0 ? 0 : alerts / events,
       precision: share(caught, alerts),
       recall: share(caught, frauds),
       blockPrecision: share(fraud.block, fraud.block + honest.block),

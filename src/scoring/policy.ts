@@ -2,50 +2,54 @@ import { z } from 'zod'
 import { decide } from './decision.ts'
 import type { Decision } from './emitted.ts'
 import { RiverbankError } from '../base/errors.ts'
-import { deadRule } from './rule-bounds.ts'
+import type { ScoredField, ServicePlan } from '../engine/plan.ts'
+import { deadRule, type Domain } from './rule-bounds.ts'
 
 /** No event names an entity by nothing. */
 const ids = z.array(z.string().min(1)).refine((list) => new Set(list).size === list.length, 'has an id twice')
+/** By the name of the entity. */
+const lists = z.record(z.string(), ids).default({})
+
+const condition = z
+  .strictObject({
+    /** A feature of the service, `score`, or `event.<field>`: a field of the scored event. */
+    value: z.string(),
+    is: z.enum(['<', '<=', '>', '>=', '==', '!=']),
+    than: z.union([z.number(), z.string(), z.boolean()]),
+  })
+  .refine(({ is, than }) => typeof than === 'number' || is === '==' || is === '!=', 'only numbers have an order')
 
 /**
  * What is done with a score: lists, rules over features, thresholds, in this order. A policy is a file beside its model
  * (`models/<name>/<version>/policies/<version>.json`) and never changes; a change is a new version.
  */
 export const policySchema = z.strictObject({
-  format: z.literal(1),
+  format: z.literal(2),
   version: z.string().regex(/^[\w.-]{1,32}$/),
   description: z.string().default(''),
-  /** Probabilities: at `block` and above a payment is refused, at `review` looked at. */
+  /** Probabilities: at `block` and above an event is refused, at `review` looked at. */
   thresholds: z
     .strictObject({ review: z.number().min(0).max(1), block: z.number().min(0).max(1) })
     .refine(({ review, block }) => review <= block, 'review must not be above block'),
   /** Always refused. Comes before `allow`. */
-  block: z.strictObject({ customers: ids.default([]), terminals: ids.default([]) }).prefault({}),
+  block: lists,
   /** Never refused. */
-  allow: z.strictObject({ customers: ids.default([]), terminals: ids.default([]) }).prefault({}),
-  /** The first one whose conditions all hold decides; a feature without a value holds no condition. */
+  allow: lists,
+  /** The first one whose conditions all hold decides; what has no value holds no condition. */
   rules: z
     .array(
       z.strictObject({
         name: z.string().regex(/^[a-z][a-z0-9_]{0,63}$/, 'must be lower-case letters, digits and _'),
-        when: z
-          .array(
-            z.strictObject({
-              /** A feature of the service, `amountMinor` or `score`. */
-              value: z.string(),
-              is: z.enum(['<', '<=', '>', '>=', '==', '!=']),
-              than: z.number(),
-            }),
-          )
-          .min(1),
+        when: z.array(condition).min(1),
         decision: z.enum(['approve', 'review', 'block']),
       }),
     )
     .default([]),
 })
 export type Policy = z.infer<typeof policySchema>
+type Condition = z.infer<typeof condition>
 
-/** Who decided: `model`, `rule:<name>`, or `block_list` and `allow_list` with what was on it. */
+/** Who decided: `model`, `rule:<name>`, or `block_list:<entity>` and `allow_list:<entity>`. */
 export interface PolicyVerdict {
   readonly decision: Decision
   readonly decidedBy: string
@@ -55,77 +59,136 @@ export interface PolicyVerdict {
 export interface Decider {
   readonly version: string
   readonly decide: (input: PolicyInput) => PolicyVerdict
+  /** The entities on its lists: an input names their ids. */
+  readonly entities: readonly string[]
+  /** The fields of the scored event that its rules read. */
+  readonly fields: readonly string[]
 }
 
 export interface PolicyInput {
-  readonly customerId: string
-  readonly terminalId: string
-  readonly amountMinor: number
+  /** By entity: the id of the one that the scored event names, null where it names none. */
+  readonly entityIds: Readonly<Record<string, string | null | undefined>>
+  /** Of the scored event. */
+  readonly data: Readonly<Record<string, unknown>>
   readonly score: number
   /** In the order of the names that the policy was compiled with. */
   readonly values: readonly (number | null)[]
 }
 
-/** Of an input: null where there is no value. */
-type Read = (input: PolicyInput) => number | null
+/** What a policy may speak of: that of its model's service. */
+export type PolicyScope = Pick<ServicePlan, 'names' | 'entities' | 'fields'>
 
-const comparisons: Readonly<Record<Policy['rules'][number]['when'][number]['is'], (a: number, b: number) => boolean>> =
-  {
-    '<': (a, b) => a < b,
-    '<=': (a, b) => a <= b,
-    '>': (a, b) => a > b,
-    '>=': (a, b) => a >= b,
-    '==': (a, b) => a === b,
-    '!=': (a, b) => a !== b,
-  }
+type Value = number | string | boolean
+/** Of an input: null or undefined where there is no value. */
+type Read = (input: PolicyInput) => unknown
+
+const comparisons: Readonly<Record<Condition['is'], (a: Value, b: Value) => boolean>> = {
+  '<': (a, b) => a < b,
+  '<=': (a, b) => a <= b,
+  '>': (a, b) => a > b,
+  '>=': (a, b) => a >= b,
+  '==': (a, b) => a === b,
+  '!=': (a, b) => a !== b,
+}
+
+/** What a file of format 1 says is said by names of one domain. */
+const formerFormat =
+  'is of format 1, which is not read any more: write "format": 2, lists by the name of their entity ' +
+  '("block": {"<entity>": ["<id>"]}), and "event.<field>" where a rule reads a field of the event'
 
 /** Errors: `policy_invalid`, with the first mistakes in words. */
 export function parsePolicy(json: unknown): Policy {
+  if (typeof json === 'object' && json !== null && 'format' in json && json.format === 1) throw invalid(formerFormat)
   const parsed = policySchema.safeParse(json)
-  if (!parsed.success) throw new RiverbankError('policy_invalid', z.prettifyError(parsed.error))
+  if (!parsed.success) throw invalid(z.prettifyError(parsed.error))
   const names = parsed.data.rules.map(({ name }) => name)
   const twice = names.find((name, i) => names.indexOf(name) < i)
-  if (twice !== undefined) throw new RiverbankError('policy_invalid', `two rules are named ${twice}`)
-  const dead = deadRule(parsed.data.rules)
-  if (dead !== null) throw new RiverbankError('policy_invalid', `rule ${dead.name} never decides: ${dead.why}`)
+  if (twice !== undefined) throw invalid(`two rules are named ${twice}`)
   return parsed.data
 }
 
-/** `names`: of all values of the service. Errors: `policy_invalid` for a rule over something that is not there. */
-export function compilePolicy(policy: Policy, names: readonly string[]): (input: PolicyInput) => PolicyVerdict {
+/** Errors: `policy_invalid` for a list or a rule of something that is not there, or that never decides. */
+export function compilePolicy(policy: Policy, scope: PolicyScope): Decider {
   const rules = policy.rules.map(({ name, when, decision }) => ({
     verdict: { decision, decidedBy: `rule:${name}` },
-    conditions: when.map(({ value, is, than }) => ({ read: reader(value, names, name), holds: comparisons[is], than })),
+    conditions: when.map((one) => ({ read: reader(one, scope, name), holds: comparisons[one.is], than: one.than })),
   }))
-  const lists = [
-    { decision: 'block', by: 'block_list', ...setsOf(policy.block) },
-    { decision: 'approve', by: 'allow_list', ...setsOf(policy.allow) },
-  ] as const
-  return (input) => {
-    for (const { decision, by, customers, terminals } of lists) {
-      if (customers.has(input.customerId)) return { decision, decidedBy: `${by}:customer` }
-      if (terminals.has(input.terminalId)) return { decision, decidedBy: `${by}:terminal` }
-    }
-    for (const { verdict, conditions } of rules) {
-      const holds = conditions.every(({ read, holds: compare, than }) => {
-        const value = read(input)
-        return value !== null && compare(value, than)
-      })
-      if (holds) return verdict
-    }
-    return { decision: decide(input.score, policy.thresholds), decidedBy: 'model' }
+  const dead = deadRule(policy.rules, domainsOf(scope))
+  if (dead !== null) throw invalid(`rule ${dead.name} never decides: ${dead.why}`)
+  const listed = [...listsOf('block', policy.block, scope), ...listsOf('allow', policy.allow, scope)]
+  const byModel = new Map<Decision, PolicyVerdict>()
+  for (const decision of ['approve', 'review', 'block'] as const)
+    byModel.set(decision, { decision, decidedBy: 'model' })
+  const read = policy.rules.flatMap(({ when }) => when.flatMap(({ value }) => fieldIn(value) ?? []))
+  return {
+    version: policy.version,
+    entities: [...new Set(listed.map(({ entity }) => entity))],
+    fields: [...new Set(read)],
+    decide(input) {
+      for (const { entity, ids: onList, verdict } of listed) {
+        const id = input.entityIds[entity] ?? null
+        if (id !== null && onList.has(id)) return verdict
+      }
+      for (const { verdict, conditions } of rules) {
+        if (conditions.every(({ read: of, holds, than }) => isMet(of(input), holds, than))) return verdict
+      }
+      return byModel.get(decide(input.score, policy.thresholds)) as PolicyVerdict
+    },
   }
 }
 
-function setsOf({ customers, terminals }: Policy['block']) {
-  return { customers: new Set(customers), terminals: new Set(terminals) }
+function isMet(value: unknown, holds: (a: Value, b: Value) => boolean, than: Value): boolean {
+  return typeof value === typeof than && holds(value as Value, than)
 }
 
-function reader(value: string, names: readonly string[], rule: string): Read {
-  if (value === 'score') return ({ score }) => score
-  if (value === 'amountMinor') return ({ amountMinor }) => amountMinor
+/** In the order of the entities, whatever the order in the file. */
+function listsOf(name: 'block' | 'allow', list: Policy['block'], { entities }: PolicyScope) {
+  const unknown = Object.keys(list).find((entity) => !entities.includes(entity))
+  if (unknown !== undefined) {
+    throw invalid(`the ${name} list is of "${unknown}", and the scored event names ${entities.join(', ')}`)
+  }
+  const decision: Decision = name === 'block' ? 'block' : 'approve'
+  return entities
+    .filter((entity) => (list[entity] ?? []).length > 0)
+    .map((entity) => ({
+      entity,
+      ids: new Set(list[entity]),
+      verdict: { decision, decidedBy: `${name}_list:${entity}` } satisfies PolicyVerdict,
+    }))
+}
+
+/** Of `event.<field>` the field, null for anything else. */
+function fieldIn(value: string): string | null {
+  return value.startsWith('event.') ? value.slice('event.'.length) : null
+}
+
+function reader({ value, than }: Condition, { names, fields }: PolicyScope, rule: string): Read {
+  const field = fieldIn(value)
   const index = names.indexOf(value)
-  if (index < 0)
-    throw new RiverbankError('policy_invalid', `rule ${rule} reads ${value}, which the service does not have`)
-  return ({ values }) => values[index] ?? null
+  const kind = field === null ? (value === 'score' || index >= 0 ? 'number' : null) : (fields.get(field)?.kind ?? null)
+  if (kind === null) {
+    const owner = field === null ? 'the service' : 'a score of its events'
+    throw invalid(`rule ${rule} reads ${value}, which ${owner} does not have`)
+  }
+  if (kind !== kindOf(than)) throw invalid(`rule ${rule} compares ${value}, a ${kind}, with a ${kindOf(than)}`)
+  if (field !== null) return ({ data }) => data[field]
+  return value === 'score' ? ({ score }) => score : ({ values }) => values[index]
+}
+
+function kindOf(value: Value): ScoredField['kind'] {
+  if (typeof value === 'number') return 'number'
+  return typeof value === 'boolean' ? 'boolean' : 'text'
+}
+
+function domainsOf({ fields }: PolicyScope): ReadonlyMap<string, Domain> {
+  const domains = new Map<string, Domain>([['score', { low: 0, high: 1, whole: false, always: true }]])
+  for (const [field, { kind, whole, optional }] of fields) {
+    const [low, high] = kind === 'boolean' ? [0, 1] : [-Infinity, Infinity]
+    domains.set(`event.${field}`, { low, high, whole: whole || kind === 'boolean', always: !optional })
+  }
+  return domains
+}
+
+function invalid(message: string): RiverbankError {
+  return new RiverbankError('policy_invalid', message)
 }

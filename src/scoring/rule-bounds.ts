@@ -2,7 +2,15 @@
 export interface BoundCondition {
   readonly value: string
   readonly is: '<' | '<=' | '>' | '>=' | '==' | '!='
-  readonly than: number
+  readonly than: number | string | boolean
+}
+
+/** What a value can be; one that is `always` there holds whatever all of its kind hold. A boolean is 0 or 1. */
+export interface Domain {
+  readonly low: number
+  readonly high: number
+  readonly whole: boolean
+  readonly always: boolean
 }
 
 /** What a value may be where all conditions of a rule on it hold: between two ends, and none of some numbers. */
@@ -17,12 +25,14 @@ interface Bounds {
 type RuleBounds = ReadonlyMap<string, Bounds>
 
 const everything: Bounds = { low: -Infinity, high: Infinity, isLowOpen: false, isHighOpen: false, not: new Set() }
-/** Values that are always there, and where they lie: a probability, and a whole number. */
-const known: RuleBounds = new Map([
-  ['score', { ...everything, low: 0, high: 1 }],
-  ['amountMinor', everything],
-])
-const wholeNumbers: ReadonlySet<string> = new Set(['amountMinor'])
+
+/** A condition over numbers: booleans are 0 and 1, and of texts, which have no order, each is a number of its own. */
+interface NumberCondition {
+  readonly is: BoundCondition['is']
+  readonly than: number
+}
+
+type Domains = ReadonlyMap<string, Domain>
 
 /**
  * The first rule that can never decide, and why; null where every rule can. Rules are asked in their order, and the first one
@@ -30,30 +40,46 @@ const wholeNumbers: ReadonlySet<string> = new Set(['amountMinor'])
  */
 export function deadRule(
   rules: readonly { readonly name: string; readonly when: readonly BoundCondition[] }[],
+  domains: Domains,
 ): { readonly name: string; readonly why: string } | null {
+  const texts = new Map<string, number>()
+  const numberOf = (than: BoundCondition['than']): number => {
+    if (typeof than !== 'string') return Number(than)
+    const number = texts.get(than) ?? texts.size
+    texts.set(than, number)
+    return number
+  }
   const before: { readonly name: string; readonly bounds: RuleBounds }[] = []
   for (const { name, when } of rules) {
-    const bounds = boundsOf(when)
+    const bounds = boundsOf(
+      when.map(({ value, is, than }) => ({ value, is, than: numberOf(than) })),
+      domains,
+    )
     const empty = [...bounds].find(([, one]) => isEmpty(one))
     if (empty !== undefined) return { name, why: `its conditions on ${empty[0]} never hold together` }
-    const first = before.find((earlier) => isWithin(bounds, earlier.bounds))
+    const first = before.find((earlier) => isWithin(bounds, earlier.bounds, domains))
     if (first !== undefined) return { name, why: `whatever it holds for is decided by ${first.name} before it` }
     before.push({ name, bounds })
   }
   return null
 }
 
-function boundsOf(when: readonly BoundCondition[]): RuleBounds {
+function domainOf(value: string, domains: Domains): Bounds {
+  const { low, high } = domains.get(value) ?? everything
+  return { ...everything, low, high }
+}
+
+function boundsOf(when: readonly (NumberCondition & { readonly value: string })[], domains: Domains): RuleBounds {
   const bounds = new Map<string, Bounds>()
   for (const condition of when) {
     const { value } = condition
-    const narrowed = met(bounds.get(value) ?? known.get(value) ?? everything, boundOf(condition))
-    bounds.set(value, wholeNumbers.has(value) ? whole(narrowed) : trimmed(narrowed))
+    const narrowed = met(bounds.get(value) ?? domainOf(value, domains), boundOf(condition))
+    bounds.set(value, domains.get(value)?.whole === true ? whole(narrowed) : trimmed(narrowed))
   }
   return bounds
 }
 
-function boundOf({ is, than }: BoundCondition): Bounds {
+function boundOf({ is, than }: NumberCondition): Bounds {
   switch (is) {
     case '<':
       return { ...everything, high: than, isHighOpen: true }
@@ -108,9 +134,9 @@ function isEmpty({ low, high, isLowOpen, isHighOpen, not }: Bounds): boolean {
 }
 
 /** Whether everything that one rule holds for is held by another, which reads no value that the one does not. */
-function isWithin(inner: RuleBounds, outer: RuleBounds): boolean {
+function isWithin(inner: RuleBounds, outer: RuleBounds, domains: Domains): boolean {
   return [...outer].every(([value, bounds]) => {
-    const own = inner.get(value) ?? known.get(value)
+    const own = inner.get(value) ?? (domains.get(value)?.always === true ? domainOf(value, domains) : undefined)
     return own !== undefined && isPart(own, bounds)
   })
 }
@@ -118,9 +144,5 @@ function isWithin(inner: RuleBounds, outer: RuleBounds): boolean {
 function isPart(inner: Bounds, outer: Bounds): boolean {
   const isAbove = inner.low > outer.low || (inner.low === outer.low && (!outer.isLowOpen || inner.isLowOpen))
   const isBelow = inner.high < outer.high || (inner.high === outer.high && (!outer.isHighOpen || inner.isHighOpen))
-  return (
-    isAbove &&
-    isBelow &&
-    [...outer.not].every((one) => isEmpty(met(inner, boundOf({ value: '', is: '==', than: one }))))
-  )
+  return isAbove && isBelow && [...outer.not].every((one) => isEmpty(met(inner, boundOf({ is: '==', than: one }))))
 }

@@ -1,11 +1,13 @@
-import { emittedId, emittedTypes, type Decision, type EntityPosition, type PaymentScored } from './emitted.ts'
+import { emittedId, type Decision, type EntityPosition, type Score } from './emitted.ts'
 import { schemaOf } from '../events/event.ts'
 import type { Unexplained } from './explain/explainer.ts'
 import type { NamedFlags } from '../engine/state/flags.ts'
 import type { Reason } from './explain/reason.ts'
+import type { ScoredRule } from '../events/scored-rule.ts'
 
-/** What all `payment.scored` events of one processor have in common. */
-export interface ScoredForm {
+/** What all scores of one type by one lineup of models have in common. */
+export interface ScoreWriterOptions {
+  readonly rule: ScoredRule
   /** CloudEvents `source`. */
   readonly source: string
   readonly model: { readonly name: string; readonly version: string }
@@ -19,45 +21,50 @@ export interface ScoredForm {
   readonly entities: readonly string[]
 }
 
-/** What one of them says of its own. Values and entities are in the order of the form. */
-export interface ScoredParts {
-  readonly payment: Pick<PaymentScored, 'paymentId' | 'customerId' | 'terminalId' | 'amountMinor' | 'currency'>
-  readonly paymentTimeMs: number
+/** What one of them says of its own. Values and entities are in the order of the options. */
+export interface ScoreParts {
+  readonly eventId: string
+  /** Of the scored event: its rule says what is repeated. */
+  readonly data: Readonly<Record<string, unknown>>
+  readonly observedAtMs: number
   readonly aggregateId: string
   readonly correlationId: string
-  /** The payment's append time: an emitted event is as old as its cause. */
+  /** The event's append time: an emitted event is as old as its cause. */
   readonly timeMs: number
   readonly score: number
   readonly decision: Decision
   readonly values: readonly (number | null)[]
   /** Left out of the event when there are none: the bytes say no more than is known. */
   readonly flags: NamedFlags | null
-  /** One per shadow of the form, null where it failed. */
+  /** One per shadow, null where it failed. */
   readonly shadows: readonly (number | null)[]
   /** Null without a policy. */
-  readonly policy: NonNullable<PaymentScored['policy']> | null
+  readonly policy: NonNullable<Score['policy']> | null
   /** A code: why there are none. Null: left out. */
   readonly reasons: readonly Reason[] | Unexplained | null
-  /** Null where the payment does not name the entity. */
+  /** Null where the event does not name the entity. */
   readonly entities: readonly (EntityPosition | null)[]
-  readonly position: PaymentScored['position']
+  readonly position: Score['position']
 }
 
 /**
- * Writes `payment.scored` version 1 as `encodeEvent` would, byte for byte, without making the object first: with sixty
- * features that costs more than everything else a payment needs. Id and time are functions of the payment, so that
+ * Writes version 1 of a score as `encodeEvent` would, byte for byte, without making the object first: with sixty
+ * features that costs more than everything else an event needs. Id and time are functions of the event, so that
  * every copy is the same bytes (I2).
  */
-export function createScoredWriter(form: ScoredForm): (parts: ScoredParts) => string {
-  const { source, model, service, featureSet } = form
-  const opening = `"type":"${emittedTypes.scored}","source":${JSON.stringify(source)},"subject":`
-  const schema = schemaOf(emittedTypes.scored, 1)
+export function createScoreWriter(options: ScoreWriterOptions): (parts: ScoreParts) => string {
+  const { source, model, service, featureSet, rule } = options
+  const opening = `"type":"${rule.emits}","source":${JSON.stringify(source)},"subject":`
+  const schema = schemaOf(rule.emits, 1)
   const afterTime = `","dataschema":"${schema}","datacontenttype":"application/json","correlationid":`
+  const idKey = JSON.stringify(rule.idField)
+  const timeKey = JSON.stringify(rule.timeField)
+  const repeated = rule.repeats.map((field) => ({ field, key: `,${JSON.stringify(field)}:` }))
   const names = JSON.stringify({ model, service, featureSet }).slice(1, -1)
   const afterDecision = `",${names},"features":`
-  const keys = form.features.map((name, i) => `${i === 0 ? '{' : ','}${JSON.stringify(name)}:`)
-  const shadowKeys = form.shadows.map((name, i) => `${i === 0 ? ',"shadows":{' : ','}${JSON.stringify(name)}:`)
-  const entityKeys = form.entities.map((name) => `${JSON.stringify(name)}:{"id":`)
+  const keys = options.features.map((name, i) => `${i === 0 ? '{' : ','}${JSON.stringify(name)}:`)
+  const shadowKeys = options.shadows.map((name, i) => `${i === 0 ? ',"shadows":{' : ','}${JSON.stringify(name)}:`)
+  const entityKeys = options.entities.map((name) => `${JSON.stringify(name)}:{"id":`)
 
   const numbersOf = (names: readonly string[], values: readonly (number | null)[]): string => {
     let text = ''
@@ -80,25 +87,33 @@ export function createScoredWriter(form: ScoredForm): (parts: ScoredParts) => st
     return text
   }
 
+  const repeatedOf = (data: ScoreParts['data']): string => {
+    let text = ''
+    for (const { field, key } of repeated) {
+      const value = data[field]
+      if (value !== undefined) text += key + valueText(value)
+    }
+    return text
+  }
+
   return (parts) => {
-    const { payment, position } = parts
-    const id = stringText(payment.paymentId)
-    const emitted = stringText(emittedId(parts.aggregateId, payment.paymentId, 'scored'))
+    const { position } = parts
+    const id = stringText(parts.eventId)
+    const emitted = stringText(emittedId(parts.aggregateId, parts.eventId, 'scored'))
     const head = `{"specversion":"1.0","id":${emitted},${opening}${stringText(parts.aggregateId)}`
     const time = `,"time":"${new Date(parts.timeMs).toISOString()}${afterTime}${stringText(parts.correlationId)}`
-    const cause = `,"causationid":${id},"data":{"paymentId":${id},"customerId":${stringText(payment.customerId)}`
-    const money = `,"terminalId":${stringText(payment.terminalId)},"amountMinor":${payment.amountMinor},"currency":${stringText(payment.currency)}`
-    const judged = `,"paymentTimeMs":${parts.paymentTimeMs},"score":${numberText(parts.score)},"decision":"${parts.decision}${afterDecision}`
+    const cause = `,"causationid":${id},"data":{${idKey}:${id}${repeatedOf(parts.data)},${timeKey}:${parts.observedAtMs}`
+    const judged = `,"score":${numberText(parts.score)},"decision":"${parts.decision}${afterDecision}`
     const flags = parts.flags === null ? '' : `,"flags":${JSON.stringify(parts.flags)}`
     const policy = parts.policy === null ? '' : `,"policy":${JSON.stringify(parts.policy)}`
     const reasons = reasonsOf(parts.reasons)
     const entities = `${flags}${shadowsOf(parts.shadows)}${policy}${reasons},"entities":{${entitiesOf(parts.entities)}}`
     const place = `,"position":{"topic":${stringText(position.topic)},"partition":${position.partition},"offset":${position.offset}}}}`
-    return head + time + cause + money + judged + featuresOf(parts.values) + entities + place
+    return head + time + cause + judged + featuresOf(parts.values) + entities + place
   }
 }
 
-function reasonsOf(reasons: ScoredParts['reasons']): string {
+function reasonsOf(reasons: ScoreParts['reasons']): string {
   if (reasons === null) return ''
   return typeof reasons === 'string' ? `,"reasonsUnavailable":"${reasons}"` : `,"reasons":${JSON.stringify(reasons)}`
 }
@@ -108,6 +123,11 @@ function numberText(value: number | null): string {
   return value === null || !Number.isFinite(value) ? 'null' : `${value}`
 }
 
+function valueText(value: unknown): string {
+  if (typeof value === 'string') return stringText(value)
+  return typeof value === 'number' ? numberText(value) : JSON.stringify(value)
+}
+
 const plain = /^[\w .:@|/+-]*$/
 
 function stringText(text: string): string {
@@ -115,19 +135,24 @@ function stringText(text: string): string {
 }
 
 const head = new RegExp(
-  String.raw`^\{"specversion":"1\.0","id":"([\w .:@|/+-]*)","type":"payment\.scored","source":"[^"\\]*","subject":"[^"\\]*",` +
-    String.raw`"time":"[^"\\]*","dataschema":"urn:riverbank:payment\.scored:1","datacontenttype":"application/json",` +
-    String.raw`"correlationid":"[^"\\]*","causationid":"[^"\\]*","data":\{"paymentId":"([^"\\]*)","customerId":"([^"\\]*)",`,
+  String.raw`^\{"specversion":"1\.0","id":"([\w .:@|/+-]*)","type":"([a-z_.]+)","source":"[^"\\]*","subject":"([^"\\]*)",` +
+    String.raw`"time":"[^"\\]*","dataschema":"[^"\\]*","datacontenttype":"application/json",` +
+    String.raw`"correlationid":"[^"\\]*","causationid":"([^"\\]*)","data":\{`,
 )
 
-export interface ScoredHead {
+/** Whose score it is, as every event that we emit says it in its envelope. */
+export interface ScoreHead {
+  /** Of the score. */
+  readonly id: string
+  readonly type: string
+  readonly aggregateId: string
+  /** Of the scored event. */
   readonly eventId: string
-  readonly paymentId: string
-  readonly customerId: string
 }
 
-/** Whose score a text of {@link createScoredWriter} is, without parsing it; null for any other text. */
-export function scoredHead(text: string): ScoredHead | null {
+/** The head of a text of {@link createScoreWriter}, without parsing it; null for a text of another spelling. */
+export function scoreHead(text: string): ScoreHead | null {
   const match = head.exec(text)
-  return match === null ? null : { eventId: match[1] ?? '', paymentId: match[2] ?? '', customerId: match[3] ?? '' }
+  if (match === null) return null
+  return { id: match[1] ?? '', type: match[2] ?? '', aggregateId: match[3] ?? '', eventId: match[4] ?? '' }
 }

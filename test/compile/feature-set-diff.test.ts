@@ -7,7 +7,7 @@ import { add, type Typed } from '../../src/define/expression.ts'
 import { defineDerived, defineFeatureSet, defineService, type FeatureSet } from '../../src/define/feature-set.ts'
 import { defineSource } from '../../src/define/source.ts'
 import { defineView } from '../../src/define/view.ts'
-import { customer, large, order, orders, shop, shopOpened } from '../define/support/shop.ts'
+import { customer, large, order, orders, orderService, shop, shopOpened } from '../define/support/shop.ts'
 
 const byShop = defineSource({ name: 'order', event: order, columns: { shop: 'shopId' } })
 const viewOptions = {
@@ -28,7 +28,6 @@ const more = defineDerived('more', 'one more', add(hourly, 1))
 const service = (...vector: Typed<false>[]) => [defineService({ name: 'model', vector })]
 const base: FeatureSet = {
   events: [order],
-  scored: order.type,
   entities: [customer, shop],
   views: [view],
   derived: [more],
@@ -110,7 +109,7 @@ describe('the difference of two feature sets', () => {
     expect(linesTo({ services: service(daily, more, amount) })).toEqual([
       '~ service model: another order of the vector',
     ])
-    expect(linesTo({ services: [] })).toEqual(['- service model'])
+    expect(linesTo({ services: [orderService] })).toEqual(['- service model', '+ service all'])
   })
 
   it('is not equal when only the order of definition is another', () => {

@@ -44,11 +44,10 @@ describe('the hash of a feature set', () => {
   const derived = defineDerived('more', 'one more', add(spend.feature('order_count_1h'), 1))
   const base: FeatureSet = {
     events: [order],
-    scored: order.type,
     entities: [customer, shop],
     views: [defineView(view)],
     derived: [derived],
-    services: [{ name: 's', vector: ['more', 'spend__order_count_1d'] }],
+    services: [{ name: 's', eventType: order.type, vector: ['more', 'spend__order_count_1d'] }],
   }
   const hashOf = (changes: Partial<FeatureSet>) => featureSetHash(defineFeatureSet({ ...base, ...changes }))
   const withView = (changes: object) => ({ views: [defineView({ ...view, ...changes })] })
@@ -70,7 +69,10 @@ describe('the hash of a feature set', () => {
     ['a source of the same name', withView({ aggregates: [count({ ...orders, where: large.where })] })],
     ['an aggregate', withView({ aggregates: [count(orders), count(large)] })],
     ['an expression', { derived: [defineDerived('more', 'one more', add(spend.feature('order_count_1h'), 2))] }],
-    ['the order of a vector', { services: [{ name: 's', vector: ['spend__order_count_1d', 'more'] }] }],
+    [
+      'the order of a vector',
+      { services: [{ name: 's', eventType: order.type, vector: ['spend__order_count_1d', 'more'] }] },
+    ],
     [
       'the partition key',
       {
@@ -80,7 +82,7 @@ describe('the hash of a feature set', () => {
         ],
         views: [],
         derived: [],
-        services: [],
+        services: [{ name: 's', eventType: order.type, vector: [] }],
       },
     ],
   ])('changes with %s', (_what, changes) => {

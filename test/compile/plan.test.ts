@@ -4,23 +4,22 @@ import { observe, readFeatures } from '../../src/engine/observe.ts'
 import type { EntityPlan } from '../../src/engine/plan.ts'
 import { createAssembler } from '../../src/scoring/vector.ts'
 import { count, mean, rate, sum } from '../../src/define/aggregate.ts'
-import { add, coalesce, multiply, request } from '../../src/define/expression.ts'
+import { add, coalesce, eventField, multiply } from '../../src/define/expression.ts'
 import { defineDerived, defineFeatureSet, defineService, type FeatureSet } from '../../src/define/feature-set.ts'
 import { defineSource } from '../../src/define/source.ts'
 import { defineView, type View } from '../../src/define/view.ts'
 import { riverbank } from '../../features/index.ts'
-import { customer, large, order, orders, shop, shopOpened, spend } from '../define/support/shop.ts'
+import { customer, large, order, orders, orderService, shop, shopOpened, spend } from '../define/support/shop.ts'
 
 const sameOrders = defineSource({ name: 'again', event: order, columns: { money: 'amountMinor' } })
 
 function setOf(...views: View[]): FeatureSet {
   return defineFeatureSet({
     events: [order, shopOpened],
-    scored: order.type,
     entities: [shop, customer],
     views,
     derived: [],
-    services: [],
+    services: [orderService],
   })
 }
 
@@ -175,7 +174,7 @@ describe('a service', () => {
   const more = defineDerived(
     'more',
     'x',
-    add(doubled, coalesce(spend.feature('amount_mean_1d'), request('amountMinor'))),
+    add(doubled, coalesce(spend.feature('amount_mean_1d'), eventField(order, 'amountMinor'))),
   )
   const set = defineFeatureSet({
     ...setOf(spend),
@@ -195,17 +194,24 @@ describe('a service', () => {
     expect(assembler.vectorLength).toBe(3)
   })
 
+  it('has no value of an entity that the event does not name, and of what is derived from it', () => {
+    expect(assembler.values([null, null], { amountMinor: 1 }, 0)).toEqual(assembler.names.map(() => null))
+  })
+
   it('computes derived features in order and writes the vector in its own order, as float32', () => {
-    const values = assembler.values([3, 5, 300, 500, 100, null, 0, 0], { amountMinor: 0.1, timeMs: 0 })
+    const values = assembler.values([{ features: [3, 5, 300, 500, 100, null, 0, 0] }, null], { amountMinor: 0.1 }, 0)
     expect(values.slice(-2)).toEqual([6, 6.1])
     const vectors = new Float32Array(6)
     assembler.write(values, vectors, 1)
     expect([...vectors]).toEqual([0, 0, 0, Math.fround(6.1), 5, 6])
   })
 
-  it('never takes a null or a missing entity for a number', () => {
-    expect(() => assembler.values([3, 5], { amountMinor: 1, timeMs: 0 })).toThrow('every entity has answered')
-    const values = assembler.values([null, 5, 0, 0, null, null, null, null], { amountMinor: 1, timeMs: 0 })
+  it('never takes a null for a number, nor a part of the features of an entity for all of them', () => {
+    const asked = { amountMinor: 1 }
+    expect(() => assembler.values([{ features: [3, 5] }, null], asked, 0)).toThrow(
+      'an entity answers all of its features',
+    )
+    const values = assembler.values([{ features: [null, 5, 0, 0, null, null, null, null] }, null], asked, 0)
     expect(() => assembler.write(values, new Float32Array(3), 0)).toThrow('as its definition promises')
   })
 })

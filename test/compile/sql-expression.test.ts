@@ -27,7 +27,7 @@ const edges: readonly Value[] = [
 const a: Expression = { op: 'feature', name: 'a' }
 const b: Expression = { op: 'feature', name: 'b' }
 const c: Expression = { op: 'feature', name: 'c' }
-const request = { amountMinor: 1_250, timeMs: 0 }
+const request: Readonly<Record<string, number>> = { amountMinor: 1_250, timeMs: 0 }
 
 function operation(op: Operation, left: Expression, right: Expression): Expression {
   if (op === 'floor' || op === 'square_root') return { op, value: left }
@@ -56,7 +56,7 @@ async function inDuckDb(trees: readonly Expression[], rows: readonly (readonly V
   )
   const sql = derivedSql(
     { derived },
-    { feature: identifier, request: (field) => doubleSql(request[field]) },
+    { feature: identifier, request: (field) => doubleSql(request[field] ?? null) },
     { select: '*', from: `(VALUES ${values.join(', ')}) v(row, ${names.join(', ')})` },
   )
   const answers: Value[][] = []
@@ -198,4 +198,28 @@ describe('I3: the tables of docs/expressions.md', () => {
     expect(await inDuckDb(trees, inputs)).toEqual(rows.map((row) => row.slice(operands)))
     await expectAgreement(trees, inputs)
   })
+})
+
+it('a field of the event is its number, 1 or 0 for a truth, and missing where the event has none, in every interpreter', async () => {
+  const trees = ['whole', 'zero', 'yes', 'no', 'none', 'text'].map((field): Expression => ({ op: 'request', field }))
+  const said = { whole: 7, zero: -0, yes: true, no: false, none: null, text: 'seven' }
+  const expected = [7, 0, 1, 0, null, null]
+  expect(trees.map((tree) => compileExpression(tree, () => -1)([], said))).toEqual(expected)
+  expect(trees.map((tree) => referenceExpression(tree, {}, said))).toEqual(expected)
+  const columns = { ...{ whole: 7, zero: -0, yes: 1, no: 0, none: null, text: null } } as Record<string, Value>
+  const derived = trees.map((tree, i) =>
+    defineDerived(`tree_${i}`, 'a field', { tree, nullable: true, magnitude: aggregateMagnitude }),
+  )
+  const sql = derivedSql(
+    { derived },
+    { feature: identifier, request: (field) => doubleSql(columns[field] ?? null) },
+    { select: '*', from: '(VALUES (1)) v(row)' },
+  )
+  const [row] = await query.rows(sql)
+  expect(trees.map((_, i) => row?.[`derived tree_${i}`])).toEqual(expected)
+})
+
+it('the time of the event is the one that is given beside it', () => {
+  const time = compileExpression({ op: 'request', field: 'timeMs' }, () => -1)
+  expect([time([], { timeMs: 1 }, 2), time([], { timeMs: 1 }), time([], {})]).toEqual([2, 1, null])
 })

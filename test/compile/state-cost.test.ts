@@ -9,13 +9,12 @@ import { defineEntity } from '../../src/define/entity.ts'
 import { defineFeatureSet } from '../../src/define/feature-set.ts'
 import { defineSource } from '../../src/define/source.ts'
 import { defineView } from '../../src/define/view.ts'
-import { customer, order } from '../define/support/shop.ts'
+import { customer, order, orderService } from '../define/support/shop.ts'
 
 const orders = defineSource({ name: 'order', event: order, columns: { amount: 'amountMinor', shop: 'shopId' } })
 const shop = defineEntity({ name: 'shop', keyFields: ['shopId'], tilesMax: 100 })
 const set = defineFeatureSet({
   events: [order],
-  scored: order.type,
   entities: [customer, shop],
   views: [
     defineView({
@@ -43,7 +42,7 @@ const set = defineFeatureSet({
     }),
   ],
   derived: [],
-  services: [],
+  services: [orderService],
 })
 const plan = compilePlan(set)
 const shopPlan = plan.entities.find(({ name }) => name === 'shop') as EntityPlan

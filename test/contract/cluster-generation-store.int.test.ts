@@ -7,7 +7,10 @@ import { emptyServers } from './state-probe.ts'
 
 async function clusterFixture(): Promise<GenerationStoreFixture> {
   const cluster = await startTestCluster()
-  const options = (namespace: string) => ({ seeds: cluster.seeds, namespace, commandTimeoutMs: 2_000 })
+  const options = (namespace: string) => ({
+    ...{ seeds: cluster.seeds, namespace, commandTimeoutMs: 2_000 },
+    eventType: 'payment.initiated',
+  })
   return {
     openStates: (namespace) => openClusterStateStore(options(namespace)),
     open: (namespace) => openClusterGenerationStore(options(namespace)),

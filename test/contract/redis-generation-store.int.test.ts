@@ -6,7 +6,10 @@ import { emptyServers } from './state-probe.ts'
 
 async function redisFixture(): Promise<GenerationStoreFixture> {
   const server = await startTestRedis()
-  const options = (namespace: string) => ({ url: server.url, namespace, commandTimeoutMs: 2_000 })
+  const options = (namespace: string) => ({
+    ...{ url: server.url, namespace, commandTimeoutMs: 2_000 },
+    eventType: 'payment.initiated',
+  })
   return {
     openStates: (namespace) => openRedisStateStore(options(namespace)),
     open: (namespace) => openRedisGenerationStore(options(namespace)),

@@ -6,10 +6,11 @@ import { defineEvent } from '../../src/define/event-type.ts'
 import { coalesce, divide, featureReference, modulo, add } from '../../src/define/expression.ts'
 import { defineDerived, defineFeatureSet, defineService, type FeatureSet } from '../../src/define/feature-set.ts'
 import { condition, measure, reasonForm } from '../../src/define/reason.ts'
-import { defineSource } from '../../src/define/source.ts'
+import { category, defineSource } from '../../src/define/source.ts'
 import { defineView, featureName } from '../../src/define/view.ts'
 import { dayMs, minuteMs } from '../../src/base/units.ts'
-import { customer, large, order, orders, orderSchema, shop, shopOpened, spend } from './support/shop.ts'
+import { customer, large, order, orders, orderService, orderSchema, shop, shopOpened, spend } from './support/shop.ts'
+import { login, logins } from './support/visits.ts'
 
 const eventOptions = {
   type: 'order.placed',
@@ -28,11 +29,10 @@ const viewOptions = {
 }
 const setOptions: FeatureSet = {
   events: [order],
-  scored: 'order.placed',
   entities: [customer, shop],
   views: [spend],
   derived: [],
-  services: [],
+  services: [orderService],
 }
 
 describe('an event type', () => {
@@ -113,6 +113,37 @@ describe('a source', () => {
     expect(() => defineSource({ name: 'large', event: order, columns: {}, where })).toThrow(
       'source "large": where: order.placed has no field amount',
     )
+  })
+})
+
+describe('a column', () => {
+  const withColumn = (column: unknown) => () =>
+    defineSource({ name: 'login', event: login, columns: { a: column } as never })
+
+  it('is a whole number, a text, or a category of values that the field can have', () => {
+    const fields = ['attempts', 'seconds', 'deviceId', category('deviceId', 'd1'), category('isRemembered', true)]
+    for (const field of fields) expect(withColumn(field)).not.toThrow()
+    for (const field of ['isRemembered', category('attempts', 'one'), category('isRemembered', 'yes')]) {
+      expect(withColumn(field)).toThrow(/^source "login": \w+ of login.attempted is no column/)
+    }
+    const schema = z.object({ userId: z.string(), share: z.number() })
+    const measured = defineEvent({
+      ...eventOptions,
+      type: 'user.measured',
+      aggregateField: 'userId',
+      versions: { 1: { schema } },
+      current: schema,
+    })
+    expect(() => defineSource({ name: 'measure', event: measured, columns: { share: 'share' } })).toThrow(
+      'source "measure": share of user.measured is no column: that is a whole number, a text, or a category',
+    )
+  })
+
+  it('of text is in no sum, and of a name that the source does not have in nothing', () => {
+    expect(() => sum(logins, 'device' as never)).toThrow('source "login": sum: device is a text: make it a category')
+    expect(() => mean(logins, 'delay' as never)).toThrow('source "login": sum: it has no column delay')
+    expect(() => category('plan', 'a', 'b', 'a')).toThrow('category "plan": a stands twice')
+    expect(() => category('plan')).toThrow('category "plan": name its values')
   })
 })
 

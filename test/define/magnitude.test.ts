@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { order } from './support/shop.ts'
 import { compileExpression } from '../../src/engine/expression.ts'
 import {
   add,
@@ -12,7 +13,7 @@ import {
   modulo,
   multiply,
   ratio,
-  request,
+  eventField,
   subtract,
   type Typed,
 } from '../../src/define/expression.ts'
@@ -28,7 +29,7 @@ const leaf: fc.Arbitrary<Typed> = fc.oneof(
   fc.constant(featureReference('count', false)),
   fc.constant(featureReference('mean', false)),
   fc.constant(featureReference('empty', true)),
-  fc.constant(request('amountMinor')),
+  fc.constant(eventField(order, 'amountMinor')),
   nonZero.map((value) => add(value, 0)),
 )
 const { expression } = fc.letrec<{ expression: Typed }>((tie) => {

@@ -7,15 +7,16 @@ import {
   add,
   coalesce,
   divide,
-  includingThisPayment,
+  includingThisEvent,
   ratio,
-  request,
+  eventField,
   zScore,
   type Typed,
 } from '../../src/define/expression.ts'
 import { defineDerived, defineService } from '../../src/define/feature-set.ts'
 import { defineSource } from '../../src/define/source.ts'
 import { order, orders, orderSchema, spend } from './support/shop.ts'
+import { login } from './support/visits.ts'
 
 /**
  * What must not compile. An expected error that does not come is an error of the compiler, which one test below runs. The
@@ -94,19 +95,35 @@ const mistakes = {
     return defineService({ name: 's', vector: [share] })
   },
   'a z-score in a service': () => {
-    const unusual = defineDerived('unusual', 'x', zScore(request('amountMinor'), spend.feature('amount_mean_1h'), 1))
+    const unusual = defineDerived(
+      'unusual',
+      'x',
+      zScore(eventField(order, 'amountMinor'), spend.feature('amount_mean_1h'), 1),
+    )
     // @ts-expect-error -- there may be no mean
     return defineService({ name: 's', vector: [unusual] })
   },
   'a mean counted as if it were always there': () =>
-    // @ts-expect-error -- a mean is null where there is nothing
-    includingThisPayment(spend.feature('order_count_1h'), spend.feature('amount_mean_1h')),
+    includingThisEvent(
+      spend.feature('order_count_1h'),
+      // @ts-expect-error -- a mean is null where there is nothing
+      spend.feature('amount_mean_1h'),
+      eventField(order, 'amountMinor'),
+    ),
   'a default that can be null': () =>
     // @ts-expect-error -- the last value must always be there
     coalesce(spend.feature('amount_mean_1h'), spend.feature('amount_mean_1d')),
-  'a field that the request does not have': () =>
-    // @ts-expect-error -- a payment has an amount and a time
-    request('currency'),
+  'a text of the event in an expression': () =>
+    // @ts-expect-error -- an expression reads numbers and booleans
+    eventField(order, 'currency'),
+  'a field that the event does not have in an expression': () =>
+    // @ts-expect-error -- there is no such field
+    eventField(order, 'price'),
+  'a field that the event may lack, in a service': () => {
+    const waited = defineDerived('waited', 'x', eventField(login, 'seconds'))
+    // @ts-expect-error -- a login without seconds has no value
+    return defineService({ name: 's', vector: [waited] })
+  },
   'an aggregate field that the data does not have': () =>
     defineEvent({
       type: 'order.placed',

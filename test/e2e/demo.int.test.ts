@@ -32,7 +32,7 @@ function expectWholeRun({ code, stdout, stderr }: Ended): void {
   expect(code, stderr).toBe(0)
   const summary = JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '') as RunSummary
   expect(summary).toEqual({
-    payments: events,
+    events,
     labels: expect.any(Number) as number,
     scores: events,
     deadLetters: 0,

@@ -59,7 +59,7 @@ describe.concurrent('riverbank features', () => {
   test.for([
     ['an unknown view', ['list', '--view', 'nothing'], 'there is no view "nothing"'],
     ['an unknown feature', ['show', 'nothing', '--json'], 'there is no feature or view "nothing"'],
-    ['a file that is none', ['diff', 'package.json'], 'package.json: not a compiled feature set of format 2'],
+    ['a file that is none', ['diff', 'package.json'], 'package.json: not a compiled feature set of format 3'],
     ['no file', ['diff'], "missing required argument 'before'"],
     ['no subcommand', [], 'Usage: riverbank features'],
   ] as const)('%s is exit code 2, with a word on stderr and none on stdout', async ([, args, word]) => {

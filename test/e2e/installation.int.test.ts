@@ -1,12 +1,12 @@
 import { CloudEvent, Kafka } from 'cloudevents'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { history } from '../../scripts/simulator/history.ts'
-import { generatePayments } from '../../scripts/simulator/payments.ts'
+import { history } from '../../features/simulator/history.ts'
+import { generatePayments } from '../../features/simulator/payments.ts'
 import { streamEvents } from '../../scripts/simulator/stream-events.ts'
-import { datasetEpochMs } from '../../scripts/simulator/time-axis.ts'
+import { datasetEpochMs, scoredTypes } from '../../features/simulator/payment-events.ts'
 import { names } from '../../src/app/installation/config.ts'
 import type { VerifyReport } from '../../src/app/installation/verify.ts'
-import type { PaymentScored } from '../../src/scoring/emitted.ts'
+import type { PaymentScored } from '../support/payment-scores.ts'
 import { redisAvailable } from '../support/redis-server.ts'
 import { eventually } from '../support/wait.ts'
 import { startInstallation, type TestInstallation } from './support/installation.ts'
@@ -67,7 +67,7 @@ describe.skipIf(reason !== null)(`an installation${reason === null ? '' : ` (ski
       expect(await get('/v1/scores/p-1')).toEqual({ status: 200, body: result?.score })
       expect(await get('/v1/scores/p-1/explanation')).toMatchObject({
         status: 200,
-        body: { paymentId: 'p-1', score: result?.score.score, model: result?.score.model },
+        body: { eventId: 'p-1', score: result?.score.score, model: result?.score.model },
       })
       expect(await get('/v1/entities/customer/c-e2e/features')).toMatchObject({
         status: 200,
@@ -136,6 +136,7 @@ describe.skipIf(reason !== null)(`an installation${reason === null ? '' : ` (ski
     const { topics, groups } = names(rb.config)
     const publishing = streamEvents(history(columns, { labelDelayMs: null }), (records) => rb.log.publish(records), {
       topic: topics.events,
+      scoredTypes,
       partitions: rb.config.PARTITIONS,
       batchRecords: 250,
       historyFromMs: datasetEpochMs,

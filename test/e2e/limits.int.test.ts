@@ -156,7 +156,7 @@ describe.skipIf(reason !== null)(`entities at their limits${reason === null ? ''
   test('the materializer says how far these payments are from what the champion learned', async () => {
     const watched = (name: string, ...labels: string[]) => metricAt(port + 1, `riverbank_model_${name}`, ...labels)
     // Without the one of 60 days ago.
-    await eventually(async () => (await watched('watched_payments')) === payments + 2, patience)
+    await eventually(async () => (await watched('watched_events')) === payments + 2, patience)
     // One customer with thousands of payments a day is nobody it ever saw.
     expect(await watched('psi', 'value="customer_payments_1d"')).toBeGreaterThan(1)
     expect(await watched('missing_ratio', 'value="customer_payments_1d"')).toBe(0)

@@ -2,10 +2,10 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { history } from '../../scripts/simulator/history.ts'
-import { generatePayments } from '../../scripts/simulator/payments.ts'
+import { history } from '../../features/simulator/history.ts'
+import { generatePayments } from '../../features/simulator/payments.ts'
 import { streamEvents } from '../../scripts/simulator/stream-events.ts'
-import { datasetEpochMs } from '../../scripts/simulator/time-axis.ts'
+import { datasetEpochMs, scoredTypes } from '../../features/simulator/payment-events.ts'
 import { names } from '../../src/app/installation/config.ts'
 import type { VerifyReport } from '../../src/app/installation/verify.ts'
 import type { ModelsReport } from '../../src/serve/models/model-administration.ts'
@@ -17,7 +17,11 @@ import { payment } from './support/payment.ts'
 
 const patience = { deadlineMs: 60_000, everyMs: 50 }
 const champion = { name: 'fraud', version: '2' }
-const large = { name: 'large', when: [{ value: 'amountMinor', is: '>=', than: 40_000 }], decision: 'block' } as const
+const large = {
+  name: 'large',
+  when: [{ value: 'event.amountMinor', is: '>=', than: 40_000 }],
+  decision: 'block',
+} as const
 
 describe.skipIf(redisAvailable() !== null)('an installation whose models change', () => {
   let rb: TestInstallation
@@ -82,6 +86,7 @@ describe.skipIf(redisAvailable() !== null)('an installation whose models change'
     const publish = (from: number, to: number) =>
       streamEvents(events.slice(from, to), (records) => rb.log.publish(records), {
         topic: topics.events,
+        scoredTypes,
         partitions: rb.config.PARTITIONS,
         batchRecords: 250,
         inFlightMax: rb.config.PARTITIONS,
@@ -157,7 +162,7 @@ describe.skipIf(redisAvailable() !== null)('an installation whose models change'
   })
 
   test('a policy is promoted like a model, and says which of its rules decided', async () => {
-    const policy = { format: 1, version: '1', thresholds: { review: 1, block: 1 }, rules: [large] }
+    const policy = { format: 2, version: '1', thresholds: { review: 1, block: 1 }, rules: [large] }
     mkdirSync(join(modelsDir, 'linear/2/policies'))
     writeFileSync(join(modelsDir, 'linear/2/policies/1.json'), JSON.stringify(policy))
     const refused = await rb.run('models', 'promote', 'linear/2@7', '--json')
@@ -190,7 +195,7 @@ describe.skipIf(redisAvailable() !== null)('an installation whose models change'
   })
 
   test('a model that cannot say why says so when it is promoted, and for good', async () => {
-    const policy = { format: 1, version: '1', thresholds: { review: 1, block: 1 }, rules: [large] }
+    const policy = { format: 2, version: '1', thresholds: { review: 1, block: 1 }, rules: [large] }
     for (const model of ['bare/1', 'bare/2']) {
       mkdirSync(join(modelsDir, model, 'policies'))
       writeFileSync(join(modelsDir, model, 'policies/1.json'), JSON.stringify(policy))

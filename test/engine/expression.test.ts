@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { referenceExpression } from '../../src/compile/reference-expression.ts'
 import { compileExpression, featuresOf, type Expression } from '../../src/engine/expression.ts'
+import { order } from '../define/support/shop.ts'
 import * as define from '../../src/define/expression.ts'
 import { testSeed as seed } from '../support/seed.ts'
 
@@ -75,7 +76,7 @@ describe('an expression', () => {
   })
 
   it('a z-score is the distance from the mean in deviations, and null where one of them says nothing', () => {
-    const score = define.zScore(define.request('amountMinor'), a, b).tree
+    const score = define.zScore(define.eventField(order, 'amountMinor'), a, b).tree
     expect(evaluate(score, 1_000, 100)).toBe(2.5)
     expect(evaluate(score, 1_500, 100)).toBe(-2.5)
     expect(evaluate(score, 1_250, 100)).toBe(0)
@@ -88,10 +89,10 @@ describe('an expression', () => {
     expect(evaluate(define.zScore(0.3, a, b).tree, 0.1, 3)).toBe((0.3 - 0.1) / 3)
   })
 
-  it('a count and a sum with the payment itself are never without a mean', () => {
+  it('a count and a sum with the event itself are never without a mean', () => {
     const counted = define.featureReference('a', false)
     const summed = define.featureReference('b', false)
-    const { count, sum, mean } = define.includingThisPayment(counted, summed)
+    const { count, sum, mean } = define.includingThisEvent(counted, summed, define.eventField(order, 'amountMinor'))
     const read = (payments: number, spent: number) =>
       [count, sum, mean].map(({ tree }) => evaluate(tree, payments, spent))
     expect(read(0, 0)).toEqual([1, 1_250, 1_250])
@@ -101,12 +102,11 @@ describe('an expression', () => {
   })
 
   it('knows the hour and the weekday in UTC, before 1970 too', () => {
-    const time = define.request('timeMs')
     fc.assert(
       fc.property(fc.integer({ min: -62_167_219_200_000, max: 253_402_300_799_999 }), (timeMs) => {
         const date = new Date(timeMs)
-        expect(evaluate(define.hourOfDay(time).tree, null, null, timeMs)).toBe(date.getUTCHours())
-        expect(evaluate(define.dayOfWeek(time).tree, null, null, timeMs)).toBe(date.getUTCDay())
+        expect(evaluate(define.hourOfDay(define.eventTime).tree, null, null, timeMs)).toBe(date.getUTCHours())
+        expect(evaluate(define.dayOfWeek(define.eventTime).tree, null, null, timeMs)).toBe(date.getUTCDay())
       }),
       { seed, numRuns: 2_000 },
     )

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { riverbank } from '../../features/index.ts'
-import { generatePayments } from '../../scripts/simulator/payments.ts'
+import { generatePayments } from '../../features/simulator/payments.ts'
 import { compilePlan } from '../../src/compile/plan.ts'
 import { createMemoryEngine } from '../../src/engine/engine.ts'
 import type { DomainEvent } from '../../src/events/event.ts'
@@ -83,8 +83,7 @@ function columnSums(): Map<string, number> {
     offset += 1
     const snapshots = engine.apply(event, paymentTimeMs, position, !fraud)
     if (fraud) return
-    const aggregated = snapshots.flatMap((snapshot) => snapshot?.features ?? [])
-    const values = assembler.values(aggregated, { amountMinor: data.amountMinor, timeMs: paymentTimeMs })
+    const values = assembler.values(snapshots, data, paymentTimeMs)
     for (const [i, value] of values.entries()) totals[i] = at(totals, i) + (value ?? 0)
   }
   for (let row = 0; row < columns.length; row += 1) {

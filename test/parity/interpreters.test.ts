@@ -45,6 +45,7 @@ describe('I3: the engine, the generated SQL and the reference evaluator', () => 
       expect(totals.derived).toBeGreaterThan(cases * 20)
       expect(totals.undefinedAnswers).toBeGreaterThan(totals.derived / 20)
       expect(totals.uncounted).toBeGreaterThan(cases / 10)
+      expect(totals.unnamed).toBeGreaterThan(cases)
       for (const count of [totals.late, totals.duplicates, totals.forgotten, totals.replaced])
         expect(count).toBeGreaterThan(cases / 4)
     },

@@ -9,7 +9,7 @@ const terminal = compiled.plan.entities[terminals]
 
 /** One payment at terminal t1, at the first offset of partition 0. */
 function payment() {
-  const touch = compiled.plan.events.get(compiled.set.scored)?.touches[terminals] ?? null
+  const touch = compiled.plan.events.get('payment.initiated')?.touches[terminals] ?? null
   if (touch === null) throw new Error('a payment names a terminal')
   const timeMs = Date.UTC(2026, 2, 1)
   const data = { customerId: 'c1', terminalId: 't1', amountMinor: 100, currency: 'EUR' }

@@ -65,7 +65,7 @@ describe.skipIf(redisAvailable() !== null)(`states of another feature set, seed 
     const next = await world.evolved(evolved)
     await feed(next, 300, 300)
     await work(next)
-    await write(lake, await contentOf(next), 20, evolved.manifest)
+    await write(lake, await contentOf(next), 20, evolved.lakeSchema)
     const report = await verifyWorld(next, lake, evolved)
     expect(report, renderVerify(report)).toMatchObject({ ok: true, mismatches: 0, violations: 0 })
     const { counts } = report.invariants.I3
@@ -78,19 +78,18 @@ describe.skipIf(redisAvailable() !== null)(`states of another feature set, seed 
     const backfill = async (view: string, limit = Infinity) => {
       let left = limit
       const snapshot = await lake.snapshot()
-      const { setup } = catalogOf(lake, snapshot, evolved.manifest)
+      const { setup } = catalogOf(lake, snapshot, evolved.lakeSchema)
       const query = await openQuery({ threads: 1, memoryMb: 512, tempDir: folder.dir, tempMb: 1_024, setup })
       const committed = await next.log.committed(next.group, next.topics.events)
-      const { plan, manifest, set } = evolved
+      const { plan, lakeSchema: schema } = evolved
       try {
         return await backfillView({
           ...{
             store: next.store,
             query,
             plan,
-            manifest,
+            schema,
             topics: next.topics,
-            scoredType: set.scored,
             committed,
             clock,
           },
@@ -118,7 +117,7 @@ describe.skipIf(redisAvailable() !== null)(`states of another feature set, seed 
     await work(next)
     const after = await createFeatureReader(next.store, evolved.plan, clock).read(keys, readAtMs)
     for (const { flags = {} } of after) expect(Object.values(flags)).not.toContain('incomplete')
-    await write(lake, await contentOf(next), 20, evolved.manifest)
+    await write(lake, await contentOf(next), 20, evolved.lakeSchema)
     const whole = await verifyWorld(next, lake, evolved)
     expect(whole, renderVerify(whole)).toMatchObject({ ok: true, mismatches: 0, violations: 0 })
     // And as an installation that had the view from the start: the same states, computed from the first event on.

@@ -1,4 +1,9 @@
 import { expect, it } from 'vitest'
+import { compilePlan } from '../../src/compile/plan.ts'
+import { coalesce } from '../../src/define/expression.ts'
+import { defineDerived, defineFeatureSet, defineService } from '../../src/define/feature-set.ts'
+import type { EventTimeMs } from '../../src/base/units.ts'
+import { deviceLogins, userLogins, visits } from '../define/support/visits.ts'
 import { compilePolicy, parsePolicy } from '../../src/scoring/policy.ts'
 import { createMemoryEngine } from '../../src/engine/engine.ts'
 import { decodeEvent } from '../../src/events/event.ts'
@@ -21,9 +26,11 @@ it('lets the policy of the champion decide, and says who did', async () => {
   const item = { data, observedAtMs: decoded.observedAt } as unknown as EventIntake
 
   const judged = async (policy: object | null) => {
-    const json = { format: 1, version: '7', thresholds: { review: 0, block: 0 }, ...policy }
-    const decide = compilePolicy(parsePolicy(json), servicePlan(plan, scorer.service).names)
-    const champion: Scorer = policy === null ? scorer : { ...scorer, decider: { version: '7', decide } }
+    const json = { format: 2, version: '7', thresholds: { review: 0, block: 0 }, ...policy }
+    const champion: Scorer =
+      policy === null
+        ? scorer
+        : { ...scorer, decider: compilePolicy(parsePolicy(json), servicePlan(plan, scorer.service)) }
     const judge = createJudge({
       plan,
       lineup: { champion, shadows: [] },
@@ -37,9 +44,48 @@ it('lets the policy of the champion decide, and says who did', async () => {
   const rule = { name: 'any', when: [{ value: 'amount', is: '>', than: 0 }], decision: 'review' }
   expect(await judged({})).toEqual(['block', { version: '7', decidedBy: 'model' }])
   expect(await judged({ rules: [rule] })).toEqual(['review', { version: '7', decidedBy: 'rule:any' }])
-  expect(await judged({ rules: [rule], allow: { customers: [data.customerId] } })).toEqual([
+  expect(await judged({ rules: [rule], allow: { customer: [data.customerId] } })).toEqual([
     'approve',
     { version: '7', decidedBy: 'allow_list:customer' },
   ])
   expect((await judged(null))[1]).toBeNull()
+})
+
+it('scores an event that does not name an entity, with its features missing', async () => {
+  const known = defineDerived(
+    'known',
+    'of the device, 0 where none',
+    coalesce(deviceLogins.feature('login_count_1d'), 0),
+  )
+  const vector = [userLogins.feature('login_count_1d'), known]
+  const services = [defineService({ name: 'risk', vector })]
+  const plan = compilePlan(defineFeatureSet({ ...visits, derived: [known], services }))
+  const engine = createMemoryEngine(plan)
+  const timestamp = Date.UTC(2026, 10, 30) as EventTimeMs
+  const rows: unknown[] = []
+  const champion: Scorer = {
+    ...scorer,
+    service: 'risk',
+    score: (vectors, count) => {
+      rows.push([...vectors])
+      return Promise.resolve(new Float32Array(count))
+    },
+  }
+  const judge = createJudge({ plan, lineup: { champion, shadows: [] }, explain: null, onShadowFailed: () => undefined })
+  const judged = async (offset: number, data: Record<string, unknown>) => {
+    const event = { eventId: `e${offset}`, eventType: 'login.attempted', timestamp, data, version: 1 } as const
+    const place = { partition: 0, offset, appendTimeMs: timestamp }
+    const snapshots = engine.apply({ ...event, aggregateId: 'u1', aggregateType: 'user' }, timestamp, place, true)
+    const item = { data, observedAtMs: timestamp } as unknown as EventIntake
+    const [verdict] = await judge([{ item, snapshots }])
+    return verdict?.kind === 'scored' ? verdict.scored.values : verdict
+  }
+  const data = { userId: 'u1', networkId: null, attempts: 2 }
+  await judged(0, { ...data, deviceId: 'd1' })
+  expect(await judged(1, data)).toEqual([1, 2, null, 1, null, null, 0])
+  // The user has logged in once before; of no device is anything known.
+  expect(rows).toEqual([
+    [0, 0],
+    [1, 0],
+  ])
 })

@@ -16,7 +16,7 @@ describe('the tally of outcomes', () => {
       fraud: { approve: 1, review: 1, block: 1 },
       honest: { approve: 15, review: 1, block: 1 },
     })
-    expect(report).toMatchObject({ payments: 20, frauds: 3, alertRate: 4 / 20, precision: 2 / 4, recall: 2 / 3 })
+    expect(report).toMatchObject({ events: 20, frauds: 3, alertRate: 4 / 20, precision: 2 / 4, recall: 2 / 3 })
     expect(report).toMatchObject({
       blockPrecision: 1 / 2,
       blockRecall: 1 / 3,
@@ -29,7 +29,7 @@ describe('the tally of outcomes', () => {
 
   it('has no precision without alerts and no recall without frauds', () => {
     const empty = new OutcomeTally({ reviewMinor: 1, falseBlockMinor: 1 }).report()
-    expect(empty).toMatchObject({ payments: 0, alertRate: 0, precision: null, recall: null, costMinor: 0 })
+    expect(empty).toMatchObject({ events: 0, alertRate: 0, precision: null, recall: null, costMinor: 0 })
   })
 })
 

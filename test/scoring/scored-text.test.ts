@@ -1,16 +1,48 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { decisions, emittedTypes, paymentScoredSchema } from '../../src/scoring/emitted.ts'
+import { z } from 'zod'
+import { defineEvent } from '../../src/define/event-type.ts'
+import { decisions } from '../../src/scoring/emitted.ts'
+import { scoreFormOf } from '../../src/scoring/score-form.ts'
 import { encodeEvent, type DomainEvent } from '../../src/events/event.ts'
 import { unexplained } from '../../src/scoring/explain/explainer.ts'
 import { flagKinds } from '../../src/engine/state/flags.ts'
-import { createScoredWriter, scoredHead, type ScoredForm, type ScoredParts } from '../../src/scoring/scored-text.ts'
+import {
+  createScoreWriter,
+  scoreHead,
+  type ScoreParts,
+  type ScoreWriterOptions,
+} from '../../src/scoring/scored-text.ts'
 import type { Reason } from '../../src/scoring/explain/reason.ts'
 import type { EventTimeMs } from '../../src/base/units.ts'
 
 const features = ['spend__count_7d', 'spend__mean_7d', 'odd "name"']
 const entities = ['customer', 'pair']
-const form: ScoredForm = {
+const current = z.object({
+  accountId: z.string(),
+  succeeded: z.boolean(),
+  tries: z.number().int(),
+  risk: z.number().nullable(),
+  note: z.string().optional(),
+  kind: z.enum(['a', 'b']),
+})
+const login = defineEvent({
+  type: 'login.attempted',
+  aggregateType: 'account',
+  aggregateField: 'accountId',
+  timestamp: 'time',
+  scored: {
+    emits: 'login.scored',
+    id: 'loginId',
+    time: 'loginTimeMs',
+    repeats: ['accountId', 'succeeded', 'tries', 'risk', 'note', 'kind'],
+  },
+  versions: { 1: { schema: current } },
+  current,
+})
+const scoreForm = scoreFormOf(login)!
+const form: ScoreWriterOptions = {
+  rule: scoreForm,
   source: 'urn:riverbank:processor',
   model: { name: 'fraud', version: '2' },
   service: 'fraud_v2',
@@ -21,9 +53,9 @@ const form: ScoredForm = {
 }
 /** Without shadows, with one, with several: what a writer has is fixed, so each has its own. */
 const forms = [[], ['fraud/3'], ['fraud/3', 'other/2026-01.b']].map((shadows) => ({ ...form, shadows }))
-const writers = forms.map((one) => ({ form: one, write: createScoredWriter(one) }))
+const writers = forms.map((one) => ({ form: one, write: createScoreWriter(one) }))
 const withForm = fc.constantFrom(...writers)
-const write = createScoredWriter(form)
+const write = createScoreWriter(form)
 
 const id = fc.oneof(fc.stringMatching(/^[\w.:@-]{1,20}$/), fc.string({ unit: 'binary', minLength: 1, maxLength: 12 }))
 const value = fc.oneof(
@@ -44,9 +76,21 @@ const reason: fc.Arbitrary<Reason> = fc
   .chain((known) =>
     fc.option(number, { nil: undefined }).map((usual) => ({ ...known, ...(usual === undefined ? {} : { usual }) })),
   )
-const parts: fc.Arbitrary<ScoredParts> = fc.record({
-  payment: fc.record({ paymentId: id, customerId: id, terminalId: id, amountMinor: fc.maxSafeNat(), currency: id }),
-  paymentTimeMs: fc.maxSafeNat(),
+const parts: fc.Arbitrary<ScoreParts> = fc.record({
+  eventId: id,
+  data: fc.record(
+    {
+      accountId: id,
+      succeeded: fc.boolean(),
+      tries: fc.maxSafeInteger(),
+      risk: fc.option(number, { nil: null }),
+      note: fc.string({ unit: 'binary' }),
+      kind: fc.constantFrom('a', 'b'),
+      unasked: id,
+    },
+    { requiredKeys: ['accountId', 'succeeded', 'tries', 'risk', 'kind', 'unasked'] },
+  ),
+  observedAtMs: fc.maxSafeNat(),
   aggregateId: id,
   correlationId: id,
   timeMs: fc.integer({ min: 0, max: 253_402_300_799_999 }),
@@ -65,25 +109,28 @@ const parts: fc.Arbitrary<ScoredParts> = fc.record({
 })
 
 /** The same event as an object, and written the general way. */
-function encoded(scored: ScoredParts, { shadows }: ScoredForm): string {
-  const { paymentId, ...payment } = scored.payment
+function encoded(scored: ScoreParts, { shadows }: ScoreWriterOptions): string {
+  const { eventId, data } = scored
   const named = (names: readonly string[], values: readonly unknown[]) =>
     Object.fromEntries<unknown>(
       names.map((name, i) => [name, values[i]] as const).filter(([, one]) => one !== undefined),
     )
   const event: DomainEvent = {
-    eventId: `${scored.aggregateId}/${paymentId}:scored`,
-    eventType: emittedTypes.scored,
+    eventId: `${scored.aggregateId}/${eventId}:scored`,
+    eventType: 'login.scored',
     timestamp: scored.timeMs as EventTimeMs,
     aggregateId: scored.aggregateId,
-    aggregateType: 'customer',
+    aggregateType: 'account',
     version: 1,
     correlationId: scored.correlationId,
-    causationId: paymentId,
+    causationId: eventId,
     data: {
-      paymentId,
-      ...{ customerId: payment.customerId, terminalId: payment.terminalId },
-      ...{ amountMinor: payment.amountMinor, currency: payment.currency, paymentTimeMs: scored.paymentTimeMs },
+      loginId: eventId,
+      ...named(
+        form.rule.repeats,
+        form.rule.repeats.map((field) => data[field]),
+      ),
+      loginTimeMs: scored.observedAtMs,
       ...{ score: scored.score, decision: scored.decision, model: form.model, service: form.service },
       featureSet: form.featureSet,
       features: named(features, scored.values),
@@ -103,7 +150,7 @@ function encoded(scored: ScoredParts, { shadows }: ScoredForm): string {
   return encodeEvent(event)
 }
 
-describe('payment.scored, written without an object', () => {
+describe('a score, written without an object', () => {
   it('I2: is byte for byte what the general encoder writes, whatever is in it', () => {
     fc.assert(
       fc.property(parts, withForm, (scored, writer) => {
@@ -117,7 +164,7 @@ describe('payment.scored, written without an object', () => {
     fc.assert(
       fc.property(parts, withForm, (scored, writer) => {
         const { data } = JSON.parse(writer.write(scored)) as { data: { shadows?: object } }
-        expect(paymentScoredSchema.safeParse(data).error).toBeUndefined()
+        expect(scoreForm.schema.safeParse(data).error).toBeUndefined()
         expect(Object.keys(data.shadows ?? {})).toEqual(writer.form.shadows)
         expect('shadows' in data, 'left out when there are none').toBe(writer.form.shadows.length > 0)
       }),
@@ -127,18 +174,14 @@ describe('payment.scored, written without an object', () => {
   it('tells whose it is without being parsed, or nothing at all', () => {
     fc.assert(
       fc.property(parts, (scored) => {
-        const { paymentId, customerId } = scored.payment
-        const head = scoredHead(write(scored))
+        const { aggregateId, eventId } = scored
+        const head = scoreHead(write(scored))
         if (head !== null)
-          expect(head).toEqual({ eventId: `${scored.aggregateId}/${paymentId}:scored`, paymentId, customerId })
-        const isPlain = [...Object.values(scored.payment), scored.aggregateId, scored.correlationId].every((one) =>
-          /^[\w.:@-]*$/.test(String(one)),
-        )
+          expect(head).toEqual({ id: `${aggregateId}/${eventId}:scored`, type: 'login.scored', aggregateId, eventId })
+        const isPlain = [eventId, aggregateId, scored.correlationId].every((one) => /^[\w.:@-]*$/.test(one))
         if (isPlain) expect(head).not.toBeNull()
       }),
     )
-    expect(
-      scoredHead(JSON.stringify({ type: emittedTypes.scored, data: { paymentId: 'p', customerId: 'c' } })),
-    ).toBeNull()
+    expect(scoreHead(JSON.stringify({ type: 'login.scored', subject: 'a', causationid: 'l' }))).toBeNull()
   })
 })

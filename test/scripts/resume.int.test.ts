@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { eventsAfter, newestEventIds } from '../../scripts/demo/resume.ts'
-import { history } from '../../scripts/simulator/history.ts'
-import { generatePayments } from '../../scripts/simulator/payments.ts'
+import { history } from '../../features/simulator/history.ts'
+import { scoredTypes } from '../../features/simulator/payment-events.ts'
+import { generatePayments } from '../../features/simulator/payments.ts'
 import { streamEvents } from '../../scripts/simulator/stream-events.ts'
 import { dayMs } from '../../src/base/units.ts'
 import { openRedisEventLog, type RedisEventLog } from '../../src/edges/redis/event-log.ts'
@@ -43,7 +44,7 @@ describe.skipIf(redisAvailable() !== null)('a feed that was interrupted', () => 
 
   it('goes on in each partition where the log ends, and everything is there once and in order', async () => {
     const stopping = new AbortController()
-    const options = { topic, partitions, batchRecords: 50, inFlightMax: partitions }
+    const options = { topic, scoredTypes, partitions, batchRecords: 50, inFlightMax: partitions }
     const publish = async (records: Parameters<typeof log.publish>[0]) => {
       await log.publish(records)
       if ((await log.describeTopic(topic))?.every(({ end }) => end > 300) === true) stopping.abort()

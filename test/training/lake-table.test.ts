@@ -14,7 +14,7 @@ import {
   day,
   fraud,
   observed,
-  manifest,
+  schema,
   materializer,
   payment,
   record,
@@ -58,7 +58,7 @@ describe('the training table of a lake', () => {
 
   const options = (change: Partial<TrainingTableOptions> = {}): TrainingTableOptions => ({
     lakeDir: lake.dir,
-    manifest,
+    schema,
     features: ['spend__count_7d', 'spend__mean_7d'],
     days: { from: firstDay, to: firstDay + 10 },
     training: { from: firstDay + 1, to: firstDay + 4 },
@@ -74,7 +74,7 @@ describe('the training table of a lake', () => {
     const rows = await query.rows(`SELECT * FROM read_parquet(${literal(join(dir, 'table.parquet'))})`)
     query.close()
     expect(
-      rows.map((row) => [row['payment_id'], row['tx_day'], row['label'], row['known_ms'], row['spend__count_7d']]),
+      rows.map((row) => [row['event_id'], row['tx_day'], row['label'], row['known_ms'], row['spend__count_7d']]),
     ).toEqual([
       ['p0', 0, 0, null, 0],
       ['p1', 1, 0, null, 1],
@@ -83,9 +83,8 @@ describe('the training table of a lake', () => {
       ['p8', 8, 1, at(11), 8],
     ])
     expect(rows[0]).toMatchObject({
-      customer_id: 'c1',
-      amount_minor: 1234,
-      payment_time_ms: at(0),
+      entity_id: 'c1',
+      time_ms: at(0),
       spend__mean_7d: 0.5,
     })
   })

@@ -66,7 +66,7 @@ export function deadLetterCodeOrAll(given: string): string {
 /** As the processor makes them: the position of the record. */
 export function letterId(given: string): string {
   if (!/^[\w.-]+:\d+:\d+:dead$/.test(given)) {
-    throw new InvalidArgumentError('the id of a letter is needed, such as payments.events:0:17:dead')
+    throw new InvalidArgumentError('the id of a letter is needed, such as <topic>:0:17:dead')
   }
   return given
 }

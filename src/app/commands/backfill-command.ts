@@ -21,7 +21,7 @@ const query = { threads: 1, memoryMb: 2_048, tempMb: 65_536 } as const
 
 /** Gives a view its history while the service runs. Errors: those of {@link backfillView}, log and lake. */
 export async function runBackfill(config: Config, view: string, say: (line: string) => void): Promise<BackfillResult> {
-  const { plan, manifest, set } = definitions(config)
+  const { plan, lakeSchema: schema } = definitions(config)
   const { topics, groups } = names(config)
   const { log, store } = await openPlaces(config)
   const lake = await openLake({ dir: lakeFolder(config), clock: systemClock })
@@ -33,11 +33,11 @@ export async function runBackfill(config: Config, view: string, say: (line: stri
     await bringLakeToEnd(config, log, lake, say)
     const tempDir = await mkdtemp(join(config.DATA_DIR, 'backfill-'))
     const snapshot = await lake.snapshot()
-    const { setup } = catalogOf(lake, snapshot, manifest)
+    const { setup } = catalogOf(lake, snapshot, schema)
     const database = await openFiles(lake, snapshot, () => openQuery({ ...query, tempDir, setup }))
     try {
       return await backfillView({
-        ...{ store, query: database, plan, manifest, topics, scoredType: set.scored, rowsPerChunk, clock: systemClock },
+        ...{ store, query: database, plan, schema, topics, rowsPerChunk, clock: systemClock },
         fromWhole: (read) => onlyFromWhole(lake, snapshot, read),
         view,
         committed: await committed(topics.events),

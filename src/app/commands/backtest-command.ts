@@ -1,13 +1,14 @@
 import { readFile } from 'node:fs/promises'
 import type { Config } from '../installation/config.ts'
 import { definitions } from '../installation/definitions.ts'
-import { paymentSpan, withLakeQuery } from '../installation/lake-query.ts'
+import { scoredSpan, withLakeQuery } from '../installation/lake-query.ts'
 import { openModel } from './model-argument.ts'
 import { table } from './table.ts'
 import { RiverbankError } from '../../base/errors.ts'
 import type { OutcomeReport } from '../../scoring/outcome-tally.ts'
 import { dayMs } from '../../base/units.ts'
-import { compilePolicy, parsePolicy, type Decider, type Policy } from '../../scoring/policy.ts'
+import { compilePolicy, parsePolicy, type Decider, type Policy, type PolicyScope } from '../../scoring/policy.ts'
+import { judgedEvents } from '../../lake/history/monitor-metrics.ts'
 import { runBacktest, type Backtest } from '../../lake/history/backtest.ts'
 import type { Scorer } from '../../ports/scorer.ts'
 
@@ -16,7 +17,7 @@ export interface BacktestCommandOptions {
   readonly model?: string
   /** A policy file; without it the model's own thresholds. */
   readonly policy?: string
-  /** Milliseconds; without them all payments of the lake. */
+  /** Milliseconds; without them all scored events of the lake. */
   readonly from?: number
   readonly to?: number
   readonly reviewCost: number
@@ -32,26 +33,27 @@ function youngLabels({ MONITOR_LABEL_DELAY_DAYS: days }: Pick<Config, 'MONITOR_L
 /** `riverbank backtest`: a candidate beside what was decided. Writes nothing. Errors: `lake_empty`, those of its parts. */
 export async function backtestCommand(config: Config, options: BacktestCommandOptions): Promise<number> {
   const compiled = definitions(config)
-  const { scorer, names, vector } = await openModel(config, compiled, options.model)
+  const { scorer, service } = await openModel(config, compiled, options.model)
   const stopping = new AbortController()
   const stop = () => stopping.abort(new RiverbankError('interrupted', 'stopped before it was done'))
   process.once('SIGINT', stop)
   process.once('SIGTERM', stop)
   try {
-    const decider = await deciderOf(scorer, names, options.policy)
+    const decider = await deciderOf(scorer, service, options.policy)
     const cost = { reviewMinor: options.reviewCost, falseBlockMinor: options.falseBlockCost }
     const startedMs = performance.now()
     const result = await withLakeQuery(config, compiled, async (query) => {
-      const span = await paymentSpan(query)
-      if (span === null) throw new RiverbankError('lake_empty', 'the lake has no scored payments')
+      const span = await scoredSpan(query, compiled.lakeSchema)
+      if (span === null) throw new RiverbankError('lake_empty', 'the lake has no scored events')
       const range = { fromMs: options.from ?? span.firstMs, toMs: options.to ?? span.lastMs + 1 }
       if (range.toMs > span.lastMs - config.MONITOR_LABEL_DELAY_DAYS * dayMs) process.stderr.write(youngLabels(config))
       const { signal } = stopping
       const parts = {
         query,
+        schema: compiled.lakeSchema,
         model: scorer,
-        vector,
-        names,
+        vector: service.vector,
+        names: service.names,
         decide: decider.decide,
         cost,
         signal,
@@ -59,8 +61,8 @@ export async function backtestCommand(config: Config, options: BacktestCommandOp
       }
       return runBacktest({ ...parts, ...range })
     })
-    if (result.champion.payments + result.incomplete === 0) {
-      throw new RiverbankError('lake_empty', 'the lake has no scored payments of that time')
+    if (judgedEvents(result.champion) + result.incomplete === 0) {
+      throw new RiverbankError('lake_empty', 'the lake has no scored events of that time')
     }
     const model = `${scorer.name}/${scorer.version}`
     const report = { model, policy: decider.version, seconds: (performance.now() - startedMs) / 1_000, ...result }
@@ -74,11 +76,11 @@ export async function backtestCommand(config: Config, options: BacktestCommandOp
 }
 
 /** A policy file, else the policy that was named with the model, else the model's own thresholds. */
-async function deciderOf(scorer: Scorer, names: readonly string[], file: string | undefined): Promise<Decider> {
+async function deciderOf(scorer: Scorer, service: PolicyScope, file: string | undefined): Promise<Decider> {
   if (file === undefined && scorer.decider !== undefined) return scorer.decider
-  const own = { format: 1, version: 'none', thresholds: { ...scorer.thresholds } }
+  const own = { format: 2, version: 'none', thresholds: { ...scorer.thresholds } }
   const policy = file === undefined ? parsePolicy(own) : await readPolicy(file)
-  return { version: policy.version, decide: compilePolicy(policy, names) }
+  return compilePolicy(policy, service)
 }
 
 /** Errors: `policy_invalid`. */
@@ -96,7 +98,7 @@ function progress(): (done: number) => void {
   return (done) => {
     if (performance.now() - saidMs < progressMs) return
     saidMs = performance.now()
-    process.stderr.write(`${done} payments\n`)
+    process.stderr.write(`${done} events\n`)
   }
 }
 
@@ -109,11 +111,11 @@ function render(
     'as decided': then,
     [`${report.model}, policy ${report.policy}`]: figures(candidate)[figure],
   }))
-  const left = report.incomplete === 0 ? '' : `${report.incomplete} payments lack a value the model needs: left out\n`
+  const left = report.incomplete === 0 ? '' : `${report.incomplete} events lack a value the model needs: left out\n`
   return (
     `${table(rows)}\nchanged decisions\n${table(report.changed)}\ndecided by\n` +
-    table(Object.entries(report.decidedBy).map(([by, payments]) => ({ by, payments }))) +
-    `${left}${champion.payments} payments in ${report.seconds.toFixed(1)} s\n`
+    table(Object.entries(report.decidedBy).map(([by, events]) => ({ by, events }))) +
+    `${left}${judgedEvents(champion)} events in ${report.seconds.toFixed(1)} s\n`
   )
 }
 

@@ -126,7 +126,7 @@ function isChosen(letter: PlacedLetter, options: SendOptions, tally: Tally, repl
 
 /**
  * Codes of records that are in the states: sending one again makes a duplicate, or worse, once its id is forgotten. A
- * payment without a score is sent anew under another id. They are sent by their code or by a letter's id only.
+ * event without a score is sent anew under another id. They are sent by their code or by a letter's id only.
  */
 const applied: ReadonlySet<string> = new Set([
   'duplicate_event',

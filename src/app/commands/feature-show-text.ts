@@ -61,7 +61,7 @@ function windowSections({ windows, hop, delay, slots, state }: ShownWindows): Se
 function slotText({ kind, eventType, field, where, size, bytesPerTile, sharedWith }: ShownSlot): string {
   const sized = size === 0 ? '' : ` (at most ${size})`
   const of = field === null ? ` of ${eventType}` : ` of ${field} in ${eventType}`
-  const conditions = where.map((condition) => `${condition.field} ${condition.is} ${condition.value}`)
+  const conditions = where.map((condition) => `${condition.field} ${condition.is} ${JSON.stringify(condition.value)}`)
   const filtered = conditions.length === 0 ? '' : ` where ${conditions.join(' and ')}`
   const shared = sharedWith.length === 0 ? '' : `, shared with ${sharedWith.join(', ')}`
   return `${kind}${sized}${of}${filtered}: ${bytesText(bytesPerTile)}${shared}`

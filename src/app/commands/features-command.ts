@@ -1,8 +1,9 @@
-import { defaultSettings, type FeatureSettings } from '../../../features/settings.ts'
 import { sqlOf } from '../../compile/feature-sql.ts'
 import { featureSetDifference } from '../../compile/feature-set-diff.ts'
-import { compileCommand, compiledFreshness, compiledPath, readCompiled } from '../installation/compiled-feature-set.ts'
+import { committedFile, compileCommand, compiledFreshness, readCompiled } from '../installation/compiled-feature-set.ts'
+import { withDefaults } from '../installation/config.ts'
 import { definitions, type Definitions } from '../installation/definitions.ts'
+import type { InstalledProject, LoadedProject } from '../installation/project.ts'
 import { differenceText } from './feature-diff-text.ts'
 import { listFeatures, type FeatureFilter } from './feature-list.ts'
 import { showFeature } from './feature-show.ts'
@@ -23,12 +24,16 @@ type Answer =
 
 /** `riverbank features`: needs no server. Answers the exit code. */
 export async function featuresCommand(
-  settings: FeatureSettings,
+  installed: InstalledProject,
   request: FeaturesRequest,
   options: { readonly json?: boolean },
 ): Promise<number> {
   // What is committed is committed for the defaults.
-  const answer = await answerTo(request, definitions(request.kind === 'check' ? defaultSettings : settings))
+  const { project } = installed
+  const answer =
+    request.kind === 'check'
+      ? await check(project, definitions(withDefaults(project)))
+      : await answerTo(request, definitions(installed))
   if (answer.kind === 'mistake') {
     process.stderr.write(`error: ${answer.reason}\n`)
     return 2
@@ -37,7 +42,10 @@ export async function featuresCommand(
   return answer.code
 }
 
-function answerTo(request: FeaturesRequest, installed: Definitions): Answer | Promise<Answer> {
+function answerTo(
+  request: Exclude<FeaturesRequest, { kind: 'check' }>,
+  installed: Definitions,
+): Answer | Promise<Answer> {
   switch (request.kind) {
     case 'list':
       return list(request.filter, installed)
@@ -45,8 +53,6 @@ function answerTo(request: FeaturesRequest, installed: Definitions): Answer | Pr
       return show(request.name, installed)
     case 'diff':
       return diff(request.before, request.after, installed)
-    case 'check':
-      return check(installed)
   }
 }
 
@@ -71,15 +77,13 @@ async function diff(beforePath: string, afterPath: string | undefined, { manifes
   return { kind: 'found', json: difference, text: differenceText(difference), code: difference.equal ? 0 : 1 }
 }
 
-async function check({ manifest: { hash }, manifest }: Definitions): Promise<Answer> {
-  const freshness = await compiledFreshness(manifest)
+async function check(project: LoadedProject, { manifest: { hash }, manifest }: Definitions): Promise<Answer> {
+  const { compiledPath: path } = project
+  const freshness = await compiledFreshness(manifest, committedFile(project))
   const isFresh = freshness === 'fresh'
-  const json = { path: compiledPath, freshness, hash, run: isFresh ? null : compileCommand }
-  const text = isFresh ? `${compiledPath} is fresh: ${hash.slice(0, 12)}\n` : `${staleText(freshness)}\n`
-  return { kind: 'found', json, text, code: isFresh ? 0 : 1 }
-}
-
-function staleText(freshness: 'stale' | 'missing'): string {
+  const run = compileCommand(project)
+  const json = { path, freshness, hash, run: isFresh ? null : run }
   const wrong = freshness === 'missing' ? 'is not here' : 'is not what the definitions say'
-  return `${compiledPath} ${wrong}: run ${compileCommand}`
+  const text = isFresh ? `${path} is fresh: ${hash.slice(0, 12)}\n` : `${path} ${wrong}: run ${run}\n`
+  return { kind: 'found', json, text, code: isFresh ? 0 : 1 }
 }

@@ -13,11 +13,11 @@ export interface LakeFilesOptions {
 
 /** `riverbank lake files`: the committed files as a table, as JSON, or as SQL; writes both lists of the lake anew. */
 export async function lakeFilesCommand(config: Config, options: LakeFilesOptions): Promise<number> {
-  const { manifest } = definitions(config)
+  const { lakeSchema } = definitions(config)
   const lake = await openLake({ dir: lakeDir(config) })
-  await publishFileList(lake, manifest)
+  await publishFileList(lake, lakeSchema)
   const snapshot = await lake.snapshot()
-  if (options.sql === true) process.stdout.write(fileListSql(lake, snapshot, manifest))
+  if (options.sql === true) process.stdout.write(fileListSql(lake, snapshot, lakeSchema))
   else if (options.json === true) process.stdout.write(fileListJson(lake, snapshot))
   else {
     const rows = tableNames.map((name) => {

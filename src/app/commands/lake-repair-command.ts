@@ -49,7 +49,7 @@ export async function lakeRepairCommand(config: Config, options: LakeRepairOptio
   // Nothing else writes to the lake meanwhile, so nobody else would list what is new.
   const lake = await openLake({ dir: lakeDir(config) }).catch(() => null)
   if (lake !== null)
-    await publishFileList(lake, definitions(config).manifest).catch((error: unknown) =>
+    await publishFileList(lake, definitions(config).lakeSchema).catch((error: unknown) =>
       say(`not listed: ${String(error)}`),
     )
   process.stdout.write(options.json === true ? `${JSON.stringify(result)}\n` : resultText(result))
@@ -72,7 +72,7 @@ async function withRepair<Result>(
   work: (options: RepairOptions) => Promise<Result>,
 ): Promise<Result> {
   const dir = lakeDir(config)
-  const { catalog, manifest } = definitions(config)
+  const { catalog, lakeSchema: schema } = definitions(config)
   const { topics } = names(config)
   const log = await logOrNull(config, say)
   const writer = await openTableWriter({ threads: 1, memoryMb: 1_024, rowGroupRows: rowsPerFile })
@@ -87,7 +87,7 @@ async function withRepair<Result>(
       log,
       topics: [topics.events, topics.scores],
       writer,
-      place: rowPlacement({ topics, catalog, manifest }),
+      place: rowPlacement({ topics, catalog, schema }),
       clock: systemClock,
       rowsPerFile,
       heldOffsets: heldOffsetsOf(query),

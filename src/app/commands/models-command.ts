@@ -1,5 +1,7 @@
 import { names, type Config } from '../installation/config.ts'
-import { openGenerationStore } from '../installation/event-log.ts'
+import { definitions } from '../installation/definitions.ts'
+import { openGenerationStores } from '../installation/event-log.ts'
+import { scoredTypeOfModels } from '../installation/scored-type.ts'
 import { systemClock } from '../roles/role.ts'
 import { table } from './table.ts'
 import { parseModelName, type ModelChange, type ModelReference } from '../../scoring/rollout/generation.ts'
@@ -16,16 +18,26 @@ interface Options {
   readonly json?: boolean
 }
 
+export interface ModelsCommandOptions extends Options {
+  readonly reason?: string
+  /** Seconds. */
+  readonly wait: number
+  /** Type of the scored events. */
+  readonly scores?: string
+}
+
 const lookAgainMs = 100
 
 export async function withModels<Result>(config: Config, use: (models: ModelAdministration) => Promise<Result>) {
-  const store = await openGenerationStore(config)
+  const { manifest, scoreForms } = definitions(config)
+  const stores = await openGenerationStores(config, scoreForms.keys())
+  const typeOf = scoredTypeOfModels(config.MODELS_DIR, manifest)
   const { topics } = names(config)
   try {
     const place = { topic: topics.events, partitions: config.PARTITIONS }
-    return await use(createModelAdministration({ store, ...place, clock: systemClock }))
+    return await use(createModelAdministration({ stores, typeOf, ...place, clock: systemClock }))
   } finally {
-    await store.close()
+    for (const store of stores.values()) await store.close()
   }
 }
 
@@ -41,6 +53,7 @@ export function listModels(config: Config, options: Options & { readonly limit: 
 
 function rowOf(report: GenerationReport, partitions: number) {
   return {
+    scores: report.scores,
     generation: report.generation,
     champion: report.champion,
     shadows: report.shadows.join(' ') || '-',
@@ -63,12 +76,12 @@ function stateOf({ live, activations, refusal }: GenerationReport, partitions: n
 export function changeModels(
   config: Config,
   asked: { readonly kind: ModelChange['kind']; readonly model?: string },
-  options: Options & { readonly reason?: string; readonly wait: number },
+  options: ModelsCommandOptions,
 ): Promise<number> {
   const change = changeOf(asked)
   return withModels(config, async (models) => {
-    const { number } = await models.change(change, options.reason ?? '')
-    const { report, partitions } = await outcomeOf(models, number, options.wait * 1_000)
+    const { generation, scores } = await models.change(change, options.reason ?? '', options.scores ?? null)
+    const { report, partitions } = await outcomeOf(models, { generation, scores }, options.wait * 1_000)
     const silent = change.kind === 'promote' ? await unexplainedModel(config.MODELS_DIR, change.model) : null
     if (options.json === true) {
       process.stdout.write(
@@ -100,13 +113,20 @@ function changeOf({ kind, model }: { readonly kind: ModelChange['kind']; readonl
   return { kind, model: parsed }
 }
 
-async function outcomeOf(models: ModelAdministration, number: number, waitMs: number) {
+async function outcomeOf(
+  models: ModelAdministration,
+  changed: Pick<GenerationReport, 'generation' | 'scores'>,
+  waitMs: number,
+) {
   const endMs = systemClock.nowMs() + waitMs
   const never = new AbortController().signal
   for (;;) {
     const { partitions, generations } = await models.report(Infinity)
-    const report = generations.find(({ generation }) => generation === number)
-    if (report === undefined) throw new RiverbankError('state_lost', `generation ${number} is gone: the store lost it`)
+    const report = generations.find(
+      ({ generation, scores }) => generation === changed.generation && scores === changed.scores,
+    )
+    if (report === undefined)
+      throw new RiverbankError('state_lost', `generation ${changed.generation} is gone: the store lost it`)
     const isOver = report.refusal !== null || report.activations.length === partitions
     if (isOver || systemClock.nowMs() >= endMs) return { report, partitions }
     await systemClock.sleep(lookAgainMs, never)

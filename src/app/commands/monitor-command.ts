@@ -3,6 +3,7 @@ import { definitions } from '../installation/definitions.ts'
 import { table } from './table.ts'
 import { measureModel, type WatchedSpan } from '../roles/watched-model.ts'
 import type { MonitorReport } from '../../lake/history/monitor.ts'
+import { judgedEvents } from '../../lake/history/monitor-metrics.ts'
 
 export interface MonitorCommandOptions extends WatchedSpan {
   readonly json?: boolean
@@ -33,11 +34,11 @@ function alarmsOf(report: MonitorReport, limits: MonitorCommandOptions): Alarm[]
     .map(({ name, psi }) => `psi of ${name} is ${psi.toFixed(3)}`)
   const missing = values
     .filter(({ nullRate }) => nullRate > limits.maxNullRate)
-    .map(({ name, nullRate }) => `${name} is missing in ${(100 * nullRate).toFixed(2)}% of the payments`)
+    .map(({ name, nullRate }) => `${name} is missing in ${(100 * nullRate).toFixed(2)}% of the events`)
   const { precision, recall } = report.outcomes
   const low = (name: string, value: number | null, least: number) =>
     value !== null && value < least ? [`${name} of alerts is ${value.toFixed(3)}`] : []
-  const empty = report.payments === 0 ? ['no payment was scored with this model'] : []
+  const empty = report.events === 0 ? ['no event was scored with this model'] : []
   const outcomes = [...low('precision', precision, limits.minPrecision), ...low('recall', recall, limits.minRecall)]
   return [...empty, ...drifted, ...missing, ...outcomes]
 }
@@ -53,15 +54,15 @@ function render(model: string, report: MonitorReport, alarms: readonly Alarm[]):
   }))
   const { outcomes } = report
   const judged =
-    `${outcomes.payments} payments with labels: ${outcomes.frauds} frauds, alert rate ${percent(outcomes.alertRate)}, ` +
+    `${judgedEvents(outcomes)} events with labels: ${outcomes.frauds} frauds, alert rate ${percent(outcomes.alertRate)}, ` +
     `precision ${percent(outcomes.precision)}, recall ${percent(outcomes.recall)}`
   const calibration = report.calibration.map((bin) => ({
-    payments: bin.payments,
+    events: bin.events,
     'mean score': Number(bin.meanScore.toFixed(5)),
     'share of fraud': Number(bin.fraudShare.toFixed(5)),
   }))
   const shadows = report.shadows.length === 0 ? '' : `${table(report.shadows.map((one) => ({ ...one })))}\n`
   const end =
     alarms.length === 0 ? 'everything is within its limits\n' : alarms.map((alarm) => `ALARM ${alarm}\n`).join('')
-  return `${model}, ${report.payments} payments\n\n${table(drift)}\n${judged}\n\n${table(calibration)}\n${shadows}${end}`
+  return `${model}, ${report.events} events\n\n${table(drift)}\n${judged}\n\n${table(calibration)}\n${shadows}${end}`
 }

@@ -56,7 +56,7 @@ async function rebuildOnce(
   { log, store, lake }: Places,
   say: (line: string) => void,
 ): Promise<RebuildResult> {
-  const { plan, manifest, set } = definitions(config)
+  const { plan, lakeSchema: schema } = definitions(config)
   const { topics, groups } = names(config)
   const committedNow = () => log.committed(groups.process, topics.events)
   // Before the lake is brought to the end: whatever was committed by now has its answer there then.
@@ -66,11 +66,11 @@ async function rebuildOnce(
   const starts = new Map(ranges.map(({ partition, start }) => [partition, start]))
   const tempDir = await mkdtemp(join(config.DATA_DIR, 'rebuild-'))
   const snapshot = await lake.snapshot()
-  const { setup } = catalogOf(lake, snapshot, manifest)
+  const { setup } = catalogOf(lake, snapshot, schema)
   const database = await openFiles(lake, snapshot, () => openQuery({ ...query, tempDir, setup }))
   try {
     return await rebuildStates({
-      ...{ store, query: database, plan, manifest, topics, scoredType: set.scored, rowsPerChunk, clock: systemClock },
+      ...{ store, query: database, plan, schema, topics, rowsPerChunk, clock: systemClock },
       ...{ committed, committedNow, starts },
       fromWhole: (read) => onlyFromWhole(lake, snapshot, read),
       onProgress: ({ entity, chunk, chunks, states }) => {

@@ -9,14 +9,14 @@ import { dayMs } from '../../base/units.ts'
 import { registerCovers } from '../../edges/onnx/registration.ts'
 import { sampleBackground, type SampledBackground } from '../../lake/materialize/background.ts'
 
-/** Enough that a branch which one payment in a thousand takes is counted to a tenth; a few megabytes. */
+/** Enough that a branch which one event in a thousand takes is counted to a tenth; a few megabytes. */
 const rowsMax = 50_000
 /** Fewer say too little about who goes where. */
 const rowsMin = 1_000
 const spanDays = 30
 
 /**
- * `riverbank models register`: proves that a model may score, and where its trees have no covers counts them over payments of
+ * `riverbank models register`: proves that a model may score, and where its trees have no covers counts them over scored events of
  * the lake, so that it can say why. 0 when it can be promoted with reasons, 1 when it can be promoted without. Errors:
  * `invalid_model`, `model_refused`, `model_in_use`, `lake_empty`.
  */
@@ -34,13 +34,13 @@ export async function registerModel(config: Config, name: string, json: boolean)
   const after =
     background === null ? before : await registerCovers({ modelsDir: config.MODELS_DIR, ...model }, background)
   const reasons = after === undefined ? 'none' : reasonsOf(after)
-  const report = { model: modelName(model), reasons, ...(background === null ? {} : { payments: background.rows }) }
+  const report = { model: modelName(model), reasons, ...(background === null ? {} : { events: background.rows }) }
   process.stdout.write(json ? `${JSON.stringify(report)}\n` : `${told(report)}\n`)
   return after?.kind === 'available' ? 0 : 1
 }
 
-function told({ model, reasons, payments }: { model: string; reasons: string; payments?: number }): string {
-  const counted = payments === undefined ? '' : `, with covers counted over ${payments} payments`
+function told({ model, reasons, events }: { model: string; reasons: string; events?: number }): string {
+  const counted = events === undefined ? '' : `, with covers counted over ${events} events`
   return `${model} passed every check${counted}; reasons: ${reasons}`
 }
 
@@ -58,10 +58,10 @@ async function backgroundOf(
 ): Promise<SampledBackground> {
   await checkUnused(config, model)
   const features = compiled.manifest.services.find(({ name }) => name === service)?.features ?? []
-  const options = { features, rowsMax, spanMs: spanDays * dayMs }
+  const options = { schema: compiled.lakeSchema, features, rowsMax, spanMs: spanDays * dayMs }
   const found = await withLakeQuery(config, compiled, (query) => sampleBackground(query, options))
   if (found !== null && found.rows >= rowsMin) return found
-  const here = `the lake has ${found?.rows ?? 0} payments, scored in its last ${spanDays} days, with every feature of ${service}`
+  const here = `the lake has ${found?.rows ?? 0} events, scored in its last ${spanDays} days, with every feature of ${service}`
   throw new RiverbankError('lake_empty', `${here}: covers are counted over ${rowsMin} at least`)
 }
 

@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import { configSchema, environmentName, readConfig } from '../installation/config.ts'
+import { environmentName, readConfig, settingSchemas } from '../installation/config.ts'
 import { configurationFinding, installationProbes, machineProbes } from './doctor-probes.ts'
+import { loadProject, type LoadedProject } from '../installation/project.ts'
 import { exitCodeOf, renderChecks, runProbes } from './doctor.ts'
 import { table } from '../commands/table.ts'
 
@@ -15,14 +16,15 @@ interface DoctorOptions {
 
 /** `riverbank doctor`: everything that can be wrong before the first event. Answers the exit code: 1 if a check failed. */
 export async function doctorCommand(env: NodeJS.ProcessEnv, options: DoctorOptions): Promise<number> {
+  const project = loadProject(env)
   if (options.settings === true) {
-    const settings = settingRows()
+    const settings = settingRows(project)
     process.stdout.write(options.json === true ? `${JSON.stringify(settings)}\n` : table(settings))
     return 0
   }
   const { finding, config } = configurationFinding(() => readConfig(env))
   const probes = [
-    ...machineProbes(),
+    ...machineProbes({ project }),
     { name: 'configuration', fix: '', run: () => Promise.resolve(finding) },
     ...(config === null ? [] : installationProbes(config)),
   ]
@@ -40,8 +42,10 @@ const settingSchema = z.object({
 })
 
 /** Every setting: its variable, its default, what it may be and what it is for. */
-export function settingRows(): { name: string; default: string; values: string; about: string }[] {
-  const { properties } = z.toJSONSchema(configSchema, { io: 'output' })
+export function settingRows(
+  project: LoadedProject,
+): { name: string; default: string; values: string; about: string }[] {
+  const { properties } = z.toJSONSchema(settingSchemas(project), { io: 'output' })
   return Object.entries(properties ?? {}).map(([setting, schema]) => {
     const known = settingSchema.parse(schema)
     const range = known.minimum === undefined ? '' : `${known.minimum} to ${known.maximum}`

@@ -23,7 +23,7 @@ export async function keysFinding(config: Config): Promise<Finding> {
       `${misplaced.length} of the ${records.length} newest events are in another partition than their key gives ` +
         `(such as offset ${first?.offset} of partition ${first?.partition})`,
       'set partitioner=murmur2_random in librdkafka (Kafka clients in Java and kafkajs have it by default): ' +
-        "a customer's events are handled in order within one partition only",
+        'the events of one aggregate are handled in order within one partition only',
     )
   } finally {
     await log.close()

@@ -2,12 +2,12 @@ import { constants, existsSync } from 'node:fs'
 import { access, statfs } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { dirname, resolve } from 'node:path'
-import { defaultSettings } from '../../../features/settings.ts'
 import { isRiverbankError } from '../../base/errors.ts'
 import { findRedisServer } from '../../edges/redis/server.ts'
-import { compileCommand, compiledFreshness, compiledPath } from '../installation/compiled-feature-set.ts'
+import { committedFile, compileCommand, compiledFreshness } from '../installation/compiled-feature-set.ts'
 import type { Contradiction } from '../installation/contradictions.ts'
-import { statesPlace, type Config } from '../installation/config.ts'
+import { statesPlace, withDefaults, type Config } from '../installation/config.ts'
+import type { LoadedProject } from '../installation/project.ts'
 import { clusterFinding, redisFinding } from './doctor-redis.ts'
 import { statesFinding } from './doctor-states.ts'
 import { fail, ok, warn, type Finding, type Probe } from './doctor.ts'
@@ -16,7 +16,7 @@ const nodeMin = [20, 19] as const
 const freeBytesMin = 1_073_741_824
 
 /** Needs no configuration. */
-export function machineProbes(): Probe[] {
+export function machineProbes({ project }: Pick<Config, 'project'>): Probe[] {
   const reinstall = 'run npm ci'
   return [
     { name: 'node', fix: 'install a newer Node', run: async () => nodeFinding(process.versions.node) },
@@ -32,7 +32,7 @@ export function machineProbes(): Probe[] {
       run: async () => (await import('../../edges/duckdb/table-writer.ts'), ok('loads')),
     },
     { name: 'redis program', fix: '', run: async () => redisProgramFinding(findRedisServer()) },
-    { name: 'feature set', fix: `run ${compileCommand}`, run: featureSetFinding },
+    { name: 'feature set', fix: `run ${compileCommand(project)}`, run: () => featureSetFinding(project) },
   ]
 }
 
@@ -53,9 +53,14 @@ export function installationProbes(config: Config): Probe[] {
       fix: 'train one for these definitions, or correct models/registry.json and RIVERBANK_MODELS_DIR',
       run: async () => {
         const { definitions, loadModel } = await import('../installation/definitions.ts')
-        const scorer = await loadModel(config.MODELS_DIR, definitions(config))
-        await scorer.close()
-        return ok(`${scorer.name} ${scorer.version}, golden vectors agree`)
+        const compiled = definitions(config)
+        const found: string[] = []
+        for (const eventType of compiled.scoreForms.keys()) {
+          const scorer = await loadModel(config.MODELS_DIR, compiled, eventType)
+          await scorer.close()
+          found.push(`${scorer.name} ${scorer.version}`)
+        }
+        return ok(`${found.join(', ')}: golden vectors agree`)
       },
     },
     {
@@ -168,19 +173,19 @@ function contradictionFinding(found: readonly Contradiction[]): Finding | null {
   return fail(told, [...new Set(found.map(({ advice }) => advice))].join('; '))
 }
 
-async function featureSetFinding(): Promise<Finding> {
+async function featureSetFinding(project: LoadedProject): Promise<Finding> {
   const { definitions } = await import('../installation/definitions.ts')
-  const { manifest } = definitions(defaultSettings)
+  const { manifest } = definitions(withDefaults(project))
   const short = manifest.hash.slice(0, 12)
-  switch (await compiledFreshness(manifest)) {
+  switch (await compiledFreshness(manifest, committedFile(project))) {
     case 'missing':
       return ok(`${short}, built`)
     case 'fresh':
       return ok(`${short}, as committed`)
     case 'stale':
       return fail(
-        `the definitions give ${short}, ${compiledPath} says something else`,
-        `run ${compileCommand} and commit it; models must be trained for the new hash`,
+        `the definitions give ${short}, ${project.compiledPath} says something else`,
+        `run ${compileCommand(project)} and commit it; models must be trained for the new hash`,
       )
   }
 }

@@ -1,26 +1,45 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { resolve } from 'node:path'
 import { z } from 'zod'
 import { projectFolder } from './project-folder.ts'
+import type { LoadedProject } from './project.ts'
 import { canonicalJson, hashText } from '../../compile/hash.ts'
 import type { FeatureSetManifest } from '../../engine/feature-set.ts'
 import { reasonFormSchema } from '../../engine/reason-form.ts'
 
-export const compiledPath = 'features/compiled/feature-set.json'
 /** What makes the committed file say what the definitions say. */
-export const compileCommand = 'npm run features:compile'
+export function compileCommand({ isShipped, folder }: LoadedProject): string {
+  return `npm run features:compile${isShipped ? '' : ` -- --project ${folder}`}`
+}
 
 const labelRuleSchema = z.object({
   subjectType: z.string(),
   subjectField: z.string(),
   repeats: z.record(z.string(), z.string()),
+  withdraws: z.literal(true).exactOptional(),
+  kindField: z.string().exactOptional(),
+})
+
+const scoredRuleSchema = z.object({
+  emits: z.string(),
+  idField: z.string(),
+  timeField: z.string(),
+  repeats: z.array(z.string()),
+  worthField: z.string().exactOptional(),
 })
 
 const compiledSchema = z.object({
-  format: z.literal(2),
+  format: z.literal(3),
   hash: z.string().regex(/^[0-9a-f]{64}$/),
-  events: z.array(z.object({ type: z.string(), version: z.number(), label: labelRuleSchema.exactOptional() })),
+  events: z.array(
+    z.object({
+      type: z.string(),
+      version: z.number(),
+      label: labelRuleSchema.exactOptional(),
+      scored: scoredRuleSchema.exactOptional(),
+    }),
+  ),
   entities: z.array(
     z.object({
       name: z.string(),
@@ -42,7 +61,9 @@ const compiledSchema = z.object({
       definition: z.unknown(),
     }),
   ),
-  services: z.array(z.object({ name: z.string(), hash: z.string(), features: z.array(z.string()) })),
+  services: z.array(
+    z.object({ name: z.string(), eventType: z.string(), hash: z.string(), features: z.array(z.string()) }),
+  ),
 })
 
 export type ReadResult =
@@ -57,7 +78,7 @@ export async function readCompiled(path: string): Promise<ReadResult> {
   if (!parsed.success) {
     const [issue] = parsed.error.issues
     const where = issue === undefined || issue.path.length === 0 ? '' : ` (${issue.path.join('.')}: ${issue.message})`
-    return { kind: 'unreadable', reason: `${path}: not a compiled feature set of format 2${where}` }
+    return { kind: 'unreadable', reason: `${path}: not a compiled feature set of format 3${where}` }
   }
   const { hash, ...content } = parsed.data
   if (hashText(canonicalJson(content)) !== hash) {
@@ -76,18 +97,18 @@ function jsonOf(text: string): unknown {
 
 export type Freshness = 'fresh' | 'stale' | 'missing'
 
-/** As it is committed, byte for byte. `missing`: only a checkout has the file. */
-export async function compiledFreshness(manifest: FeatureSetManifest, file = committedFile()): Promise<Freshness> {
-  if (file === null) return 'missing'
+/** As it is committed, byte for byte. `missing`: nothing is. */
+export async function compiledFreshness(manifest: FeatureSetManifest, file: string): Promise<Freshness> {
+  if (!existsSync(file)) return 'missing'
   return (await readFile(file, 'utf8')) === compiledText(manifest) ? 'fresh' : 'stale'
+}
+
+/** Where it is, or would be. */
+export function committedFile({ compiledPath }: LoadedProject): string {
+  return resolve(projectFolder, compiledPath)
 }
 
 /** What is committed. */
 export function compiledText(manifest: FeatureSetManifest): string {
   return `${JSON.stringify(manifest, null, 2)}\n`
-}
-
-function committedFile(): string | null {
-  const file = join(projectFolder, compiledPath)
-  return existsSync(file) ? file : null
 }

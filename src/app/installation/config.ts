@@ -1,5 +1,6 @@
+import { join } from 'node:path'
 import { z } from 'zod'
-import { featureSettings, type FeatureSettings } from '../../../features/settings.ts'
+import { installProject, loadProject, type InstalledProject, type LoadedProject } from './project.ts'
 import { RiverbankError } from '../../base/errors.ts'
 import { clusterSeeds, namesCluster } from '../../edges/redis/cluster-url.ts'
 
@@ -9,7 +10,7 @@ const seconds = (min: number, max: number, byDefault: number) => int(min * 1000,
 
 /**
  * Every setting, its unit, default, limits and reason. Read from the environment as `RIVERBANK_<NAME>`; the few with
- * a name of their own are listed in {@link wellKnown}, and the definitions bring their own. `riverbank doctor` prints this
+ * a name of their own are listed in {@link wellKnown}; a project brings its own ({@link settingSchemas}). `riverbank doctor` prints this
  * table.
  */
 export const configSchema = z.object({
@@ -29,12 +30,17 @@ export const configSchema = z.object({
     .default('rb')
     .describe('prefix of every Redis key, topic and group: two installations on one server do not meet'),
   DATA_DIR: z.string().default('.riverbank').describe('folder of the lake and of everything embedded'),
-  MODELS_DIR: z.string().default('models').describe('folder with registry.json and the models'),
+  PROJECT: z
+    .string()
+    .default('')
+    .describe('folder of the project: its index.ts, compiled/ and models/; the shipped one when not set'),
+  MODELS_DIR: z
+    .string()
+    .default('')
+    .describe("folder with registry.json and the models; the project's own when not set, models of the shipped one"),
   MODELS_POLL_MS: int(50, 60_000, 1_000).describe(
     'milliseconds until a processor notices that another model was promoted',
   ),
-
-  ...featureSettings,
 
   PARTITIONS: int(1, 256, 4).describe('partitions of each topic; the number of processors that can share the work'),
   REPLICATION_FACTOR: int(1, 7, 1).describe('copies of each topic (kafka driver)'),
@@ -116,7 +122,7 @@ export const configSchema = z.object({
   MONITOR_MEMORY_MB: int(128, 65_536, 1_024).describe(
     'megabytes of the database that compares, while it does; beyond them it spills to the disk',
   ),
-  MONITOR_DAYS: int(1, 365, 7).describe('days of payments that are compared'),
+  MONITOR_DAYS: int(1, 365, 7).describe('days of scores that are compared'),
   MONITOR_LABEL_DELAY_DAYS: int(0, 365, 7).describe('days that labels take; outcomes are judged so long before'),
 
   STALL_MS: int(500, 3_600_000, 60_000).describe(
@@ -126,7 +132,7 @@ export const configSchema = z.object({
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info').describe('how much is logged'),
 })
 
-export type Config = z.infer<typeof configSchema>
+export interface Config extends Readonly<z.infer<typeof configSchema>>, InstalledProject {}
 
 /** Settings that other tools read under the same name. */
 const wellKnown: ReadonlySet<string> = new Set(['KAFKA_BROKERS', 'REDIS_URL'])
@@ -135,32 +141,64 @@ export function environmentName(setting: string): string {
   return wellKnown.has(setting) ? setting : `RIVERBANK_${setting}`
 }
 
-/** Reads and checks the environment; throws `invalid_config` with one line per mistake. */
-export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
-  const known = Object.keys(configSchema.shape)
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** Every setting of an installation of this project: the service's own, then the project's. Errors: `project_refused`. */
+export function settingSchemas({ definition, folder }: LoadedProject): z.ZodObject {
+  const own = Object.keys(definition.settings)
+  const taken = own.find((setting) => setting in configSchema.shape)
+  if (taken === undefined) return configSchema.extend(definition.settings)
+  throw new RiverbankError(
+    'project_refused',
+    `${folder}: the setting ${taken} is one of the service: call it otherwise`,
+  )
+}
+
+/** Reads and checks the environment. Errors: `invalid_config` with one line per mistake, and those of {@link loadProject}. */
+export function readConfig(env: Environment): Config {
+  const project = loadProject(env)
+  const known = Object.keys(settingSchemas(project).shape)
   const mistakes: string[] = []
   const names = new Set(known.map(environmentName))
   for (const name of Object.keys(env)) {
     if (name.startsWith('RIVERBANK_') && !names.has(name)) mistakes.push(`${name}: no such setting`)
   }
-  const parsed = configSchema.safeParse(valuesOf(env, known))
-  if (!parsed.success) {
-    mistakes.push(...mistakesOf(parsed.error))
-  } else {
-    mistakes.push(...conflicts(parsed.data))
+  const parsed = configSchema.safeParse(valuesOf(env, Object.keys(configSchema.shape)))
+  if (!parsed.success) mistakes.push(...mistakesOf(parsed.error))
+  else mistakes.push(...conflicts(parsed.data))
+  const settings = settingsIn(env, project)
+  if (!settings.success) mistakes.push(...mistakesOf(settings.error))
+  if (mistakes.length > 0 || !parsed.success || !settings.success) {
+    throw new RiverbankError('invalid_config', mistakes.join('\n'))
   }
-  if (mistakes.length > 0 || !parsed.success) throw new RiverbankError('invalid_config', mistakes.join('\n'))
-  return parsed.data
+  const MODELS_DIR = parsed.data.MODELS_DIR === '' ? modelsOf(project) : parsed.data.MODELS_DIR
+  return { ...parsed.data, MODELS_DIR, ...installProject(project, settings.data) }
 }
 
-/** Those of the definitions alone: whoever asks what features are needs no other. Errors: `invalid_config`. */
-export function readFeatureSettings(env: Readonly<Record<string, string | undefined>>): FeatureSettings {
-  const parsed = z.object(featureSettings).safeParse(valuesOf(env, Object.keys(featureSettings)))
-  if (parsed.success) return parsed.data
-  throw new RiverbankError('invalid_config', mistakesOf(parsed.error).join('\n'))
+/** The project and its own settings alone: whoever asks what features are needs no other. Errors: as {@link readConfig}. */
+export function readProject(env: Environment): InstalledProject {
+  const project = loadProject(env)
+  settingSchemas(project)
+  const settings = settingsIn(env, project)
+  if (settings.success) return installProject(project, settings.data)
+  throw new RiverbankError('invalid_config', mistakesOf(settings.error).join('\n'))
 }
 
-function valuesOf(env: Readonly<Record<string, string | undefined>>, settings: readonly string[]) {
+/** As the environment leaves them: what a committed feature set is made for. */
+export function withDefaults(project: LoadedProject): InstalledProject {
+  return installProject(project, z.object(project.definition.settings).parse({}))
+}
+
+function settingsIn(env: Environment, { definition: { settings } }: LoadedProject) {
+  return z.object(settings).safeParse(valuesOf(env, Object.keys(settings)))
+}
+
+/** The models of the shipped project stand in the working directory, as those of an image do. */
+function modelsOf({ isShipped, folder }: LoadedProject): string {
+  return isShipped ? 'models' : join(folder, 'models')
+}
+
+function valuesOf(env: Environment, settings: readonly string[]) {
   const values: Record<string, string> = {}
   for (const setting of settings) {
     const value = env[environmentName(setting)]
@@ -189,7 +227,7 @@ export function isLoopback(host: string): boolean {
   return loopback.has(host)
 }
 
-function conflicts(config: Config): string[] {
+function conflicts(config: z.infer<typeof configSchema>): string[] {
   const found: string[] = []
   if (config.LOG === 'kafka' && config.KAFKA_BROKERS === '')
     found.push('KAFKA_BROKERS: needed when RIVERBANK_LOG=kafka')
@@ -210,13 +248,14 @@ function conflicts(config: Config): string[] {
 }
 
 /** Names of everything an installation has on shared servers. */
-export function names(config: Pick<Config, 'NAMESPACE'>) {
-  const prefix = config.NAMESPACE === 'rb' ? '' : `${config.NAMESPACE}.`
+export function names({ NAMESPACE, project }: Pick<Config, 'NAMESPACE' | 'project'>) {
+  const prefix = NAMESPACE === 'rb' ? '' : `${NAMESPACE}.`
+  const { name } = project.definition
   return {
     topics: {
-      events: `${prefix}payments.events`,
-      scores: `${prefix}payments.scores`,
-      deadLetters: `${prefix}payments.dead-letters`,
+      events: `${prefix}${name}.events`,
+      scores: `${prefix}${name}.scores`,
+      deadLetters: `${prefix}${name}.dead-letters`,
     },
     groups: { process: `${prefix}riverbank.process`, materialize: `${prefix}riverbank.materialize` },
   } as const

@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { featureSettings } from '../../../features/settings.ts'
 import { environmentName, names, type Config } from './config.ts'
 import { definitions } from './definitions.ts'
 import { topicSpecs } from './topics.ts'
@@ -106,12 +105,12 @@ export function acceptedText(events: readonly EventType[]): string {
 async function inAccepted(config: Config, store: Pick<StateStore, 'memo'>): Promise<Contradiction[]> {
   const [there, asked] = [await store.memo(stateMemos.accepts), acceptedText(definitions(config).set.events)]
   if (there === null || there === asked) return []
-  const settings = Object.keys(featureSettings).map(environmentName).join(', ')
+  const settings = Object.keys(config.project.definition.settings).map(environmentName).join(', ')
   return [
     {
       code: 'accepted_mismatch',
       what: `the states of namespace ${config.NAMESPACE} were made of events that accept ${there}, the definitions say ${asked}`,
-      advice: `set ${settings} as before, or restore the definitions; other values need another ${environmentName('NAMESPACE')}`,
+      advice: `${settings === '' ? 'restore' : `set ${settings} as before, or restore`} the definitions; other values need another ${environmentName('NAMESPACE')}`,
     },
   ]
 }
@@ -140,7 +139,7 @@ async function coveredOf(dir: string): Promise<ReadonlyMap<string, number> | nul
   }
 }
 
-/** A lake belongs to one namespace: with two of them no query would tell which payments are whose. */
+/** A lake belongs to one namespace: with two of them no query would tell which events are whose. */
 async function inLake(config: Config): Promise<Contradiction[]> {
   const dir = join(config.DATA_DIR, 'lake')
   if (!existsSync(join(dir, '_log'))) return []

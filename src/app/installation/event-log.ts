@@ -40,15 +40,30 @@ export async function openStateStore(config: Config): Promise<StateStore> {
   }
 }
 
-/** Which models score, beside the states. Errors: `state_unavailable`, `invalid_config`. */
-export async function openGenerationStore(config: Config): Promise<GenerationStore> {
-  const options = { namespace: config.NAMESPACE, commandTimeoutMs: config.STATE_TIMEOUT_MS }
+/** Which models score events of a type, beside the states. Errors: `state_unavailable`, `invalid_config`. */
+export async function openGenerationStore(config: Config, eventType: string): Promise<GenerationStore> {
+  const options = { namespace: config.NAMESPACE, eventType, commandTimeoutMs: config.STATE_TIMEOUT_MS }
   const place = statesPlace(config)
   switch (place.kind) {
     case 'server':
       return openRedisGenerationStore({ ...options, url: place.url })
     case 'cluster':
       return openClusterGenerationStore({ ...options, seeds: place.seeds })
+  }
+}
+
+/** One for each type, or none: an open connection would keep a command from ending. Errors: those of one of them. */
+export async function openGenerationStores(
+  config: Config,
+  eventTypes: Iterable<string>,
+): Promise<ReadonlyMap<string, GenerationStore>> {
+  const stores = new Map<string, GenerationStore>()
+  try {
+    for (const eventType of eventTypes) stores.set(eventType, await openGenerationStore(config, eventType))
+    return stores
+  } catch (error) {
+    for (const store of stores.values()) await store.close()
+    throw error
   }
 }
 

@@ -5,7 +5,9 @@ import type { Config } from './config.ts'
 import type { Definitions } from './definitions.ts'
 import type { ModelReference } from '../../scoring/rollout/generation.ts'
 import { openQuery, type Query } from '../../edges/duckdb/query.ts'
+import { identifier } from '../../base/sql.ts'
 import { openLake } from '../../lake/commit/lake.ts'
+import type { LakeSchema } from '../../lake/tables/lake-schema.ts'
 import { sqlCatalog } from '../../lake/tables/sql-catalog.ts'
 
 export interface LakeQueryOptions {
@@ -23,11 +25,11 @@ const commandMemoryMb = 2_048
  */
 export async function withLakeQuery<Result>(
   config: Pick<Config, 'DATA_DIR'>,
-  { manifest }: Pick<Definitions, 'manifest'>,
+  { lakeSchema }: Pick<Definitions, 'lakeSchema'>,
   work: (query: Query) => Promise<Result>,
   { signal, memoryMb = commandMemoryMb }: LakeQueryOptions = {},
 ): Promise<Result> {
-  const { setup } = await sqlCatalog(await openLake({ dir: join(config.DATA_DIR, 'lake') }), manifest)
+  const { setup } = await sqlCatalog(await openLake({ dir: join(config.DATA_DIR, 'lake') }), lakeSchema)
   const tempDir = await mkdtemp(join(tmpdir(), 'riverbank-query-'))
   try {
     const query = await openQuery({ threads: 2, memoryMb, tempDir, tempMb: 16_384, setup })
@@ -48,7 +50,7 @@ export async function withLakeQuery<Result>(
 }
 
 /**
- * The model that scored the newest payments, null while there are none. registry.json only says which one an installation
+ * The model that scored the newest events, null while there are none. registry.json only says which one an installation
  * begins with.
  */
 export async function scoringModel(query: Query): Promise<ModelReference | null> {
@@ -59,9 +61,13 @@ export async function scoringModel(query: Query): Promise<ModelReference | null>
   return name === null || version === null ? null : { name: String(name), version: String(version) }
 }
 
-/** Of the lake's payments, milliseconds; null while there are none. */
-export async function paymentSpan(query: Query): Promise<{ readonly firstMs: number; readonly lastMs: number } | null> {
-  const [row] = await query.rows('SELECT min(payment_time_ms) AS first, max(payment_time_ms) AS last FROM scores')
+/** Of the lake's scored events, milliseconds; null while there are none. */
+export async function scoredSpan(
+  query: Query,
+  { scored }: Pick<LakeSchema, 'scored'>,
+): Promise<{ readonly firstMs: number; readonly lastMs: number } | null> {
+  const timeMs = identifier(scored.timeMs)
+  const [row] = await query.rows(`SELECT min(${timeMs}) AS first, max(${timeMs}) AS last FROM scores`)
   if (row?.['first'] === null || row?.['first'] === undefined) return null
   return { firstMs: Number(row['first']), lastMs: Number(row['last']) }
 }

@@ -9,13 +9,13 @@ import type { SqlRunner } from '../../ports/sql.ts'
 /** SQL over the lake in processes of its own, with the limits that the caller's trust allows. */
 export async function openSql(
   config: Config,
-  { manifest }: Pick<Definitions, 'manifest'>,
+  { lakeSchema }: Pick<Definitions, 'lakeSchema'>,
   limits: { readonly memoryMb: number; readonly maxRows: number; readonly spare?: number },
 ): Promise<SqlRunner> {
   const lake = await openLake({ dir: lakeFolder(config) })
   return createSqlRunner({
     ...sqlRunnerDefaults,
-    catalog: sqlCatalogSource(lake, manifest),
+    catalog: sqlCatalogSource(lake, lakeSchema),
     timeoutMs: config.SQL_TIMEOUT_MS,
     ...limits,
   })

@@ -95,8 +95,7 @@ async function verifyWith(config: Config, options: RunVerifyOptions, opened: Ope
       lake,
       openQuery: (setup) =>
         openQuery({ threads: availableParallelism(), memoryMb: 2_048, tempDir, tempMb: 65_536, setup }),
-      manifest: compiled.manifest,
-      scoredType: compiled.set.scored,
+      schema: compiled.lakeSchema,
       topics,
       sql: createFeatureSql(compiled.set),
       scorers,
@@ -159,9 +158,9 @@ function policyLoader(
   return async ({ name, version, policy }: PolicyOfModel): Promise<LoadedPolicy | null> => {
     const scorer = scorers.find((one) => isSame(one, { name, version }))
     if (scorer === undefined) return null
-    const { names: values } = servicePlan(plan, scorer.service)
+    const service = servicePlan(plan, scorer.service)
     try {
-      return { names: values, ...(await loadPolicy(MODELS_DIR, { name, version, policy }, values)) }
+      return { names: service.names, ...(await loadPolicy(MODELS_DIR, { name, version, policy }, service)) }
     } catch (error) {
       if (!isRiverbankError(error, 'model_refused')) throw error
       say(`decisions of ${name}/${version}@${policy} are not recomputed: ${error.message}`)

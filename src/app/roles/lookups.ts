@@ -28,22 +28,28 @@ export interface Lookups {
   close(): Promise<void>
 }
 
+/** Event types of scores. */
+export function scoreTypesOf({ scoreForms }: Pick<Definitions, 'scoreForms'>): ReadonlySet<string> {
+  return new Set([...scoreForms.values()].map(({ emits }) => emits))
+}
+
 /** Begins to follow the events, from as far back as the ledger reaches. Errors: those of the log. */
 export async function openLookups(
   { config, logger, meter }: Role,
   { log, lake, definitions }: { readonly log: EventLog; readonly lake: Lake; readonly definitions: Definitions },
 ): Promise<Lookups> {
   const { topics } = names(config)
-  const { catalog, manifest, set } = definitions
+  const { catalog, lakeSchema: schema, scoreForms } = definitions
   const capacity = config.LOOKUP_SCORES
   const events = await recentScores(log, { topic: topics.events, records: capacity })
-  const ledger = new EventLedger({ catalog, scoredTypes: new Set([set.scored]), capacity, live: events.live })
+  const ledger = new EventLedger({ catalog, scoredTypes: new Set(scoreForms.keys()), capacity, live: events.live })
   const spool = new ScoreSpool({
     ...{ dir: join(config.DATA_DIR, 'serve'), capacity, segmentBytes, meter, logger },
     bytesMax: config.LOOKUP_DISK_MB * mebibyte,
   })
+  const scoreTypes = scoreTypesOf(definitions)
   const listBytesMax = config.LOOKUP_LISTS_MB * mebibyte
-  const lookup = openLakeLookup({ ...lakeLookupDefaults, lake, manifest, catalog, listBytesMax })
+  const lookup = openLakeLookup({ ...lakeLookupDefaults, lake, schema, catalog, listBytesMax })
   const tail = await log.tail(
     { topic: topics.events, from: events.from, maxRecords: 2_000, maxWaitMs: 500 },
     (batch) => {
@@ -53,7 +59,7 @@ export async function openLookups(
   )
   let history: Awaited<ReturnType<typeof readHistory>> | null = null
   const take = (records: readonly LogRecord[]) => {
-    const read = records.map((record) => readScore(record))
+    const read = records.map((record) => readScore(record, scoreTypes))
     for (const entry of read) {
       if (entry === null || entry === 'unreadable' || entry instanceof ScoreEntry) continue
       ledger.settle(entry)

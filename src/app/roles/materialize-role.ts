@@ -74,12 +74,12 @@ export async function startMaterializer(role: Role, between: Between = (parts) =
 
 async function materializeFrom(role: Role, log: EventLog, between: Between): Promise<Work> {
   const { config, logger, clock, meter } = role
-  const { catalog, manifest } = definitions(config)
+  const { catalog, lakeSchema: schema } = definitions(config)
   const lake = withFileList(await openLake({ dir: lakeFolder(config), clock }), {
-    manifest,
+    schema,
     onFailure: (error) => logger.warn('the list of lake files was not written', { error }),
   })
-  await publishFileList(lake, manifest)
+  await publishFileList(lake, schema)
   const writer = await openTableWriter({ threads: 1, memoryMb: config.LAKE_MEMORY_MB, rowGroupRows: 50_000 })
   const { topics } = names(config)
   let fail: (error: unknown) => void = () => undefined
@@ -91,7 +91,7 @@ async function materializeFrom(role: Role, log: EventLog, between: Between): Pro
     writer,
     topics,
     catalog,
-    manifest,
+    schema,
     flushRows: config.LAKE_FLUSH_ROWS,
     flushMs: config.LAKE_FLUSH_MS,
     bufferBytes: config.LAKE_BUFFER_MB * mebibyte,
@@ -142,7 +142,7 @@ function consumeOptions(config: Config): ConsumeOptions {
 function compactEvery({ config, clock, logger, meter }: Role, lake: Lake, writer: DatabaseWriter): Repeated {
   const held = meter.gauge('riverbank_lake_database_bytes', 'Bytes that the database of the lake holds after a merge')
   const metrics = damageMetrics(meter)
-  const keepLists = keepIdLists(lake)
+  const keepLists = keepIdLists(lake, definitions(config).lakeSchema)
   return repeat(clock, config.LAKE_COMPACT_MS, async () => {
     try {
       const { damaged, failed, ...result } = await compact({ ...compaction, lake, writer, nowMs: clock.nowMs() })

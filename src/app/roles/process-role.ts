@@ -1,7 +1,7 @@
 import { names, type Config } from '../installation/config.ts'
 import { acceptedText, refuseContradictions, tellTopicRisks } from '../installation/contradictions.ts'
 import { definitions, modelLoader, type Definitions } from '../installation/definitions.ts'
-import { openGenerationStore, openPlaces } from '../installation/event-log.ts'
+import { openGenerationStores, openPlaces } from '../installation/event-log.ts'
 import type { Ready, Role, Work } from './role.ts'
 import { startStateWatch, type StateWatch } from './state-watch.ts'
 import { loopClock } from '../../clock/loop-clock.ts'
@@ -12,11 +12,11 @@ import { createProcessMetrics, type ProcessMetrics } from '../../process/metrics
 import { ModelPool } from '../../process/model-pool.ts'
 import { createPipeline } from '../../process/pipeline.ts'
 import { createProcessor } from '../../process/processor.ts'
-import { createServingModels } from '../../process/serving.ts'
+import { createServingModels, type ServingModels } from '../../process/serving.ts'
 import { StateMigration } from '../../process/state-migration.ts'
 import type { FeaturePlan } from '../../engine/plan.ts'
-import { readRegistry } from '../../edges/onnx/load.ts'
-import type { ConsumeOptions, EventLog } from '../../ports/log.ts'
+import { registeredLineup } from '../../edges/onnx/load.ts'
+import type { ConsumeOptions, EventLog, GroupHandler } from '../../ports/log.ts'
 import { stateMemos, type StateStore } from '../../ports/states.ts'
 
 /** Lost compare-and-sets of one entity in one batch, before the batch is tried again from the start. */
@@ -55,7 +55,6 @@ export async function startProcess(
     catalog,
     plan,
     features: manifest.features,
-    scoredType: compiled.set.scored,
     topics,
     retry,
     stallMs: config.STALL_MS,
@@ -84,9 +83,10 @@ export async function startProcess(
     metrics,
     logger,
   })
-  const consumption = await log.consume(consumeOptions(config), generations.around(processor))
+  const handler = generations.reduce((inner: GroupHandler, each) => each.around(inner), processor)
+  const consumption = await log.consume(consumeOptions(config), handler)
   const ending = new AbortController()
-  const following = generations.follow(ending.signal)
+  const following = Promise.all(generations.map((each) => each.follow(ending.signal)))
   return {
     finished: Promise.race([consumption.finished, watch.failed]),
     ready: () => watch.ready(),
@@ -164,23 +164,38 @@ function consumeOptions(config: Config): ConsumeOptions {
   }
 }
 
-/** The list of generations, and what of it is loaded here. Errors: `model_refused`. */
+/** By type of the scored events the list of generations, and what of it is loaded here. Errors: `model_refused`. */
 async function startModels({ config, clock, logger }: Role, compiled: Definitions, metrics: ProcessMetrics) {
-  const registry = await readRegistry(config.MODELS_DIR)
-  const store = await openGenerationStore(config)
-  const pool = new ModelPool(modelLoader(config.MODELS_DIR, compiled))
-  const everyMs = config.MODELS_POLL_MS
-  const generations = new Generations({ store, pool, registry, everyMs, clock, metrics, logger })
+  const stores = await openGenerationStores(config, compiled.scoreForms.keys())
+  const pools: ModelPool[] = []
+  const generations: Generations[] = []
+  const models = new Map<string, ServingModels>()
   const close = async () => {
-    await pool.close()
-    await store.close()
+    for (const pool of pools) await pool.close()
+    for (const store of stores.values()) await store.close()
   }
   try {
-    await generations.start()
+    for (const [eventType, store] of stores) {
+      const registry = await registeredLineup(config.MODELS_DIR, eventType)
+      const pool = new ModelPool(modelLoader(config.MODELS_DIR, compiled, eventType))
+      pools.push(pool)
+      const everyMs = config.MODELS_POLL_MS
+      const own = new Generations({
+        store,
+        pool,
+        registry,
+        everyMs,
+        clock,
+        metrics,
+        logger: logger.child({ eventType }),
+      })
+      await own.start()
+      generations.push(own)
+      models.set(eventType, createServingModels({ store, pool, begin: () => own.begin() }))
+    }
   } catch (error) {
     await close()
     throw error
   }
-  const models = createServingModels({ store, pool, begin: () => generations.begin() })
   return { generations, models, close }
 }

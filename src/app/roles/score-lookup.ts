@@ -1,21 +1,23 @@
-import { paymentScoredSchema, type PaymentScored } from '../../scoring/emitted.ts'
+import type { ScoreData } from '../../scoring/emitted.ts'
 import { RiverbankError } from '../../base/errors.ts'
 import { historyHeader, type EventDoor } from '../../events/event-time.ts'
 import { decodeEvent, type EventCatalog } from '../../events/event.ts'
-import type { FeatureSetManifest } from '../../engine/feature-set.ts'
 import { openQuery, type Query, type QueryCell } from '../../edges/duckdb/query.ts'
 import { onlyFromWhole } from '../../lake/commit/damage.ts'
 import type { FileEntry } from '../../lake/commit/commit.ts'
 import { identityHash } from '../../lake/tables/id-list.ts'
 import { IdLists } from '../../lake/tables/id-lists.ts'
 import type { Lake } from '../../lake/commit/lake.ts'
-import { literal } from '../../base/sql.ts'
+import { valueOf } from '../../lake/tables/field-kind.ts'
+import type { LakeSchema } from '../../lake/tables/lake-schema.ts'
+import { identifier, literal } from '../../base/sql.ts'
 import type { LakeLookup } from '../../serve/http/dependencies.ts'
 import { contentOf } from '../../serve/events/event-ledger.ts'
+import type { FoundScore } from '../../serve/scores/score-entry.ts'
 
 export interface LakeLookupOptions {
   readonly lake: Lake
-  readonly manifest: FeatureSetManifest
+  readonly schema: LakeSchema
   readonly catalog: EventCatalog
   /** Of the lists of ids. */
   readonly listBytesMax: number
@@ -36,7 +38,8 @@ type Row = Readonly<Record<string, QueryCell | undefined>>
  * the files that may hold the id. Most ask for what no file holds, and cost none.
  */
 export function openLakeLookup(options: LakeLookupOptions): LakeLookup & { close(): Promise<void> } {
-  const { lake, manifest, catalog } = options
+  const { lake, schema, catalog } = options
+  const [owner, id] = [identifier(schema.owner), identifier(schema.scored.id)]
   const lists = new IdLists({
     lake,
     bytesMax: options.listBytesMax,
@@ -52,23 +55,23 @@ export function openLakeLookup(options: LakeLookupOptions): LakeLookup & { close
       const files = candidates.filter(({ identities }) => identities?.every((each) => ours.has(each)) !== true)
       if (files.length === 0) return []
       const conditions = [
-        `payment_id = ${literal(eventId)}`,
-        ...(aggregateId === null ? [] : [`customer_id = ${literal(aggregateId)}`]),
-        ...known.map((each) => `customer_id <> ${literal(each)}`),
+        `${id} = ${literal(eventId)}`,
+        ...(aggregateId === null ? [] : [`${owner} = ${literal(aggregateId)}`]),
+        ...known.map((each) => `${owner} <> ${literal(each)}`),
       ]
       // Copies of a score share their partition; the first one stands.
-      const rest = `QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY log_offset) = 1 LIMIT ${max}`
+      const rest = `QUALIFY row_number() OVER (PARTITION BY ${owner} ORDER BY log_offset) = 1 LIMIT ${max}`
       const rows = await lane.ask(
         files.map(({ file }) => file),
         conditions,
         rest,
       )
-      return rows.map((row) => scoreOf(row, manifest))
+      return rows.map((row) => foundScore(row, schema))
     },
     async event({ aggregateId, eventId }) {
       const candidates = await lists.candidates('events', eventId, aggregateId)
       if (candidates.length === 0) return null
-      const conditions = ['valid', `event_id = ${literal(eventId)}`, `customer_id = ${literal(aggregateId)}`]
+      const conditions = ['valid', `event_id = ${literal(eventId)}`, `${owner} = ${literal(aggregateId)}`]
       const [row] = await lane.ask(
         candidates.map(({ file }) => file),
         conditions,
@@ -142,8 +145,23 @@ function doorOf({ headers }: Row): EventDoor {
   return historyFrom === undefined ? {} : { historyFrom }
 }
 
-/** A row of the scores table as the event it came from. */
-function scoreOf(row: Row, manifest: FeatureSetManifest): PaymentScored {
+function foundScore(row: Row, schema: LakeSchema): FoundScore {
+  const { owner, scored } = schema
+  return { aggregateId: String(row[owner]), eventId: String(row[scored.id]), data: scoreOf(row, schema) }
+}
+
+/** What a score repeats of its event. A row of an older program knows nothing of fields that came later. */
+function repeatedOf(row: Row, { form, repeats, id, timeMs }: LakeSchema['scored']): Readonly<Record<string, unknown>> {
+  const repeated = repeats.flatMap(({ name, field, kind, isNullable, isOptional }): [string, unknown][] => {
+    const value = valueOf(kind, row[name])
+    if (value === undefined) return isNullable && !isOptional ? [[field, null]] : []
+    return [[field, value]]
+  })
+  return { [form.idField]: row[id], ...Object.fromEntries(repeated), [form.timeField]: Number(row[timeMs]) }
+}
+
+/** A row of the scores table as the data of the event it came from. */
+function scoreOf(row: Row, { manifest, scored }: LakeSchema): ScoreData {
   // A row of an older feature set knows nothing of entities that came later.
   const known = manifest.entities.filter(({ name }) => (row[`${name}_sequence`] ?? null) !== null)
   const entities = known.map(({ name }): [string, unknown] => [
@@ -158,13 +176,8 @@ function scoreOf(row: Row, manifest: FeatureSetManifest): PaymentScored {
   const [flags, shadows, reasons] = [row['flags'], row['shadows'], row['reasons']]
   const unavailable = row['reasons_unavailable']
   const [version, decidedBy] = [row['policy_version'], row['decided_by']]
-  return paymentScoredSchema.parse({
-    paymentId: row['payment_id'],
-    customerId: row['customer_id'],
-    terminalId: row['terminal_id'],
-    amountMinor: Number(row['amount_minor']),
-    currency: row['currency'],
-    paymentTimeMs: Number(row['payment_time_ms']),
+  return scored.form.schema.parse({
+    ...repeatedOf(row, scored),
     score: row['score'],
     decision: row['decision'],
     model: { name: row['model_name'], version: row['model_version'] },
@@ -182,5 +195,5 @@ function scoreOf(row: Row, manifest: FeatureSetManifest): PaymentScored {
       partition: Number(row['source_partition']),
       offset: Number(row['source_offset']),
     },
-  })
+  }) as ScoreData
 }

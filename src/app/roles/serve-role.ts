@@ -1,19 +1,21 @@
 import { names, type Config } from '../installation/config.ts'
 import { refuseContradictions } from '../installation/contradictions.ts'
-import { definitions } from '../installation/definitions.ts'
-import { openEventLog, openGenerationStore, openStateStore } from '../installation/event-log.ts'
+import { definitions, type Definitions } from '../installation/definitions.ts'
+import { scoredTypeOfModels } from '../installation/scored-type.ts'
+import { openEventLog, openGenerationStores, openStateStore } from '../installation/event-log.ts'
 import { lakeFolder } from '../installation/lake-folder.ts'
-import { openLookups, type Lookups } from './lookups.ts'
+import { openLookups, scoreTypesOf, type Lookups } from './lookups.ts'
 import { modelExplanations } from './model-explanations.ts'
 import { openSql } from '../installation/open-sql.ts'
 import type { Role, Work } from './role.ts'
 import { startStateWatch, type StateWatch } from './state-watch.ts'
 import { programVersion } from '../installation/version.ts'
 import { openLake } from '../../lake/commit/lake.ts'
+import type { GenerationStore } from '../../ports/generations.ts'
 import type { EventLog } from '../../ports/log.ts'
 import { createApp } from '../../serve/http/app.ts'
 import type { ReadinessProbe } from '../../serve/http/dependencies.ts'
-import { createModelAdministration } from '../../serve/models/model-administration.ts'
+import { createModelAdministration, type ModelAdministration } from '../../serve/models/model-administration.ts'
 import { serveLimits } from '../../serve/http/limits.ts'
 import { listen, listenTimeouts } from '../../serve/http/listen.ts'
 import { ScoreHub, scoreHubLimits } from '../../serve/scores/score-hub.ts'
@@ -30,19 +32,19 @@ export async function startServe(role: Role): Promise<ServeWork> {
   const log = await openEventLog(config, logger)
   const store = await openStateStore(config)
   await refuseContradictions(config, { log, store, lake: true })
-  const generations = await openGenerationStore(config)
+  const generations = await openGenerationStores(config, compiled.scoreForms.keys())
   const { topics } = names(config)
   const lake = await openLake({ dir: lakeFolder(config), clock })
   const watch = await startStateWatch({ ...role, log, store, featureSet: manifest.hash })
   const lookups = await openLookups(role, { log, lake, definitions: compiled })
-  const { hub, tail } = await startHub(role, log, lookups)
+  const { hub, tail } = await startHub(role, log, lookups, scoreTypesOf(compiled))
   const sql = await openSql(config, compiled, { memoryMb: config.SQL_MEMORY_MB, maxRows: config.SQL_MAX_ROWS })
   const app = createApp({
     log,
     eventsTopic: topics.events,
     scoresTopic: topics.scores,
     catalog,
-    scoredTypes: new Set([compiled.set.scored]),
+    scoreForms: compiled.scoreForms,
     knownEvents: createKnownEvents(store, plan, clock),
     features: createFeatureReader(store, plan, clock, watch),
     featureSet: manifest,
@@ -52,12 +54,7 @@ export async function startServe(role: Role): Promise<ServeWork> {
     lake: lookups.lake,
     explanations: modelExplanations(config.MODELS_DIR),
     sql,
-    models: createModelAdministration({
-      store: generations,
-      topic: topics.events,
-      partitions: config.PARTITIONS,
-      clock,
-    }),
+    models: administrationOf(role, compiled, generations),
     probes: [...probes(log, watch, topics.events), rolesProbe(role), ...readerProbes(config, log)],
     clock,
     meter,
@@ -87,18 +84,38 @@ export async function startServe(role: Role): Promise<ServeWork> {
       await tail.stop()
       await lookups.close()
       await watch.stop()
-      await Promise.allSettled([log.close(), store.close(), generations.close(), sql.close()])
+      await Promise.allSettled([
+        log.close(),
+        store.close(),
+        ...[...generations.values()].map((each) => each.close()),
+        sql.close(),
+      ])
     },
   }
 }
 
+function administrationOf(
+  { config, clock }: Role,
+  { manifest }: Definitions,
+  stores: ReadonlyMap<string, GenerationStore>,
+): ModelAdministration {
+  return createModelAdministration({
+    stores,
+    typeOf: scoredTypeOfModels(config.MODELS_DIR, manifest),
+    topic: names(config).topics.events,
+    partitions: config.PARTITIONS,
+    clock,
+  })
+}
+
 /** The newest scores in memory; what they push out is on this machine's disk, as is what was before this start. */
-async function startHub({ config, meter }: Role, log: EventLog, lookups: Lookups) {
+async function startHub({ config, meter }: Role, log: EventLog, lookups: Lookups, types: ReadonlySet<string>) {
   const topic = names(config).topics.scores
   const recent = await recentScores(log, { topic, records: config.RECENT_SCORES })
   const { ledger, spool } = lookups
   const hub = new ScoreHub({
     ...scoreHubLimits,
+    types,
     capacity: config.RECENT_SCORES,
     bytesMax: config.RECENT_SCORES_MB * 1_048_576,
     lagMax: config.STREAM_QUEUE,

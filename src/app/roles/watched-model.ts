@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from '../installation/config.ts'
 import type { Definitions } from '../installation/definitions.ts'
-import { paymentSpan, withLakeQuery } from '../installation/lake-query.ts'
+import { scoredSpan, withLakeQuery } from '../installation/lake-query.ts'
 import { modelReference } from '../commands/model-argument.ts'
 import { trainingProfileSchema, type TrainingProfile } from '../../scoring/drift.ts'
 import { RiverbankError } from '../../base/errors.ts'
@@ -11,7 +11,7 @@ import type { Query } from '../../edges/duckdb/query.ts'
 import { monitorModel, type MonitorReport } from '../../lake/history/monitor.ts'
 
 export interface WatchedSpan {
-  /** Days of payments, up to `to` or the newest one. */
+  /** Days of scored events, up to `to` or the newest one. */
   readonly days: number
   readonly to?: number
   /** Days that labels take; outcomes are judged so long before. */
@@ -19,7 +19,7 @@ export interface WatchedSpan {
 }
 
 /**
- * A model, or the one that scored the newest payments, against its training and against what became of its payments.
+ * A model, or the one that scored the newest events, against its training and against what became of its events.
  * Errors: `lake_empty`, `profile_missing`, and `query_failed` when `signal` was aborted.
  */
 export async function measureModel(
@@ -29,15 +29,17 @@ export async function measureModel(
   { days, to, labelDelay }: WatchedSpan,
   signal?: AbortSignal,
 ): Promise<{ readonly model: string; readonly report: MonitorReport }> {
+  const { lakeSchema: schema } = compiled
   const limits = { signal, memoryMb: config.MONITOR_MEMORY_MB }
   const model = await modelReference(config, compiled, named, limits)
   if (model.policy !== undefined) throw new RiverbankError('invalid_model', 'a model is watched without a policy')
   const profile = await readProfile(config, model)
   const measure = async (query: Query) => {
-    const span = await paymentSpan(query)
-    if (span === null) throw new RiverbankError('lake_empty', 'the lake has no scored payments')
+    const span = await scoredSpan(query, schema)
+    if (span === null) throw new RiverbankError('lake_empty', 'the lake has no scored events')
     const toMs = to ?? span.lastMs + 1
-    return monitorModel({ query, model, profile, fromMs: toMs - days * dayMs, toMs, labelDelayMs: labelDelay * dayMs })
+    const labelDelayMs = labelDelay * dayMs
+    return monitorModel({ query, schema, model, profile, fromMs: toMs - days * dayMs, toMs, labelDelayMs })
   }
   const report = await withLakeQuery(config, compiled, measure, limits)
   return { model: `${model.name}/${model.version}`, report }

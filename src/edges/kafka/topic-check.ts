@@ -29,7 +29,7 @@ export function topicFindings(
     told('wrong', 'message.timestamp.type', 'LogAppendTime', why)
   }
   if (found.get('cleanup.policy') !== 'delete') {
-    told('wrong', 'cleanup.policy', 'delete', 'compaction drops all but the newest event of a customer')
+    told('wrong', 'cleanup.policy', 'delete', 'compaction drops all but the newest event of a key')
   }
   const bytes = spec.maxRecordBytes + recordOverheadBytes
   const messageBytes = Number(found.get('max.message.bytes'))

@@ -8,12 +8,12 @@ import { ModelRefused } from './refusal.ts'
 
 export const coversFile = 'covers.json'
 
-/** `covers.json`: how many payments came through each node of a model's trees when it was registered. */
+/** `covers.json`: how many scored events came through each node of a model's trees when it was registered. */
 export const coversSchema = z.strictObject({
   format: z.literal(1),
   /** Of the model.onnx whose trees these are. */
   model: z.string(),
-  /** The payments: how many, and when the first and the last one were made. */
+  /** The events: how many, and when the first and the last one were observed. */
   background: z.strictObject({ rows: z.number().int().positive(), from: z.iso.datetime(), to: z.iso.datetime() }),
   /** By ensemble in the order of the file: by node in pre-order, where the comparison holds first. */
   forests: z.array(z.array(z.number().int().min(0))).min(1),

@@ -30,7 +30,7 @@ export function explanationsOf(
   const formula = covered(read, counted)
   if (formula === null) {
     if (counted !== null) return unavailable('no_covers', 'the covers that were counted are not of these trees')
-    const how = `riverbank models register ${name}/${version} counts them over the payments of the lake`
+    const how = `riverbank models register ${name}/${version} counts them over the scored events of the lake`
     return unavailable('no_covers', `the trees have no covers: ${how}`)
   }
   const doubles = explainerSize(formula, features.length)

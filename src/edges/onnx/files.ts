@@ -10,7 +10,7 @@ export const modelLimits = {
   manifestBytesMax: 4 * 1024 * 1024,
   coversBytesMax: 16 * 1024 * 1024,
   registryBytesMax: 64 * 1024,
-  /** Lists of a hundred thousand customers. */
+  /** Lists of a hundred thousand ids. */
   policyBytesMax: 4 * 1024 * 1024,
 } as const
 

@@ -5,8 +5,8 @@ import { z } from 'zod'
 import type { Explanations } from '../../scoring/explain/explainer.ts'
 import { isRiverbankError, RiverbankError } from '../../base/errors.ts'
 import type { ServiceManifest } from '../../engine/feature-set.ts'
-import { modelFolder, type ModelReference } from '../../scoring/rollout/generation.ts'
-import { compilePolicy, parsePolicy, type Decider } from '../../scoring/policy.ts'
+import { modelFolder, type Lineup, type ModelReference } from '../../scoring/rollout/generation.ts'
+import { compilePolicy, parsePolicy, type Decider, type PolicyScope } from '../../scoring/policy.ts'
 import { adaptModel, type Adaptation } from './adaptation.ts'
 import { readCovers } from './covers.ts'
 import { explanationsOf, type ForestCovers } from './explanations.ts'
@@ -107,20 +107,28 @@ export async function listModels(modelsDir: string): Promise<ModelReference[]> {
   })
 }
 
-/** The model that the registry names as champion, loaded by {@link loadScorer}. */
-export async function loadChampion(options: LoadOptions): Promise<OnnxScorer> {
-  const { champion } = await readRegistry(options.modelsDir)
+/** Who scores events of a type when a list of generations begins. Rejects with `model_refused`, as {@link readRegistry}. */
+export async function registeredLineup(modelsDir: string, eventType: string): Promise<Lineup> {
+  const registry = await readRegistry(modelsDir)
+  const found = Object.hasOwn(registry, eventType) ? registry[eventType] : undefined
+  if (found === undefined) throw new ModelRefused('registry_invalid', `names no champion for ${eventType}`)
+  return found
+}
+
+/** The model that the registry names as champion of a type, loaded by {@link loadScorer}. */
+export async function loadChampion(options: LoadOptions & { readonly eventType: string }): Promise<OnnxScorer> {
+  const { champion } = await registeredLineup(options.modelsDir, options.eventType)
   return loadScorer({ ...options, ...champion })
 }
 
 /**
- * `policies/<policy>.json` beside a model, for a service with these values. Rejects with `model_refused`:
+ * `policies/<policy>.json` beside a model, for its service. Rejects with `model_refused`:
  * `policy_missing` or `policy_invalid`.
  */
 export async function loadPolicy(
   modelsDir: string,
   { name, version, policy: asked }: ModelReference & { readonly policy: string },
-  names: readonly string[],
+  service: PolicyScope,
 ): Promise<Decider> {
   const folder = join(modelsDir, checkedName(name), checkedName(version), 'policies')
   const bytes = await readLimited(
@@ -133,7 +141,7 @@ export async function loadPolicy(
     if (policy.version !== asked) {
       throw new RiverbankError('policy_invalid', `is version ${policy.version}, in the file of ${asked}`)
     }
-    return { version: policy.version, decide: compilePolicy(policy, names) }
+    return compilePolicy(policy, service)
   } catch (error) {
     if (isRiverbankError(error, 'policy_invalid')) throw new ModelRefused('policy_invalid', error.message, error)
     throw error

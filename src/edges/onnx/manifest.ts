@@ -53,7 +53,7 @@ const training = z
   .refine(({ rows, frauds }) => frauds <= rows, 'has more frauds than rows')
   .refine(
     ({ to, labelsKnownBy }) => labelsKnownBy === undefined || Date.parse(labelsKnownBy) >= Date.parse(to),
-    'labels are known before the last payment is made',
+    'labels are known before the last event is observed',
   )
 
 const metrics = z.strictObject({
@@ -167,12 +167,17 @@ export function columnsOf(outputShape: readonly (number | string)[]): number {
   return typeof columns === 'number' ? columns : 0
 }
 
-/** `models/registry.json`: who decides, and whose scores are only logged, when a list of generations begins. */
-export const modelRegistrySchema = lineupSchema.strict().superRefine(({ champion, shadows }, context) => {
+const registeredLineup = lineupSchema.strict().superRefine(({ champion, shadows }, context) => {
   const complain = (message: string) => context.addIssue({ code: 'custom', path: ['shadows'], message })
   const names = shadows.map(({ name, version }) => `${name}/${version}`)
   if (isTwice(names)) complain('has a model twice')
   if (names.includes(`${champion.name}/${champion.version}`)) complain('has the champion')
   if (shadows.some(({ policy }) => policy !== undefined)) complain('a shadow decides nothing: name no policy')
 })
-export type ModelRegistry = Lineup
+
+/**
+ * `models/registry.json`: by type of the scored events who decides, and whose scores are only logged, when a list of
+ * generations begins.
+ */
+export const modelRegistrySchema = z.record(z.string(), registeredLineup)
+export type ModelRegistry = Readonly<Record<string, Lineup>>

@@ -10,7 +10,7 @@ import { modelLimits } from './files.ts'
 import { adapted, readModel } from './load.ts'
 import { readScore, type ReadScore } from './trees/read-score.ts'
 
-/** Payments that stand for all. */
+/** Events that stand for all. */
 export interface Background {
   /** Vectors as the model takes them, row-major. */
   readonly vectors: Float32Array
@@ -20,7 +20,7 @@ export interface Background {
 }
 
 /**
- * Counts how many payments of the background come through each node of a model's trees, and writes that beside the model:
+ * Counts how many events of the background come through each node of a model's trees, and writes that beside the model:
  * `covers.json`, and its sha256 into the manifest. From then on reasons follow from it, on every machine and for good.
  * Answers what can be said of the model's scores then; where that is still nothing, no file is written. Rejects with
  * `model_refused`.

@@ -9,6 +9,8 @@ import { stateBuckets } from './state-buckets.ts'
 export interface GenerationStoreOptions {
   /** Prefix of every key: that of the states. */
   readonly namespace: string
+  /** The type of the events that the models score: each has a list of its own. */
+  readonly eventType: string
   readonly commandTimeoutMs: number
   /** Longest pause between two attempts to reconnect. Default 1000. */
   readonly reconnectMaxDelayMs?: number
@@ -34,10 +36,10 @@ interface Keys {
 export async function openRedisGenerationStore(
   options: GenerationStoreOptions & { readonly url: string },
 ): Promise<GenerationStore> {
-  const { namespace } = options
+  const { namespace, eventType } = options
   const redis = await connectRedis({ ...connectionOf(options), url: options.url }, 'state_unavailable')
   await refuseClusterNode(redis, 'state_unavailable', 'name it as redis+cluster://host:port,host:port')
-  const prefix = `${namespace}:models`
+  const prefix = `${namespace}:models:${eventType}`
   return createStore({
     command: (name, args) => redis.callBuffer(name, [...args]),
     script: (script, keys, args) => script.run(redis, keys, args),
@@ -58,13 +60,13 @@ export async function openRedisGenerationStore(
 export async function openClusterGenerationStore(
   options: GenerationStoreOptions & { readonly seeds: readonly string[] },
 ): Promise<GenerationStore> {
-  const { namespace, seeds } = options
+  const { namespace, eventType, seeds } = options
   const [bucket] = stateBuckets
   if (bucket === undefined) throw new Error('there are buckets')
   const nodes = await ClusterNodes.connect({ ...connectionOf(options), seeds })
   const caller = new SlotCaller(nodes)
   const { tag, slot } = bucket
-  const prefix = `${namespace}:models:{${tag}}`
+  const prefix = `${namespace}:models:{${tag}}:${eventType}`
   const run = async (encode: (how: 'by hash' | 'in full') => readonly [string, Argument[]]): Promise<unknown> => {
     const [[reply] = []] = await caller.run(
       { encode: (_items: readonly null[], how) => encode(how), decode: (answer) => [answer] },

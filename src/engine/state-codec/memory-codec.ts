@@ -9,7 +9,7 @@ import { noWaiting, type WaitingLabel, type WaitingLabels } from '../state/waiti
 
 /**
  * Ids of one hour share it; offsets are differences, negative ones too: a producer with a partitioner of its own can
- * spread a customer over partitions. Eight bytes of hash are the bulk.
+ * spread the events of one entity over partitions. Eight bytes of hash are the bulk.
  */
 export function writeRecentIds(writer: ByteWriter, ids: RecentIds): void {
   const list = recentIdList(ids)

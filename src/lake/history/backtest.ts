@@ -1,7 +1,10 @@
+import { identifier } from '../../base/sql.ts'
 import type { Decision } from '../../scoring/emitted.ts'
 import { OutcomeTally, type CostModel, type OutcomeReport } from '../../scoring/outcome-tally.ts'
 import type { PolicyInput, PolicyVerdict } from '../../scoring/policy.ts'
-import { trainingSlice } from '../tables/views.ts'
+import type { LakeSchema } from '../tables/lake-schema.ts'
+import { policyInput, policyCellsSql } from '../tables/policy-input.ts'
+import { observedWithin, trainingSlice, worthSql } from '../tables/views.ts'
 
 /** The query and the model that a backtest needs; see Query and Scorer. */
 interface Rows {
@@ -16,6 +19,7 @@ interface Model {
 
 export interface BacktestOptions {
   readonly query: Rows
+  readonly schema: LakeSchema
   readonly model: Model
   /** The model's inputs in their order: indices into `names`. */
   readonly vector: readonly number[]
@@ -30,14 +34,14 @@ export interface BacktestOptions {
 }
 
 export interface Backtest {
-  /** What was decided then, on the same payments. */
+  /** What was decided then, on the same events. */
   readonly champion: OutcomeReport
   readonly candidate: OutcomeReport
-  /** Payments by decision then and decision now, where these differ. */
+  /** Events by decision then and decision now, where these differ. */
   readonly changed: readonly {
     readonly then: Decision
     readonly now: Decision
-    readonly payments: number
+    readonly events: number
     readonly frauds: number
   }[]
   /** How often each rule, list or the model decided. */
@@ -48,13 +52,14 @@ export interface Backtest {
 
 /**
  * Runs a candidate over the lake's features as they were, and sets its decisions beside those that were made. Reads
- * only. A payment is fraud when a report of it is in the lake. Rejects with the signal's reason when stopped.
+ * only. An event is fraud when a report of it is in the lake. Rejects with the signal's reason when stopped.
  */
 export async function runBacktest(options: BacktestOptions): Promise<Backtest> {
-  const { vector, model, signal } = options
+  const { schema, vector, model, signal } = options
+  const keyColumns = ownColumns + policyCellsSql(schema).length
   const champion = new OutcomeTally(options.cost)
   const candidate = new OutcomeTally(options.cost)
-  const changed = new Map<string, { then: Decision; now: Decision; payments: number; frauds: number }>()
+  const changed = new Map<string, { then: Decision; now: Decision; events: number; frauds: number }>()
   const decidedBy: Record<string, number> = {}
   let [incomplete, done] = [0, 0]
 
@@ -69,29 +74,31 @@ export async function runBacktest(options: BacktestOptions): Promise<Backtest> {
     }
     const scores = await model.score(vectors, whole.length)
     for (const [r, row] of whole.entries()) {
-      const [customerId, terminalId, amountMinor, then, label] = row as [string, string, number, Decision, number]
+      const [then, label, worth] = row as [Decision, number, number]
       const values = row.slice(keyColumns) as (number | null)[]
-      const verdict = options.decide({ customerId, terminalId, amountMinor, score: scores[r] ?? NaN, values })
+      const cells = (column: number) => row[ownColumns + column] as string | number | null
+      const verdict = options.decide(policyInput(schema, cells, { score: scores[r] ?? NaN, values }))
       const isFraud = label === 1
-      champion.add(then, isFraud, amountMinor)
-      candidate.add(verdict.decision, isFraud, amountMinor)
+      champion.add(then, isFraud, worth)
+      candidate.add(verdict.decision, isFraud, worth)
       decidedBy[verdict.decidedBy] = (decidedBy[verdict.decidedBy] ?? 0) + 1
       if (verdict.decision === then) continue
       const key = `${then} ${verdict.decision}`
-      const move = changed.get(key) ?? { then, now: verdict.decision, payments: 0, frauds: 0 }
-      changed.set(key, { ...move, payments: move.payments + 1, frauds: move.frauds + Number(isFraud) })
+      const move = changed.get(key) ?? { then, now: verdict.decision, events: 0, frauds: 0 }
+      changed.set(key, { ...move, events: move.events + 1, frauds: move.frauds + Number(isFraud) })
     }
     done += rows.length
     options.onProgress(done)
   })
-  const moves = [...changed.values()].toSorted((a, b) => b.payments - a.payments)
+  const moves = [...changed.values()].toSorted((a, b) => b.events - a.events)
   return { champion: champion.report(), candidate: candidate.report(), changed: moves, decidedBy, incomplete }
 }
 
-const keyColumns = 5
+/** What was decided, whether it was fraud, and what it was worth; what the score repeats of its event follows. */
+const ownColumns = 3
 
-function selectRows({ names, fromMs, toMs }: BacktestOptions): string {
-  const features = names.map((feature) => `"${feature}"::DOUBLE`)
-  return `SELECT customer_id, terminal_id, amount_minor, decision, label${features.map((column) => `, ${column}`).join('')}
-    FROM (${trainingSlice(`payment_time_ms >= ${fromMs} AND payment_time_ms < ${toMs}`)})`
+function selectRows({ schema, names, fromMs, toMs }: BacktestOptions): string {
+  const features = names.map((feature) => `${identifier(feature)}::DOUBLE`)
+  const columns = ['decision', 'label', worthSql(schema), ...policyCellsSql(schema), ...features]
+  return `SELECT ${columns.join(', ')} FROM (${trainingSlice(schema, observedWithin(schema, { fromMs, toMs }))})`
 }

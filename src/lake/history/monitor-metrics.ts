@@ -1,4 +1,5 @@
 import type { MonitorReport } from './monitor.ts'
+import type { OutcomeReport } from '../../scoring/outcome-tally.ts'
 import type { Meter } from '../../ports/telemetry.ts'
 
 /** Says on /metrics what `riverbank monitor` prints. `value` is a feature of the model, or its score. */
@@ -10,12 +11,12 @@ export function monitorMetrics(meter: Meter): (model: string, report: MonitorRep
     return one
   }
   const at = gauge('watched_timestamp_seconds', 'When the model was last compared with its training')
-  const payments = gauge('watched_payments', 'Payments that were compared with the training')
+  const events = gauge('watched_events', 'Events that were compared with the training')
   const psi = gauge('psi', 'Population stability index against the training rows', ['value'])
-  const missing = gauge('missing_ratio', 'Share of payments without the value', ['value'])
-  const usual = gauge('usual_ratio', 'Share of payments with the most frequent value of the training', ['value'])
-  const judged = gauge('judged_payments', 'Payments old enough for their labels to have arrived')
-  const alerts = gauge('alert_ratio', 'Share of the judged payments that were reviewed or blocked')
+  const missing = gauge('missing_ratio', 'Share of events without the value', ['value'])
+  const usual = gauge('usual_ratio', 'Share of events with the most frequent value of the training', ['value'])
+  const judged = gauge('judged_events', 'Events old enough for their labels to have arrived')
+  const alerts = gauge('alert_ratio', 'Share of the judged events that were reviewed or blocked')
   const precision = gauge('precision_ratio', 'Share of frauds in those alerts; NaN without alerts')
   const recall = gauge('recall_ratio', 'Share of the frauds that had an alert; NaN without frauds')
   const calibration = gauge('calibration_error', 'Mean distance of score and share of fraud over tenths by score')
@@ -25,14 +26,14 @@ export function monitorMetrics(meter: Meter): (model: string, report: MonitorRep
     // Another model, or a shadow less: what was said of the former ones is over.
     for (const one of all) one.clear()
     at.set(atMs / 1_000, { model })
-    payments.set(report.payments, { model })
+    events.set(report.events, { model })
     for (const { name, psi: index, nullRate, usualRate } of [report.score, ...report.features]) {
       psi.set(index, { model, value: name })
       missing.set(nullRate, { model, value: name })
       usual.set(usualRate, { model, value: name })
     }
     const { outcomes } = report
-    judged.set(outcomes.payments, { model })
+    judged.set(judgedEvents(outcomes), { model })
     alerts.set(outcomes.alertRate, { model })
     precision.set(outcomes.precision ?? NaN, { model })
     recall.set(outcomes.recall ?? NaN, { model })
@@ -44,9 +45,15 @@ export function monitorMetrics(meter: Meter): (model: string, report: MonitorRep
   }
 }
 
-/** The expected calibration error: |mean score − share of fraud|, weighted by payments; NaN without payments. */
+/** Of every decision and outcome. */
+export function judgedEvents({ confusion }: Pick<OutcomeReport, 'confusion'>): number {
+  const { fraud, honest } = confusion
+  return [fraud, honest].reduce((sum, { approve, review, block }) => sum + approve + review + block, 0)
+}
+
+/** The expected calibration error: |mean score − share of fraud|, weighted by events; NaN without events. */
 export function calibrationError(bins: MonitorReport['calibration']): number {
-  const payments = bins.reduce((sum, bin) => sum + bin.payments, 0)
-  const distance = bins.reduce((sum, bin) => sum + bin.payments * Math.abs(bin.meanScore - bin.fraudShare), 0)
-  return distance / payments
+  const events = bins.reduce((sum, bin) => sum + bin.events, 0)
+  const distance = bins.reduce((sum, bin) => sum + bin.events * Math.abs(bin.meanScore - bin.fraudShare), 0)
+  return distance / events
 }

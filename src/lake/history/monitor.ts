@@ -1,7 +1,9 @@
 import { OutcomeTally, type OutcomeReport } from '../../scoring/outcome-tally.ts'
 import { stabilityIndex, withUsual, type Distribution, type TrainingProfile } from '../../scoring/drift.ts'
 import { decisions, type Decision } from '../../scoring/emitted.ts'
-import { trainingSlice } from '../tables/views.ts'
+import { identifier, literal } from '../../base/sql.ts'
+import type { LakeSchema } from '../tables/lake-schema.ts'
+import { observedWithin, trainingSlice, worthSql } from '../tables/views.ts'
 
 interface Query {
   run(sql: string): Promise<void>
@@ -10,9 +12,10 @@ interface Query {
 
 export interface MonitorOptions {
   readonly query: Query
+  readonly schema: LakeSchema
   readonly model: { readonly name: string; readonly version: string }
   readonly profile: TrainingProfile
-  /** Payments of this time are looked at; `to` is left out. */
+  /** Events of this time are looked at; `to` is left out. */
   readonly fromMs: number
   readonly toMs: number
   /** Outcomes are judged as long before, when labels have had this time to arrive. */
@@ -28,29 +31,29 @@ export interface ValueDrift {
   readonly usualRateThen: number
 }
 
-/** A shadow beside the champion, over the payments that both scored. */
+/** A shadow beside the champion, over the events that both scored. */
 export interface ShadowAgreement {
   /** `<name>/<version>`. */
   readonly shadow: string
-  readonly payments: number
+  readonly events: number
   /** Mean absolute difference of the scores. */
   readonly meanDifference: number
   /** Pearson's correlation of the scores; null where one of them never varies. */
   readonly correlation: number | null
-  /** Payments without a score of the shadow: it failed. */
+  /** Events without a score of the shadow: it failed. */
   readonly failed: number
 }
 
 export interface MonitorReport {
-  readonly payments: number
+  readonly events: number
   readonly score: ValueDrift
   /** The most drifted first. */
   readonly features: readonly ValueDrift[]
   readonly outcomes: OutcomeReport
   readonly shadows: readonly ShadowAgreement[]
-  /** Tenths of the judged payments by score. */
+  /** Tenths of the judged events by score. */
   readonly calibration: readonly {
-    readonly payments: number
+    readonly events: number
     readonly meanScore: number
     readonly fraudShare: number
   }[]
@@ -61,13 +64,14 @@ export async function monitorModel(options: MonitorOptions): Promise<MonitorRepo
   const { query, profile, labelDelayMs, fromMs, toMs } = options
   const measured = [['score', profile.score] as const, ...Object.entries(profile.features)]
   const [row = {}] = await query.rows(driftSql(options, measured))
-  const payments = Number(row['payments'] ?? 0)
-  const [score, ...features] = measured.map(([name, then], i) => driftOf(name, then, row, i, payments))
+  const events = Number(row['events'] ?? 0)
+  const [score, ...features] = measured.map(([name, then], i) => driftOf(name, then, row, i, events))
   const judged = { ...options, fromMs: fromMs - labelDelayMs, toMs: toMs - labelDelayMs }
   await query.run(`CREATE OR REPLACE TEMP TABLE judged AS
-    SELECT score, decision, label, amount_minor, log_partition, log_offset FROM (${trainingSlice(scoredWithin(judged))})`)
+    SELECT score, decision, label, ${worthSql(options.schema)} AS worth, log_partition, log_offset
+    FROM (${trainingSlice(options.schema, scoredWithin(judged))})`)
   return {
-    payments,
+    events,
     score: score as ValueDrift,
     features: features.toSorted((a, b) => b.psi - a.psi || a.name.localeCompare(b.name)),
     outcomes: await outcomesOf(query),
@@ -80,19 +84,19 @@ export async function monitorModel(options: MonitorOptions): Promise<MonitorRepo
 function driftSql(options: MonitorOptions, measured: readonly (readonly [string, Distribution])[]): string {
   const counts = measured.flatMap(([name, { edges, usual }], i) => {
     // The profile is of what the model saw, and that is float32.
-    const value = `"${name}"::FLOAT`
+    const value = `${identifier(name)}::FLOAT`
     return [
       `count(*) FILTER (${value} IS NULL) AS nulls_${i}`,
       `count(*) FILTER (${value} = ${usual.value}::FLOAT) AS usual_${i}`,
       ...edges.map((edge, e) => `count(*) FILTER (${value} < ${edge}::FLOAT) AS below_${i}_${e}`),
     ]
   })
-  return `SELECT count(*) AS payments, ${counts.join(', ')} FROM scores WHERE ${scoredWithin(options)}`
+  return `SELECT count(*) AS events, ${counts.join(', ')} FROM scores WHERE ${scoredWithin(options)}`
 }
 
-function scoredWithin({ model, fromMs, toMs }: MonitorOptions): string {
-  const named = `model_name = '${model.name}' AND model_version = '${model.version}'`
-  return `${named} AND payment_time_ms >= ${fromMs} AND payment_time_ms < ${toMs}`
+function scoredWithin({ schema, model, fromMs, toMs }: MonitorOptions): string {
+  const named = `model_name = ${literal(model.name)} AND model_version = ${literal(model.version)}`
+  return `${named} AND ${observedWithin(schema, { fromMs, toMs })}`
 }
 
 function driftOf(
@@ -100,21 +104,21 @@ function driftOf(
   then: Distribution,
   row: Readonly<Record<string, unknown>>,
   i: number,
-  payments: number,
+  events: number,
 ): ValueDrift {
   const count = (column: string) => Number(row[column] ?? 0)
   const nulls = count(`nulls_${i}`)
-  const present = Math.max(1, payments - nulls)
-  const bounds = [0, ...then.edges.map((_, e) => count(`below_${i}_${e}`)), payments - nulls]
+  const present = Math.max(1, events - nulls)
+  const bounds = [0, ...then.edges.map((_, e) => count(`below_${i}_${e}`)), events - nulls]
   const usualRate = count(`usual_${i}`) / present
   const shares = bounds.slice(1).map((bound, bin) => (bound - (bounds[bin] ?? 0)) / present)
   return {
     name,
     psi:
-      payments === 0
+      events === 0
         ? 0
         : stabilityIndex(withUsual(shares, then, usualRate), withUsual(then.shares, then, then.usual.share)),
-    nullRate: payments === 0 ? 0 : nulls / payments,
+    nullRate: events === 0 ? 0 : nulls / events,
     usualRate,
     usualRateThen: then.usual.share,
   }
@@ -123,18 +127,18 @@ function driftOf(
 async function outcomesOf(query: Query): Promise<OutcomeReport> {
   const tally = new OutcomeTally({ reviewMinor: 0, falseBlockMinor: 0 })
   const rows = await query.rows(
-    'SELECT decision, label, count(*) AS payments, sum(amount_minor)::BIGINT AS amount FROM judged GROUP BY decision, label',
+    'SELECT decision, label, count(*) AS events, sum(worth)::BIGINT AS worth FROM judged GROUP BY decision, label',
   )
   for (const row of rows) {
     const decision = decisions.find((known): known is Decision => known === row['decision'])
     if (decision === undefined) continue
-    tally.addMany(decision, Number(row['label']) === 1, Number(row['payments']), Number(row['amount']))
+    tally.addMany(decision, Number(row['label']) === 1, Number(row['events']), Number(row['worth']))
   }
   return tally.report()
 }
 
 async function shadowsOf(options: MonitorOptions): Promise<readonly ShadowAgreement[]> {
-  const rows = await options.query.rows(`SELECT shadow, count(other) AS payments, avg(abs(score - other)) AS difference,
+  const rows = await options.query.rows(`SELECT shadow, count(other) AS events, avg(abs(score - other)) AS difference,
       corr(score, other) AS correlation, count(*) FILTER (other IS NULL) AS failed
     FROM (
       SELECT score, shadow, (shadows::JSON -> '$' ->> shadow)::DOUBLE AS other
@@ -145,7 +149,7 @@ async function shadowsOf(options: MonitorOptions): Promise<readonly ShadowAgreem
     const correlation = row['correlation']
     return {
       shadow: String(row['shadow']),
-      payments: Number(row['payments']),
+      events: Number(row['events']),
       meanDifference: Number(row['difference'] ?? 0),
       correlation: typeof correlation === 'number' && Number.isFinite(correlation) ? correlation : null,
       failed: Number(row['failed']),
@@ -154,11 +158,11 @@ async function shadowsOf(options: MonitorOptions): Promise<readonly ShadowAgreem
 }
 
 async function calibrationOf(query: Query): Promise<MonitorReport['calibration']> {
-  const rows = await query.rows(`SELECT count(*) AS payments, avg(score) AS mean, avg(label) AS share FROM (
+  const rows = await query.rows(`SELECT count(*) AS events, avg(score) AS mean, avg(label) AS share FROM (
       SELECT score, label, ntile(10) OVER (ORDER BY score, log_partition, log_offset) AS tenth FROM judged
     ) GROUP BY tenth ORDER BY tenth`)
   return rows.map((row) => ({
-    payments: Number(row['payments']),
+    events: Number(row['events']),
     meanScore: Number(row['mean']),
     fraudShare: Number(row['share']),
   }))

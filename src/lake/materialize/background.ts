@@ -1,5 +1,7 @@
 import { identifier } from '../../base/sql.ts'
-/** Payments that stand for all, as the vectors that a model takes. */
+import type { LakeSchema } from '../tables/lake-schema.ts'
+
+/** Scored events that stand for all, as the vectors that a model takes. */
 export interface SampledBackground {
   /** `rows` × features, row-major. */
   readonly vectors: Float32Array
@@ -13,29 +15,31 @@ interface Query {
 }
 
 export interface SampleOptions {
+  readonly schema: Pick<LakeSchema, 'scored'>
   readonly features: readonly string[]
-  /** At most so many payments. */
+  /** At most so many events. */
   readonly rowsMax: number
   /** Of those that the log took in its newest so many milliseconds, whatever time they were made at. */
   readonly spanMs: number
 }
 
 /**
- * Payments that were scored in the newest days, each as likely as any other, and the same ones whenever the same payments are there.
- * Payments that lack a feature are left out: they were scored by another feature set. Null where none is left.
+ * Events that were scored in the newest days, each as likely as any other, and the same ones whenever the same events are there.
+ * Events that lack a feature are left out: they were scored by another feature set. Null where none is left.
  */
 export async function sampleBackground(
   query: Query,
-  { features, rowsMax, spanMs }: SampleOptions,
+  { schema, features, rowsMax, spanMs }: SampleOptions,
 ): Promise<SampledBackground | null> {
   const columns = features.map(identifier)
+  const [id, timeMs] = [identifier(schema.scored.id), identifier(schema.scored.timeMs)]
   const whole = columns.map((column) => `isfinite(${column}::DOUBLE)`).join(' AND ')
   const newest = `(SELECT max(append_time_ms) FROM scores)`
   const from = `FROM scores WHERE append_time_ms > ${newest} - ${spanMs} AND ${whole}`
-  const order = `ORDER BY md5(payment_id), payment_id, log_partition, log_offset LIMIT ${rowsMax}`
+  const order = `ORDER BY md5(${id}), ${id}, log_partition, log_offset LIMIT ${rowsMax}`
   const values: number[] = []
   let [rows, fromMs, toMs] = [0, Infinity, -Infinity]
-  const select = `SELECT payment_time_ms, ${columns.map((column) => `${column}::DOUBLE`).join(', ')} ${from} ${order}`
+  const select = `SELECT ${timeMs}, ${columns.map((column) => `${column}::DOUBLE`).join(', ')} ${from} ${order}`
   await query.each(select, (found) => {
     for (const [time, ...vector] of found) {
       rows += 1

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { isRiverbankError, RiverbankError } from '../../base/errors.ts'
 import type { EventCatalog } from '../../events/event.ts'
-import type { FeatureSetManifest } from '../../engine/feature-set.ts'
 import { unlessStalled } from '../../isolation/stall.ts'
 import type { Memos, Trial } from '../../isolation/trial.ts'
 import type { Clock } from '../../ports/clock.ts'
@@ -18,6 +17,7 @@ import type { LakeMetrics } from './metrics.ts'
 import { PartitionBuffer } from './partition-buffer.ts'
 import type { PlacedRow } from './partition-buffer.ts'
 import { judged, PartitionTrials } from './partition-trials.ts'
+import type { LakeSchema } from '../tables/lake-schema.ts'
 import { scoreTables } from '../tables/score-table.ts'
 import type { WritePoint } from '../tables/table-files.ts'
 
@@ -26,7 +26,7 @@ export interface MaterializerOptions {
   readonly writer: TableWriter
   readonly topics: { readonly events: string; readonly scores: string }
   readonly catalog: EventCatalog
-  readonly manifest: FeatureSetManifest
+  readonly schema: LakeSchema
   /** Rows of one partition that are written at once. */
   readonly flushRows: number
   /** Rows are written after this time even if they are few. */
@@ -254,11 +254,11 @@ class Member {
 export function rowPlacement({
   topics,
   catalog,
-  manifest,
-}: Pick<MaterializerOptions, 'topics' | 'catalog' | 'manifest'>): (record: LogRecord) => PlacedRow {
-  const tables = scoreTables(manifest)
+  schema,
+}: Pick<MaterializerOptions, 'topics' | 'catalog' | 'schema'>): (record: LogRecord) => PlacedRow {
+  const [events, tables] = [eventTable(schema), scoreTables(schema)]
   const place = (record: LogRecord): PlacedRow => {
-    if (record.topic === topics.events) return { spec: eventTable, row: readEventRow(record, catalog) }
+    if (record.topic === topics.events) return { spec: events, row: readEventRow(record, catalog) }
     if (record.topic !== topics.scores) throw new Error(`no table for topic ${record.topic}`)
     const read = tables.read(record)
     if (read.kind === 'score') return { spec: tables.scores, row: read.row }

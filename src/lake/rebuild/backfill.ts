@@ -46,8 +46,8 @@ const roundsMax = 100
  * `view_unknown`, `states_not_taken_over`, `state_contended` (canRetry), and those of store and lake.
  */
 export async function backfillView(options: BackfillOptions): Promise<BackfillResult> {
-  const { store, plan, manifest, view } = options
-  const features = new Set(manifest.features.filter((feature) => feature.view === view).map(({ name }) => name))
+  const { store, plan, schema, view } = options
+  const features = new Set(schema.manifest.features.filter((feature) => feature.view === view).map(({ name }) => name))
   const entity = plan.entities.find((one) => one.features.some(({ name }) => features.has(name)))
   if (entity === undefined) throw new RiverbankError('view_unknown', `no view ${view} is in the feature set`)
   if ((await store.memo(stateMemos.featureSet)) !== plan.featureSetHash) {

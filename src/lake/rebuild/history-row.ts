@@ -1,5 +1,7 @@
 import { placeOf, type WaitingRecords } from './waiting-records.ts'
 import type { Verdict } from '../../engine/observe.ts'
+import { valueOf } from '../tables/field-kind.ts'
+import type { FieldColumn } from '../tables/data-columns.ts'
 import type { EntityTouch } from '../../engine/plan.ts'
 
 /** The number of a duplicate, and of an event that was applied and not published. */
@@ -36,10 +38,16 @@ export const nothing: EntityTouch = { eventType: '', updates: [], subject: null,
 /** What a row of the database says of an event, by number. */
 export const verdicts: readonly Verdict[] = [null, 'duplicate', 'unknown_subject', 'contradicts_subject']
 
+/** As the event said it. What was left out is undefined, what was null is null, where its schemas tell the two apart. */
+function readField({ kind, isOptional, isNullable }: FieldColumn, cell: string | number | null | undefined): unknown {
+  const value = typeof cell === 'number' && Number.isNaN(cell) ? undefined : valueOf(kind, cell)
+  return value === undefined && isNullable && !isOptional ? null : value
+}
+
 interface Meaning {
   readonly touches: readonly EntityTouch[]
   readonly scored: number
-  readonly fields: readonly string[]
+  readonly fields: readonly FieldColumn[]
   readonly waiting: WaitingRecords
 }
 
@@ -55,7 +63,7 @@ export function* rowsOf(
   ) as readonly Float64Array[]
   const data: Record<string, unknown> = {}
   for (let row = 0; row < rows; row += 1) {
-    for (const [i, field] of fields.entries()) data[field] = columns[11 + i]?.[row]
+    for (const [i, column] of fields.entries()) data[column.field] = readField(column, columns[11 + i]?.[row])
     const type = types?.[row] as number
     yield {
       id: ids?.[row] as string,

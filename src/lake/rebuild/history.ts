@@ -1,14 +1,14 @@
 import { identifier, literal } from '../../base/sql.ts'
 import { RiverbankError } from '../../base/errors.ts'
-import type { FeatureSetManifest } from '../../engine/feature-set.ts'
 import type { EntityPlan, EntityTouch, FeaturePlan } from '../../engine/plan.ts'
 import { fieldsOfSlot } from '../../engine/state-codec/state-layout.ts'
 import { beyond, nothing, rowsOf, untold, verdicts, type HistoryRow } from './history-row.ts'
 import { readWaitingRecords, type WaitingRecords } from './waiting-records.ts'
-import { eventTable } from '../tables/event-table.ts'
+import type { FieldColumn } from '../tables/data-columns.ts'
+import type { LakeSchema } from '../tables/lake-schema.ts'
 import type { Topics } from '../verify/frontier.ts'
 import { countOf, type LakeQuery } from '../verify/lake-query.ts'
-import { createWorkingTables, entityIdSql, eventColumns } from '../verify/working-tables.ts'
+import { createWorkingTables, entityIdSql } from '../verify/working-tables.ts'
 
 /** How far each partition of the event topic is: committed by the processors, and answered in the lake. */
 export interface Reach {
@@ -40,9 +40,8 @@ export interface Asked {
 export interface HistoryOptions {
   readonly query: LakeQuery
   readonly plan: FeaturePlan
-  readonly manifest: FeatureSetManifest
+  readonly schema: LakeSchema
   readonly topics: Topics
-  readonly scoredType: string
   readonly committed: ReadonlyMap<number, number>
   /**
    * Runs what reads the lake's files; rejects with `lake_corrupt` unless their bytes are those of the manifest, and with
@@ -71,10 +70,10 @@ export class LakeHistory {
    * answered.
    */
   static async open(options: HistoryOptions): Promise<LakeHistory> {
-    const { query, manifest, topics, committed } = options
+    const { query, schema, topics, committed } = options
     const frontier = { kind: 'committed', next: committed, settled: true } as const
     const waiting = await options.fromWhole(async () => {
-      await createWorkingTables(query, manifest, topics, frontier, false)
+      await createWorkingTables(query, { schema, topics, frontier, hasDoubles: false, fields: allFields(options.plan) })
       return readWaitingRecords(options)
     })
     if (options.isLive === true) await query.run(answersAhead)
@@ -161,12 +160,12 @@ export class LakeHistory {
     share: Share,
     take: (rows: Iterable<HistoryRow>) => void | Promise<void>,
   ): Promise<void> {
-    const { plan, scoredType, query } = this.options
+    const { plan, schema, query } = this.options
     const types = [...plan.events.keys()]
     const index = plan.entities.indexOf(entity)
     const touches = types.map((type) => plan.events.get(type)?.touches[index] ?? nothing)
-    const scored = types.indexOf(scoredType)
-    const fields = fieldsOf(entity, touches)
+    const scored = types.indexOf(schema.scored.form.eventType)
+    const fields = fieldsOf(entity, touches).map((field) => columnOf(schema, field))
     await query.columns(this.sql(entity, types, fields, share), (columns, rows) =>
       take(rowsOf(columns, rows, { touches, scored, fields, waiting: this.waiting })),
     )
@@ -175,7 +174,7 @@ export class LakeHistory {
   private sql(
     entity: EntityPlan,
     types: readonly string[],
-    fields: readonly string[],
+    fields: readonly FieldColumn[],
     { chunk, chunks, asked = false }: Share,
   ): string {
     const own = (part: string) => `t.${identifier(`${entity.name}_${part}`)}`
@@ -189,10 +188,10 @@ export class LakeHistory {
         `${type} AS type`,
         `${eventId} AS event_id`,
       ],
-      ...fields.map((field) => `${fieldSql(field, prefix)} AS ${identifier(`field_${field}`)}`),
+      ...fields.map((column) => `${fieldSql(column, prefix)} AS ${identifier(`field_${column.field}`)}`),
     ]
     const told = [`${own('id')} AS id`, `${own('sequence')}::DOUBLE AS sequence`, `${own('born')}::DOUBLE AS born`]
-    const key = entityIdSql(entity, 't.')
+    const key = entityIdSql(this.options.schema, entity, (column) => `t.${identifier(column)}`)
     const within = (partition: string, offset: string) =>
       `JOIN reach r ON r.log_partition = ${partition} AND ${offset} < r.next_offset`
     const number = `if(t.log_offset < r.next_offset, ${untold}, ${beyond})::DOUBLE`
@@ -201,7 +200,7 @@ export class LakeHistory {
         ${shared('t.log_partition', 't.log_offset', 't.').join(', ')}
       FROM unanswered t ${within('t.log_partition', `t.log_offset - ${batchRecordsMax}`)} WHERE ${key} IS NOT NULL`
     return `SELECT id, sequence, born, verdict, partition, position, appended, observed, event_time, type, event_id
-        ${fields.map((field) => `, ${identifier(`field_${field}`)}`).join('')} ${asked ? ', told' : ''} FROM (
+        ${fields.map(({ field }) => `, ${identifier(`field_${field}`)}`).join('')} ${asked ? ', told' : ''} FROM (
       SELECT ${told.join(', ')}, ${verdictSql(own('outcome'))} AS verdict,
         ${shared('t.source_partition', 't.source_offset', 't.cause_').join(', ')}
       FROM applied t ${within('t.source_partition', 't.source_offset')} WHERE ${own('sequence')} IS NOT NULL
@@ -225,12 +224,23 @@ function fieldsOf({ groups, partitionKey }: EntityPlan, touches: readonly Entity
   return [...new Set([...slots, ...named.filter((field) => field !== null)])]
 }
 
-/** Numbers as DOUBLE, which holds every integer that an event may carry; the engine sees them as the processor did. */
-function fieldSql(field: string, prefix: string): string {
-  const name = eventColumns[field]
-  const column = eventTable.columns.find((one) => one.name === name)
-  if (name === undefined || column === undefined) {
+function allFields({ entities, events }: FeaturePlan): string[] {
+  return entities.flatMap((entity, index) => {
+    const touches = [...events.values()].map(({ touches }) => touches[index] ?? nothing)
+    return fieldsOf(entity, touches)
+  })
+}
+
+function columnOf({ fields }: LakeSchema, field: string): FieldColumn {
+  const column = fields.get(field)
+  if (column === undefined) {
     throw new RiverbankError('query_failed', `the table of events has no column for the field ${field}`)
   }
-  return `${prefix}${name}${column.type === 'BIGINT' ? '::DOUBLE' : ''}`
+  return column
+}
+
+/** Numbers as DOUBLE, which holds every integer that an event may carry; the engine sees them as the processor did. */
+function fieldSql({ name, type }: FieldColumn, prefix: string): string {
+  const column = `${prefix.slice(0, 2)}${identifier(`${prefix.slice(2)}${name}`)}`
+  return type === 'VARCHAR' ? column : `${column}${type === 'BOOLEAN' ? '::INTEGER' : ''}::DOUBLE`
 }

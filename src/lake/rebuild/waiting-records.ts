@@ -1,10 +1,9 @@
 import { identifier, literal } from '../../base/sql.ts'
 import type { FeaturePlan } from '../../engine/plan.ts'
-import type { FeatureSetManifest } from '../../engine/feature-set.ts'
+import type { LakeSchema } from '../tables/lake-schema.ts'
 import { waitingText } from '../../events/resent-record.ts'
 import type { Topics } from '../verify/frontier.ts'
 import { countOf, type LakeQuery } from '../verify/lake-query.ts'
-import { partitionEntity } from '../verify/working-tables.ts'
 
 /** Records of labels whose subject was not known, as states keep them, by {@link placeOf}. */
 export type WaitingRecords = ReadonlyMap<number, string | null>
@@ -16,19 +15,19 @@ export const placeOf = (partition: number, offset: number) => partition * 2 ** 4
 export async function readWaitingRecords({
   query,
   plan,
-  manifest,
+  schema,
   topics,
 }: {
   readonly query: LakeQuery
   readonly plan: FeaturePlan
-  readonly manifest: FeatureSetManifest
+  readonly schema: LakeSchema
   readonly topics: Topics
 }): Promise<WaitingRecords> {
   const types = [...plan.events.values()].filter(({ touches }) =>
     touches.some((touch) => (touch?.label ?? null) !== null),
   )
   if (types.length === 0) return new Map()
-  const outcome = identifier(`${partitionEntity(manifest).name}_outcome`)
+  const outcome = identifier(`${schema.key.name}_outcome`)
   const rows = await query.rows(`SELECT log_partition, log_offset, coalesce(decode(raw), body) AS value,
       raw IS NOT NULL AS is_binary, headers, traceparent
     FROM events SEMI JOIN (

@@ -5,8 +5,15 @@ import { traceHeader } from '../../events/trace.ts'
 import { otherHeaders } from '../../events/resent-record.ts'
 import type { RecordFaultCode } from '../../events/record-parts.ts'
 import type { LogRecord } from '../../ports/log.ts'
+import type { Column } from '../../ports/tables.ts'
+import { cellOf } from './field-kind.ts'
+import type { DataColumn } from './data-columns.ts'
+import type { LakeSchema } from './lake-schema.ts'
 import { tableSpec } from './table.ts'
-import type { Cell, ColumnSpec, TableSpec } from './table.ts'
+import type { ColumnSpec, TableSpec } from './table.ts'
+
+/** Fills a column with the id of the event itself. */
+export const ownId = Symbol('the id of the event')
 
 /** A record of the event topic, read: valid ones keep their text, the others their bytes. */
 export interface EventRow {
@@ -59,59 +66,50 @@ export function logColumns<Source>(recordOf: (source: Source) => LogRecord): rea
   ]
 }
 
-const paymentType = 'payment.initiated'
+const head: readonly ColumnSpec<EventRow>[] = [
+  { name: 'event_id', type: 'VARCHAR', read: (r) => r.eventId },
+  { name: 'event_type', type: 'VARCHAR', read: (r) => r.event?.eventType ?? null },
+  { name: 'version', type: 'BIGINT', read: (r) => r.event?.version ?? null },
+  { name: 'event_time', type: 'TIMESTAMP', read: (r) => r.event?.timestamp ?? null },
+  { name: 'event_time_ms', type: 'BIGINT', read: (r) => r.event?.timestamp ?? null },
+  { name: 'observed_time_ms', type: 'BIGINT', read: (r) => r.observedTimeMs },
+]
 
-function text(name: string): (row: EventRow) => Cell {
-  return (row) => {
-    const value = (row.event?.data as Readonly<Record<string, unknown>> | undefined)?.[name]
-    return typeof value === 'string' ? value : null
-  }
-}
+const tail: readonly ColumnSpec<EventRow>[] = [
+  { name: 'correlation_id', type: 'VARCHAR', read: (r) => r.event?.correlationId ?? null },
+  { name: 'causation_id', type: 'VARCHAR', read: (r) => r.event?.causationId ?? null },
+  { name: 'source', type: 'VARCHAR', read: (r) => r.event?.metadata?.source ?? null },
+  { name: 'valid', type: 'BOOLEAN', read: (r) => r.event !== null },
+  { name: 'error_code', type: 'VARCHAR', read: (r) => r.errorCode },
+  { name: 'body', type: 'VARCHAR', read: (r) => r.body },
+  { name: 'raw', type: 'BLOB', read: (r) => r.raw },
+  { name: 'log_key', type: 'VARCHAR', read: (r) => r.record.key },
+  { name: 'headers', type: 'VARCHAR', read: (r) => otherHeaders(r.record.headers) },
+  ...logColumns<EventRow>((r) => r.record),
+]
 
-function integer(name: string): (row: EventRow) => Cell {
-  return (row) => {
-    const value = (row.event?.data as Readonly<Record<string, unknown>> | undefined)?.[name]
-    return Number.isSafeInteger(value) ? (value as number) : null
-  }
-}
-
-const namedPayment = text('paymentId')
+/** The columns that every lake has, whatever its events say. */
+export const envelopeColumns: readonly Column[] = [...head, ...tail]
 
 /**
- * Every record of the event topic. The fields of the data are those of its current version (`version`); `body` is the
- * event as received. Invalid ones have `valid` false, `error_code` and their bytes in `raw`; of one in binary mode `raw`
- * has the data's bytes.
+ * Every record of the event topic. The fields of the data are those of its current version (`version`), each a column of its
+ * own; `body` is the event as received. Invalid ones have `valid` false, `error_code` and their bytes in `raw`; of one in
+ * binary mode `raw` has the data's bytes.
  */
-export const eventTable: TableSpec<EventRow> = tableSpec<EventRow>(
-  'events',
-  [
-    { name: 'event_id', type: 'VARCHAR', read: (r) => r.eventId },
-    { name: 'event_type', type: 'VARCHAR', read: (r) => r.event?.eventType ?? null },
-    { name: 'version', type: 'BIGINT', read: (r) => r.event?.version ?? null },
-    { name: 'event_time', type: 'TIMESTAMP', read: (r) => r.event?.timestamp ?? null },
-    { name: 'event_time_ms', type: 'BIGINT', read: (r) => r.event?.timestamp ?? null },
-    { name: 'observed_time_ms', type: 'BIGINT', read: (r) => r.observedTimeMs },
-    { name: 'customer_id', type: 'VARCHAR', read: text('customerId') },
-    { name: 'terminal_id', type: 'VARCHAR', read: text('terminalId') },
-    { name: 'amount_minor', type: 'BIGINT', read: integer('amountMinor') },
-    { name: 'currency', type: 'VARCHAR', read: text('currency') },
-    // A payment is its own payment; a label names the one it is about.
-    {
-      name: 'payment_id',
-      type: 'VARCHAR',
-      read: (r) => (r.event?.eventType === paymentType ? r.event.eventId : namedPayment(r)),
+export function eventTable({ data, owner }: Pick<LakeSchema, 'data' | 'owner'>): TableSpec<EventRow> {
+  const columns = [...head, ...data.map(dataColumn), ...tail]
+  return tableSpec('events', columns, { eventTime: 'event_time_ms', identity: { aggregate: owner, id: 'event_id' } })
+}
+
+function dataColumn({ name, type, kind, sources }: DataColumn): ColumnSpec<EventRow> {
+  return {
+    name,
+    type,
+    read({ event }) {
+      const source = event === null ? undefined : sources.get(event.eventType)
+      if (event === null || source === undefined) return null
+      if (source === ownId) return event.eventId
+      return cellOf(kind, (event.data as Readonly<Record<string, unknown>>)[source])
     },
-    { name: 'label_kind', type: 'VARCHAR', read: text('kind') },
-    { name: 'correlation_id', type: 'VARCHAR', read: (r) => r.event?.correlationId ?? null },
-    { name: 'causation_id', type: 'VARCHAR', read: (r) => r.event?.causationId ?? null },
-    { name: 'source', type: 'VARCHAR', read: (r) => r.event?.metadata?.source ?? null },
-    { name: 'valid', type: 'BOOLEAN', read: (r) => r.event !== null },
-    { name: 'error_code', type: 'VARCHAR', read: (r) => r.errorCode },
-    { name: 'body', type: 'VARCHAR', read: (r) => r.body },
-    { name: 'raw', type: 'BLOB', read: (r) => r.raw },
-    { name: 'log_key', type: 'VARCHAR', read: (r) => r.record.key },
-    { name: 'headers', type: 'VARCHAR', read: (r) => otherHeaders(r.record.headers) },
-    ...logColumns<EventRow>((r) => r.record),
-  ],
-  'event_time_ms',
-)
+  }
+}

@@ -1,8 +1,8 @@
 import { replaceFile } from '../commit/durable.ts'
-import type { FeatureSetManifest } from '../../engine/feature-set.ts'
 import { filesOf } from '../commit/lake.ts'
 import type { Lake, Snapshot } from '../commit/lake.ts'
 import { literal } from '../../base/sql.ts'
+import type { LakeSchema } from './lake-schema.ts'
 import { catalogOf } from './sql-catalog.ts'
 import { tableNames } from './table.ts'
 
@@ -32,9 +32,9 @@ export function fileListJson(lake: Files, snapshot: Snapshot): string {
  * Views over exactly these files, for the shell of DuckDB (1.1 or newer): the relations that `riverbank sql` has. Paths are
  * absolute, because the shell resolves others in its own folder.
  */
-export function fileListSql(lake: Files, snapshot: Snapshot, manifest: FeatureSetManifest): string {
+export function fileListSql(lake: Files, snapshot: Snapshot, schema: LakeSchema): string {
   const folder = `getvariable('${folderVariable}')`
-  const { setup } = catalogOf(lake, snapshot, manifest, ({ path }) => `${folder} || ${literal(`/${path}`)}`)
+  const { setup } = catalogOf(lake, snapshot, schema, ({ path }) => `${folder} || ${literal(`/${path}`)}`)
   const statements = setup.map((sql) => `${sql.replace(/^CREATE /, 'CREATE OR REPLACE ')};`)
   return [
     `-- The lake at version ${snapshot.version}. Written with each commit; read it again for what came later.`,
@@ -49,14 +49,14 @@ export function fileListSql(lake: Files, snapshot: Snapshot, manifest: FeatureSe
  * Writes both lists of the newest version into the lake's folder, each whole or not at all; answers the version. Whoever
  * writes last has looked last: an older list never stands for long over a newer one.
  */
-export async function publishFileList(lake: Lake, manifest: FeatureSetManifest): Promise<number> {
+export async function publishFileList(lake: Lake, schema: LakeSchema): Promise<number> {
   let version = -1
   for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
     const snapshot = await lake.snapshot()
     if (snapshot.version === version) break
     version = snapshot.version
     await replaceFile(lake.dir, fileListNames.json, fileListJson(lake, snapshot))
-    await replaceFile(lake.dir, fileListNames.sql, fileListSql(lake, snapshot, manifest))
+    await replaceFile(lake.dir, fileListNames.sql, fileListSql(lake, snapshot, schema))
   }
   return version
 }
@@ -67,19 +67,19 @@ export interface ListedLake extends Lake {
 }
 
 export interface ListingOptions {
-  readonly manifest: FeatureSetManifest
+  readonly schema: LakeSchema
   /** The commit stands, and the lists are those of an older one: as right, and not as new. */
   readonly onFailure: (error: unknown) => void
 }
 
 /** The lake, with its lists written anew after each commit; commits that come meanwhile share one writing. */
-export function withFileList(lake: Lake, { manifest, onFailure }: ListingOptions): ListedLake {
+export function withFileList(lake: Lake, { schema, onFailure }: ListingOptions): ListedLake {
   let writing: Promise<void> | null = null
   let isDue = false
   const write = async () => {
     while (isDue) {
       isDue = false
-      await publishFileList(lake, manifest).catch(onFailure)
+      await publishFileList(lake, schema).catch(onFailure)
     }
     writing = null
   }

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path'
 import { hashEventId } from '../../events/event-id-hash.ts'
 import type { ColumnData } from '../../ports/tables.ts'
 import { isErrno, makeFolder } from '../commit/durable.ts'
-import type { TableName } from './table.ts'
+import type { IdentityColumns } from './table.ts'
 
 /**
  * Which ids a file of the lake holds: 32 bits of each event id, sorted, and 32 bits of aggregate and id together. It stands
@@ -22,14 +22,6 @@ export interface IdList {
 const magic = 0x44494252
 const headBytes = 44
 export const idListFolder = '_ids'
-
-/** Tables whose rows are looked up by id, and the columns that identify them. */
-export const identityColumns: Readonly<
-  Partial<Record<TableName, { readonly aggregate: string; readonly id: string }>>
-> = {
-  events: { aggregate: 'customer_id', id: 'event_id' },
-  scores: { aggregate: 'customer_id', id: 'payment_id' },
-}
 
 export function idHash(eventId: string): number {
   return hashEventId(eventId).low
@@ -57,8 +49,11 @@ export function mergedIdLists(lists: readonly IdList[]): IdList {
 }
 
 /** The list of a file that is about to be written; null for a table that nobody looks up by id. */
-export function idListOfColumns(table: TableName, columns: readonly ColumnData[], rows: number): IdList | null {
-  const named = identityColumns[table]
+export function idListOfColumns(
+  named: IdentityColumns | undefined,
+  columns: readonly ColumnData[],
+  rows: number,
+): IdList | null {
   if (named === undefined) return null
   const texts = (name: string) => columns.find((column) => column.name === name)?.values
   const [aggregates, ids] = [texts(named.aggregate), texts(named.id)]

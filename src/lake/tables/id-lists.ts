@@ -1,17 +1,9 @@
 import { dirname } from 'node:path'
 import type { FileEntry } from '../commit/commit.ts'
-import {
-  idHash,
-  identitiesIn,
-  identityColumns,
-  identityHash,
-  listedFiles,
-  listName,
-  listPath,
-  readIdList,
-} from './id-list.ts'
+import { idHash, identitiesIn, identityHash, listedFiles, listName, listPath, readIdList } from './id-list.ts'
 import { idListOf, removeIdList, writeIdList, type IdList, type IdRow } from './id-list.ts'
 import type { Lake } from '../commit/lake.ts'
+import type { LakeSchema } from './lake-schema.ts'
 import { ageMs } from '../commit/log-files.ts'
 import { tableNames, type TableName } from './table.ts'
 
@@ -129,7 +121,11 @@ export interface KeepLimits {
  * Makes the lists that are missing or not to be trusted (of files of an older program, or repaired ones), and removes those of
  * files that are gone; answers how many it made. Each list is read once.
  */
-export function createIdListKeeper(lake: Lake, readIds: ReadIds): (limits: KeepLimits) => Promise<number> {
+export function createIdListKeeper(
+  lake: Lake,
+  schema: Pick<LakeSchema, 'identities'>,
+  readIds: ReadIds,
+): (limits: KeepLimits) => Promise<number> {
   let trusted = new Set<string>()
   return async ({ max, nowMs }) => {
     // Listed first, then compared: the list of a file that was committed in between is of a known file.
@@ -145,7 +141,7 @@ export function createIdListKeeper(lake: Lake, readIds: ReadIds): (limits: KeepL
     trusted = new Set(files.map(({ path }) => path).filter((path) => trusted.has(path)))
     let made = 0
     for (const file of files) {
-      const columns = identityColumns[file.table]
+      const columns = schema.identities[file.table]
       if (columns === undefined || trusted.has(file.path)) continue
       const isThere = listed.has(listName(file.path)) && (await readIdList(lake.dir, file.path)) !== null
       if (!isThere) {

@@ -1,13 +1,17 @@
 import { z } from 'zod'
 import { cloudEventSchema, eventLimits, type CloudEvent } from '../../events/envelope.ts'
-import { emittedTypes, eventObservedSchema, paymentScoredSchema } from '../../scoring/emitted.ts'
-import type { EntityPosition, EventObserved, PaymentScored } from '../../scoring/emitted.ts'
+import { emittedTypes, eventObservedSchema } from '../../scoring/emitted.ts'
+import type { EntityPosition, EventObserved, ScoreData } from '../../scoring/emitted.ts'
+import type { ScoreForm } from '../../scoring/score-form.ts'
 import type { FeatureManifest, FeatureSetManifest } from '../../engine/feature-set.ts'
 import type { RecordFaultCode } from '../../events/record-parts.ts'
 import { compileCheck } from '../../events/plain-schema.ts'
 import { otherHeaders } from '../../events/resent-record.ts'
 import type { LogRecord } from '../../ports/log.ts'
+import type { Column } from '../../ports/tables.ts'
 import { logColumns } from './event-table.ts'
+import { cellOf } from './field-kind.ts'
+import type { LakeSchema } from './lake-schema.ts'
 import { tableSpec } from './table.ts'
 import type { ColumnSpec, TableSpec } from './table.ts'
 
@@ -19,7 +23,7 @@ interface Emitted<Data> {
   readonly unmapped: string | null
 }
 
-export type ScoreRow = Emitted<PaymentScored>
+export type ScoreRow = Emitted<ScoreData>
 export type ObservationRow = Emitted<EventObserved>
 
 export interface UnreadableRow {
@@ -49,31 +53,39 @@ const utf8 = new TextDecoder('utf-8', { fatal: true })
 /** Ids of what we emit hold two ids, and are longer than those that we take. */
 const emittedEnvelope = cloudEventSchema.extend({ id: z.string().min(1).max(eventLimits.maxEmittedIdLength) })
 
-/** Whether it is a score as we write it: asked first, because zod costs as much as all the rest. It explains what is not. */
-const isPlainScore = plainly(
-  emittedEnvelope.extend({ type: z.literal(emittedTypes.scored), data: paymentScoredSchema }),
-)
+type Check<Event> = (json: unknown) => json is Event
 
-function plainly<Event>(schema: z.ZodType<Event>): (json: unknown) => json is Event {
-  return (compileCheck(schema) ?? (() => false)) as (json: unknown) => json is Event
+/** Whether it is a score as we write it: asked first, because zod costs as much as all the rest. It explains what is not. */
+function plainScore({ emits, schema }: ScoreForm): Check<CloudEvent & { readonly data: ScoreData }> {
+  const check = compileCheck(emittedEnvelope.extend({ type: z.literal(emits), data: schema }))
+  return (check ?? (() => false)) as Check<CloudEvent & { readonly data: ScoreData }>
 }
 
-export function scoreTables(manifest: FeatureSetManifest): ScoreTables {
-  const features = new Map(manifest.features.map((feature) => [feature.name, feature]))
-  const entities = new Set(manifest.entities.map(({ name }) => name))
+export function scoreTables(schema: Pick<LakeSchema, 'manifest' | 'scored' | 'owner'>): ScoreTables {
+  const { manifest, scored } = schema
+  const known: Known = {
+    form: scored.form,
+    isPlainScore: plainScore(scored.form),
+    features: new Map(manifest.features.map((feature) => [feature.name, feature])),
+    entities: new Set(manifest.entities.map(({ name }) => name)),
+  }
   return {
-    scores: scoreTable(manifest),
+    scores: scoreTable(schema),
     observations: observationTable(manifest),
     unreadable: unreadableTable,
-    read: (record) => readEmitted(record, features, entities),
+    read: (record) => readEmitted(record, known),
   }
 }
 
-function readEmitted(
-  record: LogRecord,
-  features: ReadonlyMap<string, FeatureManifest>,
-  entities: ReadonlySet<string>,
-): EmittedRow {
+/** What of a record is understood. */
+interface Known {
+  readonly form: ScoreForm
+  readonly isPlainScore: ReturnType<typeof plainScore>
+  readonly features: ReadonlyMap<string, FeatureManifest>
+  readonly entities: ReadonlySet<string>
+}
+
+function readEmitted(record: LogRecord, known: Known): EmittedRow {
   const unreadable = (errorCode: UnreadableRow['errorCode'], detail: string, eventType: string | null = null) =>
     ({ kind: 'unreadable', row: { record, eventType, errorCode, detail } }) as const
   if (record.fault !== undefined) return unreadable(record.fault.code, record.fault.detail)
@@ -89,40 +101,33 @@ function readEmitted(
   } catch (error) {
     return unreadable('invalid_json', error instanceof Error ? error.message : 'not JSON')
   }
-  if (isPlainScore(json)) return scoreRow(record, json, json.data, features, entities)
+  if (known.isPlainScore(json)) return scoreRow(record, json, json.data, known)
   const envelope = emittedEnvelope.safeParse(json)
   if (!envelope.success) return unreadable('invalid_envelope', z.prettifyError(envelope.error))
   const { type } = envelope.data
-  if (type === emittedTypes.scored) {
-    const data = paymentScoredSchema.safeParse(envelope.data.data)
+  if (type === known.form.emits) {
+    const data = known.form.schema.safeParse(envelope.data.data)
     if (!data.success) return unreadable('invalid_data', z.prettifyError(data.error), type)
-    return scoreRow(record, envelope.data, data.data, features, entities)
+    return scoreRow(record, envelope.data, data.data as ScoreData, known)
   }
   if (type === emittedTypes.observed) {
     const data = eventObservedSchema.safeParse(envelope.data.data)
     if (!data.success) return unreadable('invalid_data', z.prettifyError(data.error), type)
-    const unmapped = unmappedOf(data.data.entities, {}, features, entities)
+    const unmapped = unmappedOf(data.data.entities, {}, known)
     return { kind: 'observation', row: { record, envelope: envelope.data, data: data.data, unmapped } }
   }
   return unreadable('unknown_event_type', `no table for events of type "${type}"`, type)
 }
 
-function scoreRow(
-  record: LogRecord,
-  envelope: CloudEvent,
-  data: PaymentScored,
-  features: ReadonlyMap<string, FeatureManifest>,
-  entities: ReadonlySet<string>,
-): EmittedRow {
-  const unmapped = unmappedOf(data.entities, data.features, features, entities)
+function scoreRow(record: LogRecord, envelope: CloudEvent, data: ScoreData, known: Known): EmittedRow {
+  const unmapped = unmappedOf(data.entities, data.features, known)
   return { kind: 'score', row: { record, envelope, data, unmapped } }
 }
 
 function unmappedOf(
   found: Readonly<Record<string, EntityPosition>>,
   values: Readonly<Record<string, number | null>>,
-  features: ReadonlyMap<string, FeatureManifest>,
-  entities: ReadonlySet<string>,
+  { features, entities }: Known,
 ): string | null {
   let other: { entities: Record<string, EntityPosition>; features: Record<string, number | null> } | null = null
   for (const name of Object.keys(found)) {
@@ -164,7 +169,7 @@ function entityColumns<Row extends WithEntities>(
 }
 
 /** The envelope, the position of the cause and the own position. */
-function emittedColumns<Data extends { readonly position: PaymentScored['position'] }>(): readonly ColumnSpec<
+function emittedColumns<Data extends { readonly position: ScoreData['position'] }>(): readonly ColumnSpec<
   Emitted<Data>
 >[] {
   return [
@@ -182,33 +187,42 @@ function emittedColumns<Data extends { readonly position: PaymentScored['positio
   ]
 }
 
-function scoreTable(manifest: FeatureSetManifest): TableSpec<ScoreRow> {
-  const key: readonly ColumnSpec<ScoreRow>[] = [
+/** What every score says of its event, whatever was scored. */
+const judgement: readonly ColumnSpec<ScoreRow>[] = [
+  { name: 'score', type: 'DOUBLE', read: (r) => r.data.score },
+  { name: 'decision', type: 'VARCHAR', read: (r) => r.data.decision },
+  { name: 'model_name', type: 'VARCHAR', read: (r) => r.data.model.name },
+  { name: 'model_version', type: 'VARCHAR', read: (r) => r.data.model.version },
+  { name: 'service', type: 'VARCHAR', read: (r) => r.data.service },
+  { name: 'feature_set', type: 'VARCHAR', read: (r) => r.data.featureSet },
+  // Features by name, as JSON; null for almost every event.
+  { name: 'flags', type: 'VARCHAR', read: (r) => jsonOrNull(r.data.flags) },
+  // Scores of models that decide nothing, by `<name>/<version>`, as JSON; null where there were none.
+  { name: 'shadows', type: 'VARCHAR', read: (r) => jsonOrNull(r.data.shadows) },
+  { name: 'policy_version', type: 'VARCHAR', read: (r) => r.data.policy?.version ?? null },
+  { name: 'decided_by', type: 'VARCHAR', read: (r) => r.data.policy?.decidedBy ?? 'model' },
+  // As JSON, the strongest first; null where the decision was to approve.
+  { name: 'reasons', type: 'VARCHAR', read: (r) => jsonOrNull(r.data.reasons) },
+  { name: 'reasons_unavailable', type: 'VARCHAR', read: (r) => r.data.reasonsUnavailable ?? null },
+]
+
+/** The columns that every table of scores has, whatever is scored. */
+export const scoreEnvelopeColumns: readonly Column[] = [...judgement, ...emittedColumns<ScoreData>()]
+
+function scoreTable({
+  manifest,
+  scored,
+  owner,
+}: Pick<LakeSchema, 'manifest' | 'scored' | 'owner'>): TableSpec<ScoreRow> {
+  const { form, id, repeats, time, timeMs } = scored
+  const ofEvent: readonly ColumnSpec<ScoreRow>[] = [
     { name: 'event_id', type: 'VARCHAR', read: (r) => r.envelope.id },
-    { name: 'payment_id', type: 'VARCHAR', read: (r) => r.data.paymentId },
-    { name: 'customer_id', type: 'VARCHAR', read: (r) => r.data.customerId },
-    { name: 'terminal_id', type: 'VARCHAR', read: (r) => r.data.terminalId },
-    { name: 'amount_minor', type: 'BIGINT', read: (r) => r.data.amountMinor },
-    { name: 'currency', type: 'VARCHAR', read: (r) => r.data.currency },
-    { name: 'payment_time', type: 'TIMESTAMP', read: (r) => r.data.paymentTimeMs },
-    { name: 'payment_time_ms', type: 'BIGINT', read: (r) => r.data.paymentTimeMs },
-    { name: 'score', type: 'DOUBLE', read: (r) => r.data.score },
-    { name: 'decision', type: 'VARCHAR', read: (r) => r.data.decision },
-    { name: 'model_name', type: 'VARCHAR', read: (r) => r.data.model.name },
-    { name: 'model_version', type: 'VARCHAR', read: (r) => r.data.model.version },
-    { name: 'service', type: 'VARCHAR', read: (r) => r.data.service },
-    { name: 'feature_set', type: 'VARCHAR', read: (r) => r.data.featureSet },
-    // Features by name, as JSON; null for almost every payment.
-    { name: 'flags', type: 'VARCHAR', read: (r) => jsonOrNull(r.data.flags) },
-    // Scores of models that decide nothing, by `<name>/<version>`, as JSON; null where there were none.
-    { name: 'shadows', type: 'VARCHAR', read: (r) => jsonOrNull(r.data.shadows) },
-    { name: 'policy_version', type: 'VARCHAR', read: (r) => r.data.policy?.version ?? null },
-    { name: 'decided_by', type: 'VARCHAR', read: (r) => r.data.policy?.decidedBy ?? 'model' },
-  ]
-  const reasons: readonly ColumnSpec<ScoreRow>[] = [
-    // As JSON, the strongest first; null for approved payments.
-    { name: 'reasons', type: 'VARCHAR', read: (r) => jsonOrNull(r.data.reasons) },
-    { name: 'reasons_unavailable', type: 'VARCHAR', read: (r) => r.data.reasonsUnavailable ?? null },
+    { name: id, type: 'VARCHAR', read: (r) => cellOf('text', r.data[form.idField]) },
+    ...repeats.map(({ name, type, kind, field }): ColumnSpec<ScoreRow> => {
+      return { name, type, read: (r) => cellOf(kind, r.data[field]) }
+    }),
+    { name: time, type: 'TIMESTAMP', read: (r) => cellOf('integer', r.data[form.timeField]) },
+    { name: timeMs, type: 'BIGINT', read: (r) => cellOf('integer', r.data[form.timeField]) },
   ]
   const features = manifest.features.map((feature): ColumnSpec<ScoreRow> => ({
     name: feature.name,
@@ -218,15 +232,10 @@ function scoreTable(manifest: FeatureSetManifest): TableSpec<ScoreRow> {
       return fits(feature, value) ? value : null
     },
   }))
-  const taken = new Set(key.map(({ name }) => name))
-  const columns = [
-    ...key,
-    ...reasons,
-    ...features,
-    ...entityColumns<ScoreRow>(manifest, taken),
-    ...emittedColumns<PaymentScored>(),
-  ]
-  return tableSpec('scores', columns, 'payment_time_ms')
+  const taken = new Set(ofEvent.map(({ name }) => name))
+  const entities = entityColumns<ScoreRow>(manifest, taken)
+  const columns = [...ofEvent, ...judgement, ...features, ...entities, ...emittedColumns<ScoreData>()]
+  return tableSpec('scores', columns, { eventTime: timeMs, identity: { aggregate: owner, id } })
 }
 
 function jsonOrNull(value: object | undefined): string | null {
@@ -242,20 +251,16 @@ function observationTable(manifest: FeatureSetManifest): TableSpec<ObservationRo
     ...entityColumns<ObservationRow>(manifest, new Set()),
     ...emittedColumns<EventObserved>(),
   ]
-  return tableSpec('observations', columns, null)
+  return tableSpec('observations', columns)
 }
 
 /** Records of the score topic that are no event of ours. Nothing reads them, and nothing is lost. */
-const unreadableTable: TableSpec<UnreadableRow> = tableSpec<UnreadableRow>(
-  'unreadable',
-  [
-    { name: 'event_type', type: 'VARCHAR', read: (r) => r.eventType },
-    { name: 'error_code', type: 'VARCHAR', read: (r) => r.errorCode },
-    { name: 'detail', type: 'VARCHAR', read: (r) => r.detail },
-    { name: 'raw', type: 'BLOB', read: (r) => r.record.value },
-    { name: 'log_key', type: 'VARCHAR', read: (r) => r.record.key },
-    { name: 'headers', type: 'VARCHAR', read: (r) => otherHeaders(r.record.headers) },
-    ...logColumns<UnreadableRow>((r) => r.record),
-  ],
-  null,
-)
+const unreadableTable: TableSpec<UnreadableRow> = tableSpec<UnreadableRow>('unreadable', [
+  { name: 'event_type', type: 'VARCHAR', read: (r) => r.eventType },
+  { name: 'error_code', type: 'VARCHAR', read: (r) => r.errorCode },
+  { name: 'detail', type: 'VARCHAR', read: (r) => r.detail },
+  { name: 'raw', type: 'BLOB', read: (r) => r.record.value },
+  { name: 'log_key', type: 'VARCHAR', read: (r) => r.record.key },
+  { name: 'headers', type: 'VARCHAR', read: (r) => otherHeaders(r.record.headers) },
+  ...logColumns<UnreadableRow>((r) => r.record),
+])

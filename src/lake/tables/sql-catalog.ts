@@ -1,15 +1,13 @@
 import { identifier, literal } from '../../base/sql.ts'
 import { join } from 'node:path'
 import { RiverbankError } from '../../base/errors.ts'
-import type { FeatureSetManifest } from '../../engine/feature-set.ts'
 import type { SqlCatalog } from '../../ports/sql.ts'
 import type { Column, ColumnType } from '../../ports/tables.ts'
 import type { FileEntry, TableSchema } from '../commit/commit.ts'
-import { eventTable } from './event-table.ts'
 import { filesOf } from '../commit/lake.ts'
 import type { Lake, Snapshot } from '../commit/lake.ts'
-import { scoreTables } from './score-table.ts'
-import { declaredColumns, tableNames } from './table.ts'
+import type { LakeSchema } from './lake-schema.ts'
+import { tableNames } from './table.ts'
 import type { TableName } from './table.ts'
 import { derivedRelations, derivedTableFunctions } from './views.ts'
 
@@ -17,19 +15,19 @@ import { derivedRelations, derivedTableFunctions } from './views.ts'
  * The relations of a lake at its newest version: one view per table over the files of the manifest, then the views for
  * people (views.ts). A query that uses it reads one version from beginning to end.
  */
-export async function sqlCatalog(lake: Lake, manifest: FeatureSetManifest): Promise<SqlCatalog> {
-  return catalogOf(lake, await lake.snapshot(), manifest)
+export async function sqlCatalog(lake: Lake, schema: LakeSchema): Promise<SqlCatalog> {
+  return catalogOf(lake, await lake.snapshot(), schema)
 }
 
 /** {@link sqlCatalog} for many queries: made anew only when the lake has changed. */
-export function sqlCatalogSource(lake: Lake, manifest: FeatureSetManifest): () => Promise<SqlCatalog> {
+export function sqlCatalogSource(lake: Lake, schema: LakeSchema): () => Promise<SqlCatalog> {
   let cached: SqlCatalog | null = null
   let version = -1
   return async () => {
     const state = await lake.log.refresh()
     if (cached !== null && state.version === version) return cached
     const snapshot = await lake.snapshot()
-    cached = catalogOf(lake, snapshot, manifest)
+    cached = catalogOf(lake, snapshot, schema)
     version = snapshot.version
     return cached
   }
@@ -39,20 +37,20 @@ export function sqlCatalogSource(lake: Lake, manifest: FeatureSetManifest): () =
 export function catalogOf(
   lake: Pick<Lake, 'dir' | 'pathOf'>,
   snapshot: Snapshot,
-  manifest: FeatureSetManifest,
+  schema: LakeSchema,
   placeOf: PlaceOf = (file) => literal(lake.pathOf(file)),
 ): SqlCatalog {
-  const declared = declaredTables(manifest)
-  const tables = tableNames.map((table) => tableView(placeOf, snapshot, table, declared[table]))
+  const tables = tableNames.map((table) => tableView(placeOf, snapshot, table, schema.tables[table]))
+  const [relations, functions] = [derivedRelations(schema), derivedTableFunctions(schema)]
   return {
-    version: `${snapshot.version}:${manifest.hash}`,
+    version: `${snapshot.version}:${schema.manifest.hash}`,
     setup: [
       ...[...tables, lostView(snapshot.lost)],
-      ...derivedRelations.map(({ sql }) => sql),
-      ...derivedTableFunctions.map(({ sql }) => sql),
+      ...relations.map(({ sql }) => sql),
+      ...functions.map(({ sql }) => sql),
     ],
-    relations: [...tableNames, lostRelation, ...derivedRelations.map(({ name }) => name)],
-    tableFunctions: derivedTableFunctions.map(({ name }) => name),
+    relations: [...tableNames, lostRelation, ...relations.map(({ name }) => name)],
+    tableFunctions: functions.map(({ name }) => name),
     directories: tableNames.map((table) => join(lake.dir, table)),
   }
 }
@@ -73,16 +71,6 @@ function lostView(lost: Snapshot['lost']): string {
   const cast = columns.split(', ').map((column, i) => `${column}::${types[i] ?? 'BIGINT'} AS ${column}`)
   return `CREATE VIEW ${lostRelation} AS SELECT ${cast.join(', ')}
     FROM (VALUES ${rows.length === 0 ? none : rows.join(', ')}) AS lost(${columns}) WHERE log_topic IS NOT NULL`
-}
-
-function declaredTables(manifest: FeatureSetManifest): Readonly<Record<TableName, readonly Column[]>> {
-  const { scores, observations, unreadable } = scoreTables(manifest)
-  return {
-    events: declaredColumns(eventTable),
-    scores: declaredColumns(scores),
-    observations: declaredColumns(observations),
-    unreadable: declaredColumns(unreadable),
-  }
 }
 
 /**

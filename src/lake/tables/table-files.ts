@@ -31,7 +31,7 @@ export interface WriteOptions {
 
 export const stagingFolder = '_staging'
 
-/** `payments.scores-3-`: what the names of a partition's files begin with. */
+/** `logins.scores-3-`: what the names of a partition's files begin with. */
 export function filePrefix(topic: string, partition: number): string {
   return `${topic}-${partition}-`
 }
@@ -99,7 +99,7 @@ export async function discardRefused(
 
 async function stagePart(part: FilePart, staging: string, options: WriteOptions): Promise<FileEntry> {
   const { buffer, topic, partition, firstOffset, lastOffset, date } = part
-  const { table, schemaId } = buffer.spec
+  const { table, roles, schemaId } = buffer.spec
   const suffix = randomBytes(4).toString('hex')
   const name = `${filePrefix(topic, partition)}${firstOffset}-${lastOffset}.${suffix}.parquet`
   const staged = join(staging, name)
@@ -108,7 +108,7 @@ async function stagePart(part: FilePart, staging: string, options: WriteOptions)
   const { bytes, sha256 } = await sealFile(staged)
   const { min, max } = buffer.eventTimeRangeMs()
   const path = `${table}/dt=${date}/${name}`
-  const ids = idListOfColumns(table, columns, buffer.rows)
+  const ids = idListOfColumns(roles.identity, columns, buffer.rows)
   if (ids !== null) await writeIdList(options.dir, path, ids)
   return {
     path,

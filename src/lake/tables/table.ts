@@ -15,9 +15,22 @@ export type TableName = (typeof tableNames)[number]
 export interface TableSpec<Source> {
   readonly table: TableName
   readonly columns: readonly ColumnSpec<Source>[]
-  /** The column whose smallest and largest value the manifest keeps of each file. */
-  readonly eventTimeColumn: string | null
+  readonly roles: ColumnRoles
   readonly schemaId: string
+}
+
+/** What some columns are for, beside being read. */
+export interface ColumnRoles {
+  /** The column whose smallest and largest value the manifest keeps of each file. */
+  readonly eventTime?: string
+  /** Of a table whose rows are looked up by id. */
+  readonly identity?: IdentityColumns
+}
+
+/** The columns that say which event a row is about: an event id is one only of its aggregate. */
+export interface IdentityColumns {
+  readonly aggregate: string
+  readonly id: string
 }
 
 /** Filled when the file is written, not when the row came in: it says when the row became visible. */
@@ -26,14 +39,14 @@ export const materializedAtColumn: Column = { name: 'materialized_at_ms', type: 
 export function tableSpec<Source>(
   table: TableName,
   columns: readonly ColumnSpec<Source>[],
-  eventTimeColumn: string | null,
+  roles: ColumnRoles = {},
 ): TableSpec<Source> {
   const names = new Set<string>([materializedAtColumn.name])
   for (const { name } of columns) {
     if (names.has(name)) throw new Error(`table ${table}: two columns are named "${name}"`)
     names.add(name)
   }
-  const spec = { table, columns, eventTimeColumn, schemaId: '' }
+  const spec = { table, columns, roles, schemaId: '' }
   return { ...spec, schemaId: schemaIdOf(declaredColumns(spec)) }
 }
 
@@ -88,7 +101,7 @@ export class TableBuffer<Source> {
 
   /** Smallest and largest event time, null where no row has one. */
   eventTimeRangeMs(): { readonly min: number | null; readonly max: number | null } {
-    const index = this.spec.columns.findIndex(({ name }) => name === this.spec.eventTimeColumn)
+    const index = this.spec.columns.findIndex(({ name }) => name === this.spec.roles.eventTime)
     const store = this.stores[index]
     let min = Infinity
     let max = -Infinity

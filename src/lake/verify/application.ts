@@ -1,5 +1,5 @@
 import { identifier, literal } from '../../base/sql.ts'
-import type { FeatureSetManifest } from '../../engine/feature-set.ts'
+import type { LakeSchema } from '../tables/lake-schema.ts'
 import { deduplication } from '../../engine/state/recent-ids.ts'
 import { hourMs } from '../../base/units.ts'
 import type { Snapshot } from '../commit/lake.ts'
@@ -8,14 +8,13 @@ import { tallyRows } from './emission.ts'
 import type { Topics } from './frontier.ts'
 import { countOf, type LakeQuery } from './lake-query.ts'
 import type { Tally } from './report.ts'
-import { entityIdSql, partitionEntity } from './working-tables.ts'
+import { causeColumn, entityIdSql } from './working-tables.ts'
 
 export interface ApplicationInput {
   readonly query: LakeQuery
-  readonly manifest: FeatureSetManifest
+  readonly schema: LakeSchema
   readonly snapshot: Snapshot
   readonly topics: Topics
-  readonly scoredType: string
 }
 
 /**
@@ -24,35 +23,36 @@ export interface ApplicationInput {
  * sequence numbers tell is in lives.ts.) Answers how many events that are not scored may still be observed.
  */
 export async function checkApplication(input: ApplicationInput, tally: Tally): Promise<number> {
-  const { query, scoredType } = input
+  const { query, schema } = input
+  const isOther = `event_type <> ${literal(schema.scored.form.eventType)}`
   const [counts] = await query.rows(
     `SELECT (SELECT count(*) FROM applied) AS applied,
        (SELECT count(*) FROM caused WHERE NOT valid) AS invalid,
        (SELECT count(*) FROM caused WHERE valid IS NULL) AS isolated,
        count(*) FILTER (answered_elsewhere) AS duplicates,
-       count(*) FILTER (ahead AND NOT answered_elsewhere AND event_type <> ${literal(scoredType)}) AS pending
+       count(*) FILTER (ahead AND NOT answered_elsewhere AND ${isOther}) AS pending
      FROM unanswered`,
   )
   tally.count('events applied', countOf(counts, 'applied'))
   tally.count('duplicates', countOf(counts, 'duplicates'))
   tally.count('invalid', countOf(counts, 'invalid'))
   if (countOf(counts, 'isolated') > 0) tally.count('kept as bytes alone', countOf(counts, 'isolated'))
-  // A payment without a score is I2's to report.
+  // A scored event without a score is I2's to report.
   await tallyRows(
     query,
     tally,
     'event_not_applied',
     `SELECT owner_id, event_type, event_id, log_partition, log_offset FROM unanswered
-     WHERE NOT ahead AND NOT answered_elsewhere AND event_type <> ${literal(scoredType)}`,
+     WHERE NOT ahead AND NOT answered_elsewhere AND ${isOther}`,
   )
-  await tallyRows(query, tally, 'applied_twice', appliedTwice(input.manifest))
+  await tallyRows(query, tally, 'applied_twice', appliedTwice(schema))
   const [repeats] = await query.rows(
-    `SELECT count(*) AS total FROM (${repeatsSql(input.manifest)}) WHERE NOT coalesce(is_within, false)`,
+    `SELECT count(*) AS total FROM (${repeatsSql(schema)}) WHERE NOT coalesce(is_within, false)`,
   )
   if (countOf(repeats, 'total') > 0) tally.count('applied again beyond the horizon', countOf(repeats, 'total'))
   await tallyRows(query, tally, 'wrong_cause', wrongCause())
-  for (const entity of input.manifest.entities) {
-    const named = entityIdSql(entity, 'cause_')
+  for (const entity of schema.manifest.entities) {
+    const named = entityIdSql(schema, entity, causeColumn)
     if (named !== null) {
       await tallyRows(query, tally, 'wrong_entity', wrongEntity(entity.name, named))
     }
@@ -63,14 +63,13 @@ export async function checkApplication(input: ApplicationInput, tally: Tally): P
 }
 
 /** The same id twice, so close that the owner's state must have known it. */
-function appliedTwice(manifest: FeatureSetManifest): string {
-  return `SELECT owner_id, cause_id, source_partition, earlier_offset, source_offset FROM (${repeatsSql(manifest)})
+function appliedTwice(schema: LakeSchema): string {
+  return `SELECT owner_id, cause_id, source_partition, earlier_offset, source_offset FROM (${repeatsSql(schema)})
     WHERE is_within`
 }
 
 /** Events that were applied under an id that their owner had applied before, and whether it must have known the id. */
-function repeatsSql(manifest: FeatureSetManifest): string {
-  const { name } = partitionEntity(manifest)
+function repeatsSql({ key: { name } }: LakeSchema): string {
   const [sequence, born, outcome] = ['sequence', 'born', 'outcome'].map((part) => identifier(`${name}_${part}`))
   // A label that counts nowhere is not remembered: it may come again.
   const counts = `${outcome} IN ('applied', 'too_late')`
@@ -88,8 +87,7 @@ function repeatsSql(manifest: FeatureSetManifest): string {
 function wrongCause(): string {
   return `SELECT owner_id, cause_id, event_id AS found_id, source_partition, source_offset FROM applied
     WHERE cause_valid IS NOT NULL AND (NOT cause_valid OR cause_id <> event_id OR owner_id IS DISTINCT FROM cause_owner_id
-      OR (is_score AND (payment_time_ms IS DISTINCT FROM observed_time_ms
-        OR stated_amount_minor IS DISTINCT FROM cause_amount_minor)))`
+      OR (is_score AND stated_time_ms IS DISTINCT FROM observed_time_ms))`
 }
 
 /** Exactly one sequence number at each entity that the event names, and none elsewhere. */

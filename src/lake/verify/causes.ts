@@ -1,19 +1,23 @@
-import { literal } from '../../base/sql.ts'
+import { identifier, literal } from '../../base/sql.ts'
 import { processorSource } from '../../scoring/emitted.ts'
 import { tallyRows } from './emission.ts'
 import type { Topics } from './frontier.ts'
+import type { LakeSchema } from '../tables/lake-schema.ts'
 import type { LakeQuery } from './lake-query.ts'
 import type { Tally } from './report.ts'
 
-/** What a score has of its cause beside times and amounts: each column of its row, and the same from the event. */
-const derived: Readonly<Record<string, string>> = {
-  log_key: 'c.customer_id',
-  correlation_id: 'coalesce(c.correlation_id, c.event_id)',
-  causation_id: 'c.event_id',
-  event_time_ms: 'c.append_time_ms',
-  source: literal(processorSource),
-  traceparent: `CASE WHEN ${isTraceSql('c.traceparent')} THEN c.traceparent END`,
+/** What a row has of its cause beside its time: each column of its row, and the same from the event. */
+function ofBoth({ owner }: LakeSchema): Readonly<Record<string, string>> {
+  return {
+    log_key: `c.${identifier(owner)}`,
+    correlation_id: 'coalesce(c.correlation_id, c.event_id)',
+    causation_id: 'c.event_id',
+    event_time_ms: 'c.append_time_ms',
+    source: literal(processorSource),
+    traceparent: `CASE WHEN ${isTraceSql('c.traceparent')} THEN c.traceparent END`,
+  }
 }
+
 /** What events/trace.ts passes on. */
 function isTraceSql(column: string): string {
   const isSpelled = `regexp_full_match(${column}, '[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}')`
@@ -21,23 +25,32 @@ function isTraceSql(column: string): string {
   return `${isSpelled} AND ${column} NOT LIKE 'ff%' AND ${column}[4:35] <> ${zeros(32)} AND ${column}[37:52] <> ${zeros(16)}`
 }
 
-/** The same, of scores alone. */
-const ofScores = {
-  event_id: `c.customer_id || '/' || c.event_id || ':scored'`,
-  terminal_id: 'c.terminal_id',
-  currency: 'c.currency',
+/** The same, of scores alone: what they repeat of their event, but for the id of its aggregate, which `applied` compares. */
+function ofScores({ owner, scored }: LakeSchema): Readonly<Record<string, string>> {
+  const repeated = scored.repeats.filter(({ name }) => name !== owner)
+  return {
+    event_id: `c.${identifier(owner)} || '/' || c.event_id || ':scored'`,
+    ...Object.fromEntries(repeated.map(({ name }) => [name, `c.${identifier(name)}`])),
+  }
 }
+
 /** A label that counts nowhere is named by its position: it may come again. */
-const ofObservations = {
-  event_id: `c.customer_id || '/' || CASE WHEN s.customer_outcome IN ('unknown_subject', 'contradicts_subject')
+function ofObservations({ owner, key }: LakeSchema): Readonly<Record<string, string>> {
+  const outcome = `s.${identifier(`${key.name}_outcome`)}`
+  return {
+    event_id: `c.${identifier(owner)} || '/' || CASE WHEN ${outcome} IN ('unknown_subject', 'contradicts_subject')
     THEN c.log_topic || ':' || c.log_partition || ':' || c.log_offset ELSE c.event_id END || ':observed'`,
+  }
 }
 
 /** Every score and observation says of its cause what the event at its position says. */
-export async function checkCauses(query: LakeQuery, topics: Topics, tally: Tally): Promise<void> {
+export async function checkCauses(query: LakeQuery, schema: LakeSchema, topics: Topics, tally: Tally): Promise<void> {
   for (const table of ['scores', 'observations'] as const) {
-    const columns = { ...derived, ...(table === 'scores' ? ofScores : ofObservations) }
-    const differs = Object.entries(columns).map(([name, expected]) => [name, `s.${name} IS DISTINCT FROM ${expected}`])
+    const columns = { ...ofBoth(schema), ...(table === 'scores' ? ofScores(schema) : ofObservations(schema)) }
+    const differs = Object.entries(columns).map(([name, expected]) => [
+      name,
+      `s.${identifier(name)} IS DISTINCT FROM ${expected}`,
+    ])
     const first = differs.map(([name, differs]) => `WHEN ${differs} THEN ${literal(String(name))}`)
     await tallyRows(
       query,

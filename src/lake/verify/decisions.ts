@@ -1,10 +1,11 @@
 import { identifier, literal } from '../../base/sql.ts'
+import { timeField } from '../../engine/expression.ts'
 import type { FeatureSql } from '../../compile/feature-sql.ts'
-import type { RequestField } from '../../engine/expression.ts'
-import type { FeatureManifest, FeatureSetManifest } from '../../engine/feature-set.ts'
+import type { FeatureManifest } from '../../engine/feature-set.ts'
+import type { LakeSchema } from '../tables/lake-schema.ts'
 import type { Scorer } from '../../ports/scorer.ts'
 import { countOf, type LakeQuery } from './lake-query.ts'
-import { differentSql } from './recompute.ts'
+import { causeOfField, differentSql } from './recompute.ts'
 import { examplesMax, shown } from './report.ts'
 import { placeOf, placeSql, scoredBySql, wholeSql, type RowsInput } from './score-rows.ts'
 import { checkScores, checkShadows, cutColumn, sumOf } from './scores.ts'
@@ -33,9 +34,9 @@ interface Following {
  * a model or a policy says is SQL; only counts and the first mismatches leave the database.
  */
 export async function checkDecisions(input: DecisionsInput): Promise<void> {
-  const { query, manifest, tally, scorers } = input
+  const { query, schema, tally, scorers } = input
   const rows = rowsSql(input, await needsFirstCopies(query))
-  const derived = manifest.features.filter(({ entity }) => entity === null)
+  const derived = schema.manifest.features.filter(({ entity }) => entity === null)
   const following = [...derived.map(followingDerived), ...scorers.map((one) => followingDecision(input, one))]
   const parts = await countParts(input, rows, following)
   const total = sumOf(parts, 'total')
@@ -63,11 +64,11 @@ export async function checkDecisions(input: DecisionsInput): Promise<void> {
  * One pass over all rows: by model, service and policy, how many there are, how many have a vector that is not whole, and how
  * many say something else than what follows.
  */
-function countParts({ query, manifest }: DecisionsInput, rows: string, following: readonly Following[]) {
+function countParts({ query, schema }: DecisionsInput, rows: string, following: readonly Following[]) {
   const columns = [
     ...['count(*) AS total', 'count(shadows) AS shadowed'],
     ...following.map(({ differs }, i) => `count(*) FILTER (${differs}) AS differing_${i}`),
-    ...manifest.services.map(({ name, features }) => {
+    ...schema.manifest.services.map(({ name, features }) => {
       return `count(*) FILTER (service = ${literal(name)} AND NOT (${wholeSql(features)})) AS ${cutColumn(name)}`
     }),
   ]
@@ -77,25 +78,35 @@ function countParts({ query, manifest }: DecisionsInput, rows: string, following
 }
 
 /** What another feature set computed means something else here: it is counted, so that nobody takes it for proven. */
-async function countOtherSets({ query, manifest, tally }: DecisionsInput): Promise<void> {
+async function countOtherSets({ query, schema, tally }: DecisionsInput): Promise<void> {
   const [counts] = await query.rows(
-    `SELECT count(*) AS others FROM score_rows WHERE feature_set IS DISTINCT FROM ${literal(manifest.hash)}`,
+    `SELECT count(*) AS others FROM score_rows WHERE feature_set IS DISTINCT FROM ${literal(schema.manifest.hash)}`,
   )
   if (countOf(counts, 'others') > 0) tally.count('rows of other feature sets', countOf(counts, 'others'))
 }
 
 /** The rows of this feature set, first copies only, with `derived <feature>` beside every derived feature. */
-function rowsSql({ manifest, sql }: DecisionsInput, needsFirstCopies: boolean): string {
-  const requestColumns = { amountMinor: 's.amount_minor::DOUBLE', timeMs: 's.payment_time_ms::DOUBLE' }
-  const firstCopies = `SEMI JOIN applied a ON a.log_partition = s.log_partition AND a.log_offset = s.log_offset AND a.is_score`
+function rowsSql({ schema, sql }: DecisionsInput, needsFirstCopies: boolean): string {
+  const isApplied = `applied a ON a.log_partition = s.log_partition AND a.log_offset = s.log_offset AND a.is_score`
+  const isRepeated = (field: string) => schema.scored.repeats.some((one) => one.field === field)
+  const looksAtEvents = !sql.eventFields.every(isRepeated)
+  const firstCopies = needsFirstCopies ? `SEMI JOIN ${isApplied}` : ''
   const columns = {
     feature: (name: string) => `s.${identifier(name)}::DOUBLE`,
-    request: (field: RequestField) => requestColumns[field],
+    request: (field: string) => `${requestSql(schema, field)}::DOUBLE`,
   }
   return sql.derived(columns, {
     select: 's.*',
-    from: `score_rows s ${needsFirstCopies ? firstCopies : ''} WHERE s.feature_set = ${literal(manifest.hash)}`,
+    from: `score_rows s ${looksAtEvents ? `JOIN ${isApplied} AND a.cause_valid` : firstCopies} WHERE s.feature_set = ${literal(schema.manifest.hash)}`,
   })
+}
+
+/** What the scored event itself says: its time and what its score repeats, from the score, the rest from the event. */
+function requestSql(schema: LakeSchema, field: string): string {
+  const { scored } = schema
+  if (field === timeField) return `s.${identifier(scored.timeMs)}`
+  const column = scored.repeats.find((one) => one.field === field)
+  return column === undefined ? `a.${causeOfField(schema, field)}` : `s.${identifier(column.name)}`
 }
 
 /** Whether a row of `score_rows` stands in `applied` only through another: a copy, or an answer to another topic. */
@@ -117,7 +128,7 @@ function followingDerived({ name, type, definition }: FeatureManifest): Followin
  */
 function followingDecision(input: DecisionsInput, { name, version, thresholds }: Scorer): Following {
   const decided = decisionSql('score', thresholds)
-  const ofModel = ofModelSql(input.manifest, { name, version })
+  const ofModel = ofModelSql(input.schema, { name, version })
   const differs = `${ofModel} AND policy_version IS NULL AND decision IS DISTINCT FROM ${decided}`
   return { name: 'decision', logged: 'decision', recomputed: decided, differs, definition: thresholds }
 }
@@ -129,20 +140,20 @@ export function decisionSql(score: string, { review, block }: Scorer['thresholds
 }
 
 /** Scored by the model at hand, with a vector that is whole. */
-function ofModelSql(manifest: FeatureSetManifest, model: Pick<Scorer, 'name' | 'version'>): string {
+function ofModelSql({ manifest }: LakeSchema, model: Pick<Scorer, 'name' | 'version'>): string {
   const services = manifest.services.map(
     ({ name, features }) => `(service = ${literal(name)} AND ${wholeSql(features)})`,
   )
   return `${scoredBySql(model)} AND (${['false', ...services].join(' OR ')})`
 }
 
-async function examplesOf({ query, manifest }: DecisionsInput, rows: string, one: Following) {
+async function examplesOf({ query, schema }: DecisionsInput, rows: string, one: Following) {
   const found = await query.rows(
-    `SELECT ${placeSql(manifest)}, ${one.logged} AS logged, ${one.recomputed} AS recomputed
+    `SELECT ${placeSql(schema)}, ${one.logged} AS logged, ${one.recomputed} AS recomputed
      FROM (${rows}) WHERE ${one.differs} ORDER BY source_partition, source_offset LIMIT ${examplesMax}`,
   )
   return found.map((row) => ({
-    ...placeOf(manifest, row),
+    ...placeOf(schema, row),
     feature: one.name,
     logged: shown(row['logged']),
     recomputed: shown(row['recomputed']),

@@ -1,26 +1,27 @@
 import { literal } from '../../base/sql.ts'
 import { countOf, type LakeCell, type LakeQuery } from './lake-query.ts'
+import type { ScoredColumns } from '../tables/lake-schema.ts'
 import { shown, type Tally } from './report.ts'
 
-/** I2: every valid payment below the frontier has a score, and all copies of a score are equal. Answers the pending. */
+/** I2: every valid event of the scored type below the frontier has a score, and all copies of a score are equal. Answers the pending. */
 export async function checkEmission(
   query: LakeQuery,
-  scoredType: string,
+  { form, plural }: ScoredColumns,
   hasCopies: boolean,
   tally: Tally,
 ): Promise<number> {
-  const payments = `event_type = ${literal(scoredType)}`
+  const isScored = `event_type = ${literal(form.eventType)}`
   const [totals] = await query.rows(
-    `SELECT (SELECT count(*) FROM (SELECT DISTINCT owner_id, event_id FROM caused WHERE valid AND ${payments})) AS payments,
+    `SELECT (SELECT count(*) FROM (SELECT DISTINCT owner_id, event_id FROM caused WHERE valid AND ${isScored})) AS events,
        (SELECT count(*) FROM applied WHERE is_score) AS scores,
        (SELECT count(*) FROM score_rows) AS score_rows`,
   )
-  tally.count('payments', countOf(totals, 'payments'))
+  tally.count(plural, countOf(totals, 'events'))
   tally.count('scores', countOf(totals, 'scores'))
   tally.count('copies', countOf(totals, 'score_rows') - countOf(totals, 'scores'))
   const unscored = `SELECT owner_id, event_id, bool_and(ahead) AS pending, min(log_partition) AS log_partition,
       min(log_offset) AS log_offset
-    FROM unanswered WHERE ${payments} AND NOT answered_elsewhere GROUP BY owner_id, event_id`
+    FROM unanswered WHERE ${isScored} AND NOT answered_elsewhere GROUP BY owner_id, event_id`
   const [counts] = await query.rows(`SELECT count(*) FILTER (pending) AS pending FROM (${unscored})`)
   await tallyRows(query, tally, 'score_missing', `${unscored} HAVING NOT pending`)
   for (const table of hasCopies ? (['scores', 'observations'] as const) : []) await checkCopies(query, table, tally)

@@ -1,15 +1,16 @@
 import { identifier, literal } from '../../base/sql.ts'
 import type { FeatureSql } from '../../compile/feature-sql.ts'
-import type { EntityManifest, FeatureManifest, FeatureSetManifest } from '../../engine/feature-set.ts'
+import type { EntityManifest, FeatureManifest } from '../../engine/feature-set.ts'
 import type { NamedFlags } from '../../engine/state/flags.ts'
 import { createIncomplete, readIdSql, recomputeEntity } from './recompute.ts'
 import { countOf, type LakeCell, type LakeQuery } from './lake-query.ts'
 import { shown, type Shown, type Tally } from './report.ts'
+import type { LakeSchema } from '../tables/lake-schema.ts'
 import { entityIdSql } from './working-tables.ts'
 
 export interface LivesInput {
   readonly query: LakeQuery
-  readonly manifest: FeatureSetManifest
+  readonly schema: LakeSchema
   readonly sql: FeatureSql
   /** Nothing is on its way: every gap must have its reason in the lake. */
   readonly settled: boolean
@@ -60,22 +61,23 @@ interface Life {
 
 /**
  * Recomputes every entity with the generated SQL. I1: no sequence number twice, none before its life, none left out
- * without a reason (duplicates take a number and have no row). I3: what each payment read, and each outcome, compared bit
+ * without a reason (duplicates take a number and have no row). I3: what each scored event read, and each outcome, compared bit
  * for bit. Where the numbers of an entity follow one another and nothing differs, the database has seen all there is to
  * see; through the events of all other entities it walks in the order of their numbers, one life in memory at a time.
  * Answers how many reads could not be judged yet.
  */
 export async function checkLives(input: LivesInput): Promise<number> {
-  const { query, manifest, sql, onProgress } = input
+  const { query, schema, sql, onProgress } = input
+  const { manifest } = schema
   let unjudged = 0
   await createIncomplete(query)
   for (const entity of manifest.entities) {
     const features = manifest.features.filter((feature) => feature.entity === entity.name)
-    await recomputeEntity({ query, manifest, sql, entity, features, onProgress })
+    await recomputeEntity({ query, schema, sql, entity, features, onProgress })
     await query.run(`CREATE OR REPLACE TEMP TABLE suspects AS ${suspectsSql(entity)}`)
     await countOthers(input, entity, features)
     const walk = new LifeWalk(input, entity, features)
-    await query.each(visitsSql(entity), (rows) => {
+    await query.each(visitsSql(schema, entity), (rows) => {
       for (const row of rows) walk.visit(visitOf(row))
     })
     unjudged += walk.unjudged
@@ -123,9 +125,9 @@ function columnsOf({ name }: EntityManifest) {
   return [column('id'), column('sequence'), column('born'), column('outcome')] as const
 }
 
-function visitsSql(entity: EntityManifest): string {
+function visitsSql(schema: LakeSchema, entity: EntityManifest): string {
   const [id, sequence, born, outcome] = columnsOf(entity)
-  const key = entityIdSql(entity)
+  const key = entityIdSql(schema, entity)
   // Without a column to look at, every gap has its reason.
   const unanswered =
     key === null

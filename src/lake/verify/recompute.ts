@@ -1,17 +1,16 @@
 import { identifier, literal } from '../../base/sql.ts'
 import type { FeatureSql } from '../../compile/feature-sql.ts'
-import type { EntityManifest, FeatureManifest, FeatureSetManifest } from '../../engine/feature-set.ts'
+import type { EntityManifest, FeatureManifest } from '../../engine/feature-set.ts'
 import { RiverbankError } from '../../base/errors.ts'
 import type { LakeQuery } from './lake-query.ts'
-import { eventColumns, shareSql } from './working-tables.ts'
+import type { LakeSchema } from '../tables/lake-schema.ts'
+import { causeColumn, shareSql } from './working-tables.ts'
 
 /** Rows recomputed by one query: what it needs of memory grows with them. */
 const rowsPerChunk = 500_000
 
-export interface Recomputation {
+export interface Recomputation extends FieldSource {
   readonly query: LakeQuery
-  readonly manifest: FeatureSetManifest
-  readonly sql: FeatureSql
   readonly entity: EntityManifest
   readonly features: readonly FeatureManifest[]
   readonly onProgress: (rows: number) => void
@@ -30,7 +29,7 @@ export async function recomputeEntity(input: Recomputation): Promise<void> {
   const total = Number(counted?.['total'] ?? 0)
   const chunks = Math.max(1, Math.ceil(total / rowsPerChunk))
   for (let chunk = 0; chunk < chunks; chunk += 1) {
-    const entries = entriesSql(sql, entity, chunks === 1 ? 'true' : shareSql(entity, chunk, chunks))
+    const entries = entriesSql(input, entity, chunks === 1 ? 'true' : shareSql(entity, chunk, chunks))
     const source = { entries: `(${entries})`, column: fieldColumn }
     await query.run(`CREATE OR REPLACE TEMP TABLE entries_of_chunk AS ${sql.entries(entity.name, source)}`)
     const relations = { entries: 'entries_of_chunk', column: fieldColumn, isPrepared: true }
@@ -50,10 +49,20 @@ export async function recomputeEntity(input: Recomputation): Promise<void> {
 const disorderedSql = `SELECT id FROM entries_of_chunk GROUP BY id
   HAVING min(born) <> max(born) OR bool_or(sequence IS DISTINCT FROM coalesce(previous + 1, born))`
 
+/** The fields that the definitions look at, and where they stand. */
+export interface FieldSource {
+  readonly sql: FeatureSql
+  readonly schema: LakeSchema
+}
+
 /** What the generated SQL reads: all that an entity met and is known. */
-export function entriesSql(sql: FeatureSql, { name }: Pick<EntityManifest, 'name'>, ofChunk = 'true'): string {
+export function entriesSql(
+  { sql, schema }: FieldSource,
+  { name }: Pick<EntityManifest, 'name'>,
+  ofChunk = 'true',
+): string {
   const [id, sequence, born] = ['id', 'sequence', 'born'].map((part) => `a.${identifier(`${name}_${part}`)}`)
-  const fields = sql.fields.map((field) => `a.${causeColumn(field)} AS ${fieldColumn(field)}`)
+  const fields = sql.fields.map((field) => `a.${causeOfField(schema, field)} AS ${fieldColumn(field)}`)
   const shared = `${id} AS id, ${born} AS born, ${sequence} AS sequence, a.observed_time_ms AS time_ms,
       a.event_time_ms, a.event_type`
   return `SELECT ${[shared, ...fields].join(', ')}, a.verdict IS NULL AS is_observed,
@@ -62,9 +71,9 @@ export function entriesSql(sql: FeatureSql, { name }: Pick<EntityManifest, 'name
 }
 
 /** What the partition-key entity met, by the ids of the events. */
-export function ownEntriesSql(sql: FeatureSql, { name }: Pick<EntityManifest, 'name'>): string {
+export function ownEntriesSql({ sql, schema }: FieldSource, { name }: Pick<EntityManifest, 'name'>): string {
   const [id, sequence, born] = ['id', 'sequence', 'born'].map((part) => `a.${identifier(`${name}_${part}`)}`)
-  const fields = sql.fields.map((field) => `a.${causeColumn(field)} AS ${fieldColumn(field)}`)
+  const fields = sql.fields.map((field) => `a.${causeOfField(schema, field)} AS ${fieldColumn(field)}`)
   return `SELECT ${id} AS id, ${born} AS born, ${sequence} AS sequence, a.observed_time_ms AS time_ms, a.event_type,
       a.event_id, ${causePositionSql('a')} AS position, ${fields.join(', ')}
     FROM applied a WHERE ${sequence} IS NOT NULL AND a.cause_valid`
@@ -76,12 +85,13 @@ export const causePositionSql = (row: string) => `${row}.source_partition * 4503
 /** One number for the position of an answer in the score topic. */
 export const readIdSql = 'a.log_partition * 4503599627370496 + a.log_offset'
 
-function causeColumn(field: string): string {
-  const column = eventColumns[field]
+/** Under what name `applied` has a field of the event's data. */
+export function causeOfField({ fields }: LakeSchema, field: string): string {
+  const column = fields.get(field)
   if (column === undefined) {
     throw new RiverbankError('query_failed', `the table of events has no column for the field ${field}`)
   }
-  return identifier(`cause_${column}`)
+  return causeColumn(column.name)
 }
 
 /** Under what name {@link entriesSql} has a field. */
@@ -107,9 +117,12 @@ function differingSql(features: readonly FeatureManifest[]): string {
     WHERE ${differs.join(' OR ')}`
 }
 
-/** Bit for bit: NULL and NaN are equal to themselves, and -0 is not 0. */
+/**
+ * Bit for bit: NULL and NaN are equal to themselves. A logged number was JSON, which says 0 for -0: a logged -0 is none that
+ * we wrote.
+ */
 export function differentSql(logged: string, value: string, type: FeatureManifest['type']): string {
-  const sign = type === 'double' ? ` OR (${logged} = 0 AND signbit(${logged}) <> signbit(${value}))` : ''
+  const sign = type === 'double' ? ` OR (${logged} = 0 AND signbit(${logged}))` : ''
   return `(${logged} IS DISTINCT FROM ${value}${sign})`
 }
 

@@ -28,17 +28,20 @@ export interface Pending {
   /** Records of the event and the score topic that are in the log and not yet in the lake; null without a log. */
   readonly eventRecords: number | null
   readonly scoreRecords: number | null
-  /** Payments and other events in the lake whose score or observation may still come. */
-  readonly payments: number
+  /** Other events in the lake whose observation may still come. */
   readonly otherEvents: number
   /** Reads of an entity that cannot be recomputed yet, because an earlier observation of it may still come. */
   readonly reads: number
+  /** By the word for the scored events ({@link VerifyReport.scored}): those in the lake whose score may still come. */
+  readonly [scored: string]: number | null
 }
 
 export interface VerifyReport {
   readonly ok: boolean
   readonly lakeVersion: number
   readonly featureSet: string
+  /** The word for the scored events, as their view is called. */
+  readonly scored: string
   /**
    * How it is known which events must have been scored. `committed`: everything below the processor's committed
    * position, because the lake has caught up with the log. `seen`: everything below the newest event of its partition

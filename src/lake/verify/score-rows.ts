@@ -1,13 +1,12 @@
 import { identifier, literal } from '../../base/sql.ts'
-import type { FeatureSetManifest } from '../../engine/feature-set.ts'
+import type { LakeSchema } from '../tables/lake-schema.ts'
 import type { LakeQuery, LakeRow } from './lake-query.ts'
 import { examplesMax, shown, type Shown, type Tally, type Violation } from './report.ts'
-import { partitionEntity } from './working-tables.ts'
 
 /** What the checks of single score rows share. */
 export interface RowsInput {
   readonly query: LakeQuery
-  readonly manifest: FeatureSetManifest
+  readonly schema: LakeSchema
   readonly tally: Tally
   readonly onProgress: (rows: number) => void
 }
@@ -42,7 +41,7 @@ interface WrongRow {
  * VARCHAR. What `take` calls wrong is a mismatch of `name`, which follows by `definition`.
  */
 export async function eachVector(
-  { query, manifest, tally }: RowsInput,
+  { query, schema, tally }: RowsInput,
   { from, features }: VectorRows,
   others: readonly string[],
   what: { readonly name: string; readonly definition: string },
@@ -70,9 +69,9 @@ export async function eachVector(
   const examples: Violation['fields'][] = []
   for (const { partition, offset, ...values } of wrong) {
     const [row] = await query.rows(
-      `SELECT ${placeSql(manifest)} FROM score_rows WHERE log_partition = ${partition} AND log_offset = ${offset}`,
+      `SELECT ${placeSql(schema)} FROM score_rows WHERE log_partition = ${partition} AND log_offset = ${offset}`,
     )
-    examples.push({ ...placeOf(manifest, row ?? {}), feature: what.name, ...values, definition: what.definition })
+    examples.push({ ...placeOf(schema, row ?? {}), feature: what.name, ...values, definition: what.definition })
   }
   tally.mismatches(what.name, wrongTotal, examples)
 }
@@ -99,13 +98,11 @@ export function wholeSql(features: readonly string[]): string {
   return ['true', ...features.map((feature) => `${identifier(feature)} IS NOT NULL`)].join(' AND ')
 }
 
-/** Whose payment it was: the entity that is the partition key, its sequence number, the payment. */
-export function placeSql(manifest: FeatureSetManifest): string {
-  const { name } = partitionEntity(manifest)
-  return `${identifier(`${name}_id`)} AS id, ${identifier(`${name}_sequence`)} AS sequence, payment_id`
+/** Whose score it is: the id of the key entity, its sequence number, the scored event. */
+export function placeSql({ key, owner, scored }: LakeSchema): string {
+  return `${identifier(owner)} AS id, ${identifier(`${key.name}_sequence`)} AS sequence, ${identifier(scored.id)} AS cause`
 }
 
-export function placeOf(manifest: FeatureSetManifest, row: LakeRow): Violation['fields'] {
-  const { name } = partitionEntity(manifest)
-  return { entity: name, id: shown(row['id']), sequence: shown(row['sequence']), cause: shown(row['payment_id']) }
+export function placeOf({ key }: LakeSchema, row: LakeRow): Violation['fields'] {
+  return { entity: key.name, id: shown(row['id']), sequence: shown(row['sequence']), cause: shown(row['cause']) }
 }

@@ -21,9 +21,9 @@ export async function checkScores(
   rows: string,
   parts: readonly LakeRow[],
 ): Promise<number> {
-  const { manifest, query, tally } = input
+  const { schema, query, tally } = input
   let ofModel = 0
-  for (const { name, features } of manifest.services) {
+  for (const { name, features } of schema.manifest.services) {
     const ofService = parts.filter(({ service }) => service === name)
     const [total, cut] = [sumOf(ofService, 'total'), sumOf(ofService, `cut ${name}`)]
     ofModel += total
@@ -32,13 +32,13 @@ export async function checkScores(
     const missing = `coalesce(${features.map((feature) => `CASE WHEN ${identifier(feature)} IS NULL THEN ${literal(feature)} END`).join(', ')})`
     if (cut > 0) {
       const found = await query.rows(
-        `SELECT ${placeSql(manifest)}, ${missing} AS feature FROM (${rows}) WHERE ${where} AND ${missing} IS NOT NULL
+        `SELECT ${placeSql(schema)}, ${missing} AS feature FROM (${rows}) WHERE ${where} AND ${missing} IS NOT NULL
          ORDER BY source_partition, source_offset LIMIT ${examplesMax}`,
       )
       tally.mismatches(
         'score',
         cut,
-        found.map((row) => ({ ...placeOf(manifest, row), feature: shown(row['feature']), logged: null })),
+        found.map((row) => ({ ...placeOf(schema, row), feature: shown(row['feature']), logged: null })),
       )
     }
     const from = `FROM (${rows}) WHERE ${where}${cut > 0 ? ` AND ${missing} IS NULL` : ''}`
@@ -65,7 +65,7 @@ export async function checkShadows(input: RowsInput, scorers: readonly Scorer[],
 }
 
 async function checkShadow(input: RowsInput, scorer: Scorer, rows: string): Promise<void> {
-  const features = input.manifest.services.find(({ name }) => name === scorer.service)?.features
+  const features = input.schema.manifest.services.find(({ name }) => name === scorer.service)?.features
   if (features === undefined) return
   const shadow = `${scorer.name}/${scorer.version}`
   const logged = `json_extract_string(shadows, ${literal(`$."${shadow}"`)})::DOUBLE`

@@ -1,7 +1,7 @@
 import { identifier, literal } from '../../base/sql.ts'
 import type { FeatureSql } from '../../compile/feature-sql.ts'
 import { isRiverbankError } from '../../base/errors.ts'
-import type { FeatureSetManifest } from '../../engine/feature-set.ts'
+import type { LakeSchema } from '../tables/lake-schema.ts'
 import { readFeatures } from '../../engine/observe.ts'
 import type { EntityPlan, FeaturePlan } from '../../engine/plan.ts'
 import { decodeState, layoutIn } from '../../engine/state-codec/state-blob.ts'
@@ -22,7 +22,7 @@ export interface StateSample {
 
 export interface StatesInput {
   readonly query: LakeQuery
-  readonly manifest: FeatureSetManifest
+  readonly schema: LakeSchema
   readonly plan: FeaturePlan
   readonly sql: FeatureSql
   readonly store: Pick<StateStore, 'load' | 'positions'>
@@ -162,9 +162,9 @@ function agrees(tally: Tally, place: Violation['fields'], one: Implied, state: E
     : told('state_differs', `next offset of partition ${stranger.partition}`, stranger.next, 0)
 }
 
-async function impliedOf({ query, manifest }: StatesInput, { name }: EntityPlan): Promise<Implied[]> {
+async function impliedOf({ query, schema }: StatesInput, { name }: EntityPlan): Promise<Implied[]> {
   const [id, born, sequence] = ['id', 'born', 'sequence'].map((part) => `a.${identifier(`${name}_${part}`)}`)
-  const key = entityIdSql(manifest.entities.find((entity) => entity.name === name) ?? { keyFields: [] })
+  const key = entityIdSql(schema, schema.manifest.entities.find((entity) => entity.name === name) ?? { keyFields: [] })
   const unanswered =
     key === null
       ? 'SELECT NULL AS id, 0 AS log_partition, 0 AS handled, 0 AS total WHERE false'
@@ -198,7 +198,7 @@ async function impliedOf({ query, manifest }: StatesInput, { name }: EntityPlan)
 
 /** The features at the newest time of each state: tiles against history. */
 async function compareFeatures(input: StatesInput, entity: EntityPlan, still: readonly Still[]): Promise<void> {
-  const { query, sql, manifest, tally } = input
+  const { query, sql, schema, tally } = input
   if (still.length === 0) return
   const timeOf = ({ state }: Still) => state.newestTimeMs ?? 0
   const reads = still.map(
@@ -206,7 +206,7 @@ async function compareFeatures(input: StatesInput, entity: EntityPlan, still: re
   )
   await query.run(`CREATE OR REPLACE TEMP TABLE asked AS
     SELECT * FROM (VALUES ${reads.join(', ')}) r(id, born, sequence, time_ms, read_id)`)
-  const entries = entriesSql(sql, entity)
+  const entries = entriesSql(input, entity)
   const relations = {
     entries: `(SELECT * REPLACE (NULL::BIGINT AS read_id) FROM (${entries}) SEMI JOIN chosen USING (id, born)
       UNION ALL BY NAME SELECT *, false AS is_observed FROM asked)`,
@@ -224,7 +224,7 @@ async function compareFeatures(input: StatesInput, entity: EntityPlan, still: re
       tally.count('values')
       const [found, value] = [features[i] ?? null, row[name] ?? null]
       if (Object.is(found, value)) continue
-      const definition = manifest.features.find((feature) => feature.name === name)?.definition
+      const definition = schema.manifest.features.find((feature) => feature.name === name)?.definition
       tally.violation('state_differs', () => ({
         ...{ entity: entity.name, id: one.implied.id, sequence: one.state.sequence, what: name },
         ...{ state: shown(found), implied: shown(value), definition: JSON.stringify(definition) },

@@ -1,6 +1,6 @@
-import type { InvariantReport, Pending, VerifyReport, Violation } from './report.ts'
+import type { InvariantReport, VerifyReport, Violation } from './report.ts'
 
-/** The report for a terminal: one line per invariant, then what is wrong, then what is left out. */
+/** The report for people: one line per invariant, then what is wrong, then what is left out. */
 export function renderVerify(report: VerifyReport): string {
   const { invariants } = report
   const lines = Object.entries(invariants).map(([name, invariant]) => lineOf(name, invariant))
@@ -17,7 +17,7 @@ export function renderVerify(report: VerifyReport): string {
     lines.push('', 'I3 mismatches by feature:')
     for (const [feature, count] of byFeature) lines.push(`  ${feature}: ${number(count)}`)
   }
-  const waiting = pendingText(report.pending)
+  const waiting = pendingText(report)
   lines.push('')
   const age = report.oldestPendingMs === null ? '' : `; the oldest for ${(report.oldestPendingMs / 1_000).toFixed(1)} s`
   if (waiting !== '') lines.push(`pending (not judged): ${waiting}${age}`)
@@ -42,11 +42,11 @@ function exampleText({ fields }: Violation): string {
     .join(' ')
 }
 
-function pendingText(pending: Pending): string {
+function pendingText({ pending, scored }: VerifyReport): string {
   const parts: readonly (readonly [number | null, string])[] = [
     [pending.eventRecords, 'event records not yet in the lake'],
     [pending.scoreRecords, 'score records not yet in the lake'],
-    [pending.payments, 'payments not yet scored'],
+    [pending[scored] ?? null, `${scored} not yet scored`],
     [pending.otherEvents, 'other events not yet observed'],
     [pending.reads, 'reads that need an earlier observation'],
   ]

@@ -2,6 +2,7 @@ import { identifier, literal } from '../../base/sql.ts'
 import type { Decider } from '../../scoring/policy.ts'
 import { createReasonWriter } from '../../scoring/explain/reason.ts'
 import type { Scorer } from '../../ports/scorer.ts'
+import { policyInput, policyCellsSql } from '../tables/policy-input.ts'
 import { eachVector, scoredBySql, wholeSql, type RowsInput } from './score-rows.ts'
 
 export interface PolicyOfModel {
@@ -24,15 +25,15 @@ export async function checkPolicies(
 ): Promise<void> {
   const { query, tally } = input
   const found = await query.rows(
-    `SELECT model_name, model_version, policy_version, count(*) AS payments FROM (${rows})
+    `SELECT model_name, model_version, policy_version, count(*) AS total FROM (${rows})
      WHERE policy_version IS NOT NULL GROUP BY ALL ORDER BY ALL`,
   )
   for (const row of found) {
     const [name, version, policy] = [row['model_name'], row['model_version'], row['policy_version']].map(String)
     if (name === undefined || version === undefined || policy === undefined) continue
     const loaded = await load({ name, version, policy })
-    const payments = Number(row['payments'])
-    tally.count(`decisions of policies ${loaded === null ? 'not ' : ''}recomputed`, payments)
+    const total = Number(row['total'])
+    tally.count(`decisions of policies ${loaded === null ? 'not ' : ''}recomputed`, total)
     if (loaded === null) continue
     const from = `FROM (${rows}) WHERE ${scoredBySql({ name, version })} AND policy_version = ${literal(policy)}`
     await checkPolicy(input, loaded, from, `policy ${name}/${version}@${policy}`)
@@ -48,18 +49,17 @@ async function checkPolicy(
   const present = (column: string) => `coalesce(${column}::DOUBLE, 'NaN'::DOUBLE)`
   // No value is NaN: here it stands for none.
   const values = names.map((name) => present(identifier(name)))
-  const others = ['customer_id', 'terminal_id', 'decision', 'decided_by', present('amount_minor'), present('score')]
+  const repeated = policyCellsSql(input.schema)
+  const others = ['decision', 'decided_by', present('score'), ...repeated]
   await eachVector(input, { from, features: [] }, [...others, ...values], { name: 'decision', definition }, (chunk) => {
-    const [customers, terminals, decisions, deciders] = chunk.others as readonly (readonly (string | null)[])[]
-    const [amounts, scores, ...columns] = chunk.others.slice(4) as readonly Float64Array[]
+    const [decisions, deciders] = chunk.others as readonly (readonly (string | null)[])[]
+    const scores = chunk.others[2] as Float64Array
+    const ofEvent = chunk.others.slice(3, 3 + repeated.length)
+    const columns = chunk.others.slice(3 + repeated.length) as readonly Float64Array[]
     for (let row = 0; row < chunk.rows; row += 1) {
-      const verdict = decide({
-        customerId: customers?.[row] ?? '',
-        terminalId: terminals?.[row] ?? '',
-        amountMinor: amounts?.[row] ?? NaN,
-        score: scores?.[row] ?? NaN,
-        values: columns.map((column) => numberOrNull(column[row])),
-      })
+      const values = columns.map((column) => numberOrNull(column[row]))
+      const cells = (column: number) => ofEvent[column]?.[row] ?? null
+      const verdict = decide(policyInput(input.schema, cells, { score: scores[row] ?? NaN, values }))
       const [logged, recomputed] = [
         `${decisions?.[row]} by ${deciders?.[row]}`,
         `${verdict.decision} by ${verdict.decidedBy}`,
@@ -78,11 +78,11 @@ function numberOrNull(value: number | undefined): number | null {
  * of before that column need not say why.
  */
 export async function checkReasons(input: RowsInput, scorer: Scorer, rows: string): Promise<void> {
-  const service = input.manifest.services.find(({ name }) => name === scorer.service)
+  const service = input.schema.manifest.services.find(({ name }) => name === scorer.service)
   if (service === undefined) return
   const { features } = service
   const explainer = scorer.explanations?.kind === 'available' ? scorer.explanations.explainer : null
-  const write = createReasonWriter(features, input.manifest.features)
+  const write = createReasonWriter(features, input.schema.manifest.features)
   const from = `FROM (${rows}) WHERE ${scoredBySql(scorer)} AND service = ${literal(service.name)}
     AND (decision <> 'approve' OR reasons IS NOT NULL OR reasons_unavailable IS NOT NULL) AND ${wholeSql(features)}`
   const code = scorer.explanations?.kind === 'unavailable' ? scorer.explanations.code : null

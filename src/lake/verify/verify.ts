@@ -1,5 +1,5 @@
 import type { FeatureSql } from '../../compile/feature-sql.ts'
-import type { FeatureSetManifest } from '../../engine/feature-set.ts'
+import { type LakeSchema } from '../tables/lake-schema.ts'
 import type { FeaturePlan } from '../../engine/plan.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Scorer } from '../../ports/scorer.ts'
@@ -24,9 +24,7 @@ export interface VerifyOptions {
   readonly lake: Lake
   /** Opens a database in which these statements were run; it needs room to spill. */
   readonly openQuery: (setup: readonly string[]) => Promise<LakeDatabase>
-  readonly manifest: FeatureSetManifest
-  /** The event type that is scored. */
-  readonly scoredType: string
+  readonly schema: LakeSchema
   readonly topics: Topics
   /** Recomputes features, aggregated and derived. */
   readonly sql: FeatureSql
@@ -66,7 +64,7 @@ interface RowsChecked {
   readonly hasCopies: boolean
 }
 
-const nothingPending = { payments: 0, otherEvents: 0, reads: 0 }
+const nothingPending = { scored: 0, otherEvents: 0, reads: 0 }
 
 /** What history says is on its way, and when the log took the oldest of it. */
 interface JudgedPending {
@@ -80,12 +78,13 @@ interface JudgedPending {
  * may use. Errors: those of the lake and `query_failed`; a damaged file is told in the report.
  */
 export async function verifyLake(options: VerifyOptions): Promise<VerifyReport> {
-  const { lake, positions, topics, clock } = options
+  const { lake, schema, positions, topics, clock } = options
+  const { plural } = schema.scored
   const startedMs = clock.nowMs()
   const snapshot = await lake.snapshot()
   const tallies: Tallies = {
     I1: new Tally('apply once', ['events applied', 'duplicates', 'invalid', 'sequence numbers']),
-    I2: new Tally('emission', ['payments', 'scores', 'copies']),
+    I2: new Tally('emission', [plural, 'scores', 'copies']),
     I3: new Tally('parity', ['score rows', 'values', 'scores recomputed']),
     I4: new Tally('states', ['states compared', 'values']),
     I5: new Tally('lake', ['files', 'rows', 'offsets']),
@@ -107,10 +106,13 @@ export async function verifyLake(options: VerifyOptions): Promise<VerifyReport> 
   }
   const all = Object.values(invariants)
   const violations = all.reduce((sum, invariant) => sum + invariant.violations, 0)
+  const { scored, otherEvents, reads } = judged?.pending.counts ?? nothingPending
   const pending: Pending = {
     eventRecords: lagOf(snapshot, positions, topics.events),
     scoreRecords: lagOf(snapshot, positions, topics.scores),
-    ...(judged?.pending.counts ?? nothingPending),
+    [plural]: scored,
+    otherEvents,
+    reads,
   }
   const oldest = [judged?.pending.oldestMs ?? null, (await options.oldestUnreadMs?.(snapshot)) ?? null]
   const oldestMs = Math.min(...oldest.map((ms) => ms ?? Infinity))
@@ -118,7 +120,8 @@ export async function verifyLake(options: VerifyOptions): Promise<VerifyReport> 
     damaged,
     ok: violations === 0 && all.every((invariant) => invariant.unchecked === null),
     lakeVersion: snapshot.version,
-    featureSet: options.manifest.hash,
+    featureSet: schema.manifest.hash,
+    scored: plural,
     frontier: judged?.frontier.kind ?? 'seen',
     invariants,
     pending,
@@ -140,7 +143,7 @@ async function checkRows(
   tallies: Tallies,
   damage: Promise<boolean>,
 ): Promise<{ readonly frontier: Frontier; readonly pending: JudgedPending } | null> {
-  const { manifest, sql, scorers } = options
+  const { schema, sql, scorers } = options
   const progress = (phase: VerifyPhase) => {
     let done = 0
     return (rows: number) => options.onProgress?.(phase, (done += rows))
@@ -159,7 +162,7 @@ async function checkRows(
     // What follows from a score's own row needs none of what follows from history: a model computes while the database does.
     const ofRows = new Tally('parity', [])
     const loadPolicy = options.loadPolicy ?? (() => Promise.resolve(null))
-    const decisions = { manifest, sql, scorers, loadPolicy, tally: ofRows, onProgress: progress('decisions') }
+    const decisions = { schema, sql, scorers, loadPolicy, tally: ofRows, onProgress: progress('decisions') }
     const [pending] = await bothOf(
       rows.query,
       checkHistory(options, rows, tallies, progress),
@@ -179,16 +182,19 @@ async function prepareRows(
   tally: Tally,
   progress: (phase: VerifyPhase) => (rows: number) => void,
 ): Promise<RowsChecked> {
-  const { lake, manifest, topics, positions, sql } = options
-  const query = await options.openQuery(catalogOf(lake, snapshot, manifest).setup)
+  const { lake, schema, topics, positions, sql } = options
+  const query = await options.openQuery(catalogOf(lake, snapshot, schema).setup)
   try {
     progress('rows')(0)
     const hasDoubles = await checkOffsets(snapshot, query, positions?.dense ?? false, tally)
     await checkFiles(lake, snapshot, query, hasDoubles, tally)
     progress('events')(0)
     const frontier = await findFrontier(query, snapshot, positions, topics)
-    const { hasCopies } = await createWorkingTables(query, manifest, topics, frontier, hasDoubles)
-    await addVerdicts(query, manifest, sql)
+    const { hasCopies } = await createWorkingTables(query, {
+      ...{ schema, topics, frontier, hasDoubles },
+      fields: [...sql.fields, ...sql.eventFields],
+    })
+    await addVerdicts(query, { sql, schema })
     return { snapshot, query, frontier, hasCopies }
   } catch (error) {
     query.close()
@@ -202,13 +208,13 @@ async function checkHistory(
   tallies: Tallies,
   progress: (phase: VerifyPhase) => (rows: number) => void,
 ): Promise<JudgedPending> {
-  const { manifest, topics, sql, scoredType } = options
-  const payments = await checkEmission(query, scoredType, hasCopies, tallies.I2)
-  await checkCauses(query, topics, tallies.I2)
-  const otherEvents = await checkApplication({ query, manifest, snapshot, topics, scoredType }, tallies.I1)
+  const { schema, topics, sql } = options
+  const scored = await checkEmission(query, schema.scored, hasCopies, tallies.I2)
+  await checkCauses(query, schema, topics, tallies.I2)
+  const otherEvents = await checkApplication({ query, schema, snapshot, topics }, tallies.I1)
   const reads = await checkLives({
     query,
-    manifest,
+    schema,
     sql,
     settled: frontier.settled,
     tallies: { apply: tallies.I1, parity: tallies.I3 },
@@ -216,7 +222,7 @@ async function checkHistory(
   })
   progress('states')(0)
   if (options.states !== null) await checkStates(statesInput(options, options.states, query, frontier, tallies.I4))
-  return { counts: { payments, otherEvents, reads }, oldestMs: await oldestUnanswered(query) }
+  return { counts: { scored, otherEvents, reads }, oldestMs: await oldestUnanswered(query) }
 }
 
 /** When the log took the oldest event that is in the lake and may still be answered. */
@@ -256,7 +262,7 @@ async function bothOf<First, Second>(
 }
 
 function statesInput(
-  { manifest, sql, topics, positions, clock }: VerifyOptions,
+  { schema, sql, topics, positions, clock }: VerifyOptions,
   { store, plan, sample }: NonNullable<VerifyOptions['states']>,
   query: LakeQuery,
   frontier: Frontier,
@@ -264,7 +270,7 @@ function statesInput(
 ): StatesInput {
   const committed = positions?.committed ?? null
   const nowMs = () => clock.nowMs()
-  return { query, manifest, plan, sql, store, eventTopic: topics.events, frontier, committed, sample, tally, nowMs }
+  return { query, schema, plan, sql, store, eventTopic: topics.events, frontier, committed, sample, tally, nowMs }
 }
 
 function notesOf({ scorers, positions, fast, states }: VerifyOptions): string[] {

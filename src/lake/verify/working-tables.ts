@@ -1,17 +1,18 @@
 import { identifier, literal } from '../../base/sql.ts'
-import type { FeatureSetManifest } from '../../engine/feature-set.ts'
+import type { EntityManifest } from '../../engine/feature-set.ts'
+import type { LakeSchema } from '../tables/lake-schema.ts'
 import type { Frontier, Topics } from './frontier.ts'
 import { idSeparator } from '../../engine/plan.ts'
 import type { LakeQuery } from './lake-query.ts'
 
-/** Where the table of events has a field of an event's data. Fields without a column are read from the body. */
-export const eventColumns: Readonly<Record<string, string>> = {
-  customerId: 'customer_id',
-  terminalId: 'terminal_id',
-  amountMinor: 'amount_minor',
-  currency: 'currency',
-  kind: 'label_kind',
-  paymentId: 'payment_id',
+export interface WorkingTablesOptions {
+  readonly schema: LakeSchema
+  readonly topics: Topics
+  readonly frontier: Frontier
+  /** Some position may stand twice. */
+  readonly hasDoubles: boolean
+  /** Fields of the events' data that are looked at; those that make ids of entities always are. */
+  readonly fields: readonly string[]
 }
 
 /**
@@ -22,23 +23,22 @@ export const eventColumns: Readonly<Record<string, string>> = {
  *   (`cause_valid` is null when the cause is not in the lake, or only as bytes: see {@link validSql}); `is_ours`: of this
  *   feature set;
  * - `unanswered`: valid events without a row of their own. `answered_elsewhere`: a duplicate, because another event of
- *   this customer with this id was applied. `ahead`: at or above the frontier, so the answer may still come.
+ *   this aggregate with this id was applied. `ahead`: at or above the frontier, so the answer may still come.
  *
  * `score_rows` and `applied` are there for every connection to the database, the others are temporary. Answers whether there
  * may be copies at all.
  */
 export async function createWorkingTables(
   query: LakeQuery,
-  manifest: FeatureSetManifest,
-  topics: Topics,
-  frontier: Frontier,
-  hasDoubles: boolean,
+  { schema, topics, frontier, hasDoubles, fields }: WorkingTablesOptions,
 ): Promise<{ readonly hasCopies: boolean }> {
+  const { manifest } = schema
+  const [owner, cause] = [identifier(schema.owner), identifier(schema.scored.id)]
+  const timeMs = identifier(schema.scored.timeMs)
+  const data = columnsOf(schema, fields)
   const entities = manifest.entities.flatMap(({ name }) =>
     ['id', 'sequence', 'born', 'outcome'].map((part) => identifier(`${name}_${part}`)),
   )
-  const owner = identifier(`${partitionEntity(manifest).name}_id`)
-  const ownerField = entityIdSql(partitionEntity(manifest)) ?? 'customer_id'
   const isOurs = `feature_set = ${literal(manifest.hash)} AS is_ours`
   const shared = [isOurs, 'source_partition', 'source_offset', 'log_partition', 'log_offset', ...entities].join(', ')
   const shares = manifest.entities.map(({ name }) => {
@@ -51,24 +51,22 @@ export async function createWorkingTables(
   await query.run(hasDoubles ? `CREATE TABLE score_rows AS ${whole} ${once}` : `CREATE VIEW score_rows AS ${whole}`)
   await query.run(`CREATE TEMP TABLE caused AS
     SELECT log_partition, log_offset, append_time_ms, ${validSql} AS valid, event_id, event_type,
-      ${ownerField} AS owner_id, event_time_ms, observed_time_ms, ${[...new Set(Object.values(eventColumns))].join(', ')}
+      ${[`${owner} AS owner_id`, 'event_time_ms', 'observed_time_ms', ...data.map(identifier)].join(', ')}
     FROM events WHERE log_topic = ${literal(topics.events)}
     ${once}`)
   const hasCopies = await findCopies(query)
   const firstOnly = hasCopies ? firstCopies : ''
   await query.run(`CREATE TABLE applied AS
     WITH emitted AS (
-      SELECT true AS is_score, payment_id AS cause_id, payment_time_ms, amount_minor AS stated_amount_minor, ${shared}
+      SELECT true AS is_score, ${cause} AS cause_id, ${timeMs} AS stated_time_ms, ${shared}
       FROM score_rows WHERE ${ofEvents}
       UNION ALL
-      SELECT false, observed_id, NULL, NULL, ${shared} FROM observations WHERE ${ofEvents}
+      SELECT false, observed_id, NULL, ${shared} FROM observations WHERE ${ofEvents}
     ), first_copies AS (
       SELECT *, ${owner} AS owner_id, ${shares.join(', ')} FROM emitted ${firstOnly}
     )
     SELECT a.*, c.valid AS cause_valid, c.event_type, c.event_id, c.owner_id AS cause_owner_id, c.append_time_ms,
-      c.event_time_ms, c.observed_time_ms, ${Object.values(eventColumns)
-        .map((column) => `c.${column} AS cause_${column}`)
-        .join(', ')}
+      ${['c.event_time_ms', 'c.observed_time_ms', ...data.map(causeOf)].join(', ')}
     FROM first_copies a
     LEFT JOIN caused c ON c.log_partition = a.source_partition AND c.log_offset = a.source_offset`)
   const next = [...frontier.next].map(([partition, offset]) => `(${partition}, ${offset})`)
@@ -104,11 +102,7 @@ const sharesMax = 4_096
 const shareColumn = (entity: string) => identifier(`${entity}_share`)
 
 /** One of so many shares of an entity's ids, over `applied a`: a comparison of a number, so that it is cheap to leave out rows. */
-export function shareSql(
-  { name }: Pick<FeatureSetManifest['entities'][number], 'name'>,
-  share: number,
-  of: number,
-): string {
+export function shareSql({ name }: Pick<EntityManifest, 'name'>, share: number, of: number): string {
   const edge = (share: number) => Math.floor((share * sharesMax) / of)
   return `a.${shareColumn(name)} >= ${edge(share)} AND a.${shareColumn(name)} < ${edge(share + 1)}`
 }
@@ -116,18 +110,28 @@ export function shareSql(
 const firstCopies =
   'QUALIFY row_number() OVER (PARTITION BY source_partition, source_offset ORDER BY log_partition, log_offset) = 1'
 
-/** The id that an event gives an entity, null where it does not name it; null when the events have no columns for it. */
-export function entityIdSql(
-  { keyFields }: Pick<FeatureSetManifest['entities'][number], 'keyFields'>,
-  prefix = '',
-): string | null {
-  const columns = keyFields.map((field) => eventColumns[field])
-  if (columns.includes(undefined)) return null
-  return columns.map((column) => `${prefix}${column}`).join(` || ${literal(idSeparator)} || `)
+function columnsOf({ fields, manifest }: LakeSchema, asked: readonly string[]): string[] {
+  const all = [...manifest.entities.flatMap(({ keyFields }) => keyFields), ...asked]
+  return [...new Set(all.flatMap((field) => fields.get(field)?.name ?? []))]
 }
 
-export function partitionEntity(manifest: FeatureSetManifest): FeatureSetManifest['entities'][number] {
-  const found = manifest.entities.find(({ partitionKey }) => partitionKey)
-  if (found === undefined) throw new Error('a feature set has an entity that is the partition key')
-  return found
+const causeOf = (column: string) => `c.${identifier(column)} AS ${causeColumn(column)}`
+
+/** Under what name `applied` has a column of `events`. */
+export function causeColumn(column: string): string {
+  return identifier(`cause_${column}`)
+}
+
+/** The id that an event gives an entity, null where it does not name it; null when the events have no columns for it. */
+export function entityIdSql(
+  { fields }: LakeSchema,
+  { keyFields }: Pick<EntityManifest, 'keyFields'>,
+  nameOf = identifier,
+): string | null {
+  const columns = keyFields.map((field) => fields.get(field))
+  const named = columns.flatMap((column) => {
+    if (column === undefined) return []
+    return column.type === 'VARCHAR' ? nameOf(column.name) : `${nameOf(column.name)}::VARCHAR`
+  })
+  return named.length < columns.length || named.length === 0 ? null : named.join(` || ${literal(idSeparator)} || `)
 }

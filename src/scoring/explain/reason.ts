@@ -68,7 +68,7 @@ function formOf(name: string, feature: FeatureManifest | undefined): ReasonForm 
 function sentence(form: ReasonForm, value: number, mean: number | null, usual: number | null): string {
   if (form.kind === 'condition') {
     const text = value === 0 ? form.no : form.yes
-    return mean === null ? text : `${text}, like ${shown(value === 0 ? 1 - mean : mean, 'share')} of payments`
+    return mean === null ? text : `${text}, like ${shown(value === 0 ? 1 - mean : mean, 'share')} of events`
   }
   const text = form.text
     .replace('{value}', shown(value, form.unit, form.digits))

@@ -11,7 +11,7 @@ export const modelReference = modelFolder.extend({ policy: folderName.optional()
 export const modelPattern = new RegExp(`^${folder}/${folder}(@${folder})?$`)
 export type ModelReference = z.infer<typeof modelReference>
 
-/** All of them run on every payment, one after the other. */
+/** All of them run on every scored event, one after the other. */
 export const shadowsMax = 8
 
 /** Who decides, and whose scores are only logged. */

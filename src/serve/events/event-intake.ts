@@ -8,10 +8,10 @@ import {
 } from '../../events/event.ts'
 import { httpDoor } from '../../events/event-time.ts'
 import type { Position } from '../../ports/log.ts'
-import type { EventIdentity } from '../http/dependencies.ts'
+import { keyOf, type Identity } from '../scores/identity-index.ts'
 import { contentOf, type EventContent } from './event-ledger.ts'
 
-export interface AdmittedEvent extends EventIdentity {
+export interface AdmittedEvent extends Identity {
   readonly kind: 'admitted'
   readonly eventType: string
   readonly content: EventContent
@@ -20,7 +20,7 @@ export interface AdmittedEvent extends EventIdentity {
 }
 
 /** The same fact once more. */
-export interface RepeatedEvent extends EventIdentity {
+export interface RepeatedEvent extends Identity {
   readonly kind: 'repeated'
   readonly eventType: string
   /** Where the first one is: in the log, or in the same request. */
@@ -45,8 +45,7 @@ export function admitEvents(events: readonly unknown[], catalog: EventCatalog, n
   return events.map((json) => {
     const result = admit(json, catalog, nowMs)
     if (result.kind !== 'admitted') return result
-    // No id holds a control character.
-    const key = `${result.customerId}\n${result.eventId}`
+    const key = keyOf(result)
     const first = seen.get(key)
     if (first !== undefined) return compared(result, { content: first.content, first })
     seen.set(key, result)
@@ -59,8 +58,8 @@ export function compared(
   event: AdmittedEvent,
   known: { readonly content: EventContent; readonly first: Position | AdmittedEvent },
 ): RepeatedEvent | RejectedEvent {
-  const { customerId, eventId, eventType } = event
-  if (known.content === event.content) return { kind: 'repeated', customerId, eventId, eventType, first: known.first }
+  const { aggregateId, eventId, eventType } = event
+  if (known.content === event.content) return { kind: 'repeated', aggregateId, eventId, eventType, first: known.first }
   return reject(
     eventId,
     'event_conflict',
@@ -82,5 +81,5 @@ function admit(json: unknown, catalog: EventCatalog, nowMs: number): AdmittedEve
   if (bytes > eventLimits.maxBytes) {
     return reject(eventId, 'event_too_large', `${bytes} bytes as a CloudEvent, at most ${eventLimits.maxBytes}`)
   }
-  return { kind: 'admitted', eventId, eventType, customerId: aggregateId, content: contentOf(parsed.event), value }
+  return { kind: 'admitted', eventId, eventType, aggregateId, content: contentOf(parsed.event), value }
 }

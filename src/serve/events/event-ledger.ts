@@ -1,5 +1,5 @@
 import { crc32 } from '@node-rs/crc32'
-import { IdentityIndex, type Identity } from '../scores/identity-index.ts'
+import { IdentityIndex, keyOf, type Identity } from '../scores/identity-index.ts'
 import { loopClock } from '../../clock/loop-clock.ts'
 import type { DomainEvent, EventCatalog } from '../../events/event.ts'
 import { readRecordEvent } from '../../events/record-event.ts'
@@ -186,9 +186,4 @@ export class EventLedger {
 /** Not a view into the text of the whole record. */
 function ownText(text: string): string {
   return Buffer.from(text).toString()
-}
-
-/** No id holds a control character. */
-function keyOf({ aggregateId, eventId }: Identity): string {
-  return `${aggregateId}\n${eventId}`
 }

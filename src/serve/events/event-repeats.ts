@@ -16,7 +16,7 @@ export async function findRepeats(results: readonly IntakeResult[], sources: Sou
   const found = new Map<IntakeResult, IntakeResult>()
   for (const event of results) {
     if (event.kind !== 'admitted') continue
-    const entry = ledger.find(identityOf(event))
+    const entry = ledger.find(event)
     if (entry === null) unseen.push(event)
     else if (!entry.isUncounted) found.set(event, compared(event, { content: entry.content, first: entry }))
   }
@@ -24,7 +24,7 @@ export async function findRepeats(results: readonly IntakeResult[], sources: Sou
   // A processor may be faster than this process reads: what it applied is in the log, and will be here in a moment.
   if (remembered.length > 0) await readToEnd(sources)
   for (const event of remembered) {
-    const entry = ledger.find(identityOf(event))
+    const entry = ledger.find(event)
     const known =
       entry === null ? await compareWithLake(event, sources) : compared(event, { content: entry.content, first: entry })
     found.set(event, known)
@@ -46,7 +46,7 @@ export async function afterPublishing(
   await Promise.all(
     [...positions].map(async ([event, position]) => {
       if (event.kind !== 'admitted' || !(await ledger.hasSeen(position, limits.readBackMsMax))) return
-      const entry = ledger.find(identityOf(event))
+      const entry = ledger.find(event)
       if (entry === null || (entry.partition === position.partition && entry.offset === position.offset)) return
       found.set(event, compared(event, { content: entry.content, first: entry }))
     }),
@@ -97,7 +97,7 @@ async function rememberedOf(
 
 async function compareWithLake(event: AdmittedEvent, { lake, logger }: Sources): Promise<IntakeResult> {
   try {
-    const first = await lake.event(identityOf(event))
+    const first = await lake.event(event)
     if (first !== null) return compared(event, { content: first.content, first })
   } catch (error) {
     if (!isRiverbankError(error) || !error.canRetry) throw error
@@ -105,8 +105,4 @@ async function compareWithLake(event: AdmittedEvent, { lake, logger }: Sources):
   }
   const detail = 'an event of this aggregate with this id came before; what it said cannot be read just now'
   return reject(event.eventId, 'unavailable', detail)
-}
-
-export function identityOf({ customerId, eventId }: Pick<AdmittedEvent, 'customerId' | 'eventId'>) {
-  return { aggregateId: customerId, eventId }
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { loopClock } from '../../clock/loop-clock.ts'
-import type { PaymentScored } from '../../scoring/emitted.ts'
+import type { FoundScore } from '../scores/score-entry.ts'
 import { traceHeader, validTraceparent } from '../../events/trace.ts'
 import { eventLimits } from '../../events/envelope.ts'
 import { httpBinding, isBinaryMode, readBinaryEvent } from '../../events/binary-event.ts'
@@ -11,12 +11,12 @@ import type { Position } from '../../ports/log.ts'
 import { parseJson, readBody, requireMediaType } from '../http/body.ts'
 import type { ServeDependencies } from '../http/dependencies.ts'
 import { admitEvents, type AdmittedEvent, type IntakeResult, type RepeatedEvent } from './event-intake.ts'
-import { afterPublishing, findRepeats, identityOf } from './event-repeats.ts'
+import { afterPublishing, findRepeats } from './event-repeats.ts'
 import { eventSchemas } from './event-schemas.ts'
 import { invalid, parseWaitMs } from '../http/parameters.ts'
 import { describeProblem, problemResponse } from '../http/problem.ts'
 import { jsonResponse, type Route, type ServeContext } from '../http/route.ts'
-import { eventResultSchema, named, type EventResult } from '../http/schemas.ts'
+import { named, scoreSchemas, type EventResult } from '../http/schemas.ts'
 import { findScore } from '../scores/score-lookup.ts'
 import { markPending } from '../scores/score-routes.ts'
 
@@ -34,7 +34,7 @@ interface Intake {
 interface Taken {
   readonly results: readonly IntakeResult[]
   readonly positions: ReadonlyMap<IntakeResult, Position>
-  readonly scores: ReadonlyMap<IntakeResult, PaymentScored>
+  readonly scores: ReadonlyMap<IntakeResult, FoundScore>
 }
 
 export function eventRoutes(deps: ServeDependencies): Route[] {
@@ -105,7 +105,7 @@ async function publishAndWait(
     const waits = new Map(admitted.map((event) => [event, waitForScore(event, waitMs, deps, waiting.signal)]))
     const positions = await publishAll(admitted, traceparent, deps)
     const settled = await afterPublishing(results, positions, deps)
-    const scores = new Map<IntakeResult, PaymentScored>()
+    const scores = new Map<IntakeResult, FoundScore>()
     await Promise.all(
       settled.map(async (result, index) => {
         if (result.kind === 'rejected') return
@@ -129,9 +129,9 @@ async function publishAll(admitted: readonly AdmittedEvent[], traceparent: strin
   if (admitted.length === 0) return positions
   const headers = traceparent === null ? structuredHeaders : { ...structuredHeaders, [traceHeader]: traceparent }
   const acknowledged = await deps.log.publish(
-    admitted.map(({ customerId, value }) => ({
+    admitted.map(({ aggregateId, value }) => ({
       topic: deps.eventsTopic,
-      key: customerId,
+      key: aggregateId,
       value,
       headers,
     })),
@@ -149,9 +149,9 @@ function waitForScore(
   waitMs: number,
   deps: ServeDependencies,
   signal: AbortSignal,
-): Promise<PaymentScored | null> {
-  if (waitMs === 0 || !deps.scoredTypes.has(event.eventType)) return Promise.resolve(null)
-  return deps.hub.waitFor(event.eventId, event.customerId, signal)
+): Promise<FoundScore | null> {
+  if (waitMs === 0 || !deps.scoreForms.has(event.eventType)) return Promise.resolve(null)
+  return deps.hub.waitFor(event, signal)
 }
 
 /** What the first one was answered, or will be. Where the lake cannot tell, it is not there yet. */
@@ -160,10 +160,10 @@ async function scoreOfRepeat(
   waitMs: number,
   deps: ServeDependencies,
   signal: AbortSignal,
-): Promise<PaymentScored | null> {
-  if (!deps.scoredTypes.has(event.eventType)) return null
+): Promise<FoundScore | null> {
+  if (!deps.scoreForms.has(event.eventType)) return null
   try {
-    const found = await findScore(identityOf(event), deps)
+    const found = await findScore(event, deps)
     if (found.kind === 'found') return found.score
     if (found.kind === 'unscored') return null
   } catch (error) {
@@ -182,7 +182,7 @@ function answerSingle(c: ServeContext, taken: Taken, deps: ServeDependencies): R
   }
   const status = isComplete(result, taken, deps) ? 200 : 202
   const response = jsonResponse(c, status, { results: [describeResult(result, taken)] })
-  if (status === 202 && deps.scoredTypes.has(result.eventType)) markPending(response, identityOf(result))
+  if (status === 202 && deps.scoreForms.has(result.eventType)) markPending(response, result)
   return response
 }
 
@@ -201,7 +201,7 @@ function answerBatch(c: ServeContext, taken: Taken, deps: ServeDependencies): Re
 }
 
 function isComplete(result: AdmittedEvent | RepeatedEvent, { scores }: Taken, deps: ServeDependencies): boolean {
-  return scores.has(result) || (result.kind === 'repeated' && !deps.scoredTypes.has(result.eventType))
+  return scores.has(result) || (result.kind === 'repeated' && !deps.scoreForms.has(result.eventType))
 }
 
 function describeResult(result: IntakeResult, { positions, scores }: Taken): EventResult {
@@ -215,7 +215,7 @@ function describeResult(result: IntakeResult, { positions, scores }: Taken): Eve
     status: 'accepted',
     ...(place === undefined ? {} : { partition: place.partition, offset: place.offset }),
     ...(result.kind === 'repeated' ? { repeated: true } : {}),
-    ...(score === undefined ? {} : { score }),
+    ...(score === undefined ? {} : { score: score.data }),
   }
 }
 
@@ -223,15 +223,14 @@ function placeOf(first: RepeatedEvent['first'], positions: Taken['positions']): 
   return 'offset' in first ? first : positions.get(first)
 }
 
-const resultsSchema = named('EventResults', z.object({ results: z.array(eventResultSchema) }))
-
 function takeEventsDescription(deps: ServeDependencies): Route['description'] {
   const { batchEventsMax, bodyBytesMax, waitMsMax } = deps.limits
   const { cloudEvent, domainEvent, data, all } = eventSchemas(deps.catalog)
   const batch = named('CloudEvents', z.array(cloudEvent).min(1).max(batchEventsMax))
   const either = z.union([domainEvent, cloudEvent])
   const json = named('Events', z.union([either, z.array(either).min(1).max(batchEventsMax), data]))
-  const results = { 'application/json': resultsSchema }
+  const { eventResult } = scoreSchemas(deps.scoreForms)
+  const results = { 'application/json': named('EventResults', z.object({ results: z.array(eventResult) })) }
   return {
     operationId: 'takeEvents',
     summary: 'Take one event, or a batch',
@@ -248,7 +247,7 @@ function takeEventsDescription(deps: ServeDependencies): Route['description'] {
       {
         name: 'wait',
         in: 'query',
-        description: `milliseconds, at most ${waitMsMax}, to wait for the scores of the payments sent`,
+        description: `milliseconds, at most ${waitMsMax}, to wait for the scores of the events sent`,
         schema: z.number().int().min(0).max(waitMsMax).optional(),
       },
       {
@@ -277,10 +276,18 @@ function takeEventsDescription(deps: ServeDependencies): Route['description'] {
       'log_unavailable',
       'log_full',
     ],
-    example:
-      "curl -s '$base/v1/events?wait=2000' -H 'content-type: application/json' -d '{" +
-      '"eventId":"p-1","eventType":"payment.initiated","timestamp":"\'$(date -u +%FT%TZ)\'","aggregateId":"c-1",' +
-      '"aggregateType":"customer","version":2,"data":{"customerId":"c-1","terminalId":"t-1","amountMinor":1250,' +
-      '"currency":"EUR"}}\'',
+    example: `curl -s '$base/v1/events?wait=2000' -H 'content-type: application/json' -d '${exampleOf(deps)}'`,
   }
+}
+
+/** A scored event, at the time at which somebody sends it from a shell. */
+function exampleOf({ catalog, scoreForms }: ServeDependencies): string {
+  const [scored] = [...scoreForms.keys()].map((type) => catalog.get(type))
+  const data = (scored?.examples[0] ?? {}) as Readonly<Record<string, unknown>>
+  const now = "'$(date -u +%FT%TZ)'"
+  const event = {
+    ...{ eventId: 'e-1', eventType: scored?.type, timestamp: '@', aggregateId: data[scored?.aggregateField ?? ''] },
+    ...{ aggregateType: scored?.aggregateType, version: scored?.currentVersion, data },
+  }
+  return JSON.stringify(event).replace('"@"', `"${now}"`)
 }

@@ -24,7 +24,7 @@ export interface CatalogFeature {
 export interface FeatureCatalog {
   readonly hash: string
   readonly entities: ReadonlyMap<string, CatalogEntity>
-  /** By entity name and by single key field: `customer` and `customerId` mean the same. */
+  /** By entity name and by single key field: `account` and `accountId` mean the same. */
   readonly entitiesByAlias: ReadonlyMap<string, CatalogEntity>
   readonly features: ReadonlyMap<string, CatalogFeature>
   /** By every accepted spelling: `view__name`, Feast's `view:name`, and the name of a derived feature. */

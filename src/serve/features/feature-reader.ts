@@ -19,10 +19,9 @@ export interface EntityFeatures {
   readonly flags?: NamedFlags
 }
 
-/** What only the caller knows: the payment that features are asked for. Amounts are in minor units. */
+/** What only the caller knows: the event that features are asked for, as far as it is said, and its time. */
 export interface FeatureRequest {
-  readonly amountMinor: number
-  readonly currency: string | null
+  readonly data: Readonly<Record<string, unknown>>
   readonly timeMs: number
 }
 
@@ -34,7 +33,7 @@ export interface FeatureReader {
   read(keys: readonly EntityKey[], atMs: number): Promise<readonly EntityFeatures[]>
   /**
    * Derived features by name, from the features of the entities of one row and the request; null where a name cannot
-   * be derived from what is there, and, without a request, of those that read one. A reader without it answers NULL_VALUE for every derived feature.
+   * be derived from what is there, and of those that read a field that the request does not give (null is given). A reader without it answers NULL_VALUE for every derived feature.
    */
   derive?(
     names: readonly string[],

@@ -13,7 +13,7 @@ import { named } from '../http/schemas.ts'
 
 const idLengthMax = 256
 
-/** Features of one entity, for applications that have their payment in hand. The hot path: no schemas on the way out. */
+/** Features of one entity, for applications that have their event in hand. The hot path: no schemas on the way out. */
 export function featureRoutes(deps: ServeDependencies, catalog: FeatureCatalog): Route[] {
   return [
     {
@@ -147,7 +147,7 @@ const readFeaturesDescription = (entities: readonly string[]): Route['descriptio
     'state knows it now; where it lies before everything the state remembers, values are null and OUTSIDE_MAX_AGE. An ' +
     'entity that nobody has seen is an answer too: found is false, statuses are NOT_FOUND, and values are those of empty ' +
     'windows (a count is 0, a mean is null), which is what scoring would use. The id of a composite entity is its parts joined by ' +
-    '`|` (customer_terminal: c-1%7Ct-1). An id that no event may name, or without all of its parts, is invalid_entity_id.',
+    '`|` (account_device: a-1%7Cd-1). An id that no event may name, or without all of its parts, is invalid_entity_id.',
   tag: 'features',
   parameters: [
     { name: 'entity', in: 'path', description: 'its name', schema: z.enum(entities) },
@@ -174,5 +174,5 @@ const readFeaturesDescription = (entities: readonly string[]): Route['descriptio
     'state_unavailable',
     ...refusalCodes,
   ],
-  example: "curl -s '$base/v1/entities/customer/c-1/features'",
+  example: `curl -s '$base/v1/entities/${entities[0] ?? ''}/1/features'`,
 })

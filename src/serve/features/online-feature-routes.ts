@@ -4,6 +4,8 @@ import { RiverbankError } from '../../base/errors.ts'
 import { refusalCodes } from '../../engine/standing.ts'
 import { flagKinds } from '../../engine/state/flags.ts'
 import type { ServeDependencies } from '../http/dependencies.ts'
+import type { EventCatalog } from '../../events/event.ts'
+import { accepting } from '../events/event-schemas.ts'
 import type { FeatureCatalog } from './feature-catalog.ts'
 import type { FeatureRequest } from './feature-reader.ts'
 import { featureStatuses } from './freshness.ts'
@@ -30,7 +32,7 @@ export function onlineFeatureRoutes(deps: ServeDependencies, catalog: FeatureCat
     access: 'key',
     timeoutMs: deps.limits.requestTimeoutMs,
     handle: (c) => readOnlineFeatures(c, deps, catalog, { schema, withFlags }),
-    description: describeRoute(schema, operationId, withFlags),
+    description: describeRoute({ schema, catalog }, operationId, withFlags),
   })
   return [route('/v1/features', 'readManyFeatures', true), route('/get-online-features', 'getOnlineFeatures', false)]
 }
@@ -46,10 +48,8 @@ function oneOf(names: Iterable<string>) {
 }
 
 /** Unknown members are left alone: Feast's clients send some that mean nothing here. */
-function bodySchema({ limits, catalog: events, scoredTypes }: ServeDependencies, catalog: FeatureCatalog) {
+function bodySchema({ limits, catalog: events, scoreForms }: ServeDependencies, catalog: FeatureCatalog) {
   const { featureNamesMax, featureRowsMax } = limits
-  const accepted = [...scoredTypes].flatMap((type) => events.get(type)?.accepts['currency'] ?? [])
-  const currency = accepted.length === 0 ? z.string().max(256) : z.enum(accepted, `accepted is ${accepted.join(', ')}`)
   const names = [...catalog.entitiesByAlias.keys()]
   return z
     .object({
@@ -59,23 +59,42 @@ function bodySchema({ limits, catalog: events, scoredTypes }: ServeDependencies,
         .record(z.string().max(256), z.array(entityId).max(featureRowsMax))
         .meta({ minProperties: 1, propertyNames: { enum: names } })
         .describe(
-          'ids by entity name (customer) or key field (customerId); row n is made of the nth of each. A composite ' +
-            'entity (customer_terminal) is made of its key fields when all of them are given, or named itself by ids c-1|t-1',
+          'ids by entity name (account) or key field (accountId); row n is made of the nth of each. A composite ' +
+            'entity (account_device) is made of its key fields when all of them are given, or named itself by ids a-1|d-1',
         ),
       full_feature_names: z.boolean().default(false),
       asOf: time.optional().describe('windows end here, RFC 3339 or milliseconds; the wall clock when missing'),
       request: z
         .object({
-          amountMinor: perRow(z.number().int().min(0).max(Number.MAX_SAFE_INTEGER), featureRowsMax),
-          currency: perRow(currency, featureRowsMax).optional(),
+          ...scoredFields([...scoreForms.keys()], events, featureRowsMax),
           time: perRow(time, featureRowsMax).optional(),
         })
         .optional()
         .describe(
-          'the payment that derived features are about, one for all rows or a list with one per row; without it those that read it are NULL_VALUE',
+          'fields of the event that derived features are about, and its time, one for all rows or a list with one per row; a ' +
+            'derived feature is NULL_VALUE where it reads a field that is not given (null is given: the event does not have it)',
         ),
     })
     .meta({ oneOf: [{ required: ['feature_service'] }, { required: ['features'] }] })
+}
+
+/** The fields of the scored events, each as it is checked there; none is needed. */
+function scoredFields(types: readonly string[], events: EventCatalog, rowsMax: number): Record<string, z.ZodType> {
+  const known = new Map<string, z.ZodType[]>()
+  for (const type of types) {
+    const event = events.get(type)
+    const schema = event?.versions[event.currentVersion]?.schema
+    if (event === undefined || schema === undefined) continue
+    const { shape } = accepting(schema, event.accepts) as z.ZodObject
+    for (const [field, rule] of Object.entries(shape)) {
+      known.set(field, [...(known.get(field) ?? []), (rule as z.ZodType).nullish()])
+    }
+  }
+  const fields = [...known].map(([field, [first, ...others]]): [string, z.ZodType] => {
+    const rule = others.length === 0 ? (first as z.ZodType) : z.union([first as z.ZodType, ...others])
+    return [field, perRow(rule, rowsMax).optional()]
+  })
+  return Object.fromEntries(fields)
 }
 
 async function readOnlineFeatures(
@@ -97,13 +116,15 @@ async function readOnlineFeatures(
 /** Null without; else one for all rows, or one per row. Errors: `invalid_request` for lists of different lengths. */
 function requestOf(request: z.infer<BodySchema>['request'], atMs: number): FeatureRequest[] | null {
   if (request === undefined) return null
-  const { amountMinor, currency = null, time: times = atMs } = request
-  const lengths = new Set([amountMinor, currency, times].flatMap((each) => (Array.isArray(each) ? [each.length] : [])))
+  const { time: times = atMs, ...fields } = request
+  const columns = Object.entries(fields)
+  const lengths = new Set(
+    [times, ...Object.values(fields)].flatMap((each) => (Array.isArray(each) ? [each.length] : [])),
+  )
   if (lengths.size > 1) throw new RiverbankError('invalid_request', 'request: all lists must have the same length')
   const [rows = 1] = lengths
   return Array.from({ length: rows }, (_, row) => ({
-    amountMinor: rowOf(amountMinor, row) ?? NaN,
-    currency: rowOf(currency, row) ?? null,
+    data: Object.fromEntries(columns.map(([field, values]) => [field, rowOf(values, row)])),
     timeMs: parseTimeMs('request.time', rowOf(times, row) ?? atMs),
   }))
 }
@@ -136,7 +157,14 @@ const answerOf = (each: z.ZodType) =>
 const plainAnswer = named('OnlineFeatures', answerOf(result))
 const flaggedAnswer = named('FlaggedOnlineFeatures', answerOf(flagged))
 
-function describeRoute(schema: BodySchema, operationId: string, withFlags: boolean): Route['description'] {
+function describeRoute(
+  { schema, catalog }: { readonly schema: BodySchema; readonly catalog: FeatureCatalog },
+  operationId: string,
+  withFlags: boolean,
+): Route['description'] {
+  const [entity = ''] = catalog.entities.keys()
+  const feature = [...catalog.features.values()].find((each) => each.entity === entity)
+  const asked = JSON.stringify({ features: [feature?.name ?? ''], entities: { [entity]: ['1', '2'] } })
   return {
     operationId,
     summary: 'Read features of many entities',
@@ -166,6 +194,6 @@ function describeRoute(schema: BodySchema, operationId: string, withFlags: boole
     ],
     example:
       `curl -s '$base${operationId === 'getOnlineFeatures' ? '/get-online-features' : '/v1/features'}' -H 'content-type: application/json' ` +
-      `-d '{"features":["customer_spend:amount_sum_7d"],"entities":{"customer":["c-1","c-2"]}}'`,
+      `-d '${asked}'`,
   }
 }

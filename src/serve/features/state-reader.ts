@@ -1,8 +1,9 @@
-import type { EventIdentity, KnownEvents } from '../http/dependencies.ts'
+import type { Identity } from '../scores/identity-index.ts'
+import type { KnownEvents } from '../http/dependencies.ts'
 import type { FeatureReader } from './feature-reader.ts'
 import { assert, RiverbankError } from '../../base/errors.ts'
 import { hashEventId } from '../../events/event-id-hash.ts'
-import { compileExpression, readsRequest, type RequestValues } from '../../engine/expression.ts'
+import { compileExpression, eventFieldsOf, featuresOf, timeField } from '../../engine/expression.ts'
 import { namedFlags } from '../../engine/state/flags.ts'
 import { readFeatures } from '../../engine/observe.ts'
 import type { FeaturePlan } from '../../engine/plan.ts'
@@ -36,14 +37,15 @@ export function createFeatureReader(
   assert(service !== undefined, 'a feature set has a service')
   const entities = new Map(plan.entities.map((entity) => [entity.name, entity]))
   const indexOf = new Map(service.names.map((name, index) => [name, index]))
-  const asking = new Set<string>()
-  // A derived feature reads only those before it.
-  for (const { name, expression } of service.derived) if (readsRequest(expression, asking)) asking.add(name)
-  const derived = service.derived.map(({ name, expression }) => ({
-    name,
-    needsRequest: asking.has(name),
-    evaluate: compileExpression(expression, (feature) => indexOf.get(feature) ?? -1),
-  }))
+  const asked = new Map<string, ReadonlySet<string>>()
+  const derived = service.derived.map(({ name, expression }) => {
+    // A derived feature reads only those before it.
+    const through = featuresOf(expression).flatMap((feature) => [...(asked.get(feature) ?? [])])
+    const fields = new Set([...eventFieldsOf(expression), ...through])
+    asked.set(name, fields)
+    const evaluate = compileExpression(expression, (feature) => indexOf.get(feature) ?? -1)
+    return { name, fields: [...fields], evaluate }
+  })
   const decoder = new StateDecoder(() => store.layouts())
   return {
     async read(keys, atMs) {
@@ -59,7 +61,7 @@ export function createFeatureReader(
         assert(entity !== undefined, `the caller asks for entities that exist, not ${key.entity}`)
         const blob = blobs[i] ?? null
         const state = blob === null ? null : decoder.decode(entity, blob, clock.nowMs())
-        // Without a state the windows are empty, as they are for the first payment that is scored.
+        // Without a state the windows are empty, as they are for the first event that is scored.
         const { features: values, flags } = readFeatures(entity, state, atMs)
         const features: Record<string, number | null> = {}
         for (const [at, feature] of entity.features.entries()) features[feature.name] = values[at] ?? null
@@ -71,18 +73,17 @@ export function createFeatureReader(
     },
     derive(names, features, request) {
       const values: (number | null)[] = service.names.map((name) => features[name] ?? null)
-      for (const { name, evaluate, needsRequest } of derived) {
+      const { data, timeMs } = request ?? { data: {}, timeMs: NaN }
+      const isSaid = (field: string) => request !== null && (field === timeField || data[field] !== undefined)
+      for (const { name, evaluate, fields } of derived) {
         // Missing, whatever defaults the expression has: the default is for what is not known of an entity.
-        const isAsked = request !== null || !needsRequest
-        values[indexOf.get(name) ?? -1] = isAsked ? evaluate(values, request ?? noRequest) : null
+        values[indexOf.get(name) ?? -1] = fields.every(isSaid) ? evaluate(values, data, timeMs) : null
       }
       const wanted = names.map((name): [string, number | null] => [name, values[indexOf.get(name) ?? -1] ?? null])
       return Object.fromEntries(wanted)
     },
   }
 }
-
-const noRequest: RequestValues = { amountMinor: NaN, timeMs: NaN }
 
 function refuse(standing: Standing): void {
   if (standing.kind === 'refused') throw new RiverbankError(standing.code, standing.reason, { canRetry: true })
@@ -94,13 +95,13 @@ export function createKnownEvents(store: States, plan: FeaturePlan, clock: Clock
   assert(owner !== undefined, 'a plan has a partition-key entity')
   const decoder = new StateDecoder(() => store.layouts())
   return {
-    async known(events: readonly EventIdentity[]) {
-      const ids = [...new Set(events.map((event) => event.customerId))]
+    async known(events: readonly Identity[]) {
+      const ids = [...new Set(events.map((event) => event.aggregateId))]
       const blobs = await store.load(ids.map((id) => ({ entity: owner.name, id })))
       await decoder.foreign(owner, blobs)
       const states = new Map(ids.map((id, i) => [id, blobs[i] ?? null]))
-      return events.map(({ customerId, eventId }) => {
-        const blob = states.get(customerId) ?? null
+      return events.map(({ aggregateId, eventId }) => {
+        const blob = states.get(aggregateId) ?? null
         return blob !== null && knowsEventId(decoder.decode(owner, blob, clock.nowMs()).recentIds, hashEventId(eventId))
       })
     },

@@ -1,4 +1,5 @@
-import type { PaymentScored } from '../../scoring/emitted.ts'
+import type { ScoreForm } from '../../scoring/score-form.ts'
+import type { Score } from '../../scoring/emitted.ts'
 import type { EventCatalog } from '../../events/event.ts'
 import type { Explanations } from '../../scoring/explain/explainer.ts'
 import type { FeatureSetManifest } from '../../engine/feature-set.ts'
@@ -9,22 +10,18 @@ import type { Logger, Meter } from '../../ports/telemetry.ts'
 import type { EventContent, EventLedger } from '../events/event-ledger.ts'
 import type { FeatureReader } from '../features/feature-reader.ts'
 import type { Identity } from '../scores/identity-index.ts'
+import type { FoundScore } from '../scores/score-entry.ts'
 import type { ServeLimits } from './limits.ts'
 import type { ModelAdministration } from '../models/model-administration.ts'
 import type { ScoreHub } from '../scores/score-hub.ts'
 import type { ScoreSpool } from '../scores/score-spool.ts'
 
-export interface EventIdentity {
-  readonly customerId: string
-  readonly eventId: string
-}
-
 /**
- * Which of these events their customers' states remember, in the order given. Best effort: events that are in the log
+ * Which of these events the states of their aggregates remember, in the order given. Best effort: events that are in the log
  * but not processed yet are not known, and the processor drops what slips through.
  */
 export interface KnownEvents {
-  known(events: readonly EventIdentity[]): Promise<readonly boolean[]>
+  known(events: readonly Identity[]): Promise<readonly boolean[]>
 }
 
 /** Which scores of an event id are asked for. */
@@ -38,7 +35,7 @@ export interface LakeScoresQuery {
 
 /** What the lake's files hold of single events: ids that they do not hold cost no query. Errors: `lookup_busy` (canRetry). */
 export interface LakeLookup {
-  scores(eventId: string, query: LakeScoresQuery): Promise<readonly PaymentScored[]>
+  scores(eventId: string, query: LakeScoresQuery): Promise<readonly FoundScore[]>
   /** The first valid event of this identity. */
   event(identity: Identity): Promise<(Position & { readonly content: EventContent }) | null>
 }
@@ -47,7 +44,7 @@ export interface LakeLookup {
  * What can be said of a model's scores. Errors: `model_not_found`, `model_refused` (its files are not what they say they
  * are).
  */
-export type ModelExplanations = (model: PaymentScored['model']) => Promise<Explanations>
+export type ModelExplanations = (model: Score['model']) => Promise<Explanations>
 
 /** One thing the role needs before it may get traffic. Answers null when it is there, else the reason why not. */
 export interface ReadinessProbe {
@@ -63,8 +60,8 @@ export interface ServeDependencies {
   readonly eventsTopic: string
   readonly scoresTopic: string
   readonly catalog: EventCatalog
-  /** Types that are answered with a score, whose eventId is the score's paymentId. */
-  readonly scoredTypes: ReadonlySet<string>
+  /** By type of the events that are scored. */
+  readonly scoreForms: ReadonlyMap<string, ScoreForm>
   readonly knownEvents: KnownEvents
   readonly features: FeatureReader
   readonly featureSet: FeatureSetManifest

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { ServeDependencies } from './dependencies.ts'
 import { describeProblem, problemCodes, type ProblemCode } from './problem.ts'
 import type { ParameterDescription, Route } from './route.ts'
-import { nameOf, sharedSchemas } from './schemas.ts'
+import { nameOf, scoreSchemas } from './schemas.ts'
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -32,7 +32,7 @@ export function describeApi(routes: readonly Route[], deps: ServeDependencies): 
   const paths: Record<string, Record<string, Json>> = {}
   const described = {
     input: componentsOf(requestSchemas(routes), 'input'),
-    output: componentsOf(answerSchemas(routes), 'output'),
+    output: componentsOf([...scoreSchemas(deps.scoreForms).shared, ...answerSchemas(routes)], 'output'),
   }
   for (const route of routes) {
     const path = route.path.replaceAll(/:(\w+)/g, '{$1}')
@@ -133,9 +133,7 @@ function requestSchemas(routes: readonly Route[]): z.ZodType[] {
 
 function answerSchemas(routes: readonly Route[]): z.ZodType[] {
   const answers = routes.flatMap(({ description }) => Object.values(description.answers))
-  return [...sharedSchemas, ...answers.flatMap(({ content }) => Object.values(content))].filter(
-    (schema) => schema !== null,
-  )
+  return answers.flatMap(({ content }) => Object.values(content)).filter((schema) => schema !== null)
 }
 
 /** `input`: what a reader takes, open to members it does not know. `output`: what a writer writes, and nothing else. */

@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import { paymentScoredSchema } from '../../scoring/emitted.ts'
+import type { ScoreData } from '../../scoring/emitted.ts'
 import { reasonSchema } from '../../scoring/explain/reason.ts'
+import type { ScoreForm } from '../../scoring/score-form.ts'
 import { problemCodes } from './problem.ts'
 
 /** Names of schemas in the API description, where each stands once. */
@@ -28,48 +29,80 @@ const fault = {
 /** Why one event of a batch was rejected. */
 export const eventFaultSchema = named('EventFault', z.object(fault))
 
-export const eventResultSchema = named(
-  'EventResult',
-  z.union([
+/** What became of one event; `score` has the data of its score. */
+function eventResultOf(score: z.ZodType<ScoreData>) {
+  return z.union([
     z.object({
       eventId: z.string(),
       status: z.literal('accepted'),
       partition: z.number().int().optional().describe('where the first event of this identity is, when that is known'),
       offset: z.number().int().optional(),
       repeated: z.literal(true).optional().describe('it had come before, with the same content; nothing was published'),
-      score: paymentScoredSchema.optional(),
+      score: score.optional(),
     }),
     z.object({ eventId: z.string().nullable(), status: z.literal('rejected'), problem: eventFaultSchema }),
-  ]),
-)
+  ])
+}
 
-export type EventResult = z.infer<typeof eventResultSchema>
+export type EventResult = z.infer<ReturnType<typeof eventResultOf>>
 
 /** Members of problems beside those of RFC 9457; each with the codes that have it. */
-const extras = {
+const extrasOf = (eventResult: z.ZodType<EventResult>) => ({
   eventId: z.string().nullable().optional().describe('of an event that was rejected; null when it has none'),
-  results: z.array(eventResultSchema).optional().describe('batch_rejected: why, one by one'),
+  results: z.array(eventResult).optional().describe('batch_rejected: why, one by one'),
   aggregateIds: z.array(z.string()).readonly().optional().describe('ambiguous_event_id: whose events have this id'),
   names: z.array(z.string()).optional().describe('what the request names and is wrong or missing'),
   reasons: z.array(z.string()).optional().describe('not_ready: why'),
   checks: z.record(z.string(), z.string()).optional().describe('not_ready: what was looked at, and how it is'),
+})
+type Extras = ReturnType<typeof extrasOf>
+export type ProblemExtras = { readonly [Name in keyof Extras]?: z.infer<Extras[Name]> }
+
+/** By event type of what is scored. */
+type ScoreForms = ReadonlyMap<string, ScoreForm>
+
+/** The schemas that depend on what is scored, each once. */
+export interface ScoreSchemas {
+  /** The data of a score, of any type. */
+  readonly score: z.ZodType<ScoreData>
+  readonly eventResult: z.ZodType<EventResult>
+  /** Schemas that others are made of. */
+  readonly shared: readonly z.ZodType[]
 }
-export type ProblemExtras = { readonly [Name in keyof typeof extras]?: z.infer<(typeof extras)[Name]> }
 
-/** Every error of this API. */
-export const problemSchema = named(
-  'Problem',
-  z.object({ ...fault, instance: z.string().optional(), requestId: z.string().optional(), ...extras }),
-)
+const known = new WeakMap<ScoreForms, ScoreSchemas>()
 
-named('PaymentScored', paymentScoredSchema)
+export function scoreSchemas(forms: ScoreForms): ScoreSchemas {
+  const made = known.get(forms) ?? makeSchemas([...forms.values()])
+  known.set(forms, made)
+  return made
+}
+
+function makeSchemas(forms: readonly ScoreForm[]): ScoreSchemas {
+  const each = forms.map(({ emits, schema }) => named(pascalCase(emits), schema))
+  const [only] = each
+  const any = each.length === 1 && only !== undefined ? only : named('Score', z.union(each))
+  const score = any as unknown as z.ZodType<ScoreData>
+  const eventResult = named('EventResult', eventResultOf(score))
+  const problem = named(
+    'Problem',
+    z.object({
+      ...fault,
+      instance: z.string().optional(),
+      requestId: z.string().optional(),
+      ...extrasOf(eventResult),
+    }),
+  )
+  return {
+    score,
+    eventResult,
+    shared: [...new Set<z.ZodType>([problem, eventFaultSchema, eventResult, ...each, score, reasonSchema])],
+  }
+}
+
+/** `login.scored` is `LoginScored`. */
+function pascalCase(type: string): string {
+  return type.replaceAll(/(?:^|[._])([a-z])/g, (_, letter: string) => letter.toUpperCase())
+}
+
 named('Reason', reasonSchema)
-
-/** Schemas that others are made of. */
-export const sharedSchemas: readonly z.ZodType[] = [
-  problemSchema,
-  eventFaultSchema,
-  eventResultSchema,
-  paymentScoredSchema,
-  reasonSchema,
-]

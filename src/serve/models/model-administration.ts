@@ -6,6 +6,7 @@ import {
   type Generation,
   type Lineup,
   type ModelChange,
+  type ModelReference,
   type Refusal,
 } from '../../scoring/rollout/generation.ts'
 import { RiverbankError } from '../../base/errors.ts'
@@ -19,6 +20,8 @@ const tries = 5
 
 /** A generation, and what became of it. */
 export interface GenerationReport {
+  /** The type of the events that its models score; generations of each type are numbered from 1 on. */
+  readonly scores: string
   readonly generation: number
   readonly champion: string
   readonly shadows: readonly string[]
@@ -43,21 +46,27 @@ export interface ModelsReport {
 /** Reads and changes which models score. Errors: `state_unavailable`, and for changes those of {@link changed}. */
 export interface ModelAdministration {
   report(limit: number): Promise<ModelsReport>
-  /** Appends a generation; processors take it by themselves. Errors: also `generations_contended` (canRetry). */
-  change(change: ModelChange, reason: string): Promise<Generation>
+  /**
+   * Appends a generation; processors take it by themselves. `eventType`: whose models are changed; null where the model
+   * says it, or one type is scored. Errors: also `generations_contended` (canRetry), `scored_type_unknown`.
+   */
+  change(change: ModelChange, reason: string, eventType: string | null): Promise<GenerationReport>
 }
 
 export interface ModelAdministrationOptions {
-  readonly store: GenerationStore
+  /** By type of the scored events. */
+  readonly stores: ReadonlyMap<string, GenerationStore>
+  /** The type that a model scores; null where that is not known here. */
+  readonly typeOf: (model: ModelReference) => Promise<string | null>
   readonly topic: string
   readonly partitions: number
   readonly clock: Clock
 }
 
 export function createModelAdministration(options: ModelAdministrationOptions): ModelAdministration {
-  const { store, topic, partitions, clock } = options
+  const { stores, typeOf, topic, partitions, clock } = options
 
-  async function facts() {
+  async function facts(store: GenerationStore) {
     const numbers = Array.from({ length: partitions }, (_, partition) => partition)
     const [generations, refusals, activations] = await Promise.all([
       store.generations(generationsMax),
@@ -67,39 +76,65 @@ export function createModelAdministration(options: ModelAdministrationOptions): 
     return { generations, refusals, activations }
   }
 
+  async function append(store: GenerationStore, change: ModelChange, reason: string): Promise<Generation> {
+    for (let attempt = 0; attempt < tries; attempt += 1) {
+      const { generations, refusals, activations } = await facts(store)
+      const inEffect = new Set(activations.flat().map(({ generation }) => generation.number))
+      const lost = new Set([...refusals.keys()].filter((number) => !inEffect.has(number)))
+      const result = changed(generations, lost, change)
+      if (result.kind === 'refused') throw new RiverbankError(result.code, result.detail)
+      const generation = generationSchema.parse({
+        number: (generations.at(-1)?.number ?? 0) + 1,
+        ...result.lineup,
+        reason: reason === '' ? described(change) : reason,
+        timeMs: clock.nowMs(),
+        ...(result.restores === null ? {} : { restores: result.restores }),
+      })
+      if (await store.append(generation)) return generation
+    }
+    throw new RiverbankError('generations_contended', `others changed the models meanwhile, ${tries} times`, {
+      canRetry: true,
+    })
+  }
+
+  /** Whose list a change is for. */
+  async function listOf(change: ModelChange, asked: string | null): Promise<[string, GenerationStore]> {
+    const [only] = stores.keys()
+    const own = asked ?? (stores.size === 1 ? (only ?? null) : change.kind === 'rollback' ? null : await typeOf(change.model))
+    const store = own === null ? undefined : stores.get(own)
+    if (own === null || store === undefined) {
+      const why = own === null ? 'say the models of which events' : `no events of type ${own} are scored`
+      throw new RiverbankError('scored_type_unknown', `${why}: ${[...stores.keys()].join(', ')}`)
+    }
+    return [own, store]
+  }
+
   return {
     async report(limit) {
-      const { generations, refusals, activations } = await facts()
-      const newest = generations.slice(-limit).toReversed()
-      return {
-        partitions,
-        generations: newest.map((generation) => reportOf(generation, activations, refusals.get(generation.number))),
-      }
+      const lists = await Promise.all(
+        [...stores].map(async ([scores, store]) => {
+          const { generations, refusals, activations } = await facts(store)
+          const newest = generations.slice(-limit)
+          return newest.map((one) => ({
+            timeMs: one.timeMs,
+            report: reportOf(scores, one, activations, refusals.get(one.number)),
+          }))
+        }),
+      )
+      const newestFirst = lists.flat().reverse()
+      // Of one list the later one is the newer, whatever the clocks of those who made them said.
+      if (lists.length > 1) newestFirst.sort((a, b) => b.timeMs - a.timeMs)
+      return { partitions, generations: newestFirst.slice(0, limit).map(({ report }) => report) }
     },
-    async change(change, reason) {
-      for (let attempt = 0; attempt < tries; attempt += 1) {
-        const { generations, refusals, activations } = await facts()
-        const inEffect = new Set(activations.flat().map(({ generation }) => generation.number))
-        const lost = new Set([...refusals.keys()].filter((number) => !inEffect.has(number)))
-        const result = changed(generations, lost, change)
-        if (result.kind === 'refused') throw new RiverbankError(result.code, result.detail)
-        const generation = generationSchema.parse({
-          number: (generations.at(-1)?.number ?? 0) + 1,
-          ...result.lineup,
-          reason: reason === '' ? described(change) : reason,
-          timeMs: clock.nowMs(),
-          ...(result.restores === null ? {} : { restores: result.restores }),
-        })
-        if (await store.append(generation)) return generation
-      }
-      throw new RiverbankError('generations_contended', `others changed the models meanwhile, ${tries} times`, {
-        canRetry: true,
-      })
+    async change(change, reason, eventType) {
+      const [scores, store] = await listOf(change, eventType)
+      return reportOf(scores, await append(store, change, reason), [], undefined)
     },
   }
 }
 
 function reportOf(
+  scores: string,
   generation: Generation,
   activations: readonly (readonly Activation[])[],
   refusal: Refusal | undefined,
@@ -109,6 +144,7 @@ function reportOf(
     list.filter((one) => one.generation.number === number).map(({ offset }) => ({ partition, offset })),
   )
   return {
+    scores,
     generation: number,
     ...namesOf(generation),
     reason: generation.reason,
@@ -123,7 +159,7 @@ function reportOf(
   }
 }
 
-export function namesOf({ champion, shadows }: Lineup) {
+function namesOf({ champion, shadows }: Lineup) {
   return { champion: modelName(champion), shadows: shadows.map(modelName) }
 }
 

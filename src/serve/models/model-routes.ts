@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import { parseJson, readBody, requireMediaType } from '../http/body.ts'
 import type { ServeDependencies } from '../http/dependencies.ts'
-import { namesOf } from './model-administration.ts'
 import { parseBody } from '../http/parameters.ts'
 import { jsonResponse, type Route, type ServeContext } from '../http/route.ts'
 import { named } from '../http/schemas.ts'
@@ -13,17 +12,21 @@ const bodyBytesMax = 4_096
 const listMax = 100
 
 const reason = z.string().max(400).default('').describe('kept with the generation, for whoever asks why')
-const changeOf = named(
-  'ModelChange',
-  z.object({
-    model: z
-      .string()
-      .regex(modelPattern, 'write <name>/<version>, such as fraud/2')
-      .describe('<name>/<version>, or <name>/<version>@<policy>'),
-    reason,
-  }),
-)
-const rollbackOf = named('ModelRollback', z.object({ reason }))
+/** The bodies of changes. The types that are scored stand in their schemas. */
+function bodiesOf({ scoreForms }: ServeDependencies) {
+  const types = z.enum([...scoreForms.keys()])
+  const scores = types
+    .optional()
+    .describe('type of the scored events; may be left out where one type is scored, or the model says it')
+  const model = z
+    .string()
+    .regex(modelPattern, 'write <name>/<version>, such as fraud/2')
+    .describe('<name>/<version>, or <name>/<version>@<policy>')
+  return {
+    changeOf: named('ModelChange', z.object({ model, reason, scores })),
+    rollbackOf: named('ModelRollback', z.object({ reason, scores })),
+  }
+}
 
 const changes = [
   ['promote', 'Let a model decide from now on', 'A shadow of that name is one no longer; the former champion is gone.'],
@@ -34,6 +37,7 @@ const changes = [
 /** Which models score. A change is a new generation; processors take it within a second, each partition at its place. */
 export function modelRoutes(deps: ServeDependencies): Route[] {
   const common = { access: 'key', timeoutMs: deps.limits.requestTimeoutMs } as const
+  const { changeOf, rollbackOf } = bodiesOf(deps)
   const list: Route = {
     ...common,
     method: 'GET',
@@ -56,7 +60,7 @@ export function modelRoutes(deps: ServeDependencies): Route[] {
       path: `/v1/models/${kind}`,
       handle: async (c) => {
         const body = await bodyOf(c, changeOf)
-        return changed(c, deps, { kind, model: modelOf(body.model) }, body.reason)
+        return changed(c, deps, { kind, model: modelOf(body.model) }, body)
       },
       description: {
         operationId: `${kind}Model`,
@@ -73,7 +77,7 @@ export function modelRoutes(deps: ServeDependencies): Route[] {
       ...common,
       method: 'POST',
       path: '/v1/models/rollback',
-      handle: async (c) => changed(c, deps, { kind: 'rollback' }, (await bodyOf(c, rollbackOf)).reason),
+      handle: async (c) => changed(c, deps, { kind: 'rollback' }, await bodyOf(c, rollbackOf)),
       description: {
         operationId: 'rollBackModels',
         summary: 'Go back to the models before the last change',
@@ -90,6 +94,7 @@ export function modelRoutes(deps: ServeDependencies): Route[] {
 
 const changeProblems = [
   'invalid_request',
+  'scored_type_unknown',
   'model_is_champion',
   'model_is_shadow',
   'shadow_with_policy',
@@ -115,17 +120,19 @@ function modelOf(text: string): ModelReference {
   return model
 }
 
-async function changed(c: ServeContext, deps: ServeDependencies, change: ModelChange, why: string): Promise<Response> {
-  const generation = await deps.models.change(change, why)
-  deps.logger.info('the models were changed', { generation: generation.number, ...namesOf(generation) })
+async function changed(
+  c: ServeContext,
+  deps: ServeDependencies,
+  change: ModelChange,
+  { reason: why, scores: eventType = null }: { readonly reason: string; readonly scores?: string | null | undefined },
+): Promise<Response> {
+  const report = await deps.models.change(change, why, eventType)
+  const { scores: scored, generation, champion, shadows, reason: kept, time, restores } = report
+  deps.logger.info('the models were changed', { scores: scored, generation, champion, shadows })
   const silent = change.kind === 'promote' ? await unexplainedOf(deps, change.model) : null
   return jsonResponse(c, 202, {
     ...(silent === null ? {} : { reasonsUnavailable: silent }),
-    generation: generation.number,
-    ...namesOf(generation),
-    reason: generation.reason,
-    time: new Date(generation.timeMs).toISOString(),
-    restores: generation.restores ?? null,
+    ...{ scores: scored, generation, champion, shadows, reason: kept, time, restores },
   })
 }
 
@@ -141,6 +148,7 @@ async function unexplainedOf({ explanations }: ServeDependencies, { name, versio
 }
 
 const generationFields = {
+  scores: z.string().describe('type of the events that they score; each has numbers of its own'),
   generation: z.number().int(),
   champion: z.string(),
   shadows: z.array(z.string()),

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { decisions, paymentScoredSchema, type PaymentScored } from '../../scoring/emitted.ts'
+import { decisions, scoreSchema } from '../../scoring/emitted.ts'
+import type { FoundScore } from './score-entry.ts'
 import { RiverbankError } from '../../base/errors.ts'
 import { scoreOf, type Explainer } from '../../scoring/explain/explainer.ts'
 import { contributionMethods, contributionUnits } from '../../scoring/explain/score-explainer.ts'
@@ -15,28 +16,29 @@ const differenceMax = 1e-4
 const explanationSchema = named(
   'Explanation',
   z.object({
-    paymentId: z.string(),
+    eventId: z.string(),
+    aggregateId: z.string(),
     score: z.number(),
     decision: z.enum(decisions),
-    model: paymentScoredSchema.shape.model,
-    policy: paymentScoredSchema.shape.policy,
+    model: scoreSchema.shape.model,
+    policy: scoreSchema.shape.policy,
     unit: z
       .enum(contributionUnits)
       .describe(
-        'of base and contributions: the log odds of fraud, or its probability where the model adds up probabilities',
+        'of base and contributions: the log odds of what labels report, or its probability where the model adds up probabilities',
       ),
     method: z
       .enum(contributionMethods)
       .describe(
         'exact: SHAP values; propagated: SHAP values of the trees, stretched to the difference they make behind a calibration',
       ),
-    base: z.number().describe('what the model answers before anything is known of the payment, in the unit'),
+    base: z.number().describe('what the model answers before anything is known of the event, in the unit'),
     contributions: z
       .array(z.object({ feature: z.string(), value: z.number(), contribution: z.number() }))
       .describe("SHAP values of every element of the model's vector, the largest first, whatever their sign"),
     sum: z.number().describe('of all contributions'),
     logOdds: z.number().optional().describe('base + sum: the log odds of the score; left out in the other unit'),
-    reasons: z.array(reasonSchema).describe('what pushed towards fraud, as subscribers get it'),
+    reasons: z.array(reasonSchema).describe('what pushed the score up, as subscribers get it'),
   }),
 )
 type Explanation = z.infer<typeof explanationSchema>
@@ -45,13 +47,13 @@ export function explanationRoutes(deps: ServeDependencies): Route[] {
   return [
     {
       method: 'GET',
-      path: '/v1/scores/:paymentId/explanation',
+      path: '/v1/scores/:eventId/explanation',
       access: 'key',
       timeoutMs: deps.limits.requestTimeoutMs,
       handle: (c) => explainScore(c, deps),
       description: {
         operationId: 'explainScore',
-        summary: 'Explain the decision on one payment',
+        summary: 'Explain the decision on one event',
         detail:
           'SHAP values, computed now from the features as they were and the model that scored them. They add up to the ' +
           'score, or to its log odds (unit). Models that are no tree ensembles, and trees without covers, answer ' +
@@ -66,7 +68,7 @@ export function explanationRoutes(deps: ServeDependencies): Route[] {
           ...scoreProblems,
           ...(['model_not_found', 'explanation_unavailable', 'explanation_mismatch', 'model_refused'] as const),
         ],
-        example: "curl -s '$base/v1/scores/p-1/explanation'",
+        example: "curl -s '$base/v1/scores/e-1/explanation'",
       },
     },
   ]
@@ -76,17 +78,18 @@ function explainScore(c: ServeContext, deps: ServeDependencies): Promise<Respons
   return withScore(c, deps, (score) => explain(c, score, deps))
 }
 
-async function explain(c: ServeContext, score: PaymentScored, deps: ServeDependencies): Promise<Response> {
-  const { name, version } = score.model
-  const explanations = await deps.explanations(score.model)
+async function explain(c: ServeContext, score: FoundScore, deps: ServeDependencies): Promise<Response> {
+  const { model } = score.data
+  const explanations = await deps.explanations(model)
   if (explanations.kind === 'unavailable') {
-    throw new RiverbankError('explanation_unavailable', `model ${name}/${version}: ${explanations.reason}`)
+    throw new RiverbankError('explanation_unavailable', `model ${model.name}/${model.version}: ${explanations.reason}`)
   }
   return jsonResponse(c, 200, explanationOf(score, explanations.explainer, deps))
 }
 
-function explanationOf(score: PaymentScored, explainer: Explainer, { featureSet }: ServeDependencies): Explanation {
-  const { paymentId, decision, model, policy } = score
+function explanationOf(found: FoundScore, explainer: Explainer, { featureSet }: ServeDependencies): Explanation {
+  const { aggregateId, eventId, data: score } = found
+  const { decision, model, policy } = score
   const names = explainer.features
   const values = names.map((name) => (Object.hasOwn(score.features, name) ? (score.features[name] ?? null) : null))
   const missing = names[values.indexOf(null)]
@@ -109,7 +112,7 @@ function explanationOf(score: PaymentScored, explainer: Explainer, { featureSet 
     contribution: contributions[i] as number,
   }))
   return {
-    ...{ paymentId, score: score.score, decision, model, ...(policy === undefined ? {} : { policy }) },
+    ...{ eventId, aggregateId, score: score.score, decision, model, ...(policy === undefined ? {} : { policy }) },
     ...{ unit: explainer.unit, method: explainer.method, base: explainer.base },
     contributions: byName.sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution)),
     ...{ sum, ...(explainer.unit === 'log_odds' ? { logOdds: explainer.base + sum } : {}) },

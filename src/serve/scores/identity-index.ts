@@ -7,6 +7,11 @@ export interface Identity {
   readonly eventId: string
 }
 
+/** An identity as one text: no id holds a control character. */
+export function keyOf({ aggregateId, eventId }: Identity): string {
+  return `${aggregateId}\n${eventId}`
+}
+
 /**
  * The newest identities, found by both parts or by the event id alone, without their texts: 64 bits of each, in about 40
  * bytes an entry. Two identities may share their bits, so whoever finds one compares it with what it stands for. The hashes

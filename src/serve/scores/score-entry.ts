@@ -1,9 +1,16 @@
-import { emittedTypes, type Decision, type EventObserved, type PaymentScored } from '../../scoring/emitted.ts'
-import { scoredHead, type ScoredHead } from '../../scoring/scored-text.ts'
+import { emittedTypes, type Decision, type EventObserved, type Score, type ScoreData } from '../../scoring/emitted.ts'
+import { scoreHead, type ScoreHead } from '../../scoring/scored-text.ts'
 import type { LogRecord } from '../../ports/log.ts'
 
 /** An entry beside its value: its objects, its place in a list and in a map. */
 const entryBytes = 512
+
+/** A score, and whose it is: the aggregate and the event that was scored. */
+export interface FoundScore {
+  readonly aggregateId: string
+  readonly eventId: string
+  readonly data: ScoreData
+}
 
 /** What of a log's record is read here. */
 export type ScoreRecord = Pick<LogRecord, 'partition' | 'offset' | 'value'>
@@ -12,29 +19,26 @@ export type ScoreRecord = Pick<LogRecord, 'partition' | 'offset' | 'value'>
  * A score as the log has it. Most are never asked for, so they are parsed when they are, and again when they are asked for
  * again: what is held is what {@link bytes} says. Scores are written by our own processors, and their shape is not checked.
  */
-export class ScoreEntry implements ScoredHead {
+export class ScoreEntry implements ScoreHead {
   readonly partition: number
   readonly offset: number
+  readonly id: string
+  readonly type: string
+  readonly aggregateId: string
   readonly eventId: string
-  readonly paymentId: string
-  readonly customerId: string
   /** The record's bytes, in its memory: the CloudEvent. */
   readonly value: Uint8Array
   /** Undefined until somebody asks. */
   #decision: Decision | null | undefined
 
-  constructor({ partition, offset, value }: ScoreRecord, head: ScoredHead) {
+  constructor({ partition, offset, value }: ScoreRecord, head: ScoreHead) {
     this.partition = partition
     this.offset = offset
+    this.id = ownText(head.id)
+    this.type = ownText(head.type)
+    this.aggregateId = ownText(head.aggregateId)
     this.eventId = ownText(head.eventId)
-    this.paymentId = ownText(head.paymentId)
-    this.customerId = ownText(head.customerId)
     this.value = value
-  }
-
-  /** Whose payment it is: its customer, in the words of a score. */
-  get aggregateId(): string {
-    return this.customerId
   }
 
   /** Memory that the entry takes, about. */
@@ -43,13 +47,13 @@ export class ScoreEntry implements ScoredHead {
   }
 
   /** Null when the record turns out to be unreadable. */
-  get score(): PaymentScored | null {
-    return scoreOf(this.value)
+  get score(): FoundScore | null {
+    return scoreIn(this.value)
   }
 
   /** Null when the record turns out to be unreadable. Asked by every stream. */
   get decision(): Decision | null {
-    if (this.#decision === undefined) this.#decision = this.score?.decision ?? null
+    if (this.#decision === undefined) this.#decision = this.score?.data.decision ?? null
     return this.#decision
   }
 
@@ -90,13 +94,32 @@ function ownText(part: string): string {
 }
 
 const utf8 = new TextDecoder()
-/** Of a score as we write it, everything up to its customer, unless its ids are very long. */
+/** Of a score as we write it, everything up to its data, unless its ids are very long. */
 const headBytes = 768
 
 /** The score in the bytes of a record; null when they cannot be read. */
-export function scoreOf(value: Uint8Array): PaymentScored | null {
-  const parsed = parse(utf8.decode(value)) as { readonly data: PaymentScored } | null
-  return parsed?.data ?? null
+export function scoreIn(value: Uint8Array): FoundScore | null {
+  const event = parse(utf8.decode(value)) as Emitted | null
+  const head = event === null ? null : headOf(event)
+  if (head === null) return null
+  const { aggregateId, eventId } = head
+  return { aggregateId, eventId, data: event?.data as ScoreData }
+}
+
+/** What of a CloudEvent is read here; nothing of it was checked. */
+interface Emitted {
+  readonly id?: unknown
+  readonly type?: unknown
+  readonly subject?: unknown
+  readonly causationid?: unknown
+  readonly data?: Partial<Score & EventObserved>
+}
+
+/** Null where it is no score: every one says its cause and its decision. */
+function headOf({ id, type, subject, causationid, data }: Emitted): ScoreHead | null {
+  if (typeof id !== 'string' || typeof type !== 'string' || typeof subject !== 'string') return null
+  if (typeof causationid !== 'string' || typeof data?.decision !== 'string') return null
+  return { id, type, aggregateId: subject, eventId: causationid }
 }
 
 /**
@@ -110,28 +133,24 @@ export interface ObservedEntry {
   readonly uncountedAt: { readonly partition: number; readonly offset: number } | null
 }
 
-/** null for an event of another type. */
-export function readScore(record: ScoreRecord): ScoreEntry | ObservedEntry | 'unreadable' | null {
-  const written = scoredHead(utf8.decode(record.value.subarray(0, headBytes)))
-  if (written !== null) return new ScoreEntry(record, written)
-  const event = parse(utf8.decode(record.value)) as {
-    id?: unknown
-    type?: unknown
-    subject?: unknown
-    data?: Partial<PaymentScored & EventObserved>
-  } | null
+/** null for an event of another type. `types`: of scores. */
+export function readScore(
+  record: ScoreRecord,
+  types: ReadonlySet<string>,
+): ScoreEntry | ObservedEntry | 'unreadable' | null {
+  const written = scoreHead(utf8.decode(record.value.subarray(0, headBytes)))
+  if (written !== null && types.has(written.type)) return new ScoreEntry(record, written)
+  const event = parse(utf8.decode(record.value)) as Emitted | null
   if (typeof event !== 'object' || event === null || typeof event.type !== 'string') return 'unreadable'
-  const { id, subject, data } = event
+  const { subject, data } = event
   if (event.type === emittedTypes.observed) {
     const eventId = data?.observedId
     if (typeof subject !== 'string' || typeof eventId !== 'string') return null
     return { aggregateId: subject, eventId, uncountedAt: uncountedPlace(data ?? {}) }
   }
-  if (event.type !== emittedTypes.scored) return null
-  if (typeof id !== 'string' || typeof data?.paymentId !== 'string' || typeof data.customerId !== 'string') {
-    return 'unreadable'
-  }
-  return new ScoreEntry(record, { eventId: id, paymentId: data.paymentId, customerId: data.customerId })
+  if (!types.has(event.type)) return null
+  const head = headOf(event)
+  return head === null ? 'unreadable' : new ScoreEntry(record, head)
 }
 
 function uncountedPlace({ entities, position }: Partial<EventObserved>): ObservedEntry['uncountedAt'] {

@@ -1,16 +1,17 @@
 import { loopClock } from '../../clock/loop-clock.ts'
-import type { PaymentScored } from '../../scoring/emitted.ts'
 import type { LogBatch } from '../../ports/log.ts'
 import type { Meter } from '../../ports/telemetry.ts'
-import type { Identity } from './identity-index.ts'
+import { keyOf, type Identity } from './identity-index.ts'
 import type { PartitionCursor } from './partition-cursor.ts'
 import type { FrameFormat } from './score-frames.ts'
-import { inOwnMemory, readScore, ScoreEntry, type ObservedEntry } from './score-entry.ts'
+import { inOwnMemory, readScore, ScoreEntry, type FoundScore, type ObservedEntry } from './score-entry.ts'
 import { ScoreRing } from './score-ring.ts'
 import type { RecentScores } from './score-tail.ts'
 import { ScoreSubscriber, type ScoreFilter } from './score-subscriber.ts'
 
 export interface ScoreHubOptions {
+  /** Event types of scores. */
+  readonly types: ReadonlySet<string>
   /** Newest scores held in memory. */
   readonly capacity: number
   /** Bytes that they take, at most. */
@@ -53,8 +54,7 @@ export interface ScoreSubscription {
 }
 
 interface Waiter {
-  readonly customerId: string
-  readonly answer: (score: PaymentScored) => void
+  readonly answer: (score: FoundScore) => void
 }
 
 /**
@@ -81,7 +81,7 @@ export class ScoreHub {
   accept(batch: LogBatch): readonly ScoreEntry[] {
     const news: ScoreEntry[] = []
     for (const record of inOwnMemory(batch.records)) {
-      const entry = readScore(record)
+      const entry = readScore(record, this.#options.types)
       if (entry === null) continue
       if (entry === 'unreadable') this.#metrics.unreadable.add(1)
       else if (!(entry instanceof ScoreEntry)) this.#options.onObserved?.(entry)
@@ -98,19 +98,20 @@ export class ScoreHub {
     return news
   }
 
-  find(identity: Identity): PaymentScored | null {
+  find(identity: Identity): FoundScore | null {
     return this.#ring.find(identity)?.score ?? null
   }
 
   /** Scores of this event id, one for each aggregate, at most so many. */
-  sharing(eventId: string, max: number): PaymentScored[] {
+  sharing(eventId: string, max: number): FoundScore[] {
     const entries = [...this.#ring.sharing(eventId)].slice(-max)
     return entries.map(({ score }) => score).filter((score) => score !== null)
   }
 
-  /** The score of this customer's payment, as soon as it is known; null once the signal is aborted. */
-  waitFor(paymentId: string, customerId: string, signal: AbortSignal): Promise<PaymentScored | null> {
-    const known = this.find({ aggregateId: customerId, eventId: paymentId })
+  /** The score of this event, as soon as it is known; null once the signal is aborted. */
+  waitFor(identity: Identity, signal: AbortSignal): Promise<FoundScore | null> {
+    const known = this.find(identity)
+    const key = keyOf(identity)
     if (known !== null) return Promise.resolve(known)
     if (signal.aborted || this.#closed) return Promise.resolve(null)
     if (this.#waiting >= this.#options.waitersMax) {
@@ -118,15 +119,15 @@ export class ScoreHub {
       return Promise.resolve(null)
     }
     return new Promise((resolve) => {
-      const settle = (score: PaymentScored | null) => {
+      const settle = (score: FoundScore | null) => {
         signal.removeEventListener('abort', onAbort)
-        this.#removeWaiter(paymentId, waiter)
+        this.#removeWaiter(key, waiter)
         resolve(score)
       }
       const onAbort = () => settle(null)
-      const waiter: Waiter = { customerId, answer: settle }
-      const waiters = this.#waiters.get(paymentId) ?? new Set()
-      this.#waiters.set(paymentId, waiters.add(waiter))
+      const waiter: Waiter = { answer: settle }
+      const waiters = this.#waiters.get(key) ?? new Set()
+      this.#waiters.set(key, waiters.add(waiter))
       this.#waiting += 1
       signal.addEventListener('abort', onAbort, { once: true })
     })
@@ -178,18 +179,19 @@ export class ScoreHub {
   }
 
   #answer(entry: ScoreEntry): void {
-    const waiters = this.#waiters.get(entry.paymentId)
+    if (this.#waiters.size === 0) return
+    const waiters = this.#waiters.get(keyOf(entry))
     if (waiters === undefined) return
     const { score } = entry
     if (score === null) return
-    for (const waiter of waiters) if (waiter.customerId === entry.customerId) waiter.answer(score)
+    for (const waiter of waiters) waiter.answer(score)
   }
 
-  #removeWaiter(paymentId: string, waiter: Waiter): void {
-    const waiters = this.#waiters.get(paymentId)
+  #removeWaiter(key: string, waiter: Waiter): void {
+    const waiters = this.#waiters.get(key)
     if (waiters?.delete(waiter) !== true) return
     this.#waiting -= 1
-    if (waiters.size === 0) this.#waiters.delete(paymentId)
+    if (waiters.size === 0) this.#waiters.delete(key)
   }
 
   #overflow(subscriber: ScoreSubscriber, cutOff: () => void): void {

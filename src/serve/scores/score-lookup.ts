@@ -1,13 +1,13 @@
 import type { Identity } from './identity-index.ts'
 import type { ServeDependencies } from '../http/dependencies.ts'
-import type { PaymentScored } from '../../scoring/emitted.ts'
+import type { FoundScore } from './score-entry.ts'
 
 /** Aggregates that an answer names when several have used one event id. */
 export const aggregatesMax = 20
 
 /** What can be said of a score. `aggregateId`: of the event that was asked for. */
 export type ScoreAnswer =
-  | { readonly kind: 'found'; readonly score: PaymentScored }
+  | { readonly kind: 'found'; readonly score: FoundScore }
   /** The log has the event, and nobody has scored it yet. */
   | { readonly kind: 'pending'; readonly aggregateId: string }
   /** It was applied without a score: there will be none. */
@@ -32,9 +32,9 @@ export async function findScore(identity: Identity, { hub, spool, ledger, lake }
 export async function findScoreById(eventId: string, sources: Sources): Promise<ScoreAnswer> {
   const { hub, spool, ledger, lake } = sources
   const max = aggregatesMax + 1
-  const scores = new Map<string, PaymentScored>()
-  const keep = (found: readonly PaymentScored[]) => {
-    for (const score of found) if (!scores.has(score.customerId)) scores.set(score.customerId, score)
+  const scores = new Map<string, FoundScore>()
+  const keep = (found: readonly FoundScore[]) => {
+    for (const score of found) if (!scores.has(score.aggregateId)) scores.set(score.aggregateId, score)
   }
   keep(hub.sharing(eventId, max))
   keep(await spool.sharing(eventId, max))

@@ -1,4 +1,4 @@
-import type { Identity } from './identity-index.ts'
+import { keyOf, type Identity } from './identity-index.ts'
 import { PartitionCursor } from './partition-cursor.ts'
 import type { ScoreEntry } from './score-entry.ts'
 import type { RecentScores } from './score-tail.ts'
@@ -77,8 +77,8 @@ export class ScoreRing {
     if (entry.offset < (this.#seen.next(entry.partition) ?? 0)) return false
     if (this.#held.next(entry.partition) === null) this.#held.advance(entry.partition, entry.offset)
     this.#seen.advance(entry.partition, entry.offset + 1)
-    const held = this.find(identityOf(entry))
-    if (held?.eventId === entry.eventId) return false
+    const held = this.find(entry)
+    if (held?.id === entry.id) return false
     if (held !== null) this.#unlist(held)
     this.#makeRoom(entry.bytes)
     this.#entries[this.#head % this.#limits.capacity] = entry
@@ -103,19 +103,19 @@ export class ScoreRing {
   }
 
   #list(entry: ScoreEntry): void {
-    this.#byIdentity.set(keyOf(identityOf(entry)), entry)
-    const same = this.#byId.get(entry.paymentId)
-    if (same === undefined) this.#byId.set(entry.paymentId, entry)
+    this.#byIdentity.set(keyOf(entry), entry)
+    const same = this.#byId.get(entry.eventId)
+    if (same === undefined) this.#byId.set(entry.eventId, entry)
     else if (same instanceof Set) same.add(entry)
-    else this.#byId.set(entry.paymentId, new Set([same, entry]))
+    else this.#byId.set(entry.eventId, new Set([same, entry]))
   }
 
   #unlist(entry: ScoreEntry): void {
-    const key = keyOf(identityOf(entry))
+    const key = keyOf(entry)
     if (this.#byIdentity.get(key) === entry) this.#byIdentity.delete(key)
-    const same = this.#byId.get(entry.paymentId)
+    const same = this.#byId.get(entry.eventId)
     if (same === entry || (same instanceof Set && same.delete(entry) && same.size === 0)) {
-      this.#byId.delete(entry.paymentId)
+      this.#byId.delete(entry.eventId)
     }
   }
 
@@ -145,13 +145,4 @@ export class ScoreRing {
     }
     return gaps
   }
-}
-
-function identityOf({ aggregateId, paymentId }: ScoreEntry): Identity {
-  return { aggregateId, eventId: paymentId }
-}
-
-/** No id holds a control character. */
-function keyOf({ aggregateId, eventId }: Identity): string {
-  return `${aggregateId}\n${eventId}`
 }

@@ -1,12 +1,12 @@
 import { z } from 'zod'
 import { eventIdSchema, idSchema } from '../../events/envelope.ts'
-import { paymentScoredSchema, type PaymentScored } from '../../scoring/emitted.ts'
+import type { FoundScore } from './score-entry.ts'
 import { unreachable } from '../../base/errors.ts'
 import type { ServeDependencies } from '../http/dependencies.ts'
 import { invalid } from '../http/parameters.ts'
 import { problemResponse } from '../http/problem.ts'
 import { jsonResponse, type Route, type ServeContext } from '../http/route.ts'
-import { named } from '../http/schemas.ts'
+import { named, scoreSchemas } from '../http/schemas.ts'
 import { findScore, findScoreById, scorePath, type ScoreAnswer } from './score-lookup.ts'
 import { isStreamRequest, streamScores } from './stream-routes.ts'
 
@@ -17,27 +17,27 @@ export function scoreRoutes(deps: ServeDependencies): Route[] {
   return [
     {
       method: 'GET',
-      path: '/v1/scores/:paymentId',
+      path: '/v1/scores/:eventId',
       access: 'key',
       timeoutMs: deps.limits.requestTimeoutMs,
       handle: (c) => readScore(c, deps),
       description: {
         operationId: 'readScore',
-        summary: 'Read the decision on one payment',
+        summary: 'Read the decision on one event',
         detail:
           'The newest scores are read from memory and disk of this process, older ones from the lake. 202: the log has the ' +
-          `payment, and nobody has scored it yet; ask again. ${identityDetail}`,
+          `event, and nobody has scored it yet; ask again. ${identityDetail}`,
         tag: 'scores',
         parameters: scoreParameters,
         answers: {
           200: {
             description: 'The score and all it was made of',
-            content: { 'application/json': paymentScoredSchema },
+            content: { 'application/json': scoreSchemas(deps.scoreForms).score },
           },
           202: { description: 'Accepted, not scored yet', content: { 'application/json': pendingSchema } },
         },
         problems: scoreProblems,
-        example: "curl -s '$base/v1/scores/p-1'",
+        example: "curl -s '$base/v1/scores/e-1'",
       },
     },
   ]
@@ -53,13 +53,13 @@ export const pendingSchema = named(
 )
 
 export const identityDetail =
-  'An event id names one fact of its aggregate (the customer). Where several aggregates have used it, the answer is 409 ' +
+  'An event id names one fact of its aggregate, whose id is the key of the log. Where several aggregates have used it, the answer is 409 ' +
   'ambiguous_event_id with aggregateIds, and ?aggregateId= says which one is meant. Ids are percent-encoded in paths, also ' +
   '`/` (%2F); a proxy that decodes them before it forwards breaks those.'
 
 export const scoreParameters = [
-  { name: 'paymentId', in: 'path', description: 'eventId of the payment, percent-encoded', schema: eventIdSchema },
-  { name: 'aggregateId', in: 'query', description: 'whose payment it is', schema: idSchema.optional() },
+  { name: 'eventId', in: 'path', description: 'id of the scored event, percent-encoded', schema: eventIdSchema },
+  { name: 'aggregateId', in: 'query', description: 'whose event it is', schema: idSchema.optional() },
 ] as const
 
 export const scoreProblems = [
@@ -68,17 +68,17 @@ export const scoreProblems = [
 
 async function readScore(c: ServeContext, deps: ServeDependencies): Promise<Response> {
   // Where streams were before; a client that asks for a stream asks for no score.
-  if (c.req.param('paymentId') === 'stream' && isStreamRequest(c)) return streamScores(c, deps)
-  return withScore(c, deps, (score) => jsonResponse(c, 200, score))
+  if (c.req.param('eventId') === 'stream' && isStreamRequest(c)) return streamScores(c, deps)
+  return withScore(c, deps, (score) => jsonResponse(c, 200, score.data))
 }
 
 /** Answers with the score that the path names, or says why there is none. Errors: `invalid_parameter`, those of the lake. */
 export async function withScore(
   c: ServeContext,
   deps: ServeDependencies,
-  answer: (score: PaymentScored) => Response | Promise<Response>,
+  answer: (score: FoundScore) => Response | Promise<Response>,
 ): Promise<Response> {
-  const eventId = readId('paymentId', c.req.param('paymentId') ?? '', eventIdSchema)
+  const eventId = readId('eventId', c.req.param('eventId') ?? '', eventIdSchema)
   const given = c.req.query('aggregateId')
   const aggregateId = given === undefined ? null : readId('aggregateId', given, idSchema)
   const found =
@@ -95,9 +95,9 @@ function withoutScore(c: ServeContext, eventId: string, found: Exclude<ScoreAnsw
       return problemResponse(c, 'ambiguous_event_id', detail, { extra: { aggregateIds: found.aggregateIds } })
     }
     case 'unscored':
-      return problemResponse(c, 'score_not_found', `payment ${eventId} has no score: its dead letter says why`)
+      return problemResponse(c, 'score_not_found', `event ${eventId} has no score: its dead letter says why`)
     case 'unknown':
-      return problemResponse(c, 'score_not_found', `no score of payment ${eventId}`)
+      return problemResponse(c, 'score_not_found', `no score of event ${eventId}`)
     default:
       return unreachable(found)
   }

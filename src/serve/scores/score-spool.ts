@@ -2,8 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, open, rm, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { IdentityIndex, type Identity } from './identity-index.ts'
-import { scoreOf, type ScoreEntry } from './score-entry.ts'
-import type { PaymentScored } from '../../scoring/emitted.ts'
+import { scoreIn, type FoundScore, type ScoreEntry } from './score-entry.ts'
 import type { Logger, Meter } from '../../ports/telemetry.ts'
 
 export interface ScoreSpoolOptions {
@@ -73,16 +72,16 @@ export class ScoreSpool {
     return this.#tail
   }
 
-  async find(identity: Identity): Promise<PaymentScored | null> {
+  async find(identity: Identity): Promise<FoundScore | null> {
     const slot = this.#index.find(identity)
     const score = slot === null ? null : await this.#read(slot)
-    return score?.paymentId === identity.eventId && score.customerId === identity.aggregateId ? score : null
+    return score?.eventId === identity.eventId && score.aggregateId === identity.aggregateId ? score : null
   }
 
   /** Scores of this event id, one for each aggregate, at most so many. */
-  async sharing(eventId: string, max: number): Promise<PaymentScored[]> {
+  async sharing(eventId: string, max: number): Promise<FoundScore[]> {
     const scores = await Promise.all(this.#index.sharing(eventId, max).map((slot) => this.#read(slot)))
-    return scores.filter((score) => score?.paymentId === eventId).filter((score) => score !== null)
+    return scores.filter((score) => score?.eventId === eventId).filter((score) => score !== null)
   }
 
   async close(): Promise<void> {
@@ -96,9 +95,9 @@ export class ScoreSpool {
     const chunk = Buffer.concat(entries.map(({ value }) => value))
     await segment.file.write(chunk, 0, chunk.length, segment.bytes)
     const number = this.#firstSegment + this.#segments.length - 1
-    for (const { aggregateId, paymentId, value } of entries) {
+    for (const { aggregateId, eventId, value } of entries) {
       // Copies of a score are the same bytes: the first one stands.
-      const slot = this.#index.add({ aggregateId, eventId: paymentId })
+      const slot = this.#index.add({ aggregateId, eventId })
       if (slot !== null) {
         this.#segmentOf[slot] = number
         this.#position[slot] = segment.bytes
@@ -137,7 +136,7 @@ export class ScoreSpool {
   }
 
   /** Null when it was forgotten meanwhile, or cannot be read: then it is in the lake. */
-  async #read(slot: number): Promise<PaymentScored | null> {
+  async #read(slot: number): Promise<FoundScore | null> {
     const segment = this.#segments[(this.#segmentOf[slot] ?? 0) - this.#firstSegment]
     const length = this.#length[slot] ?? 0
     const position = this.#position[slot] ?? 0
@@ -145,7 +144,7 @@ export class ScoreSpool {
     try {
       const bytes = Buffer.allocUnsafe(length)
       const { bytesRead } = await segment.file.read(bytes, 0, length, position)
-      return bytesRead === length ? scoreOf(bytes) : null
+      return bytesRead === length ? scoreIn(bytes) : null
     } catch (error) {
       this.#options.logger.debug('a score was not read from the spool', { error })
       return null

@@ -8,7 +8,7 @@ import type { ScoreRing } from './score-ring.ts'
 /** What a subscriber wants to see; null: everything. */
 export interface ScoreFilter {
   readonly decisions: ReadonlySet<Decision> | null
-  readonly customers: ReadonlySet<string> | null
+  readonly aggregateIds: ReadonlySet<string> | null
 }
 
 export interface SubscriberOptions {
@@ -133,7 +133,7 @@ export class ScoreSubscriber {
 }
 
 /** A record that turns out to be unreadable matches nothing. */
-function matches(filter: ScoreFilter, { decision, customerId }: ScoreEntry): boolean {
+function matches(filter: ScoreFilter, { decision, aggregateId }: ScoreEntry): boolean {
   if (decision === null || filter.decisions?.has(decision) === false) return false
-  return filter.customers === null || filter.customers.has(customerId)
+  return filter.aggregateIds === null || filter.aggregateIds.has(aggregateId)
 }

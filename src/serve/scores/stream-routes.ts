@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { HttpBindings } from '@hono/node-server'
-import { decisions, paymentScoredSchema, type Decision } from '../../scoring/emitted.ts'
+import { decisions, type Decision } from '../../scoring/emitted.ts'
 import { idSchema } from '../../events/envelope.ts'
 import { RiverbankError } from '../../base/errors.ts'
 import type { ServeDependencies } from '../http/dependencies.ts'
@@ -10,9 +10,9 @@ import type { Route, ServeContext } from '../http/route.ts'
 import { newlineDelimitedJson, serverSentEvents, type FrameFormat } from './score-frames.ts'
 import type { ScoreSubscription } from './score-hub.ts'
 import type { ScoreFilter } from './score-subscriber.ts'
-import { named } from '../http/schemas.ts'
+import { named, scoreSchemas } from '../http/schemas.ts'
 
-const customersMax = 100
+const aggregatesMax = 100
 
 /** The stream of scores: server-sent events, or one JSON object per line. */
 export function streamRoutes(deps: ServeDependencies): Route[] {
@@ -23,7 +23,7 @@ export function streamRoutes(deps: ServeDependencies): Route[] {
       access: 'key',
       timeoutMs: null,
       handle: (c) => streamScores(c, deps),
-      description: streamDescription,
+      description: streamDescription(deps),
     },
   ]
 }
@@ -31,7 +31,7 @@ export function streamRoutes(deps: ServeDependencies): Route[] {
 /** A stream from here on, or from a place. Errors: `invalid_parameter`, `too_many_subscribers`, those of the log. */
 export async function streamScores(c: ServeContext, deps: ServeDependencies): Promise<Response> {
   const format = chooseFormat(c.req.header('accept'))
-  const filter = readFilter(c)
+  const filter = readFilter(c, keyEntityOf(deps))
   const from = readCursor(c)
   const headers = {
     'content-type': format.contentType,
@@ -105,17 +105,22 @@ function chooseFormat(accept: string | undefined): FrameFormat {
   return lines >= 0 && (events < 0 || lines < events) ? newlineDelimitedJson : serverSentEvents
 }
 
-function readFilter(c: ServeContext): ScoreFilter {
+/** The name of the entity whose id is the key of the log, such as `account`. */
+function keyEntityOf({ featureSet }: ServeDependencies): string {
+  return featureSet.entities.find(({ partitionKey }) => partitionKey)?.name ?? ''
+}
+
+function readFilter(c: ServeContext, keyEntity: string): ScoreFilter {
   const wanted = parseList('decision', c.req.query('decision'), decisions.length)
-  const listed = parseList('customer', c.req.query('customer'), customersMax)
+  const listed = parseList(keyEntity, c.req.query(keyEntity), aggregatesMax)
   const whole = c.req.queries('aggregateId') ?? []
-  if (whole.length > customersMax) throw invalid('aggregateId', `at most ${customersMax} are accepted`)
-  const customers = listed === null && whole.length === 0 ? null : [...(listed ?? []), ...whole]
+  if (whole.length > aggregatesMax) throw invalid('aggregateId', `at most ${aggregatesMax} are accepted`)
+  const aggregateIds = listed === null && whole.length === 0 ? null : [...(listed ?? []), ...whole]
   const known = wanted?.filter((decision): decision is Decision => decisions.some((each) => each === decision))
   if (known?.length !== wanted?.length) throw invalid('decision', `write ${decisions.join(', ')}`)
   return {
     decisions: known === undefined ? null : new Set(known),
-    customers: customers === null ? null : new Set(customers),
+    aggregateIds: aggregateIds === null ? null : new Set(aggregateIds),
   }
 }
 
@@ -127,12 +132,12 @@ function readCursor(c: ServeContext): PartitionCursor | null {
   return cursor
 }
 
-const scoreLine = named(
-  'ScoreLine',
-  z.object({ event: z.literal('score'), id: z.string(), data: z.object({ data: paymentScoredSchema }) }),
-)
+function scoreLineOf({ scoreForms }: ServeDependencies) {
+  const data = z.object({ data: scoreSchemas(scoreForms).score })
+  return named('ScoreLine', z.object({ event: z.literal('score'), id: z.string(), data }))
+}
 
-const streamDescription: Route['description'] = {
+const streamDescription = (deps: ServeDependencies): Route['description'] => ({
   operationId: 'streamScores',
   summary: 'Follow the decisions as they are made',
   detail:
@@ -150,9 +155,9 @@ const streamDescription: Route['description'] = {
       schema: listParameter(`(${decisions.join('|')})`).optional(),
     },
     {
-      name: 'customer',
+      name: keyEntityOf(deps),
       in: 'query',
-      description: `only these customers, separated by commas, at most ${customersMax}`,
+      description: `only those of these ids of the ${keyEntityOf(deps)}, separated by commas, at most ${aggregatesMax}`,
       schema: z.string().optional(),
     },
     {
@@ -172,9 +177,9 @@ const streamDescription: Route['description'] = {
   answers: {
     200: {
       description: 'The stream; it ends when the service stops',
-      content: { 'text/event-stream': null, 'application/x-ndjson': scoreLine },
+      content: { 'text/event-stream': null, 'application/x-ndjson': scoreLineOf(deps) },
     },
   },
   problems: ['invalid_parameter', 'too_many_subscribers', 'log_unavailable'],
   example: "curl -sN '$base/v1/score-stream?decision=review,block'",
-}
+})

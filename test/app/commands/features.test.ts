@@ -3,7 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { riverbank } from '../../../features/index.ts'
-import { compiledFreshness, compiledText, readCompiled } from '../../../src/app/installation/compiled-feature-set.ts'
+import {
+  committedFile,
+  compiledFreshness,
+  compiledText,
+  readCompiled,
+} from '../../../src/app/installation/compiled-feature-set.ts'
+import { loadProject } from '../../../src/app/installation/project.ts'
 import { listFeatures } from '../../../src/app/commands/feature-list.ts'
 import { showFeature } from '../../../src/app/commands/feature-show.ts'
 import { shownText } from '../../../src/app/commands/feature-show-text.ts'
@@ -98,7 +104,7 @@ describe('a feature that is shown', () => {
 
   test('that is derived says how, and keeps no state', () => {
     expect(showFeature(riverbank, 'amount_to_mean_30d')).toMatchObject({
-      expression: 'coalesce(payment.amountMinor ÷ customer_spend__amount_mean_30d, 1)',
+      expression: 'coalesce(event.amountMinor ÷ customer_spend__amount_mean_30d, 1)',
       aggregated: null,
       usedBy: { derived: [], services: [{ name: 'fraud_v1' }, { name: 'fraud_v2' }] },
     })
@@ -172,11 +178,11 @@ describe('a compiled feature set in a file', () => {
 
   test.for([
     ['that is not there', null, 'there is no such file to read'],
-    ['that is not JSON', '{', 'not a compiled feature set of format 2'],
+    ['that is not JSON', '{', 'not a compiled feature set of format 3'],
     [
       'of another format',
       JSON.stringify({ ...manifest, format: 1 }),
-      'not a compiled feature set of format 2 (format: ',
+      'not a compiled feature set of format 3 (format: ',
     ],
     [
       'that somebody changed',
@@ -194,9 +200,9 @@ describe('a compiled feature set in a file', () => {
 
   test('is fresh to the byte, or stale, or not there', async () => {
     const committed = (text: string) => file('committed.json', text)
-    expect(await compiledFreshness(manifest)).toBe('fresh')
+    expect(await compiledFreshness(manifest, committedFile(loadProject({})))).toBe('fresh')
     expect(await compiledFreshness(manifest, committed(compiledText(manifest)))).toBe('fresh')
     expect(await compiledFreshness(manifest, committed(JSON.stringify(manifest)))).toBe('stale')
-    expect(await compiledFreshness(manifest, null)).toBe('missing')
+    expect(await compiledFreshness(manifest, join(dir, 'nothing.json'))).toBe('missing')
   })
 })

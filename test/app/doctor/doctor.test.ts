@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { configSchema, environmentName, readConfig, statesPlace } from '../../../src/app/installation/config.ts'
+import { environmentName, readConfig, settingSchemas, statesPlace } from '../../../src/app/installation/config.ts'
+import { loadProject } from '../../../src/app/installation/project.ts'
 import { settingRows } from '../../../src/app/doctor/doctor-command.ts'
 import { configurationFinding, nodeFinding } from '../../../src/app/doctor/doctor-probes.ts'
 import { clusterFinding, redisFinding } from '../../../src/app/doctor/doctor-redis.ts'
@@ -138,8 +139,10 @@ describe('doctor', () => {
   })
 
   test('lists every setting with a default and a purpose', () => {
-    const rows = settingRows()
-    expect(rows.map(({ name }) => name)).toEqual(Object.keys(configSchema.shape).map(environmentName))
+    const rows = settingRows(loadProject({}))
+    expect(rows.map(({ name }) => name)).toEqual(
+      Object.keys(settingSchemas(loadProject({})).shape).map(environmentName),
+    )
     for (const { about } of rows) expect(about).not.toBe('')
     expect(rows).toContainEqual({
       name: 'RIVERBANK_PARTITIONS',

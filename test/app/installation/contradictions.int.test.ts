@@ -76,7 +76,7 @@ describe.skipIf(redisAvailable() !== null)('settings that contradict what exists
       const probes = installationProbes(readConfig({ ...settings, RIVERBANK_CURRENCY: currency }))
       return probes.find((probe) => probe.name === 'belonging')?.run()
     }
-    expect(config.CURRENCY).toBe('EUR')
+    expect(config.projectSettings['CURRENCY']).toBe('EUR')
     expect(await belonging('USD')).toMatchObject({
       status: 'fail',
       detail: expect.stringContaining('accepted_mismatch') as string,

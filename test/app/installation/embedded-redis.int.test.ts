@@ -58,10 +58,18 @@ describe.skipIf(redisAvailable() !== null)('embedded redis', () => {
     const beside = besideInstallation({ ...env, RIVERBANK_NAMESPACE: 'mine' })
     expect(beside).toMatchObject({ OTHER: 'kept', RIVERBANK_NAMESPACE: 'mine', RIVERBANK_LOG: 'redis' })
     expect(besideInstallation({ ...env, REDIS_URL: 'redis://elsewhere:1' })).not.toHaveProperty('RIVERBANK_NAMESPACE')
-    expect(readConfig(besideInstallation(env))).toMatchObject({ NAMESPACE: 'demo-1', CURRENCY: 'EUR' })
-    const record = { namespace: 'demo-1', log: 'redis', currency: 'USD' }
+    const settings = () => readConfig(besideInstallation(env))
+    expect(settings()).toMatchObject({ NAMESPACE: 'demo-1', projectSettings: { CURRENCY: 'EUR' } })
+    const record = { namespace: 'demo-1', log: 'redis', project: '', settings: { CURRENCY: 'USD' } }
     writeFileSync(join(folder, 'installation.json'), JSON.stringify(record))
-    expect(readConfig(besideInstallation(env))).toMatchObject({ NAMESPACE: 'demo-1', CURRENCY: 'USD' })
+    expect(settings()).toMatchObject({ NAMESPACE: 'demo-1', projectSettings: { CURRENCY: 'USD' } })
+    const other = { ...record, project: 'examples/logins', settings: {} }
+    writeFileSync(join(folder, 'installation.json'), JSON.stringify(other))
+    expect(settings().project.definition.name).toBe('logins')
+    await server.stop()
+    expect(settings().project.definition.name, 'the lake is of its project still').toBe('logins')
+    expect(besideInstallation(env)).not.toHaveProperty('RIVERBANK_NAMESPACE')
+    expect(besideInstallation({ ...env, RIVERBANK_PROJECT: 'features' })).toMatchObject({ RIVERBANK_PROJECT: 'features' })
   })
 
   test('reports a crash, and a stop is none', async () => {

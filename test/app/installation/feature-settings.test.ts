@@ -1,20 +1,22 @@
 import { describe, expect, test } from 'vitest'
 import { defaultSettings } from '../../../features/settings.ts'
-import { readConfig, readFeatureSettings } from '../../../src/app/installation/config.ts'
+import { readConfig, readProject } from '../../../src/app/installation/config.ts'
 import { definitions } from '../../../src/app/installation/definitions.ts'
 import { createDerivedEvaluator } from '../../../src/compile/reference-evaluator.ts'
 
-const manifestIn = (CURRENCY: string) => definitions({ CURRENCY }).manifest
+const manifestIn = (CURRENCY: string) => definitions(readConfig({ RIVERBANK_CURRENCY: CURRENCY })).manifest
 
 describe('the currency of an installation', () => {
   test('is a setting, EUR where nobody sets it', () => {
-    expect(readConfig({})).toMatchObject(defaultSettings)
-    expect(readConfig({ RIVERBANK_CURRENCY: 'JPY' }).CURRENCY).toBe('JPY')
-    expect(readFeatureSettings({ RIVERBANK_CURRENCY: 'JPY', RIVERBANK_PARTITIONS: 'wrong' }).CURRENCY).toBe('JPY')
+    expect(readConfig({}).projectSettings).toEqual(defaultSettings)
+    expect(readConfig({ RIVERBANK_CURRENCY: 'JPY' }).projectSettings).toEqual({ CURRENCY: 'JPY' })
+    expect(readProject({ RIVERBANK_CURRENCY: 'JPY', RIVERBANK_PARTITIONS: 'wrong' }).projectSettings).toEqual({
+      CURRENCY: 'JPY',
+    })
   })
 
   test.each(['EUX', 'eur', 'XAU', '€', '978'])('is refused at the start when it is %s', (currency) => {
-    for (const read of [readConfig, readFeatureSettings]) {
+    for (const read of [readConfig, readProject]) {
       expect(() => read({ RIVERBANK_CURRENCY: currency })).toThrow(
         expect.objectContaining({
           code: 'invalid_config',
@@ -32,7 +34,7 @@ describe('the currency of an installation', () => {
     ['JPY', 0],
     ['KWD', 3],
   ])('changes what an amount in %s is and how reasons spell it', (currency, digits) => {
-    const { set, manifest } = definitions({ CURRENCY: currency })
+    const { set, manifest } = definitions(readConfig({ RIVERBANK_CURRENCY: currency }))
     expect(manifest.hash).not.toBe(manifestIn('EUR').hash)
     const formOf = (name: string) => manifest.features.find((feature) => feature.name === name)?.reason
     for (const name of ['amount', 'customer_mean_amount_7d', 'customer_spend__amount_sum_7d']) {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { defaultSettings } from '../../../features/settings.ts'
+import { readConfig } from '../../../src/app/installation/config.ts'
 import { definitions } from '../../../src/app/installation/definitions.ts'
 import { withLakeQuery } from '../../../src/app/installation/lake-query.ts'
 
@@ -20,11 +20,6 @@ it.each([
 ])('a query of a role holds the memory that it is given: %s MB', async (memoryMb, expected) => {
   const limits = memoryMb === undefined ? {} : { memoryMb }
   const asked = "SELECT current_setting('memory_limit') AS limit"
-  const rows = await withLakeQuery(
-    { DATA_DIR: dir },
-    definitions(defaultSettings),
-    (query) => query.rows(asked),
-    limits,
-  )
+  const rows = await withLakeQuery({ DATA_DIR: dir }, definitions(readConfig({})), (query) => query.rows(asked), limits)
   expect(rows).toEqual([{ limit: expected }])
 })

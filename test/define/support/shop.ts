@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { count, mean, rate, sum } from '../../../src/define/aggregate.ts'
 import { defineEntity } from '../../../src/define/entity.ts'
 import { defineEvent } from '../../../src/define/event-type.ts'
+import { defineService } from '../../../src/define/feature-set.ts'
 import { defineSource } from '../../../src/define/source.ts'
 import { defineView } from '../../../src/define/view.ts'
 
@@ -18,6 +19,7 @@ export const order = defineEvent({
   aggregateType: 'customer',
   aggregateField: 'customerId',
   timestamp: 'time',
+  scored: { emits: 'order.scored', id: 'orderId', time: 'orderTimeMs', repeats: ['customerId'] },
   versions: { 1: { schema: orderSchema } },
   current: orderSchema,
 })
@@ -42,6 +44,9 @@ export const large = defineSource({
   columns: { amount: 'amountMinor' },
   where: [{ field: 'amountMinor', is: '>=', value: 100_00 }],
 })
+
+/** What every set needs in which orders are scored. */
+export const orderService = defineService({ name: 'all', of: order, vector: [] })
 
 export const spend = defineView({
   name: 'spend',

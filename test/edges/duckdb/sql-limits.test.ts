@@ -7,7 +7,7 @@ import { isRiverbankError, type RiverbankError } from '../../../src/base/errors.
 import type { Lake } from '../../../src/lake/commit/lake.ts'
 import { sqlCatalogSource } from '../../../src/lake/tables/sql-catalog.ts'
 import type { SqlResult, SqlRunner } from '../../../src/ports/sql.ts'
-import { manifest, tempFolder } from '../../lake/support/feed.ts'
+import { schema, tempFolder } from '../../lake/support/feed.ts'
 
 const folder = tempFolder()
 let lake: Lake
@@ -16,7 +16,7 @@ const open: SqlRunner[] = []
 function runnerWith(change: Partial<SqlRunnerOptions> = {}): SqlRunner {
   const runner = createSqlRunner({
     ...sqlRunnerDefaults,
-    catalog: sqlCatalogSource(lake, manifest),
+    catalog: sqlCatalogSource(lake, schema),
     timeoutMs: 1_000,
     maxRows: 10_000,
     memoryMb: 128,
@@ -118,7 +118,7 @@ test('a closed runner answers with an error, also those who wait', async () => {
 }, 60_000)
 
 test('files that take longer to open than a query may run are open in the end', async () => {
-  const source = sqlCatalogSource(lake, manifest)
+  const source = sqlCatalogSource(lake, schema)
   const slow = 'CREATE TABLE slow AS SELECT count(*) AS n FROM range(1000000000) WHERE range = 7'
   const catalog = async () => {
     const { setup, relations, ...rest } = await source()

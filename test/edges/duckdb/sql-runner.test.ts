@@ -11,7 +11,7 @@ import {
   batchOf,
   claimOf,
   day,
-  manifest,
+  schema,
   materializer,
   payment,
   record,
@@ -28,7 +28,7 @@ let runner: SqlRunner
 function runnerWith(change: Partial<SqlRunnerOptions> = {}): SqlRunner {
   return createSqlRunner({
     ...sqlRunnerDefaults,
-    catalog: sqlCatalogSource(lake, manifest),
+    catalog: sqlCatalogSource(lake, schema),
     timeoutMs: 15_000,
     maxRows: 1_000,
     memoryMb: 256,
@@ -104,7 +104,7 @@ describe('allowed', () => {
     ['SELECT count(*) FROM (SELECT 1 UNION ALL SELECT 2 EXCEPT SELECT 2)', [[1]]],
     ['VALUES (1), (2)', [[1], [2]]],
     ["SELECT count(*) FROM training_set_as_of(TIMESTAMP '2030-01-01')", [[0]]],
-    ['SELECT count(*) FROM (SHOW TABLES)', [[9]]],
+    ['SELECT count(*) FROM (SHOW TABLES)', [[10]]],
     ['SELECT column_name FROM (DESCRIBE payments) LIMIT 1', [['payment_id']]],
     ["SELECT 'x; DROP TABLE y -- ''quoted'''", [["x; DROP TABLE y -- 'quoted'"]]],
     ['SELECT 1;', [[1]]],

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { defaultSettings } from '../../../features/settings.ts'
+import { readConfig } from '../../../src/app/installation/config.ts'
 import { definitions } from '../../../src/app/installation/definitions.ts'
 import { loadScorer } from '../../../src/edges/onnx/load.ts'
 import type { ModelManifest } from '../../../src/edges/onnx/manifest.ts'
@@ -13,7 +13,7 @@ import { isModelRefused } from '../../../src/edges/onnx/refusal.ts'
 import { writeModelFiles } from '../../support/model-files.ts'
 import { python, pythonAvailable } from '../../support/python.ts'
 
-const { services } = definitions(defaultSettings).manifest
+const { services } = definitions(readConfig({})).manifest
 const [service] = services
 if (service === undefined) throw new Error('there is a service')
 const missing = await pythonAvailable()

@@ -64,12 +64,15 @@ describe('a model that is what it says', () => {
   it('is the champion when the registry says so', async () => {
     const modelsDir = modelsFolder()
     writeModel(modelsDir)
-    const registry = { champion: { name: 'fraud', version: '1' }, shadows: [{ name: 'fraud', version: '2' }] }
+    const lineup = { champion: { name: 'fraud', version: '1' }, shadows: [{ name: 'fraud', version: '2' }] }
+    const registry = { 'payment.initiated': lineup }
     writeFileSync(join(modelsDir, 'registry.json'), JSON.stringify(registry))
     expect(await readRegistry(modelsDir)).toEqual(registry)
-    const scorer = await loadChampion({ modelsDir, services })
+    const scorer = await loadChampion({ modelsDir, services, eventType: 'payment.initiated' })
     expect(scorer.version).toBe('1')
     await scorer.close()
+    const other = await refusal(loadChampion({ modelsDir, services, eventType: 'login.attempted' }))
+    expect(other).toMatchObject({ reason: 'registry_invalid', message: expect.stringContaining('login.attempted') })
   })
 })
 
@@ -99,7 +102,10 @@ describe('files', () => {
   it('a missing or broken registry is refused', async () => {
     const modelsDir = modelsFolder()
     expect((await refusal(readRegistry(modelsDir))).reason).toBe('registry_missing')
-    writeFileSync(join(modelsDir, 'registry.json'), '{"champion": {"name": "../x", "version": "1"}, "shadows": []}')
+    writeFileSync(
+      join(modelsDir, 'registry.json'),
+      '{"payment.initiated": {"champion": {"name": "../x", "version": "1"}, "shadows": []}}',
+    )
     expect((await refusal(readRegistry(modelsDir))).reason).toBe('registry_invalid')
   })
 
@@ -114,8 +120,10 @@ describe('files', () => {
     ['with a policy for a shadow', { champion: first, shadows: [{ ...second, policy: '1' }] }],
   ])('%s is refused', async (_what, registry) => {
     const modelsDir = modelsFolder()
-    writeFileSync(join(modelsDir, 'registry.json'), JSON.stringify(registry))
+    writeFileSync(join(modelsDir, 'registry.json'), JSON.stringify({ 'payment.initiated': registry }))
     expect((await refusal(readRegistry(modelsDir))).reason).toBe('registry_invalid')
+    writeFileSync(join(modelsDir, 'registry.json'), JSON.stringify(registry))
+    expect((await refusal(readRegistry(modelsDir))).reason, 'of no type').toBe('registry_invalid')
   })
 })
 

@@ -114,7 +114,10 @@ describe.skipIf(redisAvailable() !== null)('a server that is up and refuses', ()
   beforeAll(async () => {
     server = await startTestRedis({ persistence: 'off', extraArgs: debugArgs })
     operator = new Redis(server.url, { protocol: 2 })
-    const options = { url: server.url, namespace: 'refused', commandTimeoutMs: timeoutMs }
+    const options = {
+      ...{ url: server.url, namespace: 'refused', commandTimeoutMs: timeoutMs },
+      eventType: 'payment.initiated',
+    }
     store = await openRedisStateStore(options)
     log = await openRedisEventLog(options)
     generations = await openRedisGenerationStore(options)

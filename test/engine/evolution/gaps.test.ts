@@ -10,7 +10,7 @@ import { plainTables } from '../../../src/engine/tiles/tiles.ts'
 import { count, max, type Aggregate } from '../../../src/define/aggregate.ts'
 import { defineFeatureSet } from '../../../src/define/feature-set.ts'
 import { defineView, type View } from '../../../src/define/view.ts'
-import { customer, order, orders } from '../../define/support/shop.ts'
+import { customer, order, orders, orderService } from '../../define/support/shop.ts'
 
 const hourMs = 3_600_000
 const startMs = Date.UTC(2026, 2, 1)
@@ -20,7 +20,7 @@ function planOf(views: readonly View[]): {
   entity: EntityPlan
   see: (state: EntityState | null, hours: number) => EntityState
 } {
-  const set = { events: [order], scored: order.type, entities: [customer], derived: [], services: [] }
+  const set = { events: [order], entities: [customer], derived: [], services: [orderService] }
   const { entities, events } = compilePlan(defineFeatureSet({ ...set, views }))
   const [entity, touch] = [entities[0], events.get(order.type)?.touches[0] ?? null]
   if (entity === undefined || touch === null) throw new Error('an order names its customer')

@@ -13,10 +13,10 @@ import {
   day,
   fraud,
   observed,
-  manifest,
   materializer,
   payment,
   record,
+  schema,
   score,
   tempFolder,
   topics,
@@ -51,7 +51,7 @@ describe('a lake with decisions and their outcomes', () => {
     await write(topics.events, [...events, ...labels])
     const told = labels.map((_, i) => observed(`o${i}`, `f${i}`, events.length + i))
     await write(topics.scores, [...scores, ...told])
-    const { setup } = await sqlCatalog(lake, manifest)
+    const { setup } = await sqlCatalog(lake, schema)
     query = await openQuery({ threads: 1, memoryMb: 512, tempDir: folder.dir, tempMb: 0, setup })
   })
   afterEach(() => {
@@ -67,16 +67,20 @@ describe('a lake with decisions and their outcomes', () => {
     await writer.stop()
   }
 
+  const deciderOf = (policy: object) =>
+    compilePolicy(parsePolicy({ format: 2, ...policy }), { names, entities: ['customer'], fields: new Map() }).decide
+
   /** Scores are count ÷ 20: a function of the first input. */
   const options = (change: Partial<BacktestOptions> = {}): BacktestOptions => ({
     query,
+    schema,
     model: {
       score: async (vectors, rows) =>
         Promise.resolve(Float32Array.from({ length: rows }, (_, r) => (vectors[2 * r] ?? NaN) / 20)),
     },
     vector: [0, 1],
     names,
-    decide: compilePolicy(parsePolicy({ format: 1, version: '1', thresholds: { review: 0.5, block: 0.75 } }), names),
+    decide: deciderOf({ version: '1', thresholds: { review: 0.5, block: 0.75 } }),
     cost: { reviewMinor: 0, falseBlockMinor: 0 },
     fromMs: day,
     toMs: at(1_000),
@@ -88,7 +92,7 @@ describe('a lake with decisions and their outcomes', () => {
   it('a backtest sets decisions beside those that were made, on the same payments', async () => {
     const found = await runBacktest(options())
     expect(found.incomplete).toBe(1)
-    expect(found.champion).toMatchObject({ payments: 19, frauds: 4 })
+    expect(found.champion).toMatchObject({ events: 19, frauds: 4 })
     expect(found.champion.confusion.fraud).toEqual({ approve: 3, review: 1, block: 0 })
     // From 10 on reviewed, from 15 on blocked; frauds are 0, 5, 10 and 15.
     expect(found.candidate.confusion).toEqual({
@@ -96,8 +100,8 @@ describe('a lake with decisions and their outcomes', () => {
       honest: { approve: 7, review: 4, block: 4 },
     })
     expect(found.changed).toEqual([
-      { then: 'review', now: 'block', payments: 5, frauds: 1 },
-      { then: 'approve', now: 'review', payments: 2, frauds: 1 },
+      { then: 'review', now: 'block', events: 5, frauds: 1 },
+      { then: 'approve', now: 'review', events: 2, frauds: 1 },
     ])
     expect(found.decidedBy).toEqual({ model: 19 })
   })
@@ -105,10 +109,10 @@ describe('a lake with decisions and their outcomes', () => {
   it('a backtest takes the payments of its time only, applies rules, and writes nothing', async () => {
     const before = await lake.snapshot()
     const rules = [{ name: 'many', when: [{ value: 'spend__count_7d', is: '>=', than: 3 }], decision: 'block' }]
-    const policy = parsePolicy({ format: 1, version: '2', thresholds: { review: 1, block: 1 }, rules })
-    const found = await runBacktest(options({ fromMs: at(1), toMs: at(6), decide: compilePolicy(policy, names) }))
+    const decide = deciderOf({ version: '2', thresholds: { review: 1, block: 1 }, rules })
+    const found = await runBacktest(options({ fromMs: at(1), toMs: at(6), decide }))
     expect(found.decidedBy).toEqual({ model: 2, 'rule:many': 3 })
-    expect(found.candidate.payments).toBe(5)
+    expect(found.candidate.events).toBe(5)
     expect(await lake.snapshot()).toEqual(before)
   })
 
@@ -122,6 +126,7 @@ describe('a lake with decisions and their outcomes', () => {
   const monitor = (change: object = {}) =>
     monitorModel({
       query,
+      schema,
       model: { name: 'm', version: '1' },
       profile: {
         format: 1,
@@ -137,7 +142,7 @@ describe('a lake with decisions and their outcomes', () => {
 
   it('the monitor measures drift, missing values, calibration and outcomes', async () => {
     const found = await monitor()
-    expect(found.payments).toBe(20)
+    expect(found.events).toBe(20)
     expect(found.score).toMatchObject({ psi: 0, nullRate: 0, usualRate: 1 })
     const [mean, count] = found.features
     expect(count).toMatchObject({ name: 'spend__count_7d', psi: 0, nullRate: 0, usualRate: 0.05, usualRateThen: 0.05 })
@@ -145,14 +150,14 @@ describe('a lake with decisions and their outcomes', () => {
     // Half of the values are in the second bin now, none above it.
     expect(mean?.psi).toBeGreaterThan(1)
     expect(found.outcomes).toMatchObject({
-      payments: 20,
+      events: 20,
       frauds: 4,
       alertRate: 8 / 20,
       precision: 1 / 8,
       recall: 1 / 4,
     })
     expect(found.calibration).toHaveLength(10)
-    expect(found.calibration.reduce((sum, bin) => sum + bin.payments * bin.fraudShare, 0)).toBeCloseTo(4, 9)
+    expect(found.calibration.reduce((sum, bin) => sum + bin.events * bin.fraudShare, 0)).toBeCloseTo(4, 9)
   })
 
   it('what the monitor measured is on /metrics, by model, value and shadow', async () => {
@@ -164,11 +169,11 @@ describe('a lake with decisions and their outcomes', () => {
     const { body } = await meter.expose()
     for (const line of [
       `watched_timestamp_seconds{model="m/1"} ${at(2) / 1_000}`,
-      'watched_payments{model="m/1"} 20',
+      'watched_events{model="m/1"} 20',
       'psi{model="m/1",value="score"} 0',
       'missing_ratio{model="m/1",value="spend__mean_7d"} 0.05',
       'usual_ratio{model="m/1",value="spend__count_7d"} 0.05',
-      'judged_payments{model="m/1"} 20',
+      'judged_events{model="m/1"} 20',
       'alert_ratio{model="m/1"} 0.4',
       'precision_ratio{model="m/1"} 0.125',
       'recall_ratio{model="m/1"} 0.25',
@@ -183,8 +188,8 @@ describe('a lake with decisions and their outcomes', () => {
 
   it('the calibration error is the distance of score and outcome, by payments', () => {
     const bins = [
-      { payments: 30, meanScore: 0.1, fraudShare: 0.2 },
-      { payments: 10, meanScore: 0.9, fraudShare: 0.4 },
+      { events: 30, meanScore: 0.1, fraudShare: 0.2 },
+      { events: 10, meanScore: 0.9, fraudShare: 0.4 },
     ]
     expect(calibrationError(bins)).toBeCloseTo((30 * 0.1 + 10 * 0.5) / 40, 12)
     expect(calibrationError([])).toBeNaN()
@@ -192,12 +197,12 @@ describe('a lake with decisions and their outcomes', () => {
 
   it('the monitor sets shadows beside the champion', async () => {
     const { shadows } = await monitor()
-    expect(shadows).toEqual([{ shadow: 'm/2', payments: 19, meanDifference: 0.25, correlation: null, failed: 1 }])
+    expect(shadows).toEqual([{ shadow: 'm/2', events: 19, meanDifference: 0.25, correlation: null, failed: 1 }])
   })
 
   it('the monitor judges outcomes a label delay earlier, and knows no payments of another model', async () => {
     const later = await monitor({ fromMs: at(10), toMs: at(30), labelDelayMs: 10 * minuteMs })
-    expect([later.payments, later.outcomes.payments]).toEqual([10, 20])
-    expect((await monitor({ model: { name: 'm', version: '2' } })).payments).toBe(0)
+    expect([later.events, later.outcomes.events]).toEqual([10, 20])
+    expect((await monitor({ model: { name: 'm', version: '2' } })).events).toBe(0)
   })
 })

@@ -6,7 +6,7 @@ import { catalogOf } from '../../../src/lake/tables/sql-catalog.ts'
 import { flipBit } from '../support/damage.ts'
 import { day, topics } from '../support/feed.ts'
 import { folder, lake } from '../support/fresh-lake.ts'
-import { manifest, pay, plan, positionsOf, run, write, type LogContent } from '../verify/support/world.ts'
+import { pay, plan, positionsOf, run, schema, write, type LogContent } from '../verify/support/world.ts'
 
 /** Scores of four payments of one partition. */
 async function content(): Promise<LogContent> {
@@ -15,16 +15,15 @@ async function content(): Promise<LogContent> {
 
 async function open(all: LogContent, change: Partial<HistoryOptions>) {
   const snapshot = await lake.snapshot()
-  const { setup } = catalogOf(lake, snapshot, manifest)
+  const { setup } = catalogOf(lake, snapshot, schema)
   const query = await openQuery({ threads: 1, memoryMb: 512, tempDir: folder.dir, tempMb: 512, setup })
   const { committed } = positionsOf(all)
   try {
     const options = {
       query,
       plan,
-      manifest,
+      schema,
       topics,
-      scoredType: 'payment.initiated',
       committed: new Map<number, number>(),
       fromWhole: <Result>(read: () => Promise<Result>) => onlyFromWhole(lake, snapshot, read),
     }

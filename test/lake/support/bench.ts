@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { openLake } from '../../../src/lake/commit/lake.ts'
 import type { FeatureSetManifest } from '../../../src/engine/feature-set.ts'
-import { batchOf, claimOf, day, materializer, record, score, tempFolder, topics } from './feed.ts'
+import { batchOf, claimOf, day, materializer, record, schemaOf, score, tempFolder, topics } from './feed.ts'
 
 /** `node scripts/bootstrap/run.mjs test/lake/support/bench.ts`: rows per second from log records to a committed file, on one thread. */
 const { features } = JSON.parse(readFileSync('features/compiled/feature-set.json', 'utf8')) as FeatureSetManifest
@@ -15,7 +15,7 @@ const records = Array.from({ length: total }, (_, i) => {
 const bytes = records.reduce((sum, { value }) => sum + value.length, 0)
 const { dir, remove } = tempFolder()
 const lake = await openLake({ dir })
-const m = await materializer(lake, { manifest: wide, flushRows: total })
+const m = await materializer(lake, { schema: schemaOf(wide), flushRows: total })
 const claim = claimOf(topics.scores, 0)
 await m.assigned(claim)
 const cpu = process.cpuUsage()

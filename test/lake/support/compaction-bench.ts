@@ -3,7 +3,7 @@ import { openTableWriter } from '../../../src/edges/duckdb/table-writer.ts'
 import type { FeatureSetManifest } from '../../../src/engine/feature-set.ts'
 import { compact } from '../../../src/lake/materialize/compaction.ts'
 import { openLake } from '../../../src/lake/commit/lake.ts'
-import { batchOf, claimOf, day, materializer, record, score, tempFolder, topics } from './feed.ts'
+import { batchOf, claimOf, day, materializer, record, schemaOf, score, tempFolder, topics } from './feed.ts'
 
 /** `node scripts/bootstrap/run.mjs test/lake/support/compaction-bench.ts`: milliseconds to merge 16 files of 1,000 scores, the better of two. */
 const manifest = JSON.parse(readFileSync('features/compiled/feature-set.json', 'utf8')) as FeatureSetManifest
@@ -14,7 +14,7 @@ let bytes = 0
 for (let round = 0; round < rounds; round += 1) {
   const { dir, remove } = tempFolder()
   const lake = await openLake({ dir })
-  const m = await materializer(lake, { manifest })
+  const m = await materializer(lake, { schema: schemaOf(manifest) })
   const claim = claimOf(topics.scores, 0)
   await m.assigned(claim)
   for (let file = 0; file < files; file += 1) {

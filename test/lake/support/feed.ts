@@ -5,6 +5,7 @@ import { customerProfileChanged, fraudReported, paymentInitiated } from '../../.
 import type { EventCatalog, EventType } from '../../../src/events/event.ts'
 import type { FeatureSetManifest } from '../../../src/engine/feature-set.ts'
 import { openTableWriter } from '../../../src/edges/duckdb/table-writer.ts'
+import { lakeSchema } from '../../../src/lake/tables/lake-schema.ts'
 import { createMaterializer } from '../../../src/lake/materialize/materializer.ts'
 import type { MaterializerOptions } from '../../../src/lake/materialize/materializer.ts'
 import type { Lake } from '../../../src/lake/commit/lake.ts'
@@ -27,7 +28,7 @@ const feature = (name: string, type: 'integer' | 'double') => ({
 })
 
 export const manifest: FeatureSetManifest = {
-  format: 2,
+  format: 3,
   hash: 'a'.repeat(64),
   events: [],
   entities: [
@@ -36,8 +37,18 @@ export const manifest: FeatureSetManifest = {
     { name: 'customer_terminal', keyFields: ['customerTerminalId'], partitionKey: false, horizonMs: 1, tilesMax: 1 },
   ],
   features: [feature('spend__count_7d', 'integer'), feature('spend__mean_7d', 'double')],
-  services: [{ name: 'fraud', hash: 'b'.repeat(64), features: ['spend__count_7d', 'spend__mean_7d'] }],
+  services: [
+    {
+      name: 'fraud',
+      eventType: 'payment.initiated',
+      hash: 'b'.repeat(64),
+      features: ['spend__count_7d', 'spend__mean_7d'],
+    },
+  ],
 }
+
+export const schemaOf = (own: FeatureSetManifest) => lakeSchema({ catalog, manifest: own })
+export const schema = schemaOf(manifest)
 
 export const meter: Meter = {
   counter: () => ({ add: () => undefined }),
@@ -74,7 +85,7 @@ export async function materializer(lake: Lake, change: Partial<MaterializerOptio
     writer,
     topics,
     catalog,
-    manifest,
+    schema,
     flushRows: 1_000_000,
     flushMs: 600_000,
     bufferBytes: 1 << 28,

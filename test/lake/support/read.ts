@@ -2,10 +2,10 @@ import { openQuery } from '../../../src/edges/duckdb/query.ts'
 import type { QueryCell } from '../../../src/edges/duckdb/query.ts'
 import type { Lake } from '../../../src/lake/commit/lake.ts'
 import { sqlCatalog } from '../../../src/lake/tables/sql-catalog.ts'
-import { manifest } from './feed.ts'
+import { schema } from './feed.ts'
 
 export async function ask(lake: Lake, sql: string): Promise<readonly Readonly<Record<string, QueryCell>>[]> {
-  const { setup } = await sqlCatalog(lake, manifest)
+  const { setup } = await sqlCatalog(lake, schema)
   const query = await openQuery({ threads: 1, memoryMb: 512, tempDir: lake.dir, tempMb: 0, setup })
   try {
     return await query.rows(sql)

@@ -9,7 +9,7 @@ import { publishFileList, withFileList } from '../../../src/lake/tables/file-lis
 import { openLake } from '../../../src/lake/commit/lake.ts'
 import { python, pythonAvailable } from '../../support/python.ts'
 import { eventually } from '../../support/wait.ts'
-import { batchOf, claimOf, day, manifest, materializer, record, score, topics, writerOptions } from '../support/feed.ts'
+import { batchOf, claimOf, day, schema, materializer, record, score, topics, writerOptions } from '../support/feed.ts'
 import { folder, lake } from '../support/fresh-lake.ts'
 import { range } from '../support/read.ts'
 
@@ -25,8 +25,8 @@ const limits = { minFiles: 2, maxFiles: 100, targetBytes: 1 << 20, retireGraceMs
 
 /** A materializer whose commits are listed. `write` flushes and `merge` compacts, as the role does side by side. */
 async function listing() {
-  const listed = withFileList(lake, { manifest, onFailure: fail })
-  await publishFileList(listed, manifest)
+  const listed = withFileList(lake, { schema, onFailure: fail })
+  await publishFileList(listed, schema)
   const m = await materializer(listed)
   const claim = claimOf(topics.scores, 0)
   await m.assigned(claim)
@@ -93,7 +93,7 @@ describe('the list of the committed files', () => {
     const other = await openLake({ dir: folder.dir })
     const { listed, write, stop } = await listing()
     await Promise.all([
-      ...range(0, 10).map(() => publishFileList(other, manifest)),
+      ...range(0, 10).map(() => publishFileList(other, schema)),
       ...range(0, 5).map((flush) => write(flush)),
     ])
     await listed.listed()
@@ -107,7 +107,7 @@ describe('the list of the committed files', () => {
   test('that cannot be written fails no commit', async () => {
     const failures: unknown[] = []
     const listed = withFileList(lake, {
-      manifest: { ...manifest, features: [null as never] },
+      schema: { ...schema, views: [null as never] },
       onFailure: (e) => void failures.push(e),
     })
     expect(await listed.log.commit({ owners: [{ topic: 'e', partition: 0, owner: 'a' }] })).toMatchObject({

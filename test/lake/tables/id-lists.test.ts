@@ -15,7 +15,7 @@ import {
   catalog,
   claimOf,
   day,
-  manifest,
+  schema,
   materializer,
   payment,
   record,
@@ -59,12 +59,12 @@ function lookUp(listBytesMax = 1 << 20) {
       return lake.pathOf(file)
     },
   }
-  const lookup = openLakeLookup({ ...lakeLookupDefaults, lake: counting, manifest, catalog, listBytesMax })
+  const lookup = openLakeLookup({ ...lakeLookupDefaults, lake: counting, schema, catalog, listBytesMax })
   return {
     ...lookup,
     filesRead: () => new Set(read.splice(0)).size,
     score: async (id: string, aggregateId: string | null = null) =>
-      (await lookup.scores(id, { aggregateId, known: [], max: 5 })).map(({ paymentId }) => paymentId),
+      (await lookup.scores(id, { aggregateId, known: [], max: 5 })).map(({ eventId }) => eventId),
   }
 }
 
@@ -138,8 +138,8 @@ test('a list that is missing, torn or altered costs a query, and is made again',
     ['p13'],
     ['p23'],
   ])
-  expect(await createIdListKeeper(lake, readIds)({ max: 10, nowMs: Date.now() })).toBe(3)
-  expect(await createIdListKeeper(lake, readIds)({ max: 10, nowMs: Date.now() })).toBe(0)
+  expect(await createIdListKeeper(lake, schema, readIds)({ max: 10, nowMs: Date.now() })).toBe(3)
+  expect(await createIdListKeeper(lake, schema, readIds)({ max: 10, nowMs: Date.now() })).toBe(0)
   lookup.filesRead()
   expect([await lookup.score('p99'), lookup.filesRead()]).toEqual([[], 0])
   await lookup.close()
@@ -158,9 +158,9 @@ test('lists beyond the memory for them are read from the disk', async () => {
 test('the list of a file that never was goes after a while, and that of a young one stays', async () => {
   await written(1)
   writeFileSync(join(folder.dir, '_ids', 'scores-x-0-0-0.00000000.parquet.ids'), '')
-  await createIdListKeeper(lake, readIds)({ max: 10, nowMs: Date.now() })
+  await createIdListKeeper(lake, schema, readIds)({ max: 10, nowMs: Date.now() })
   expect(files()).toHaveLength(3)
-  await createIdListKeeper(lake, readIds)({ max: 10, nowMs: Date.now() + 3_600_000 })
+  await createIdListKeeper(lake, schema, readIds)({ max: 10, nowMs: Date.now() + 3_600_000 })
   expect(files()).toHaveLength(2)
 })
 

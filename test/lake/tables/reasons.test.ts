@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
 import { lakeLookupDefaults, openLakeLookup } from '../../../src/app/roles/score-lookup.ts'
-import type { PaymentScored } from '../../../src/scoring/emitted.ts'
+import type { ScoreData } from '../../../src/scoring/emitted.ts'
 import { openLake } from '../../../src/lake/commit/lake.ts'
 import type { Scorer } from '../../../src/ports/scorer.ts'
 import { catalog, day, tempFolder } from '../support/feed.ts'
 import { ask } from '../support/read.ts'
-import { manifest, pay, run, scorer, write, type LogContent } from '../verify/support/world.ts'
+import { schema, pay, run, scorer, write, type LogContent } from '../verify/support/world.ts'
 
 /** The model of the world approves what is small. */
 const sent = [
@@ -13,9 +13,9 @@ const sent = [
   pay('large', day + 1_000, day + 1_000, { customer: 'c3', terminal: 't2', amount: 9_000_000 }),
 ]
 
-function scoresOf({ scores }: LogContent): Map<string, PaymentScored> {
-  const events = scores.map(({ value }) => JSON.parse(new TextDecoder().decode(value)) as { data: PaymentScored })
-  return new Map(events.map(({ data }) => [data.paymentId, data]))
+function scoresOf({ scores }: LogContent): Map<string, ScoreData> {
+  const events = scores.map(({ value }) => JSON.parse(new TextDecoder().decode(value)) as { data: ScoreData })
+  return new Map(events.map(({ data }) => [String(data['paymentId']), data]))
 }
 
 test('I2: what is not approved says why, the same in every copy; what is approved says nothing', async () => {
@@ -43,8 +43,8 @@ test('what is not approved by a model that cannot say why says so, in the lake a
     expect(scores.get('small')).not.toHaveProperty('reasonsUnavailable')
     const lake = await openLake({ dir: folder.dir })
     await write(lake, content)
-    const lookup = openLakeLookup({ ...lakeLookupDefaults, lake, manifest, catalog, listBytesMax: 1 << 20 })
-    const scoreOf = async (id: string) => (await lookup.scores(id, { aggregateId: null, known: [], max: 2 }))[0]
+    const lookup = openLakeLookup({ ...lakeLookupDefaults, lake, schema, catalog, listBytesMax: 1 << 20 })
+    const scoreOf = async (id: string) => (await lookup.scores(id, { aggregateId: null, known: [], max: 2 }))[0]?.data
     expect(await scoreOf('large')).toEqual(scores.get('large'))
     expect(await scoreOf('small')).not.toHaveProperty('reasonsUnavailable')
     await lookup.close()
@@ -62,8 +62,8 @@ test('the lake keeps the reasons, and the lookup reads them back', async () => {
     const large = scoresOf(content).get('large')
     const rows = await ask(lake, 'SELECT payment_id, reasons FROM scores ORDER BY payment_id')
     expect(rows.map((row) => row['reasons'])).toEqual([JSON.stringify(large?.reasons), null])
-    const lookup = openLakeLookup({ ...lakeLookupDefaults, lake, manifest, catalog, listBytesMax: 1 << 20 })
-    const scoreOf = async (id: string) => (await lookup.scores(id, { aggregateId: null, known: [], max: 2 }))[0]
+    const lookup = openLakeLookup({ ...lakeLookupDefaults, lake, schema, catalog, listBytesMax: 1 << 20 })
+    const scoreOf = async (id: string) => (await lookup.scores(id, { aggregateId: null, known: [], max: 2 }))[0]?.data
     expect((await scoreOf('large'))?.reasons).toEqual(large?.reasons)
     expect(await scoreOf('small')).not.toHaveProperty('reasons')
     await lookup.close()

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { catalogOf } from '../../../src/lake/tables/sql-catalog.ts'
-import type { FeatureSetManifest } from '../../../src/engine/feature-set.ts'
+import type { LakeSchema } from '../../../src/lake/tables/lake-schema.ts'
 import {
   batchOf,
   claimOf,
@@ -11,6 +11,8 @@ import {
   observed,
   payment,
   record,
+  schema,
+  schemaOf,
   score,
   topics,
 } from '../support/feed.ts'
@@ -19,12 +21,7 @@ import { ask } from '../support/read.ts'
 
 const hour = 3_600_000
 
-async function feed(
-  change: { readonly manifest?: FeatureSetManifest },
-  topic: string,
-  values: readonly string[],
-  from = 0,
-) {
+async function feed(change: { readonly schema?: LakeSchema }, topic: string, values: readonly string[], from = 0) {
   const m = await materializer(lake, change)
   const claim = claimOf(topic, 0)
   await m.assigned(claim)
@@ -185,7 +182,7 @@ test('files of an older feature set are read with the newest columns, and a coun
   }
   await feed({}, topics.scores, [score('s1', 'p1', day, '{"spend__count_7d":4,"spend__mean_7d":0.5}')])
   await feed(
-    { manifest: newer },
+    { schema: schemaOf(newer) },
     topics.scores,
     [score('s2', 'p2', day, '{"spend__count_7d":4.5,"spend__sum_7d":-0}')],
     1,
@@ -223,6 +220,6 @@ test('columns whose types have nothing in common are an error, not text', async 
     maxEventTimeMs: null,
   }
   const broken = { ...snapshot, files: [entry], schemas: [{ id: 'x', table: 'scores' as const, columns }] }
-  expect(() => catalogOf(lake, broken, manifest)).toThrow(/scores\.score is/)
-  expect(() => catalogOf(lake, { ...broken, schemas: [] }, manifest)).toThrow(/schema that no version declares/)
+  expect(() => catalogOf(lake, broken, schema)).toThrow(/scores\.score is/)
+  expect(() => catalogOf(lake, { ...broken, schemas: [] }, schema)).toThrow(/schema that no version declares/)
 })

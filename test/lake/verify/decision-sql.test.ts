@@ -7,6 +7,7 @@ import { createFeatureSql, sqlOf } from '../../../src/compile/feature-sql.ts'
 import { decide } from '../../../src/scoring/decision.ts'
 import { openQuery, type Query } from '../../../src/edges/duckdb/query.ts'
 import { decisionSql } from '../../../src/lake/verify/decisions.ts'
+import { differentSql } from '../../../src/lake/verify/recompute.ts'
 
 const tempDir = mkdtempSync(join(tmpdir(), 'riverbank-sql-'))
 let query: Query
@@ -66,4 +67,23 @@ test('the SQL that people are shown runs as it is, and says what the SQL of the 
   const [night] = await query.rows(`WITH features AS (SELECT 0::DOUBLE AS "timeMs") ${sqlOf(riverbank, 'night')}`)
   expect(night).toEqual({ night: 1 })
   expect(() => sqlOf(riverbank, 'nothing')).toThrow('no feature')
+})
+
+test('I3: a number that JSON says otherwise (-0) is as it was logged; a -0 in a log is not ours', async () => {
+  const cases: [number | null, number | null, boolean][] = [
+    [0, -0, false],
+    [0, 0, false],
+    [-0, 0, true],
+    [-0, -0, true],
+    [0, 1, true],
+    [null, 0, true],
+    [null, null, false],
+  ]
+  const cell = (value: number | null) => (value === null ? 'NULL::DOUBLE' : text(value))
+  const values = cases.map(([logged, recomputed], i) => `(${i}, ${cell(logged)}, ${cell(recomputed)})`).join(', ')
+  const differs = differentSql('logged', 'recomputed', 'double')
+  const rows = await query.rows(
+    `SELECT ${differs} AS differs FROM (VALUES ${values}) v(i, logged, recomputed) ORDER BY i`,
+  )
+  expect(rows.map((row) => row['differs'] === true)).toEqual(cases.map(([, , isOther]) => isOther))
 })

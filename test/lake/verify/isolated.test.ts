@@ -5,7 +5,7 @@ import { catalogOf } from '../../../src/lake/tables/sql-catalog.ts'
 import type { LogRecord } from '../../../src/ports/log.ts'
 import { day, topics } from '../support/feed.ts'
 import { folder, lake } from '../support/fresh-lake.ts'
-import { manifest, pay, plan, positionsOf, run, verify, write } from './support/world.ts'
+import { pay, plan, positionsOf, run, schema, verify, write } from './support/world.ts'
 
 const hour = 3_600_000
 const fault = { code: 'processing_crashed', detail: 'the process ended' } as const
@@ -28,11 +28,11 @@ test('an event of which the lake has the bytes alone is told as that, and not as
 
 test('states are not made without an event of which the lake has the bytes alone', async () => {
   const content = await isolated()
-  const { setup } = catalogOf(lake, await lake.snapshot(), manifest)
+  const { setup } = catalogOf(lake, await lake.snapshot(), schema)
   const query = await openQuery({ threads: 1, memoryMb: 512, tempDir: folder.dir, tempMb: 512, setup })
   const { committed } = positionsOf(content)
   const fromWhole = <Result>(read: () => Promise<Result>) => read()
-  const options = { query, plan, manifest, topics, scoredType: 'payment.initiated', committed, fromWhole }
+  const options = { query, plan, schema, topics, committed, fromWhole }
   await expect(LakeHistory.open(options)).rejects.toMatchObject({ code: 'lake_incomplete' })
   query.close()
 })

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { compilePolicy, parsePolicy } from '../../../src/scoring/policy.ts'
+import { servicePlan } from '../../../src/process/scoring.ts'
 import { renderVerify } from '../../../src/lake/verify/text.ts'
 import type { LoadedPolicy } from '../../../src/lake/verify/verdicts.ts'
 import type { VerifyOptions } from '../../../src/lake/verify/verify.ts'
@@ -8,19 +9,19 @@ import { day } from '../support/feed.ts'
 import { lake } from '../support/fresh-lake.ts'
 import { edit, pay, plan, positionsOf, read, run, scorer, verify, write, type LogContent } from './support/world.ts'
 
-const names = plan.services.find(({ name }) => name === scorer.service)?.names ?? []
+const service = servicePlan(plan, scorer.service)
 const policy = parsePolicy({
-  ...{ format: 1, version: '7', thresholds: { review: 0.6, block: 0.95 } },
-  allow: { customers: ['c3'] },
+  ...{ format: 2, version: '7', thresholds: { review: 0.6, block: 0.95 } },
+  allow: { customer: ['c3'] },
   rules: [
-    { name: 'large', when: [{ value: 'amountMinor', is: '>=', than: 400_000 }], decision: 'block' },
+    { name: 'large', when: [{ value: 'event.amountMinor', is: '>=', than: 400_000 }], decision: 'block' },
     // Null for a first payment: the condition does not hold.
     { name: 'steady', when: [{ value: 'customer_spend__amount_mean_30d', is: '>', than: 100 }], decision: 'review' },
   ],
 })
-const decider = { version: '7', decide: compilePolicy(policy, names) }
+const decider = compilePolicy(policy, service)
 const deciding: Scorer = { ...scorer, decider }
-const loaded: LoadedPolicy = { names, decide: decider.decide }
+const loaded: LoadedPolicy = { names: service.names, decide: decider.decide }
 
 /** Everything the policy can say: by a list, by both rules, by the thresholds. */
 const payments = [

@@ -3,6 +3,7 @@ import { customer, terminal } from '../../../features/entities.ts'
 import { customerReach, payments } from '../../../features/views.ts'
 import type { Definitions } from '../../../src/app/installation/definitions.ts'
 import { createFeatureSql } from '../../../src/compile/feature-sql.ts'
+import { lakeSchema } from '../../../src/lake/tables/lake-schema.ts'
 import { compileManifest } from '../../../src/compile/manifest.ts'
 import { compilePlan } from '../../../src/compile/plan.ts'
 import { count, max, sum } from '../../../src/define/aggregate.ts'
@@ -46,7 +47,8 @@ function define(added: readonly View[]): Definitions {
     views: [...riverbank.views.filter((view) => view !== customerReach), ...added],
     services: [fraudService],
   })
-  return { set, plan: compilePlan(set), catalog: compiled.catalog, manifest: compileManifest(set) }
+  const manifest = compileManifest(set)
+  return { ...compiled, set, plan: compilePlan(set), manifest, lakeSchema: lakeSchema({ ...compiled, manifest }) }
 }
 
 /** Everything that both topics of a world hold, as a lake takes it. */
@@ -61,7 +63,7 @@ export async function verifyWorld(world: World, lake: Lake, own: Definitions) {
       ends.set(`${topic}/${partition}`, end)
   }
   return verify(lake, {
-    manifest: own.manifest,
+    schema: own.lakeSchema,
     sql: createFeatureSql(own.set),
     scorers: [scorer],
     positions: { ends, committed: await world.log.committed(world.group, world.topics.events), dense: true },
@@ -77,12 +79,11 @@ export async function rebuildWorld(
   change: Partial<RebuildOptions> = {},
 ): Promise<RebuildResult> {
   const snapshot = await lake.snapshot()
-  const { setup } = catalogOf(lake, snapshot, own.manifest)
+  const { setup } = catalogOf(lake, snapshot, own.lakeSchema)
   const query = await openQuery({ threads: 1, memoryMb: 512, tempDir, tempMb: 1_024, setup })
   try {
     return await rebuildStates({
-      ...{ store: world.store, query, plan: own.plan, manifest: own.manifest, topics: world.topics, clock },
-      scoredType: own.set.scored,
+      ...{ store: world.store, query, plan: own.plan, schema: own.lakeSchema, topics: world.topics, clock },
       committed: await world.log.committed(world.group, world.topics.events),
       rowsPerChunk: 100,
       fromWhole: (read) => onlyFromWhole(lake, snapshot, read),

@@ -1,15 +1,14 @@
 import { expect } from 'vitest'
 import { createDerivedEvaluator } from '../../../src/compile/reference-evaluator.ts'
 import { referenceFeatures, type ReferenceObservation } from '../../../src/compile/reference.ts'
+import { paymentScored, paymentScoredSchema, type PaymentScored } from '../../support/payment-scores.ts'
 import { deadLetterCodes } from '../../../src/scoring/dead-letter-code.ts'
 import {
   deadLetterSchema,
   emittedTypes,
   eventObservedSchema,
-  paymentScoredSchema,
   type DeadLetter,
   type EntityPosition,
-  type PaymentScored,
 } from '../../../src/scoring/emitted.ts'
 import type { DomainEvent } from '../../../src/events/event.ts'
 import { noLabels } from '../../../src/engine/state/labels.ts'
@@ -157,7 +156,7 @@ function tell(
     }
     if (result.kind === 'invalid' || answer === undefined) throw new Error(`${at} is invalid and was applied`)
     const { event, observedAt } = result
-    expect(answer.scored !== null, at).toBe(event.eventType === set.scored)
+    expect(answer.scored !== null, at).toBe(event.eventType === paymentScored.eventType)
     const cause = verdict === null ? event.eventId : `${record.topic}:${at}`
     expect(answer.id).toBe(`${event.aggregateId}/${cause}:${answer.scored === null ? 'observed' : 'scored'}`)
     const { entities } = answer.parsed

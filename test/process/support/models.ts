@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import type { PaymentScored } from '../../../src/scoring/emitted.ts'
+import type { PaymentScored } from '../../support/payment-scores.ts'
 import { modelName, type ModelChange, type ModelReference } from '../../../src/scoring/rollout/generation.ts'
 import type { GenerationStore } from '../../../src/ports/generations.ts'
 import { ModelRefused } from '../../../src/edges/onnx/refusal.ts'
@@ -96,13 +96,19 @@ export class Operator {
 
   get administration() {
     const { topics, partitions } = this.#world
-    return createModelAdministration({ store: this.store, topic: topics.events, partitions, clock })
+    return createModelAdministration({
+      stores: new Map([['payment.initiated', this.store]]),
+      typeOf: async () => null,
+      topic: topics.events,
+      partitions,
+      clock,
+    })
   }
 
   /** Answers the number of the new generation. */
   async do(kind: ModelChange['kind'], version = 0): Promise<number> {
     const change: ModelChange = kind === 'rollback' ? { kind } : { kind, model: model(version) }
-    return (await this.administration.change(change, '')).number
+    return (await this.administration.change(change, '', null)).generation
   }
 
   /** Partitions that are scored by this generation now. */

@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { names } from '../../../src/app/installation/config.ts'
+import { loadProject } from '../../../src/app/installation/project.ts'
 import type { LogRecord } from '../../../src/ports/log.ts'
 import type { StateStore } from '../../../src/ports/states.ts'
 import { seeded } from '../../../scripts/fuzz/definitions.ts'
@@ -50,7 +51,7 @@ const membersMax = 3
  * choices are the same story.
  */
 export class Protocol implements Outside {
-  readonly topics = names({ NAMESPACE: 'model' }).topics
+  readonly topics = names({ NAMESPACE: 'model', project: loadProject({}) }).topics
   readonly group = 'model'
   readonly setup: Setup
   readonly plant: Plant

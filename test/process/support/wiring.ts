@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { defaultSettings } from '../../../features/settings.ts'
+import { readConfig } from '../../../src/app/installation/config.ts'
 import { definitions, type Definitions } from '../../../src/app/installation/definitions.ts'
 import { BatchSize } from '../../../src/process/batch-size.ts'
 import type { EntityStates } from '../../../src/process/entity-states.ts'
@@ -15,7 +15,7 @@ import type { StateStore } from '../../../src/ports/states.ts'
 import type { Logger } from '../../../src/ports/telemetry.ts'
 import { plainExplanations } from '../../support/explainer.ts'
 
-export const compiled = definitions(defaultSettings)
+export const compiled = definitions(readConfig({}))
 
 /** Deterministic, and different for every vector: whatever changes in one shows in the score. */
 export const scorer: Scorer = {
@@ -113,10 +113,9 @@ export function wire(wiring: Wiring): { readonly pipeline: Pipeline; readonly pr
     createPipeline({
       ...shared,
       log: { publish: wiring.publish },
-      models: wiring.models ?? fixedModels(scorer),
+      models: new Map([['payment.initiated', wiring.models ?? fixedModels(scorer)]]),
       catalog: own.catalog,
       plan: own.plan,
-      scoredType: own.set.scored,
       features: own.manifest.features,
       topics,
       stallMs: wiring.stallMs ?? 60_000,

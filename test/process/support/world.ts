@@ -1,4 +1,5 @@
 import { names, readConfig } from '../../../src/app/installation/config.ts'
+import { loadProject } from '../../../src/app/installation/project.ts'
 import type { Definitions } from '../../../src/app/installation/definitions.ts'
 import { topicSpecs } from '../../../src/app/installation/topics.ts'
 import { openClusterStateStore } from '../../../src/edges/redis/cluster-state-store.ts'
@@ -59,7 +60,7 @@ export class World {
   readonly #options: WorldOptions
 
   private constructor(options: WorldOptions, log: RedisEventLog, store: StateStore) {
-    const { topics, groups } = names({ NAMESPACE: options.namespace })
+    const { topics, groups } = names({ NAMESPACE: options.namespace, project: loadProject({}) })
     this.topics = topics
     this.group = groups.process
     this.log = log
@@ -185,7 +186,7 @@ export class World {
 
   /** A connection of its own to which models score. */
   openGenerations(): Promise<GenerationStore> {
-    const own = { namespace: this.statesNamespace, commandTimeoutMs: 2_000 }
+    const own = { namespace: this.statesNamespace, eventType: 'payment.initiated', commandTimeoutMs: 2_000 }
     const { url, statesSeeds } = this.#options
     return statesSeeds === undefined
       ? openRedisGenerationStore({ ...own, url })

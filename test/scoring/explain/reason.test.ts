@@ -32,8 +32,8 @@ describe('the sentence of a reason', () => {
     [measure('{value} the mean', 'times'), 4.0551, { mean: 1.1, median: 1 }, '4.06 times the mean, usually 1 times'],
     [measure('{value} later', 'seconds'), 90, { mean: 1, median: 86_400 }, '1.5 minutes later, usually 1 day'],
     [measure('{value} later', 'seconds'), 0, null, '0 seconds later'],
-    [night, 1, { mean: 0.125, median: 0 }, 'at night, like 12.5% of payments'],
-    [night, 0, { mean: 0.125, median: 0 }, 'by day, like 87.5% of payments'],
+    [night, 1, { mean: 0.125, median: 0 }, 'at night, like 12.5% of events'],
+    [night, 0, { mean: 0.125, median: 0 }, 'by day, like 87.5% of events'],
     [night, 1, null, 'at night'],
     [undefined, 2.5, null, 'what f is: 2.5'],
   ] as const)('%j of %f', (form, value, stats, text) => {

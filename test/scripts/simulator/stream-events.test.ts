@@ -2,10 +2,10 @@ import { describe, expect, test } from 'vitest'
 import { RiverbankError } from '../../../src/base/errors.ts'
 import { partitionOf } from '../../../src/events/partitioner.ts'
 import type { OutgoingRecord } from '../../../src/ports/log.ts'
-import { history } from '../../../scripts/simulator/history.ts'
-import { isPayment, type SimulatedEvent } from '../../../scripts/simulator/payment-events.ts'
-import { generatePayments } from '../../../scripts/simulator/payments.ts'
-import { NumpyRandom } from '../../../scripts/simulator/numpy-random.ts'
+import { history } from '../../../features/simulator/history.ts'
+import { isPayment, scoredTypes, type SimulatedEvent } from '../../../features/simulator/payment-events.ts'
+import { generatePayments } from '../../../features/simulator/payments.ts'
+import { NumpyRandom } from '../../../features/simulator/numpy-random.ts'
 import type { Timer } from '../../../scripts/simulator/publish-lane.ts'
 import { streamEvents, type StreamOptions } from '../../../scripts/simulator/stream-events.ts'
 
@@ -29,6 +29,7 @@ function virtualTimer(): Timer & { nowMs(): number } {
 
 const base = (): StreamOptions => ({
   topic: 'events',
+  scoredTypes,
   partitions: 8,
   batchRecords: 50,
   inFlightMax: 4,
@@ -59,7 +60,7 @@ describe('without a rate', () => {
     )
     expect(underWayMax).toBe(4)
     expect(summary).toMatchObject({ kind: 'finished', published: all.length })
-    expect(summary.payments + summary.labels).toBe(all.length)
+    expect(summary.scored + summary.labels).toBe(all.length)
     expect(summary.labels).toBeGreaterThan(0)
     expect(summary.retries).toBeGreaterThan(0)
     expect(summary).toMatchObject({ firstEventMs: all[0]!.timestamp, lastEventMs: all.at(-1)!.timestamp })

@@ -81,6 +81,7 @@ describe('a repeat', () => {
         const data = { observedId: 'r', entities: { customer: { outcome: told } }, position: { partition: 0, offset } }
         const entry = readScore(
           rawRecord(JSON.stringify({ id: 'o', type: 'event.observed', subject: 'c-1', data }), offset),
+          new Set(['payment.scored']),
         )
         if (entry === null || entry === 'unreadable' || entry instanceof ScoreEntry) throw new Error('it was observed')
         ledger.settle(entry)

@@ -8,6 +8,7 @@ import {
   batchOf,
   catalog,
   cloudPayment,
+  foundScore,
   nowMs,
   paymentEvent,
   paymentScore,
@@ -133,7 +134,7 @@ describe('one event', () => {
       ['p-2', paymentEvent('p-2', { timestamp: nowMs - 2_000 })],
     ])
     const lake: LakeLookup = {
-      scores: async (id) => (id === 'p-1' ? [paymentScore('p-1')] : []),
+      scores: async (id) => (id === 'p-1' ? [foundScore(paymentScore('p-1'))] : []),
       event: async ({ eventId }) => {
         if (eventId === 'p-4') throw new RiverbankError('lookup_busy', 'later', { canRetry: true })
         const parsed = parseEvent(firsts.get(eventId), catalog, nowMs)

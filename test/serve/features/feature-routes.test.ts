@@ -250,7 +250,7 @@ describe.each(['/v1/features', '/get-online-features'])('features of many entiti
     })
     expect(seen).toEqual([
       { ...customer.features, ...terminal.features },
-      { amountMinor: 1250, currency: 'EUR', timeMs: nowMs },
+      { data: { amountMinor: 1250, currency: 'EUR' }, timeMs: nowMs },
     ])
     expect(await column({ read })).toEqual({ values: [null], statuses: ['NULL_VALUE'], event_timestamps: timestamp })
   })

@@ -34,7 +34,7 @@ function world() {
   const pay = (customerId: string, terminalId: string, amountMinor: number, timeMs: number) => {
     const event = {
       eventId: `p${offset}`,
-      eventType: riverbank.scored,
+      eventType: 'payment.initiated',
       timestamp: timeMs as EventTimeMs,
       aggregateId: customerId,
       aggregateType: 'customer',
@@ -43,8 +43,8 @@ function world() {
     }
     const position = { partition: 0, offset, appendTimeMs: nowMs + offset }
     offset += 1
-    const aggregated = engine.apply(event, timeMs, position, true).flatMap((snapshot) => snapshot?.features ?? [])
-    const values = assembler.values(aggregated, { amountMinor, timeMs })
+    const snapshots = engine.apply(event, timeMs, position, true)
+    const values = assembler.values(snapshots, { amountMinor }, timeMs)
     return Object.fromEntries(assembler.names.map((name, i) => [name, values[i] ?? null]))
   }
   return { app, pay }

@@ -147,7 +147,7 @@ describe('request metrics', () => {
     const counted = body.split('\n').filter((line) => line.startsWith('riverbank_http_request_seconds_count'))
     expect(counted).toEqual([
       'riverbank_http_request_seconds_count{route="/v1/entities/:entity/:id/features",method="GET",status="200"} 1',
-      'riverbank_http_request_seconds_count{route="/v1/scores/:paymentId",method="GET",status="404"} 1',
+      'riverbank_http_request_seconds_count{route="/v1/scores/:eventId",method="GET",status="404"} 1',
       'riverbank_http_request_seconds_count{route="unmatched",method="GET",status="404"} 1',
       'riverbank_http_request_seconds_count{route="/v1/events",method="OTHER",status="405"} 1',
     ])

@@ -157,7 +157,7 @@ describe('the API description', () => {
     expect(response.headers.get('content-type')).toBe('text/plain; charset=utf-8')
     const text = await response.text()
     expect(text.match(/^ {2}curl -s/gm)).toHaveLength(18)
-    expect(text).toContain("curl -s 'http://127.0.0.1:8080/v1/scores/p-1'")
+    expect(text).toContain("curl -s 'http://127.0.0.1:8080/v1/scores/e-1'")
     expect(text).not.toContain('$base')
   })
 })

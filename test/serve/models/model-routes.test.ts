@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import type { Generation } from '../../../src/scoring/rollout/generation.ts'
+import type { Generation, ModelReference } from '../../../src/scoring/rollout/generation.ts'
+import { paymentScored } from '../../support/payment-scores.ts'
 import type { GenerationStore } from '../../../src/ports/generations.ts'
 import type { ModelExplanations } from '../../../src/serve/http/dependencies.ts'
 import { createModelAdministration } from '../../../src/serve/models/model-administration.ts'
@@ -39,16 +40,22 @@ interface FixtureOptions {
   readonly apiKey?: string
   readonly faster?: number
   readonly explanations?: ModelExplanations
+  /** What else is scored, and the types of models by their names. */
+  readonly beside?: readonly (readonly [string, ReturnType<typeof memoryStore>])[]
+  readonly typesOf?: Readonly<Record<string, string>>
 }
 
 function fixture(options: FixtureOptions = {}) {
   const store = memoryStore(options.faster)
   const clock = { nowMs: () => nowMs }
-  const models = createModelAdministration({ store, topic: 'payments.events', partitions: 2, clock })
+  const stores = new Map([['payment.initiated', store], ...(options.beside ?? [])])
+  const typeOf = async ({ name }: ModelReference) => options.typesOf?.[name] ?? null
+  const models = createModelAdministration({ stores, typeOf, topic: 'payments.events', partitions: 2, clock })
+  const scoreForms = new Map([...stores.keys()].map((eventType) => [eventType, { ...paymentScored, eventType }]))
   const { apiKey = null, explanations } = options
   return {
     store,
-    ...serveFixture({ deps: { models, apiKey, ...(explanations === undefined ? {} : { explanations }) } }),
+    ...serveFixture({ deps: { models, apiKey, scoreForms, ...(explanations === undefined ? {} : { explanations }) } }),
   }
 }
 
@@ -61,6 +68,7 @@ describe('the models over HTTP', () => {
         partitions: 2,
         generations: [
           {
+            scores: 'payment.initiated',
             ...{ generation: 1, champion: 'fraud/1', shadows: [], reason: 'models/registry.json', live: 2 },
             ...{ time: new Date(nowMs).toISOString(), restores: null, refusal: null },
             activations: [
@@ -92,6 +100,34 @@ describe('the models over HTTP', () => {
       'better',
       'rollback',
       'retire fraud/2',
+    ])
+  })
+
+  test('change those of one type of events: the type that is asked for, or that the model is for', async () => {
+    const logins = memoryStore()
+    const { app, store } = fixture({ beside: [['login.attempted', logins]], typesOf: { takeover: 'login.attempted' } })
+    const change = async (path: string, body: object) => {
+      const response = await app.request(`/v1/models/${path}`, postJson(body))
+      return [response.status, await response.json()] as const
+    }
+    expect(await change('promote', { model: 'takeover/2' })).toMatchObject([202, { scores: 'login.attempted' }])
+    const asked = { model: 'fraud/3', scores: 'payment.initiated' }
+    expect(await change('promote', asked)).toMatchObject([202, { scores: 'payment.initiated', generation: 2 }])
+    expect([store, logins].map(({ list }) => list.at(-1)?.champion.name)).toEqual(['fraud', 'takeover'])
+    for (const [path, body] of [
+      ['promote', { model: 'fraud/4' }],
+      ['rollback', {}],
+    ] as const) {
+      const [status, problem] = await change(path, body)
+      expect([status, problem]).toMatchObject([422, { code: 'scored_type_unknown' }])
+      expect((problem as { detail: string }).detail).toContain('payment.initiated, login.attempted')
+    }
+    expect(await change('rollback', { scores: 'click.made' })).toMatchObject([422, { code: 'invalid_request' }])
+    expect(await change('rollback', { scores: 'login.attempted' })).toMatchObject([202, { generation: 3 }])
+    const { generations } = (await (await app.request('/v1/models')).json()) as { generations: { scores: string }[] }
+    expect(generations.map(({ scores }) => scores).toSorted()).toEqual([
+      ...Array<string>(3).fill('login.attempted'),
+      ...Array<string>(2).fill('payment.initiated'),
     ])
   })
 

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import type { Explainer } from '../../../src/scoring/explain/explainer.ts'
 import { modelExplanations } from '../../../src/app/roles/model-explanations.ts'
-import type { PaymentScored } from '../../../src/scoring/emitted.ts'
-import { paymentScore, problemOf, serveFixture, type Fixture } from '../support/serve-fixture.ts'
+import type { PaymentScored } from '../../support/payment-scores.ts'
+import { foundScore, paymentScore, problemOf, serveFixture, type Fixture } from '../support/serve-fixture.ts'
 
 interface Shipped {
   readonly features: readonly string[]
@@ -20,7 +20,9 @@ function scored(changes: Partial<PaymentScored> = {}): PaymentScored {
 }
 
 function serving(score: PaymentScored, explanations = modelExplanations('models')): Fixture {
-  return serveFixture({ deps: { lake: { scores: async () => [score], event: async () => null }, explanations } })
+  return serveFixture({
+    deps: { lake: { scores: async () => [foundScore(score)], event: async () => null }, explanations },
+  })
 }
 
 const path = '/v1/scores/p-1/explanation'
@@ -80,5 +82,5 @@ test('what cannot be explained says why', async () => {
 test('is described', async () => {
   const response = await serveFixture().app.request('/openapi.json')
   const { paths } = (await response.json()) as { paths: Record<string, { get?: { operationId: string } }> }
-  expect(paths['/v1/scores/{paymentId}/explanation']?.get?.operationId).toBe('explainScore')
+  expect(paths['/v1/scores/{eventId}/explanation']?.get?.operationId).toBe('explainScore')
 })

@@ -3,9 +3,17 @@ import { PartitionCursor } from '../../../src/serve/scores/partition-cursor.ts'
 import { newlineDelimitedJson } from '../../../src/serve/scores/score-frames.ts'
 import type { ScoreHub } from '../../../src/serve/scores/score-hub.ts'
 import type { ScoreFilter } from '../../../src/serve/scores/score-subscriber.ts'
-import { batchOf, paymentScore, problemOf, rawRecord, scoreRecord, serveFixture } from '../support/serve-fixture.ts'
+import {
+  batchOf,
+  foundScore,
+  paymentScore,
+  problemOf,
+  rawRecord,
+  scoreRecord,
+  serveFixture,
+} from '../support/serve-fixture.ts'
 
-const everything: ScoreFilter = { decisions: null, customers: null }
+const everything: ScoreFilter = { decisions: null, aggregateIds: null }
 const scored = (n: number, partition = 0) => scoreRecord(paymentScore(`p-${partition}-${n}`), n, partition)
 
 const paid = (eventId: string) => ({ aggregateId: 'c-1', eventId })
@@ -39,12 +47,7 @@ describe('recent scores', () => {
   test('are found until newer ones have pushed them out', async () => {
     const { app, hub } = serveFixture({ hub: { capacity: 3 } })
     for (let n = 0; n < 4; n += 1) hub.accept(batchOf(scored(n)))
-    expect([0, 1, 2, 3].map((n) => hub.find(paid(`p-0-${n}`))?.paymentId)).toEqual([
-      undefined,
-      'p-0-1',
-      'p-0-2',
-      'p-0-3',
-    ])
+    expect([0, 1, 2, 3].map((n) => hub.find(paid(`p-0-${n}`))?.eventId)).toEqual([undefined, 'p-0-1', 'p-0-2', 'p-0-3'])
     const response = await app.request('/v1/scores/p-0-3')
     expect([response.status, await response.json()]).toEqual([200, paymentScore('p-0-3')])
     await problemOf(await app.request('/v1/scores/p-0-0'), 'score_not_found')
@@ -66,12 +69,12 @@ describe('recent scores', () => {
       [0, 9, 15].map((n) => hub.find(paid(`p-0-${n}`))),
       'made room',
     ).toEqual([null, null, null])
-    expect([16, 17, 18, 19].map((n) => hub.find(paid(`p-0-${n}`))?.paymentId)).not.toContain(undefined)
+    expect([16, 17, 18, 19].map((n) => hub.find(paid(`p-0-${n}`))?.eventId)).not.toContain(undefined)
     const stream = follow(hub, '0:0')
     expect(ids(await stream.read())).toEqual(['gap', 'p-0-16', 'p-0-17', 'p-0-18', 'p-0-19'])
     // One that is larger than all of them together is still the newest.
     hub.accept(batchOf(scoreRecord({ ...paymentScore('p-0-20'), service: 'x'.repeat(bytesMax) }, 20)))
-    expect(['p-0-19', 'p-0-20'].map((id) => hub.find(paid(id))?.paymentId)).toEqual([undefined, 'p-0-20'])
+    expect(['p-0-19', 'p-0-20'].map((id) => hub.find(paid(id))?.eventId)).toEqual([undefined, 'p-0-20'])
   })
 
   test('are copies: they keep nothing of what was read with them', () => {
@@ -81,11 +84,11 @@ describe('recent scores', () => {
     reply.set(value, 50_000)
     hub.accept(batchOf({ ...record, value: reply.subarray(50_000, 50_000 + value.length) }))
     reply.fill(0)
-    expect(hub.find(paid('p-0-1'))).toEqual(paymentScore('p-0-1'))
+    expect(hub.find(paid('p-0-1'))).toEqual(foundScore(paymentScore('p-0-1')))
   })
 
   test('older ones are looked up in the lake', async () => {
-    const scores = async (id: string) => (id === 'p-old' ? [paymentScore(id)] : [])
+    const scores = async (id: string) => (id === 'p-old' ? [foundScore(paymentScore(id))] : [])
     const { app } = serveFixture({ deps: { lake: { scores, event: async () => null } } })
     expect(await (await app.request('/v1/scores/p-old')).json()).toEqual(paymentScore('p-old'))
     await problemOf(await app.request('/v1/scores/p-new'), 'score_not_found')
@@ -105,13 +108,13 @@ describe('recent scores', () => {
     const { hub } = serveFixture()
     const whole = new TextDecoder().decode(scored(1).value)
     const stream = follow(hub)
-    const waiting = hub.waitFor('p-0-1', 'c-1', AbortSignal.timeout(5_000))
+    const waiting = hub.waitFor(paid('p-0-1'), AbortSignal.timeout(5_000))
     hub.accept(batchOf(rawRecord(whole.slice(0, -1), 1), scored(2)))
     expect(hub.find(paid('p-0-1'))).toBeNull()
     expect(ids(await stream.read())).toEqual(['p-0-2'])
     // Written once more, as it should be, it is found and answers who waited.
     hub.accept(batchOf(scored(1), rawRecord(whole.replace('score:p-0-1', 'again:p-0-1'), 3)))
-    expect((await waiting)?.paymentId).toBe('p-0-1')
+    expect((await waiting)?.eventId).toBe('p-0-1')
   })
 })
 
@@ -177,8 +180,8 @@ describe('a stream', () => {
 
   test('has only what its filter lets through', async () => {
     const { hub } = serveFixture()
-    const blocked = follow(hub, null, { decisions: new Set(['block']), customers: null })
-    const customer = follow(hub, null, { decisions: null, customers: new Set(['c-2']) })
+    const blocked = follow(hub, null, { decisions: new Set(['block']), aggregateIds: null })
+    const customer = follow(hub, null, { decisions: null, aggregateIds: new Set(['c-2']) })
     const scores = [
       paymentScore('a'),
       paymentScore('b', { decision: 'block' }),
@@ -191,7 +194,7 @@ describe('a stream', () => {
 
   test('that waits gets a heartbeat, whose id is past what its filter left out', async () => {
     const { hub } = serveFixture({ hub: { heartbeatMs: 30 } })
-    const stream = follow(hub, null, { decisions: new Set(['block']), customers: null })
+    const stream = follow(hub, null, { decisions: new Set(['block']), aggregateIds: null })
     const next = stream.read()
     hub.accept(batchOf(scored(0), scored(1)))
     expect(await next).toEqual([{ event: 'heartbeat', id: '0:2' }])

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { readScore, ScoreEntry } from '../../../src/serve/scores/score-entry.ts'
 import { ScoreSpool, type ScoreSpoolOptions } from '../../../src/serve/scores/score-spool.ts'
-import { paymentScore, scoreRecord, serveFixture } from '../support/serve-fixture.ts'
+import { foundScore, paymentScore, scoreRecord, serveFixture } from '../support/serve-fixture.ts'
 
 let dir: string
 let spool: ScoreSpool
@@ -21,7 +21,7 @@ const open = (options: Partial<ScoreSpoolOptions> = {}) => {
   return spool
 }
 const entry = (paymentId: string, customerId = 'c-1') => {
-  const read = readScore(scoreRecord(paymentScore(paymentId, { customerId }), 0))
+  const read = readScore(scoreRecord(paymentScore(paymentId, { customerId }), 0), new Set(['payment.scored']))
   if (!(read instanceof ScoreEntry)) throw new Error('no score')
   return read
 }
@@ -31,10 +31,10 @@ const openFiles = () => readdirSync('/proc/self/fd').length
 test('scores are found by aggregate and id, and by the id alone', async () => {
   open()
   await spool.add([entry('p-1'), entry('p-2'), entry('p-1', 'c-2')])
-  expect(await find('p-1')).toEqual(paymentScore('p-1'))
-  expect(await find('p-1', 'c-2')).toEqual(paymentScore('p-1', { customerId: 'c-2' }))
+  expect(await find('p-1')).toEqual(foundScore(paymentScore('p-1')))
+  expect(await find('p-1', 'c-2')).toEqual(foundScore(paymentScore('p-1', { customerId: 'c-2' })))
   expect(await find('p-2', 'c-2')).toBeNull()
-  expect((await spool.sharing('p-1', 5)).map(({ customerId }) => customerId)).toEqual(['c-2', 'c-1'])
+  expect((await spool.sharing('p-1', 5)).map(({ aggregateId }) => aggregateId)).toEqual(['c-2', 'c-1'])
   expect(await spool.sharing('p-3', 5)).toEqual([])
   expect(readdirSync(dir), 'files without a name').toEqual([])
 })
@@ -64,8 +64,8 @@ test('a score that is read while its file goes is one that is not there', async 
   const reading = find('p-1')
   await spool.add([entry('p-2')])
   await spool.add([entry('p-3')])
-  expect([null, 'p-1']).toContain((await reading)?.paymentId ?? null)
-  expect((await find('p-3'))?.paymentId).toBe('p-3')
+  expect([null, 'p-1']).toContain((await reading)?.eventId ?? null)
+  expect((await find('p-3'))?.eventId).toBe('p-3')
 })
 
 test('a disk that fails ends the spool and nothing else', async () => {

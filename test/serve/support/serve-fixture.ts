@@ -3,7 +3,10 @@ import { riverbank } from '../../../features/index.ts'
 import * as sources from '../../../features/sources.ts'
 import { compilePlan } from '../../../src/compile/plan.ts'
 import { RiverbankError } from '../../../src/base/errors.ts'
-import { emittedTypes, type Decision, type PaymentScored } from '../../../src/scoring/emitted.ts'
+import { paymentScored, type PaymentScored } from '../../support/payment-scores.ts'
+import type { Decision } from '../../../src/scoring/emitted.ts'
+import type { FoundScore } from '../../../src/serve/scores/score-entry.ts'
+import type { Identity } from '../../../src/serve/scores/identity-index.ts'
 import { encodeEvent, type EventCatalog } from '../../../src/events/event.ts'
 import type { FeatureSetManifest } from '../../../src/engine/feature-set.ts'
 import type { EventTimeMs } from '../../../src/base/units.ts'
@@ -12,7 +15,7 @@ import { prometheusMeter } from '../../../src/edges/prometheus/meter.ts'
 import type { LogBatch, LogRecord, OutgoingRecord, PartitionRange, Position } from '../../../src/ports/log.ts'
 import type { SqlResult } from '../../../src/ports/sql.ts'
 import { createApp } from '../../../src/serve/http/app.ts'
-import type { EventIdentity, ServeDependencies } from '../../../src/serve/http/dependencies.ts'
+import type { ServeDependencies } from '../../../src/serve/http/dependencies.ts'
 import { EventLedger } from '../../../src/serve/events/event-ledger.ts'
 import type { EntityFeatures } from '../../../src/serve/features/feature-reader.ts'
 import { createFeatureReader } from '../../../src/serve/features/state-reader.ts'
@@ -88,6 +91,7 @@ export function serveFixture(options: FixtureOptions = {}): Fixture {
   const log = new MemoryLog()
   const hub = new ScoreHub({
     ...scoreHubLimits,
+    types: new Set(['payment.scored']),
     capacity: 100,
     bytesMax: 2 ** 24,
     lagMax: 50,
@@ -95,8 +99,8 @@ export function serveFixture(options: FixtureOptions = {}): Fixture {
     meter,
     ...options.hub,
   })
-  const scoredTypes = new Set(['payment.initiated'])
-  const ledger = new EventLedger({ catalog, scoredTypes, capacity: 1_000, live: new Map() })
+  const scoreForms = new Map([['payment.initiated', paymentScored]])
+  const ledger = new EventLedger({ catalog, scoredTypes: new Set(scoreForms.keys()), capacity: 1_000, live: new Map() })
   // As the tail of the events topic has it, at once.
   log.onAppend = (records, positions) => {
     for (const [i, { topic, value }] of records.entries()) {
@@ -111,10 +115,9 @@ export function serveFixture(options: FixtureOptions = {}): Fixture {
     eventsTopic: 'payments.events',
     scoresTopic: 'payments.scores',
     catalog,
-    scoredTypes,
+    scoreForms,
     knownEvents: {
-      known: async (events: readonly EventIdentity[]) =>
-        events.map(({ eventId }) => options.known?.has(eventId) === true),
+      known: async (events: readonly Identity[]) => events.map(({ eventId }) => options.known?.has(eventId) === true),
     },
     features: {
       read: async (keys, atMs) => {
@@ -200,10 +203,14 @@ export function paymentScore(paymentId: string, changes: Partial<PaymentScored> 
   }
 }
 
+export function foundScore(data: PaymentScored): FoundScore {
+  return { aggregateId: data.customerId, eventId: data.paymentId, data }
+}
+
 export function scoreRecord(score: PaymentScored, offset: number, partition = 0): LogRecord {
   const value = encodeEvent({
     eventId: `score:${score.paymentId}`,
-    eventType: emittedTypes.scored,
+    eventType: 'payment.scored',
     timestamp: nowMs as EventTimeMs,
     aggregateId: score.customerId,
     aggregateType: 'customer',

@@ -2,8 +2,8 @@ import { compiled } from '../../../process/support/wiring.ts'
 import { startTestRedis } from '../../../support/redis-server.ts'
 import { tempFolder, topics } from '../../support/feed.ts'
 import { positionsOf, run, write, type Sent } from '../../verify/support/world.ts'
-import { history } from '../../../../scripts/simulator/history.ts'
-import { generatePayments } from '../../../../scripts/simulator/payments.ts'
+import { history } from '../../../../features/simulator/history.ts'
+import { generatePayments } from '../../../../features/simulator/payments.ts'
 import { encodeEvent } from '../../../../src/events/event.ts'
 import { openQuery } from '../../../../src/edges/duckdb/query.ts'
 import { openRedisStateStore } from '../../../../src/edges/redis/state-store.ts'
@@ -27,7 +27,7 @@ await write(lake, content, 50_000)
 const redis = await startTestRedis()
 const store = await openRedisStateStore({ url: redis.url, namespace: 'bench', commandTimeoutMs: 10_000 })
 const snapshot = await lake.snapshot()
-const { setup } = catalogOf(lake, snapshot, compiled.manifest)
+const { setup } = catalogOf(lake, snapshot, compiled.lakeSchema)
 globalThis.gc?.()
 const before = process.memoryUsage.rss()
 let peak = 0
@@ -38,7 +38,7 @@ const query = await openQuery({ threads: 2, memoryMb: 2_048, tempDir: dir, tempM
 const lastMs = sent.at(-1)?.appendTimeMs ?? 0
 const phases: string[] = []
 const result = await rebuildStates({
-  ...{ store, query, plan: compiled.plan, manifest: compiled.manifest, topics, scoredType: compiled.set.scored },
+  ...{ store, query, plan: compiled.plan, schema: compiled.lakeSchema, topics },
   committed,
   rowsPerChunk: 2_000_000,
   fromWhole: (read) => onlyFromWhole(lake, snapshot, read),

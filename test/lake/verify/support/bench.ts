@@ -1,5 +1,5 @@
-import { history } from '../../../../scripts/simulator/history.ts'
-import { generatePayments } from '../../../../scripts/simulator/payments.ts'
+import { history } from '../../../../features/simulator/history.ts'
+import { generatePayments } from '../../../../features/simulator/payments.ts'
 import { encodeEvent } from '../../../../src/events/event.ts'
 import { openQuery } from '../../../../src/edges/duckdb/query.ts'
 import { openLake } from '../../../../src/lake/commit/lake.ts'

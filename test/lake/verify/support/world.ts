@@ -2,28 +2,25 @@ import { riverbank } from '../../../../features/index.ts'
 import { compileManifest } from '../../../../src/compile/manifest.ts'
 import { compilePlan } from '../../../../src/compile/plan.ts'
 import { createFeatureSql } from '../../../../src/compile/feature-sql.ts'
-import { createMemoryEngine } from '../../../../src/engine/engine.ts'
 import { encodeEvent, type EventCatalog } from '../../../../src/events/event.ts'
-import { encodeState } from '../../../../src/engine/state-codec/state-blob.ts'
 import type { EventTimeMs } from '../../../../src/base/units.ts'
 import { openQuery } from '../../../../src/edges/duckdb/query.ts'
 import type { Lake } from '../../../../src/lake/commit/lake.ts'
+import { lakeSchema } from '../../../../src/lake/tables/lake-schema.ts'
 import { verifyLake, type VerifyOptions } from '../../../../src/lake/verify/verify.ts'
-import { createEmission } from '../../../../src/process/emission.ts'
-import { takeIn } from '../../../../src/process/intake.ts'
-import { verdictOf } from '../../../../src/engine/observe.ts'
-import type { Effect } from '../../../../src/process/observe-batch.ts'
-import { fixedModels } from '../../../../src/process/serving.ts'
 import type { LogRecord } from '../../../../src/ports/log.ts'
 import type { Scorer } from '../../../../src/ports/scorer.ts'
 import type { EntityKey } from '../../../../src/ports/states.ts'
 import { plainExplanations } from '../../../support/explainer.ts'
 import { batchOf, claimOf, day, materializer, topics } from '../../support/feed.ts'
+import { runWith, type LogContent, type Sent } from './runner.ts'
+
+export type { LogContent, Sent } from './runner.ts'
 
 export const manifest = compileManifest(riverbank)
 export const plan = compilePlan(riverbank)
-const allTopics = { ...topics, deadLetters: 'payments.dead-letters' }
 const catalog: EventCatalog = new Map(riverbank.events.map((event) => [event.type, event]))
+export const schema = lakeSchema({ catalog, manifest })
 
 const [service] = plan.services
 if (service === undefined) throw new Error('the feature set has a service')
@@ -44,13 +41,6 @@ export const scorer: Scorer = {
     return Promise.resolve(scores)
   },
   close: () => Promise.resolve(),
-}
-
-/** An event on its way to a partition. */
-export interface Sent {
-  readonly partition: number
-  readonly text: string
-  readonly appendTimeMs: number
 }
 
 interface Who {
@@ -97,60 +87,17 @@ export function profile(id: string, appendMs: number, customer = 'c1'): Sent {
   return sent('customer.profile_changed', id, appendMs, appendMs, customer, data)
 }
 
-export interface LogContent {
-  events: LogRecord[]
-  scores: LogRecord[]
-  /** What the store holds in the end, by `<entity>/<id>`. */
-  states: Map<string, Uint8Array>
-}
-
-/** Runs events through the engine and the emission of the processor, in this order, and answers both topics. */
-export async function run(
+/** {@link runWith} the shipped definitions. */
+export function run(
   sentEvents: readonly Sent[],
   model: Scorer = scorer,
   shadows: readonly Scorer[] = [],
 ): Promise<LogContent> {
-  const engine = createMemoryEngine(plan, { asStored: true })
-  const metrics = { shadowFailed: () => undefined, unscored: () => undefined }
-  const emit = createEmission({ plan, topics: allTopics, metrics, features: manifest.features })
-  const servings = await fixedModels(model, shadows)('', 0, 0)
-  const ends = new Map<string, number>()
-  const place = (
-    topic: string,
-    partition: number,
-    value: string | Uint8Array,
-    appendTimeMs: number,
-    key: string | null = null,
-  ): LogRecord => {
-    const offset = ends.get(`${topic}/${partition}`) ?? 0
-    ends.set(`${topic}/${partition}`, offset + 1)
-    const bytes = typeof value === 'string' ? new TextEncoder().encode(value) : value
-    return { topic, partition, offset, appendTimeMs, key, value: bytes, headers: {} }
-  }
-  const content: LogContent = { events: [], scores: [], states: new Map() }
-  for (const { partition, text, appendTimeMs } of sentEvents) {
-    const record = place(topics.events, partition, text, appendTimeMs)
-    content.events.push(record)
-    const [item] = takeIn(batchOf([record]), catalog, plan, riverbank.scored)
-    if (item === undefined) throw new Error('a record is taken in')
-    const effects: Effect[] = []
-    if (item.kind === 'event') {
-      const snapshots = engine.apply(item.event, item.observedAtMs, record, item.scored)
-      const verdict = verdictOf(snapshots[0]?.outcome ?? 'applied')
-      effects.push(
-        verdict === 'duplicate' ? { kind: 'duplicate', item } : { kind: 'applied', item, snapshots, verdict },
-      )
-    }
-    for (const { topic, key, value } of await emit([item], effects, servings)) {
-      if (topic === topics.scores) content.scores.push(place(topic, partition, value, appendTimeMs + 1, key))
-    }
-  }
-  for (const [index, byId] of engine.states.entries()) {
-    const entity = plan.entities[index]
-    if (entity === undefined) continue
-    for (const [id, state] of byId) content.states.set(`${entity.name}/${id}`, encodeState(entity, state))
-  }
-  return content
+  return runWith(
+    { plan, catalog, manifest },
+    new Map([['payment.initiated', { champion: model, shadows }]]),
+    sentEvents,
+  )
 }
 
 /** A store that holds these states, and whose positions are what was committed; `all` of them are compared. */
@@ -168,9 +115,10 @@ export async function write(
   lake: Lake,
   content: Pick<LogContent, 'events' | 'scores'>,
   rowsPerFile = 20,
-  own = manifest,
+  own = schema,
+  types = catalog,
 ): Promise<void> {
-  const m = await materializer(lake, { manifest: own, catalog })
+  const m = await materializer(lake, { schema: own, catalog: types })
   for (const topic of [topics.events, topics.scores]) {
     const all = topic === topics.events ? content.events : content.scores
     for (const partition of new Set(all.map((record) => record.partition))) {
@@ -191,8 +139,7 @@ export function verify(lake: Lake, change: Partial<VerifyOptions> = {}) {
   return verifyLake({
     lake,
     openQuery: (setup) => openQuery({ threads: 1, memoryMb: 512, tempDir: lake.dir, tempMb: 1_024, setup }),
-    manifest,
-    scoredType: riverbank.scored,
+    schema,
     topics,
     sql: createFeatureSql(riverbank),
     scorers: [scorer],

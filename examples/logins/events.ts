@@ -1,0 +1,75 @@
+import { defineEvent, eventId, z } from 'riverbank/define'
+
+const id = z.string().regex(/^[\w:-]{1,64}$/, 'must be 1 to 64 letters, digits or _ : -')
+const ip = z.string().regex(/^[0-9a-fA-F.:]{2,45}$/, 'must be an IPv4 or IPv6 address')
+const timeMs = z.number().int().min(0).max(8_640_000_000_000_000)
+const idCodes = { missing: 'missing_entity_id', invalid: 'invalid_entity_id' } as const
+const fieldCodes = { accountId: idCodes, deviceId: idCodes, ip: idCodes } as const
+
+const login = z.object({
+  accountId: id,
+  /** Left out where the client does not say it, as old browsers do. */
+  deviceId: id.optional(),
+  ip,
+  country: z.string().regex(/^[A-Z]{2}$/, 'must be an ISO 3166 alpha-2 code'),
+  succeeded: z.boolean(),
+})
+
+/** Somebody gave the name of an account and a secret. To be scored, whether it was the right one or not. */
+export const loginAttempted = defineEvent({
+  type: 'login.attempted',
+  aggregateType: 'account',
+  aggregateField: 'accountId',
+  timestamp: 'time',
+  fieldCodes,
+  scored: {
+    emits: 'login.scored',
+    id: 'loginId',
+    time: 'loginTimeMs',
+    repeats: ['accountId', 'deviceId', 'ip', 'country', 'succeeded'],
+  },
+  view: 'logins',
+  versions: { 1: { schema: login } },
+  current: login,
+})
+
+/** What a label repeats of its login, so that nobody must look it up. */
+const labelled = z.object({
+  loginId: eventId,
+  accountId: id,
+  deviceId: id.optional(),
+  ip,
+  /** When the login happened: the label counts there, not when it became known. */
+  loginTimeMs: timeMs,
+})
+
+function labelOfLogin<Type extends string, const Kinds extends readonly string[]>(
+  type: Type,
+  kinds: Kinds,
+  outcome: { readonly withdraws?: true } = {},
+) {
+  const schema = labelled.extend({ kind: z.enum(kinds) })
+  return defineEvent({
+    type,
+    aggregateType: 'account',
+    aggregateField: 'accountId',
+    timestamp: 'loginTimeMs',
+    fieldCodes,
+    label: {
+      of: loginAttempted,
+      subject: 'loginId',
+      repeats: { accountId: 'accountId', deviceId: 'deviceId', ip: 'ip', loginTimeMs: 'time' },
+      kind: 'kind',
+      ...outcome,
+    },
+    versions: { 1: { schema } },
+    current: schema,
+  })
+}
+
+/** A label: this login was somebody else's. */
+export const takeoverReported = labelOfLogin('takeover.reported', ['owner_report', 'support_review'])
+/** Takes back what was reported of a login. */
+export const takeoverWithdrawn = labelOfLogin('takeover.withdrawn', ['owner_remembered', 'reported_in_error'], {
+  withdraws: true,
+})

@@ -1,0 +1,131 @@
+import { Random } from './random.ts'
+
+/** One login as the generator knows it. */
+export interface Login {
+  /** Seconds since the beginning of its day. */
+  readonly second: number
+  readonly account: number
+  /** null: the client does not say it. */
+  readonly device: string | null
+  readonly ip: string
+  readonly country: string
+  readonly succeeded: boolean
+  /** An attacker's who took the account over: it will be reported. */
+  readonly isTakeover: boolean
+}
+
+export interface World {
+  readonly accounts: number
+  readonly seed: number
+}
+
+const countries = ['DE', 'FR', 'NL', 'AT', 'IT', 'ES', 'PL', 'SE'] as const
+/** So many days an attacker keeps an address before moving on to another. */
+const attackerDays = 6
+const attackers = 4
+export const daySeconds = 86_400
+
+/** What an account is like, whatever the day. */
+function owner({ seed }: World, account: number) {
+  const random = new Random(seed, 1, account)
+  return {
+    country: countries[random.below(countries.length)] ?? 'DE',
+    perDay: 0.2 + 2.4 * random.next(),
+    devices: 1 + random.below(2),
+    /** The hour around which they log in. */
+    hour: 7 + random.below(14),
+    homeIp: `10.${random.below(200)}.${account % 250}.${1 + random.below(250)}`,
+  }
+}
+
+/** The logins of one day in time order. No day depends on another one. */
+export function loginsOf(world: World, day: number): readonly Login[] {
+  const found: Login[] = []
+  for (let account = 0; account < world.accounts; account += 1) found.push(...honest(world, day, account))
+  found.push(...attacks(world, day))
+  return found.sort((a, b) => a.second - b.second || a.account - b.account)
+}
+
+function* honest(world: World, day: number, account: number): Generator<Login> {
+  const who = owner(world, account)
+  const random = new Random(world.seed, 2, day, account)
+  const isAway = random.chance(0.02)
+  for (let left = who.perDay; left > 0; left -= 1) {
+    if (!random.chance(Math.min(1, left))) continue
+    const second = Math.floor((who.hour - 4 + 8 * random.next()) * 3_600) % daySeconds
+    yield* honestAttempts({ world, account, random, isAway, second })
+  }
+}
+
+interface Attempt {
+  readonly world: World
+  readonly account: number
+  readonly random: Random
+  readonly isAway: boolean
+  readonly second: number
+}
+
+/** The owner, who mistypes now and then, travels, and buys a new device every few months. */
+export function* honestAttempts({ world, account, random, isAway, second }: Attempt): Generator<Login> {
+  const who = owner(world, account)
+  const isNew = random.chance(0.01)
+  const isSilent = random.chance(0.05)
+  const own = isNew ? `d-${account}-new-${random.below(1_000)}` : `d-${account}-${random.below(who.devices)}`
+  const isMobile = isAway || random.chance(0.25)
+  const place = {
+    account,
+    device: isSilent ? null : own,
+    ip: isMobile ? `172.${16 + random.below(4)}.0.${1 + random.below(250)}` : who.homeIp,
+    country: isAway ? (countries[random.below(countries.length)] ?? 'DE') : who.country,
+    isTakeover: false,
+  }
+  const mistakes = random.chance(0.06) ? 1 + random.below(2) : 0
+  for (let attempt = 0; attempt <= mistakes; attempt += 1) {
+    const at = Math.min(second + 12 * attempt, daySeconds - 1)
+    yield { ...place, second: at, succeeded: attempt === mistakes }
+  }
+}
+
+/** Attackers try lists of accounts; some secrets are right. */
+function* attacks(world: World, day: number): Generator<Login> {
+  for (let attacker = 0; attacker < attackers; attacker += 1) {
+    const random = new Random(world.seed, 3, day, attacker)
+    if (!random.chance(0.7)) continue
+    let second = random.below(daySeconds - 6 * 3_600)
+    for (let victims = Math.ceil(world.accounts * 0.004); victims > 0; victims -= 1) {
+      second += 20 + random.below(600)
+      yield* attackOn({ world, account: random.below(world.accounts), random, isAway: false, second }, attacker, day)
+    }
+  }
+}
+
+/** Careful ones use a device once, some hide it, the others keep theirs as long as their address. */
+function attackersDevice(attacker: number, isCareful: boolean, random: Random, tools: Random): string | null {
+  const kept = `d-x${attacker}-${tools.below(10_000)}`
+  if (!isCareful) return kept
+  return random.chance(0.3) ? null : `d-x${attacker}-${random.below(10_000)}`
+}
+
+/** A few guesses; where one is right the attacker stays and comes back. */
+export function* attackOn(attempt: Attempt, attacker: number, day: number): Generator<Login> {
+  const { world, account, random, second } = attempt
+  const tools = new Random(world.seed, 4, attacker, Math.floor(day / attackerDays))
+  const isCareful = random.chance(0.3)
+  const place = {
+    account,
+    device: attackersDevice(attacker, isCareful, random, tools),
+    ip: `203.0.113.${1 + tools.below(250)}`,
+    country: isCareful ? owner(world, account).country : (countries[tools.below(countries.length)] ?? 'DE'),
+  }
+  const guesses = random.below(5)
+  const isTakeover = random.chance(0.4)
+  for (let guess = 0; guess < guesses; guess += 1) {
+    yield { ...place, second: Math.min(second + 4 * guess, daySeconds - 1), succeeded: false, isTakeover }
+  }
+  if (!isTakeover) return
+  let at = second + 4 * guesses
+  for (let visits = 1 + random.below(4); visits > 0; visits -= 1) {
+    yield { ...place, second: Math.min(at, daySeconds - 1), succeeded: true, isTakeover }
+    at += 60 + random.below(3_600)
+  }
+}

@@ -1,0 +1,40 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { simulatorOf } from '../project.ts'
+import type { Config } from '../../src/app/installation/config.ts'
+import { definitions, modelLoader } from '../../src/app/installation/definitions.ts'
+import { registeredLineup } from '../../src/edges/onnx/load.ts'
+import { isModelRefused, ModelRefused } from '../../src/edges/onnx/refusal.ts'
+
+/**
+ * What an installation needs, looked at before anything of it is started: definitions, something to feed and, where none has
+ * begun in the folder, whole models and policies for what is scored. Errors: `project_refused`, `project_without_simulator`,
+ * `model_refused`.
+ */
+export async function checkReady(config: Config, dataDir = config.DATA_DIR): Promise<void> {
+  const compiled = definitions(config)
+  simulatorOf(config)
+  for (const eventType of compiled.scoreForms.keys()) {
+    const { champion, shadows } = await lineupOf(config, eventType)
+    // Later the list of generations says who scores.
+    if (existsSync(join(dataDir, 'installation.json'))) continue
+    for (const model of [champion, ...shadows]) {
+      const scorer = await modelLoader(config.MODELS_DIR, compiled, eventType)(model)
+      await scorer.close()
+    }
+  }
+}
+
+async function lineupOf(config: Config, eventType: string) {
+  try {
+    return await registeredLineup(config.MODELS_DIR, eventType)
+  } catch (error) {
+    if (!isModelRefused(error, 'registry_missing')) throw error
+    const begin = `npm run train -- --project ${config.project.folder} --constant`
+    throw new ModelRefused(
+      'registry_missing',
+      `there is no ${config.MODELS_DIR}/registry.json: begin with ${begin}`,
+      error,
+    )
+  }
+}

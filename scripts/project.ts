@@ -1,0 +1,39 @@
+import { resolve } from 'node:path'
+import { projectVariable } from '../src/app/installation/project.ts'
+import { RiverbankError } from '../src/base/errors.ts'
+import type { InstalledProject } from '../src/app/installation/project.ts'
+import type { Simulator, SimulatorChoice } from '../src/define/simulator.ts'
+
+export const projectOption = [
+  '--project <folder>',
+  `of the definitions, models and simulator (default: ${projectVariable}, or the shipped one)`,
+] as const
+
+/**
+ * Puts the folder that `--project` names where every program reads it. Before the options are parsed: which there are may be the
+ * project's to say.
+ */
+export function takeProject(args: readonly string[], env: NodeJS.ProcessEnv): void {
+  const at = args.findIndex((arg) => arg === '--project' || arg.startsWith('--project='))
+  const given = args[at]?.includes('=') === true ? args[at].slice('--project='.length) : args[at + 1]
+  if (at !== -1 && given !== undefined && given !== '') env[projectVariable] = resolve(given)
+}
+
+/** Errors: `project_without_simulator`. */
+export function simulatorOf({ project, projectSettings }: InstalledProject): Simulator {
+  const simulator = project.definition.simulate?.(projectSettings)
+  if (simulator !== undefined) return simulator
+  throw new RiverbankError(
+    'project_without_simulator',
+    `${project.folder}: the project ${project.definition.name} has no simulator`,
+  )
+}
+
+/** What is scored: what the simulator sends at the pace that is asked for. */
+export function scoredTypesOf({ featureSet }: InstalledProject): ReadonlySet<string> {
+  return new Set(featureSet.events.filter(({ scored }) => scored !== undefined).map(({ type }) => type))
+}
+
+export function defaultChoice({ options }: Simulator): SimulatorChoice {
+  return Object.fromEntries(Object.entries(options).map(([name, { byDefault }]) => [name, byDefault]))
+}

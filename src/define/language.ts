@@ -1,0 +1,13 @@
+/** The language of definitions, whole: what a project imports as `riverbank/define`. */
+export { z } from 'zod'
+export * from './aggregate.ts'
+export * from './entity.ts'
+export * from './event-id.ts'
+export * from './event-type.ts'
+export * from './expression.ts'
+export * from './feature-set.ts'
+export * from './project.ts'
+export * from './reason.ts'
+export * from './simulator.ts'
+export * from './source.ts'
+export * from './view.ts'

@@ -1,0 +1,169 @@
+import type { EntityManifest, FeatureSetManifest } from '../../engine/feature-set.ts'
+import type { EventCatalog, EventType } from '../../events/event.ts'
+import { scoreForms, type ScoreForm } from '../../scoring/score-form.ts'
+import { dataColumns, nameOf, type DataColumn, type FieldColumn } from './data-columns.ts'
+import { eventTable } from './event-table.ts'
+import { scoreTables } from './score-table.ts'
+import { declaredColumns, type IdentityColumns, type TableName } from './table.ts'
+import type { Column } from '../../ports/tables.ts'
+
+/** What a lake is made for: events of these types, scored with these features. */
+export interface LakeDefinitions {
+  readonly catalog: EventCatalog
+  readonly manifest: FeatureSetManifest
+}
+
+/**
+ * The columns and views of a lake, described once: how files are written, what SQL finds and what `verify` and `rebuild` read
+ * follows from this, and this from the definitions.
+ */
+export interface LakeSchema {
+  readonly manifest: FeatureSetManifest
+  /** The entity whose id is the log's key. */
+  readonly key: EntityManifest
+  /** The column with its id, of every table: `<entity>_id`. */
+  readonly owner: string
+  /** The columns of `events` that the data of the events fill. */
+  readonly data: readonly DataColumn[]
+  /** By field of any event's data: its column in `events`. */
+  readonly fields: ReadonlyMap<string, FieldColumn>
+  readonly scored: ScoredColumns
+  readonly labels: readonly LabelColumns[]
+  /** One for each event type that is no label. */
+  readonly views: readonly EventView[]
+  readonly tables: Readonly<Record<TableName, readonly Column[]>>
+  /** Of the tables whose rows are looked up by id. */
+  readonly identities: Readonly<Partial<Record<TableName, IdentityColumns>>>
+}
+
+/** How the scored events are called in the tables. */
+export interface ScoredColumns {
+  readonly form: ScoreForm
+  /** Name of the view of the scored events; people read it as the word for several of them. */
+  readonly plural: string
+  /** The column with the scored event's id: in `events` its own, of a label that of its subject. */
+  readonly id: string
+  /** What a score repeats of its event, in the order of its rule. */
+  readonly repeats: readonly FieldColumn[]
+  /** When it was observed, as a TIMESTAMP and in milliseconds. */
+  readonly time: string
+  readonly timeMs: string
+  /** What an event is worth, where its type says so. */
+  readonly worth: string | null
+}
+
+/** A type of labels: all of them label the scored events. */
+export interface LabelColumns {
+  readonly type: string
+  /** It takes back what was reported. */
+  readonly withdraws: boolean
+  /** The column with the id of its subject. */
+  readonly subject: string
+  /** The columns of `events` that say the same of a label and of its subject; those of times are left out. */
+  readonly repeats: readonly { readonly own: string; readonly subject: string }[]
+}
+
+export interface EventView {
+  readonly name: string
+  readonly type: string
+  /** `time`, or the field of the data with the time of the observation. */
+  readonly timestampField: string
+  readonly isScored: boolean
+  /** Of its data, in their order in `events`. */
+  readonly columns: readonly string[]
+}
+
+/** Tables and views that every lake has. */
+const ownRelations = [
+  ...['events', 'scores', 'observations', 'unreadable', 'lost_positions'],
+  ...['label_events', 'labels', 'training_set', 'training_set_as_of'],
+]
+
+/** Throws one sentence where definitions cannot share a table. */
+export function lakeSchema({ catalog, manifest }: LakeDefinitions): LakeSchema {
+  const types = [...catalog.values()]
+  const key = manifest.entities.find(({ partitionKey }) => partitionKey)
+  if (key === undefined) throw new Error('a feature set has an entity that is the partition key')
+  const [form, another] = scoreForms(types)
+  if (form === undefined) throw new Error('a lake keeps scores: one of the event types is scored')
+  if (another !== undefined) {
+    throw new Error(`a lake keeps the scores of one event type, not of ${form.eventType} and ${another.eventType}`)
+  }
+  const owner = `${key.name}_id`
+  const { data, fields } = dataColumns({ types, form, owner })
+  const timeMs = nameOf(form.timeField)
+  const column = (field: string): FieldColumn => {
+    const found = fields.get(field)
+    if (found === undefined) throw new Error(`no event type of the lake has a field ${field}`)
+    return found
+  }
+  const scored: ScoredColumns = {
+    form,
+    plural: viewName(catalog.get(form.eventType) ?? { type: form.eventType }),
+    id: nameOf(form.idField),
+    repeats: form.repeats.map(column),
+    time: timeMs.replace(/_ms$/, ''),
+    timeMs,
+    worth: form.worthField === undefined ? null : column(form.worthField).name,
+  }
+  const labels = types.flatMap(({ type, label }): LabelColumns[] => {
+    if (label?.subjectType !== form.eventType) return []
+    const repeats = Object.entries(label.repeats).filter(([, subject]) => subject !== 'time')
+    return [
+      {
+        type,
+        withdraws: label.withdraws === true,
+        subject: column(label.subjectField).name,
+        repeats: repeats.map(([own, subject]) => ({ own: column(own).name, subject: column(subject).name })),
+      },
+    ]
+  })
+  checkEntityIds(manifest, scored)
+  return withTables({ manifest, key, owner, data, fields, scored, labels, views: eventViews(types, data, scored) })
+}
+
+/** Where a table would have two columns of one name, here is where it is refused. */
+function withTables(schema: Omit<LakeSchema, 'tables' | 'identities'>): LakeSchema {
+  const events = eventTable(schema)
+  const { scores, observations, unreadable } = scoreTables(schema)
+  const specs = [events, scores, observations, unreadable] as const
+  const byTable = <Value>(of: (spec: (typeof specs)[number]) => Value) =>
+    Object.fromEntries(specs.map((spec) => [spec.table, of(spec)])) as Record<TableName, Value>
+  const identities = Object.fromEntries(
+    specs.flatMap(({ table, roles }) => (roles.identity === undefined ? [] : [[table, roles.identity]])),
+  ) as LakeSchema['identities']
+  return { ...schema, tables: byTable(declaredColumns), identities }
+}
+
+/** A score has the id of an entity once: as the field that it repeats, where that is the id. */
+function checkEntityIds({ entities }: FeatureSetManifest, { repeats, form }: ScoredColumns): void {
+  for (const { name, keyFields } of entities) {
+    const repeated = repeats.find((one) => one.name === `${name}_id`)
+    if (repeated === undefined || (keyFields.length === 1 && keyFields[0] === repeated.field)) continue
+    throw new Error(
+      `event type "${form.emits}": repeats ${repeated.field} as ${repeated.name}, which is the id of the entity ${name}`,
+    )
+  }
+}
+
+function eventViews(types: readonly EventType[], data: readonly DataColumn[], scored: ScoredColumns): EventView[] {
+  const names = new Map<string, string>(ownRelations.map((name) => [name, 'the lake itself']))
+  return types
+    .filter(({ label }) => label === undefined)
+    .map((event) => {
+      const { type, timestampField } = event
+      const name = viewName(event)
+      const other = names.get(name)
+      if (other !== undefined) {
+        throw new Error(`event type "${type}": its view would be called ${name}, as one of ${other} is: give it a view`)
+      }
+      names.set(name, type)
+      const columns = data.filter((column) => column.sources.has(type)).map((column) => column.name)
+      const isScored = type === scored.form.eventType
+      return { name, type, timestampField, isScored, columns: columns.filter((one) => !isScored || one !== scored.id) }
+    })
+}
+
+function viewName({ type, view }: Pick<EventType, 'type' | 'view'>): string {
+  return view ?? type.replaceAll('.', '_')
+}

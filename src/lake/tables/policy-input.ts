@@ -1,0 +1,36 @@
+import { identifier } from '../../base/sql.ts'
+import type { PolicyInput } from '../../scoring/policy.ts'
+import { valueOf } from './field-kind.ts'
+import type { LakeSchema } from './lake-schema.ts'
+
+type PolicySchema = Pick<LakeSchema, 'scored' | 'manifest'>
+
+/**
+ * What a policy is asked of a row of scores, beside its score and its features: what the score repeats of its event, and the
+ * ids of the entities.
+ */
+export function policyCellsSql({ scored, manifest }: PolicySchema): string[] {
+  const repeated = scored.repeats.map(({ name, type }) => {
+    // No value is NaN: here it stands for none.
+    return type === 'VARCHAR' ? identifier(name) : `coalesce(${identifier(name)}::DOUBLE, 'NaN'::DOUBLE)`
+  })
+  return [...repeated, ...manifest.entities.map(({ name }) => identifier(`${name}_id`))]
+}
+
+/** The input of a policy from the cells of {@link policyCellsSql}, by the names that the fields of the event have. */
+export function policyInput(
+  { scored, manifest }: PolicySchema,
+  cells: (column: number) => string | number | null,
+  rest: Pick<PolicyInput, 'score' | 'values'>,
+): PolicyInput {
+  const data: Record<string, unknown> = {}
+  for (const [i, { field, kind }] of scored.repeats.entries()) {
+    const cell = cells(i)
+    data[field] = Number.isNaN(cell) ? undefined : valueOf(kind, cell)
+  }
+  const entityIds: Record<string, string | null> = {}
+  for (const [i, { name }] of manifest.entities.entries()) {
+    entityIds[name] = cells(scored.repeats.length + i) as string | null
+  }
+  return { entityIds, data, score: rest.score, values: rest.values }
+}

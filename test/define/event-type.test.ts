@@ -1,0 +1,57 @@
+import { expect, test } from 'vitest'
+import { z } from 'zod'
+import { defineEvent } from '../../src/define/event-type.ts'
+
+const order = z.object({ customerId: z.string(), total: z.number().int() })
+const complaint = z.object({
+  orderId: z.string(),
+  customerId: z.string(),
+  orderTimeMs: z.number().int(),
+  why: z.string(),
+})
+const common = { aggregateType: 'customer', aggregateField: 'customerId' } as const
+const scored = { emits: 'order.scored', id: 'orderId', time: 'orderTimeMs', repeats: ['customerId', 'total'] } as const
+
+const placed = (more: object = {}) =>
+  defineEvent({
+    ...common,
+    type: 'order.placed',
+    timestamp: 'time',
+    versions: { 1: { schema: order } },
+    current: order,
+    ...more,
+  })
+
+const complained = (label: object = {}) =>
+  defineEvent({
+    ...common,
+    type: 'order.complained',
+    timestamp: 'orderTimeMs',
+    label: {
+      of: placed(),
+      subject: 'orderId',
+      repeats: { customerId: 'customerId', orderTimeMs: 'time' },
+      ...label,
+    },
+    versions: { 1: { schema: complaint } },
+    current: complaint,
+  })
+
+test('a label says whether it takes a report back, and which of its fields is its kind', () => {
+  expect(complained().label).not.toHaveProperty('withdraws')
+  expect(complained({ withdraws: true, kind: 'why' }).label).toMatchObject({ withdraws: true, kindField: 'why' })
+  expect(() => complained({ kind: 'reason' })).toThrow('event type "order.complained": label: it has no field reason')
+})
+
+test('what a scored event is worth is one of the fields that its score repeats', () => {
+  expect(placed({ scored: { ...scored, worth: 'total' } }).scored).toMatchObject({ worthField: 'total' })
+  expect(placed({ scored }).scored).not.toHaveProperty('worthField')
+  const unrepeated = { ...scored, repeats: ['customerId'], worth: 'total' }
+  expect(() => placed({ scored: unrepeated })).toThrow('order.scored must repeat total, what the event is worth')
+})
+
+test('an event type may name its view, as SQL spells names', () => {
+  expect(placed({ view: 'orders' })).toMatchObject({ view: 'orders' })
+  expect(placed()).not.toHaveProperty('view')
+  expect(() => placed({ view: 'All Orders' })).toThrow('view "All Orders": write it in lower_snake_case')
+})

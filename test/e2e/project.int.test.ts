@@ -1,0 +1,104 @@
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { riverbank, root, startProgram } from './support/program.ts'
+
+/** `npm run riverbank -- <args>` and so on: with the build. */
+const run = (program: string, args: readonly string[], settings: Readonly<Record<string, string>> = {}) =>
+  startProgram(['scripts/bootstrap/run.mjs', program, ...args], settings).ended
+
+describe('a project in a folder outside of the repository', () => {
+  let dir: string
+  let folder: string
+  beforeAll(() => {
+    dir = mkdtempSync(join(tmpdir(), 'riverbank-outside-'))
+    folder = join(dir, 'logins')
+    cpSync(join(root, 'examples/logins'), folder, { recursive: true })
+  })
+  afterAll(() => rmSync(dir, { recursive: true, force: true }))
+
+  test('is built, listed, compiled and simulated as the one inside is', async () => {
+    const args = ['features', 'list', '--json', '--project', folder]
+    const [outside, inside] = [
+      await run('src/main.ts', args),
+      await riverbank(['--project', 'examples/logins', 'features', 'list', '--json']),
+    ]
+    expect([outside.code, inside.code], outside.stderr + inside.stderr).toEqual([0, 0])
+    expect(JSON.parse(outside.stdout)).toEqual(JSON.parse(inside.stdout))
+
+    writeFileSync(join(folder, 'compiled/feature-set.json'), '{}')
+    const stale = await run('src/main.ts', ['features', 'check'], { RIVERBANK_PROJECT: folder })
+    expect([stale.code, stale.stdout]).toEqual([1, expect.stringContaining(`-- --project ${folder}`)])
+    expect((await run('scripts/compile-features.ts', ['--project', folder])).code).toBe(0)
+    const compiled = (at: string) => readFileSync(join(at, 'compiled/feature-set.json'), 'utf8')
+    expect(compiled(folder)).toBe(compiled(join(root, 'examples/logins')))
+
+    const events = ['--to', 'ndjson', '--events', '50', '--quiet', '--accounts', '40']
+    const [there, here] = [
+      await run('scripts/simulate.ts', [...events, '--project', folder]),
+      await run('scripts/simulate.ts', [...events, '--project=examples/logins']),
+    ]
+    expect([there.code, there.stdout], there.stderr).toEqual([0, here.stdout])
+    expect(there.stdout.split('\n')[0]).toContain('"login.attempted"')
+  })
+
+  test.each([
+    ['a file that does not parse', 'views.ts', 'export const = 1\n', 'views.ts:1: '],
+    [
+      'a mistake in a definition',
+      'index.ts',
+      `import { defineEntity } from 'riverbank/define'\nexport const a = defineEntity({ name: 'Bad Name', keyFields: [] })\n`,
+      'Bad Name',
+    ],
+    ['an index that exports no project', 'index.ts', 'export const a = 1\n', 'exports no project'],
+    [
+      'an import of what is neither its own nor the program’s',
+      'index.ts',
+      `export * from '../elsewhere.ts'\n`,
+      'is outside of the project',
+    ],
+  ])('is refused with exit code 2 and one line for %s', async (_, file, text, told) => {
+    const wrong = join(dir, `${file}-${told}`.replace(/[^a-z]+/gi, '-'))
+    cpSync(folder, wrong, { recursive: true })
+    writeFileSync(join(wrong, file), text)
+    for (const [program, args] of [
+      ['src/main.ts', ['features', 'list']],
+      ['src/main.ts', ['up']],
+      ['scripts/compile-features.ts', []],
+      ['scripts/demo.ts', ['--exit', '--events', '10', '--data', join(dir, 'none')]],
+    ] as const) {
+      const ended = await run(program, [...args, '--project', wrong])
+      const lines = ended.stderr.split('\n').filter((line) => line.includes('project_'))
+      expect([ended.code, lines], ended.stderr).toEqual([2, [expect.stringMatching(/^(simulate: )?project_refused: /)]])
+      expect(lines[0]).toContain(told)
+    }
+  })
+
+  test.each([
+    [
+      'a policy of another format',
+      'models/takeover/1/policies/1.json',
+      (text: string) => text.replace('"format": 2', '"format": 1'),
+      'policy_invalid',
+    ],
+    ['a model that is not there', 'models/registry.json', (text: string) => text.replace('"1"', '"9"'), 'file_missing'],
+    [
+      'a registry without the type',
+      'models/registry.json',
+      (text: string) => text.replace('login.attempted', 'login.made'),
+      'names no champion for login.attempted',
+    ],
+  ])('with %s starts nothing, with exit code 2 and one line', async (what, file, broken, told) => {
+    const wrong = join(dir, what.replaceAll(' ', '-'))
+    cpSync(folder, wrong, { recursive: true })
+    writeFileSync(join(wrong, file), broken(readFileSync(join(wrong, file), 'utf8')))
+    const data = join(dir, `${what.replaceAll(' ', '-')}-data`)
+    const ended = await run('scripts/demo.ts', ['--exit', '--events', '10', '--data', data, '--project', wrong])
+    expect(ended.code, ended.stderr).toBe(2)
+    expect(ended.stderr.split('\n').filter((line) => line.startsWith('model_refused: '))).toEqual([
+      expect.stringContaining(told),
+    ])
+    expect(existsSync(data)).toBe(false)
+  })
+})
