@@ -83,7 +83,10 @@ function checkSource(set: FeatureSet, view: View, eventType: string): void {
   if (event === undefined) throw new Error(`view "${view.name}": event type ${eventType} is not in the feature set`)
   const fields = fieldsOfEvent(event)
   const missing = view.entity.keyFields.find((field) => !fields.has(field))
-  if (missing !== undefined) throw new Error(`view "${view.name}": ${eventType} has no field ${missing}, which makes the id of the ${view.entity.name}`)
+  if (missing !== undefined)
+    throw new Error(
+      `view "${view.name}": ${eventType} has no field ${missing}, which makes the id of the ${view.entity.name}`,
+    )
 }
 
 /** The features on a way from the last of these back to the first feature; null where there is none. */
