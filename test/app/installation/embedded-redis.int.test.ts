@@ -69,7 +69,9 @@ describe.skipIf(redisAvailable() !== null)('embedded redis', () => {
     await server.stop()
     expect(settings().project.definition.name, 'the lake is of its project still').toBe('logins')
     expect(besideInstallation(env)).not.toHaveProperty('RIVERBANK_NAMESPACE')
-    expect(besideInstallation({ ...env, RIVERBANK_PROJECT: 'features' })).toMatchObject({ RIVERBANK_PROJECT: 'features' })
+    expect(besideInstallation({ ...env, RIVERBANK_PROJECT: 'features' })).toMatchObject({
+      RIVERBANK_PROJECT: 'features',
+    })
   })
 
   test('reports a crash, and a stop is none', async () => {
