@@ -92,6 +92,7 @@ export function defineEvent<Type extends string, Schema extends z.ZodObject>(
   if (versions[currentVersion]?.schema !== options.current) {
     throw new Error(`event type "${type}": current is not the schema of version ${currentVersion}`)
   }
+  checkFieldNames(type, versions)
   checkFields(options)
   const label = options.label === undefined ? {} : { label: labelRule(options) }
   const scored = options.scored === undefined ? {} : { scored: scoredRule(options) }
@@ -115,6 +116,21 @@ export function defineEvent<Type extends string, Schema extends z.ZodObject>(
   })
 }
 
+/** An object without a field of such a name has it all the same, from its prototype: no schema can tell that it is absent. */
+function checkFieldNames(type: string, versions: EventType['versions']): void {
+  for (const [version, { schema }] of Object.entries(versions)) {
+    const inherited = fieldsOf(schema).find((field) => field in Object.prototype)
+    if (inherited === undefined) continue
+    throw new Error(
+      `event type "${type}": version ${version} has a field ${inherited}, as every JavaScript object has: rename it`,
+    )
+  }
+}
+
+function fieldsOf(schema: z.ZodType): string[] {
+  return 'shape' in schema ? Object.keys(schema.shape as object) : []
+}
+
 /** Every field that the type names is one of its data. */
 function checkFields({
   type,
@@ -131,7 +147,7 @@ function checkFields({
     ...Object.fromEntries(Object.keys(accepts ?? {}).map((field) => [`accepts.${field}`, field])),
   }
   for (const [where, field] of Object.entries(named)) {
-    if (!(field in current.shape)) throw new Error(`event type "${type}": ${where}: it has no field ${field}`)
+    if (!Object.hasOwn(current.shape, field)) throw new Error(`event type "${type}": ${where}: it has no field ${field}`)
   }
 }
 
@@ -142,10 +158,10 @@ function labelRule<Type extends string, Schema extends z.ZodObject>(options: Eve
   const repeats = label.repeats as Readonly<Record<string, string>>
   if (of.label !== undefined) throw new Error(`event type "${type}": labels ${of.type}, which is a label itself`)
   const { schema } = of.versions[of.currentVersion] ?? {}
-  const shape = schema !== undefined && 'shape' in schema ? (schema.shape as object) : {}
+  const subjectFields = schema === undefined ? [] : fieldsOf(schema)
   for (const [field, repeated] of Object.entries(repeats)) {
-    if (!(field in options.current.shape)) throw new Error(`event type "${type}": repeats: it has no field ${field}`)
-    if (repeated !== 'time' && !(repeated in shape)) {
+    if (!Object.hasOwn(options.current.shape, field)) throw new Error(`event type "${type}": repeats: it has no field ${field}`)
+    if (repeated !== 'time' && !subjectFields.includes(repeated)) {
       throw new Error(`event type "${type}": repeats: ${of.type} has no field ${repeated}`)
     }
   }
@@ -155,7 +171,7 @@ function labelRule<Type extends string, Schema extends z.ZodObject>(options: Eve
   if (repeats[aggregateField] !== of.aggregateField) {
     throw new Error(`event type "${type}": a label belongs to its subject's aggregate: repeat ${of.aggregateField}`)
   }
-  if (label.kind !== undefined && !(label.kind in options.current.shape)) {
+  if (label.kind !== undefined && !Object.hasOwn(options.current.shape, label.kind)) {
     throw new Error(`event type "${type}": label: it has no field ${label.kind}`)
   }
   return Object.freeze({
@@ -194,7 +210,7 @@ function scoredRule<Type extends string, Schema extends z.ZodObject>(options: Ev
   if (scored === undefined) throw new Error(`event type "${type}" is not scored`)
   const { emits, id, time, repeats, worth } = scored
   checkTypeName(emits)
-  const missing = repeats.find((field) => !(field in current.shape))
+  const missing = repeats.find((field) => !Object.hasOwn(current.shape, field))
   if (missing !== undefined) throw new Error(`event type "${type}": scored: it has no field ${missing}`)
   const names = [id, time, ...repeats, ...scoreFields]
   const twice = names.find((name, i) => names.indexOf(name) < i)

@@ -148,7 +148,7 @@ function checkLabels({ events, entities }: FeatureSet): void {
     const fields = fieldsOfEvent(event)
     for (const { name, keyFields } of entities) {
       const isNamed = keyFields.every((field) => fields.has(field))
-      const missing = keyFields.find((field) => !(field in label.repeats))
+      const missing = keyFields.find((field) => !Object.hasOwn(label.repeats, field))
       if (isNamed && missing !== undefined) {
         throw new Error(`event type "${type}": names the ${name}, so it must repeat ${missing} of its subject`)
       }

@@ -55,3 +55,15 @@ test('an event type may name its view, as SQL spells names', () => {
   expect(placed()).not.toHaveProperty('view')
   expect(() => placed({ view: 'All Orders' })).toThrow('view "All Orders": write it in lower_snake_case')
 })
+
+test('a field that every object inherits is refused: its absence could not be told', () => {
+  const risky = order.extend({ constructor: z.string().optional() })
+  expect(() => placed({ versions: { 1: { schema: risky } }, current: risky })).toThrow(
+    'event type "order.placed": version 1 has a field constructor, as every JavaScript object has: rename it',
+  )
+})
+
+test('what every object inherits is no field that a type may name', () => {
+  expect(() => placed({ aggregateField: 'toString' })).toThrow('aggregateField: it has no field toString')
+  expect(() => complained({ kind: 'valueOf' })).toThrow('label: it has no field valueOf')
+})

@@ -56,7 +56,7 @@ export function eventSchemas(catalog: EventCatalog): EventSchemas {
 /** The schema with the values that are accepted, of all that it knows. */
 export function accepting(schema: z.ZodType, accepts: EventType['accepts']): z.ZodType {
   if (!(schema instanceof z.ZodObject)) return schema
-  const fields = Object.entries(accepts).filter(([field]) => field in schema.shape)
+  const fields = Object.entries(accepts).filter(([field]) => Object.hasOwn(schema.shape, field))
   return schema.extend(Object.fromEntries(fields.map(([field, values]) => [field, z.enum(values)])))
 }
 
