@@ -19,10 +19,16 @@ export function takeProject(args: readonly string[], env: NodeJS.ProcessEnv): vo
   if (at !== -1 && given !== undefined && given !== '') env[projectVariable] = resolve(given)
 }
 
+/** Null for a project that only takes events of others. */
+export function findSimulator({ project, projectSettings }: InstalledProject): Simulator | null {
+  return project.definition.simulate?.(projectSettings) ?? null
+}
+
 /** Errors: `project_without_simulator`. */
-export function simulatorOf({ project, projectSettings }: InstalledProject): Simulator {
-  const simulator = project.definition.simulate?.(projectSettings)
-  if (simulator !== undefined) return simulator
+export function simulatorOf(installed: InstalledProject): Simulator {
+  const simulator = findSimulator(installed)
+  if (simulator !== null) return simulator
+  const { project } = installed
   throw new RiverbankError(
     'project_without_simulator',
     `${project.folder}: the project ${project.definition.name} has no simulator`,

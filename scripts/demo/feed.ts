@@ -4,7 +4,7 @@ import { Estimate } from './estimate.ts'
 import { daysInGoodTime, historyDaysMax } from './history-days.ts'
 import { say, screen } from './say.ts'
 import { defaultChoice } from '../project.ts'
-import type { Demo } from './run.ts'
+import type { Demo, SimulatedDemo } from './run.ts'
 import { streamEvents } from '../simulator/stream-events.ts'
 import { originEndingAt } from '../simulator/time-axis.ts'
 import { names } from '../../src/app/installation/config.ts'
@@ -24,7 +24,7 @@ export interface Fed {
 }
 
 /** Streams the history as fast as the log takes it. What was fed before is not fed again: an interrupted feed goes on. */
-export async function feedHistory(demo: Demo): Promise<Fed> {
+export async function feedHistory(demo: SimulatedDemo): Promise<Fed> {
   const { options, installation, log, ending, simulator, scoredTypes } = demo
   const { config, record } = installation
   const startedMs = performance.now()
@@ -64,7 +64,10 @@ export async function feedHistory(demo: Demo): Promise<Fed> {
 }
 
 /** Days: null where events were counted. */
-function draw({ options, installation, simulator, samples }: Demo): { drawn: SimulatedHistory; days: number | null } {
+function draw({ options, installation, simulator, samples }: SimulatedDemo): {
+  drawn: SimulatedHistory
+  days: number | null
+} {
   const choice = defaultChoice(simulator)
   if (options.events !== undefined) {
     return { drawn: simulator.draw({ choice, fromDay: 0, limit: options.events }), days: null }

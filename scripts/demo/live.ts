@@ -1,9 +1,10 @@
+import { once } from 'node:events'
 import { catchUp } from './catch-up.ts'
 import type { Fed } from './feed.ts'
 import { LiveStatus } from './live-status.ts'
-import type { Demo } from './run.ts'
+import type { Demo, SimulatedDemo } from './run.ts'
 import { say, screen } from './say.ts'
-import { welcomeLive } from './welcome.ts'
+import { welcomeLive, welcomeWaiting } from './welcome.ts'
 import { defaultChoice } from '../project.ts'
 import { streamEvents } from '../simulator/stream-events.ts'
 import { names } from '../../src/app/installation/config.ts'
@@ -11,20 +12,11 @@ import { names } from '../../src/app/installation/config.ts'
 const statusEveryMs = 1_000
 
 /** After the history: events as they would come now, until somebody stops it. */
-export async function runLive(demo: Demo, fed: Fed): Promise<number> {
+export async function runLive(demo: SimulatedDemo, fed: Fed): Promise<number> {
   const { options, installation, log, ending, simulator, samples, scoredTypes } = demo
   const { config } = installation
   await catchUp(demo, 'scored', fed.scored + fed.labels)
   say(welcomeLive(config, samples, options.rate))
-  const live = await LiveStatus.follow(log, config, samples)
-  const timer = setInterval(() => {
-    void live.describe().then(
-      (text) => {
-        screen.show(text)
-      },
-      () => undefined,
-    )
-  }, statusEveryMs)
   const startMs = Date.now()
   const traffic = simulator.live({
     choice: defaultChoice(simulator),
@@ -35,8 +27,8 @@ export async function runLive(demo: Demo, fed: Fed): Promise<number> {
     labelDelayMs: simulator.labelDelayMs,
     pending: fed.pending,
   })
-  try {
-    await streamEvents(traffic, (records) => log.publish(records), {
+  return untilStopped(demo, () =>
+    streamEvents(traffic, (records) => log.publish(records), {
       topic: names(config).topics.events,
       scoredTypes,
       partitions: config.PARTITIONS,
@@ -45,7 +37,35 @@ export async function runLive(demo: Demo, fed: Fed): Promise<number> {
       ratePerSecond: options.rate,
       historyFromMs: fed.originMs,
       signal: ending,
-    })
+    }),
+  )
+}
+
+/** Without a simulator: events come from elsewhere, until somebody stops it. */
+export async function runWaiting(demo: Demo): Promise<number> {
+  const { installation, samples, ending } = demo
+  say(welcomeWaiting(installation.config, samples))
+  return untilStopped(demo, async () => {
+    if (!ending.aborted) await once(ending, 'abort')
+  })
+}
+
+/** Shows how the service does while `run` goes on. Rejects with what ended it, unless that was somebody. */
+async function untilStopped(
+  { log, installation, samples, ending }: Demo,
+  run: () => Promise<unknown>,
+): Promise<number> {
+  const live = await LiveStatus.follow(log, installation.config, samples)
+  const timer = setInterval(() => {
+    void live.describe().then(
+      (text) => {
+        screen.show(text)
+      },
+      () => undefined,
+    )
+  }, statusEveryMs)
+  try {
+    await run()
   } finally {
     clearInterval(timer)
     screen.end()

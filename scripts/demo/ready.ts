@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import type { DemoOptions } from './run.ts'
 import { simulatorOf } from '../project.ts'
 import type { Config } from '../../src/app/installation/config.ts'
 import { definitions, modelLoader } from '../../src/app/installation/definitions.ts'
@@ -7,13 +8,17 @@ import { registeredLineup } from '../../src/edges/onnx/load.ts'
 import { isModelRefused, ModelRefused } from '../../src/edges/onnx/refusal.ts'
 
 /**
- * What an installation needs, looked at before anything of it is started: definitions, something to feed and, where none has
+ * What an installation needs, looked at before anything of it is started: definitions, a simulator where a history is asked for and, where none has
  * begun in the folder, whole models and policies for what is scored. Errors: `project_refused`, `project_without_simulator`,
  * `model_refused`.
  */
-export async function checkReady(config: Config, dataDir = config.DATA_DIR): Promise<void> {
+export async function checkReady(
+  config: Config,
+  options: Pick<DemoOptions, 'data' | 'events' | 'days' | 'exit'>,
+): Promise<void> {
   const compiled = definitions(config)
-  simulatorOf(config)
+  const { data: dataDir = config.DATA_DIR, events, days, exit } = options
+  if (events !== undefined || days !== undefined || exit === true) simulatorOf(config)
   for (const eventType of compiled.scoreForms.keys()) {
     const { champion, shadows } = await lineupOf(config, eventType)
     // Later the list of generations says who scores.

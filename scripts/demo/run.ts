@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { finishRun } from './finish.ts'
 import { openInstallation, type Installation } from './installation.ts'
-import { runLive } from './live.ts'
+import { runLive, runWaiting } from './live.ts'
 import { checkReady } from './ready.ts'
 import { say } from './say.ts'
 import { feedHistory } from './feed.ts'
 import { welcomeBeside } from './welcome.ts'
-import { scoredTypesOf, simulatorOf } from '../project.ts'
+import { findSimulator, scoredTypesOf } from '../project.ts'
 import { roleCommand } from '../role-command.ts'
 import { refuseAnyContradiction } from '../../src/app/installation/contradictions.ts'
 import { createTopics } from '../../src/app/installation/topics.ts'
@@ -37,11 +37,14 @@ export interface Demo {
   readonly options: DemoOptions
   readonly installation: Installation
   readonly log: EventLog
-  readonly simulator: Simulator
   readonly samples: ProjectSamples
   readonly scoredTypes: ReadonlySet<string>
   /** Aborted by SIGINT, SIGTERM, or the end of a role or of Redis. */
   readonly ending: AbortSignal
+}
+
+export interface SimulatedDemo extends Demo {
+  readonly simulator: Simulator
 }
 
 const endingSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
@@ -59,7 +62,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     ending.abort(new RiverbankError('interrupted', 'stopped before it was done'))
   }
   for (const signal of endingSignals) process.on(signal, interrupt)
-  await checkReady(readConfig(process.env), options.data)
+  await checkReady(readConfig(process.env), options)
   say('starting Redis, the processor, the HTTP role and the materializer')
   const installation = await openInstallation(options, logger)
   void installation.redis?.crashed.then((error) => {
@@ -71,7 +74,6 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   try {
     ending.signal.throwIfAborted()
     const { config } = installation
-    const simulator = simulatorOf(config)
     log = await openEventLog(config, logger)
     await refuseAnyContradiction(config, log)
     await createTopics(config, log)
@@ -82,8 +84,8 @@ export async function runDemo(options: DemoOptions): Promise<number> {
       ending.abort(error)
     })
     const { samples } = config.project.definition
-    const simulated = { simulator, samples, scoredTypes: scoredTypesOf(config) }
-    const demo: Demo = { options, installation, log, ...simulated, ending: ending.signal }
+    const scoredTypes = scoredTypesOf(config)
+    const demo: Demo = { options, installation, log, samples, scoredTypes, ending: ending.signal }
     code = await soonAfter(ending.signal, feedAndRun(demo, startedMs))
   } finally {
     await supervisor?.stop()
@@ -96,9 +98,13 @@ export async function runDemo(options: DemoOptions): Promise<number> {
 }
 
 async function feedAndRun(demo: Demo, startedMs: number): Promise<number> {
-  if (demo.options.exit !== true) say(welcomeBeside(demo.installation.config, demo.samples))
-  const fed = await feedHistory(demo)
-  return demo.options.exit === true ? finishRun(demo, fed, startedMs) : runLive(demo, fed)
+  const { config } = demo.installation
+  const simulator = findSimulator(config)
+  if (simulator === null) return runWaiting(demo)
+  const simulated: SimulatedDemo = { ...demo, simulator }
+  if (demo.options.exit !== true) say(welcomeBeside(config, demo.samples))
+  const fed = await feedHistory(simulated)
+  return demo.options.exit === true ? finishRun(demo, fed, startedMs) : runLive(simulated, fed)
 }
 
 /** What the work answers; rejects with `did_not_stop` when it goes on although it was told to end. */

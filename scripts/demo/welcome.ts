@@ -6,6 +6,30 @@ const addressOf = (config: Config) => `http://127.0.0.1:${config.HTTP_PORT}`
 
 /** While the history is worked off: where everything is, and what answers already. */
 export function welcomeBeside(config: Config, samples: ProjectSamples): string {
+  return [
+    ...whereabouts(config),
+    'While the history is worked off, features grow and SQL sees what is in the lake. Try:',
+    '',
+    ...commands(addressOf(config), samples),
+    '',
+  ].join('\n')
+}
+
+/** Where the project simulates nothing. */
+export function welcomeWaiting(config: Config, samples: ProjectSamples): string {
+  const url = addressOf(config)
+  const { events } = names(config).topics
+  return [
+    ...whereabouts(config),
+    `This project simulates nothing: send your ${samples.scored} to the topic ${events}, or to ${url}/v1/events`,
+    `(${url}/openapi.json has an example). Then try:`,
+    '',
+    ...commands(url, samples),
+    '',
+  ].join('\n')
+}
+
+function whereabouts(config: Config): string[] {
   const { events, scores, deadLetters } = names(config).topics
   const url = addressOf(config)
   const metrics = roleMetrics(config, 1).map(({ role, url: at }) => `${at} (${role})`)
@@ -15,11 +39,7 @@ export function welcomeBeside(config: Config, samples: ProjectSamples): string {
     `  topics    ${events}, ${scores}, ${deadLetters}`,
     `  metrics   ${[`${url}/metrics (serve)`, ...metrics].join(', ')}`,
     '',
-    'While the history is worked off, features grow and SQL sees what is in the lake. Try:',
-    '',
-    ...commands(url, samples),
-    '',
-  ].join('\n')
+  ]
 }
 
 /** When live events come in. */
@@ -34,11 +54,11 @@ export function welcomeLive(config: Config, samples: ProjectSamples, rate: numbe
   ].join('\n')
 }
 
-function commands(url: string, { entity, scored }: ProjectSamples): string[] {
+function commands(url: string, { entity }: ProjectSamples): string[] {
   return [
     `  curl -s ${url}/v1/entities/${entity.name}/${entity.id}/features`,
     `  curl -sN '${url}/v1/score-stream?decision=block,review'`,
     `  curl -s ${url}/v1/sql -H 'content-type: application/json' \\`,
-    `    -d '{"sql": "SELECT decision, count(*) AS ${scored} FROM scores GROUP BY ALL"}'`,
+    `    -d '{"sql": "SELECT decision, count(*) AS scored FROM scores GROUP BY ALL"}'`,
   ]
 }

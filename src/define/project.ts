@@ -21,7 +21,7 @@ interface ProjectOptions<Schemas extends SettingSchemas> {
   /** The definitions of an installation with these settings; those of the defaults are committed. */
   features(settings: SettingsOf<Schemas>): FeatureSet
   readonly samples: ProjectSamples
-  /** Left out of a project without one: it has no demo. */
+  /** Left out: `npm start` waits for the events of others. */
   simulate?(settings: SettingsOf<Schemas>): Simulator
 }
 

@@ -2,6 +2,7 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { eventually } from '../support/wait.ts'
 import { riverbank, root, startProgram } from './support/program.ts'
 
 /** `npm run riverbank -- <args>` and so on: with the build. */
@@ -100,5 +101,55 @@ describe('a project in a folder outside of the repository', () => {
       expect.stringContaining(told),
     ])
     expect(existsSync(data)).toBe(false)
+  })
+
+  describe('without a simulator', () => {
+    let waiting: string
+    beforeAll(() => {
+      waiting = join(dir, 'waiting')
+      cpSync(folder, waiting, { recursive: true })
+      const index = join(waiting, 'index.ts')
+      const lines = readFileSync(index, 'utf8').split('\n')
+      writeFileSync(index, lines.filter((line) => !/simulat/i.test(line)).join('\n'))
+    })
+
+    test('starts and scores the events that others send', async () => {
+      const args = ['--project', waiting, '--data', join(dir, 'waiting-data')]
+      const program = startProgram(['scripts/bootstrap/run.mjs', 'scripts/demo.ts', ...args])
+      try {
+        const url = await eventually(
+          () => /Riverbank is at (\S+),[^]*This project simulates nothing/.exec(program.stderr())?.[1] ?? null,
+          { deadlineMs: 300_000 },
+        )
+        const event = {
+          ...{ eventId: 'l-1', eventType: 'login.attempted', version: 1, aggregateType: 'account', aggregateId: 'a-1' },
+          timestamp: Date.now(),
+          data: { accountId: 'a-1', ip: '192.0.2.1', country: 'CH', succeeded: true },
+        }
+        const score = await eventually(
+          async () => {
+            const answer = await fetch(`${url}/v1/events?wait=5000`, {
+              method: 'POST',
+              headers: { 'content-type': 'application/json' },
+              body: JSON.stringify(event),
+            }).catch(() => null)
+            const body = (await answer?.json()) as { results?: { score?: { accountId: string } }[] } | undefined
+            return body?.results?.[0]?.score ?? null
+          },
+          { deadlineMs: 300_000 },
+        )
+        expect(score).toMatchObject({ accountId: 'a-1' })
+      } finally {
+        program.child.kill('SIGINT')
+      }
+      expect((await program.ended).code, program.stderr()).toBe(0)
+    })
+
+    test('has no history to feed: a run that asks for one starts nothing', async () => {
+      const data = join(dir, 'no-history')
+      const ended = await run('scripts/demo.ts', ['--exit', '--project', waiting, '--data', data])
+      expect([ended.code, ended.stderr]).toEqual([2, expect.stringContaining('project_without_simulator: ')])
+      expect(existsSync(data)).toBe(false)
+    })
   })
 })
