@@ -3,7 +3,7 @@ import { hourMs } from '../base/units.ts'
 import { subjectsMax } from '../engine/state/subjects.ts'
 import type { FeatureSet } from '../define/feature-set.ts'
 import type { View } from '../define/view.ts'
-import { idSeparator } from '../engine/plan.ts'
+import { idPartSql, idSeparator } from '../engine/entity-id.ts'
 import { isLabel, labelHours, ownerFields, repeatedFields } from './labels.ts'
 import { slotsOf, type ColumnOf } from './sql-cells.ts'
 import { tileSql } from './sql-text.ts'
@@ -27,7 +27,7 @@ export function lookAtLabels(set: FeatureSet, views: readonly View[]): boolean {
 
 /** Names what an entry labels among the subjects of all aggregates, NULL for an entry that is no label. */
 export function subjectSql(set: FeatureSet, column: ColumnOf): string {
-  const owner = ownerFields(set).map((field) => `${column(field)} || ${literal(idSeparator)} || `)
+  const owner = ownerFields(set).map((field) => `${idPartSql(column(field))} || ${literal(idSeparator)} || `)
   return `${owner.join('')}${subjectIdSql(set, column)}`
 }
 

@@ -1,10 +1,10 @@
+import { idPart, idSeparator } from './entity-id.ts'
 import { emptyCell } from './tiles/cells.ts'
 import { hashEventId } from '../events/event-id-hash.ts'
 import { labelOf, outdates, withLabel, type Label, type Labels } from './state/labels.ts'
 import type { Observation } from './observe.ts'
 import {
   entityIdOf,
-  idSeparator,
   type EntityLabels,
   type EntityPlan,
   type LabelPlan,
@@ -83,7 +83,7 @@ export function applyLabel(
 
 /** Names a subject among those of all aggregates. */
 function subjectOf({ subjectField, ownerFields }: LabelPlan, data: Label['data']): string {
-  return entityIdOf(ownerFields, data) + idSeparator + String(data[subjectField])
+  return idPart(entityIdOf(ownerFields, data)) + idSeparator + String(data[subjectField])
 }
 
 /** Drops labels from tiles that every table with label slots has forgotten: no slot is made of them again. */

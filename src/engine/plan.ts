@@ -1,3 +1,4 @@
+import { idPart, idSeparator } from './entity-id.ts'
 import type { AggregateKind } from './tiles/aggregates.ts'
 import type { PlacedSlot, SlotValue } from './tiles/slot.ts'
 import type { Expression } from './expression.ts'
@@ -157,9 +158,6 @@ export interface ServicePlan {
   readonly vector: readonly number[]
 }
 
-/** No id holds it: what separates the parts of a composite id. */
-export const idSeparator = '|'
-
 /**
  * The id of the entity instance that an event names, null where it names none: it lacks one of the key fields, or has
  * null there.
@@ -169,14 +167,17 @@ export function namedEntityId(keyFields: readonly string[], data: Readonly<Recor
   for (let part = 0; part < keyFields.length; part += 1) {
     const value = data[keyFields[part] as string] as string | null | undefined
     if (value === undefined || value === null) return null
-    id = part === 0 ? value : id + idSeparator + value
+    id = part === 0 ? value : (part === 1 ? idPart(id) : id) + idSeparator + idPart(value)
   }
   return id
 }
 
 /** The same of an event that names one: one field, or several in the order of the key fields. */
 export function entityIdOf(keyFields: readonly string[], data: Readonly<Record<string, unknown>>): string {
-  let id = data[keyFields[0] as string] as string
-  for (let part = 1; part < keyFields.length; part += 1) id += idSeparator + (data[keyFields[part] as string] as string)
+  const first = data[keyFields[0] as string] as string
+  if (keyFields.length === 1) return first
+  let id = idPart(first)
+  for (let part = 1; part < keyFields.length; part += 1)
+    id += idSeparator + idPart(data[keyFields[part] as string] as string)
   return id
 }

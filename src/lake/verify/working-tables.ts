@@ -2,7 +2,7 @@ import { identifier, literal } from '../../base/sql.ts'
 import type { EntityManifest } from '../../engine/feature-set.ts'
 import type { LakeSchema } from '../tables/lake-schema.ts'
 import type { Frontier, Topics } from './frontier.ts'
-import { idSeparator } from '../../engine/plan.ts'
+import { idPartSql, idSeparator } from '../../engine/entity-id.ts'
 import type { LakeQuery } from './lake-query.ts'
 
 export interface WorkingTablesOptions {
@@ -133,5 +133,6 @@ export function entityIdSql(
     if (column === undefined) return []
     return column.type === 'VARCHAR' ? nameOf(column.name) : `${nameOf(column.name)}::VARCHAR`
   })
-  return named.length < columns.length || named.length === 0 ? null : named.join(` || ${literal(idSeparator)} || `)
+  if (named.length < columns.length || named.length === 0) return null
+  return named.length === 1 ? (named[0] ?? null) : named.map(idPartSql).join(` || ${literal(idSeparator)} || `)
 }

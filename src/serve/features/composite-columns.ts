@@ -1,4 +1,4 @@
-import { idSeparator } from '../../engine/plan.ts'
+import { idSeparator, joinIdParts } from '../../engine/entity-id.ts'
 import type { CatalogEntity, CatalogFeature, FeatureCatalog } from './feature-catalog.ts'
 
 /** The ids of one entity in a request, one per row. */
@@ -28,7 +28,7 @@ export function composedColumns(
     if (entity.keyFields.length === 1 || named.has(entity.name) || !isWanted) return []
     const parts = entity.keyFields.flatMap((field) => columnOf(columns, field) ?? [])
     if (parts.length < entity.keyFields.length) return []
-    const ids = (parts[0]?.ids ?? []).map((_, row) => parts.map((part) => part.ids[row] ?? '').join(idSeparator))
+    const ids = (parts[0]?.ids ?? []).map((_, row) => joinIdParts(parts.map((part) => part.ids[row] ?? '')))
     return [{ label: entity.name, entity, ids, asked: ids }]
   })
 }

@@ -1,6 +1,6 @@
 import { safeParse, type z } from 'zod'
 import type { EventCatalog } from '../../events/event.ts'
-import { idSeparator } from '../../engine/plan.ts'
+import { idSeparator, splitIdParts } from '../../engine/entity-id.ts'
 import type { EntityManifest, FeatureManifest, FeatureSetManifest } from '../../engine/feature-set.ts'
 
 export interface CatalogEntity {
@@ -60,7 +60,7 @@ export function createFeatureCatalog(manifest: FeatureSetManifest, events: Event
  * may name.
  */
 export function mistakeInId({ name, keyFields, keySchemas }: CatalogEntity, id: string): string | null {
-  const parts = keyFields.length === 1 ? [id] : id.split(idSeparator)
+  const parts = keyFields.length === 1 ? [id] : splitIdParts(id)
   if (parts.length !== keyFields.length || parts.includes('')) {
     return `a ${name} is ${keyFields.join(idSeparator)}, no part empty`
   }
