@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { benchBytes } from './bench/bytes.ts'
 import { benchEngine } from './bench/engine.ts'
 import { benchExplain } from './bench/explain.ts'
+import { benchFloorReads } from './bench/floor/reads.ts'
+import { benchFloorStream } from './bench/floor/stream.ts'
 import { feedHistory, openFeed } from './bench/feed.ts'
 import { openInstallation, type Driver } from './bench/installation.ts'
 import { benchLatency } from './bench/latency.ts'
@@ -27,6 +29,7 @@ const benchmarks = [
   'scoring',
   'explain',
   'pipeline',
+  'floor',
   'shadow',
   'latency',
   'reads',
@@ -101,6 +104,7 @@ async function main(options: Options): Promise<void> {
     if (isAsked('explain')) await benchExplain(run)
     if (isAsked('bytes')) await benchBytes(run)
     if (isAsked('lookups')) await benchLookups(run)
+    if (isAsked('floor')) await benchFloor(run, options, ending)
     if (['pipeline', 'shadow', 'latency', 'reads', 'memory'].some((name) => isAsked(name as Benchmark))) {
       for (const driver of ['redis', 'kafka'] as const) {
         if (options.log === 'both' || options.log === driver) await benchDriver(run, driver, isAsked, ending)
@@ -113,6 +117,41 @@ async function main(options: Options): Promise<void> {
     const report = { machine, measuredAt: new Date().toISOString(), options, measurements: all }
     if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(report, null, 2)}\n`)
   }
+}
+
+/** For each driver an installation whose processor has both cores, and for reads one that serves, too. */
+async function benchFloor(run: Run, { log }: Options, ending: AbortController): Promise<void> {
+  for (const driver of ['redis', 'kafka'] as const) {
+    if (log !== 'both' && log !== driver) continue
+    const broker = driver === 'kafka' ? await startBroker() : null
+    if (driver === 'kafka' && broker === null) continue
+    const open = (roles: readonly string[]) =>
+      openInstallation({ driver, roles, ...brokersOf(broker), onFailure: (error) => ending.abort(error) })
+    try {
+      const streaming = await open(['process'])
+      try {
+        const feed = openFeed(warmUpPayments + run.payments * (run.rounds + 1))
+        await feedHistory(streaming, feed, warmUpPayments, run.signal, 'scored')
+        await benchFloorStream(run, streaming, feed, broker?.kafka.pid ?? null)
+      } finally {
+        await streaming.close()
+      }
+      if (driver === 'kafka') continue
+      const serving = await open(['process', 'serve'])
+      try {
+        await feedHistory(serving, openFeed(run.payments), run.payments, run.signal, 'scored')
+        await benchFloorReads(run, serving)
+      } finally {
+        await serving.close()
+      }
+    } finally {
+      await broker?.close()
+    }
+  }
+}
+
+function brokersOf(broker: { readonly kafka: KafkaBroker } | null): { readonly brokers?: string } {
+  return broker === null ? {} : { brokers: broker.kafka.brokers }
 }
 
 /** One installation for all that needs one: each benchmark finds the history that those before it left. */
@@ -132,7 +171,7 @@ async function benchDriver(
     const installation = await openInstallation({
       driver,
       modelsDir,
-      ...(broker === null ? {} : { brokers: broker.kafka.brokers }),
+      ...brokersOf(broker),
       onFailure: (error) => ending.abort(error),
     })
     try {

@@ -1,5 +1,5 @@
 import type { Installation } from './installation.ts'
-import { untilDone } from './progress.ts'
+import { untilDone, type Stage } from './progress.ts'
 import { history } from '../../features/simulator/history.ts'
 import { datasetEpochMs, isPayment, scoredTypes, type SimulatedEvent } from '../../features/simulator/payment-events.ts'
 import { generatePayments } from '../../features/simulator/payments.ts'
@@ -55,13 +55,14 @@ export async function publishAll(
   return summary.published
 }
 
-/** Publishes the next so many payments and waits until all is settled. */
+/** Publishes the next so many payments and waits until all is settled, or has reached another stage. */
 export async function feedHistory(
   installation: Installation,
   feed: Feed,
   payments: number,
   signal: AbortSignal,
+  stage: Stage = 'materialized',
 ): Promise<void> {
   await publishAll(installation, feed.take(payments), signal)
-  await untilDone(installation, 'materialized', signal)
+  await untilDone(installation, stage, signal)
 }

@@ -23,6 +23,8 @@ export interface InstallationOptions {
   readonly brokers?: string
   /** Without it the shipped models. */
   readonly modelsDir?: string
+  /** Which roles run; left out: all of them. */
+  readonly roles?: readonly string[]
   /** Aborted with what ended a role or Redis. */
   readonly onFailure: (error: unknown) => void
 }
@@ -62,10 +64,10 @@ export async function openInstallation(options: InstallationOptions): Promise<In
     closers.push(() => log.close())
     await createTopics(config, log)
     if (options.driver === 'kafka') closers.push(() => deleteTopics(config, log))
-    const supervisor = startRoles(config, env)
+    const supervisor = startRoles(config, env, options.roles)
     supervisor.finished.catch(options.onFailure)
     closers.push(() => supervisor.stop())
-    await untilReady(port)
+    if (options.roles?.includes('serve') !== false) await untilReady(port)
     const pids = () => new Map([['publisher', process.pid], ['redis', redis.pid], ...supervisor.pids()])
     return { driver: options.driver, config, port, log, pids, close }
   } catch (error) {
@@ -101,9 +103,10 @@ function environment({ dir, port, redisUrl, driver, brokers, modelsDir }: Place)
   return Object.fromEntries([...inherited, ...own])
 }
 
-function startRoles(config: Config, env: Readonly<Record<string, string>>): Supervisor {
+function startRoles(config: Config, env: Readonly<Record<string, string>>, wanted?: readonly string[]): Supervisor {
   const logger = pinoLogger({ level: 'warn', fields: { role: 'bench' } })
-  const roles = roleSpecs(config, 1).map((role) => ({ ...role, env: { ...env, ...role.env } }))
+  const specs = roleSpecs(config, 1).filter(({ role }) => wanted?.includes(role) !== false)
+  const roles = specs.map((role) => ({ ...role, env: { ...env, ...role.env } }))
   return supervise(supervisorOptions(config, logger, roleCommand(), roles))
 }
 

@@ -16,22 +16,9 @@ const customers = 500
 
 /** Feature reads over HTTP, from a process of its own over kept connections, while nothing else happens. */
 export async function benchReads(run: Run, installation: Installation): Promise<void> {
-  const host = `127.0.0.1:${installation.port}`
-  const kinds = [
-    { name: 'GET one customer', requests: getRequests(host) },
-    { name: 'POST three customers', requests: postRequests(host) },
-  ]
-  for (const { name, requests } of kinds) {
+  for (const { name, requests } of readKinds(installation.port)) {
     await eachRound(run, `reads, ${name}`, async () => {
-      const order: LoadOrder = {
-        port: installation.port,
-        connections,
-        warmUpMs,
-        measureMs: run.seconds * 1_000,
-        requests,
-      }
-      const result = await loadFromOutside(order, run.signal)
-      if (result.failures > 0) throw new RiverbankError('reads_failed', `${result.failures} answers were not 200`)
+      const result = await readFrom(installation.port, requests, run)
       const metric = { benchmark: 'reads', driver: null } as const
       const latency = (q: string): Metric => ({ ...metric, name: `${name}, ${q}`, unit: 'ms' })
       run.record({ ...metric, name, unit: 'requests/s' }, result.requests / result.seconds)
@@ -39,6 +26,23 @@ export async function benchReads(run: Run, installation: Installation): Promise<
       run.record(latency('p99'), result.p99Ms)
     })
   }
+}
+
+/** What is asked for: whole requests, in turn. */
+export function readKinds(port: number): { readonly name: string; readonly requests: readonly string[] }[] {
+  const host = `127.0.0.1:${port}`
+  return [
+    { name: 'GET one customer', requests: getRequests(host) },
+    { name: 'POST three customers', requests: postRequests(host) },
+  ]
+}
+
+/** Asks a server on this machine for as long as a round is. Errors: `reads_failed` where an answer was not 200. */
+export async function readFrom(port: number, requests: readonly string[], run: Run): Promise<LoadResult> {
+  const order: LoadOrder = { port, connections, warmUpMs, measureMs: run.seconds * 1_000, requests }
+  const result = await loadFromOutside(order, run.signal)
+  if (result.failures > 0) throw new RiverbankError('reads_failed', `${result.failures} answers were not 200`)
+  return result
 }
 
 function getRequests(host: string): string[] {

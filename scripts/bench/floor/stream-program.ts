@@ -1,0 +1,163 @@
+/**
+ * The unavoidable work of a processor and nothing else: consume, parse, read and write states of the same size, one run of the
+ * same model per batch, spell a score of the same size, produce. No windows, no checks, no exactly-once effects: what the libraries
+ * alone cost. Takes one order from its parent, and answers when it has handled every record.
+ */
+import { Redis } from 'ioredis'
+import { Kafka, logLevel } from 'kafkajs'
+import { InferenceSession, Tensor } from 'onnxruntime-node'
+
+export interface FloorOrder {
+  readonly driver: 'redis' | 'kafka'
+  readonly redisUrl: string
+  readonly brokers: string
+  /** Of kafka: read here and written there. Of redis: prefixes of one stream per partition. */
+  readonly input: string
+  readonly output: string
+  readonly group: string
+  readonly partitions: number
+  readonly batchRecords: number
+  readonly model: { readonly file: string; readonly input: string; readonly output: string; readonly width: number }
+  /** By entity: the fields of an event that make its id, and the bytes of a state. */
+  readonly entities: readonly { readonly name: string; readonly fields: readonly string[]; readonly bytes: number }[]
+  /** A score as the product publishes it, with its envelope. */
+  readonly score: Readonly<Record<string, unknown>>
+}
+
+/** `ready`: it reads. `handled`: so many records in all, after each batch. */
+export type FloorReport = { readonly kind: 'ready' } | { readonly kind: 'handled'; readonly records: number }
+
+interface Input {
+  readonly key: Buffer
+  readonly value: Buffer
+}
+
+/** An id, then key and value between their names. */
+type Entries = readonly (readonly [Buffer, readonly [Buffer, Buffer, Buffer, Buffer]])[]
+type Reply = readonly (Buffer | Entries)[]
+
+type Produce = (
+  partition: number,
+  records: readonly { readonly key: Buffer; readonly value: string }[],
+) => Promise<void>
+
+/** In each stream of scores: the product's log is trimmed too. */
+const keptScores = 20_000
+
+const report = (message: FloorReport) => process.send?.(message)
+
+class Floor {
+  readonly #order: FloorOrder
+  readonly #redis: Redis
+  readonly #session: InferenceSession
+  readonly #states: readonly Buffer[]
+  #handled = 0
+
+  private constructor(order: FloorOrder, redis: Redis, session: InferenceSession) {
+    this.#order = order
+    this.#redis = redis
+    this.#session = session
+    this.#states = order.entities.map(({ bytes }) => Buffer.alloc(bytes, 7))
+  }
+
+  static async open(order: FloorOrder): Promise<Floor> {
+    const session = await InferenceSession.create(order.model.file, { intraOpNumThreads: 1, interOpNumThreads: 1 })
+    return new Floor(order, new Redis(order.redisUrl), session)
+  }
+
+  async handle(partition: number, records: readonly Input[], produce: Produce): Promise<void> {
+    const { entities, model, score } = this.#order
+    const events = records.map(({ value }) => JSON.parse(value.toString()) as { data: Record<string, string> })
+    const keys = new Map<string, Buffer>()
+    for (const { data } of events) {
+      for (const [i, { name, fields }] of entities.entries()) {
+        keys.set(
+          `${this.#order.input}:${name}:${fields.map((field) => data[field]).join('|')}`,
+          this.#states[i] ?? Buffer.alloc(0),
+        )
+      }
+    }
+    await this.#redis.mgetBuffer([...keys.keys()])
+    await this.#redis.mset([...keys].flat())
+    const vectors = new Float32Array(records.length * model.width)
+    const fed = { [model.input]: new Tensor('float32', vectors, [records.length, model.width]) }
+    await this.#session.run(fed, [model.output])
+    const scores = records.map(({ key }, n) => ({ key, value: JSON.stringify({ ...score, n: this.#handled + n }) }))
+    await produce(partition, scores)
+    this.#handled += records.length
+    report({ kind: 'handled', records: this.#handled })
+  }
+}
+
+async function runOnRedis(order: FloorOrder, floor: Floor): Promise<void> {
+  const redis = new Redis(order.redisUrl)
+  const streams = Array.from({ length: order.partitions }, (_, partition) => `${order.input}:${partition}`)
+  for (const stream of streams)
+    await redis.xgroup('CREATE', stream, order.group, '0', 'MKSTREAM').catch(() => undefined)
+  const produce: Produce = async (partition, records) => {
+    const pipeline = redis.pipeline()
+    for (const { key, value } of records)
+      pipeline.xadd(`${order.output}:${partition}`, 'MAXLEN', '~', keptScores, '*', 'k', key, 'v', value)
+    await pipeline.exec()
+  }
+  const options = ['GROUP', order.group, 'floor', 'COUNT', order.batchRecords, 'BLOCK', 1_000, 'STREAMS']
+  report({ kind: 'ready' })
+  for (;;) {
+    // ioredis answers one flat list: a stream, its entries, the next stream.
+    const read = (await redis.callBuffer(
+      'XREADGROUP',
+      ...options,
+      ...streams,
+      ...streams.map(() => '>'),
+    )) as Reply | null
+    for (let i = 0; i < (read?.length ?? 0); i += 2) {
+      const stream = String(read?.[i])
+      const entries = read?.[i + 1] as Entries
+      const records = entries.map(([, [, key, , value]]) => ({ key, value }))
+      await floor.handle(streams.indexOf(stream), records, produce)
+      await redis.call('XACK', stream, order.group, ...entries.map(([id]) => id))
+    }
+  }
+}
+
+async function runOnKafka(order: FloorOrder, floor: Floor): Promise<void> {
+  const kafka = new Kafka({ clientId: 'floor', brokers: order.brokers.split(','), logLevel: logLevel.ERROR })
+  const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1 })
+  await producer.connect()
+  const consumer = kafka.consumer({ groupId: order.group, maxWaitTimeInMs: 100 })
+  await consumer.connect()
+  await consumer.subscribe({ topic: order.input, fromBeginning: true })
+  const produce: Produce = async (partition, records) => {
+    const messages = records.map((record) => ({ ...record, partition }))
+    await producer.send({ topic: order.output, acks: -1, messages })
+  }
+  consumer.on(consumer.events.GROUP_JOIN, () => report({ kind: 'ready' }))
+  await consumer.run({
+    autoCommit: false,
+    partitionsConsumedConcurrently: order.partitions,
+    async eachBatch({ batch }) {
+      for (let from = 0; from < batch.messages.length; from += order.batchRecords) {
+        const messages = batch.messages.slice(from, from + order.batchRecords)
+        const records = messages.map(({ key, value }) => ({
+          key: key ?? Buffer.alloc(0),
+          value: value ?? Buffer.alloc(0),
+        }))
+        await floor.handle(batch.partition, records, produce)
+      }
+      const offset = String(Number(batch.lastOffset()) + 1)
+      await consumer.commitOffsets([{ topic: batch.topic, partition: batch.partition, offset }])
+    },
+  })
+}
+
+process.once('message', (order: FloorOrder) => {
+  const run = async () => {
+    const floor = await Floor.open(order)
+    await (order.driver === 'redis' ? runOnRedis(order, floor) : runOnKafka(order, floor))
+  }
+  run().catch((error: unknown) => {
+    process.stderr.write(`floor: ${String(error)}\n`)
+    process.exit(1)
+  })
+})
+process.once('disconnect', () => process.exit(0))
