@@ -21,7 +21,7 @@ import { benchScoring } from './bench/scoring.ts'
 import { benchShadow, writeShadowModels } from './bench/shadow.ts'
 import { startKafkaBroker, type KafkaBroker } from './kafka/broker.ts'
 import { kafkaAvailable } from './kafka/distribution.ts'
-import { table } from '../src/app/commands/table.ts'
+import { table } from '../src/app/command-line/table.ts'
 import { isRiverbankError, RiverbankError } from '../src/base/errors.ts'
 
 const benchmarks = [

@@ -1,4 +1,4 @@
-import { table } from '../../src/app/commands/table.ts'
+import { table } from '../../src/app/command-line/table.ts'
 
 export interface Outcome {
   readonly fault: string

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import type { Order, Word } from './messages.ts'
-import { eachLine } from '../../src/app/commands/lines.ts'
+import { eachLine } from '../../src/app/command-line/lines.ts'
 import { projectFolder } from '../../src/app/installation/project-folder.ts'
 
 const linesKept = 60

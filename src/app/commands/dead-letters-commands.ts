@@ -1,4 +1,13 @@
-import type { Command } from 'commander'
+import {
+  command,
+  defaulted,
+  flag,
+  installation,
+  json,
+  optional,
+  valued,
+  type CommandFamily,
+} from '../command-line/command.ts'
 import {
   deadLetterCode,
   deadLetterCodeOrAll,
@@ -8,48 +17,57 @@ import {
   letterId,
   text,
   wholeNumber,
-} from './arguments.ts'
-import type { Config } from '../installation/config.ts'
-import type { ListOptions, SendOptions } from './dead-letters.ts'
+} from '../command-line/arguments.ts'
 
-/** `riverbank dead-letters list` and `replay`. */
-export function addDeadLettersCommands(program: Command, settings: () => Config): void {
-  const deadLetters = program.command('dead-letters').description('what could not be processed')
-  const list = deadLetters.command('list').description('newest last: event, code, detail, and whether it was replayed')
-  filtered(list.option('--code <code>', 'only those with this code, such as invalid_data', deadLetterCode))
-    .option('--json', 'print one JSON object per line, with the bytes')
-    .option('--limit <n>', 'at most so many', wholeNumber, 100)
-    .action(async (options: ListOptions) => {
-      const config = settings()
-      const { listDeadLetters } = await import('./dead-letters.ts')
-      process.exitCode = await listDeadLetters(config, options)
-    })
-  const replay = deadLetters
-    .command('replay')
-    .description('send records back to the topic they came from; those that were replayed before are left out')
-    .argument('[letter]', 'the id of one letter, as list prints it', letterId)
-    .option('--code <code>', 'only those with this code, such as invalid_data; "all" for all', deadLetterCodeOrAll)
-  filtered(replay)
-    .option('--json', 'print JSON')
-    .option('--again', 'also those that were replayed before')
-    .option('--history-from <time>', 'they are history: no time in them is older than this (RFC 3339)', instant)
-    .option('--dry-run', 'only count')
-    .action(async (letter: string | undefined, options: Omit<SendOptions, 'letter'> & { json?: boolean }) => {
-      const { code, eventId: id, key, since } = options
-      const filters = [code, id, key, since].filter((value) => value !== undefined)
-      if (letter === undefined && filters.length === 0) {
-        replay.error("error: say which letters: a letter's id, --code (all for all), --event-id, --key or --since")
-      }
-      if (letter !== undefined && filters.length > 0) replay.error("error: give a letter's id or filters, not both")
-      const config = settings()
-      const { replayDeadLetters } = await import('./dead-letters.ts')
-      process.exitCode = await replayDeadLetters(config, { ...options, ...(letter === undefined ? {} : { letter }) })
-    })
+const filters = {
+  eventId: valued('<id>', 'only those of the event with this id', eventId),
+  key: valued('<key>', 'only those of records with this key', text),
+  since: valued('<time>', 'only those of records that the log took then or later (RFC 3339)', instantMs),
 }
 
-function filtered(command: Command): Command {
-  return command
-    .option('--event-id <id>', 'only those of the event with this id', eventId)
-    .option('--key <key>', 'only those of records with this key', text)
-    .option('--since <time>', 'only those of records that the log took then or later (RFC 3339)', instantMs)
+const list = command({
+  name: 'list',
+  description: 'newest last: event, code, detail, and whether it was replayed',
+  settings: installation,
+  options: {
+    code: valued('<code>', 'only those with this code, such as invalid_data', deadLetterCode),
+    ...filters,
+    json: flag('print one JSON object per line, with the bytes'),
+    limit: defaulted('<n>', 'at most so many', wholeNumber, 100),
+  },
+  async run(config, options) {
+    const { listDeadLetters } = await import('./dead-letters.ts')
+    return listDeadLetters(config, options)
+  },
+})
+
+const replay = command({
+  name: 'replay',
+  description: 'send records back to the topic they came from; those that were replayed before are left out',
+  settings: installation,
+  arguments: { letter: optional('letter', 'the id of one letter, as list prints it', letterId) },
+  options: {
+    code: valued('<code>', 'only those with this code, such as invalid_data; "all" for all', deadLetterCodeOrAll),
+    ...filters,
+    json,
+    again: flag('also those that were replayed before'),
+    historyFrom: valued('<time>', 'they are history: no time in them is older than this (RFC 3339)', instant),
+    dryRun: flag('only count'),
+  },
+  refuse({ letter, code, eventId: id, key, since }) {
+    const isFiltered = [code, id, key, since].some((value) => value !== undefined)
+    if (letter === undefined && !isFiltered)
+      return "say which letters: a letter's id, --code (all for all), --event-id, --key or --since"
+    return letter !== undefined && isFiltered ? "give a letter's id or filters, not both" : null
+  },
+  async run(config, options) {
+    const { replayDeadLetters } = await import('./dead-letters.ts')
+    return replayDeadLetters(config, options)
+  },
+})
+
+export const deadLettersCommands: CommandFamily = {
+  name: 'dead-letters',
+  description: 'what could not be processed',
+  commands: [list, replay],
 }

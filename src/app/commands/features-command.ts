@@ -8,7 +8,7 @@ import { differenceText } from './feature-diff-text.ts'
 import { listFeatures, type FeatureFilter } from './feature-list.ts'
 import { showFeature } from './feature-show.ts'
 import { shownText } from './feature-show-text.ts'
-import { table } from './table.ts'
+import { table } from '../command-line/table.ts'
 
 export type FeaturesRequest =
   | { readonly kind: 'list'; readonly filter: FeatureFilter }

@@ -1,7 +1,7 @@
 import { definitions } from '../installation/definitions.ts'
 import { lakeDir } from './lake-check-command.ts'
 import type { Config } from '../installation/config.ts'
-import { table } from './table.ts'
+import { table } from '../command-line/table.ts'
 import { fileListJson, fileListSql, publishFileList } from '../../lake/tables/file-list.ts'
 import { filesOf, openLake } from '../../lake/commit/lake.ts'
 import { tableNames } from '../../lake/tables/table.ts'

@@ -1,6 +1,6 @@
 import type { Config } from '../installation/config.ts'
 import { definitions } from '../installation/definitions.ts'
-import { table } from './table.ts'
+import { table } from '../command-line/table.ts'
 import { measureModel, type WatchedSpan } from '../roles/watched-model.ts'
 import type { MonitorReport } from '../../lake/history/monitor.ts'
 import { judgedEvents } from '../../lake/history/monitor-metrics.ts'

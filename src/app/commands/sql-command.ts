@@ -2,7 +2,7 @@ import { text } from 'node:stream/consumers'
 import type { Config } from '../installation/config.ts'
 import { definitions } from '../installation/definitions.ts'
 import { openSql } from '../installation/open-sql.ts'
-import { table } from './table.ts'
+import { table } from '../command-line/table.ts'
 
 /** `riverbank sql`: the same sandbox as over HTTP, with a person's limits. */
 export async function sqlCommand(config: Config, query: string, options: { readonly json?: boolean }): Promise<number> {

@@ -1,7 +1,7 @@
 import type { Config } from '../installation/config.ts'
 import { refuseContradictions } from '../installation/contradictions.ts'
 import { openEventLog } from '../installation/event-log.ts'
-import { table } from './table.ts'
+import { table } from '../command-line/table.ts'
 import { createTopics, describeLag, topicSpecs } from '../installation/topics.ts'
 import type { EventLog } from '../../ports/log.ts'
 

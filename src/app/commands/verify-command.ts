@@ -11,19 +11,15 @@ import { logFolder } from '../../lake/commit/log-files.ts'
 interface VerifyCommandOptions {
   readonly json?: boolean
   readonly fast?: boolean
-  readonly states?: string
-  readonly seed?: string
+  /** Of each entity; Infinity for all. */
+  readonly states?: number
+  readonly seed?: number
   /** Milliseconds; what is pending for longer is no longer well. */
   readonly pendingMax?: number
 }
 
 /** `riverbank verify`: 0 when everything holds, 1 when not, or when something is pending for longer than it may be. */
 export async function verifyCommand(config: Config, options: VerifyCommandOptions): Promise<number> {
-  const [perEntity, seed] = [wholeOr(options.states, 'all'), wholeOr(options.seed)]
-  if (perEntity === 'wrong' || seed === 'wrong') {
-    process.stderr.write('error: --states takes a whole number or "all", --seed a whole number\n')
-    return 2
-  }
   const damaged = await damagedCommits(config)
   if (damaged.length > 0) {
     const text = damaged.map((fault) => `damaged ${faultText(fault)}\n`).join('')
@@ -38,8 +34,8 @@ export async function verifyCommand(config: Config, options: VerifyCommandOption
     const report = await runVerify(config, {
       log,
       fast: options.fast === true,
-      ...(perEntity === null ? {} : { statesPerEntity: perEntity }),
-      ...(seed === null ? {} : { seed }),
+      ...(options.states === undefined ? {} : { statesPerEntity: options.states }),
+      ...(options.seed === undefined ? {} : { seed: options.seed }),
       onProgress: (text) => {
         process.stderr.write(`${text}\n`)
       },
@@ -68,11 +64,4 @@ async function damagedCommits({ DATA_DIR }: Config): Promise<readonly LogFault[]
   if (!existsSync(folder)) return []
   const { faults, base } = await checkLog(folder)
   return faults.filter(({ version }) => version === null || version > base)
-}
-
-/** Infinity for the word; null for nothing. */
-function wholeOr(text: string | undefined, all?: string): number | 'wrong' | null {
-  if (text === undefined) return null
-  if (text === all) return Infinity
-  return /^\d{1,9}$/.test(text) ? Number(text) : 'wrong'
 }

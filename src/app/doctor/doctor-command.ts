@@ -3,7 +3,7 @@ import { environmentName, readConfig, settingSchemas } from '../installation/con
 import { configurationFinding, installationProbes, machineProbes } from './doctor-probes.ts'
 import { loadProject, type LoadedProject } from '../installation/project.ts'
 import { exitCodeOf, renderChecks, runProbes } from './doctor.ts'
-import { table } from '../commands/table.ts'
+import { table } from '../command-line/table.ts'
 
 /** One probe; each has its own, shorter limits. */
 const probeTimeoutMs = 15_000

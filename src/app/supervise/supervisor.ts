@@ -3,7 +3,7 @@ import { loopClock } from '../../clock/loop-clock.ts'
 import { RiverbankError } from '../../base/errors.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Logger } from '../../ports/telemetry.ts'
-import { eachLine } from '../commands/lines.ts'
+import { eachLine } from '../command-line/lines.ts'
 import { decideRestart, recentCrashes, type RestartDecision, type RestartLimits } from './restart-policy.ts'
 import { roleStatesMessage } from '../roles/role-states.ts'
 

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander'
 import { describe, expect, test } from 'vitest'
-import { duration } from '../../../src/app/commands/arguments.ts'
+import { duration } from '../../../src/app/command-line/arguments.ts'
 import { overdueOf } from '../../../src/app/commands/verify-command.ts'
 
 describe('verify --pending-max', () => {

@@ -4,8 +4,14 @@ import { expect, test } from 'vitest'
 import { clients } from '../../../eslint.architecture.js'
 import { built } from '../../support/built.ts'
 
-/** Packages that a program loads before its first line runs: what its modules import, and theirs, without `import()`. */
-function loadedAtStart(entry: string): ReadonlySet<string> {
+interface Loaded {
+  readonly packages: ReadonlySet<string>
+  /** Of ours. */
+  readonly files: ReadonlySet<string>
+}
+
+/** What a program loads before its first line runs: what its modules import, and theirs, without `import()`. */
+function modulesAtStart(entry: string): Loaded {
   const packages = new Set<string>()
   const seen = new Set<string>()
   const open = [entry]
@@ -19,8 +25,10 @@ function loadedAtStart(entry: string): ReadonlySet<string> {
       else packages.add(from)
     }
   }
-  return packages
+  return { packages, files: seen }
 }
+
+const loadedAtStart = (entry: string) => modulesAtStart(entry).packages
 
 test('the command line is up before any client of a server, a model or a database is loaded', () => {
   const loaded = loadedAtStart(built('src/main.ts'))
@@ -39,3 +47,12 @@ test('a query from the command line loads no client of a server or a model', () 
   expect(Object.keys(clients).filter((name) => loaded.has(name))).toEqual([])
   expect([...loaded].filter((name) => name.startsWith('@hono') || name.startsWith('hono'))).toEqual([])
 })
+
+test.each(['src/main.ts', 'src/app/commands/sql-command.ts'])(
+  '%s loads no role, no supervisor and no HTTP',
+  (entry) => {
+    const { files } = modulesAtStart(built(entry))
+    const ofRoles = [...files].filter((file) => /\/src\/(?:app\/roles|app\/supervise|serve)\//.test(file))
+    expect(ofRoles).toEqual([])
+  },
+)

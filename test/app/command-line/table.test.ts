@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { table } from '../../../src/app/commands/table.ts'
+import { table } from '../../../src/app/command-line/table.ts'
 
 it('is columns as wide as their longest text, numbers to the right', () => {
   const rows = [

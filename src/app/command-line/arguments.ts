@@ -25,9 +25,15 @@ export function instant(text: string): string {
 }
 
 export function wholeNumber(text: string): number {
-  const value = Number(text)
-  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('a whole number is needed')
-  return value
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('a whole number is needed')
+  return Number(text)
+}
+
+/** Infinity for the word `all`. */
+export function wholeNumberOrAll(text: string): number {
+  if (text === 'all') return Infinity
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('a whole number or "all" is needed')
+  return Number(text)
 }
 
 /** Milliseconds. */
@@ -39,6 +45,11 @@ export function duration(text: string): number {
 
 export function instantMs(given: string): number {
   return Date.parse(instant(given))
+}
+
+/** Whoever uses it checks it. */
+export function asGiven(given: string): string {
+  return given
 }
 
 export function text(given: string): string {
