@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { isRiverbankError } from '../src/base/errors.ts'
-import { isProjectError } from '../src/app/installation/project.ts'
+import { isProjectError } from '../src/app/installation/settings/project.ts'
 import { projectOption, takeProject } from './project.ts'
 import { runDemo, type DemoOptions } from './demo/run.ts'
 

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
-import { projectVariable } from '../src/app/installation/project.ts'
+import { projectVariable } from '../src/app/installation/settings/project.ts'
 import { RiverbankError } from '../src/base/errors.ts'
-import type { InstalledProject } from '../src/app/installation/project.ts'
+import type { InstalledProject } from '../src/app/installation/settings/project.ts'
 import type { Simulator, SimulatorChoice } from '../src/define/simulator.ts'
 
 export const projectOption = [

@@ -1,6 +1,6 @@
-import type { Config } from '../src/app/installation/config.ts'
-import { names, readConfig, readProject, withDefaults } from '../src/app/installation/config.ts'
-import { loadProject, isProjectError } from '../src/app/installation/project.ts'
+import type { Config } from '../src/app/installation/settings/config.ts'
+import { names, readConfig, readProject, withDefaults } from '../src/app/installation/settings/config.ts'
+import { loadProject, isProjectError } from '../src/app/installation/settings/project.ts'
 import { RiverbankError } from '../src/base/errors.ts'
 import { dayMs } from '../src/base/units.ts'
 import type { SimulatedEvent, SimulatedEvents, SimulatedHistory, Simulator } from '../src/define/simulator.ts'
@@ -205,7 +205,7 @@ async function logSink(options: SimulateOptions, scoredTypes: ReadonlySet<string
 
 /** Loaded only when needed: text output must not wait for the clients of a log. */
 async function openLog(config: Config): Promise<EventLog> {
-  const composition: string = '../src/app/installation/event-log.ts'
+  const composition: string = '../src/app/installation/servers/event-log.ts'
   const { openEventLog } = (await import(composition)) as { openEventLog: (config: Config) => Promise<EventLog> }
   return openEventLog(config)
 }

@@ -3,7 +3,7 @@ import { commands } from './app/command-line/commands.ts'
 import { exitCodes } from './app/command-line/exit-codes.ts'
 import { programOf } from './app/command-line/program.ts'
 import { endWithReader } from './app/command-line/standard-streams.ts'
-import { isProjectError } from './app/installation/project.ts'
+import { isProjectError } from './app/installation/settings/project.ts'
 import { isRiverbankError } from './base/errors.ts'
 
 /** The command line. Results go to stdout, everything else to stderr. */

@@ -65,18 +65,18 @@ test('every folder of src and every edge has its arrows', () => {
 })
 
 test('type imports and dynamic imports are arrows too', async () => {
-  const type = `import type { Config } from '../app/installation/config.ts'\nexport type Mine = Config\n`
+  const type = `import type { Config } from '../app/installation/settings/config.ts'\nexport type Mine = Config\n`
   expect(await violations('src/process/snippet.ts', type)).toContain('import-x/no-restricted-paths')
-  const dynamic = `export const load = () => import('../app/installation/config.ts')\n`
+  const dynamic = `export const load = () => import('../app/installation/settings/config.ts')\n`
   expect(await violations('src/process/snippet.ts', dynamic)).toContain('import-x/no-restricted-paths')
 })
 
 test('a cycle is refused', async () => {
   const code = `import { configSchema } from './config.ts'\nexport const again = configSchema\n`
-  expect(await violations('src/base/errors.ts', `import '../app/installation/config.ts'\n`)).toContain(
+  expect(await violations('src/base/errors.ts', `import '../app/installation/settings/config.ts'\n`)).toContain(
     'import-x/no-cycle',
   )
-  expect(await violations('src/app/installation/snippet.ts', code)).toEqual([])
+  expect(await violations('src/app/installation/settings/snippet.ts', code)).toEqual([])
 })
 
 const places = ['src/process', 'src/app', 'src/serve', 'src/lake', 'scripts', ...new Set(Object.values(clients))]

@@ -5,7 +5,7 @@ import { datasetEpochMs, isPayment, scoredTypes, type SimulatedEvent } from '../
 import { generatePayments } from '../../features/simulator/payments.ts'
 import { streamEvents } from '../simulator/stream-events.ts'
 import { originEndingAt } from '../simulator/time-axis.ts'
-import { names } from '../../src/app/installation/config.ts'
+import { names } from '../../src/app/installation/settings/config.ts'
 import { dayMs } from '../../src/base/units.ts'
 
 export const labelDelayMs = 7 * dayMs

@@ -8,7 +8,7 @@ import { scoredTypes, type SimulatedEvent } from '../../features/simulator/payme
 import { worldOf } from '../../features/simulator/payments.ts'
 import { generatePopulation } from '../../features/simulator/population.ts'
 import { streamEvents } from '../simulator/stream-events.ts'
-import { names } from '../../src/app/installation/config.ts'
+import { names } from '../../src/app/installation/settings/config.ts'
 
 const ratesPerSecond = [200, 1_000] as const
 /** Milliseconds of the 99th percentile, at the higher rate, on the driver that we ship by default. */

@@ -10,7 +10,7 @@ import { generatePopulation } from '../../features/simulator/population.ts'
 import { streamEvents } from '../simulator/stream-events.ts'
 import { originEndingAt } from '../simulator/time-axis.ts'
 import { withTimeLimit } from '../simulator/time-limit.ts'
-import { names } from '../../src/app/installation/config.ts'
+import { names } from '../../src/app/installation/settings/config.ts'
 import { dayMs, minuteMs } from '../../src/base/units.ts'
 import { labelDelayMs } from './feed.ts'
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Installation } from './installation.ts'
-import { names } from '../../src/app/installation/config.ts'
+import { names } from '../../src/app/installation/settings/config.ts'
 import { RiverbankError } from '../../src/base/errors.ts'
 
 /** Between two looks: the error of a time that is measured with it. */

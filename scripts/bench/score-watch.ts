@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Installation } from './installation.ts'
 import { isPayment, type SimulatedEvent } from '../../features/simulator/payment-events.ts'
-import { names } from '../../src/app/installation/config.ts'
+import { names } from '../../src/app/installation/settings/config.ts'
 import { paymentInitiated } from '../../features/sources.ts'
 import { RiverbankError } from '../../src/base/errors.ts'
 import type { LogBatch, Subscription } from '../../src/ports/log.ts'

@@ -24,7 +24,7 @@ export function foreignProject(args, env) {
   return isInside(root, folder) ? null : folder
 }
 
-/** As src/app/installation/running-installation.ts reads it. */
+/** As src/app/installation/settings/running-installation.ts reads it. */
 function recordedProject(dataDir) {
   try {
     return JSON.parse(readFileSync(join(dataDir, 'installation.json'), 'utf8')).project
@@ -33,7 +33,7 @@ function recordedProject(dataDir) {
   }
 }
 
-/** Where a build has it: src/app/installation/project.ts looks there. */
+/** Where a build has it: src/app/installation/settings/project.ts looks there. */
 export function placeOf(folder) {
   return join('projects', createHash('sha256').update(folder).digest('hex').slice(0, 16))
 }

@@ -1,7 +1,7 @@
 import { compareWithInput } from './comparison.ts'
 import type { Installation } from './installation.ts'
 import { until } from './wait.ts'
-import { runVerify, type VerifyReport } from '../../src/app/installation/verify.ts'
+import { runVerify, type VerifyReport } from '../../src/app/installation/lake/verify.ts'
 
 export interface CheckResult {
   readonly violations: readonly string[]

@@ -8,9 +8,9 @@ import { Sender } from './sender.ts'
 import type { ChaosRedis, Driver } from './servers.ts'
 import { Traffic } from './traffic.ts'
 import type { KafkaBroker } from '../kafka/broker.ts'
-import { environmentName, names, readConfig, type Config } from '../../src/app/installation/config.ts'
-import { openEventLog } from '../../src/app/installation/event-log.ts'
-import { createTopics } from '../../src/app/installation/topics.ts'
+import { environmentName, names, readConfig, type Config } from '../../src/app/installation/settings/config.ts'
+import { openEventLog } from '../../src/app/installation/servers/event-log.ts'
+import { createTopics } from '../../src/app/installation/servers/topics.ts'
 import type { EventLog, LogRecord } from '../../src/ports/log.ts'
 
 const processorFile = fileURLToPath(new URL('processor.js', import.meta.url))

@@ -2,8 +2,8 @@ import { join } from 'node:path'
 import type { Fault } from './faults.ts'
 import type { Installation } from './installation.ts'
 import { until } from './wait.ts'
-import { environmentName } from '../../src/app/installation/config.ts'
-import { runRebuild } from '../../src/app/commands/rebuild-command.ts'
+import { environmentName } from '../../src/app/installation/settings/config.ts'
+import { runRebuild } from '../../src/app/commands/states/rebuild-command.ts'
 import { RiverbankError } from '../../src/base/errors.ts'
 
 /** A role looks every half second, when a busy machine lets it. */

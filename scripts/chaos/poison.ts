@@ -1,7 +1,7 @@
 import { between, type Fault } from './faults.ts'
 import type { Installation } from './installation.ts'
-import { connectRedis } from '../../src/edges/redis/connection.ts'
-import { partitionKeys } from '../../src/edges/redis/log-keys.ts'
+import { connectRedis } from '../../src/edges/redis/server/connection.ts'
+import { partitionKeys } from '../../src/edges/redis/log/log-keys.ts'
 import type { OutgoingRecord } from '../../src/ports/log.ts'
 
 const bytes = (text: string) => new Uint8Array(Buffer.from(text, 'latin1'))

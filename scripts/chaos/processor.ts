@@ -1,9 +1,9 @@
 /** The processor with something between it and its ports: `processor.ts <session timeout ms>`; see interposed.ts. */
 import { interposed, type Wire } from './interposed.ts'
 import type { Order } from './messages.ts'
-import { readConfig } from '../../src/app/installation/config.ts'
+import { readConfig } from '../../src/app/installation/settings/config.ts'
 import { startProcess } from '../../src/app/roles/process-role.ts'
-import { runRole } from '../../src/app/roles/role.ts'
+import { runRole } from '../../src/app/roles/life/role.ts'
 
 const sessionTimeoutMs = Number(process.argv[2])
 const wire: Wire = {

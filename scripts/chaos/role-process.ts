@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import type { Order, Word } from './messages.ts'
-import { eachLine } from '../../src/app/command-line/lines.ts'
-import { projectFolder } from '../../src/app/installation/project-folder.ts'
+import { eachLine } from '../../src/app/supervise/lines.ts'
+import { projectFolder } from '../../src/app/installation/settings/project-folder.ts'
 
 const linesKept = 60
 const lineCharsMax = 65_536

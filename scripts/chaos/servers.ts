@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { startKafkaBroker, type KafkaBroker } from '../kafka/broker.ts'
 import { RiverbankError } from '../../src/base/errors.ts'
-import { findRedisServer, freePort, startRedisServer, type RedisServer } from '../../src/edges/redis/server.ts'
+import { findRedisServer, freePort, startRedisServer, type RedisServer } from '../../src/edges/redis/server/server.ts'
 
 export type Driver = 'redis' | 'kafka'
 

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Estimate } from './estimate.ts'
 import { screen } from './say.ts'
 import type { Demo } from './run.ts'
-import { names } from '../../src/app/installation/config.ts'
+import { names } from '../../src/app/installation/settings/config.ts'
 import { RiverbankError } from '../../src/base/errors.ts'
 import type { EventLog } from '../../src/ports/log.ts'
 

@@ -7,7 +7,7 @@ import { defaultChoice } from '../project.ts'
 import type { Demo, SimulatedDemo } from './run.ts'
 import { streamEvents } from '../simulator/stream-events.ts'
 import { originEndingAt } from '../simulator/time-axis.ts'
-import { names } from '../../src/app/installation/config.ts'
+import { names } from '../../src/app/installation/settings/config.ts'
 import type { SimulatedEvent, SimulatedHistory } from '../../src/define/simulator.ts'
 
 const progressEveryMs = 500

@@ -1,5 +1,5 @@
-import { describeLag } from '../../src/app/installation/topics.ts'
-import { names, type Config } from '../../src/app/installation/config.ts'
+import { describeLag } from '../../src/app/installation/servers/topics.ts'
+import { names, type Config } from '../../src/app/installation/settings/config.ts'
 import type { ProjectSamples } from '../../src/define/project.ts'
 import type { EventLog, LogBatch, Subscription } from '../../src/ports/log.ts'
 

@@ -7,7 +7,7 @@ import { say, screen } from './say.ts'
 import { welcomeLive, welcomeWaiting } from './welcome.ts'
 import { defaultChoice } from '../project.ts'
 import { streamEvents } from '../simulator/stream-events.ts'
-import { names } from '../../src/app/installation/config.ts'
+import { names } from '../../src/app/installation/settings/config.ts'
 
 const statusEveryMs = 1_000
 

@@ -9,11 +9,11 @@ import { welcomeBeside } from './welcome.ts'
 import { findSimulator, scoredTypesOf } from '../project.ts'
 import { roleCommand } from '../role-command.ts'
 import { refuseAnyContradiction } from '../../src/app/installation/contradictions.ts'
-import { createTopics } from '../../src/app/installation/topics.ts'
-import { openEventLog } from '../../src/app/installation/event-log.ts'
+import { createTopics } from '../../src/app/installation/servers/topics.ts'
+import { openEventLog } from '../../src/app/installation/servers/event-log.ts'
 import { restartAtMost, roleSpecs, supervisorOptions } from '../../src/app/supervise/up.ts'
 import { supervise, type Supervisor } from '../../src/app/supervise/supervisor.ts'
-import { readConfig } from '../../src/app/installation/config.ts'
+import { readConfig } from '../../src/app/installation/settings/config.ts'
 import type { ProjectSamples } from '../../src/define/project.ts'
 import type { Simulator } from '../../src/define/simulator.ts'
 import { RiverbankError } from '../../src/base/errors.ts'
@@ -121,6 +121,6 @@ async function soonAfter<Result>(signal: AbortSignal, work: Promise<Result>): Pr
 /** A shared broker keeps nothing of a run whose folder is gone. */
 async function deleteTopics({ config }: Installation, log: EventLog): Promise<void> {
   if (config.LOG !== 'kafka') return
-  const { topicSpecs } = await import('../../src/app/installation/topics.ts')
+  const { topicSpecs } = await import('../../src/app/installation/servers/topics.ts')
   for (const { topic } of topicSpecs(config)) await log.deleteTopic(topic)
 }

@@ -1,4 +1,4 @@
-import { names, type Config } from '../../src/app/installation/config.ts'
+import { names, type Config } from '../../src/app/installation/settings/config.ts'
 import type { ProjectSamples } from '../../src/define/project.ts'
 import { roleMetrics } from '../../src/app/supervise/up.ts'
 

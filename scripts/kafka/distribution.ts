@@ -2,7 +2,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { projectFolder } from '../../src/app/installation/project-folder.ts'
+import { projectFolder } from '../../src/app/installation/settings/project-folder.ts'
 
 const pom = join(projectFolder, 'scripts', 'kafka', 'pom.xml')
 const javaMajorMin = 17

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
-import { projectFolder as root } from '../../src/app/installation/project-folder.ts'
+import { projectFolder as root } from '../../src/app/installation/settings/project-folder.ts'
 import { RiverbankError } from '../../src/base/errors.ts'
 
 /** Makes the Python environment of the training, if it is not there. Errors: `training_failed`. */

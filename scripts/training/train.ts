@@ -9,11 +9,15 @@ import { writeConstantModel } from './constant-model.ts'
 import { runPython, runSetup } from './python.ts'
 import type { ServiceManifest } from '../../src/engine/feature-set.ts'
 import { projectOption, takeProject } from '../project.ts'
-import { committedFile, compileCommand, compiledFreshness } from '../../src/app/installation/compiled-feature-set.ts'
-import { withDefaults } from '../../src/app/installation/config.ts'
-import { isProjectError, loadProject, type LoadedProject } from '../../src/app/installation/project.ts'
-import { definitions } from '../../src/app/installation/definitions.ts'
-import { projectFolder as root } from '../../src/app/installation/project-folder.ts'
+import {
+  committedFile,
+  compileCommand,
+  compiledFreshness,
+} from '../../src/app/installation/settings/compiled-feature-set.ts'
+import { withDefaults } from '../../src/app/installation/settings/config.ts'
+import { isProjectError, loadProject, type LoadedProject } from '../../src/app/installation/settings/project.ts'
+import { definitions } from '../../src/app/installation/settings/definitions.ts'
+import { projectFolder as root } from '../../src/app/installation/settings/project-folder.ts'
 import { isRiverbankError, RiverbankError } from '../../src/base/errors.ts'
 import { dayMs } from '../../src/base/units.ts'
 import { loadScorer, readRegistry } from '../../src/edges/onnx/load.ts'

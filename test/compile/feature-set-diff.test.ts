@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { differenceText } from '../../src/app/commands/feature-diff-text.ts'
+import { differenceText } from '../../src/app/commands/features/feature-diff-text.ts'
 import { featureSetDifference } from '../../src/compile/feature-set-diff.ts'
 import { compileManifest } from '../../src/compile/manifest.ts'
 import { count, distinct, sum } from '../../src/define/aggregate.ts'

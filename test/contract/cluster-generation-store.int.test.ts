@@ -1,5 +1,5 @@
-import { openClusterStateStore } from '../../src/edges/redis/cluster-state-store.ts'
-import { openClusterGenerationStore } from '../../src/edges/redis/generation-store.ts'
+import { openClusterStateStore } from '../../src/edges/redis/cluster/cluster-state-store.ts'
+import { openClusterGenerationStore } from '../../src/edges/redis/states/generation-store.ts'
 import { startTestCluster } from '../support/redis-cluster.ts'
 import { redisAvailable } from '../support/redis-server.ts'
 import { generationStoreContract, type GenerationStoreFixture } from './generation-store-suite.ts'

@@ -1,4 +1,4 @@
-import { clusterStateKey, openClusterStateStore } from '../../src/edges/redis/cluster-state-store.ts'
+import { clusterStateKey, openClusterStateStore } from '../../src/edges/redis/cluster/cluster-state-store.ts'
 import { startTestCluster } from '../support/redis-cluster.ts'
 import { redisAvailable } from '../support/redis-server.ts'
 import { emptyServers } from './state-probe.ts'

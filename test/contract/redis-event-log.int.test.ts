@@ -1,4 +1,4 @@
-import { openRedisEventLog } from '../../src/edges/redis/event-log.ts'
+import { openRedisEventLog } from '../../src/edges/redis/log/event-log.ts'
 import { redisAvailable, startTestRedis } from '../support/redis-server.ts'
 import { eventLogContract, type EventLogFixture } from './event-log-suite.ts'
 

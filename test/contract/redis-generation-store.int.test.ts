@@ -1,5 +1,5 @@
-import { openRedisGenerationStore } from '../../src/edges/redis/generation-store.ts'
-import { openRedisStateStore } from '../../src/edges/redis/state-store.ts'
+import { openRedisGenerationStore } from '../../src/edges/redis/states/generation-store.ts'
+import { openRedisStateStore } from '../../src/edges/redis/states/state-store.ts'
 import { redisAvailable, startTestRedis } from '../support/redis-server.ts'
 import { generationStoreContract, type GenerationStoreFixture } from './generation-store-suite.ts'
 import { emptyServers } from './state-probe.ts'

@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis'
-import { openRedisStateStore } from '../../src/edges/redis/state-store.ts'
+import { openRedisStateStore } from '../../src/edges/redis/states/state-store.ts'
 import { redisAvailable, startTestRedis } from '../support/redis-server.ts'
 import { emptyServers } from './state-probe.ts'
 import { stateStoreContract, type StateStoreFixture } from './state-store-suite.ts'

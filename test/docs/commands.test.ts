@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { commands } from '../../src/app/command-line/commands.ts'
 import type { CommandEntry } from '../../src/app/command-line/command.ts'
 import { optionName } from '../../src/app/command-line/program.ts'
-import { projectFolder } from '../../src/app/installation/project-folder.ts'
+import { projectFolder } from '../../src/app/installation/settings/project-folder.ts'
 
 const entries = new Map<string, CommandEntry>(
   commands.flatMap((entry) =>

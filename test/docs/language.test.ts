@@ -2,9 +2,9 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { Project } from '../../src/define/project.ts'
-import { definitions } from '../../src/app/installation/definitions.ts'
-import { installProject } from '../../src/app/installation/project.ts'
-import { projectFolder } from '../../src/app/installation/project-folder.ts'
+import { definitions } from '../../src/app/installation/settings/definitions.ts'
+import { installProject } from '../../src/app/installation/settings/project.ts'
+import { projectFolder } from '../../src/app/installation/settings/project-folder.ts'
 import { decodeEvent } from '../../src/events/event.ts'
 
 test('the project of the page on the language compiles, whole, and takes the event that it shows', async () => {

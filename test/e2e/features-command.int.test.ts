@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { riverbank as definitions } from '../../features/index.ts'
-import { compiledText } from '../../src/app/installation/compiled-feature-set.ts'
+import { compiledText } from '../../src/app/installation/settings/compiled-feature-set.ts'
 import { compileManifest } from '../../src/compile/manifest.ts'
 import { riverbank, root } from './support/program.ts'
 

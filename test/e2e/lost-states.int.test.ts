@@ -2,7 +2,7 @@ import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { redisAvailable, startTestRedis, type TestRedis } from '../support/redis-server.ts'
 import { eventually } from '../support/wait.ts'
-import type { VerifyReport } from '../../src/app/installation/verify.ts'
+import type { VerifyReport } from '../../src/app/installation/lake/verify.ts'
 import { startInstallation, type TestInstallation } from './support/installation.ts'
 import { payment } from './support/payment.ts'
 

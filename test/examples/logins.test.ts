@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { loginFeatures, logins } from '../../examples/logins/index.ts'
-import { compiledText } from '../../src/app/installation/compiled-feature-set.ts'
+import { compiledText } from '../../src/app/installation/settings/compiled-feature-set.ts'
 import { compileManifest } from '../../src/compile/manifest.ts'
 import { compilePlan } from '../../src/compile/plan.ts'
 import { referenceFeatures, type ReferenceObservation } from '../../src/compile/reference.ts'

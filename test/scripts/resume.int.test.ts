@@ -5,7 +5,7 @@ import { scoredTypes } from '../../features/simulator/payment-events.ts'
 import { generatePayments } from '../../features/simulator/payments.ts'
 import { streamEvents } from '../../scripts/simulator/stream-events.ts'
 import { dayMs } from '../../src/base/units.ts'
-import { openRedisEventLog, type RedisEventLog } from '../../src/edges/redis/event-log.ts'
+import { openRedisEventLog, type RedisEventLog } from '../../src/edges/redis/log/event-log.ts'
 import { redisAvailable, startTestRedis, type TestRedis } from '../support/redis-server.ts'
 import { eventually } from '../support/wait.ts'
 

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { projectFolder } from '../../src/app/installation/project-folder.ts'
+import { projectFolder } from '../../src/app/installation/settings/project-folder.ts'
 import { knownMissing } from './missing.ts'
 
 /** The interpreter of the training's own environment. */

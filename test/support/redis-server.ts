@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { findRedisServer, freePort, startRedisServer, type RedisServer } from '../../src/edges/redis/server.ts'
+import { findRedisServer, freePort, startRedisServer, type RedisServer } from '../../src/edges/redis/server/server.ts'
 import { RiverbankError } from '../../src/base/errors.ts'
 
 export interface TestRedisOptions {

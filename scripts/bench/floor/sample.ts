@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis'
 import type { Installation } from '../installation.ts'
-import { names } from '../../../src/app/installation/config.ts'
+import { names } from '../../../src/app/installation/settings/config.ts'
 import { RiverbankError } from '../../../src/base/errors.ts'
 
 /** Of each entity whose states are measured. */

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
-import { readConfig, readProject, type Config } from '../installation/config.ts'
-import type { InstalledProject } from '../installation/project.ts'
-import { besideInstallation } from '../installation/running-installation.ts'
+import { readConfig, readProject, type Config } from '../installation/settings/config.ts'
+import type { InstalledProject } from '../installation/settings/project.ts'
+import { besideInstallation } from '../installation/settings/running-installation.ts'
 
 /** Which settings a command reads. `read` throws `invalid_config` before the command does anything. */
 export interface SettingsSource<Settings> {

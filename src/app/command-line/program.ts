@@ -2,8 +2,8 @@ import { resolve } from 'node:path'
 import { Command } from 'commander'
 import type { Argument, CommandEntry, CommandFamily, Option } from './command.ts'
 import { exitCodes } from './exit-codes.ts'
-import { projectVariable } from '../installation/project.ts'
-import { programVersion } from '../installation/version.ts'
+import { projectVariable } from '../installation/settings/project.ts'
+import { programVersion } from '../installation/settings/version.ts'
 import { isRiverbankError } from '../../base/errors.ts'
 
 /** The commander program of a table of commands. */

@@ -36,7 +36,7 @@ const list = command({
     limit: defaulted('<n>', 'at most so many', wholeNumber, 100),
   },
   async run(config, options) {
-    const { listDeadLetters } = await import('./dead-letters.ts')
+    const { listDeadLetters } = await import('./dead-letters/dead-letters.ts')
     return listDeadLetters(config, options)
   },
 })
@@ -61,7 +61,7 @@ const replay = command({
     return letter !== undefined && isFiltered ? "give a letter's id or filters, not both" : null
   },
   async run(config, options) {
-    const { replayDeadLetters } = await import('./dead-letters.ts')
+    const { replayDeadLetters } = await import('./dead-letters/dead-letters.ts')
     return replayDeadLetters(config, options)
   },
 })

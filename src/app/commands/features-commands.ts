@@ -1,7 +1,7 @@
 import { command, json, optional, project, required, valued, type CommandFamily } from '../command-line/command.ts'
 import { asGiven } from '../command-line/arguments.ts'
 
-const featuresCommand = async () => (await import('./features-command.ts')).featuresCommand
+const featuresCommand = async () => (await import('./features/features-command.ts')).featuresCommand
 
 const list = command({
   name: 'list',

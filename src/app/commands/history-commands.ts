@@ -11,7 +11,7 @@ const sql = command({
   arguments: { select: required('select', 'the query, or - to read it from standard input') },
   options: { json },
   async run(config, { select, ...options }) {
-    const { sqlCommand } = await import('./sql-command.ts')
+    const { sqlCommand } = await import('./history/sql-command.ts')
     return sqlCommand(config, select, options)
   },
 })
@@ -32,7 +32,7 @@ const verify = command({
     pendingMax: valued('<duration>', 'exit code 1 when something is pending for longer, such as 30s or 5m', duration),
   },
   async run(config, options) {
-    const { verifyCommand } = await import('./verify-command.ts')
+    const { verifyCommand } = await import('./history/verify-command.ts')
     return verifyCommand(config, options)
   },
 })
@@ -51,7 +51,7 @@ const backtest = command({
     falseBlockCost: defaulted('<minor>', 'of refusing an honest event, in the unit of its worth', wholeNumber, 2_000),
   },
   async run(config, options) {
-    const { backtestCommand } = await import('./backtest-command.ts')
+    const { backtestCommand } = await import('./history/backtest-command.ts')
     return backtestCommand(config, options)
   },
 })
@@ -72,7 +72,7 @@ const monitor = command({
     minRecall: defaulted('<share>', 'smallest recall of alerts that is well', number, 0),
   },
   async run(config, options) {
-    const { monitorCommand } = await import('./monitor-command.ts')
+    const { monitorCommand } = await import('./history/monitor-command.ts')
     return monitorCommand(config, options)
   },
 })

@@ -7,7 +7,7 @@ const check = command({
   settings: installation,
   options: { json },
   async run(config, options) {
-    const { lakeCheckCommand } = await import('./lake-check-command.ts')
+    const { lakeCheckCommand } = await import('./lake/lake-check-command.ts')
     return lakeCheckCommand(config, options)
   },
 })
@@ -21,7 +21,7 @@ const files = command({
     sql: flag('print views over them for the shell of DuckDB, as views.sql has them'),
   },
   async run(config, options) {
-    const { lakeFilesCommand } = await import('./lake-files-command.ts')
+    const { lakeFilesCommand } = await import('./lake/lake-files-command.ts')
     return lakeFilesCommand(config, options)
   },
 })
@@ -37,7 +37,7 @@ const repair = command({
     yes: flag('act; without it only the plan is printed'),
   },
   async run(config, options) {
-    const { lakeRepairCommand } = await import('./lake-repair-command.ts')
+    const { lakeRepairCommand } = await import('./lake/lake-repair-command.ts')
     return lakeRepairCommand(config, options)
   },
 })
@@ -49,7 +49,7 @@ const adopt = command({
   settings: installation,
   options: { json },
   async run(config, options) {
-    const { adoptCommand } = await import('./lake-adopt-command.ts')
+    const { adoptCommand } = await import('./lake/lake-adopt-command.ts')
     return adoptCommand(config, options)
   },
 })

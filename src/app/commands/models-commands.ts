@@ -15,7 +15,7 @@ const list = command({
   settings: installation,
   options: { json, limit: defaulted('<n>', 'at most so many', wholeNumber, 20) },
   async run(config, options) {
-    const { listModels } = await import('./models-command.ts')
+    const { listModels } = await import('./models/models-command.ts')
     return listModels(config, options)
   },
 })
@@ -30,7 +30,7 @@ const register = command({
   arguments: { model },
   options: { json },
   async run(config, given) {
-    const { registerModel } = await import('./register-command.ts')
+    const { registerModel } = await import('./models/register-command.ts')
     return registerModel(config, given.model, given.json === true)
   },
 })
@@ -55,7 +55,7 @@ function change(kind: 'promote' | 'shadow' | 'retire', description: string) {
     arguments: { model },
     options: changeOptions,
     async run(config, given) {
-      const { changeModels } = await import('./models-command.ts')
+      const { changeModels } = await import('./models/models-command.ts')
       return changeModels(config, { kind, model: given.model }, given)
     },
   })
@@ -67,7 +67,7 @@ const rollback = command({
   settings: installation,
   options: changeOptions,
   async run(config, given) {
-    const { changeModels } = await import('./models-command.ts')
+    const { changeModels } = await import('./models/models-command.ts')
     return changeModels(config, { kind: 'rollback' }, given)
   },
 })

@@ -9,7 +9,7 @@ export const statesCommands = [
     settings: installation,
     options: { json },
     async run(config, options) {
-      const { rebuildCommand } = await import('./rebuild-command.ts')
+      const { rebuildCommand } = await import('./states/rebuild-command.ts')
       return rebuildCommand(config, options)
     },
   }),
@@ -20,7 +20,7 @@ export const statesCommands = [
     arguments: { view: required('view', 'its name') },
     options: { json },
     async run(config, { view, ...options }) {
-      const { backfillCommand } = await import('./backfill-command.ts')
+      const { backfillCommand } = await import('./states/backfill-command.ts')
       return backfillCommand(config, view, options)
     },
   }),

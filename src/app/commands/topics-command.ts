@@ -1,8 +1,8 @@
-import type { Config } from '../installation/config.ts'
+import type { Config } from '../installation/settings/config.ts'
 import { refuseContradictions } from '../installation/contradictions.ts'
-import { openEventLog } from '../installation/event-log.ts'
+import { openEventLog } from '../installation/servers/event-log.ts'
 import { table } from '../command-line/table.ts'
-import { createTopics, describeLag, topicSpecs } from '../installation/topics.ts'
+import { createTopics, describeLag, topicSpecs } from '../installation/servers/topics.ts'
 import type { EventLog } from '../../ports/log.ts'
 
 interface Options {

@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { environmentName, readConfig, settingSchemas } from '../installation/config.ts'
+import { environmentName, readConfig, settingSchemas } from '../installation/settings/config.ts'
 import { configurationFinding, installationProbes, machineProbes } from './doctor-probes.ts'
-import { loadProject, type LoadedProject } from '../installation/project.ts'
+import { loadProject, type LoadedProject } from '../installation/settings/project.ts'
 import { exitCodeOf, renderChecks, runProbes } from './doctor.ts'
 import { table } from '../command-line/table.ts'
 

@@ -1,6 +1,6 @@
-import { names, type Config } from '../installation/config.ts'
+import { names, type Config } from '../installation/settings/config.ts'
 import { ok, warn, type Finding } from './doctor.ts'
-import { openEventLog } from '../installation/event-log.ts'
+import { openEventLog } from '../installation/servers/event-log.ts'
 import { isMisplaced } from '../../events/partitioner.ts'
 import type { EventLog, LogRecord } from '../../ports/log.ts'
 

@@ -3,11 +3,11 @@ import { access, statfs } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { dirname, resolve } from 'node:path'
 import { isRiverbankError } from '../../base/errors.ts'
-import { findRedisServer } from '../../edges/redis/server.ts'
-import { committedFile, compileCommand, compiledFreshness } from '../installation/compiled-feature-set.ts'
+import { findRedisServer } from '../../edges/redis/server/server.ts'
+import { committedFile, compileCommand, compiledFreshness } from '../installation/settings/compiled-feature-set.ts'
 import type { Contradiction } from '../installation/contradictions.ts'
-import { statesPlace, withDefaults, type Config } from '../installation/config.ts'
-import type { LoadedProject } from '../installation/project.ts'
+import { statesPlace, withDefaults, type Config } from '../installation/settings/config.ts'
+import type { LoadedProject } from '../installation/settings/project.ts'
 import { clusterFinding, redisFinding } from './doctor-redis.ts'
 import { statesFinding } from './doctor-states.ts'
 import { fail, ok, warn, type Finding, type Probe } from './doctor.ts'
@@ -52,7 +52,7 @@ export function installationProbes(config: Config): Probe[] {
       name: 'model',
       fix: 'train one for these definitions, or correct models/registry.json and RIVERBANK_MODELS_DIR',
       run: async () => {
-        const { definitions, loadModel } = await import('../installation/definitions.ts')
+        const { definitions, loadModel } = await import('../installation/settings/definitions.ts')
         const compiled = definitions(config)
         const found: string[] = []
         for (const eventType of compiled.scoreForms.keys()) {
@@ -103,7 +103,7 @@ function redisProbes(config: Config): Probe[] {
     name,
     fix: `start it, or correct ${setting}; npm start brings its own`,
     run: async () => {
-      const { probeRedis } = await import('../../edges/redis/probe.ts')
+      const { probeRedis } = await import('../../edges/redis/server/probe.ts')
       return redisFinding(await probeRedis(url, config.STATE_TIMEOUT_MS))
     },
   })
@@ -113,7 +113,7 @@ function redisProbes(config: Config): Probe[] {
   const setting = config.STATES_URL === '' ? 'REDIS_URL' : 'RIVERBANK_STATES_URL'
   if (place.kind === 'server') return [...probes, server('states server', place.url, setting)]
   const run = async () => {
-    const { probeCluster } = await import('../../edges/redis/probe.ts')
+    const { probeCluster } = await import('../../edges/redis/server/probe.ts')
     return clusterFinding(await probeCluster(place.seeds, config.STATE_TIMEOUT_MS))
   }
   return [...probes, { name: 'states cluster', fix: `start all of its primaries, or correct ${setting}`, run }]
@@ -133,8 +133,8 @@ function brokersProbe(config: Config): Probe {
 }
 
 async function topicsFinding(config: Config): Promise<Finding> {
-  const { openEventLog } = await import('../installation/event-log.ts')
-  const { topicSpecs } = await import('../installation/topics.ts')
+  const { openEventLog } = await import('../installation/servers/event-log.ts')
+  const { topicSpecs } = await import('../installation/servers/topics.ts')
   const { contradictions, topicRisks } = await import('../installation/contradictions.ts')
   const log = await openEventLog(config)
   try {
@@ -154,7 +154,7 @@ async function topicsFinding(config: Config): Promise<Finding> {
 
 /** Whether states and lake are those of these settings; the topics have a check of their own. */
 async function belongingFinding(config: Config): Promise<Finding> {
-  const { openStateStore } = await import('../installation/event-log.ts')
+  const { openStateStore } = await import('../installation/servers/event-log.ts')
   const { contradictions } = await import('../installation/contradictions.ts')
   const store = await openStateStore(config)
   try {
@@ -174,7 +174,7 @@ function contradictionFinding(found: readonly Contradiction[]): Finding | null {
 }
 
 async function featureSetFinding(project: LoadedProject): Promise<Finding> {
-  const { definitions } = await import('../installation/definitions.ts')
+  const { definitions } = await import('../installation/settings/definitions.ts')
   const { manifest } = definitions(withDefaults(project))
   const short = manifest.hash.slice(0, 12)
   switch (await compiledFreshness(manifest, committedFile(project))) {

@@ -1,4 +1,4 @@
-import type { Config } from '../installation/config.ts'
+import type { Config } from '../installation/settings/config.ts'
 import { fail, ok, warn, type Finding } from './doctor.ts'
 import { unreachable } from '../../base/errors.ts'
 import type { RefusalCode, Standing } from '../../engine/standing.ts'
@@ -14,8 +14,8 @@ const fixes: Readonly<Record<RefusalCode, string>> = {
 
 /** Whether the states are whole, and whether they and this lake belong together. Changes nothing. */
 export async function statesFinding(config: Config): Promise<Finding> {
-  const { openPlaces } = await import('../installation/event-log.ts')
-  const { definitions } = await import('../installation/definitions.ts')
+  const { openPlaces } = await import('../installation/servers/event-log.ts')
+  const { definitions } = await import('../installation/settings/definitions.ts')
   const { lookOnce } = await import('../roles/state-watch.ts')
   const { log, store } = await openPlaces(config)
   try {

@@ -1,7 +1,7 @@
-import { names, type Config } from '../installation/config.ts'
-import { tellEviction } from '../installation/eviction.ts'
-import { claimLake, existingLake, lakeSeen, openLogMemos, type LakeMemos } from '../installation/lake-claim.ts'
-import { repeat } from '../installation/repeat.ts'
+import { names, type Config } from '../installation/settings/config.ts'
+import { tellEviction } from '../installation/servers/eviction.ts'
+import { claimLake, existingLake, lakeSeen, openLogMemos, type LakeMemos } from '../installation/lake/lake-claim.ts'
+import { repeat } from './life/repeat.ts'
 import { isRiverbankError, RiverbankError } from '../../base/errors.ts'
 import {
   needsLog,

@@ -3,9 +3,9 @@ import { loopClock } from '../../clock/loop-clock.ts'
 import { RiverbankError } from '../../base/errors.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Logger } from '../../ports/telemetry.ts'
-import { eachLine } from '../command-line/lines.ts'
+import { eachLine } from './lines.ts'
 import { decideRestart, recentCrashes, type RestartDecision, type RestartLimits } from './restart-policy.ts'
-import { roleStatesMessage } from '../roles/role-states.ts'
+import { roleStatesMessage } from '../roles/life/role-states.ts'
 
 export interface RoleSpec {
   /** Such as `process`; instances are called `process-1`, `process-2`. */

@@ -3,10 +3,10 @@ import { RiverbankError } from '../../base/errors.ts'
 import { KafkaAdmin } from './admin.ts'
 import { replaceBatchCoding } from './batch/kafkajs-batches.ts'
 import { createClient, kafkaLimits, type KafkaLogOptions } from './client.ts'
-import { startConsumption } from './consumption.ts'
-import { forbidOffsetResets } from './offset-reset.ts'
+import { startConsumption } from './group/consumption.ts'
+import { forbidOffsetResets } from './group/offset-reset.ts'
 import { KafkaPublisher } from './publisher.ts'
-import { startTail } from './tail.ts'
+import { startTail } from './group/tail.ts'
 import { topicFindings } from './topic-check.ts'
 
 /**

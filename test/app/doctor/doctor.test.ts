@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import { environmentName, readConfig, settingSchemas, statesPlace } from '../../../src/app/installation/config.ts'
-import { loadProject } from '../../../src/app/installation/project.ts'
+import {
+  environmentName,
+  readConfig,
+  settingSchemas,
+  statesPlace,
+} from '../../../src/app/installation/settings/config.ts'
+import { loadProject } from '../../../src/app/installation/settings/project.ts'
 import { settingRows } from '../../../src/app/doctor/doctor-command.ts'
 import { configurationFinding, nodeFinding } from '../../../src/app/doctor/doctor-probes.ts'
 import { clusterFinding, redisFinding } from '../../../src/app/doctor/doctor-redis.ts'

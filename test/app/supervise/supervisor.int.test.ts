@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { readConfig } from '../../../src/app/installation/config.ts'
+import { readConfig } from '../../../src/app/installation/settings/config.ts'
 import { supervise, type Supervisor, type SupervisorOptions } from '../../../src/app/supervise/supervisor.ts'
 import { roleSpecs } from '../../../src/app/supervise/up.ts'
 import { pinoLogger } from '../../../src/edges/pino/logger.ts'
@@ -191,7 +191,7 @@ describe('supervisor', () => {
   test('children end when the supervisor is killed', async () => {
     const role = program(`
       import { writeFileSync } from 'node:fs'
-      import { exitWithParent } from '${built('src/app/roles/exit-with-parent.ts')}'
+      import { exitWithParent } from '${built('src/app/roles/life/exit-with-parent.ts')}'
       const note = (what) => writeFileSync('${dir}/' + what + '-' + process.pid, '')
       exitWithParent(() => (note('drained'), process.argv[2] === 'stuck' || process.exit(0)), 100)
       process.on('exit', () => note('ended'))

@@ -1,8 +1,8 @@
 /** A role with a planted bug at one record: `spoiled-role.ts process|materialize <harm> <session timeout ms>`. */
-import { readConfig } from '../../../src/app/installation/config.ts'
+import { readConfig } from '../../../src/app/installation/settings/config.ts'
 import { startMaterialize, type MaterializerParts } from '../../../src/app/roles/materialize-role.ts'
 import { startProcess, type ProcessPorts } from '../../../src/app/roles/process-role.ts'
-import { runRole } from '../../../src/app/roles/role.ts'
+import { runRole } from '../../../src/app/roles/life/role.ts'
 import type { EventType } from '../../../src/events/event.ts'
 import { poison, type Harm } from './poison.ts'
 

@@ -1,7 +1,7 @@
 import { fraudService, riverbank } from '../../../features/index.ts'
 import { customer, terminal } from '../../../features/entities.ts'
 import { customerReach, payments } from '../../../features/views.ts'
-import type { Definitions } from '../../../src/app/installation/definitions.ts'
+import type { Definitions } from '../../../src/app/installation/settings/definitions.ts'
 import { createFeatureSql } from '../../../src/compile/feature-sql.ts'
 import { lakeSchema } from '../../../src/lake/tables/lake-schema.ts'
 import { compileManifest } from '../../../src/compile/manifest.ts'

@@ -4,7 +4,7 @@ import { entityIdOf } from '../../../src/engine/plan.ts'
 import { decodeState, stateVersion } from '../../../src/engine/state-codec/state-blob.ts'
 import type { LogRecord } from '../../../src/ports/log.ts'
 import type { EntityKey, StateStore, StateWrite } from '../../../src/ports/states.ts'
-import { StateLives } from '../../../src/edges/redis/state-lives.ts'
+import { StateLives } from '../../../src/edges/redis/states/state-lives.ts'
 import { compiled } from './wiring.ts'
 
 /** Where states are, and how to put back what was there before: a server that loses its tail does that. */

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import { names } from '../../../src/app/installation/config.ts'
-import { loadProject } from '../../../src/app/installation/project.ts'
+import { names } from '../../../src/app/installation/settings/config.ts'
+import { loadProject } from '../../../src/app/installation/settings/project.ts'
 import type { LogRecord } from '../../../src/ports/log.ts'
 import type { StateStore } from '../../../src/ports/states.ts'
 import { seeded } from '../../../scripts/fuzz/definitions.ts'

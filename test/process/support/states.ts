@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis'
-import type { Definitions } from '../../../src/app/installation/definitions.ts'
+import type { Definitions } from '../../../src/app/installation/settings/definitions.ts'
 import { StateDecoder } from '../../../src/engine/state-codec/state-decoder.ts'
 import { plainTables } from '../../../src/engine/tiles/tiles.ts'
 import { clock } from './wiring.ts'

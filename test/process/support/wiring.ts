@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { readConfig } from '../../../src/app/installation/config.ts'
-import { definitions, type Definitions } from '../../../src/app/installation/definitions.ts'
+import { readConfig } from '../../../src/app/installation/settings/config.ts'
+import { definitions, type Definitions } from '../../../src/app/installation/settings/definitions.ts'
 import { BatchSize } from '../../../src/process/batch-size.ts'
 import type { EntityStates } from '../../../src/process/entity-states.ts'
 import type { ProcessMetrics } from '../../../src/process/metrics.ts'

@@ -1,11 +1,14 @@
-import { names, readConfig } from '../../../src/app/installation/config.ts'
-import { loadProject } from '../../../src/app/installation/project.ts'
-import type { Definitions } from '../../../src/app/installation/definitions.ts'
-import { topicSpecs } from '../../../src/app/installation/topics.ts'
-import { openClusterStateStore } from '../../../src/edges/redis/cluster-state-store.ts'
-import { openClusterGenerationStore, openRedisGenerationStore } from '../../../src/edges/redis/generation-store.ts'
-import { openRedisEventLog, type RedisEventLog } from '../../../src/edges/redis/event-log.ts'
-import { openRedisStateStore } from '../../../src/edges/redis/state-store.ts'
+import { names, readConfig } from '../../../src/app/installation/settings/config.ts'
+import { loadProject } from '../../../src/app/installation/settings/project.ts'
+import type { Definitions } from '../../../src/app/installation/settings/definitions.ts'
+import { topicSpecs } from '../../../src/app/installation/servers/topics.ts'
+import { openClusterStateStore } from '../../../src/edges/redis/cluster/cluster-state-store.ts'
+import {
+  openClusterGenerationStore,
+  openRedisGenerationStore,
+} from '../../../src/edges/redis/states/generation-store.ts'
+import { openRedisEventLog, type RedisEventLog } from '../../../src/edges/redis/log/event-log.ts'
+import { openRedisStateStore } from '../../../src/edges/redis/states/state-store.ts'
 import type { GenerationStore } from '../../../src/ports/generations.ts'
 import { EntityStates } from '../../../src/process/entity-states.ts'
 import type { Pipeline } from '../../../src/process/pipeline.ts'

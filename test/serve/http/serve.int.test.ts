@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { partitionOf } from '../../../src/events/partitioner.ts'
-import { openRedisEventLog, type RedisEventLog } from '../../../src/edges/redis/event-log.ts'
+import { openRedisEventLog, type RedisEventLog } from '../../../src/edges/redis/log/event-log.ts'
 import type { Subscription } from '../../../src/ports/log.ts'
 import { listen, listenTimeouts, type Listening } from '../../../src/serve/http/listen.ts'
 import { recentScores } from '../../../src/serve/scores/score-tail.ts'

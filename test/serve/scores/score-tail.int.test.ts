@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { openRedisEventLog } from '../../../src/edges/redis/event-log.ts'
+import { openRedisEventLog } from '../../../src/edges/redis/log/event-log.ts'
 import { readHistory, recentScores } from '../../../src/serve/scores/score-tail.ts'
 import { redisAvailable, startTestRedis } from '../../support/redis-server.ts'
 

@@ -1,0 +1,20 @@
+import { namesIn, type PlacedLetter } from '../../../process/placed-letter.ts'
+
+/** Which letters; what is left out admits all. */
+export interface LetterFilter {
+  readonly code?: string
+  /** Of the event that the record is, where it says so. */
+  readonly eventId?: string
+  /** Of the record. */
+  readonly key?: string
+  /** The log took the record then, or later: milliseconds UTC. */
+  readonly since?: number
+}
+
+export function admits({ code, eventId, key, since }: LetterFilter, letter: PlacedLetter): boolean {
+  if (code !== undefined && letter.data.code !== code) return false
+  if (since !== undefined && !(Date.parse(letter.time) >= since)) return false
+  if (eventId === undefined && key === undefined) return true
+  const named = namesIn(letter.data)
+  return (eventId === undefined || named.eventId === eventId) && (key === undefined || named.key === key)
+}

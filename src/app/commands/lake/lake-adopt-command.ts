@@ -1,0 +1,11 @@
+import type { Config } from '../../installation/settings/config.ts'
+import { adoptLake } from '../../installation/lake/lake-claim.ts'
+
+/** `riverbank lake adopt`: the lake of this data folder becomes the one that states and log belong to. */
+export async function adoptCommand(config: Config, options: { readonly json?: boolean }): Promise<number> {
+  const { lake, before } = await adoptLake(config)
+  const text =
+    before === lake ? `lake ${lake} was theirs already\n` : `lake ${lake} takes the place of ${before ?? 'none'}\n`
+  process.stdout.write(options.json === true ? `${JSON.stringify({ lake, before })}\n` : text)
+  return 0
+}

@@ -1,0 +1,73 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Config } from '../settings/config.ts'
+import type { Definitions } from '../settings/definitions.ts'
+import type { ModelReference } from '../../../scoring/rollout/generation.ts'
+import { openQuery, type Query } from '../../../edges/duckdb/query.ts'
+import { identifier } from '../../../base/sql.ts'
+import { openLake } from '../../../lake/commit/lake.ts'
+import type { LakeSchema } from '../../../lake/tables/lake-schema.ts'
+import { sqlCatalog } from '../../../lake/tables/sql-catalog.ts'
+
+export interface LakeQueryOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Megabytes of the database; beyond them it spills. */
+  readonly memoryMb?: number
+}
+
+/** A command is a process of its own, and ends. */
+const commandMemoryMb = 2_048
+
+/**
+ * Our own SQL over one version of the lake. Reads only; spills outside of it. When `signal` is aborted the query that runs
+ * is interrupted, and `query_failed` is thrown.
+ */
+export async function withLakeQuery<Result>(
+  config: Pick<Config, 'DATA_DIR'>,
+  { lakeSchema }: Pick<Definitions, 'lakeSchema'>,
+  work: (query: Query) => Promise<Result>,
+  { signal, memoryMb = commandMemoryMb }: LakeQueryOptions = {},
+): Promise<Result> {
+  const { setup } = await sqlCatalog(await openLake({ dir: join(config.DATA_DIR, 'lake') }), lakeSchema)
+  const tempDir = await mkdtemp(join(tmpdir(), 'riverbank-query-'))
+  try {
+    const query = await openQuery({ threads: 2, memoryMb, tempDir, tempMb: 16_384, setup })
+    const interrupt = () => {
+      query.interrupt()
+    }
+    try {
+      if (signal?.aborted === true) interrupt()
+      signal?.addEventListener('abort', interrupt)
+      return await work(query)
+    } finally {
+      signal?.removeEventListener('abort', interrupt)
+      query.close()
+    }
+  } finally {
+    await rm(tempDir, { recursive: true, force: true })
+  }
+}
+
+/**
+ * The model that scored the newest events, null while there are none. registry.json only says which one an installation
+ * begins with.
+ */
+export async function scoringModel(query: Query): Promise<ModelReference | null> {
+  const [row] =
+    await query.rows(`SELECT arg_max({'name': model_name, 'version': model_version}, append_time_ms).name AS name,
+      arg_max({'name': model_name, 'version': model_version}, append_time_ms).version AS version FROM scores`)
+  const [name, version] = [row?.['name'] ?? null, row?.['version'] ?? null]
+  return name === null || version === null ? null : { name: String(name), version: String(version) }
+}
+
+/** Of the lake's scored events, milliseconds; null while there are none. */
+export async function scoredSpan(
+  query: Query,
+  { scored }: Pick<LakeSchema, 'scored'>,
+): Promise<{ readonly firstMs: number; readonly lastMs: number } | null> {
+  const timeMs = identifier(scored.timeMs)
+  const [row] = await query.rows(`SELECT min(${timeMs}) AS first, max(${timeMs}) AS last FROM scores`)
+  if (row?.['first'] === null || row?.['first'] === undefined) return null
+  return { firstMs: Number(row['first']), lastMs: Number(row['last']) }
+}

@@ -1,0 +1,300 @@
+import type { Consumer, ConsumerGroupJoinEvent, EachBatchPayload } from 'kafkajs'
+import { loopClock } from '../../../clock/loop-clock.ts'
+import { RiverbankError, isRiverbankError } from '../../../base/errors.ts'
+import type { Claim, PartitionRange } from '../../../ports/log.ts'
+import { deliverBatch, type Course } from './delivery.ts'
+import { protocolTypeOf, toLogError } from '../errors.ts'
+import { createGroupClient, heartbeatMsOf } from './group-client.ts'
+import { checkInRange } from './range.ts'
+import type { SessionContext, SessionEnd } from './session-context.ts'
+import { Slot, SlotTable } from './slot.ts'
+
+/**
+ * One kafkajs consumer from its first join to its end. kafkajs fetches, waits until every partition of that fetch is
+ * handled, and fetches again; it joins anew only in between, so no batch runs while the group is rearranged.
+ */
+export class GroupSession {
+  readonly ended: Promise<SessionEnd>
+  readonly #context: SessionContext
+  readonly #consumer: Consumer
+  readonly #slots: SlotTable
+  readonly #watch: NodeJS.Timeout
+  readonly #course: Course
+  #end: (end: SessionEnd) => void = () => undefined
+  /** Its functions reach the coordinator with the generation of this moment; kafkajs offers them nowhere else. */
+  #payload: EachBatchPayload | null = null
+  /** When the coordinator last took this member for one: by the wall, which others may have gone by. */
+  #lastContactMs = performance.now()
+  /** The same, and the last sign of life, by the time in which this process could have heard more. */
+  #heardContactMs = loopClock.nowMs()
+  #heardActivityMs = loopClock.nowMs()
+  /** The group is being rearranged: finish the running call, deliver nothing more, join again. */
+  #rebalancing = false
+  #lost: Error | null = null
+  #over = false
+  #batches = 0
+  #starting: Promise<void> = Promise.resolve()
+
+  constructor(context: SessionContext) {
+    this.#context = context
+    this.#slots = new SlotTable(context.releases)
+    this.ended = new Promise((resolve) => (this.#end = resolve))
+    this.#consumer = createGroupClient(context)
+    this.#course = {
+      maxRecords: context.options.maxRecords,
+      recordBytesMax: (topic) => context.recordBytesMax.get(topic) ?? Infinity,
+      mayDeliver: (slot, payload) => this.#mayDeliver(slot, payload),
+      handle: (claim, batch) =>
+        context.handler.batch(claim, batch).catch((error: unknown) => this.#unlessFenced(error)),
+      move: (slot, position, highest) => this.#move(slot, position, highest),
+      seek: (slot, offset) => this.#seek(slot, offset),
+    }
+    this.#listen()
+    this.#watch = setInterval(() => this.#onWatch(), heartbeatMsOf(context.options))
+  }
+
+  start(): Promise<void> {
+    this.#starting = this.#run()
+    return this.#starting
+  }
+
+  async #run(): Promise<void> {
+    const { topics, concurrency } = this.#context.options
+    try {
+      await this.#consumer.connect()
+      // Positions always come from the handler; this only says what kafkajs looks up and never uses.
+      await this.#consumer.subscribe({ topics: [...topics], fromBeginning: true })
+      await this.#consumer.run({
+        autoCommit: false,
+        eachBatchAutoResolve: false,
+        partitionsConsumedConcurrently: concurrency,
+        eachBatch: (payload) => this.#onBatch(payload),
+      })
+    } catch (error) {
+      this.#finish({ kind: 'lost', error })
+    }
+  }
+
+  /** Delivers nothing more, waits for running calls within `drainMs`, leaves the group. */
+  async stop(): Promise<void> {
+    this.#finish({ kind: 'stopped' })
+    await this.close()
+  }
+
+  /** Gives every partition back and disconnects; after {@link ended}. Calls that run may still commit. */
+  async close(): Promise<void> {
+    const { drainMs, requestTimeoutMs } = this.#context.limits
+    await loopClock.within(drainMs, this.#slots.idle())
+    await loopClock.within(drainMs, this.#revokeAll())
+    clearInterval(this.#watch)
+    const disconnect = () => this.#consumer.disconnect().catch(() => undefined)
+    // kafkajs leaves no group that it still joins: its coordinator would keep that member, and its share, for a session.
+    await loopClock.within(requestTimeoutMs, this.#starting)
+    await loopClock.within(requestTimeoutMs, disconnect())
+    await loopClock.within(requestTimeoutMs, this.#starting.then(disconnect))
+  }
+
+  #listen(): void {
+    const { events } = this.#consumer
+    const active = () => void (this.#heardActivityMs = loopClock.nowMs())
+    this.#consumer.on(events.FETCH_START, active)
+    this.#consumer.on(events.FETCH, active)
+    this.#consumer.on(events.HEARTBEAT, () => {
+      this.#contact()
+      this.#context.onSteady()
+    })
+    // Both listeners run inside kafkajs's own step: before the next fetch, and before it asks to join again.
+    this.#consumer.on(events.GROUP_JOIN, (event) => this.#onJoin(event))
+    this.#consumer.on(events.REBALANCING, () => void this.#revokeAll())
+    this.#consumer.on(events.CRASH, ({ payload }) => this.#finish({ kind: 'lost', error: payload.error }))
+  }
+
+  #onJoin({ payload: { memberAssignment } }: ConsumerGroupJoinEvent): void {
+    void this.#revokeAll()
+    this.#contact()
+    this.#rebalancing = false
+    this.#lost = null
+    if (this.#over) return
+    for (const [topic, partitions] of Object.entries(memberAssignment)) {
+      // Nothing is fetched of a partition before the handler has said from where.
+      this.#consumer.pause([{ topic, partitions }])
+      const slots = partitions.map((partition) => new Slot(topic, partition))
+      for (const slot of slots) this.#slots.add(slot)
+      this.#assign(topic, slots).catch((error: unknown) => this.#onFailure(error))
+    }
+  }
+
+  async #assign(topic: string, slots: readonly Slot[]): Promise<void> {
+    await this.#slots.free(slots)
+    const found = await this.#lookUp(topic)
+    if (found === null) return
+    const { ranges, committed } = found
+    await Promise.all(
+      slots.map(async (slot) => {
+        const range = ranges.find(({ partition }) => partition === slot.partition)
+        if (range === undefined) throw new RiverbankError('topic_missing', `${slot.key} is gone`)
+        await slot.during(this.#begin(slot, range, committed.get(slot.partition) ?? null))
+      }),
+    )
+  }
+
+  async #lookUp(topic: string) {
+    const { admin, options } = this.#context
+    try {
+      const ranges = await admin.describeTopic(topic)
+      if (ranges === null) throw new RiverbankError('topic_missing', `topic ${topic} was deleted`)
+      return { ranges, committed: await admin.committed(options.group, topic) }
+    } catch (error) {
+      if (!(isRiverbankError(error) && error.canRetry)) throw error
+      this.#finish({ kind: 'lost', error })
+      return null
+    }
+  }
+
+  async #begin(slot: Slot, range: PartitionRange, committed: number | null): Promise<void> {
+    if (slot.isAborted()) return
+    const { topic, partition, signal } = slot
+    const { highest } = this.#context.marks.get(slot.key) ?? { highest: 0 }
+    // Kafka forgets a group's positions with the topic, so the handler could not tell.
+    if (highest > range.end) checkInRange(topic, range, highest)
+    const claim: Claim = { topic, partition, committed, range, signal, commit: (next) => this.#commit(slot, next) }
+    slot.claim = claim
+    const first = await this.#context.handler.assigned(claim).catch((error: unknown) => {
+      // The claim ended with its assignment, as a rebalance ends it: the member has another one by now.
+      if (signal.aborted && isRiverbankError(error, 'fenced')) return null
+      return this.#unlessFenced(error)
+    })
+    if (first === null || slot.isAborted()) return
+    checkInRange(topic, range, first)
+    this.#move(slot, first, first)
+    slot.ready = true
+    this.#seek(slot, first)
+    this.#consumer.resume([{ topic, partitions: [partition] }])
+  }
+
+  async #onBatch(payload: EachBatchPayload): Promise<void> {
+    this.#payload = payload
+    this.#batches += 1
+    const slot = this.#slots.get(payload.batch.topic, payload.batch.partition)
+    if (slot?.ready === true && !payload.isStale()) {
+      await slot.during(deliverBatch(slot, payload, this.#course)).catch((error: unknown) => this.#onFailure(error))
+    }
+    this.#batches -= 1
+    if (this.#lost !== null && !this.#over) throw this.#lost
+  }
+
+  /**
+   * False when the partition is, or may be, no longer this member's. After a long silence (a blocked event loop, a
+   * frozen process) the coordinator is asked first: others may have had the partition for a while.
+   */
+  async #mayDeliver(slot: Slot, payload: EachBatchPayload): Promise<boolean> {
+    const { sessionTimeoutMs } = this.#context.options
+    const unheardMs = () => performance.now() - this.#lastContactMs
+    if (unheardMs() > sessionTimeoutMs / 2) {
+      await payload.heartbeat().catch((error: unknown) => this.#onSilence(error))
+      this.#checkSilence()
+    }
+    if (slot.isAborted() || this.#over || this.#rebalancing || this.#lost !== null) return false
+    return unheardMs() <= sessionTimeoutMs
+  }
+
+  async #commit(slot: Slot, next: number): Promise<void> {
+    const { topic, partition } = slot
+    if (slot.revoked) throw new RiverbankError('fenced', `${slot.key} is no longer this member's`)
+    const offset = String(next)
+    try {
+      // Straight to the coordinator: the other way kafkajs tries again by itself, maybe after another join, when the
+      // broker would take this member's word for a partition that it no longer has.
+      if (this.#payload === null) await this.#consumer.commitOffsets([{ topic, partition, offset }])
+      else await this.#payload.commitOffsetsIfNecessary({ topics: [{ topic, partitions: [{ partition, offset }] }] })
+      this.#contact()
+    } catch (error) {
+      const failure = toLogError(error, `commit ${slot.key}`)
+      if (failure.code === 'fenced') this.#loseMembership(error)
+      throw failure
+    }
+  }
+
+  /** A call that was fenced is no failure; the membership is renewed. Answers null for it. */
+  #unlessFenced(error: unknown): null {
+    if (!isRiverbankError(error, 'fenced')) throw error
+    this.#loseMembership(error)
+    return null
+  }
+
+  #onFailure(error: unknown): void {
+    this.#finish({ kind: 'failed', error: error instanceof Error ? error : new Error(String(error)) })
+  }
+
+  #onSilence(error: unknown): void {
+    if (protocolTypeOf(error) === 'REBALANCE_IN_PROGRESS') {
+      this.#contact()
+      this.#rebalancing = true
+      this.#slots.abortAll()
+    } else if (toLogError(error, 'send a heartbeat').code === 'fenced') {
+      this.#loseMembership(error)
+    }
+  }
+
+  #loseMembership(cause: unknown): void {
+    if (this.#lost !== null) return
+    void this.#revokeAll()
+    // kafkajs joins again on errors of this type, and asks for a new member id on the other.
+    const unknown = protocolTypeOf(cause) === 'UNKNOWN_MEMBER_ID'
+    const type = unknown ? 'UNKNOWN_MEMBER_ID' : 'REBALANCE_IN_PROGRESS'
+    this.#lost = Object.assign(new Error('the membership was lost'), { type })
+    // Only a batch can throw it into kafkajs; without one the whole session is made anew.
+    if (this.#batches === 0) this.#finish({ kind: 'lost', error: cause })
+  }
+
+  #contact(): void {
+    this.#lastContactMs = performance.now()
+    this.#heardContactMs = loopClock.nowMs()
+    this.#heardActivityMs = this.#heardContactMs
+  }
+
+  #onWatch(): void {
+    const { busy } = this.#slots
+    if (busy) this.#payload?.heartbeat().catch((error: unknown) => this.#onSilence(error))
+    this.#checkSilence()
+    const { limits, options } = this.#context
+    const stallMs = limits.rebalanceTimeoutMs + limits.requestTimeoutMs + options.sessionTimeoutMs
+    if (!busy && loopClock.nowMs() - this.#heardActivityMs > stallMs) {
+      this.#finish({ kind: 'lost', error: new Error(`no sign of life for ${stallMs} ms`) })
+    }
+  }
+
+  #checkSilence(): void {
+    const silentMs = loopClock.nowMs() - this.#heardContactMs
+    if (this.#slots.size === 0 || silentMs <= this.#context.options.sessionTimeoutMs) return
+    const error = new Error(`no word from the coordinator for ${Math.round(silentMs)} ms`)
+    this.#finish({ kind: 'lost', error })
+    void this.#revokeAll()
+  }
+
+  #revokeAll(): Promise<void> {
+    return this.#slots.revokeAll(async (slot) => {
+      try {
+        if (slot.claim !== null) await this.#context.handler.released?.(slot.claim)
+      } catch (error) {
+        this.#onFailure(error)
+      }
+    })
+  }
+
+  #seek({ topic, partition }: Slot, offset: number): void {
+    this.#consumer.seek({ topic, partition, offset: String(offset) })
+  }
+
+  #move(slot: Slot, position: number, highest: number): void {
+    slot.position = position
+    const { marks } = this.#context
+    marks.set(slot.key, { position, highest: Math.max(highest, marks.get(slot.key)?.highest ?? 0) })
+  }
+
+  #finish(end: SessionEnd): void {
+    this.#over = true
+    this.#slots.abortAll()
+    this.#end(end)
+  }
+}

@@ -1,0 +1,182 @@
+import type { Redis } from 'ioredis'
+import { RiverbankError } from '../../../base/errors.ts'
+import { parseSlots, type Redirection, type SlotOwners } from './cluster-slots.ts'
+import { addressOf, nodeUrl } from './cluster-url.ts'
+import { connectRedis, createConnection, redisFailure, type ConnectionOptions } from '../server/connection.ts'
+
+export interface ClusterOptions extends Omit<ConnectionOptions, 'url'> {
+  /** `redis://` URLs of nodes to begin with, tried in turn; at least one. */
+  readonly seeds: readonly string[]
+}
+
+/**
+ * One connection to each primary of a Redis Cluster, and who serves which slot. ioredis has a client for clusters, but
+ * it sends a command again by itself, to whoever has the slot by now, before anybody could learn that writes may be
+ * lost. Here nothing is sent twice, and what a caller may have to know has happened before its command answers.
+ */
+export class ClusterNodes {
+  readonly #options: ClusterOptions
+  readonly #nodes = new Map<string, Redis>()
+  #owners: (string | undefined)[] = []
+  #epoch = 1
+  #lookingUp = false
+  /** Another node is asked each time: one that was cut off may know an old map. */
+  #turn = 0
+  #closed = false
+
+  private constructor(options: ClusterOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Reads the map from a seed and connects to every primary. Rejects with `state_unavailable` when a primary cannot be
+   * reached, and with `invalid_config` when the seed is no node of a cluster.
+   */
+  static async connect(options: ClusterOptions): Promise<ClusterNodes> {
+    const cluster = new ClusterNodes(options)
+    try {
+      await cluster.#askSeeds()
+      const connections = [...new Set(cluster.#owners)].flatMap((address) => address ?? [])
+      await Promise.all(connections.map((address) => cluster.#untilReady(address)))
+      return cluster
+    } catch (error) {
+      cluster.close()
+      throw redisFailure('state_unavailable', 'connecting to the redis cluster', error)
+    }
+  }
+
+  /** Changes when a connection was lost or a slot has another owner: either may have lost acknowledged writes. */
+  get epoch(): number {
+    return this.#epoch
+  }
+
+  /** The primaries, by address. */
+  primaries(): ReadonlyMap<string, Redis> {
+    const owners = new Set(this.#owners)
+    return new Map([...this.#nodes].filter(([address]) => owners.has(address)))
+  }
+
+  /** The connection to a slot's owner, ready now. Throws `state_unavailable`. */
+  ownerOf(slot: number): Redis {
+    const address = this.#owners[slot]
+    if (address !== undefined) return this.at(address)
+    this.refresh()
+    throw new RiverbankError('state_unavailable', `slot ${slot} is served by no node`, { canRetry: true })
+  }
+
+  /** The connection to a node, ready now: nothing is queued for later. Throws `state_unavailable`, and connects. */
+  at(address: string): Redis {
+    const node = this.#nodes.get(address) ?? this.#open(address)
+    if (node.status === 'ready') return node
+    this.refresh()
+    throw new RiverbankError('state_unavailable', `no connection to ${address}`, { canRetry: true })
+  }
+
+  /** A node said that a slot is no longer its own. Its new owner may be a replica that was promoted. */
+  moved({ slot, address }: Redirection): void {
+    if (this.#owners[slot] !== address) {
+      this.#owners[slot] = address
+      this.#epoch += 1
+    }
+    if (!this.#nodes.has(address)) this.#open(address)
+    this.refresh()
+  }
+
+  /** Reads the map again in the background; while that is going on, once is enough. */
+  refresh(): void {
+    if (this.#lookingUp || this.#closed) return
+    this.#lookingUp = true
+    void this.#lookUp().finally(() => {
+      this.#lookingUp = false
+    })
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const node of this.#nodes.values()) node.disconnect()
+  }
+
+  async #lookUp(): Promise<void> {
+    const ready = [...this.#nodes].filter(([, node]) => node.status === 'ready')
+    this.#turn += 1
+    for (const i of ready.keys()) {
+      const [address, node] = ready[(this.#turn + i) % ready.length] ?? []
+      if (address === undefined || node === undefined) continue
+      try {
+        this.#apply(parseSlots(await node.cluster('SLOTS'), hostOf(address)))
+        return
+      } catch {
+        continue
+      }
+    }
+    // Nobody we know answers: whoever needs a node asks again.
+    await this.#askSeeds().catch(() => undefined)
+  }
+
+  async #askSeeds(): Promise<void> {
+    let last: unknown
+    for (const url of this.#options.seeds) {
+      let seed: Redis | null = null
+      try {
+        seed = await connectRedis({ ...this.#options, url }, 'state_unavailable')
+        this.#apply(parseSlots(await seed.cluster('SLOTS'), hostOf(addressOf(url))))
+        return
+      } catch (error) {
+        if (error instanceof Error && error.message.includes('cluster support disabled')) {
+          const why = `${addressOf(url)} is no node of a Redis Cluster: name it as redis://host:port`
+          throw new RiverbankError('invalid_config', why, { cause: error })
+        }
+        last = error
+      } finally {
+        seed?.disconnect()
+      }
+    }
+    throw last
+  }
+
+  #apply(owners: SlotOwners): void {
+    if (this.#closed) return
+    const isFirst = this.#owners.length === 0
+    if (!isFirst && owners.some((address, slot) => address !== this.#owners[slot])) this.#epoch += 1
+    this.#owners = [...owners]
+    const primaries = new Set(owners)
+    for (const address of primaries) if (address !== undefined && !this.#nodes.has(address)) this.#open(address)
+    // A node that serves nothing and does not answer has left. One that answers may be about to take a slot.
+    for (const [address, node] of this.#nodes) {
+      if (primaries.has(address) || node.status === 'ready') continue
+      this.#nodes.delete(address)
+      node.disconnect()
+    }
+  }
+
+  #open(address: string): Redis {
+    const url = nodeUrl(this.#options.seeds[0] ?? '', address)
+    const node = createConnection({ ...this.#options, url })
+    this.#nodes.set(address, node)
+    node.on('close', () => {
+      if (this.#nodes.get(address) !== node || this.#closed) return
+      this.#epoch += 1
+      this.refresh()
+    })
+    // It goes on trying by itself.
+    node.connect().catch(() => undefined)
+    return node
+  }
+
+  async #untilReady(address: string): Promise<void> {
+    const node = this.#nodes.get(address)
+    if (node === undefined || node.status === 'ready') return
+    await new Promise<void>((resolve, reject) => {
+      const failed = (): void => {
+        const why = `no connection to ${address}, which serves a part of the slots`
+        reject(new RiverbankError('state_unavailable', why, { canRetry: true }))
+      }
+      node.once('ready', resolve)
+      node.once('close', failed)
+    })
+  }
+}
+
+function hostOf(address: string): string {
+  return address.slice(0, address.lastIndexOf(':'))
+}

@@ -1,0 +1,233 @@
+import { assert } from '../../../base/errors.ts'
+import type { EntityKey, StateStore, StateWrite } from '../../../ports/states.ts'
+import { ClusterNodes } from './cluster-nodes.ts'
+import { redisFailure } from '../server/connection.ts'
+import { fieldsOf, layoutsIn } from '../states/layout-fields.ts'
+import { SlotCaller, type SlotCall, type SlotCommand } from './slot-caller.ts'
+import { bucketOf, stateBuckets, type StateBucket } from '../states/state-buckets.ts'
+import { newLife, positionsIn, StateLives } from '../states/state-lives.ts'
+import {
+  advanceScript,
+  argumentsOf,
+  chunksOf,
+  compareAndSetScript,
+  replaceMemoScript,
+} from '../states/state-scripts.ts'
+
+export interface ClusterStateStoreOptions {
+  /** URLs of nodes to begin with; at least one. */
+  readonly seeds: readonly string[]
+  /** Prefix of every key. */
+  readonly namespace: string
+  /** A command without an answer for this long counts as failed; whether it ran is then unknown. */
+  readonly commandTimeoutMs: number
+  /** Longest pause between two attempts to reconnect. Default 1000. */
+  readonly reconnectMaxDelayMs?: number
+}
+
+/** Where a cluster keeps an entity's state. */
+export function clusterStateKey(namespace: string, key: EntityKey): string {
+  return stateKey(namespace, bucketOf(key), key)
+}
+
+function stateKey(namespace: string, { tag }: StateBucket, { entity, id }: EntityKey): string {
+  return `${namespace}:state:{${tag}}:${entity}:${id}`
+}
+
+/** One key of a call, and its place in the caller's list. */
+interface Placed<Value> {
+  readonly index: number
+  readonly key: string
+  readonly value: Value
+}
+
+const loading: SlotCommand<Placed<EntityKey>, Buffer | null> = {
+  encode: (items) => ['MGET', items.map(({ key }) => key)],
+  decode: (reply) => reply as (Buffer | null)[],
+}
+
+const writing: SlotCommand<Placed<StateWrite>, number> = {
+  encode: (items, script) => {
+    const keys = items.map(({ key }) => key)
+    const args = items.flatMap(({ value }) => argumentsOf(value))
+    return compareAndSetScript.command(keys, args, script)
+  },
+  decode: (reply) => reply as number[],
+}
+
+/** Field and value in turn. */
+const readingPositions: SlotCommand<string, Buffer[]> = {
+  encode: (keys) => ['HGETALL', [...keys]],
+  decode: (reply) => [reply as Buffer[]],
+}
+
+/**
+ * Entity states on a Redis Cluster: `<namespace>:state:{<bucket>}:<entity>:<id>`. A node that lost its tail lost states
+ * and nothing else tells of it, so a position stands in each bucket, written after its states and lost with them;
+ * what holds of all is the lowest. Connects to all primaries before it resolves; rejects with `state_unavailable`, and
+ * with `invalid_config` when there is no cluster.
+ */
+export async function openClusterStateStore(options: ClusterStateStoreOptions): Promise<StateStore> {
+  const { seeds, namespace, commandTimeoutMs } = options
+  const nodes = await ClusterNodes.connect({
+    seeds,
+    name: `${namespace}:state`,
+    commandTimeoutMs,
+    reconnectMaxDelayMs: options.reconnectMaxDelayMs ?? 1_000,
+  })
+  const caller = new SlotCaller(nodes)
+  const lives = new StateLives()
+  const positionCalls = (topic: string): SlotCall<string>[] =>
+    stateBuckets.map(({ tag, slot }) => ({ slot, items: [`${namespace}:positions:{${tag}}:${topic}`] }))
+
+  return {
+    get epoch() {
+      return nodes.epoch + lives.ended
+    },
+    load: (keys) =>
+      guarded('loading states', () => {
+        const bytesOf = () => 0
+        return byBucket(caller, loading, namespace, keys, (key) => key, bytesOf)
+      }),
+    compareAndSet: async (writes) => {
+      const names = new Set(writes.map(({ key }) => `${key.entity}:${key.id}`))
+      assert(names.size === writes.length, 'one write per entity in a call')
+      return guarded('writing states', async () => {
+        const bytesOf = ({ blob }: StateWrite) => blob.length
+        const answers = await byBucket(caller, writing, namespace, writes, ({ key }) => key, bytesOf)
+        return answers.map((answer) => answer > 0)
+      })
+    },
+    positions: (topic) =>
+      guarded('reading positions', async () => {
+        const calls = positionCalls(topic)
+        const found = (await caller.run(readingPositions, calls)).map(([fields]) => positionsIn(fields ?? []))
+        for (const [i, { items }] of calls.entries()) lives.met(items[0] ?? '', found[i]?.life ?? '')
+        return lowest(found.map(({ positions }) => positions))
+      }),
+    advance: (topic, partition, next, from = -1) =>
+      guarded('advancing a position', async () => {
+        const advancing: SlotCommand<string, [number, Buffer]> = {
+          encode: (keys, script) =>
+            advanceScript.command(keys, [partition, next, from, lives.of(keys[0] ?? ''), newLife()], script),
+          decode: (reply) => [reply as [number, Buffer]],
+        }
+        const calls = positionCalls(topic)
+        const replies = (await caller.run(advancing, calls)).flat()
+        for (const [i, { items }] of calls.entries()) lives.met(items[0] ?? '', String(replies[i]?.[1] ?? ''))
+        return replies.every(([raised]) => raised === 1)
+      }),
+    layouts: () => guarded('reading layouts', () => keptLayouts(caller, namespace)),
+    keepLayouts: (layouts) => guarded('keeping layouts', () => keep(caller, namespace, layouts)),
+    memo: (name) =>
+      guarded('reading a memo', async () => {
+        const [[found] = []] = await caller.run(readingMemo, [memoCall(namespace, name)])
+        return found?.toString() ?? null
+      }),
+    replaceMemo: (name, before, after) =>
+      guarded('writing a memo', () => replaceMemo(caller, memoCall(namespace, name), before, after)),
+    close: () => {
+      nodes.close()
+      return Promise.resolve()
+    },
+  }
+}
+
+/** Runs a command over entities, one call for each bucket (or several); answers in the order of the values. */
+async function byBucket<Value, Answer>(
+  caller: SlotCaller,
+  command: SlotCommand<Placed<Value>, Answer>,
+  namespace: string,
+  values: readonly Value[],
+  entityOf: (value: Value) => EntityKey,
+  bytesOf: (value: Value) => number,
+): Promise<Answer[]> {
+  const buckets = new Map<StateBucket, Placed<Value>[]>()
+  for (const [index, value] of values.entries()) {
+    const entity = entityOf(value)
+    const bucket = bucketOf(entity)
+    const placed = { index, key: stateKey(namespace, bucket, entity), value }
+    const known = buckets.get(bucket)
+    if (known === undefined) buckets.set(bucket, [placed])
+    else known.push(placed)
+  }
+  const calls = [...buckets].flatMap(([{ slot }, placed]) =>
+    chunksOf(placed, ({ value }) => bytesOf(value)).map((items) => ({ slot, items })),
+  )
+  const replies = await caller.run(command, calls)
+  const answers = new Array<Answer>(values.length)
+  for (const [i, { items }] of calls.entries()) {
+    const reply = replies[i] ?? []
+    assert(reply.length === items.length, 'one answer for each key')
+    for (const [at, answer] of reply.entries()) answers[items[at]?.index ?? 0] = answer
+  }
+  return answers
+}
+
+const readingMemo: SlotCommand<string, Buffer | null> = {
+  encode: (keys) => ['GET', [...keys]],
+  decode: (reply) => [reply as Buffer | null],
+}
+
+async function replaceMemo(
+  caller: SlotCaller,
+  call: SlotCall<string>,
+  before: string | null,
+  after: string | null,
+): Promise<boolean> {
+  const replacing: SlotCommand<string, unknown> = {
+    encode: (keys, script) => replaceMemoScript.command(keys, [before ?? '', after ?? ''], script),
+    decode: (reply) => [reply],
+  }
+  const [[answer] = []] = await caller.run(replacing, [call])
+  return answer === 1
+}
+
+/** All memos are in the first bucket. */
+function memoCall(namespace: string, name: string): SlotCall<string> {
+  const [bucket] = stateBuckets
+  assert(bucket !== undefined, 'there are buckets')
+  return { slot: bucket.slot, items: [`${namespace}:memo:{${bucket.tag}}:${name}`] }
+}
+
+function layoutCalls(namespace: string): SlotCall<string>[] {
+  return stateBuckets.map(({ tag, slot }) => ({ slot, items: [`${namespace}:layouts:{${tag}}`] }))
+}
+
+/** In every bucket: a node that loses its layouts has lost the states that name them, too. */
+async function keep(caller: SlotCaller, namespace: string, layouts: ReadonlyMap<number, string>): Promise<void> {
+  if (layouts.size === 0) return
+  const keeping: SlotCommand<string, unknown> = {
+    encode: (keys) => ['HSET', [...keys, ...fieldsOf(layouts).flat()]],
+    decode: (reply) => [reply],
+  }
+  await caller.run(keeping, layoutCalls(namespace))
+}
+
+async function keptLayouts(caller: SlotCaller, namespace: string): Promise<Map<number, string>> {
+  const replies = await caller.run(readingPositions, layoutCalls(namespace))
+  const fields = new Map<string, string>()
+  for (const [found = []] of replies) {
+    for (let i = 0; i + 1 < found.length; i += 2) fields.set(String(found[i]), String(found[i + 1]))
+  }
+  return layoutsIn(fields)
+}
+
+/** What is missing from one bucket is known of none: it lost everything. */
+function lowest(buckets: readonly ReadonlyMap<number, number>[]): Map<number, number> {
+  const [first = new Map<number, number>()] = buckets
+  const found = new Map<number, number>()
+  for (const partition of first.keys()) {
+    const positions = buckets.flatMap((bucket) => bucket.get(partition) ?? [])
+    if (positions.length === buckets.length) found.set(partition, Math.min(...positions))
+  }
+  return found
+}
+
+async function guarded<Value>(doing: string, work: () => Promise<Value>): Promise<Value> {
+  try {
+    return await work()
+  } catch (error) {
+    throw redisFailure('state_unavailable', doing, error)
+  }
+}

@@ -1,0 +1,170 @@
+import { randomBytes } from 'node:crypto'
+import type { Redis } from 'ioredis'
+import { RiverbankError } from '../../../base/errors.ts'
+import type { ConsumeOptions, GroupHandler, Subscription } from '../../../ports/log.ts'
+import { redisFailure } from '../server/connection.ts'
+import { heartbeatScript } from './group-scripts.ts'
+import { HeldClaim, type ClaimContext } from './held-claim.ts'
+import { Limiter, Pause } from './limiter.ts'
+import { topicKeys } from './log-keys.ts'
+import type { RedisTopics, TopicInfo } from './log-topics.ts'
+import type { StreamReader } from './stream-reader.ts'
+
+/** How long a change of membership goes unnoticed at most. */
+const beatMsMax = 300
+
+export interface GroupMemberParts {
+  readonly redis: Redis
+  readonly topics: RedisTopics
+  readonly reader: StreamReader
+  readonly namespace: string
+  readonly options: ConsumeOptions
+  readonly handler: GroupHandler
+}
+
+/**
+ * A member of a consumer group. Every beat it says that it is alive, prolongs its leases, and compares what it holds
+ * with its share: partition p belongs to member p mod n, members sorted by name, as everybody computes it. It gives up
+ * what is no longer its share after the running batch, and takes what is and is free. When its connection was lost it
+ * gives up everything and claims anew: the log it comes back to may be another one.
+ */
+export class GroupMember implements Subscription {
+  readonly finished: Promise<void>
+  readonly #parts: GroupMemberParts
+  readonly #infos: readonly TopicInfo[]
+  readonly #context: ClaimContext
+  readonly #beatMs: number
+  readonly #pause = new Pause()
+  readonly #held = new Map<string, { readonly claim: HeldClaim; readonly done: Promise<void> }>()
+  #stopping = false
+  #beatAtMs = performance.now()
+  #failure: { readonly error: unknown } | null = null
+  #claims = 0
+
+  private constructor(parts: GroupMemberParts, infos: readonly TopicInfo[]) {
+    const { group, maxBytes, maxRecords, concurrency, sessionTimeoutMs } = parts.options
+    this.#parts = parts
+    this.#infos = infos
+    this.#beatMs = Math.min(beatMsMax, Math.ceil(sessionTimeoutMs / 6))
+    this.#context = {
+      redis: parts.redis,
+      topics: parts.topics,
+      reader: parts.reader,
+      handler: parts.handler,
+      limiter: new Limiter(concurrency),
+      limits: { maxRecords, maxBytes },
+      group,
+      // Names sort by age, so that everybody's share is the same after a restart of somebody in the middle.
+      member: `${Date.now().toString(36)}-${randomBytes(6).toString('hex')}`,
+      sessionTimeoutMs,
+    }
+    const onClose = (): void => this.#loseAll()
+    parts.redis.on('close', onClose)
+    this.finished = this.#run().finally(() => parts.redis.off('close', onClose))
+    // Whoever does not look at it is not ended by it.
+    this.finished.catch(() => undefined)
+  }
+
+  /** Rejects with `topic_missing`; registers the group, so that nothing it has not read is trimmed from here on. */
+  static async join(parts: GroupMemberParts): Promise<GroupMember> {
+    const infos: TopicInfo[] = []
+    for (const topic of parts.options.topics) {
+      const info = await parts.topics.fresh(topic)
+      if (info === null) throw new RiverbankError('topic_missing', `there is no topic ${topic}`)
+      await parts.topics.register(parts.options.group, info)
+      infos.push(info)
+    }
+    return new GroupMember(parts, infos)
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true
+    this.#pause.wake()
+    await this.finished.catch(() => undefined)
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopping && this.#failure === null) {
+      try {
+        const startedMs = performance.now()
+        for (const info of this.#infos) await this.#beat(info)
+        this.#beatAtMs = startedMs
+      } catch (error) {
+        const failure = redisFailure('log_unavailable', `a beat of group ${this.#context.group}`, error)
+        if (!failure.canRetry) this.#fail(failure)
+      }
+      for (const { claim } of this.#held.values()) claim.loseWhenStale()
+      await this.#pause.atMost(this.#beatMs)
+    }
+    await this.#leave()
+    if (this.#failure !== null) throw this.#failure.error
+  }
+
+  async #beat(info: TopicInfo): Promise<void> {
+    const { group, member, redis, sessionTimeoutMs } = this.#context
+    const keys = topicKeys(this.#parts.namespace, info.topic)
+    // Who was silent cannot tell who else was: a starved machine would let its members call each other dead in turn.
+    const patienceMs = Math.round(performance.now() - this.#beatAtMs)
+    const args = [member, sessionTimeoutMs, patienceMs]
+    const beat = await heartbeatScript.run(redis, [keys.topic, keys.members(group)], args)
+    const [incarnation, ...members] = (beat as Buffer[]).map(String)
+    if (incarnation === '') throw new RiverbankError('topic_missing', `topic ${info.topic} was deleted`)
+    if (incarnation !== info.incarnation) {
+      throw new RiverbankError('log_recreated', `topic ${info.topic} was created anew while it was consumed`)
+    }
+    const held = [...this.#held.values()].filter(({ claim }) => claim.topic === info.topic)
+    await Promise.all(held.map(({ claim }) => claim.renew()))
+    for (const partition of info.partitions.keys()) {
+      const mine = members[partition % members.length] === member
+      const current = this.#held.get(`${info.topic}/${partition}`)
+      if (current !== undefined && !mine) current.claim.drain()
+      if (current === undefined && mine && !this.#stopping) await this.#take(info, partition)
+    }
+  }
+
+  async #take(info: TopicInfo, partition: number): Promise<void> {
+    this.#claims += 1
+    const claim = await HeldClaim.take(this.#context, info, partition, this.#claims)
+    if (claim === null) return
+    const name = `${info.topic}/${partition}`
+    const done = claim
+      .work()
+      .catch((error: unknown) => this.#fail(error))
+      .finally(() => {
+        this.#held.delete(name)
+        this.#pause.wake()
+      })
+    this.#held.set(name, { claim, done })
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= { error }
+    this.#pause.wake()
+  }
+
+  #loseAll(): void {
+    for (const { claim } of this.#held.values()) claim.lose()
+    this.#pause.wake()
+  }
+
+  /** Leases are kept alive while the last handlers run: what they commit must count. */
+  async #leave(): Promise<void> {
+    for (const { claim } of this.#held.values()) claim.drain()
+    let settled = false
+    const all = Promise.all([...this.#held.values()].map(({ done }) => done)).then(() => {
+      settled = true
+    })
+    const pause = new Pause()
+    void all.finally(() => pause.wake())
+    while (!settled) {
+      await pause.atMost(this.#beatMs)
+      await Promise.all([...this.#held.values()].map(({ claim }) => claim.renew().catch(() => undefined)))
+    }
+    const { group, member, redis } = this.#context
+    for (const { topic } of this.#infos) {
+      const members = topicKeys(this.#parts.namespace, topic).members(group)
+      await redis.zrem(members, member).catch(() => undefined)
+    }
+    this.#parts.reader.close()
+  }
+}

@@ -1,0 +1,163 @@
+import { isUtf8 } from 'node:buffer'
+import { latestMs } from '../../../events/envelope.ts'
+import { structuredHeaders } from '../../../events/event.ts'
+import type { ExactHeader, ExactParts } from '../../../events/record-parts.ts'
+import type { LogRecord, OutgoingRecord } from '../../../ports/log.ts'
+import { asBuffer } from '../server/connection.ts'
+
+/*
+ * A record is one field of one stream entry, because the number of reply elements is what reading costs in Node:
+ *   bytes 0-7    append time in milliseconds, a big-endian double; the append script puts it there
+ *   bytes 8-11   length of the key, bytes 12-15 length of the headers (JSON, none when there are no headers)
+ *   then key, headers and value.
+ * Headers that an object of texts cannot say are a list: whether the value is null, then [name, value or null] in base64.
+ */
+const timeBytes = 8
+const lengthsBytes = 8
+/** In place of the length of a key that is null. */
+const nullKey = 0xffff_ffff
+const noHeaders: Readonly<Record<string, string>> = Object.freeze({})
+
+/** What memory an entry takes besides its frame, roughly: the counter of retentionBytes adds it. */
+export const entryOverheadBytes = 32
+
+/** The frame without its time. */
+export function encodeFrame(record: OutgoingRecord): Buffer {
+  const { value, headers, exact } = record
+  if (exact !== undefined) return frameOf(exact.key, exactText(exact), exact.isValueNull ? '' : value)
+  return frameOf(record.key, headersText(headers), value)
+}
+
+const structuredText = JSON.stringify(structuredHeaders)
+const structuredBytes = Buffer.from(structuredText)
+
+/** Almost every record has those of structured mode, and no others. */
+function headersText(headers: Headers | undefined): string {
+  if (headers === structuredHeaders) return structuredText
+  return headers === undefined || isEmpty(headers) ? '' : JSON.stringify(headers)
+}
+
+function frameOf(key: string | Uint8Array | null, headersText: string, value: string | Uint8Array): Buffer {
+  const keyBytes = key === null ? 0 : Buffer.byteLength(key)
+  const headersBytes = Buffer.byteLength(headersText)
+  const valueAt = lengthsBytes + keyBytes + headersBytes
+  const frame = Buffer.allocUnsafe(valueAt + (typeof value === 'string' ? Buffer.byteLength(value) : value.length))
+  frame.writeUInt32BE(key === null ? nullKey : keyBytes, 0)
+  frame.writeUInt32BE(headersBytes, 4)
+  if (typeof key === 'string') frame.write(key, lengthsBytes, 'utf8')
+  else if (key !== null) frame.set(key, lengthsBytes)
+  frame.write(headersText, lengthsBytes + keyBytes, 'utf8')
+  if (typeof value === 'string') frame.write(value, valueAt, 'utf8')
+  else frame.set(asBuffer(value), valueAt)
+  return frame
+}
+
+/** Key, headers and value of a frame: what `maxRecordBytes` limits. */
+export function recordBytes(frame: Buffer): number {
+  return frame.length - lengthsBytes
+}
+
+/** `stored` is the frame with its time. The value shares its memory. Answers why it is none, as a text. */
+export function decodeFrame(topic: string, partition: number, offset: number, stored: Buffer): LogRecord | string {
+  const keyAt = timeBytes + lengthsBytes
+  if (stored.length < keyAt) return `${stored.length} bytes are no frame`
+  const appendTimeMs = stored.readDoubleBE(0)
+  if (!isTime(appendTimeMs)) return `${appendTimeMs} is no time`
+  const keyLength = stored.readUInt32BE(timeBytes)
+  const headersAt = keyAt + (keyLength === nullKey ? 0 : keyLength)
+  const valueAt = headersAt + stored.readUInt32BE(timeBytes + 4)
+  if (valueAt > stored.length) return 'the frame is cut'
+  const key = keyLength === nullKey ? null : stored.toString('utf8', keyAt, headersAt)
+  const headers = readHeaders(stored, headersAt, valueAt)
+  if (headers === null) return 'the headers are not those of a frame'
+  const value = stored.subarray(valueAt)
+  const keyBytes = () => (key === null ? null : stored.subarray(keyAt, headersAt))
+  // Spelled out: a spread costs more than the rest, at every record that any role reads.
+  if (!isExact(headers)) {
+    const plain = { topic, partition, offset, appendTimeMs, key, value, headers }
+    if (key === null || isTextOf(key, stored, keyAt, headersAt)) return plain
+    return { ...plain, exact: { key: keyBytes(), headers: exactly(headers), isValueNull: false } }
+  }
+  const exact = { key: keyBytes(), headers: headers.exact, isValueNull: headers.isValueNull }
+  return { topic, partition, offset, appendTimeMs, key, value, headers: textOf(headers.exact), exact }
+}
+
+/** Bytes that are not UTF-8 leave the replacement character, which a text may hold as well. */
+function isTextOf(key: string, stored: Buffer, start: number, end: number): boolean {
+  return !key.includes('\ufffd') || isUtf8(stored.subarray(start, end))
+}
+
+function readHeaders(stored: Buffer, start: number, end: number): Headers | ExactHeaders | null {
+  if (start === end) return noHeaders
+  if (structuredBytes.equals(stored.subarray(start, end))) return structuredHeaders
+  return parseHeaders(stored.subarray(start, end))
+}
+
+interface ExactHeaders {
+  readonly exact: readonly ExactHeader[]
+  readonly isValueNull: boolean
+}
+type Headers = Readonly<Record<string, string>>
+
+function isTime(timeMs: number): boolean {
+  return timeMs >= 0 && timeMs <= latestMs
+}
+
+function isEmpty(headers: Headers): boolean {
+  for (const name in headers) if (Object.hasOwn(headers, name)) return false
+  return true
+}
+
+function isExact(headers: Headers | ExactHeaders): headers is ExactHeaders {
+  return Array.isArray(headers.exact)
+}
+
+function exactText({ headers, isValueNull }: ExactParts): string {
+  const pairs = headers.map(([name, value]) => [toBase64(name), value === null ? null : toBase64(value)])
+  return JSON.stringify([isValueNull, ...pairs])
+}
+
+function exactly(headers: Headers): ExactHeader[] {
+  return Object.entries(headers).map(([name, value]) => [Buffer.from(name), Buffer.from(value)])
+}
+
+/** As in HTTP clients, the first of a name counts. */
+function textOf(pairs: readonly ExactHeader[]): Headers {
+  const found: Record<string, string> = {}
+  for (const [nameBytes, value] of pairs) {
+    const name = asBuffer(nameBytes).toString('utf8')
+    if (value === null || name === '__proto__' || Object.hasOwn(found, name)) continue
+    found[name] = asBuffer(value).toString('utf8')
+  }
+  return found
+}
+
+/** Null where they are neither of the two things that {@link encodeFrame} writes. */
+function parseHeaders(bytes: Buffer): Headers | ExactHeaders | null {
+  let json: unknown
+  try {
+    json = JSON.parse(bytes.toString('utf8'))
+  } catch {
+    return null
+  }
+  if (typeof json !== 'object' || json === null || !isUtf8(bytes)) return null
+  if (Array.isArray(json)) return parseExact(json)
+  const isText = Object.values(json).every((value) => typeof value === 'string')
+  return isText ? (json as Headers) : null
+}
+
+function parseExact([isValueNull, ...pairs]: readonly unknown[]): ExactHeaders | null {
+  if (typeof isValueNull !== 'boolean') return null
+  const exact: ExactHeader[] = []
+  for (const pair of pairs) {
+    if (!Array.isArray(pair)) return null
+    const [name, value] = pair as readonly unknown[]
+    if (typeof name !== 'string' || (value !== null && typeof value !== 'string')) return null
+    exact.push([Buffer.from(name, 'base64'), value === null ? null : Buffer.from(value, 'base64')])
+  }
+  return { exact, isValueNull }
+}
+
+function toBase64(bytes: Uint8Array): string {
+  return asBuffer(bytes).toString('base64')
+}

@@ -1,0 +1,36 @@
+import type { EntityKey } from '../../../ports/states.ts'
+import { crc16, slotCount, slotOf } from '../cluster/cluster-slots.ts'
+
+/** Entities that share a slot of the cluster, and so a node, whatever is moved, with the positions they have reached. */
+export interface StateBucket {
+  /** The hash tag of every key in it. */
+  readonly tag: string
+  readonly slot: number
+}
+
+/**
+ * More make nodes more even and a script shorter; every advance of a position writes to each of them. Part of how
+ * states are stored: another number is another store.
+ */
+const bucketCount = 64
+
+/** One per equal share of the slots, so that nodes with equal shares hold equally many. */
+export const stateBuckets: readonly StateBucket[] = spread()
+
+export function bucketOf({ entity, id }: EntityKey): StateBucket {
+  const bucket = stateBuckets[crc16(`${entity}:${id}`) % bucketCount]
+  if (bucket === undefined) throw new Error('a remainder is below its divisor')
+  return bucket
+}
+
+/** The smallest number in each share that hashes into it. */
+function spread(): StateBucket[] {
+  const found = new Map<number, StateBucket>()
+  for (let number = 0; found.size < bucketCount; number += 1) {
+    const tag = String(number)
+    const slot = slotOf(tag)
+    const share = Math.floor((slot * bucketCount) / slotCount)
+    if (!found.has(share)) found.set(share, { tag, slot })
+  }
+  return [...found].sort(([a], [b]) => a - b).map(([, bucket]) => bucket)
+}

@@ -1,0 +1,84 @@
+import type { StateWrite } from '../../../ports/states.ts'
+import { asBuffer, RedisScript } from '../server/connection.ts'
+import { lifeField } from './state-lives.ts'
+
+/** Keys of one command: the server does nothing else meanwhile, about 7 µs a key. */
+const chunkKeys = 500
+/** Bytes of one compare-and-set call: a hot entity's state can be large. */
+const chunkBytesMax = 4 * 1024 * 1024
+/** Sequence and checksum: see the layout of a state blob. Byte 0 is the format. */
+const versionFrom = 1
+const versionTo = 13
+
+/**
+ * KEYS entities. ARGV expected version ('' for none), blob and ttl of each. → 1 or 0 each. A version that is the new one
+ * already is a success: the reply to an earlier try was lost. All checks come before the first write: Lua does not
+ * roll back, and at the memory limit the script is refused before it starts.
+ */
+export const compareAndSetScript = new RedisScript(`
+local answers = {}
+for i = 1, #KEYS do
+  local found = redis.call('GETRANGE', KEYS[i], ${versionFrom}, ${versionTo - 1})
+  local blob = ARGV[3 * i - 1]
+  if found == string.sub(blob, ${versionFrom + 1}, ${versionTo}) then
+    answers[i] = 2
+  else
+    answers[i] = found == ARGV[3 * i - 2] and 1 or 0
+  end
+end
+for i = 1, #KEYS do
+  if answers[i] == 1 then redis.call('SET', KEYS[i], ARGV[3 * i - 1], 'PX', ARGV[3 * i]) end
+end
+return answers
+`)
+
+/**
+ * KEYS positions. ARGV partition, next, least position (-1 for any), life ('' for any), name of a new life for positions
+ * that have none. → 0 where the position is below the least one or the life is another; and the life.
+ */
+export const advanceScript = new RedisScript(`
+local life = redis.call('HGET', KEYS[1], '${lifeField}')
+if ARGV[4] ~= '' and life ~= ARGV[4] then return {0, life or ''} end
+local found = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or '-1')
+if found < tonumber(ARGV[3]) then return {0, life or ''} end
+if not life then
+  life = ARGV[5]
+  redis.call('HSET', KEYS[1], '${lifeField}', life)
+end
+if found < tonumber(ARGV[2]) then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end
+return {1, life}
+`)
+
+/** KEYS memo. ARGV before, after; '' for none. → 1 where it was `before`, or is `after` already. */
+export const replaceMemoScript = new RedisScript(`
+local found = redis.call('GET', KEYS[1]) or ''
+if found == ARGV[2] then return 1 end
+if found ~= ARGV[1] then return 0 end
+if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2]) end
+return 1
+`)
+
+const none = Buffer.alloc(0)
+
+/** What {@link compareAndSetScript} takes for one entity. */
+export function argumentsOf({ expected, blob, ttlMs }: StateWrite): (Buffer | number)[] {
+  return [expected === null ? none : asBuffer(expected), asBuffer(blob), ttlMs]
+}
+
+/** Items in order, as many together as one command takes. */
+export function chunksOf<Item>(items: readonly Item[], bytesOf: (item: Item) => number): Item[][] {
+  const chunks: Item[][] = []
+  let chunk: Item[] = []
+  let bytes = 0
+  for (const item of items) {
+    if (chunk.length === chunkKeys || (chunk.length > 0 && bytes + bytesOf(item) > chunkBytesMax)) {
+      chunks.push(chunk)
+      chunk = []
+      bytes = 0
+    }
+    chunk.push(item)
+    bytes += bytesOf(item)
+  }
+  if (chunk.length > 0) chunks.push(chunk)
+  return chunks
+}
