@@ -9,7 +9,7 @@ import { isRiverbankError } from '../../base/errors.ts'
 /** The commander program of a table of commands. */
 export function programOf(table: readonly (CommandEntry | CommandFamily)[]): Command {
   const program = new Command('riverbank')
-    .description('Real-time features and fraud decisions on an event stream. Settings: riverbank doctor --settings')
+    .description('Real-time features and decisions on an event stream. Settings: riverbank doctor --settings')
     .version(programVersion())
     .option(
       '--project <folder>',

@@ -48,6 +48,7 @@ export async function startServe(role: Role): Promise<ServeWork> {
     knownEvents: createKnownEvents(store, plan, clock),
     features: createFeatureReader(store, plan, clock, watch),
     featureSet: manifest,
+    project: { name: config.project.definition.name, scored: config.project.definition.samples.scored },
     hub,
     spool: lookups.spool,
     ledger: lookups.ledger,

@@ -12,7 +12,7 @@ export const reasonSchema = z.object({
   usual: z.number().optional().describe("the value's median over the training data, or its mean where that is 0"),
   contribution: z
     .number()
-    .describe('its share (SHAP), above 0, of the log odds of fraud; of its probability where the model adds those up'),
+    .describe("its share (SHAP), above 0, of the score's log odds; of the score itself where the model adds those up"),
 })
 export type Reason = z.infer<typeof reasonSchema>
 

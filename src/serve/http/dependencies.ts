@@ -65,6 +65,8 @@ export interface ServeDependencies {
   readonly knownEvents: KnownEvents
   readonly features: FeatureReader
   readonly featureSet: FeatureSetManifest
+  /** What the API description says of itself; `scored`: what is scored, in the plural. */
+  readonly project: { readonly name: string; readonly scored: string }
   readonly hub: ScoreHub
   /** Newest scores beyond the hub's memory. */
   readonly spool: Pick<ScoreSpool, 'find' | 'sharing'>

@@ -41,9 +41,9 @@ export function describeApi(routes: readonly Route[], deps: ServeDependencies): 
   return {
     openapi: '3.1.0',
     info: {
-      title: 'Riverbank',
+      title: `Riverbank: ${deps.project.name}`,
       version: deps.version,
-      description: 'Real-time features and fraud decisions on an event stream.',
+      description: `Real-time features of an event stream, and decisions on its ${deps.project.scored}.`,
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     jsonSchemaDialect: 'https://json-schema.org/draft/2020-12/schema',

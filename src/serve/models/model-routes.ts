@@ -20,7 +20,7 @@ function bodiesOf({ scoreForms }: ServeDependencies) {
     .describe('type of the scored events; may be left out where one type is scored, or the model says it')
   const model = z
     .string()
-    .regex(modelPattern, 'write <name>/<version>, such as fraud/2')
+    .regex(modelPattern, 'write <name>/<version>')
     .describe('<name>/<version>, or <name>/<version>@<policy>')
   return {
     changeOf: named('ModelChange', z.object({ model, reason, scores })),
@@ -70,7 +70,7 @@ export function modelRoutes(deps: ServeDependencies): Route[] {
         body: { 'application/json': changeOf },
         answers: accepted,
         problems: [...changeProblems],
-        example: exampleOf(kind, '{"model": "fraud/2"}'),
+        example: exampleOf(kind, '{"model": "<name>/<version>"}'),
       },
     })),
     {
@@ -116,7 +116,7 @@ async function bodyOf<Schema extends z.ZodType>(c: ServeContext, schema: Schema)
 
 function modelOf(text: string): ModelReference {
   const model = parseModelName(text)
-  if (model === null) throw new RiverbankError('invalid_request', 'model: write <name>/<version>, such as fraud/2')
+  if (model === null) throw new RiverbankError('invalid_request', 'model: write <name>/<version>')
   return model
 }
 

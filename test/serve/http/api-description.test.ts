@@ -1,6 +1,8 @@
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import formats from 'ajv-formats'
 import { describe, expect, test } from 'vitest'
+import { loginFeatures, logins } from '../../../examples/logins/index.ts'
+import { definitions } from '../../../src/app/installation/settings/definitions.ts'
 import { cloudPayment, nowMs, paymentEvent, postJson, serveFixture, type Fixture } from '../support/serve-fixture.ts'
 
 interface Operation {
@@ -43,6 +45,38 @@ describe('the API description', () => {
       expect(responses['421']?.description).toBe('foreign_host')
       expect(responses['503']?.description).toContain('unavailable')
     }
+  })
+})
+
+describe('of another project', () => {
+  const {
+    catalog,
+    scoreForms,
+    manifest: featureSet,
+  } = definitions({
+    project: { definition: logins, folder: 'examples/logins', isShipped: false, compiledPath: '' },
+    featureSet: loginFeatures,
+  })
+  const { app } = serveFixture({
+    deps: { catalog, scoreForms, featureSet, project: { name: 'logins', scored: 'logins' } },
+  })
+  const ofPayments = /payment|fraud|customer|terminal|currency|merchant|card/i
+
+  test('the API description speaks of its events, and of no other domain', async () => {
+    const text = await (await app.request('/openapi.json')).text()
+    expect(JSON.parse(text)).toMatchObject({
+      info: {
+        title: 'Riverbank: logins',
+        description: 'Real-time features of an event stream, and decisions on its logins.',
+      },
+    })
+    expect(text.split(/(?<=[{,])/).filter((part) => ofPayments.test(part))).toEqual([])
+  })
+
+  test('so does the index, with commands to try', async () => {
+    const text = await (await app.request('/')).text()
+    expect(text.split('\n').filter((line) => ofPayments.test(line))).toEqual([])
+    expect(text).toContain('login.attempted')
   })
 })
 

@@ -126,6 +126,7 @@ export function serveFixture(options: FixtureOptions = {}): Fixture {
       },
     },
     featureSet,
+    project: { name: 'payments', scored: 'payments' },
     hub,
     spool: { find: async () => null, sharing: async () => [] },
     ledger,

@@ -23,7 +23,7 @@ export async function modelReference(
     return (await registeredLineup(config.MODELS_DIR, first)).champion
   }
   const parsed = parseModelName(given)
-  if (parsed === null) throw new RiverbankError('invalid_model', `"${given}" is no <name>/<version>, such as fraud/2`)
+  if (parsed === null) throw new RiverbankError('invalid_model', `"${given}" is no <name>/<version>`)
   return parsed
 }
 

@@ -109,7 +109,7 @@ async function unexplainedModel(modelsDir: string, model: ModelReference) {
 function changeOf({ kind, model }: { readonly kind: ModelChange['kind']; readonly model?: string }): ModelChange {
   if (kind === 'rollback') return { kind }
   const parsed = parseModelName(model ?? '')
-  if (parsed === null) throw new RiverbankError('invalid_model', `"${model}" is no <name>/<version>, such as fraud/2`)
+  if (parsed === null) throw new RiverbankError('invalid_model', `"${model}" is no <name>/<version>`)
   return { kind, model: parsed }
 }
 

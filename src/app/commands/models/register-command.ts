@@ -23,7 +23,7 @@ const spanDays = 30
 export async function registerModel(config: Config, name: string, json: boolean): Promise<number> {
   const model = parseModelName(name)
   if (model === null || model.policy !== undefined) {
-    throw new RiverbankError('invalid_model', `"${name}" is no <name>/<version>, such as fraud/2`)
+    throw new RiverbankError('invalid_model', `"${name}" is no <name>/<version>`)
   }
   const compiled = definitions(config)
   const scorer = await modelLoader(config.MODELS_DIR, compiled)(model)
