@@ -8,7 +8,7 @@ const partitionsMax = 1_024
 export class PartitionCursor {
   readonly #next: (number | undefined)[] = []
 
-  static from(positions: ReadonlyMap<number, number>): PartitionCursor {
+  static from(positions: Iterable<readonly [partition: number, next: number]>): PartitionCursor {
     const cursor = new PartitionCursor()
     for (const [partition, next] of positions) cursor.advance(partition, next)
     return cursor
@@ -29,17 +29,15 @@ export class PartitionCursor {
   }
 
   copy(): PartitionCursor {
-    const copy = new PartitionCursor()
-    for (const [partition, next] of this.#next.entries()) copy.#next[partition] = next
-    return copy
+    return PartitionCursor.from(this.positions())
   }
 
   next(partition: number): number | null {
     return this.#next[partition] ?? null
   }
 
-  partitions(): number[] {
-    return [...this.#next.keys()].filter((partition) => this.#next[partition] !== undefined)
+  *positions(): Iterable<readonly [partition: number, next: number]> {
+    for (const [partition, next] of this.#next.entries()) if (next !== undefined) yield [partition, next]
   }
 
   /** Forgets where it was: another log has other records under the offsets that were seen. */

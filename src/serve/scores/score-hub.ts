@@ -1,4 +1,4 @@
-import { loopClock } from '../../clock/loop-clock.ts'
+import { loopClock, type Deadline } from '../../clock/loop-clock.ts'
 import type { LogBatch } from '../../ports/log.ts'
 import type { Meter } from '../../ports/telemetry.ts'
 import { keyOf, type Identity } from './identity-index.ts'
@@ -25,7 +25,10 @@ export interface ScoreHubOptions {
   readonly heartbeatMs: number
   /** What clients are told to wait before they come back. */
   readonly retryMs: number
-  /** How long a subscriber that was cut off has to take its last frame, before its connection is closed. */
+  /**
+   * How long a subscriber that was cut off has to take what is on its way (a chunk at most) and its last frame. Then its
+   * connection is closed, wherever it stands.
+   */
   readonly overflowGraceMs: number
   /** About how much is written to a client at once. */
   readonly chunkChars: number
@@ -43,7 +46,8 @@ export const scoreHubLimits = {
   stallMs: 1_000,
   heartbeatMs: 15_000,
   retryMs: 2_000,
-  overflowGraceMs: 2_000,
+  /** A chunk in so much time is 2 KB a second. */
+  overflowGraceMs: 30_000,
   chunkChars: 65_536,
 } as const
 
@@ -65,6 +69,8 @@ export class ScoreHub {
   readonly #options: ScoreHubOptions
   readonly #ring: ScoreRing
   readonly #subscribers = new Map<ScoreSubscriber, () => void>()
+  /** Of those that were cut off and hold their place until they have taken their last frame. */
+  readonly #deadlines = new Map<ScoreSubscriber, Deadline>()
   readonly #waiters = new Map<string, Set<Waiter>>()
   readonly #metrics: HubMetrics
   #waiting = 0
@@ -135,7 +141,8 @@ export class ScoreHub {
 
   /**
    * A new reader from `from` on, or from now on when it is null; null when all places are taken or the hub is closed.
-   * `beyond` says where that place lies beyond the log's end (see {@link unheardOf}). `cutOff` closes the connection of a client that was too slow and does not even take its last frame.
+   * `beyond` says where that place lies beyond the log's end (see {@link unheardOf}). `cutOff` closes the connection of a client
+   * that was too slow and does not even take its last frame.
    */
   subscribe(
     filter: ScoreFilter,
@@ -150,10 +157,7 @@ export class ScoreHub {
     this.#metrics.subscribers.set(this.#subscribers.size)
     return {
       read: () => subscriber.read(),
-      close: () => {
-        subscriber.end()
-        this.#remove(subscriber)
-      },
+      close: () => this.#remove(subscriber),
     }
   }
 
@@ -173,9 +177,7 @@ export class ScoreHub {
   /** Ends every stream; waiting requests are answered by their own time limit. */
   close(): void {
     this.#closed = true
-    for (const subscriber of this.#subscribers.keys()) subscriber.end()
-    this.#subscribers.clear()
-    this.#metrics.subscribers.set(0)
+    for (const subscriber of this.#subscribers.keys()) this.#remove(subscriber)
   }
 
   #answer(entry: ScoreEntry): void {
@@ -196,11 +198,17 @@ export class ScoreHub {
 
   #overflow(subscriber: ScoreSubscriber, cutOff: () => void): void {
     this.#metrics.overflows.add(1)
-    this.#remove(subscriber)
-    loopClock.after(this.#options.overflowGraceMs, cutOff)
+    const late = () => {
+      cutOff()
+      this.#remove(subscriber)
+    }
+    this.#deadlines.set(subscriber, loopClock.after(this.#options.overflowGraceMs, late))
   }
 
   #remove(subscriber: ScoreSubscriber): void {
+    subscriber.end()
+    this.#deadlines.get(subscriber)?.cancel()
+    this.#deadlines.delete(subscriber)
     if (this.#subscribers.delete(subscriber)) this.#metrics.subscribers.set(this.#subscribers.size)
   }
 }

@@ -128,7 +128,13 @@ export class ScoreRing {
   /** Partitions of which `from` names a place that this process has not heard of, as far as the tail has come. */
   unheardOf(from: PartitionCursor): number[] {
     const here = this.position()
-    return from.partitions().filter((partition) => (from.next(partition) ?? 0) > (here.next(partition) ?? -1))
+    const unheardOf = [...from.positions()].filter(([partition, next]) => next > (here.next(partition) ?? -1))
+    return unheardOf.map(([partition]) => partition)
+  }
+
+  /** The first offset that is held, by partition. */
+  held(): ReadonlyMap<number, number> {
+    return new Map(this.#held.positions())
   }
 
   /** The first offset of the partition that is held; null where there is no such partition. */
@@ -139,9 +145,9 @@ export class ScoreRing {
   /** The first held offset by partition, where a reader at `from` would miss something; empty when it would not. */
   missing(from: PartitionCursor): ReadonlyMap<number, number> {
     const gaps = new Map<number, number>()
-    for (const partition of from.partitions()) {
+    for (const [partition, next] of from.positions()) {
       const held = this.#held.next(partition)
-      if (held !== null && (from.next(partition) ?? 0) < held) gaps.set(partition, held)
+      if (held !== null && next < held) gaps.set(partition, held)
     }
     return gaps
   }

@@ -61,7 +61,13 @@ export class ScoreSubscriber {
         const held = ring.first(partition)
         if (held !== null) first.set(partition, held)
       }
-      if (first.size + beyond.size > 0) this.#opening += format.gap(this.#cursor.toString(), { first, beyond })
+      if (first.size + beyond.size > 0) {
+        // All that is held of a partition that the client did not name follows; the frame says from where.
+        for (const [partition, held] of ring.held()) {
+          if (this.#cursor.next(partition) === null) this.#cursor.advance(partition, held)
+        }
+        this.#opening += format.gap(this.#cursor.toString(), { first, beyond })
+      }
     }
   }
 

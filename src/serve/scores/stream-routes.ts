@@ -144,8 +144,9 @@ const streamDescription = (deps: ServeDependencies): Route['description'] => ({
     'Server-sent events (or, with Accept: application/x-ndjson, lines of {event, id, data}): `score` with the ' +
     'CloudEvent; `gap` when Last-Event-ID is older than what is held in memory (firstOffsets: the oldest that is), or ' +
     'lies beyond the end of a log that was created anew (beyondEnd: its end, null for a partition that is not there), ' +
-    'before what follows; `overflow` as the last event of a client that was too slow. The id is the next offset of every partition. Without an id the ' +
-    'stream begins now. At least once: after a reconnect a score may come again, with the same CloudEvents id.',
+    'before what follows; `overflow` as the last event of a client that was too slow, whose connection then ends, ' +
+    'unless it takes nothing for 30 seconds more: then the connection is closed wherever it is. ' +
+    'The id is the next offset of every partition. Without an id the stream begins now. At least once: after a reconnect a score may come again, with the same CloudEvents id.',
   tag: 'scores',
   parameters: [
     {

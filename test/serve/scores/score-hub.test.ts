@@ -3,6 +3,7 @@ import { PartitionCursor } from '../../../src/serve/scores/partition-cursor.ts'
 import { newlineDelimitedJson } from '../../../src/serve/scores/score-frames.ts'
 import type { ScoreHub } from '../../../src/serve/scores/score-hub.ts'
 import type { ScoreFilter } from '../../../src/serve/scores/score-subscriber.ts'
+import { eventually } from '../../support/wait.ts'
 import {
   batchOf,
   foundScore,
@@ -208,7 +209,7 @@ describe('a stream', () => {
     expect(ids(await stream.read())).toEqual(['p-0-1'])
   })
 
-  test('that has stopped reading is cut off: overflow comes last, its place is free, it is counted', async () => {
+  test('that has stopped reading is cut off and counted: overflow comes last, and then its place is free', async () => {
     const { hub, deps } = serveFixture({ hub: { lagMax: 3, stallMs: 0 } })
     const slow = follow(hub)
     const quick = follow(hub)
@@ -216,10 +217,19 @@ describe('a stream', () => {
       hub.accept(batchOf(scored(n)))
       expect(ids(await quick.read())).toEqual([`p-0-${n}`])
     }
-    expect(hub.subscribers).toBe(1)
     expect(await slow.read()).toEqual([{ event: 'overflow', data: { behind: 5 } }])
-    expect(await slow.read()).toBeNull()
+    expect([await slow.read(), hub.subscribers]).toEqual([null, 2])
+    slow.close()
+    expect(hub.subscribers).toBe(1)
     expect((await deps.meter.expose()).body).toMatch(/^riverbank_stream_overflows_total 1$/m)
+  })
+
+  test('that does not even take its last frame gives its place back in time', async () => {
+    const { hub } = serveFixture({ hub: { lagMax: 3, stallMs: 0, overflowGraceMs: 20 } })
+    const slow = follow(hub)
+    for (let n = 0; n < 5; n += 1) hub.accept(batchOf(scored(n)))
+    await eventually(() => hub.subscribers === 0, { deadlineMs: 5_000 })
+    expect(await slow.read()).toBeNull()
   })
 
   test('may be behind for a moment, but not by more than the ring', async () => {
@@ -228,7 +238,6 @@ describe('a stream', () => {
     hub.accept(batchOf(...Array.from({ length: 10 }, (_, n) => scored(n))))
     expect([hub.subscribers, await stream.read()]).toEqual([1, expect.objectContaining({ length: 10 })])
     hub.accept(batchOf(...Array.from({ length: 11 }, (_, n) => scored(10 + n))))
-    expect(hub.subscribers).toBe(0)
     expect(ids(await stream.read())).toEqual(['overflow'])
   })
 
