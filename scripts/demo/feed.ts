@@ -1,16 +1,13 @@
 import { eventsAfter, newestEventIds } from './resume.ts'
-import { unread } from './catch-up.ts'
-import { Estimate } from './estimate.ts'
 import { daysInGoodTime, historyDaysMax } from './history-days.ts'
 import { say, screen } from './say.ts'
+import { showProgress } from './progress.ts'
 import { defaultChoice } from '../project.ts'
-import type { Demo, SimulatedDemo } from './run.ts'
+import type { SimulatedDemo } from './run.ts'
 import { streamEvents } from '../simulator/stream-events.ts'
 import { originEndingAt } from '../simulator/time-axis.ts'
 import { names } from '../../src/app/installation/settings/config.ts'
 import type { SimulatedEvent, SimulatedHistory } from '../../src/define/simulator.ts'
-
-const progressEveryMs = 500
 
 export interface Fed {
   /** Events that are scored. */
@@ -39,12 +36,13 @@ export async function feedHistory(demo: SimulatedDemo): Promise<Fed> {
   const fed = { scored: drawn.scored, labels, originMs, pending, startedMs }
   if (record.fed) return fed
   installation.remember({ ...record, originMs, days })
-  const { events: topic } = names(config).topics
+  const { topics, groups } = names(config)
+  const { events: topic } = topics
   const newest = await newestEventIds(log, topic, ending)
 
   const total = drawn.scored + labels
   say(`history: ${drawn.scored} ${demo.samples.scored}${days === null ? '' : ` of ${days} days`} and ${labels} labels`)
-  const progress = showProgress(demo, total)
+  const progress = showProgress(log, { group: groups.process, topic, total, show: (text) => screen.show(text) })
   const events = eventsAfter(history.events, newest, config.PARTITIONS)
   const summary = await streamEvents(events, (records) => log.publish(records), {
     topic,
@@ -54,9 +52,6 @@ export async function feedHistory(demo: SimulatedDemo): Promise<Fed> {
     inFlightMax: config.PARTITIONS,
     historyFromMs: originMs,
     signal: ending,
-    onProgress: ({ published }) => {
-      progress.sent = published
-    },
   }).finally(() => progress.stop())
   if (summary.kind === 'stopped') throw ending.reason
   installation.remember({ ...record, originMs, days, fed: true })
@@ -82,18 +77,4 @@ function draw({ options, installation, simulator, samples }: SimulatedDemo): {
     say(`this machine is slow just now: ${days} days of history instead of ${most} (all of them: --days ${most})`)
   }
   return { drawn: all.fromDay(most - days), days }
-}
-
-/** How much of what was sent is scored, until it is stopped. */
-function showProgress({ installation, log }: Demo, total: number): { sent: number; stop(): void } {
-  const { topics, groups } = names(installation.config)
-  const estimate = new Estimate(total)
-  const shown = { sent: 0, stop: () => clearInterval(timer) }
-  const show = async (): Promise<void> => {
-    const left = await unread(log, groups.process, [topics.events])
-    const scored = Math.max(0, shown.sent - left)
-    screen.show(`history: ${estimate.describe(scored, 'scored')}`)
-  }
-  const timer = setInterval(() => void show().catch(() => undefined), progressEveryMs)
-  return shown
 }
