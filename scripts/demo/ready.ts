@@ -3,19 +3,21 @@ import { join } from 'node:path'
 import type { DemoOptions } from './run.ts'
 import { simulatorOf } from '../project.ts'
 import type { Config } from '../../src/app/installation/settings/config.ts'
+import { requireFresh } from '../../src/app/installation/settings/compiled-feature-set.ts'
 import { definitions, modelLoader } from '../../src/app/installation/settings/definitions.ts'
 import { registeredLineup } from '../../src/edges/onnx/load.ts'
 import { isModelRefused, ModelRefused } from '../../src/edges/onnx/refusal.ts'
 
 /**
- * What an installation needs, looked at before anything of it is started: definitions, a simulator where a history is asked for and, where none has
- * begun in the folder, whole models and policies for what is scored. Errors: `project_refused`, `project_without_simulator`,
- * `model_refused`.
+ * What an installation needs, looked at before anything of it is started: definitions as they are committed, a simulator where a
+ * history is asked for and, where none has begun in the folder, whole models and policies for what is scored. Errors:
+ * `project_refused`, `feature_set_stale`, `project_without_simulator`, `model_refused`.
  */
 export async function checkReady(
   config: Config,
   options: Pick<DemoOptions, 'data' | 'events' | 'days' | 'exit'>,
 ): Promise<void> {
+  await requireFresh(config.project)
   const compiled = definitions(config)
   const { data: dataDir = config.DATA_DIR, events, days, exit } = options
   if (events !== undefined || days !== undefined || exit === true) simulatorOf(config)

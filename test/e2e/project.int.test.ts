@@ -103,6 +103,28 @@ describe('a project in a folder outside of the repository', () => {
     expect(existsSync(data)).toBe(false)
   })
 
+  test('whose definitions changed since they were compiled starts nothing: no role, and no npm start', async () => {
+    const changed = join(dir, 'changed')
+    cpSync(folder, changed, { recursive: true })
+    const views = join(changed, 'views.ts')
+    writeFileSync(views, readFileSync(views, 'utf8').replace("['7d', '30d']", "['7d', '14d', '30d']"))
+    const data = join(dir, 'changed-data')
+    for (const [program, args] of [
+      ['scripts/demo.ts', ['--exit', '--events', '10', '--data', data]],
+      ...['up', 'process', 'serve', 'materialize'].map((role) => ['src/main.ts', [role]] as const),
+    ] as const) {
+      const ended = await run(program, [...args, '--project', changed], { RIVERBANK_DATA_DIR: data })
+      const told = ended.stderr.split('\n').filter((line) => line.startsWith('feature_set_stale: '))
+      expect([ended.code, told], ended.stderr).toEqual([
+        2,
+        [
+          `feature_set_stale: ${changed}/compiled/feature-set.json is not what the definitions say: run npm run features:compile -- --project ${changed}`,
+        ],
+      ])
+    }
+    expect(existsSync(data)).toBe(false)
+  })
+
   describe('without a simulator', () => {
     let waiting: string
     beforeAll(() => {

@@ -1,5 +1,12 @@
 import { command, defaulted, environment, flag } from '../command-line/command.ts'
 import { wholeNumber } from '../command-line/arguments.ts'
+import type { Config } from '../installation/settings/config.ts'
+
+/** Before anything starts. */
+async function refuseStale({ project }: Config): Promise<void> {
+  const { requireFresh } = await import('../installation/settings/compiled-feature-set.ts')
+  await requireFresh(project)
+}
 
 const json = flag('log lines are JSON anyway; accepted everywhere')
 
@@ -10,6 +17,7 @@ function role(name: 'process' | 'serve' | 'materialize', description: string) {
     settings: environment,
     options: { json },
     async run(config) {
+      await refuseStale(config)
       const { runNamedRole } = await import('../roles/roles.ts')
       // What its libraries leave open keeps no role alive.
       process.exit(await runNamedRole(name, config))
@@ -24,6 +32,7 @@ export const rolesCommands = [
     settings: environment,
     options: { processors: defaulted('<n>', 'how many processors', wholeNumber, 1), json },
     async run(config, { processors }) {
+      await refuseStale(config)
       const { runAll } = await import('../supervise/up.ts')
       return runAll(config, { processors })
     },

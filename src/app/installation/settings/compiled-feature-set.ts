@@ -3,7 +3,10 @@ import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import { projectFolder } from './project-folder.ts'
-import type { LoadedProject } from './project.ts'
+import { withDefaults } from './config.ts'
+import { refusing, type LoadedProject } from './project.ts'
+import { RiverbankError } from '../../../base/errors.ts'
+import { compileManifest } from '../../../compile/manifest.ts'
 import { canonicalJson, hashText } from '../../../compile/hash.ts'
 import type { FeatureSetManifest } from '../../../engine/feature-set.ts'
 import { reasonFormSchema } from '../../../engine/reason-form.ts'
@@ -101,6 +104,17 @@ export type Freshness = 'fresh' | 'stale' | 'missing'
 export async function compiledFreshness(manifest: FeatureSetManifest, file: string): Promise<Freshness> {
   if (!existsSync(file)) return 'missing'
   return (await readFile(file, 'utf8')) === compiledText(manifest) ? 'fresh' : 'stale'
+}
+
+/**
+ * Definitions run as they are committed or, without a committed file, as they are: models, readers and reviewers of a change go by
+ * that file. Errors: `feature_set_stale`.
+ */
+export async function requireFresh(project: LoadedProject): Promise<void> {
+  const manifest = refusing(project.folder, () => compileManifest(withDefaults(project).featureSet))
+  if ((await compiledFreshness(manifest, committedFile(project))) !== 'stale') return
+  const what = `${project.compiledPath} is not what the definitions say`
+  throw new RiverbankError('feature_set_stale', `${what}: run ${compileCommand(project)}`)
 }
 
 /** Where it is, or would be. */

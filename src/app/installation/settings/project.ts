@@ -68,9 +68,11 @@ function moduleOf(folder: string, isShipped: boolean): string {
   throw new RiverbankError('project_missing', `${projectVariable}: ${why}`)
 }
 
+const projectCodes = ['project_missing', 'project_refused', 'feature_set_stale']
+
 /** A project that is not there or cannot be used: nothing was started. */
 export function isProjectError(error: unknown): boolean {
-  return isRiverbankError(error, 'project_missing') || isRiverbankError(error, 'project_refused')
+  return projectCodes.some((code) => isRiverbankError(error, code))
 }
 
 /** As scripts/bootstrap/project.mjs says it: what lies outside of the program's folder has a place of its own. */
