@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { environmentName, readConfig, type Config } from '../../src/app/installation/settings/config.ts'
 import { loadProject, type LoadedProject } from '../../src/app/installation/settings/project.ts'
 import { startEmbeddedRedis, type EmbeddedRedis } from '../../src/app/installation/servers/embedded-redis.ts'
+import { installationRecordSchema } from '../../src/app/installation/settings/running-installation.ts'
 import { withMetrics } from '../../src/app/supervise/up.ts'
 import { RiverbankError } from '../../src/base/errors.ts'
 import { freePort } from '../../src/edges/redis/server/server.ts'
@@ -13,13 +14,7 @@ import type { Logger } from '../../src/ports/telemetry.ts'
 import type { DemoOptions } from './run.ts'
 
 /** What a later start on the same folder must know. */
-const recordSchema = z.object({
-  namespace: z.string(),
-  log: z.enum(['redis', 'kafka']),
-  /** Folder of the project; empty for the shipped one. */
-  project: z.string().default(''),
-  /** Settings of the project, as the first start was told. */
-  settings: z.record(z.string(), z.string()).default({}),
+const recordSchema = installationRecordSchema.extend({
   /** When day 0 of the history was. */
   originMs: z.number().nullable(),
   /** All of the history is in the log. */
@@ -87,14 +82,14 @@ export async function openInstallation(options: DemoOptions, logger: Logger): Pr
   const installation: Installation = {
     config,
     env,
-    record,
+    record: { ...record, httpPort: config.HTTP_PORT === 0 ? null : config.HTTP_PORT },
     redis,
     remember(next) {
       writeFileSync(recordPath, `${JSON.stringify(next, null, 2)}\n`)
     },
     close,
   }
-  installation.remember(record)
+  installation.remember(installation.record)
   return installation
 }
 
@@ -107,6 +102,7 @@ function recordOf(path: string, asked: LoadedProject, options: DemoOptions): Ins
         log: options.log ?? ('redis' as const),
         project: asked.isShipped ? '' : asked.folder,
         settings: settingsOf(asked),
+        httpPort: null,
         originMs: null,
         fed: false,
         days: null,

@@ -1,6 +1,5 @@
 import { constants, existsSync } from 'node:fs'
 import { access, statfs } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { dirname, resolve } from 'node:path'
 import { isRiverbankError } from '../../base/errors.ts'
 import { findRedisServer } from '../../edges/redis/server/server.ts'
@@ -8,6 +7,7 @@ import { committedFile, compileCommand, compiledFreshness } from '../installatio
 import type { Contradiction } from '../installation/contradictions.ts'
 import { statesPlace, withDefaults, type Config } from '../installation/settings/config.ts'
 import type { LoadedProject } from '../installation/settings/project.ts'
+import { portProbe } from './doctor-ports.ts'
 import { clusterFinding, redisFinding } from './doctor-redis.ts'
 import { statesFinding } from './doctor-states.ts'
 import { fail, ok, warn, type Finding, type Probe } from './doctor.ts'
@@ -199,23 +199,6 @@ async function folderFinding(folder: string): Promise<Finding> {
   const freeBytes = bavail * bsize
   const detail = `${folder}, ${(freeBytes / 1e9).toFixed(1)} GB free`
   return freeBytes < freeBytesMin ? warn(detail, 'make room: the lake stops when it cannot write') : ok(detail)
-}
-
-function portProbe(name: string, setting: string, host: string, port: number): Probe {
-  const fix = `correct ${setting} and RIVERBANK_HTTP_HOST`
-  return {
-    name,
-    fix,
-    run: () =>
-      new Promise((done, failed) => {
-        const server = createServer()
-        server.once('error', (error: NodeJS.ErrnoException) => {
-          if (error.code !== 'EADDRINUSE') failed(error)
-          else done(warn(`${host}:${port} is taken`, `fine if Riverbank runs there; else choose another ${setting}`))
-        })
-        server.listen(port, host, () => server.close(() => done(ok(port === 0 ? 'any' : `${host}:${port} is free`))))
-      }),
-  }
 }
 
 /** Whether the environment is a configuration, and which; its probes follow only then. */

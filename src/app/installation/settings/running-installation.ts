@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { z } from 'zod'
 import { readRunRecord } from '../servers/embedded-redis.ts'
 import { environmentName } from './config.ts'
 
@@ -7,7 +8,7 @@ type Environment = Readonly<Record<string, string | undefined>>
 
 /**
  * The environment, with what an installation that `npm start` runs in the folder of the data goes by: its embedded Redis,
- * namespace, log, project and settings of the project; where none runs, the last two. Whatever is set stays; without a record nothing changes. For commands that look at an
+ * namespace, log, HTTP port, project and settings of the project; where none runs, the last two. Whatever is set stays; without a record nothing changes. For commands that look at an
  * installation, not for roles: those would join it.
  */
 export function besideInstallation(env: Environment): Environment {
@@ -25,22 +26,35 @@ export function besideInstallation(env: Environment): Environment {
   return { ...env, ...Object.fromEntries(missing.map(([setting, value]) => [environmentName(setting), value])) }
 }
 
+/** `installation.json` of a data folder: what `npm start` began there, as far as others must know it. */
+export const installationRecordSchema = z.object({
+  namespace: z.string(),
+  log: z.enum(['redis', 'kafka']),
+  /** Folder of the project; empty for the shipped one. */
+  project: z.string().default(''),
+  /** Settings of the project, as the first start was told. */
+  settings: z.record(z.string(), z.string()).default({}),
+  /** Where the run of this moment serves; null where the system chose a port. */
+  httpPort: z.number().int().nullable().default(null),
+})
+
 interface Recorded {
   /** PROJECT, and settings of the project. */
-  readonly ofProject: Record<string, string>
-  readonly place: Record<string, string>
+  readonly ofProject: Readonly<Record<string, string>>
+  /** Of a run. */
+  readonly place: Readonly<Record<string, string>>
 }
 
 const nothing: Recorded = { ofProject: {}, place: {} }
 
 function recorded(dir: string): Recorded {
   try {
-    const record = JSON.parse(readFileSync(join(dir, 'installation.json'), 'utf8')) as Record<string, unknown>
-    const { namespace, log, project, settings } = record
-    if (typeof namespace !== 'string' || typeof log !== 'string') return nothing
-    const own = typeof settings === 'object' && settings !== null ? Object.entries(settings) : []
-    const texts = [...own, ['PROJECT', project]].filter(([, value]) => typeof value === 'string' && value !== '')
-    return { ofProject: Object.fromEntries(texts) as Record<string, string>, place: { NAMESPACE: namespace, LOG: log } }
+    const text = readFileSync(join(dir, 'installation.json'), 'utf8')
+    const { namespace, log, project, settings, httpPort } = installationRecordSchema.parse(JSON.parse(text))
+    return {
+      ofProject: { ...settings, ...(project === '' ? {} : { PROJECT: project }) },
+      place: { NAMESPACE: namespace, LOG: log, ...(httpPort === null ? {} : { HTTP_PORT: String(httpPort) }) },
+    }
   } catch {
     // A Redis of somebody else's, or of a run that has just begun.
     return nothing

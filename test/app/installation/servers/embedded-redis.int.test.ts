@@ -66,7 +66,10 @@ describe.skipIf(redisAvailable() !== null)('embedded redis', () => {
     const other = { ...record, project: 'examples/logins', settings: {} }
     writeFileSync(join(folder, 'installation.json'), JSON.stringify(other))
     expect(settings().project.definition.name).toBe('logins')
+    writeFileSync(join(folder, 'installation.json'), JSON.stringify({ ...other, httpPort: 8_123 }))
+    expect(settings().HTTP_PORT).toBe(8_123)
     await server.stop()
+    expect(settings().HTTP_PORT, 'nobody serves there any more').toBe(8_080)
     expect(settings().project.definition.name, 'the lake is of its project still').toBe('logins')
     expect(besideInstallation(env)).not.toHaveProperty('RIVERBANK_NAMESPACE')
     expect(besideInstallation({ ...env, RIVERBANK_PROJECT: 'features' })).toMatchObject({
