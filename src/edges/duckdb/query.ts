@@ -1,7 +1,7 @@
 import { literal } from '../../base/sql.ts'
 import { DuckDBBlobValue, DuckDBDoubleVector, DuckDBInstance, DuckDBTimestampValue } from '@duckdb/node-api'
 import type { DuckDBConnection, DuckDBDataChunk, DuckDBResult, DuckDBValue } from '@duckdb/node-api'
-import { RiverbankError } from '../../base/errors.ts'
+import { assert, RiverbankError } from '../../base/errors.ts'
 
 export interface QueryOptions {
   readonly threads: number
@@ -159,9 +159,15 @@ function columnOf(chunk: DuckDBDataChunk, index: number): QueryColumn {
   const vector = chunk.getColumnVector(index)
   if (vector instanceof DuckDBDoubleVector) {
     // The library shows single items only; the array is there.
-    return (vector as unknown as { readonly items: Float64Array }).items
+    const items: unknown = Reflect.get(vector, 'items')
+    assert(items instanceof Float64Array, 'a vector of doubles has them side by side')
+    return items
   }
-  return Array.from({ length: chunk.rowCount }, (_, row) => vector.getItem(row) as string | null)
+  return Array.from({ length: chunk.rowCount }, (_, row) => {
+    const item: unknown = vector.getItem(row)
+    assert(item === null || typeof item === 'string', 'a column that is read whole has doubles or texts')
+    return item
+  })
 }
 
 function cell(value: DuckDBValue): QueryCell {

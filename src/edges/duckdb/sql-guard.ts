@@ -1,4 +1,5 @@
 import { RiverbankError } from '../../base/errors.ts'
+import { isRecord } from '../../base/record.ts'
 
 /** What an unvetted statement may name. */
 export interface SqlAllowance {
@@ -60,18 +61,17 @@ function visit(value: unknown, see: (node: Node) => void): void {
   const open: unknown[] = [value]
   while (open.length > 0) {
     const next = open.pop()
-    if (Array.isArray(next)) for (const item of next as unknown[]) open.push(item)
-    else if (typeof next === 'object' && next !== null) {
-      see(next as Node)
-      for (const inner of Object.values(next as Node)) if (typeof inner === 'object') open.push(inner)
-    }
+    if (isRecord(next)) see(next)
+    const inside: readonly unknown[] = Array.isArray(next) ? next : isRecord(next) ? Object.values(next) : []
+    for (const inner of inside) if (typeof inner === 'object') open.push(inner)
   }
 }
 
 function collectCommonTables(node: Node, found: Set<string>): void {
   const { map } = node
   if (!Array.isArray(map)) return
-  for (const { key } of map as { key?: unknown }[]) {
+  for (const entry of map) {
+    const key: unknown = isRecord(entry) ? entry['key'] : undefined
     if (typeof key !== 'string' || !plainName.test(key) || builtIn.test(key)) {
       forbidden(`"${String(key)}" is no name for a common table expression here`)
     }
@@ -97,8 +97,8 @@ function checkNode(
   if (!knownTypes.has(type) && !isTypeInfo(node)) forbidden(`syntax of kind ${type} is not allowed`)
   if (type === 'BASE_TABLE') checkTable(node, allowance.relations, commonTables)
   if (type === 'TABLE_FUNCTION') {
-    const call = node['function'] as Node | undefined
-    if (call?.['class'] !== 'FUNCTION') return forbidden('this table function is not allowed')
+    const call = node['function']
+    if (!isRecord(call) || call['class'] !== 'FUNCTION') return forbidden('this table function is not allowed')
     checkFunction(call, [allowance.tableFunctions], 'table function')
     tableCalls.add(call)
   }

@@ -1,3 +1,4 @@
+import { isRecord } from '../../base/record.ts'
 import type { SqlCatalog, SqlResult } from '../../ports/sql.ts'
 import type { SessionLimits } from './sql-session.ts'
 
@@ -12,3 +13,16 @@ export type FromProcess =
   | { readonly kind: 'opened' }
   | { readonly kind: 'result'; readonly result: SqlResult }
   | { readonly kind: 'error'; readonly code: string; readonly message: string; readonly canRetry: boolean }
+
+/** Both sides are of one build: what is no message of the other side is a mistake of the program. */
+export function isToProcess(message: unknown): message is ToProcess {
+  return isOfKind(message, ['open', 'query'] satisfies ToProcess['kind'][])
+}
+
+export function isFromProcess(message: unknown): message is FromProcess {
+  return isOfKind(message, ['ready', 'opened', 'result', 'error'] satisfies FromProcess['kind'][])
+}
+
+function isOfKind(message: unknown, kinds: readonly string[]): boolean {
+  return isRecord(message) && kinds.some((kind) => message['kind'] === kind)
+}

@@ -1,6 +1,6 @@
-import { isRiverbankError, RiverbankError } from '../../base/errors.ts'
+import { assert, isRiverbankError, RiverbankError } from '../../base/errors.ts'
 import type { SqlResult } from '../../ports/sql.ts'
-import type { FromProcess, ToProcess } from './sql-messages.ts'
+import { isToProcess, type FromProcess, type ToProcess } from './sql-messages.ts'
 import { openSession, warmUp } from './sql-session.ts'
 import type { SessionLimits, SqlSession } from './sql-session.ts'
 
@@ -67,7 +67,8 @@ function reply(message: FromProcess): void {
 }
 
 process.on('message', (message) => {
-  act(message as ToProcess).then(reply, (error: unknown) => {
+  assert(isToProcess(message), 'the runner sends messages')
+  act(message).then(reply, (error: unknown) => {
     const known = classified(error)
     reply({ kind: 'error', code: known.code, message: known.message, canRetry: known.canRetry })
   })

@@ -1,12 +1,13 @@
 import { literal } from '../../base/sql.ts'
 import { DuckDBInstance } from '@duckdb/node-api'
 import type { DuckDBConnection } from '@duckdb/node-api'
-import { RiverbankError } from '../../base/errors.ts'
+import { assert, RiverbankError } from '../../base/errors.ts'
 import type { SqlCatalog, SqlResult } from '../../ports/sql.ts'
 import { allowedFunctions } from './sql-functions.ts'
 import { checkTree, harmlessTableFunctions } from './sql-guard.ts'
 import type { SqlAllowance } from './sql-guard.ts'
 import { jsonForm } from './sql-values.ts'
+import { isRecord } from '../../base/record.ts'
 
 export interface SessionLimits {
   readonly threads: number
@@ -100,19 +101,17 @@ async function checkedSql(connection: DuckDBConnection, sql: string, allowance: 
 async function serialize(connection: DuckDBConnection, sql: string): Promise<string> {
   const reader = await connection.runAndReadAll(`SELECT json_serialize_sql(${literal(sql)}::VARCHAR)`)
   const text = String(reader.getRows()[0]?.[0])
-  const parsed = JSON.parse(text) as {
-    error: boolean
-    error_type?: string
-    error_message?: string
-    statements?: unknown[]
-  }
-  if (parsed.error) {
-    if (parsed.error_type === 'not implemented') {
+  const parsed: unknown = JSON.parse(text)
+  assert(isRecord(parsed), 'a serialized statement is an object')
+  if (parsed['error'] === true) {
+    if (parsed['error_type'] === 'not implemented') {
       throw new RiverbankError('sql_forbidden', 'only one SELECT statement is allowed')
     }
-    throw new RiverbankError('sql_invalid', parsed.error_message ?? 'the statement cannot be parsed')
+    const told = parsed['error_message']
+    throw new RiverbankError('sql_invalid', typeof told === 'string' ? told : 'the statement cannot be parsed')
   }
-  if (parsed.statements?.length !== 1) {
+  const { statements } = parsed
+  if (!Array.isArray(statements) || statements.length !== 1) {
     throw new RiverbankError('sql_forbidden', 'exactly one SELECT statement is allowed')
   }
   return text

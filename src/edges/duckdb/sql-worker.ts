@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { loopClock } from '../../clock/loop-clock.ts'
-import { RiverbankError } from '../../base/errors.ts'
+import { assert, RiverbankError } from '../../base/errors.ts'
 import type { SqlCatalog, SqlResult } from '../../ports/sql.ts'
 import { givenUp, type QueryDeadline } from './query-deadline.ts'
-import type { FromProcess, ToProcess } from './sql-messages.ts'
+import { isFromProcess, type FromProcess, type ToProcess } from './sql-messages.ts'
 import type { SessionLimits } from './sql-session.ts'
 
 export interface WorkerQuery {
@@ -171,7 +171,8 @@ function answer(child: ChildProcess, exchange: Exchange): Promise<FromProcess> {
       end(() => reject(error))
     }
     const onMessage = (message: unknown) => {
-      const reply = message as FromProcess
+      assert(isFromProcess(message), 'a query process answers with messages')
+      const reply = message
       end(() => {
         if (reply.kind !== 'error') resolve(reply)
         else reject(new RiverbankError(reply.code, reply.message, { canRetry: reply.canRetry }))

@@ -147,11 +147,11 @@ function fillColumn(chunk: DuckDBDataChunk, index: number, column: ColumnData, s
 }
 
 function cell(type: ColumnType, value: number | string | Uint8Array): DuckDBValue {
-  if (type === 'BIGINT') return BigInt(value as number)
-  if (type === 'TIMESTAMP') return new DuckDBTimestampValue(BigInt(value as number) * 1000n)
-  if (type === 'BOOLEAN') return value === 1
-  if (type === 'BLOB') return new DuckDBBlobValue(value as Uint8Array)
-  return value as number | string
+  if (typeof value === 'string') return value
+  if (typeof value !== 'number') return new DuckDBBlobValue(value)
+  if (type === 'BIGINT') return BigInt(value)
+  if (type === 'TIMESTAMP') return new DuckDBTimestampValue(BigInt(value) * 1000n)
+  return type === 'BOOLEAN' ? value === 1 : value
 }
 
 /**

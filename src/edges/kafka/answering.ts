@@ -1,8 +1,7 @@
-import { createRequire } from 'node:module'
 import { connect } from 'node:net'
 import type { ISocketFactory } from 'kafkajs'
 import { loopClock } from '../../clock/loop-clock.ts'
-import { assert } from '../../base/errors.ts'
+import { replaceMethod } from './internals.ts'
 
 /** For a timer of kafkajs that a limit on the socket replaces. */
 const neverMs = 24 * 3_600_000
@@ -55,8 +54,8 @@ let isMeasured = false
 export function measureByLoop(): void {
   if (isMeasured) return
   isMeasured = true
-  replaceMethod('requestQueue/index.js', 'scheduleRequestTimeoutCheck', () => scheduleRequestTimeoutCheck)
-  replaceMethod('connection.js', 'connect', (original) => {
+  replaceMethod('network/requestQueue/index.js', 'scheduleRequestTimeoutCheck', () => scheduleRequestTimeoutCheck)
+  replaceMethod('network/connection.js', 'connect', (original) => {
     return function connectUntimed(this: Connection): unknown {
       // Also how long the first request may take: it is put back as soon as the timer has begun.
       const { connectionTimeout } = this
@@ -68,18 +67,6 @@ export function measureByLoop(): void {
       }
     }
   })
-}
-
-type Method = (this: never) => unknown
-type AnyMethod = (this: unknown) => unknown
-
-function replaceMethod(file: string, method: string, replacement: (original: AnyMethod) => Method): void {
-  const found: unknown = createRequire(import.meta.url)(`kafkajs/src/network/${file}`)
-  assert(typeof found === 'function', `kafkajs has a class in ${file}`)
-  const prototype = found.prototype as Record<string, unknown>
-  const original = prototype[method]
-  assert(typeof original === 'function', `the class in ${file} of kafkajs has a method ${method}`)
-  prototype[method] = replacement(original as AnyMethod)
 }
 
 function scheduleRequestTimeoutCheck(this: RequestQueue): void {

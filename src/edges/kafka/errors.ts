@@ -1,4 +1,5 @@
 import { RiverbankError, isRiverbankError } from '../../base/errors.ts'
+import { isRecord } from '../../base/record.ts'
 
 /** The group has gone on without this member. */
 const fencedTypes: ReadonlySet<string> = new Set([
@@ -23,10 +24,10 @@ interface Trace {
 }
 
 /** The error and what it wraps, outermost first: kafkajs wraps up to three times. */
-function* chainOf(error: unknown): Generator<Trace & { readonly error: object }> {
+function* chainOf(error: unknown): Generator<Trace & { readonly error: Readonly<Record<string, unknown>> }> {
   let current = error
-  for (let depth = 0; depth < 8 && typeof current === 'object' && current !== null; depth += 1) {
-    const { name, type, cause, errors } = current as Record<'name' | 'type' | 'cause' | 'errors', unknown>
+  for (let depth = 0; depth < 8 && isRecord(current); depth += 1) {
+    const { name, type, cause, errors }: { readonly [key in 'name' | 'type' | 'cause' | 'errors']?: unknown } = current
     yield {
       error: current,
       name: typeof name === 'string' ? name : undefined,
@@ -46,7 +47,7 @@ export function protocolTypeOf(error: unknown): string | null {
 export function outOfRangeIn(error: unknown): { readonly topic: string; readonly partition: number } | null {
   for (const { name, error: link } of chainOf(error)) {
     if (name !== 'KafkaJSOffsetOutOfRange') continue
-    const { topic, partition } = link as { topic?: unknown; partition?: unknown }
+    const { topic, partition }: { readonly topic?: unknown; readonly partition?: unknown } = link
     if (typeof topic === 'string' && typeof partition === 'number') return { topic, partition }
   }
   return null

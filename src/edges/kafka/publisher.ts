@@ -7,6 +7,7 @@ import type { KafkaAdmin, TopicFacts } from './admin.ts'
 import { kafkaRetry, type KafkaLimits } from './client.ts'
 import { toLogError } from './errors.ts'
 import { batchCapacityBytes, prepareRecord, recordOverheadBytes, type PreparedRecord } from './record.ts'
+import { itemAt } from '../../base/arrays.ts'
 
 /** One `publish` call's records of one topic. */
 interface Parcel {
@@ -56,7 +57,7 @@ export class KafkaPublisher {
     const prepared = await Promise.all(
       [...topics].map(async ([topic, indexes]) => {
         const facts = await this.#factsOf(this.#laneOf(topic))
-        return { topic, indexes, records: indexes.map((i) => prepare(records[i] as OutgoingRecord, facts)) }
+        return { topic, indexes, records: indexes.map((i) => prepare(itemAt(records, i), facts)) }
       }),
     )
     const answers = await Promise.allSettled(
@@ -68,7 +69,7 @@ export class KafkaPublisher {
     const result: Position[] = new Array<Position>(records.length)
     for (const answer of answers) {
       if (answer.status === 'rejected') throw answer.reason
-      answer.value.indexes.forEach((index, i) => (result[index] = answer.value.positions[i] as Position))
+      answer.value.indexes.forEach((index, i) => (result[index] = itemAt(answer.value.positions, i)))
     }
     return result
   }
@@ -167,7 +168,7 @@ export class KafkaPublisher {
     let bytes = 0
     for (const parcel of lane.parcels) {
       for (let i = parcel.positions.length; i < parcel.records.length; i += 1) {
-        const record = parcel.records[i] as PreparedRecord
+        const record = itemAt(parcel.records, i)
         const inBatch = (perPartition.get(record.partition) ?? 0) + record.bytes
         const full =
           inBatch > capacity ||
@@ -220,7 +221,7 @@ export class KafkaPublisher {
     let index = 0
     for (const parcel of parcels) {
       while (index < sent.length && parcel.records[parcel.positions.length] === sent[index]) {
-        const { partition } = sent[index] as PreparedRecord
+        const { partition } = itemAt(sent, index)
         const offset = next.get(partition)
         // kafkajs leaves out, without a word, what goes to a partition that it does not know.
         if (offset === undefined || offset < 0) {

@@ -4,7 +4,7 @@ import { latestMs } from '../../events/envelope.ts'
 import { assert } from '../../base/errors.ts'
 import type { ExactParts } from '../../events/record-parts.ts'
 import type { LogRecord, OutgoingRecord } from '../../ports/log.ts'
-import { ExactHeaders } from './batch/kafkajs-batches.ts'
+import { headersFor } from './batch/kafkajs-batches.ts'
 import { FetchedRecord, type HeaderPair } from './batch/record-set.ts'
 
 /**
@@ -110,7 +110,7 @@ function prepareExact(exact: ExactParts, bytes: Buffer, partition: number): Prep
   const pairs = exact.headers.map(([name, text]) => [bufferOf(name), text === null ? null : bufferOf(text)] as const)
   let total = recordFrameBytes + (value?.length ?? 0) + (key?.length ?? 0)
   for (const [name, text] of pairs) total += headerFrameBytes + name.length + (text?.length ?? 0)
-  const headers = new ExactHeaders(pairs) as unknown as Readonly<Record<string, string>>
+  const headers = headersFor(pairs)
   return { partition, key, value, headers, bytes: total }
 }
 

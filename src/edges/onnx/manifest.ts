@@ -128,8 +128,8 @@ function* contradictions(manifest: Contradicting): Generator<readonly [path: str
   const { features, outputs, golden } = manifest
   const width = features.length
   if (isTwice(features)) yield ['features', 'has a name twice']
-  if (Array.isArray(manifest.input)) {
-    const names = (manifest.input as readonly { readonly name: string }[]).map(({ name }) => name)
+  if (!('name' in manifest.input)) {
+    const names = manifest.input.map(({ name }) => name)
     if (names.length !== width) yield ['input', `is one matrix, or one input for each of the ${width} features`]
     if (isTwice(names)) yield ['input', 'has a name twice']
   }

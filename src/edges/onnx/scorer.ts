@@ -4,6 +4,7 @@ import type { Explanations } from '../../scoring/explain/explainer.ts'
 import type { Scorer } from '../../ports/scorer.ts'
 import type { Adaptation } from './adaptation.ts'
 import type { ModelManifest } from './manifest.ts'
+import { floatAt } from '../../base/arrays.ts'
 
 /**
  * A session of ONNX Runtime. One thread and sequential: `run` blocks the event loop for as long as it computes, and
@@ -133,7 +134,7 @@ export class OnnxScorer implements Scorer {
 
 function copyFinite(from: Float32Array, to: Float32Array, features: readonly string[]): void {
   for (let index = 0; index < from.length; index += 1) {
-    const value = from[index] as number
+    const value = floatAt(from, index)
     // False for NaN and both infinities, and cheaper than Number.isFinite.
     if (value - value !== 0) {
       const row = Math.floor(index / features.length)
@@ -147,7 +148,7 @@ function copyFinite(from: Float32Array, to: Float32Array, features: readonly str
 function columnOf(data: Float32Array, rows: number, columns: number, column: number): Float32Array {
   const scores = new Float32Array(rows)
   for (let row = 0; row < rows; row += 1) {
-    const value = data[row * columns + column] as number
+    const value = floatAt(data, row * columns + column)
     scores[row] = value - value === 0 ? value : NaN
   }
   return scores

@@ -19,6 +19,7 @@ import { jsonResponse, type Route, type ServeContext } from '../http/route.ts'
 import { named, scoreSchemas, type EventResult } from '../http/schemas.ts'
 import { findScore } from '../scores/score-lookup.ts'
 import { markPending } from '../scores/score-routes.ts'
+import { isRecord } from '../../base/record.ts'
 
 const batchType = 'application/cloudevents-batch+json'
 const eventType = 'application/cloudevents+json'
@@ -283,7 +284,8 @@ function takeEventsDescription(deps: ServeDependencies): Route['description'] {
 /** A scored event, at the time at which somebody sends it from a shell. */
 function exampleOf({ catalog, scoreForms }: ServeDependencies): string {
   const [scored] = [...scoreForms.keys()].map((type) => catalog.get(type))
-  const data = (scored?.examples[0] ?? {}) as Readonly<Record<string, unknown>>
+  const [example] = scored?.examples ?? []
+  const data = isRecord(example) ? example : {}
   const now = "'$(date -u +%FT%TZ)'"
   const event = {
     ...{ eventId: 'e-1', eventType: scored?.type, timestamp: '@', aggregateId: data[scored?.aggregateField ?? ''] },

@@ -1,4 +1,4 @@
-import { safeParse, type z } from 'zod'
+import { safeParse, z } from 'zod'
 import type { EventCatalog } from '../../events/event.ts'
 import { idSeparator, splitIdParts } from '../../engine/entity-id.ts'
 import type { EntityManifest, FeatureManifest, FeatureSetManifest } from '../../engine/feature-set.ts'
@@ -95,9 +95,8 @@ function catalogEntity(
 function schemasOf(field: string, events: EventCatalog): z.core.$ZodType[] {
   const schemas = [...events.values()].map(({ versions, currentVersion }) => {
     const { schema } = versions[currentVersion] ?? {}
-    return schema !== undefined && 'shape' in schema
-      ? (schema.shape as Readonly<Record<string, z.core.$ZodType>>)[field]
-      : undefined
+    const rule: unknown = schema instanceof z.ZodObject ? schema.shape[field] : undefined
+    return rule instanceof z.ZodType ? rule : undefined
   })
   return [...new Set(schemas.filter((schema) => schema !== undefined))]
 }

@@ -80,18 +80,21 @@ function bodySchema({ limits, catalog: events, scoreForms }: ServeDependencies, 
 
 /** The fields of the scored events, each as it is checked there; none is needed. */
 function scoredFields(types: readonly string[], events: EventCatalog, rowsMax: number): Record<string, z.ZodType> {
-  const known = new Map<string, z.ZodType[]>()
+  const known = new Map<string, readonly [z.ZodType, ...z.ZodType[]]>()
   for (const type of types) {
     const event = events.get(type)
     const schema = event?.versions[event.currentVersion]?.schema
     if (event === undefined || schema === undefined) continue
-    const { shape } = accepting(schema, event.accepts) as z.ZodObject
+    const data = accepting(schema, event.accepts)
+    const shape: Readonly<Record<string, unknown>> = data instanceof z.ZodObject ? data.shape : {}
     for (const [field, rule] of Object.entries(shape)) {
-      known.set(field, [...(known.get(field) ?? []), (rule as z.ZodType).nullish()])
+      if (!(rule instanceof z.ZodType)) continue
+      const before = known.get(field)
+      known.set(field, before === undefined ? [rule.nullish()] : [...before, rule.nullish()])
     }
   }
   const fields = [...known].map(([field, [first, ...others]]): [string, z.ZodType] => {
-    const rule = others.length === 0 ? (first as z.ZodType) : z.union([first as z.ZodType, ...others])
+    const rule = others.length === 0 ? first : z.union([first, ...others])
     return [field, perRow(rule, rowsMax).optional()]
   })
   return Object.fromEntries(fields)

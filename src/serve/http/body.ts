@@ -58,7 +58,8 @@ export function parseJson(bytes: Uint8Array): unknown {
     throw new RiverbankError('undecodable_bytes', 'the bytes are not UTF-8')
   }
   try {
-    return JSON.parse(text) as unknown
+    const json: unknown = JSON.parse(text)
+    return json
   } catch (error) {
     throw new RiverbankError('invalid_json', error instanceof Error ? error.message : 'not JSON')
   }

@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Hono } from 'hono'
 import { loopClock } from '../../clock/loop-clock.ts'
-import { RiverbankError } from '../../base/errors.ts'
+import { assert, RiverbankError } from '../../base/errors.ts'
 import type { Logger } from '../../ports/telemetry.ts'
 import { describeProblem } from './problem.ts'
 import type { ServeEnv } from './route.ts'
@@ -90,7 +90,9 @@ function bind(server: Server, host: string, port: number): Promise<AddressInfo> 
     server.once('error', onError)
     server.listen({ host, port, backlog: 1_024 }, () => {
       server.off('error', onError)
-      resolve(server.address() as AddressInfo)
+      const address = server.address()
+      assert(address !== null && typeof address !== 'string', 'a server that listens has an address')
+      resolve(address)
     })
   })
 }

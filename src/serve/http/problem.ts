@@ -91,7 +91,7 @@ const problems = {
 } satisfies Readonly<Record<string, ProblemKind>>
 
 export type ProblemCode = keyof typeof problems
-export const problemCodes = Object.keys(problems) as ProblemCode[]
+export const problemCodes = Object.keys(problems).filter(isProblemCode)
 
 /** What is wrong, as RFC 9457 spells it. `extra` members lie beside the standard ones. */
 export interface Problem {

@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import type { ScoreData } from '../../scoring/emitted.ts'
 import { reasonSchema } from '../../scoring/explain/reason.ts'
 import type { ScoreForm } from '../../scoring/score-form.ts'
 import { problemCodes } from './problem.ts'
@@ -30,7 +29,7 @@ const fault = {
 export const eventFaultSchema = named('EventFault', z.object(fault))
 
 /** What became of one event; `score` has the data of its score. */
-function eventResultOf(score: z.ZodType<ScoreData>) {
+function eventResultOf(score: z.ZodType) {
   return z.union([
     z.object({
       eventId: z.string(),
@@ -64,7 +63,7 @@ type ScoreForms = ReadonlyMap<string, ScoreForm>
 /** The schemas that depend on what is scored, each once. */
 export interface ScoreSchemas {
   /** The data of a score, of any type. */
-  readonly score: z.ZodType<ScoreData>
+  readonly score: z.ZodType
   readonly eventResult: z.ZodType<EventResult>
   /** Schemas that others are made of. */
   readonly shared: readonly z.ZodType[]
@@ -81,8 +80,7 @@ export function scoreSchemas(forms: ScoreForms): ScoreSchemas {
 function makeSchemas(forms: readonly ScoreForm[]): ScoreSchemas {
   const each = forms.map(({ emits, schema }) => named(pascalCase(emits), schema))
   const [only] = each
-  const any = each.length === 1 && only !== undefined ? only : named('Score', z.union(each))
-  const score = any as unknown as z.ZodType<ScoreData>
+  const score = each.length === 1 && only !== undefined ? only : named('Score', z.union(each))
   const eventResult = named('EventResult', eventResultOf(score))
   const problem = named(
     'Problem',

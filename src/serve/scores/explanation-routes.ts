@@ -9,6 +9,7 @@ import type { ServeDependencies } from '../http/dependencies.ts'
 import { jsonResponse, type Route, type ServeContext } from '../http/route.ts'
 import { named } from '../http/schemas.ts'
 import { identityDetail, pendingSchema, scoreParameters, scoreProblems, withScore } from './score-routes.ts'
+import { doubleAt, numberAt } from '../../base/arrays.ts'
 
 /** Scores are float32; a model that is further away is not the one that scored. */
 const differenceMax = 1e-4
@@ -91,15 +92,12 @@ function explanationOf(found: FoundScore, explainer: Explainer, { featureSet }: 
   const { aggregateId, eventId, data: score } = found
   const { decision, model, policy } = score
   const names = explainer.features
-  const values = names.map((name) => (Object.hasOwn(score.features, name) ? (score.features[name] ?? null) : null))
-  const missing = names[values.indexOf(null)]
-  if (missing !== undefined) {
-    throw new RiverbankError(
-      'explanation_unavailable',
-      `the score was stored without ${missing}, which its model takes`,
-    )
-  }
-  const known = values as number[]
+  const known = names.map((name) => {
+    const value = Object.hasOwn(score.features, name) ? (score.features[name] ?? null) : null
+    if (value !== null) return value
+    const why = `the score was stored without ${name}, which its model takes`
+    throw new RiverbankError('explanation_unavailable', why)
+  })
   const contributions = explainer.contributions(Float32Array.from(known))
   const difference = Math.abs(scoreOf(explainer, contributions) - score.score)
   if (!(difference <= differenceMax)) {
@@ -108,8 +106,8 @@ function explanationOf(found: FoundScore, explainer: Explainer, { featureSet }: 
   }
   const sum = contributions.reduce((total, one) => total + one, 0)
   const byName = names.map((feature, i) => ({
-    ...{ feature, value: known[i] as number },
-    contribution: contributions[i] as number,
+    ...{ feature, value: numberAt(known, i) },
+    contribution: doubleAt(contributions, i),
   }))
   return {
     ...{ eventId, aggregateId, score: score.score, decision, model, ...(policy === undefined ? {} : { policy }) },

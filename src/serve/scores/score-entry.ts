@@ -1,6 +1,7 @@
-import { emittedTypes, type Decision, type EventObserved, type Score, type ScoreData } from '../../scoring/emitted.ts'
+import { emittedTypes, type Decision, type ScoreData } from '../../scoring/emitted.ts'
 import { scoreHead, type ScoreHead } from '../../scoring/scored-text.ts'
 import type { LogRecord } from '../../ports/log.ts'
+import { isRecord } from '../../base/record.ts'
 
 /** An entry beside its value: its objects, its place in a list and in a map. */
 const entryBytes = 512
@@ -99,11 +100,9 @@ const headBytes = 768
 
 /** The score in the bytes of a record; null when they cannot be read. */
 export function scoreIn(value: Uint8Array): FoundScore | null {
-  const event = parse(utf8.decode(value)) as Emitted | null
+  const event = parse(utf8.decode(value))
   const head = event === null ? null : headOf(event)
-  if (head === null) return null
-  const { aggregateId, eventId } = head
-  return { aggregateId, eventId, data: event?.data as ScoreData }
+  return head === null ? null : { aggregateId: head.aggregateId, eventId: head.eventId, data: head.data }
 }
 
 /** What of a CloudEvent is read here; nothing of it was checked. */
@@ -112,14 +111,19 @@ interface Emitted {
   readonly type?: unknown
   readonly subject?: unknown
   readonly causationid?: unknown
-  readonly data?: Partial<Score & EventObserved>
+  readonly data?: unknown
 }
 
 /** Null where it is no score: every one says its cause and its decision. */
-function headOf({ id, type, subject, causationid, data }: Emitted): ScoreHead | null {
+function headOf({ id, type, subject, causationid, data }: Emitted): (ScoreHead & { readonly data: ScoreData }) | null {
   if (typeof id !== 'string' || typeof type !== 'string' || typeof subject !== 'string') return null
-  if (typeof causationid !== 'string' || typeof data?.decision !== 'string') return null
-  return { id, type, aggregateId: subject, eventId: causationid }
+  if (typeof causationid !== 'string' || !isScore(data)) return null
+  return { id, type, aggregateId: subject, eventId: causationid, data }
+}
+
+/** A processor of ours wrote it: what it decided says what it is. */
+function isScore(data: unknown): data is ScoreData {
+  return isRecord(data) && typeof data['decision'] === 'string'
 }
 
 /**
@@ -140,28 +144,33 @@ export function readScore(
 ): ScoreEntry | ObservedEntry | 'unreadable' | null {
   const written = scoreHead(utf8.decode(record.value.subarray(0, headBytes)))
   if (written !== null && types.has(written.type)) return new ScoreEntry(record, written)
-  const event = parse(utf8.decode(record.value)) as Emitted | null
-  if (typeof event !== 'object' || event === null || typeof event.type !== 'string') return 'unreadable'
+  const event = parse(utf8.decode(record.value))
+  if (typeof event?.type !== 'string') return 'unreadable'
   const { subject, data } = event
   if (event.type === emittedTypes.observed) {
-    const eventId = data?.observedId
-    if (typeof subject !== 'string' || typeof eventId !== 'string') return null
-    return { aggregateId: subject, eventId, uncountedAt: uncountedPlace(data ?? {}) }
+    if (typeof subject !== 'string' || !isRecord(data)) return null
+    const { observedId: eventId, entities, position } = data
+    return typeof eventId === 'string'
+      ? { aggregateId: subject, eventId, uncountedAt: uncountedPlace(entities, position) }
+      : null
   }
   if (!types.has(event.type)) return null
   const head = headOf(event)
   return head === null ? 'unreadable' : new ScoreEntry(record, head)
 }
 
-function uncountedPlace({ entities, position }: Partial<EventObserved>): ObservedEntry['uncountedAt'] {
-  const outcomes = Object.values(entities ?? {}).map(({ outcome }) => outcome)
+function uncountedPlace(entities: unknown, position: unknown): ObservedEntry['uncountedAt'] {
+  if (!isRecord(entities) || !isRecord(position)) return null
+  const outcomes = Object.values(entities).map((entity) => (isRecord(entity) ? entity['outcome'] : null))
   const isUncounted = outcomes.some((outcome) => outcome === 'unknown_subject' || outcome === 'contradicts_subject')
-  return isUncounted && position !== undefined ? { partition: position.partition, offset: position.offset } : null
+  const { partition, offset } = position
+  return isUncounted && typeof partition === 'number' && typeof offset === 'number' ? { partition, offset } : null
 }
 
-function parse(text: string): unknown {
+function parse(text: string): Emitted | null {
   try {
-    return JSON.parse(text)
+    const json: unknown = JSON.parse(text)
+    return isRecord(json) ? json : null
   } catch {
     return null
   }

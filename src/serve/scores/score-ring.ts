@@ -2,6 +2,7 @@ import { keyOf, type Identity } from './identity-index.ts'
 import { PartitionCursor } from './partition-cursor.ts'
 import type { ScoreEntry } from './score-entry.ts'
 import type { RecentScores } from './score-tail.ts'
+import { assert } from '../../base/errors.ts'
 
 export interface RingLimits {
   /** Scores held, at most. */
@@ -93,7 +94,8 @@ export class ScoreRing {
     const { capacity, bytesMax } = this.#limits
     while (this.#head > this.#tail && (this.#head - this.#tail === capacity || this.#bytes + bytes > bytesMax)) {
       const place = this.#tail % capacity
-      const evicted = this.#entries[place] as ScoreEntry
+      const evicted = this.#entries[place]
+      assert(evicted !== undefined, 'what is held is there')
       this.#held.advance(evicted.partition, evicted.offset + 1)
       this.#unlist(evicted)
       this.#entries[place] = undefined

@@ -43,7 +43,7 @@ export async function streamScores(c: ServeContext, deps: ServeDependencies): Pr
   // HEAD gets the same headers, and must not take a place that nobody would give back.
   if (c.req.method === 'HEAD') return new Response(null, { headers })
   const beyond = from === null ? undefined : await beyondEnd(from, deps)
-  const subscription = deps.hub.subscribe(filter, from, format, () => cutOff(c), beyond)
+  const subscription = deps.hub.subscribe(filter, from, format, () => cutOff(c.env), beyond)
   if (subscription === null) throw new RiverbankError('too_many_subscribers', 'try again later')
   return new Response(streamOf(subscription), { headers })
 }
@@ -88,9 +88,8 @@ function streamOf(subscription: ScoreSubscription): ReadableStream<Uint8Array> {
 }
 
 /** Without a connection (a call inside the process) there is nothing to close. */
-function cutOff(c: ServeContext): void {
-  const outgoing = (c.env as Partial<HttpBindings> | undefined)?.outgoing
-  if (outgoing?.writableFinished === false) outgoing.destroy()
+function cutOff(env: Partial<HttpBindings> | undefined): void {
+  if (env?.outgoing?.writableFinished === false) env.outgoing.destroy()
 }
 
 /** Whether a client asks for a stream by name. */

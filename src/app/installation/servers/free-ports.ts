@@ -1,5 +1,6 @@
-import { createServer, type AddressInfo, type Server } from 'node:net'
-import { RiverbankError } from '../../../base/errors.ts'
+import { createServer, type Server } from 'node:net'
+import { assert, RiverbankError } from '../../../base/errors.ts'
+import { isRecord } from '../../../base/record.ts'
 
 const attemptsMax = 50
 
@@ -10,7 +11,9 @@ export async function freePortsInARow(count: number, host: string): Promise<numb
     try {
       const first = await listenOn(0, host)
       held.push(first)
-      const { port } = first.address() as AddressInfo
+      const address = first.address()
+      assert(address !== null && typeof address !== 'string', 'a server that listens has a port')
+      const { port } = address
       for (let next = port + 1; next < port + count; next += 1) held.push(await listenOn(next, host))
       return port
     } catch (error) {
@@ -31,6 +34,6 @@ function listenOn(port: number, host: string): Promise<Server> {
 }
 
 function isTaken(error: unknown): boolean {
-  const { code } = error as NodeJS.ErrnoException
+  const code = isRecord(error) ? error['code'] : null
   return code === 'EADDRINUSE' || code === 'ERR_SOCKET_BAD_PORT' || code === 'EACCES'
 }

@@ -7,6 +7,7 @@ import { projectFolder } from './project-folder.ts'
 import { isRiverbankError, RiverbankError } from '../../../base/errors.ts'
 import type { FeatureSet } from '../../../define/feature-set.ts'
 import type { Project } from '../../../define/project.ts'
+import { isRecord } from '../../../base/record.ts'
 
 export const projectVariable = 'RIVERBANK_PROJECT'
 const shippedFolder = 'features'
@@ -85,7 +86,10 @@ function placeInBuild(folder: string): string {
 const load = createRequire(import.meta.url)
 
 function projectIn(path: string, folder: string): Project {
-  const exported = refusing(folder, () => Object.values(load(path) as Record<string, unknown>))
+  const exported = refusing(folder, () => {
+    const exports: unknown = load(path)
+    return isRecord(exports) ? Object.values(exports) : []
+  })
   const [project, ...others] = exported.filter(isProject)
   if (project !== undefined && others.length === 0) return project
   const what = project === undefined ? 'exports no project' : 'exports more than one project'

@@ -3,6 +3,7 @@ import { readFileSync, writeSync } from 'node:fs'
 import { workerData } from 'node:worker_threads'
 import type { WatchedLoop } from './loop-watch.ts'
 
+// Given by loop-watch.ts, in the same build.
 const { beats, limitMs, lookMs, role } = workerData as WatchedLoop
 /** Linux counts the CPU of a thread in these. */
 const clockTickMs = 10

@@ -1,5 +1,5 @@
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { assert } from '../../../base/errors.ts'
 import type { Meter } from '../../../ports/telemetry.ts'
 
 export interface OperationsOptions {
@@ -37,7 +37,9 @@ export async function serveOperations(options: OperationsOptions): Promise<{ url
     server.once('error', reject)
     server.listen(options.port, options.host, resolve)
   })
-  const { port } = server.address() as AddressInfo
+  const address = server.address()
+  assert(address !== null && typeof address !== 'string', 'a server that listens has a port')
+  const { port } = address
   return {
     url: `http://${options.host}:${port}/metrics`,
     stop: () =>

@@ -1,4 +1,5 @@
 import { need } from './damage.ts'
+import { byteAt } from '../../../base/arrays.ts'
 
 /** Reads the parts of a record: zigzag varints, and bytes with their length before them. */
 export class Cursor {
@@ -26,7 +27,7 @@ export class Cursor {
     let raw = 0
     for (let shift = 0; shift < 35; shift += 7) {
       need(this.#at < this.#end, 'a record is cut')
-      const byte = this.#bytes[this.#at] as number
+      const byte = byteAt(this.#bytes, this.#at)
       this.#at += 1
       raw |= (byte & 0x7f) << shift
       if (byte < 0x80) return (raw >>> 1) ^ -(raw & 1)
@@ -39,7 +40,7 @@ export class Cursor {
     let raw = 0n
     for (let shift = 0n; shift < 70n; shift += 7n) {
       need(this.#at < this.#end, 'a record is cut')
-      const byte = this.#bytes[this.#at] as number
+      const byte = byteAt(this.#bytes, this.#at)
       this.#at += 1
       raw |= BigInt(byte & 0x7f) << shift
       if (byte < 0x80) return (raw >> 1n) ^ -(raw & 1n)
@@ -50,7 +51,7 @@ export class Cursor {
   skipVarint(): void {
     for (let length = 0; length < 10; length += 1) {
       need(this.#at < this.#end, 'a record is cut')
-      const byte = this.#bytes[this.#at] as number
+      const byte = byteAt(this.#bytes, this.#at)
       this.#at += 1
       if (byte < 0x80) return
     }

@@ -1,7 +1,7 @@
-import { createRequire } from 'node:module'
 import { assert } from '../../../base/errors.ts'
 import { readRecordSet, type FetchedRecord, type HeaderPair, type RecordSetLimits } from './record-set.ts'
 import { prepareZstd } from './zstd-frame.ts'
+import { isFunction, requireKafkajs, type AnyFunction } from '../internals.ts'
 
 /** What is used of kafkajs's Decoder. */
 interface Decoder {
@@ -25,19 +25,19 @@ interface Message {
   readonly timestampDelta: unknown
   readonly key: Buffer | string | null
   readonly value: Buffer | null
-  readonly headers?: unknown
+  readonly headers?: object
 }
 
-/** Headers in their order, with repeats, nulls and bytes: kafkajs would take an object of its own kind only. */
-export class ExactHeaders {
-  readonly pairs: readonly HeaderPair[]
+/** Headers in their order, with repeats, nulls and bytes: kafkajs takes an object, which stands for them. */
+const exactHeaders = new WeakMap<object, readonly HeaderPair[]>()
 
-  constructor(pairs: readonly HeaderPair[]) {
-    this.pairs = pairs
-  }
+/** What a message has as headers where these are to be written. */
+export function headersFor(pairs: readonly HeaderPair[]): Readonly<Record<string, string>> {
+  const headers = {}
+  exactHeaders.set(headers, pairs)
+  return headers
 }
 
-const require = createRequire(import.meta.url)
 const protocol = 'kafkajs/src/protocol'
 /** They hold what they have loaded; kafkajs loads them again with each request. */
 const holders =
@@ -49,7 +49,7 @@ let isReplaced = false
  * kafkajs 2.2.4 ends a consumer for good at the first batch that it cannot read, does not look at checksums, decompresses
  * without a bound, and keeps headers in an object: repeats lose their order, and null cannot be sent. There is no option
  * against it, so its decoder of record sets is replaced by {@link readRecordSet}, and its encoder of records writes
- * {@link ExactHeaders} as they are. The version is pinned, and tests send and read all of it on a broker.
+ * those of {@link headersFor} as they are. The version is pinned, and tests send and read all of it on a broker.
  */
 export async function replaceBatchCoding(limits: RecordSetLimits): Promise<void> {
   await prepareZstd()
@@ -62,23 +62,30 @@ export async function replaceBatchCoding(limits: RecordSetLimits): Promise<void>
   }
   replaceModule(`${protocol}/requests/fetch/v4/decodeMessages.js`, () => decode)
   replaceModule(`${protocol}/recordBatch/record/v0/index.js`, (original) => (message: Message) => {
-    return message.headers instanceof ExactHeaders ? encodeExact(message, message.headers) : original(message)
+    const pairs = message.headers === undefined ? undefined : exactHeaders.get(message.headers)
+    return pairs === undefined ? original(message) : encodeExact(message, pairs)
   })
-  for (const file of Object.keys(require.cache)) if (holders.test(file)) Reflect.deleteProperty(require.cache, file)
+  const { cache } = requireKafkajs
+  for (const file of Object.keys(cache)) if (holders.test(file)) Reflect.deleteProperty(cache, file)
 }
 
-function replaceModule(file: string, replacement: (original: (message: unknown) => unknown) => unknown): void {
-  const original: unknown = require(file)
-  assert(typeof original === 'function', `kafkajs has a function in ${file}`)
-  const loaded = require.cache[require.resolve(file)]
+function replaceModule(file: string, replacement: (original: AnyFunction) => unknown): void {
+  const original: unknown = requireKafkajs(file)
+  assert(isFunction(original), `kafkajs has a function in ${file}`)
+  const loaded = requireKafkajs.cache[requireKafkajs.resolve(file)]
   assert(loaded !== undefined, `${file} is loaded`)
-  loaded.exports = replacement(original as (message: unknown) => unknown)
+  loaded.exports = replacement(original)
 }
 
-function encodeExact({ offsetDelta, timestampDelta, key, value }: Message, { pairs }: ExactHeaders): Encoder {
-  const Encoder = require(`${protocol}/encoder.js`) as new () => Encoder
+function encodeExact({ offsetDelta, timestampDelta, key, value }: Message, pairs: readonly HeaderPair[]): Encoder {
+  const Encoder: unknown = requireKafkajs(`${protocol}/encoder.js`)
+  assert(isEncoder(Encoder), 'kafkajs has a class Encoder')
   const body = new Encoder().writeInt8(0).writeVarLong(timestampDelta).writeVarInt(offsetDelta)
   body.writeVarIntBytes(key).writeVarIntBytes(value).writeVarInt(pairs.length)
   for (const [name, text] of pairs) body.writeVarIntBytes(name).writeVarIntBytes(text)
   return new Encoder().writeVarInt(body.size()).writeEncoder(body)
+}
+
+function isEncoder(value: unknown): value is new () => Encoder {
+  return typeof value === 'function'
 }

@@ -1,5 +1,4 @@
-import { createRequire } from 'node:module'
-import { assert } from '../../../base/errors.ts'
+import { replaceMethod } from '../internals.ts'
 
 /**
  * kafkajs 2.2.4 answers a fetch out of range by committing -1 or -2 as the group's position and reading on from there:
@@ -8,11 +7,9 @@ import { assert } from '../../../base/errors.ts'
  * or `log_recreated`. The version is pinned, and a test truncates and recreates a topic under a running consumer.
  */
 export function forbidOffsetResets(): void {
-  const group: unknown = createRequire(import.meta.url)('kafkajs/src/consumer/consumerGroup.js')
-  assert(typeof group === 'function', 'kafkajs has a class ConsumerGroup')
-  const prototype = group.prototype as Record<string, unknown>
-  assert(typeof prototype[method] === 'function', `ConsumerGroup of kafkajs has a method ${method}`)
-  prototype[method] = (error: Error) => Promise.reject(error)
+  replaceMethod(
+    'consumer/consumerGroup.js',
+    'recoverFromOffsetOutOfRange',
+    () => (error: Error) => Promise.reject(error),
+  )
 }
-
-const method = 'recoverFromOffsetOutOfRange'

@@ -3,6 +3,7 @@ import { isCovers } from '../../../scoring/explain/tree-covers.ts'
 import { branchModes } from '../../../scoring/explain/tree-ensemble.ts'
 import type { Listing } from './listing.ts'
 import { Unavailable } from './unavailable.ts'
+import { intAt } from '../../../base/arrays.ts'
 
 /** Covers are sums of float32 numbers; covers that say nothing (1 everywhere) are far off. */
 const coverTolerance = 0.01
@@ -92,6 +93,6 @@ const float = new Float32Array(bits.buffer)
 function neighbour(value: number, direction: 1 | -1): number {
   if (value === 0) return direction * 2 ** -149
   float[0] = value
-  bits[0] = (bits[0] as number) + (value > 0 ? direction : -direction)
+  bits[0] = intAt(bits, 0) + (value > 0 ? direction : -direction)
   return float[0]
 }

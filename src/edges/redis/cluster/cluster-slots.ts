@@ -1,3 +1,4 @@
+import { integerIn, listIn, textIn } from '../server/reply.ts'
 /** What a cluster divides among its nodes. */
 export const slotCount = 16_384
 
@@ -25,8 +26,11 @@ export type SlotOwners = readonly (string | undefined)[]
 /** What CLUSTER SLOTS answers; `askedHost` stands for a host that the node does not name: it is the node's own. */
 export function parseSlots(reply: unknown, askedHost: string): SlotOwners {
   const owners = new Array<string | undefined>(slotCount).fill(undefined)
-  for (const [from, to, primary] of reply as [number, number, [Buffer | string | null, number]][]) {
-    owners.fill(`${hostOr(askedHost, String(primary[0] ?? ''))}:${primary[1]}`, from, to + 1)
+  for (const range of listIn(reply)) {
+    const [from, to, primary] = listIn(range)
+    const [host, port] = listIn(primary)
+    const address = `${hostOr(askedHost, textIn(host))}:${integerIn(port)}`
+    owners.fill(address, integerIn(from), integerIn(to) + 1)
   }
   return owners
 }

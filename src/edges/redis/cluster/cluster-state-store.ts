@@ -7,12 +7,15 @@ import { SlotCaller, type SlotCall, type SlotCommand } from './slot-caller.ts'
 import { bucketOf, stateBuckets, type StateBucket } from '../states/state-buckets.ts'
 import { newLife, positionsIn, StateLives } from '../states/state-lives.ts'
 import {
+  advanced,
   advanceScript,
   argumentsOf,
   chunksOf,
   compareAndSetScript,
   replaceMemoScript,
+  type Advanced,
 } from '../states/state-scripts.ts'
+import { bufferOrNullIn, buffersIn, integerIn, listIn } from '../server/reply.ts'
 
 export interface ClusterStateStoreOptions {
   /** URLs of nodes to begin with; at least one. */
@@ -43,7 +46,7 @@ interface Placed<Value> {
 
 const loading: SlotCommand<Placed<EntityKey>, Buffer | null> = {
   encode: (items) => ['MGET', items.map(({ key }) => key)],
-  decode: (reply) => reply as (Buffer | null)[],
+  decode: (reply) => listIn(reply).map(bufferOrNullIn),
 }
 
 const writing: SlotCommand<Placed<StateWrite>, number> = {
@@ -52,13 +55,13 @@ const writing: SlotCommand<Placed<StateWrite>, number> = {
     const args = items.flatMap(({ value }) => argumentsOf(value))
     return compareAndSetScript.command(keys, args, script)
   },
-  decode: (reply) => reply as number[],
+  decode: (reply) => listIn(reply).map(integerIn),
 }
 
 /** Field and value in turn. */
 const readingPositions: SlotCommand<string, Buffer[]> = {
   encode: (keys) => ['HGETALL', [...keys]],
-  decode: (reply) => [reply as Buffer[]],
+  decode: (reply) => [buffersIn(reply)],
 }
 
 /**
@@ -107,15 +110,15 @@ export async function openClusterStateStore(options: ClusterStateStoreOptions): 
       }),
     advance: (topic, partition, next, from = -1) =>
       guarded('advancing a position', async () => {
-        const advancing: SlotCommand<string, [number, Buffer]> = {
+        const advancing: SlotCommand<string, Advanced> = {
           encode: (keys, script) =>
             advanceScript.command(keys, [partition, next, from, lives.of(keys[0] ?? ''), newLife()], script),
-          decode: (reply) => [reply as [number, Buffer]],
+          decode: (reply) => [advanced(reply)],
         }
         const calls = positionCalls(topic)
         const replies = (await caller.run(advancing, calls)).flat()
-        for (const [i, { items }] of calls.entries()) lives.met(items[0] ?? '', String(replies[i]?.[1] ?? ''))
-        return replies.every(([raised]) => raised === 1)
+        for (const [i, { items }] of calls.entries()) lives.met(items[0] ?? '', replies[i]?.life ?? '')
+        return replies.every(({ raised }) => raised)
       }),
     layouts: () => guarded('reading layouts', () => keptLayouts(caller, namespace)),
     keepLayouts: (layouts) => guarded('keeping layouts', () => keep(caller, namespace, layouts)),
@@ -166,7 +169,7 @@ async function byBucket<Value, Answer>(
 
 const readingMemo: SlotCommand<string, Buffer | null> = {
   encode: (keys) => ['GET', [...keys]],
-  decode: (reply) => [reply as Buffer | null],
+  decode: (reply) => [bufferOrNullIn(reply)],
 }
 
 async function replaceMemo(

@@ -9,6 +9,7 @@ import { Limiter, Pause } from './limiter.ts'
 import { topicKeys } from './log-keys.ts'
 import type { RedisTopics, TopicInfo } from './log-topics.ts'
 import type { StreamReader } from './stream-reader.ts'
+import { textsIn } from '../server/reply.ts'
 
 /** How long a change of membership goes unnoticed at most. */
 const beatMsMax = 300
@@ -107,7 +108,7 @@ export class GroupMember implements Subscription {
     const patienceMs = Math.round(performance.now() - this.#beatAtMs)
     const args = [member, sessionTimeoutMs, patienceMs]
     const beat = await heartbeatScript.run(redis, [keys.topic, keys.members(group)], args)
-    const [incarnation, ...members] = (beat as Buffer[]).map(String)
+    const [incarnation, ...members] = textsIn(beat)
     if (incarnation === '') throw new RiverbankError('topic_missing', `topic ${info.topic} was deleted`)
     if (incarnation !== info.incarnation) {
       throw new RiverbankError('log_recreated', `topic ${info.topic} was created anew while it was consumed`)

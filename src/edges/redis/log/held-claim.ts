@@ -9,6 +9,7 @@ import type { Limiter } from './limiter.ts'
 import type { RedisTopics, TopicInfo } from './log-topics.ts'
 import { outOfRange, PartitionFeed, type FeedLimits } from './partition-feed.ts'
 import type { StreamReader } from './stream-reader.ts'
+import { textsIn } from '../server/reply.ts'
 
 /** Between two questions whether a lease is still ours. */
 const confirmPauseMs = 50
@@ -82,8 +83,8 @@ export class HeldClaim implements Claim {
     const token = `${member}/${number}`
     const askedAtMs = performance.now()
     const scriptKeys = [keys.lease(group), keys.meta, keys.groups]
-    const reply = (await claimScript.run(redis, scriptKeys, [token, member, sessionTimeoutMs, group])) as Buffer[]
-    const [status, position, incarnation, start, end, bytes] = reply.map(String)
+    const reply = await claimScript.run(redis, scriptKeys, [token, member, sessionTimeoutMs, group])
+    const [status, position, incarnation, start, end, bytes] = textsIn(reply)
     if (status !== 'claimed') return null
     if (incarnation !== info.incarnation) throw recreated(info.topic)
     const committed = position === '' ? null : Number(position)
@@ -133,7 +134,7 @@ export class HeldClaim implements Claim {
     const waitedAt = this.#feed.waitingAt
     const scriptKeys = [keys.lease(group), keys.meta]
     const reply = await renewScript.run(redis, scriptKeys, [this.#token, sessionTimeoutMs, group])
-    const [owned, incarnation, start, end] = (reply as (number | Buffer)[]).map(String)
+    const [owned, incarnation, start, end] = textsIn(reply)
     if (owned !== '1') {
       this.lose()
       return

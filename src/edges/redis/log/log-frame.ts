@@ -142,16 +142,19 @@ function parseHeaders(bytes: Buffer): Headers | ExactHeaders | null {
   }
   if (typeof json !== 'object' || json === null || !isUtf8(bytes)) return null
   if (Array.isArray(json)) return parseExact(json)
-  const isText = Object.values(json).every((value) => typeof value === 'string')
-  return isText ? (json as Headers) : null
+  return isHeaders(json) ? json : null
+}
+
+function isHeaders(json: object): json is Headers {
+  return Object.values(json).every((value) => typeof value === 'string')
 }
 
 function parseExact([isValueNull, ...pairs]: readonly unknown[]): ExactHeaders | null {
   if (typeof isValueNull !== 'boolean') return null
   const exact: ExactHeader[] = []
   for (const pair of pairs) {
-    if (!Array.isArray(pair)) return null
-    const [name, value] = pair as readonly unknown[]
+    const parts: readonly unknown[] = Array.isArray(pair) ? pair : []
+    const [name, value] = parts
     if (typeof name !== 'string' || (value !== null && typeof value !== 'string')) return null
     exact.push([Buffer.from(name, 'base64'), value === null ? null : Buffer.from(value, 'base64')])
   }

@@ -6,6 +6,7 @@ import { redisFailure } from '../server/connection.ts'
 import { encodeFrame, entryOverheadBytes, recordBytes } from './log-frame.ts'
 import { appendScript } from './log-scripts.ts'
 import { inOrder, type RedisTopics, type TopicInfo } from './log-topics.ts'
+import { integerIn, listIn, textIn } from '../server/reply.ts'
 
 /** One call of the append script: the server does nothing else meanwhile, so it stays around a few milliseconds. */
 const chunkRecordsMax = 500
@@ -40,9 +41,9 @@ export async function publishRecords(
 async function sortIntoLanes(topics: RedisTopics, records: readonly OutgoingRecord[]): Promise<Lane[]> {
   const lanes = new Map<string, Lane>()
   const infos = new Map<string, TopicInfo>()
-  for (const { topic } of records) if (!infos.has(topic)) infos.set(topic, await topics.require(topic))
   for (const [index, record] of records.entries()) {
-    const info = infos.get(record.topic) as TopicInfo
+    const info = infos.get(record.topic) ?? (await topics.require(record.topic))
+    infos.set(record.topic, info)
     const partition = record.partition ?? partitionOf(record.key, info.partitions.length)
     if (info.partitions[partition] === undefined) {
       throw new RiverbankError('topic_missing', `topic ${record.topic} has no partition ${partition}`)
@@ -73,20 +74,21 @@ async function appendLane(redis: Redis, topics: RedisTopics, lane: Lane, positio
     } catch (error) {
       throw redisFailure('log_unavailable', `publishing to ${info.topic}/${partition}`, error)
     }
-    const [status, offset] = reply as [Buffer, number]
-    refuse(topics, lane, status.toString(), offset)
+    const [status, found] = listIn(reply)
+    refuse(topics, lane, textIn(status), textIn(found))
+    const offset = integerIn(found)
     for (const [i, { index }] of chunk.entries()) positions[index] = { partition, offset: offset + i }
   }
 }
 
-function refuse(topics: RedisTopics, { info, partition }: Lane, status: string, readTo: number): void {
+function refuse(topics: RedisTopics, { info, partition }: Lane, status: string, found: string): void {
   if (status === 'ok') return
   if (status === 'full') {
-    const why = `${info.topic}/${partition} is full, and a group has read only up to offset ${readTo}`
+    const why = `${info.topic}/${partition} is full, and a group has read only up to offset ${found}`
     throw new RiverbankError('log_full', why, { canRetry: true })
   }
   if (status === 'foreign') {
-    const why = `another program has written ${String(readTo)} into ${info.topic}/${partition}, above the log: remove it with XDEL`
+    const why = `another program has written ${found} into ${info.topic}/${partition}, above the log: remove it with XDEL`
     throw new RiverbankError('log_refused', why)
   }
   topics.forget(info.topic)

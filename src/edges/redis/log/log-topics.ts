@@ -11,6 +11,7 @@ import {
   initPartitionScript,
   truncateScript,
 } from './log-scripts.ts'
+import { textsIn } from '../server/reply.ts'
 
 export interface TopicInfo {
   readonly topic: string
@@ -44,7 +45,7 @@ export class RedisTopics {
     return this.#guarded(`creating topic ${topic}`, async () => {
       const limits = [retentionMs, retentionBytes]
       const reply = await createTopicScript.run(this.#redis, keys, [partitions, ...limits, maxRecordBytes])
-      const [created, found, incarnation] = (reply as [number, Buffer, Buffer]).map(String)
+      const [created, found, incarnation] = textsIn(reply)
       if (Number(found) !== partitions) {
         const why = `topic ${topic} has ${found} partitions, ${partitions} are asked for`
         throw new RiverbankError('topic_mismatch', why)

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { redisFailure } from '../server/connection.ts'
+import { bufferIn, buffersIn, listIn, textIn } from '../server/reply.ts'
 
 /** Id and fields, as XREAD answers them. */
 export type StreamEntry = readonly [id: Buffer, fields: readonly Buffer[]]
@@ -117,7 +118,10 @@ export class StreamReader {
   #deliver(asked: ReadonlySet<Waiting>, count: number, reply: unknown): void {
     if (reply === null) return
     const byStream = new Map<string, readonly StreamEntry[]>()
-    for (const [stream, entries] of reply as [Buffer, StreamEntry[]][]) byStream.set(stream.toString(), entries)
+    for (const each of listIn(reply)) {
+      const [stream, entries] = listIn(each)
+      byStream.set(textIn(stream), listIn(entries).map(entryIn))
+    }
     for (const waiting of asked) {
       const entries = byStream.get(waiting.stream)
       if (entries === undefined || entries.length === 0 || !this.#waiting.has(waiting)) continue
@@ -148,4 +152,9 @@ export class StreamReader {
       await sleep(1)
     }
   }
+}
+
+function entryIn(entry: unknown): StreamEntry {
+  const [id, fields] = listIn(entry)
+  return [bufferIn(id), buffersIn(fields)]
 }

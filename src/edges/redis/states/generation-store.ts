@@ -10,6 +10,8 @@ import { connectRedis, redisFailure, refuseClusterNode, type Argument, type Redi
 import { activateScript, activationsScript, appendScript } from './generation-scripts.ts'
 import { SlotCaller } from '../cluster/slot-caller.ts'
 import { stateBuckets } from './state-buckets.ts'
+import { itemAt } from '../../../base/arrays.ts'
+import { buffersIn } from '../server/reply.ts'
 
 export interface GenerationStoreOptions {
   /** Prefix of every key: that of the states. */
@@ -103,8 +105,8 @@ function createStore(place: Place): GenerationStore {
   return {
     generations: (limit) =>
       guarded('reading generations', async () => {
-        const found = (await command('LRANGE', [keys.generations, -limit, -1])) as Buffer[]
-        return found.map(generationOf)
+        const found = await command('LRANGE', [keys.generations, -limit, -1])
+        return buffersIn(found).map(generationOf)
       }),
     append: (generation) =>
       guarded('appending a generation', async () => {
@@ -123,7 +125,7 @@ function createStore(place: Place): GenerationStore {
     activations: (topic, partition, from) =>
       guarded('reading activations', async () => {
         const places = [keys.generations, keys.activations(topic, partition)]
-        return activationsIn((await script(activationsScript, places, [from])) as Buffer[])
+        return activationsIn(buffersIn(await script(activationsScript, places, [from])))
       }),
     refuse: (generation, refusal) =>
       guarded('noting a refusal', async () => {
@@ -131,7 +133,7 @@ function createStore(place: Place): GenerationStore {
       }),
     refusals: () =>
       guarded('reading refusals', async () => {
-        const fields = (await command('HGETALL', [keys.refusals])) as Buffer[]
+        const fields = buffersIn(await command('HGETALL', [keys.refusals]))
         const found = new Map<number, ReturnType<typeof refusalSchema.parse>>()
         for (let i = 0; i + 1 < fields.length; i += 2) {
           found.set(Number(fields[i]), refusalSchema.parse(JSON.parse(String(fields[i + 1]))))
@@ -148,7 +150,7 @@ function createStore(place: Place): GenerationStore {
 function activationsIn(replies: readonly Buffer[]): Activation[] {
   const found: Activation[] = []
   for (let i = 0; i + 1 < replies.length; i += 2) {
-    const text = replies[i + 1] as Buffer
+    const text = itemAt(replies, i + 1)
     // An activation outlived its generation: nothing can be said of any offset.
     if (text.length === 0) return []
     found.push({ offset: Number(replies[i]), generation: generationOf(text) })

@@ -1,6 +1,7 @@
 import type { StateWrite } from '../../../ports/states.ts'
 import { asBuffer, RedisScript } from '../server/connection.ts'
 import { lifeField } from './state-lives.ts'
+import { integerIn, listIn, textIn } from '../server/reply.ts'
 
 /** Keys of one command: the server does nothing else meanwhile, about 7 µs a key. */
 const chunkKeys = 500
@@ -57,6 +58,17 @@ if found ~= ARGV[1] then return 0 end
 if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2]) end
 return 1
 `)
+
+/** What {@link advanceScript} answers. */
+export interface Advanced {
+  readonly raised: boolean
+  readonly life: string
+}
+
+export function advanced(reply: unknown): Advanced {
+  const [raised, life] = listIn(reply)
+  return { raised: integerIn(raised) === 1, life: textIn(life) }
+}
 
 const none = Buffer.alloc(0)
 

@@ -4,7 +4,15 @@ import type { EntityKey, StateStore } from '../../../ports/states.ts'
 import { connectRedis, redisFailure, refuseClusterNode } from '../server/connection.ts'
 import { fieldsOf, layoutsIn } from './layout-fields.ts'
 import { newLife, positionsIn, StateLives } from './state-lives.ts'
-import { advanceScript, argumentsOf, chunksOf, compareAndSetScript, replaceMemoScript } from './state-scripts.ts'
+import {
+  advanced,
+  advanceScript,
+  argumentsOf,
+  chunksOf,
+  compareAndSetScript,
+  replaceMemoScript,
+} from './state-scripts.ts'
+import { integerIn, listIn } from '../server/reply.ts'
 
 export interface RedisStateStoreOptions {
   readonly url: string
@@ -65,7 +73,7 @@ export function statesOn(redis: Redis, namespace: string): StateStore {
             return compareAndSetScript.run(redis, chunkNames, chunk.flatMap(argumentsOf))
           }),
         )
-        return (replies as number[][]).flat().map((answer) => answer > 0)
+        return replies.flatMap((answers) => listIn(answers).map((answer) => integerIn(answer) > 0))
       })
     },
     positions: (topic) =>
@@ -79,9 +87,9 @@ export function statesOn(redis: Redis, namespace: string): StateStore {
       guarded('advancing a position', async () => {
         const key = positionsKey(topic)
         const args = [partition, next, from, lives.of(key), newLife()]
-        const [raised, life] = (await advanceScript.run(redis, [key], args)) as [number, Buffer]
-        lives.met(key, life.toString())
-        return raised === 1
+        const { raised, life } = advanced(await advanceScript.run(redis, [key], args))
+        lives.met(key, life)
+        return raised
       }),
     layouts: () =>
       guarded('reading layouts', async () => layoutsIn(Object.entries(await redis.hgetall(`${namespace}:layouts`)))),
