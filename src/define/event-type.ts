@@ -147,7 +147,8 @@ function checkFields({
     ...Object.fromEntries(Object.keys(accepts ?? {}).map((field) => [`accepts.${field}`, field])),
   }
   for (const [where, field] of Object.entries(named)) {
-    if (!Object.hasOwn(current.shape, field)) throw new Error(`event type "${type}": ${where}: it has no field ${field}`)
+    if (!Object.hasOwn(current.shape, field))
+      throw new Error(`event type "${type}": ${where}: it has no field ${field}`)
   }
 }
 
@@ -160,7 +161,8 @@ function labelRule<Type extends string, Schema extends z.ZodObject>(options: Eve
   const { schema } = of.versions[of.currentVersion] ?? {}
   const subjectFields = schema === undefined ? [] : fieldsOf(schema)
   for (const [field, repeated] of Object.entries(repeats)) {
-    if (!Object.hasOwn(options.current.shape, field)) throw new Error(`event type "${type}": repeats: it has no field ${field}`)
+    if (!Object.hasOwn(options.current.shape, field))
+      throw new Error(`event type "${type}": repeats: it has no field ${field}`)
     if (repeated !== 'time' && !subjectFields.includes(repeated)) {
       throw new Error(`event type "${type}": repeats: ${of.type} has no field ${repeated}`)
     }
