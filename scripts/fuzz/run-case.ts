@@ -10,7 +10,7 @@ import { entityIdOf, type EntityPlan, type FeaturePlan, type ServicePlan } from 
 import { decodeState, encodeState } from '../../src/engine/state-codec/state-blob.ts'
 import type { Outcome } from '../../src/engine/state/state.ts'
 import type { EventTimeMs } from '../../src/base/units.ts'
-import { createAssembler } from '../../src/scoring/vector.ts'
+import { createValues } from '../../src/scoring/vector.ts'
 import type { FeatureSet } from '../../src/define/feature-set.ts'
 import { scoredType } from './definitions.ts'
 import { eventTimeOf, type StreamEvent } from './stream.ts'
@@ -97,12 +97,12 @@ export function runEngine(plan: FeaturePlan, events: readonly StreamEvent[]): To
     scored: [] as Scored[],
     unnamed: plan.entities.map((): Unnamed[] => []),
   }
-  const assembler = createAssembler(serviceOf(plan))
+  const { valuesOf } = createValues(plan.values)
   for (const [offset, event] of events.entries()) {
     const position = { partition: 0, offset, appendTimeMs: 1_780_000_000_000 + offset * 7 }
     const snapshots = engine.apply(domainEvent(event), event.timeMs, position, true)
     if (event.eventType === scoredType) {
-      const values = assembler.values(snapshots, event.data, event.timeMs)
+      const values = valuesOf(snapshots, event.data, event.timeMs)
       told.scored.push({ values, request: { ...event.data, timeMs: event.timeMs }, where: `event ${offset}` })
     }
     for (const [index, snapshot] of snapshots.entries()) {

@@ -21,7 +21,7 @@ import { featureName, type View } from '../define/view.ts'
 import { horizonMs } from './horizon.ts'
 import { isLabel, labelHours, labelPlan, subjectPlan } from './labels.ts'
 import { featureSetHash } from './manifest.ts'
-import { compileService } from './service-plan.ts'
+import { compileService, compileValues } from './service-plan.ts'
 import { slotId, slotValue } from './slots.ts'
 import { layoutHash } from './layout.ts'
 
@@ -44,11 +44,13 @@ export function compilePlan(set: FeatureSet): FeaturePlan {
     return { type: event.type, touches }
   })
   const entities = drafts.map(({ plan }) => plan)
+  const values = compileValues(set, entities)
   return {
     featureSetHash: featureSetHash(set),
     entities,
     events: new Map(events.map((event) => [event.type, event])),
-    services: set.services.map((service) => compileService(set, entities, service)),
+    values,
+    services: set.services.map((service) => compileService(set, entities, values, service)),
   }
 }
 

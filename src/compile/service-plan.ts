@@ -1,21 +1,31 @@
-import type { EntityPlan, ScoredField, ServicePlan } from '../engine/plan.ts'
+import type { EntityPlan, ScoredField, ServicePlan, ValuesPlan } from '../engine/plan.ts'
 import { fieldsOfEvent } from '../define/event-field.ts'
 import type { FeatureSet, Service } from '../define/feature-set.ts'
 import { scoredTypeOf } from '../define/scored-types.ts'
 
-/** Aggregated features of every entity first, in plan order, then derived ones: the order of a service's values. */
-export function compileService(set: FeatureSet, entities: readonly EntityPlan[], service: Service): ServicePlan {
+/** Aggregated features of every entity first, in plan order, then derived ones. */
+export function compileValues(set: FeatureSet, entities: readonly EntityPlan[]): ValuesPlan {
   const aggregated = entities.flatMap((entity) => entity.features.map((feature) => feature.name))
-  const names = [...aggregated, ...set.derived.map((derived) => derived.name)]
+  return {
+    names: [...aggregated, ...set.derived.map((derived) => derived.name)],
+    widths: entities.map(({ features }) => features.length),
+    derived: set.derived.map(({ name, expression }) => ({ name, expression: expression.tree })),
+  }
+}
+
+export function compileService(
+  set: FeatureSet,
+  entities: readonly EntityPlan[],
+  { names }: ValuesPlan,
+  service: Service,
+): ServicePlan {
   const fields = scoredFields(set, service)
   const repeats = set.events.find(({ type }) => type === scoredTypeOf(service, set))?.scored?.repeats ?? []
   return {
     name: service.name,
     entities: entities.filter(({ keyFields }) => keyFields.every((key) => fields.has(key))).map(({ name }) => name),
     fields: new Map([...fields].filter(([field]) => repeats.includes(field))),
-    widths: entities.map(({ features }) => features.length),
     names,
-    derived: set.derived.map(({ name, expression }) => ({ name, expression: expression.tree })),
     vector: service.vector.map((name) => names.indexOf(name)),
   }
 }

@@ -11,7 +11,17 @@ export interface FeaturePlan {
   readonly entities: readonly EntityPlan[]
   /** By event type. */
   readonly events: ReadonlyMap<string, EventPlan>
+  readonly values: ValuesPlan
   readonly services: readonly ServicePlan[]
+}
+
+/** All values of the feature set: those of the entities, then the derived ones. They are computed once for all services. */
+export interface ValuesPlan {
+  /** In order; equal to {@link ServicePlan.names}. */
+  readonly names: readonly string[]
+  /** By entity index: how many features it has. Those of an entity that the event does not name are missing. */
+  readonly widths: readonly number[]
+  readonly derived: readonly { readonly name: string; readonly expression: Expression }[]
 }
 
 export interface EventPlan {
@@ -149,11 +159,8 @@ export interface ServicePlan {
   readonly entities: readonly string[]
   /** Of the scored event's data what a score repeats, by name: a decision is a function of what its score says. */
   readonly fields: ReadonlyMap<string, ScoredField>
-  /** By entity index: how many features it has. Those of an entity that the scored event does not name are missing. */
-  readonly widths: readonly number[]
-  /** Names of all values, in order: the features of the entities, then the derived ones. */
+  /** Of all values that its policies may speak of: those of the {@link ValuesPlan}. */
   readonly names: readonly string[]
-  readonly derived: readonly { readonly name: string; readonly expression: Expression }[]
   /** The model's vector: for each element its index into {@link names}. */
   readonly vector: readonly number[]
 }

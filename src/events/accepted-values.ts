@@ -2,9 +2,9 @@
 export type AcceptedValues = Readonly<Record<string, readonly string[]>>
 
 /** What is not accepted, in words; null when everything is. */
-export function notAccepted(data: unknown, accepts: AcceptedValues): string | null {
+export function notAccepted(data: Readonly<Record<string, unknown>>, accepts: AcceptedValues): string | null {
   for (const field in accepts) {
-    const [value, values] = [(data as Readonly<Record<string, unknown>>)[field], accepts[field] ?? []]
+    const [value, values] = [data[field], accepts[field] ?? []]
     if (typeof value !== 'string' || values.includes(value)) continue
     return `${field} is ${value}, accepted is ${values.join(', ')}`
   }

@@ -52,7 +52,8 @@ export function readBinaryEvent(
     return invalid('undecodable_bytes', 'the bytes are not UTF-8', eventId)
   }
   try {
-    return { kind: 'read', json: { ...Object.fromEntries(attributes), data: JSON.parse(text) as unknown } }
+    const data: unknown = JSON.parse(text)
+    return { kind: 'read', json: { ...Object.fromEntries(attributes), data } }
   } catch (error) {
     return invalid('invalid_json', error instanceof Error ? error.message : 'not JSON', eventId)
   }

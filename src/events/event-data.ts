@@ -1,9 +1,10 @@
-import type { DomainEvent, EventErrorCode, EventType } from './event.ts'
+import { isRecord } from '../base/record.ts'
+import type { DomainEvent, EventData, EventErrorCode, EventType } from './event.ts'
 import { timeHint } from './event-time.ts'
 import { explain, fieldOf } from './schema-fault.ts'
 
 export type CurrentData =
-  | { readonly kind: 'ok'; readonly value: unknown }
+  | { readonly kind: 'ok'; readonly value: EventData }
   | { readonly kind: 'fault'; readonly code: EventErrorCode; readonly detail: string }
 
 /** The data of an event, checked and read as those of its type's current version. */
@@ -23,7 +24,11 @@ export function currentData(event: DomainEvent, type: EventType, nowMs: number):
       return { kind: 'fault', code: fieldCode(type, field, sent), detail: explain(parsed.error) + hint }
     }
     value = parsed.data
-    if (version === type.currentVersion || step.upcast === undefined) return { kind: 'ok', value }
+    if (version === type.currentVersion || step.upcast === undefined) {
+      if (!isRecord(value)) return { kind: 'fault', code: 'invalid_data', detail: 'the data are no object' }
+      return { kind: 'ok', value }
+    }
+    // What the version's own schema gave back: `defineEvent` pairs the two.
     value = step.upcast(value as never)
     version += 1
   }

@@ -16,7 +16,10 @@ import { readPlainEvent } from './plain-event.ts'
 import { explain, fieldOf, isAbout } from './schema-fault.ts'
 import type { LabelRule } from './label-rule.ts'
 import type { ScoredRule } from './scored-rule.ts'
-import type { EventTimeMs } from '../base/units.ts'
+import { eventTime, type EventTimeMs } from '../base/units.ts'
+
+/** The fields of an event, once its schema has read them. */
+export type EventData = Readonly<Record<string, unknown>>
 
 /** An immutable fact, in the words of this code. On the wire it is a CloudEvent (see {@link toCloudEvent}). */
 export interface DomainEvent<Data = unknown> {
@@ -97,7 +100,7 @@ export type EventErrorCode = (typeof eventErrorCodes)[number]
 export type EventResult =
   | {
       readonly kind: 'valid'
-      readonly event: DomainEvent
+      readonly event: DomainEvent<EventData>
       readonly observedAt: EventTimeMs
       /** As the producer sent it: its own version, its data untouched (only `aggregateType` may be empty). */
       readonly received: DomainEvent
@@ -202,9 +205,14 @@ export function parseEvent(
 }
 
 /** What is left to check of an event whose data are valid and of the current version. */
-function settled(event: DomainEvent, type: EventType, data: unknown, nowMs: number, door: EventDoor): EventResult {
-  const current: DomainEvent = { ...event, aggregateType: type.aggregateType, version: type.currentVersion, data }
-  if ((current.data as Record<string, unknown>)[type.aggregateField] !== event.aggregateId) {
+function settled(event: DomainEvent, type: EventType, data: EventData, nowMs: number, door: EventDoor): EventResult {
+  const current: DomainEvent<EventData> = {
+    ...event,
+    aggregateType: type.aggregateType,
+    version: type.currentVersion,
+    data,
+  }
+  if (data[type.aggregateField] !== event.aggregateId) {
     return invalid('invalid_envelope', `the aggregate id must equal data.${type.aggregateField}`, event.eventId)
   }
   const refused = notAccepted(data, type.accepts)
@@ -232,7 +240,7 @@ function parseEnvelope(
       kind: 'ok',
       event: {
         ...rest,
-        timestamp: ms as EventTimeMs,
+        timestamp: eventTime(ms),
         ...(causationId === undefined ? {} : { causationId }),
         ...(correlationId === undefined ? {} : { correlationId }),
         metadata: metadata ?? { source: 'urn:riverbank:http' },
@@ -255,7 +263,7 @@ function parseEnvelope(
     event: {
       eventId: data.id,
       eventType: data.type,
-      timestamp: Date.parse(data.time) as EventTimeMs,
+      timestamp: eventTime(Date.parse(data.time)),
       aggregateId: data.subject,
       aggregateType: '',
       version,
@@ -274,9 +282,10 @@ function versionOf({ type, dataschema }: CloudEvent, catalog: EventCatalog): num
   return named === type ? Number(version) : null
 }
 
-function observationTime(event: DomainEvent, type: EventType): EventTimeMs {
+function observationTime(event: DomainEvent<EventData>, type: EventType): EventTimeMs {
   if (type.timestampField === 'time') return event.timestamp
-  return (event.data as Record<string, EventTimeMs>)[type.timestampField] ?? event.timestamp
+  const time = event.data[type.timestampField]
+  return typeof time === 'number' ? eventTime(time) : event.timestamp
 }
 
 export function invalid(code: EventErrorCode, detail: string, eventId?: string): EventResult & { kind: 'invalid' } {

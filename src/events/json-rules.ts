@@ -1,12 +1,13 @@
 import { eventLimits, idPattern } from './envelope.ts'
+import { fieldOf } from './schema-fault.ts'
 
 /** Keys that could reach a prototype, and nesting that could exhaust the stack. */
 export function forbiddenKey(value: unknown, depth: number): string | null {
   if (typeof value !== 'object' || value === null) return null
   if (depth > eventLimits.maxKeyDepth) return `nested deeper than ${eventLimits.maxKeyDepth} levels`
-  for (const key of Object.keys(value)) {
+  for (const [key, field] of Object.entries(value)) {
     if (key === '__proto__' || key === 'constructor' || key === 'prototype') return `the key "${key}" is not accepted`
-    const inner = forbiddenKey((value as Record<string, unknown>)[key], depth + 1)
+    const inner = forbiddenKey(field, depth + 1)
     if (inner !== null) return inner
   }
   return null
@@ -31,8 +32,7 @@ export function typeOf(json: unknown): string | undefined {
 }
 
 function attributeOf(json: unknown, ...spellings: readonly [string, string]): string | undefined {
-  if (typeof json !== 'object' || json === null) return undefined
-  const [own, cloud] = spellings.map((name) => (json as Readonly<Record<string, unknown>>)[name])
+  const [own, cloud] = spellings.map((name) => fieldOf(json, name))
   const found = own ?? cloud
   const isId = typeof found === 'string' && found.length <= eventLimits.maxIdLength && found.isWellFormed()
   return isId && idPattern.test(found) ? found : undefined

@@ -1,15 +1,15 @@
 import type { z } from 'zod'
 import { cloudEventSchema } from './envelope.ts'
-import type { DomainEvent, EventCatalog, EventType } from './event.ts'
+import type { DomainEvent, EventCatalog, EventData, EventType } from './event.ts'
 import { compileCheck, compileReader, type PlainReader } from './plain-schema.ts'
-import type { EventTimeMs } from '../base/units.ts'
+import { eventTime } from '../base/units.ts'
 import { utcMsOf } from '../base/utc-text.ts'
 
 /** An event of its type's current version, before the checks that need more than its schemas. */
 export interface PlainEvent {
   readonly received: DomainEvent
   readonly type: EventType
-  readonly data: Readonly<Record<string, unknown>>
+  readonly data: EventData
 }
 
 /** The current version of one type of a catalog. */
@@ -37,7 +37,8 @@ const isCorrelation = plainly(shape.correlationid.unwrap().unwrap())
 const isCausation = plainly(shape.causationid.unwrap().unwrap())
 
 function plainly(schema: z.ZodType): (value: unknown) => value is string {
-  return (compileCheck(schema) ?? (() => false)) as (value: unknown) => value is string
+  const check = compileCheck(schema) ?? (() => false)
+  return (value): value is string => typeof value === 'string' && check(value)
 }
 
 /** By `<type>:<version>`, as the URN of the schema ends. Prepared once: a catalog does not change. */
@@ -81,7 +82,7 @@ export function readPlainEvent(json: string, catalog: EventCatalog): PlainEvent 
   const received: DomainEvent = {
     eventId,
     eventType,
-    timestamp: timestamp as EventTimeMs,
+    timestamp: eventTime(timestamp),
     aggregateId: subject,
     aggregateType: '',
     version: type.currentVersion,

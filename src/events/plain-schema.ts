@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isRecord } from '../base/record.ts'
 import { utcMsOf } from '../base/utc-text.ts'
 
 /** Whether zod accepts the value and gives it back as it is. `false` may also mean: ask zod. */
@@ -96,10 +97,6 @@ function compileRecord(schema: z.core.$ZodRecord): PlainCheck | null {
     for (const key in value) if (key === '__proto__' || !check(value[key])) return false
     return true
   }
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function compileText(schema: z.core.$ZodString): PlainCheck | null {

@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import { structuredHeaders } from './event.ts'
 import { traceHeader } from './trace.ts'
 
@@ -36,12 +37,16 @@ export interface Resent {
   readonly from: Pick<WaitingRecord, 'partition' | 'offset'>
 }
 
-type Parts = [string, boolean, string | null, string | null, number, number]
+const text = z.string()
+const textOrNull = text.nullable()
+/** As {@link waitingText} orders them. */
+const parts = z.tuple([text, z.boolean(), textOrNull, textOrNull, z.number(), z.number()])
+const ownHeaders = z.record(text, text)
 
 /** The record that {@link waitingText} wrote down. */
-export function resent(text: string): Resent {
-  const [value, isBinary, others, traceparent, partition, offset] = JSON.parse(text) as Parts
-  const own = others === null ? {} : (JSON.parse(others) as Headers)
+export function resent(written: string): Resent {
+  const [value, isBinary, others, traceparent, partition, offset] = parts.parse(JSON.parse(written))
+  const own = others === null ? {} : ownHeaders.parse(JSON.parse(others))
   const headers = {
     ...(isBinary ? {} : structuredHeaders),
     ...own,

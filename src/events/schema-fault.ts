@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { isRecord } from '../base/record.ts'
 
 /** What is wrong with JSON, as its schema says it: the first mistakes. */
 export function explain(error: z.ZodError): string {
@@ -15,6 +16,5 @@ export function isAbout({ issues }: z.ZodError, field: string): boolean {
 
 /** A field of JSON that may be anything. */
 export function fieldOf(json: unknown, field: string): unknown {
-  if (typeof json !== 'object' || json === null || !Object.hasOwn(json, field)) return undefined
-  return (json as Readonly<Record<string, unknown>>)[field]
+  return isRecord(json) && Object.hasOwn(json, field) ? json[field] : undefined
 }

@@ -1,8 +1,9 @@
 import { emissionOf, positionOf } from './emit.ts'
-import { attemptsOf, type Intake } from './intake.ts'
+import type { Applied, Duplicate, Unreadable, Unscored } from './stages.ts'
 import { emittedTypes, type DeadLetter } from '../scoring/emitted.ts'
 import { eventLimits, idPattern } from '../events/envelope.ts'
 import type { ExactHeader, ExactParts } from '../events/record-parts.ts'
+import { attemptsIn } from '../events/resent-record.ts'
 import type { LogRecord, OutgoingRecord } from '../ports/log.ts'
 
 /** JSON spells a control character in six bytes: beyond this, base64 keeps a letter near the size of its record. */
@@ -14,8 +15,13 @@ const textBytesMax = 64 * 1024
 const valueBytesMax = 1_200_000
 
 /** `event.dead_lettered`: the record whole, with the reason, so that it can be replayed after the fix (I6). */
-export function deadLetterRecord(topic: string, intake: Intake, code: string, detail: string): OutgoingRecord {
-  const { record } = intake
+export function deadLetterRecord(
+  topic: string,
+  refused: Unreadable | Duplicate | Applied | Unscored,
+  code: string,
+  detail: string,
+): OutgoingRecord {
+  const { record } = refused
   const eventId = letterIdOf(record)
   const data: DeadLetter = {
     code,
@@ -31,9 +37,14 @@ export function deadLetterRecord(topic: string, intake: Intake, code: string, de
     // A key that no event could have as its aggregate's id is not made one.
     aggregateId: isAggregateId(record.key) ? record.key : eventId,
     aggregateType: 'record',
-    cause: intake.kind === 'event' ? intake.event : null,
+    cause: refused.kind === 'invalid' ? null : refused.event,
     data,
   })
+}
+
+/** How often a record was tried, this time included: the header counts replays of a dead letter. */
+function attemptsOf(record: LogRecord): number {
+  return attemptsIn(record.headers) + 1
 }
 
 /** Of the letter about the record at this position. */
@@ -50,18 +61,21 @@ export function keyAndHeadersOf(letter: DeadLetter): Pick<LogRecord, 'key' | 'he
     const exact = { key: key === null ? null : bytesOf(key), headers: list, isValueNull }
     return { key: key === null ? null : fromBase64(key), headers: {}, exact }
   }
-  const decoded = Object.entries(headers).map(([name, value]) => [fromBase64(name), fromBase64(value)])
-  return { key: key === null ? null : fromBase64(key), headers: Object.fromEntries(decoded) as Record<string, string> }
+  const decoded = Object.entries(headers).map(([name, value]): [string, string] => [
+    fromBase64(name),
+    fromBase64(value),
+  ])
+  return { key: key === null ? null : fromBase64(key), headers: Object.fromEntries(decoded) }
 }
 
 function keyAndHeaders({ key, headers, exact }: LogRecord): Omit<Encoded, 'value'> {
   if (exact !== undefined) return exactly(exact)
   if (JSON.stringify([key, headers]).length <= textBytesMax) return { encoding: 'text', key, headers }
-  const encoded = Object.entries(headers).map(([name, value]) => [toBase64(name), toBase64(value)])
+  const encoded = Object.entries(headers).map(([name, value]): [string, string] => [toBase64(name), toBase64(value)])
   return {
     encoding: 'base64',
     key: key === null ? null : toBase64(key),
-    headers: Object.fromEntries(encoded) as Record<string, string>,
+    headers: Object.fromEntries(encoded),
   }
 }
 

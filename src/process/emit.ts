@@ -1,41 +1,25 @@
-import type { EventIntake } from './intake.ts'
+import type { Applied, ExplainedEvent, Unscored } from './stages.ts'
 import {
   emittedId,
   emittedTypes,
   processorSource,
-  type Decision,
   type EntityPosition,
   type EventObserved,
 } from '../scoring/emitted.ts'
 import { encodeEvent, structuredHeaders, type DomainEvent } from '../events/event.ts'
 import { namedFlags, type NamedFlags } from '../engine/state/flags.ts'
-import { entityIdOf, type EntityPlan, type FeaturePlan, type ServicePlan } from '../engine/plan.ts'
-import { createScoreWriter, type ScoreParts } from '../scoring/scored-text.ts'
+import type { FeaturePlan, ServicePlan } from '../engine/plan.ts'
+import { createScoreWriter } from '../scoring/scored-text.ts'
 import type { Snapshot } from '../engine/state/state.ts'
 import type { ScoredRule } from '../events/scored-rule.ts'
 import { traceHeader, validTraceparent } from '../events/trace.ts'
-import type { EventTimeMs } from '../base/units.ts'
+import { eventTime } from '../base/units.ts'
 import type { LogRecord, OutgoingRecord } from '../ports/log.ts'
-
-/** A scored event with what was found out about it. */
-export interface Scored {
-  readonly item: EventIntake
-  readonly snapshots: readonly (Snapshot | null)[]
-  readonly values: readonly (number | null)[]
-  readonly score: number
-  readonly decision: Decision
-  /** One per shadow, null where it failed. */
-  readonly shadows: readonly (number | null)[]
-  /** Which version of a policy decided, and what in it; null where only thresholds did. */
-  readonly policy: ScoreParts['policy']
-  /** Why it is not approved, or why the model cannot say; null: approved, or nobody asked. */
-  readonly reasons: ScoreParts['reasons']
-}
 
 export interface ScoreRecordOptions {
   readonly plan: FeaturePlan
   readonly rule: ScoredRule
-  readonly service: Pick<ServicePlan, 'name' | 'names'>
+  readonly service: Pick<ServicePlan, 'name'>
   readonly model: { readonly name: string; readonly version: string }
   /** `<name>/<version>`, in the order of their scores. */
   readonly shadows: readonly string[]
@@ -50,7 +34,7 @@ export function createScoreRecord({
   model,
   shadows,
   topic,
-}: ScoreRecordOptions): (scored: Scored) => OutgoingRecord {
+}: ScoreRecordOptions): (event: ExplainedEvent) => OutgoingRecord {
   const write = createScoreWriter({
     rule,
     source: processorSource,
@@ -58,26 +42,26 @@ export function createScoreRecord({
     service: service.name,
     featureSet: plan.featureSetHash,
     shadows,
-    features: service.names,
+    features: plan.values.names,
     entities: plan.entities.map(({ name }) => name),
   })
-  return ({ item, snapshots, values, score, decision, policy, reasons, shadows: shadowScores }) => {
-    const { record, event } = item
+  return (explained) => {
+    const { record, event, snapshots } = explained
     const value = write({
       eventId: event.eventId,
-      data: item.data,
-      observedAtMs: item.observedAtMs,
+      data: event.data,
+      observedAtMs: explained.observedAtMs,
       aggregateId: event.aggregateId,
       correlationId: causeOf(event).correlationId,
       timeMs: record.appendTimeMs,
-      score,
-      decision,
-      values,
+      score: explained.score,
+      decision: explained.decision,
+      values: explained.values,
       flags: flagsOf(plan, snapshots),
-      shadows: shadowScores,
-      policy,
-      reasons,
-      entities: plan.entities.map((entity, i) => entityPosition(entity, item, snapshots[i] ?? null)),
+      shadows: explained.shadows,
+      policy: explained.policy,
+      reasons: explained.reasons,
+      entities: snapshots.map((snapshot, i) => entityPosition(explained.entityIds[i] ?? null, snapshot)),
       position: positionOf(record),
     })
     return { topic, key: event.aggregateId, value, headers: headersOf(record) }
@@ -94,26 +78,20 @@ function flagsOf(plan: FeaturePlan, snapshots: readonly (Snapshot | null)[]): Na
  * `event.observed`: what an event that is not scored changed, and in which order. A label that counts nowhere may come
  * again, so that what it causes is named by its position.
  */
-export function observedRecord(
-  plan: FeaturePlan,
-  topic: string,
-  item: EventIntake,
-  snapshots: readonly (Snapshot | null)[],
-  counts = true,
-): OutgoingRecord {
+export function observedRecord(plan: FeaturePlan, topic: string, observed: Applied | Unscored): OutgoingRecord {
+  const { record, event, verdict } = observed
   const data: EventObserved = {
-    observedId: item.event.eventId,
-    observedType: item.event.eventType,
-    entities: entityPositions(plan, item, snapshots),
+    observedId: event.eventId,
+    observedType: event.eventType,
+    entities: entityPositions(plan, observed),
     featureSet: plan.featureSetHash,
-    position: positionOf(item.record),
+    position: positionOf(record),
   }
-  const { eventId, aggregateId, aggregateType } = item.event
-  const { topic: from, partition, offset } = item.record
-  const cause = counts ? eventId : `${from}:${partition}:${offset}`
+  const { eventId, aggregateId, aggregateType } = event
+  const cause = verdict === null ? eventId : `${record.topic}:${record.partition}:${record.offset}`
   const id = emittedId(aggregateId, cause, 'observed')
   const names = { eventId: id, eventType: emittedTypes.observed, aggregateId, aggregateType }
-  return emissionOf(topic, item.record, { ...names, cause: item.event, data })
+  return emissionOf(topic, record, { ...names, cause: event, data })
 }
 
 export interface Emitted extends Pick<DomainEvent, 'eventId' | 'eventType' | 'aggregateId' | 'aggregateType' | 'data'> {
@@ -126,7 +104,7 @@ export function emissionOf(topic: string, record: LogRecord, { cause, ...event }
   const { data, ...names } = event
   const emittedEvent: DomainEvent = {
     ...names,
-    timestamp: record.appendTimeMs as EventTimeMs,
+    timestamp: eventTime(record.appendTimeMs),
     version: 1,
     ...(cause === null ? {} : causeOf(cause)),
     data,
@@ -150,24 +128,19 @@ export function positionOf({ topic, partition, offset }: LogRecord) {
 }
 
 function entityPositions(
-  plan: FeaturePlan,
-  item: EventIntake,
-  snapshots: readonly (Snapshot | null)[],
+  { entities }: FeaturePlan,
+  { entityIds, snapshots }: Pick<Applied, 'entityIds' | 'snapshots'>,
 ): Record<string, EntityPosition> {
   const positions: Record<string, EntityPosition> = {}
-  for (const [i, entity] of plan.entities.entries()) {
-    const position = entityPosition(entity, item, snapshots[i] ?? null)
-    if (position !== null) positions[entity.name] = position
+  for (const [i, { name }] of entities.entries()) {
+    const position = entityPosition(entityIds[i] ?? null, snapshots[i] ?? null)
+    if (position !== null) positions[name] = position
   }
   return positions
 }
 
-function entityPosition(entity: EntityPlan, item: EventIntake, snapshot: Snapshot | null): EntityPosition | null {
-  if (snapshot === null) return null
-  return {
-    id: entityIdOf(entity.keyFields, item.data),
-    sequence: snapshot.sequence,
-    born: snapshot.born,
-    outcome: snapshot.outcome === 'duplicate' ? 'applied' : snapshot.outcome,
-  }
+function entityPosition(id: string | null, snapshot: Snapshot | null): EntityPosition | null {
+  if (id === null || snapshot === null) return null
+  const { sequence, born, outcome } = snapshot
+  return { id, sequence, born, outcome: outcome === 'duplicate' ? 'applied' : outcome }
 }

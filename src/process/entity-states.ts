@@ -1,41 +1,33 @@
 import { LRUCache } from 'lru-cache'
 import { RiverbankError } from '../base/errors.ts'
-import { observe, type Answer, type Observation } from '../engine/observe.ts'
 import type { EntityPlan } from '../engine/plan.ts'
 import { checksumIn, decodeState, encodeState, versionOf } from '../engine/state-codec/state-blob.ts'
 import { stateBytes } from '../engine/state/state-size.ts'
 import type { EntityState } from '../engine/state/state.ts'
-import type { EntityKey, StateStore } from '../ports/states.ts'
+import type { EntityKey, StateStore, StateWrite } from '../ports/states.ts'
+import type { Answering, Loaded, ObservedAt, StoredState, Touched } from './settle.ts'
 import type { StateMigration } from './state-migration.ts'
 
-/** A state as the store holds it: with its checksum it makes the version that the next write must find there. */
-interface Loaded {
-  readonly state: EntityState | null
-  readonly checksum: number
-}
+const absent: StoredState = { state: null, checksum: 0 }
 
-const absent: Loaded = { state: null, checksum: 0 }
-
-function expectedOf({ state, checksum }: Loaded): Uint8Array | null {
+function expectedOf({ state, checksum }: StoredState): Uint8Array | null {
   return state === null ? null : versionOf(state.sequence, checksum)
 }
 
 /** Where a batch stands, and on which connection of the store it began. */
-export interface BatchPlace {
+export interface BatchPlace extends ObservedAt {
   readonly topic: string
-  readonly partition: number
   /** The partition's position, as the store knew it last: it can only know more by now. */
   readonly applied: number
-  /** The batch's first offset: older snapshots of the partition may go (R3). */
-  readonly floorOffset: number
   readonly epoch: number
 }
 
-export interface SettleResult {
-  /** By entity id: one answer per observation, in order. */
-  readonly answers: ReadonlyMap<string, readonly Answer[]>
-  readonly conflicts: number
-  readonly written: number
+/** What one write has brought about. */
+export interface Written {
+  /** Their answers hold: the store has their states, or had them before. */
+  readonly settled: readonly Answering[]
+  /** To be loaded and observed again: another writer was faster (R2). */
+  readonly lost: readonly Touched[]
 }
 
 export interface EntityStatesOptions {
@@ -67,7 +59,7 @@ export class EntityStates {
   private readonly migration: EntityStatesOptions['migration']
   private readonly roundsMax: number
   private readonly onWritten: EntityStatesOptions['onWritten']
-  private readonly cache: LRUCache<string, Loaded> | null
+  private readonly cache: LRUCache<string, StoredState> | null
   /** The connection on which everything in the cache was read or written. */
   private cacheEpoch = 0
   private generation = 0
@@ -92,42 +84,60 @@ export class EntityStates {
   }
 
   /**
-   * Applies one batch's observations of one kind of entity and returns when all are in the store. Errors:
-   * `state_unavailable`, `state_contended` (canRetry), `state_moved` when the store was reconnected since `at.epoch`
-   * and may have lost writes, or was emptied, and those of decoding a state.
+   * The states of these entities, in their order: from the cache, and from the store what it does not have and what has
+   * lost a write. Errors: `state_unavailable` (canRetry), `state_moved` when the store was reconnected since `at.epoch` and
+   * may have lost writes, or was emptied, and those of decoding a state.
    */
-  async settle(
-    plan: EntityPlan,
-    observations: ReadonlyMap<string, readonly Observation[]>,
-    at: BatchPlace,
-  ): Promise<SettleResult> {
+  async load(touched: readonly Touched[], at: BatchPlace): Promise<Loaded[]> {
     this.follow(at.epoch)
     const { generation } = this
-    const answers = new Map<string, readonly Answer[]>()
-    const loaded = new Map<string, Loaded>()
-    const missing: string[] = []
-    for (const id of observations.keys()) {
-      const cached = this.cache?.get(cacheKey(plan, id))
-      if (cached === undefined) missing.push(id)
-      else loaded.set(id, cached)
+    const known = touched.map((one) => (one.lost > 0 ? undefined : this.cache?.get(cacheKey(one.entity, one.id))))
+    const missing = touched.filter((_, i) => known[i] === undefined)
+    const found = missing.length === 0 ? [] : await this.fetch(missing, at)
+    let next = 0
+    return touched.map(({ entity, index, id, observations, places, lost }, i) => {
+      const base = known[i] ?? found[next++] ?? absent
+      return { entity, index, id, observations, places, lost, base, generation }
+    })
+  }
+
+  /**
+   * Writes the states that changed, each by compare-and-set with what was loaded. Errors: `state_unavailable`,
+   * `state_contended` (both canRetry), `state_moved` as for loading.
+   */
+  async write(answering: readonly Answering[], { epoch }: BatchPlace): Promise<Written> {
+    const settled: Answering[] = []
+    const proposals: Proposal[] = []
+    for (const one of answering) {
+      const { entity, next, isChanged } = one
+      if (!isChanged || next === null) {
+        this.remember(one, one.base)
+        settled.push(one)
+      } else proposals.push({ one, state: next, blob: encodeState(entity, next) })
     }
-    await this.load(plan, missing, loaded, at)
-    let pending = observations
-    let conflicts = 0
-    let written = 0
-    for (let rounds = 0; pending.size > 0; rounds += 1) {
-      if (rounds === this.roundsMax) {
-        const reason = `${pending.size} states of ${plan.name} lost ${rounds} writes in a row`
-        throw new RiverbankError('state_contended', reason, { canRetry: true })
+    if (proposals.length === 0) return { settled, lost: [] }
+    checkEpoch(this.store, epoch)
+    const won = await this.store.compareAndSet(proposals.map(writeOf))
+    const losers: Answering[] = []
+    for (const [i, { one, state, blob }] of proposals.entries()) {
+      if (won[i] === true) {
+        // Most pairs are never seen again: a state earns its place when it comes back.
+        if (one.base !== absent) this.remember(one, { state, checksum: checksumIn(blob) })
+        this.onWritten?.(one.entity.name, blob.length)
+        settled.push(one)
+      } else {
+        this.cache?.delete(cacheKey(one.entity, one.id))
+        losers.push(one)
       }
-      const result = await this.round(plan, pending, loaded, { ...at, generation }, answers)
-      written += result.written
-      conflicts += result.lost.length
-      for (const id of result.lost) this.cache?.delete(cacheKey(plan, id))
-      await this.load(plan, result.lost, loaded, at)
-      pending = new Map(result.lost.map((id) => [id, observations.get(id) ?? []]))
     }
-    return { answers, conflicts, written }
+    return { settled, lost: losers.map((one) => this.loser(one)) }
+  }
+
+  /** Errors: `state_contended` (canRetry). */
+  private loser({ entity, index, id, observations, places, lost }: Touched): Touched {
+    if (lost + 1 < this.roundsMax) return { entity, index, id, observations, places, lost: lost + 1 }
+    const reason = `a state of ${entity.name} lost ${lost + 1} writes in a row`
+    throw new RiverbankError('state_contended', reason, { canRetry: true })
   }
 
   /** What another connection has seen may be lost by now: answering from it would skip what must be applied again. */
@@ -139,45 +149,8 @@ export class EntityStates {
   }
 
   /** A batch that began before everything was forgotten keeps what it knows to itself. */
-  private remember(plan: EntityPlan, id: string, known: Loaded, generation: number): void {
-    if (this.generation === generation) this.cache?.set(cacheKey(plan, id), known)
-  }
-
-  /** One attempt for every entity in `pending`; answers those that lost. */
-  private async round(
-    plan: EntityPlan,
-    pending: ReadonlyMap<string, readonly Observation[]>,
-    loaded: ReadonlyMap<string, Loaded>,
-    at: BatchPlace & { readonly generation: number },
-    answers: Map<string, readonly Answer[]>,
-  ): Promise<{ lost: string[]; written: number }> {
-    const proposals: { id: string; state: EntityState; blob: Uint8Array; base: Loaded }[] = []
-    for (const [id, observations] of pending) {
-      const base = loaded.get(id) ?? absent
-      const observed = observe(plan, base.state, observations, at.partition, at.floorOffset)
-      answers.set(id, observed.answers)
-      if (!observed.changed || observed.state === null) this.remember(plan, id, base, at.generation)
-      else proposals.push({ id, state: observed.state, blob: encodeState(plan, observed.state), base })
-    }
-    if (proposals.length === 0) return { lost: [], written: 0 }
-    checkEpoch(this.store, at.epoch)
-    const won = await this.store.compareAndSet(
-      proposals.map(({ id, blob, base }) => ({
-        key: keyOf(plan, id),
-        expected: expectedOf(base),
-        blob,
-        ttlMs: plan.ttlMs,
-      })),
-    )
-    const lost: string[] = []
-    for (const [i, { id, state, blob, base }] of proposals.entries()) {
-      if (won[i] === true) {
-        // Most pairs are never seen again: a state earns its place when it comes back.
-        if (base !== absent) this.remember(plan, id, { state, checksum: checksumIn(blob) }, at.generation)
-        this.onWritten?.(plan.name, blob.length)
-      } else lost.push(id)
-    }
-    return { lost, written: proposals.length - lost.length }
+  private remember({ entity, id, generation }: Loaded, known: StoredState): void {
+    if (this.generation === generation) this.cache?.set(cacheKey(entity, id), known)
   }
 
   /**
@@ -189,33 +162,55 @@ export class EntityStates {
     if (position < applied) throw stateMoved('the state store was emptied')
   }
 
-  private async load(
-    plan: EntityPlan,
-    ids: readonly string[],
-    into: Map<string, Loaded>,
-    at: BatchPlace,
-  ): Promise<void> {
-    if (ids.length === 0) return
+  private async fetch(missing: readonly Touched[], at: BatchPlace): Promise<StoredState[]> {
     checkEpoch(this.store, at.epoch)
-    const blobs = await this.store.load(ids.map((id) => keyOf(plan, id)))
+    const blobs = await this.store.load(missing.map(({ entity, id }) => keyOf(entity, id)))
     await this.checkNotEmptied(at)
-    const states =
-      (await this.migration?.decode(plan, blobs, at.topic)) ??
-      blobs.map((blob) => (blob === null ? null : decodeState(plan, blob)))
-    for (const [i, id] of ids.entries()) {
-      const [state = null, blob = null] = [states[i], blobs[i]]
-      into.set(id, state === null || blob === null ? absent : { state, checksum: checksumIn(blob) })
-    }
+    const states = await this.decode(missing, blobs, at.topic)
+    return blobs.map((blob, i) => {
+      const state = states[i] ?? null
+      return state === null || blob === null ? absent : { state, checksum: checksumIn(blob) }
+    })
   }
+
+  /** States in the order of the blobs; entities of one kind stand side by side. */
+  private async decode(
+    missing: readonly Touched[],
+    blobs: readonly (Uint8Array | null)[],
+    topic: string,
+  ): Promise<readonly (EntityState | null)[]> {
+    const states: (EntityState | null)[] = []
+    for (const [from, { entity }] of missing.entries()) {
+      if (from < states.length) continue
+      const after = missing.findIndex((one, i) => i > from && one.entity !== entity)
+      const own = blobs.slice(from, after < 0 ? undefined : after)
+      const decoded =
+        (await this.migration?.decode(entity, own, topic)) ??
+        own.map((blob) => (blob === null ? null : decodeState(entity, blob)))
+      for (const state of decoded) states.push(state)
+    }
+    return states
+  }
+}
+
+/** A state on its way into the store. */
+interface Proposal {
+  readonly one: Answering
+  readonly state: EntityState
+  readonly blob: Uint8Array
+}
+
+function writeOf({ one: { entity, id, base }, blob }: Proposal): StateWrite {
+  return { key: keyOf(entity, id), expected: expectedOf(base), blob, ttlMs: entity.ttlMs }
 }
 
 /** An entity that nobody has seen yet: its place in the cache. */
 const absentBytes = 200
 
-function cacheOf({ cacheEntries, cacheBytes }: EntityStatesOptions): LRUCache<string, Loaded> | null {
+function cacheOf({ cacheEntries, cacheBytes }: EntityStatesOptions): LRUCache<string, StoredState> | null {
   if (cacheEntries === 0) return null
-  const sizeCalculation = ({ state }: Loaded) => (state === null ? absentBytes : stateBytes(state))
-  return new LRUCache<string, Loaded>({ max: cacheEntries, maxSize: cacheBytes, sizeCalculation })
+  const sizeCalculation = ({ state }: StoredState) => (state === null ? absentBytes : stateBytes(state))
+  return new LRUCache<string, StoredState>({ max: cacheEntries, maxSize: cacheBytes, sizeCalculation })
 }
 
 /**

@@ -1,35 +1,51 @@
-import type { Unexplained } from '../scoring/explain/explainer.ts'
+import type { Decided, DecidedEvent, Explained } from './stages.ts'
+import type { FeaturePlan } from '../engine/plan.ts'
 import type { FeatureManifest } from '../engine/feature-set.ts'
-import type { ServicePlan } from '../engine/plan.ts'
-import { createReasonWriter, type Reason } from '../scoring/explain/reason.ts'
+import type { ScoreParts } from '../scoring/scored-text.ts'
+import { createReasonWriter, type ReasonWriter } from '../scoring/explain/reason.ts'
+import { servicePlan } from '../scoring/service.ts'
+import { createVectorWriter, type VectorWriter } from '../scoring/vector.ts'
 import type { Scorer } from '../ports/scorer.ts'
 
 /**
- * Why an event got its score, or why the model cannot say; null where nobody asks it. `vector` is what the model took,
- * `values` all values of the service. A function of the arguments and the definitions, so that a replay says the same (I2).
+ * Says why an event is not approved, or why its model cannot say. A function of the event and the definitions, so that a
+ * replay says the same (I2).
  */
-export type Explain = (
-  scorer: Scorer,
-  vector: Float32Array,
-  values: readonly (number | null)[],
-) => Reason[] | Unexplained | null
+export type Explain = (decided: readonly Decided[]) => Explained[]
 
-export function createExplain(
-  { names, vector: elements }: Pick<ServicePlan, 'names' | 'vector'>,
-  features: readonly FeatureManifest[],
-): Explain {
-  const write = createReasonWriter(
-    elements.map((index) => names[index] ?? ''),
-    features,
-  )
-  return ({ explanations }, vector, values) => {
-    if (explanations === undefined) return null
+/** What one service needs, made once. */
+interface Telling {
+  readonly vector: VectorWriter
+  readonly elements: readonly number[]
+  readonly write: ReasonWriter
+}
+
+/** Without `features`, the definitions for the words of reasons, nobody says why. */
+export function createExplain(plan: FeaturePlan, features: readonly FeatureManifest[] | undefined): Explain {
+  const tellings = new Map<string, Telling>()
+  const tellingOf = ({ service }: Scorer, words: readonly FeatureManifest[]): Telling => {
+    const known = tellings.get(service) ?? createTelling(plan, service, words)
+    tellings.set(service, known)
+    return known
+  }
+  const reasonsOf = ({ lineup: { champion }, values, decision }: DecidedEvent): ScoreParts['reasons'] => {
+    const { explanations } = champion
+    if (features === undefined || decision === 'approve' || explanations === undefined) return null
     if (explanations.kind === 'unavailable') return explanations.code
     const { explainer } = explanations
+    const { vector, elements, write } = tellingOf(champion, features)
     return write({
-      contributions: explainer.contributions(vector),
+      contributions: explainer.contributions(vector.vectorOf(values)),
       values: elements.map((index) => values[index] ?? NaN),
       stats: explainer.stats,
     })
   }
+  return (decided) =>
+    decided.map((one) => (one.kind === 'decided' ? { ...one, kind: 'explained', reasons: reasonsOf(one) } : one))
+}
+
+function createTelling(plan: FeaturePlan, service: string, words: readonly FeatureManifest[]): Telling {
+  const own = servicePlan(plan, service)
+  const vector = createVectorWriter(plan.values, own)
+  return { vector, elements: own.vector, write: createReasonWriter(vector.names, words) }
 }

@@ -1,8 +1,7 @@
 import { isMisplaced } from '../events/partitioner.ts'
 import type { CachedStates } from './entity-states.ts'
-import type { BatchEffects } from './observe-batch.ts'
+import type { Observed } from './stages.ts'
 import type { TooLarge } from './batch-size.ts'
-import type { Intake } from './intake.ts'
 import type { LogBatch } from '../ports/log.ts'
 import type { Meter } from '../ports/telemetry.ts'
 
@@ -14,8 +13,11 @@ const latencyBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
 
 export interface BatchReport {
   readonly batch: LogBatch
-  readonly intake: readonly Intake[]
-  readonly observed: BatchEffects
+  /** What came of each record. */
+  readonly observed: readonly Observed[]
+  /** Lost compare-and-sets, each computed again; and states that the store took. */
+  readonly conflicts: number
+  readonly written: number
   readonly published: number
   /** What is kept in memory after the batch. */
   readonly cached: CachedStates
@@ -68,28 +70,31 @@ export function createProcessMetrics(meter: Meter, entities: readonly string[], 
   )
 
   return {
-    batch({ intake, observed, published: count, cached, startedMs, endedMs }) {
+    batch({ observed, conflicts: lost, written: stored, published: count, cached, startedMs, endedMs }) {
       setCached(cached)
       batchSeconds.observe((endedMs - startedMs) / 1_000)
       published.add(count)
-      conflicts.add(observed.conflicts)
-      written.add(observed.written)
+      conflicts.add(lost)
+      written.add(stored)
       const outcomes = new Map<string, number>()
       const flags = new Map<string, number>()
-      for (const effect of observed.effects) {
-        const outcome = effect.kind === 'applied' ? (effect.item.scored ? 'scored' : 'observed') : effect.kind
+      for (const one of observed) {
+        if (one.kind === 'invalid') {
+          refused.add(1, { code: one.code })
+          continue
+        }
+        const outcome = one.kind === 'applied' ? (one.isScored ? 'scored' : 'observed') : one.kind
         outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
-        if (effect.kind === 'duplicate') refused.add(1, { code: 'duplicate_event' })
-        if (effect.kind !== 'applied') continue
-        if (effect.verdict !== null) refused.add(1, { code: effect.verdict })
-        latency.observe(Math.max(0, endedMs - effect.item.record.appendTimeMs) / 1_000)
-        for (const [i, snapshot] of effect.snapshots.entries()) {
+        if (one.kind === 'duplicate') refused.add(1, { code: 'duplicate_event' })
+        if (one.kind !== 'applied') continue
+        if (one.verdict !== null) refused.add(1, { code: one.verdict })
+        latency.observe(Math.max(0, endedMs - one.record.appendTimeMs) / 1_000)
+        for (const [i, snapshot] of one.snapshots.entries()) {
           if (snapshot?.outcome === 'too_late') late.add(1, { entity: entities[i] ?? 'unknown' })
           for (const { flag } of snapshot?.flags ?? []) flags.set(flag, (flags.get(flag) ?? 0) + 1)
         }
       }
-      for (const item of intake) if (item.kind === 'invalid') refused.add(1, { code: item.code })
-      countMisplaced(intake)
+      countMisplaced(observed)
       countReleased(observed)
       for (const [outcome, number] of outcomes) events.add(number, { outcome })
       for (const [flag, number] of flags) flagged.add(number, { flag })
@@ -121,26 +126,26 @@ function rewindMetrics(meter: Meter): Pick<ProcessMetrics, 'rewound'> {
   }
 }
 
-function placeMetrics(meter: Meter, partitions: number): (intake: readonly Intake[]) => void {
+function placeMetrics(meter: Meter, partitions: number): (observed: readonly Observed[]) => void {
   const misplaced = meter.counter(
     'riverbank_process_misplaced_total',
     'Records in another partition than their key gives: their producer has another partitioner than murmur2',
   )
-  return (intake) => {
-    for (const { record } of intake) if (isMisplaced(record, partitions)) misplaced.add(1)
+  return (observed) => {
+    for (const { record } of observed) if (isMisplaced(record, partitions)) misplaced.add(1)
   }
 }
 
-function releaseMetrics(meter: Meter): (observed: BatchEffects) => void {
+function releaseMetrics(meter: Meter): (observed: readonly Observed[]) => void {
   const released = meter.counter(
     'riverbank_process_labels_released_total',
     'Labels that came before their event, and were sent again when it came',
   )
-  return ({ effects }) => {
+  return (observed) => {
     let labels = 0
-    for (const effect of effects) {
+    for (const one of observed) {
       // Only what is labelled releases anything, and only where the partition-key entity stands: first.
-      if (effect.kind === 'applied') labels += effect.snapshots[0]?.released.length ?? 0
+      if (one.kind === 'applied') labels += one.snapshots[0]?.released.length ?? 0
     }
     if (labels > 0) released.add(labels)
   }

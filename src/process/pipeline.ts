@@ -1,10 +1,15 @@
-import { createEmission, isDue } from './emission.ts'
-import { checkEpoch, stateMoved, type EntityStates } from './entity-states.ts'
-import { blamedRecord, takeIn, type EventIntake } from './intake.ts'
+import { createAssemble, due, servingsOf } from './assemble.ts'
+import { createCompose } from './compose.ts'
+import { createDecide } from './decide.ts'
+import { createDecode } from './decode.ts'
+import { checkEpoch, stateMoved, type BatchPlace, type EntityStates } from './entity-states.ts'
+import { createExplain } from './explain.ts'
 import type { ProcessMetrics } from './metrics.ts'
-import { observeBatch, type Effect } from './observe-batch.ts'
 import { withRetry, type RetryPolicy, type Sleeper } from './retry.ts'
-import type { Serving, ServingModels } from './serving.ts'
+import { createScore } from './score.ts'
+import type { ServingModels } from './serving.ts'
+import { answer, observe, settlingOrder, touch, writesOf, type Answering, type Touched } from './settle.ts'
+import type { Observed, Unscored } from './stages.ts'
 import { assert } from '../base/errors.ts'
 import type { EventCatalog } from '../events/event.ts'
 import type { FeatureManifest } from '../engine/feature-set.ts'
@@ -15,10 +20,24 @@ import type { EventLog, LogBatch } from '../ports/log.ts'
 import type { StateStore } from '../ports/states.ts'
 import type { Logger } from '../ports/telemetry.ts'
 
+/*
+ * The whole story of one batch of one partition, in `createPipeline`. Each stage is pure, or may be repeated without harm;
+ * what is known of an event grows from stage to stage (stages.ts). The rules that a batch keeps, and where:
+ *
+ * R1  observe       what lies below the entity's next offset was applied before: the answer is the stored snapshot
+ * R2  load…write    all observations on an entity are one write; a lost compare-and-set loads and observes it again
+ * R3  observe       stored snapshots are pruned only below the first offset of the batch
+ * R4  processor.ts  the next batch begins after this one is published and committed
+ * R5  answer        applied before and its snapshot gone: another worker published and committed it (`goneOffset`)
+ * R6  advance       the position of the partition is written after its entities
+ * R7  due           after a rewind nothing below `publishFrom` is published again
+ * G2  servingsOf    which models score a batch is asked after its position was advanced
+ */
+
 export interface PipelineOptions {
   readonly log: Pick<EventLog, 'publish'>
   readonly store: StateStore
-  readonly states: EntityStates
+  readonly states: Pick<EntityStates, 'load' | 'write' | 'cached'>
   /** By type of the scored events. */
   readonly models: ReadonlyMap<string, ServingModels>
   readonly catalog: EventCatalog
@@ -53,15 +72,17 @@ export interface BatchOutcome {
   readonly goneOffset: number | null
 }
 
+/** The batch is done when the promise resolves, and only then may the caller commit it and take the next (R4). */
 export type Pipeline = (batch: LogBatch, run: BatchRun) => Promise<BatchOutcome>
 
-/**
- * The whole story of one batch of one partition. Every step is pure, or may be repeated without harm; the batch is done
- * when the promise resolves, and only then may the caller commit it and take the next (R4).
- */
 export function createPipeline(options: PipelineOptions): Pipeline {
-  const { log, store, states, models, catalog, plan, stallMs, clock, metrics, logger } = options
-  const emit = createEmission(options)
+  const { log, store, states, models, catalog, plan, features, stallMs, clock, metrics, logger } = options
+  const decode = createDecode(catalog, plan)
+  const assemble = createAssemble(plan)
+  const score = createScore(options)
+  const decide = createDecide(plan)
+  const explain = createExplain(plan, features)
+  const compose = createCompose(options)
 
   return async (batch, { publishFrom, epoch, applied, isDivisible, signal, blame = null }) => {
     const retry = { ...options.retry, passTimeouts: isDivisible }
@@ -70,61 +91,63 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     const within = <Result>(step: string, run: () => Promise<Result>) =>
       retrying(step, () => unlessStalled(step, stallMs, run()))
     const startedMs = clock.nowMs()
-    const first = batch.records[0]
-    assert(first !== undefined, 'a batch has records')
+    const place = placeOf(batch, applied, epoch)
 
-    // decode and validate
-    assert(blame === null || batch.records.length === 1, 'a record is blamed alone')
-    const isLeftOut = blame?.leaveOut === 'everything'
-    const intake = isLeftOut ? [blamedRecord(first, blame)] : takeIn(batch, catalog, plan)
-    const events = intake.filter((item): item is EventIntake => item.kind === 'event')
+    const decoded = decode(batch, blame)
 
-    // load entity states, observe, write them
-    const { topic, partition, next } = batch
-    const place = { topic, partition, applied, floorOffset: first.offset, epoch }
-    const observed = await within('observing', () => observeBatch(states, plan, events, place))
+    const settled = await within('observing', async () => {
+      let settled: readonly Answering[] = []
+      for (const entities of settlingOrder(plan)) {
+        let touched: readonly Touched[] = touch(plan, entities, decoded, settled)
+        while (touched.length > 0) {
+          const loaded = await states.load(touched, place)
+          const answering = observe(loaded, place)
+          const written = await states.write(answering, place)
+          settled = [...settled, ...written.settled]
+          touched = written.lost
+        }
+      }
+      return settled
+    })
+    const observed = answer(plan, decoded, settled)
 
-    // the position only after its entities (R6), and only where they are: a store that came back may have lost them
-    await retrying('advancing', async () => {
-      checkEpoch(store, epoch)
-      const isIntact = await store.advance(topic, partition, next, applied)
-      if (!isIntact) throw stateMoved('the state store was emptied during a batch')
+    await retrying('advancing', () => advance(store, batch, place))
+
+    const toPublish = due(observed, publishFrom, blame)
+    const records = await within('scoring', async () => {
+      const servings = await servingsOf(models, batch, toPublish)
+      const assembled = assemble(toPublish, servings)
+      const scored = await score(assembled)
+      const decided = decide(scored)
+      const explained = explain(decided)
+      return compose(explained)
     })
 
-    // assemble vectors, score, decide: by the models of each offset, which are known for good only now
-    const due = observed.effects.filter((effect) => effect.item.record.offset >= publishFrom)
-    const records = await within('scoring', async () =>
-      emit(
-        intake.filter((item) => item.record.offset >= publishFrom),
-        due,
-        blame === null ? await servingsOf(models, batch, due) : new Map(),
-        blame,
-      ),
-    )
-
-    // publish; a repeated publish may leave copies, and copies are equal
+    // A repeated publish may leave copies, and copies are equal.
     if (records.length > 0) await retrying('publishing', () => log.publish(records))
 
+    const published = records.length
     const { cached } = states
-    metrics.batch({ batch, intake, observed, published: records.length, cached, startedMs, endedMs: clock.nowMs() })
-    const gone = due.filter((effect) => effect.kind === 'gone').map((effect) => effect.item.record.offset)
-    return { goneOffset: gone.at(-1) ?? null }
+    const tallied = { ...writesOf(settled), published, cached, startedMs, endedMs: clock.nowMs() }
+    metrics.batch({ batch, observed, ...tallied })
+    return { goneOffset: goneIn(toPublish) }
   }
 }
 
-/** By type of the events that are due, who scores them from the first one on. */
-async function servingsOf(
-  models: PipelineOptions['models'],
-  { topic, partition }: LogBatch,
-  due: readonly Effect[],
-): Promise<ReadonlyMap<string, readonly Serving[]>> {
-  const servings = new Map<string, readonly Serving[]>()
-  for (const effect of due) {
-    const { eventType } = effect.item.event
-    if (!isDue(effect) || servings.has(eventType)) continue
-    const serving = models.get(eventType)
-    assert(serving !== undefined, `there are models for ${eventType}`)
-    servings.set(eventType, await serving(topic, partition, effect.item.record.offset))
-  }
-  return servings
+function placeOf({ topic, partition, records }: LogBatch, applied: number, epoch: number): BatchPlace {
+  const [first] = records
+  assert(first !== undefined, 'a batch has records')
+  return { topic, partition, applied, floorOffset: first.offset, epoch }
+}
+
+/** The position only where the entities are: a store that came back may have lost them. Errors: `state_moved`. */
+async function advance(store: StateStore, { next }: LogBatch, place: BatchPlace): Promise<void> {
+  const { topic, partition, applied, epoch } = place
+  checkEpoch(store, epoch)
+  const isIntact = await store.advance(topic, partition, next, applied)
+  if (!isIntact) throw stateMoved('the state store was emptied during a batch')
+}
+
+function goneIn(events: readonly (Observed | Unscored)[]): number | null {
+  return events.findLast(({ kind }) => kind === 'gone')?.record.offset ?? null
 }

@@ -13,7 +13,7 @@ import { encodeEvent, structuredHeaders } from '../events/event.ts'
 import { idOf, typeOf } from '../events/json-rules.ts'
 import type { ExactHeader } from '../events/record-parts.ts'
 import { traceHeader, validTraceparent } from '../events/trace.ts'
-import type { EventTimeMs } from '../base/units.ts'
+import { eventTime } from '../base/units.ts'
 import type { LogRecord, OutgoingRecord } from '../ports/log.ts'
 
 const attributes = {
@@ -94,7 +94,7 @@ export function replayedEvent(
   const value = encodeEvent({
     eventId: `${id}:replayed:${replayedAtMs}`,
     eventType: emittedTypes.deadLetterReplayed,
-    timestamp: replayedAtMs as EventTimeMs,
+    timestamp: eventTime(replayedAtMs),
     aggregateId: subject,
     aggregateType: 'record',
     version: 1,

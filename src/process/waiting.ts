@@ -1,5 +1,5 @@
 import { letterIdOf } from './dead-letter.ts'
-import type { Effect } from './observe-batch.ts'
+import type { Applied } from './stages.ts'
 import { replayedEvent } from './placed-letter.ts'
 import { processorSource } from '../scoring/emitted.ts'
 import { isBinaryRecord } from '../events/record-event.ts'
@@ -27,10 +27,9 @@ export function textOf(record: LogRecord): string | null {
  * subject now. A copy after a crash is a duplicate, as any other.
  */
 export function releasedRecords(
-  { item, snapshots }: Extract<Effect, { kind: 'applied' }>,
+  { record, event, snapshots }: Pick<Applied, 'record' | 'event' | 'snapshots'>,
   deadLetters: string,
 ): OutgoingRecord[] {
-  const { record, event } = item
   const { topic } = record
   const subject = event.aggregateId
   const released = snapshots.flatMap((snapshot) => snapshot?.released ?? []).map(resent)

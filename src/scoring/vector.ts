@@ -1,58 +1,77 @@
 import { compileExpression, type RequestValues } from '../engine/expression.ts'
 import { assert } from '../base/errors.ts'
-import type { ServicePlan } from '../engine/plan.ts'
+import type { ServicePlan, ValuesPlan } from '../engine/plan.ts'
 
 /** The features of one entity, in plan order: see `Snapshot`. */
 interface EntityAnswer {
   readonly features: readonly (number | null)[] | null
 }
 
-/** Turns what the entities answered into the named values of a service and its model's vector. Pure and reusable. */
-export interface Assembler {
+/** Turns what the entities answered into the named values of a feature set, once for all services. Pure and reusable. */
+export interface Values {
   readonly names: readonly string[]
-  readonly vectorLength: number
-  /** Of the vector's elements. */
-  readonly vectorNames: readonly string[]
   /**
-   * All values of the service, in the order of `names`. `answers`: what each entity of the plan answered, null for one
-   * that the event does not name; `data` and `timeMs` are those of the event.
+   * In the order of `names`. `answers`: what each entity of the plan answered, null for one that the event does not name;
+   * `data` and `timeMs` are those of the event.
    */
-  values(answers: readonly (EntityAnswer | null)[], data: RequestValues, timeMs: number): (number | null)[]
-  /** Writes the vector as float32, the only rounding on the way to the model. */
-  write(values: readonly (number | null)[], target: Float32Array, row: number): void
+  readonly valuesOf: (
+    answers: readonly (EntityAnswer | null)[],
+    data: RequestValues,
+    timeMs: number,
+  ) => (number | null)[]
 }
 
-export function createAssembler(service: ServicePlan): Assembler {
+export function createValues({ names, widths, derived }: ValuesPlan): Values {
   const indexOf = (name: string) => {
-    const index = service.names.indexOf(name)
-    assert(index >= 0, `${name} is a feature of ${service.name}`)
+    const index = names.indexOf(name)
+    assert(index >= 0, `${name} is a feature`)
     return index
   }
-  const derived = service.derived.map(({ expression }) => compileExpression(expression, indexOf))
-  const { vector, names, widths } = service
+  const evaluations = derived.map(({ expression }) => compileExpression(expression, indexOf))
   return {
     names,
-    vectorLength: vector.length,
-    vectorNames: vector.map((index) => names[index] ?? ''),
-    values(answers, data, timeMs) {
+    valuesOf(answers, data, timeMs) {
       const values: (number | null)[] = []
-      for (let entity = 0; entity < widths.length; entity += 1) {
+      for (const [entity, width] of widths.entries()) {
         const features = answers[entity]?.features ?? null
-        const width = widths[entity] as number
         assert(features === null || features.length === width, 'an entity answers all of its features')
-        for (let i = 0; i < width; i += 1) values.push(features === null ? null : (features[i] as number | null))
+        for (let i = 0; i < width; i += 1) values.push(features?.[i] ?? null)
       }
       // In the order of definition: a derived feature reads only those before it.
-      for (const evaluate of derived) values.push(evaluate(values, data, timeMs))
+      for (const evaluate of evaluations) values.push(evaluate(values, data, timeMs))
       return values
     },
-    write(values, target, row) {
-      const start = row * vector.length
-      for (const [element, index] of vector.entries()) {
-        const value = values[index]
-        assert(value !== null && value !== undefined, `${names[index]} has a value, as its definition promises`)
-        target[start + element] = value
-      }
+  }
+}
+
+/** Writes the vectors of one service. */
+export interface VectorWriter {
+  /** Elements of a vector, and their names. */
+  readonly width: number
+  readonly names: readonly string[]
+  /** As float32, the only rounding on the way to the model. */
+  readonly write: (values: readonly (number | null)[], target: Float32Array, row: number) => void
+  /** One vector by itself. */
+  readonly vectorOf: (values: readonly (number | null)[]) => Float32Array
+}
+
+export function createVectorWriter({ names }: Pick<ValuesPlan, 'names'>, { vector }: ServicePlan): VectorWriter {
+  const write = (values: readonly (number | null)[], target: Float32Array, row: number): void => {
+    const start = row * vector.length
+    for (const [element, index] of vector.entries()) {
+      const value = values[index]
+      assert(value !== null && value !== undefined, `${names[index]} has a value, as its definition promises`)
+      target[start + element] = value
+    }
+  }
+  return {
+    width: vector.length,
+    names: vector.map((index) => names[index] ?? ''),
+    write,
+    vectorOf(values) {
+      const target = new Float32Array(vector.length)
+      write(values, target, 0)
+      return target
     },
   }
 }

@@ -9,11 +9,10 @@ import { defineFeatureSet, defineService, type FeatureSet } from '../../src/defi
 import { defineSource } from '../../src/define/source.ts'
 import { defineView } from '../../src/define/view.ts'
 import { createMemoryEngine } from '../../src/engine/engine.ts'
-import type { EventIntake } from '../../src/process/intake.ts'
-import { createJudge } from '../../src/process/scoring.ts'
 import type { Scorer } from '../../src/ports/scorer.ts'
 import type { EventTimeMs } from '../../src/base/units.ts'
 import { login, logins, user, userLogins, visits } from '../define/support/visits.ts'
+import { appliedEvent, decidedBy, decodedEvent } from '../process/support/stages.ts'
 
 const risk = defineService({
   name: 'risk',
@@ -63,7 +62,6 @@ async function scoresOf(set: FeatureSet) {
       return Promise.resolve(new Float32Array(n))
     },
   }
-  const judge = createJudge({ plan, lineup: { champion, shadows: [] }, explain: null, onShadowFailed: () => undefined })
   const names = plan.services.find(({ name }) => name === 'risk')?.names ?? []
   const values: unknown[] = []
   for (const [offset, type] of ['login.attempted', 'door.opened', 'login.attempted', 'login.attempted'].entries()) {
@@ -81,8 +79,9 @@ async function scoresOf(set: FeatureSet) {
     }
     const snapshots = engine.apply(event, timestamp, { partition: 0, offset, appendTimeMs: timestamp }, true)
     if (type !== login.type) continue
-    const [verdict] = await judge([{ item: { data, observedAtMs: timestamp } as unknown as EventIntake, snapshots }])
-    const found = verdict?.kind === 'scored' ? verdict.scored.values : []
+    const applied = appliedEvent(decodedEvent(plan, event, offset), snapshots)
+    const [decided] = await decidedBy(plan, { champion, shadows: [] }, [applied])
+    const found = decided?.kind === 'decided' ? decided.values : []
     values.push(risk.vector.map((name) => found[names.indexOf(name)]))
   }
   return { vectors, values }

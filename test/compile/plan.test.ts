@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { compilePlan } from '../../src/compile/plan.ts'
 import { observe, readFeatures } from '../../src/engine/observe.ts'
 import type { EntityPlan } from '../../src/engine/plan.ts'
-import { createAssembler } from '../../src/scoring/vector.ts'
+import { createValues, createVectorWriter } from '../../src/scoring/vector.ts'
 import { count, mean, rate, sum } from '../../src/define/aggregate.ts'
 import { add, coalesce, eventField, multiply } from '../../src/define/expression.ts'
 import { defineDerived, defineFeatureSet, defineService, type FeatureSet } from '../../src/define/feature-set.ts'
@@ -181,37 +181,37 @@ describe('a service', () => {
     derived: [doubled, more],
     services: [defineService({ name: 's', vector: [more, spend.feature('order_count_1d'), doubled] })],
   })
-  const [service] = compilePlan(set).services
+  const compiled = compilePlan(set)
+  const [service] = compiled.services
   if (service === undefined) throw new Error('there is a service')
-  const assembler = createAssembler(service)
+  const { names, valuesOf } = createValues(compiled.values)
+  const vector = createVectorWriter(compiled.values, service)
 
   it('names the features of its entities, then the derived ones', () => {
-    expect(assembler.names).toEqual([
+    expect(names).toEqual([
       ...spend.aggregates.flatMap((a) => spend.windows.map((w) => `spend__${a.name}_${w}`)),
       'doubled',
       'more',
     ])
-    expect(assembler.vectorLength).toBe(3)
+    expect(vector.width).toBe(3)
   })
 
   it('has no value of an entity that the event does not name, and of what is derived from it', () => {
-    expect(assembler.values([null, null], { amountMinor: 1 }, 0)).toEqual(assembler.names.map(() => null))
+    expect(valuesOf([null, null], { amountMinor: 1 }, 0)).toEqual(names.map(() => null))
   })
 
   it('computes derived features in order and writes the vector in its own order, as float32', () => {
-    const values = assembler.values([{ features: [3, 5, 300, 500, 100, null, 0, 0] }, null], { amountMinor: 0.1 }, 0)
+    const values = valuesOf([{ features: [3, 5, 300, 500, 100, null, 0, 0] }, null], { amountMinor: 0.1 }, 0)
     expect(values.slice(-2)).toEqual([6, 6.1])
     const vectors = new Float32Array(6)
-    assembler.write(values, vectors, 1)
+    vector.write(values, vectors, 1)
     expect([...vectors]).toEqual([0, 0, 0, Math.fround(6.1), 5, 6])
   })
 
   it('never takes a null for a number, nor a part of the features of an entity for all of them', () => {
     const asked = { amountMinor: 1 }
-    expect(() => assembler.values([{ features: [3, 5] }, null], asked, 0)).toThrow(
-      'an entity answers all of its features',
-    )
-    const values = assembler.values([{ features: [null, 5, 0, 0, null, null, null, null] }, null], asked, 0)
-    expect(() => assembler.write(values, new Float32Array(3), 0)).toThrow('as its definition promises')
+    expect(() => valuesOf([{ features: [3, 5] }, null], asked, 0)).toThrow('an entity answers all of its features')
+    const values = valuesOf([{ features: [null, 5, 0, 0, null, null, null, null] }, null], asked, 0)
+    expect(() => vector.write(values, new Float32Array(3), 0)).toThrow('as its definition promises')
   })
 })

@@ -5,7 +5,7 @@ import { compilePlan } from '../../src/compile/plan.ts'
 import { createMemoryEngine } from '../../src/engine/engine.ts'
 import type { DomainEvent } from '../../src/events/event.ts'
 import type { EventTimeMs } from '../../src/base/units.ts'
-import { createAssembler } from '../../src/scoring/vector.ts'
+import { createValues } from '../../src/scoring/vector.ts'
 
 const startMs = Date.UTC(2018, 3, 1)
 const labelDelayMs = 7 * 86_400_000
@@ -56,12 +56,10 @@ describe('the published data set through the online engine, hop 1 s', () => {
 
 function columnSums(): Map<string, number> {
   const plan = compilePlan(riverbank)
-  const [service] = plan.services
-  if (service === undefined) throw new Error('the feature set has a service')
   const engine = createMemoryEngine(plan)
-  const assembler = createAssembler(service)
+  const { names, valuesOf } = createValues(plan.values)
   const columns = generatePayments({})
-  const totals = new Float64Array(assembler.names.length)
+  const totals = new Float64Array(names.length)
   let offset = 0
   let label = 0
   const apply = (row: number, fraud: boolean) => {
@@ -83,7 +81,7 @@ function columnSums(): Map<string, number> {
     offset += 1
     const snapshots = engine.apply(event, paymentTimeMs, position, !fraud)
     if (fraud) return
-    const values = assembler.values(snapshots, data, paymentTimeMs)
+    const values = valuesOf(snapshots, data, paymentTimeMs)
     for (const [i, value] of values.entries()) totals[i] = at(totals, i) + (value ?? 0)
   }
   for (let row = 0; row < columns.length; row += 1) {
@@ -93,7 +91,7 @@ function columnSums(): Map<string, number> {
     }
     apply(row, false)
   }
-  return new Map(assembler.names.map((name, i) => [name, at(totals, i)]))
+  return new Map(names.map((name, i) => [name, at(totals, i)]))
 }
 
 function at(values: ArrayLike<number>, index: number): number {

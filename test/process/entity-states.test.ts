@@ -1,5 +1,8 @@
 import { expect, it } from 'vitest'
-import { EntityStates } from '../../src/process/entity-states.ts'
+import type { Observation } from '../../src/engine/observe.ts'
+import type { EntityPlan } from '../../src/engine/plan.ts'
+import { EntityStates, type BatchPlace } from '../../src/process/entity-states.ts'
+import { observe, writesOf, type Touched } from '../../src/process/settle.ts'
 import type { StateStore } from '../../src/ports/states.ts'
 import { Ledger, memoryVault } from './support/protocol-states.ts'
 import { compiled } from './support/wiring.ts'
@@ -17,6 +20,16 @@ function payment() {
   return { offset: 0, eventId: 'e1', ...times, data, touch, reads: true, verdict: null }
 }
 
+/** One batch that touches one terminal: loads, observes and writes until the store has taken it. */
+async function settle(states: EntityStates, entity: EntityPlan, id: string, one: Observation, at: BatchPlace) {
+  let touched: readonly Touched[] = [{ entity, index: terminals, id, observations: [one], places: [0], lost: 0 }]
+  for (;;) {
+    const { settled, lost } = await states.write(observe(await states.load(touched, at), at), at)
+    if (lost.length === 0) return settled
+    touched = lost
+  }
+}
+
 it('I1: answers nothing from what it saw before the store lost its tail', async () => {
   if (terminal === undefined) throw new Error('there is an entity that partitions share')
   const ledger = new Ledger(memoryVault())
@@ -29,12 +42,13 @@ it('I1: answers nothing from what it saw before the store lost its tail', async 
   await store.advance('events', 0, 0)
   const states = new EntityStates({ store, cacheEntries: 10, cacheBytes: 2 ** 26, roundsMax: 1 })
   const place = { topic: 'events', partition: 0, applied: 0, floorOffset: 0 }
-  const settle = (epoch: number) => states.settle(terminal, new Map([['t1', [payment()]]]), { ...place, epoch })
-  expect((await settle(1)).written).toBe(1)
+  const settled = async (epoch: number) =>
+    writesOf(await settle(states, terminal, 't1', payment(), { ...place, epoch }))
+  expect((await settled(1)).written).toBe(1)
   await ledger.lose(1)
-  await expect(settle(1)).rejects.toMatchObject({ code: 'state_moved' })
+  await expect(settled(1)).rejects.toMatchObject({ code: 'state_moved' })
   // Nobody cleared the cache: another partition of this process may have filled it since its own start.
-  expect((await settle(2)).written, 'applied again').toBe(1)
+  expect((await settled(2)).written, 'applied again').toBe(1)
 })
 
 it('keeps states of as many bytes as it may, and answers the same as with all of them', async () => {
@@ -52,7 +66,7 @@ it('keeps states of as many bytes as it may, and answers the same as with all of
       const timeMs = payment().timeMs + offset * 1_000
       const observation = { ...payment(), offset, eventId: `e${offset}`, timeMs, appendTimeMs: timeMs }
       const at = { topic: 'events', partition: 0, applied: -1, floorOffset: offset, epoch: 1 }
-      answers.push((await states.settle(terminal, new Map([[id, [observation]]]), at)).answers.get(id))
+      answers.push((await settle(states, terminal, id, observation, at)).map((one) => one.answers))
       bytesMost = Math.max(bytesMost, states.cached.bytes)
       entriesMost = Math.max(entriesMost, states.cached.entries)
     }

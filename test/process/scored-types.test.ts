@@ -11,8 +11,12 @@ import { encodeEvent, type EventCatalog } from '../../src/events/event.ts'
 import type { EventTimeMs } from '../../src/base/units.ts'
 import type { LogRecord } from '../../src/ports/log.ts'
 import type { Scorer } from '../../src/ports/scorer.ts'
-import { createEmission } from '../../src/process/emission.ts'
-import { takeIn } from '../../src/process/intake.ts'
+import { createAssemble } from '../../src/process/assemble.ts'
+import { createCompose } from '../../src/process/compose.ts'
+import { createDecide } from '../../src/process/decide.ts'
+import { createDecode } from '../../src/process/decode.ts'
+import { createExplain } from '../../src/process/explain.ts'
+import { createScore } from '../../src/process/score.ts'
 import { customer, order, orders, shop } from '../define/support/shop.ts'
 
 const returnedSchema = z.object({ customerId: z.string(), orderId: z.string(), isWorn: z.boolean() })
@@ -81,26 +85,21 @@ it('events of each scored type are scored by the models of their type, in one ba
     record(3, 'order.returned', back),
   ]
   const batch = { topic: 'orders', partition: 0, records, next: 4, end: 4 }
-  const intake = takeIn(batch, catalog, plan)
   const engine = createMemoryEngine(plan)
-  const effects = intake.map((item) => {
-    if (item.kind === 'invalid') throw new Error(item.detail)
-    const snapshots = engine.apply(item.event, item.observedAtMs, item.record, item.scored)
-    return { kind: 'applied' as const, item, snapshots, verdict: null }
-  })
-  const emit = createEmission({
-    ...{ plan, catalog, topics: { scores: 'scores', deadLetters: 'letters' } },
-    metrics: { shadowFailed: () => undefined, unscored: () => undefined },
+  const observed = createDecode(catalog, plan)(batch, null).map((one) => {
+    if (one.kind === 'invalid') throw new Error(one.detail)
+    const snapshots = engine.apply(one.event, one.observedAtMs, one.record, one.isScored)
+    return { ...one, kind: 'applied' as const, snapshots, verdict: null }
   })
   const lineupOf = (champion: Scorer) => [{ from: 0, lineup: { champion, shadows: [] } }]
-  const published = await emit(
-    intake,
-    effects,
-    new Map([
-      ['order.placed', lineupOf(summing('orders', 'of_orders'))],
-      ['order.returned', lineupOf(summing('returns', 'of_returns'))],
-    ]),
-  )
+  const servings = new Map([
+    ['order.placed', lineupOf(summing('orders', 'of_orders'))],
+    ['order.returned', lineupOf(summing('returns', 'of_returns'))],
+  ])
+  const metrics = { shadowFailed: () => undefined, unscored: () => undefined }
+  const scored = await createScore({ plan, metrics })(createAssemble(plan)(observed, servings))
+  const explained = createExplain(plan, undefined)(createDecide(plan)(scored))
+  const published = createCompose({ plan, catalog, topics: { scores: 'scores', deadLetters: 'letters' } })(explained)
   const scores = published.map(({ value }) => JSON.parse(String(value)) as { type: string; data: object })
   expect(scores.map(({ type, data }) => ({ type, ...data }))).toMatchObject([
     { type: 'order.scored', orderId: 'e0', customerId: 'c-1', score: 0, model: { name: 'orders' } },

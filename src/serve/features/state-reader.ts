@@ -32,13 +32,11 @@ export function createFeatureReader(
   clock: Clock,
   states?: StatesStanding,
 ): FeatureReader {
-  // Services differ in their vectors; names and derived features are those of the whole set.
-  const [service] = plan.services
-  assert(service !== undefined, 'a feature set has a service')
+  const { values: all } = plan
   const entities = new Map(plan.entities.map((entity) => [entity.name, entity]))
-  const indexOf = new Map(service.names.map((name, index) => [name, index]))
+  const indexOf = new Map(all.names.map((name, index) => [name, index]))
   const asked = new Map<string, ReadonlySet<string>>()
-  const derived = service.derived.map(({ name, expression }) => {
+  const derived = all.derived.map(({ name, expression }) => {
     // A derived feature reads only those before it.
     const through = featuresOf(expression).flatMap((feature) => [...(asked.get(feature) ?? [])])
     const fields = new Set([...eventFieldsOf(expression), ...through])
@@ -72,7 +70,7 @@ export function createFeatureReader(
       })
     },
     derive(names, features, request) {
-      const values: (number | null)[] = service.names.map((name) => features[name] ?? null)
+      const values: (number | null)[] = all.names.map((name) => features[name] ?? null)
       const { data, timeMs } = request ?? { data: {}, timeMs: NaN }
       const isSaid = (field: string) => request !== null && (field === timeField || data[field] !== undefined)
       for (const { name, evaluate, fields } of derived) {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { compilePolicy, parsePolicy } from '../../../src/scoring/policy.ts'
-import { servicePlan } from '../../../src/process/scoring.ts'
+import { servicePlan } from '../../../src/scoring/service.ts'
 import { renderVerify } from '../../../src/lake/verify/text.ts'
 import type { LoadedPolicy } from '../../../src/lake/verify/verdicts.ts'
 import type { VerifyOptions } from '../../../src/lake/verify/verify.ts'

@@ -20,13 +20,13 @@ import { decodeState } from '../../../src/engine/state-codec/state-blob.ts'
 import { stateTiles, tablesOf, type EntityState } from '../../../src/engine/state/state.ts'
 import { emptyTiles, plainTables } from '../../../src/engine/tiles/tiles.ts'
 import { noWaiting } from '../../../src/engine/state/waiting-labels.ts'
-import { createAssembler } from '../../../src/scoring/vector.ts'
+import { createVectorWriter } from '../../../src/scoring/vector.ts'
 import type { EventLog, LogRecord } from '../../../src/ports/log.ts'
 import type { Scorer } from '../../../src/ports/scorer.ts'
 import type { StateStore } from '../../../src/ports/states.ts'
 import { keyAndHeadersOf } from '../../../src/process/dead-letter.ts'
 import { compiled, scorer } from './wiring.ts'
-import { servicePlan } from '../../../src/process/scoring.ts'
+import { servicePlan } from '../../../src/scoring/service.ts'
 
 const { catalog, plan, set } = compiled
 const service = servicePlan(plan, scorer.service)
@@ -274,7 +274,7 @@ function emptyLife(entity: EntityPlan, born: number): EntityState {
 /** I3: features, derived features and scores, recomputed from the logged sequence numbers alone. */
 async function checkFeatures(told: readonly Told[], scorerOf: ScorerOf): Promise<void> {
   const derive = createDerivedEvaluator(set)
-  const assembler = createAssembler(service)
+  const { vectorOf } = createVectorWriter(plan.values, service)
   const observations = new Map<string, ReferenceObservation[]>()
   for (const { event, observedAtMs, entities } of told) {
     for (const [entity, { id, sequence }] of Object.entries(entities)) {
@@ -296,12 +296,7 @@ async function checkFeatures(told: readonly Told[], scorerOf: ScorerOf): Promise
     const request = { amountMinor: scored.amountMinor, timeMs: observedAtMs }
     const expected = { ...aggregated, ...derive(aggregated, request) }
     expect(scored.features, `I3: ${event.eventId}`).toEqual(expected)
-    const vector = new Float32Array(assembler.vectorLength)
-    assembler.write(
-      service.names.map((name) => expected[name] ?? null),
-      vector,
-      0,
-    )
+    const vector = vectorOf(service.names.map((name) => expected[name] ?? null))
     expect(scored.score, `I3: the score of ${event.eventId}`).toBe((await scorerOf(scored.model).score(vector, 1))[0])
   }
 }

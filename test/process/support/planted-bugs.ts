@@ -2,10 +2,11 @@ import {
   EntityStates,
   type BatchPlace,
   type EntityStatesOptions,
-  type SettleResult,
+  type Written,
 } from '../../../src/process/entity-states.ts'
+import type { Answering, Loaded, Touched } from '../../../src/process/settle.ts'
 import type { Observation } from '../../../src/engine/observe.ts'
-import type { EntityPlan } from '../../../src/engine/plan.ts'
+import type { EntityState } from '../../../src/engine/state/state.ts'
 import { stateVersion } from '../../../src/engine/state-codec/state-blob.ts'
 import type { Claim, OutgoingRecord } from '../../../src/ports/log.ts'
 import type { StateStore } from '../../../src/ports/states.ts'
@@ -17,19 +18,39 @@ export interface PlantedBug extends Plant {
   readonly needsLosses: boolean
 }
 
-type Observations = ReadonlyMap<string, readonly Observation[]>
+/** What states do otherwise than they should. */
+interface Changes {
+  readonly load?: (touched: readonly Touched[], at: BatchPlace) => { touched: readonly Touched[]; at: BatchPlace }
+  readonly write?: (answering: readonly Answering[], at: BatchPlace) => readonly Answering[]
+}
 
-/** States that look at a batch differently before they settle it. */
-function statesWith(
-  change: (observations: Observations, at: BatchPlace) => { observations: Observations; at: BatchPlace },
-): (options: EntityStatesOptions) => EntityStates {
+/** States that look differently at what a batch touches, or at what they write. */
+function statesWith({ load, write }: Changes): (options: EntityStatesOptions) => EntityStates {
   class Changed extends EntityStates {
-    override settle(plan: EntityPlan, observations: Observations, at: BatchPlace): Promise<SettleResult> {
-      const changed = change(observations, at)
-      return super.settle(plan, changed.observations, changed.at)
+    override load(touched: readonly Touched[], at: BatchPlace): Promise<Loaded[]> {
+      const changed = load?.(touched, at) ?? { touched, at }
+      return super.load(changed.touched, changed.at)
+    }
+
+    override write(answering: readonly Answering[], at: BatchPlace): Promise<Written> {
+      return super.write(write?.(answering, at) ?? answering, at)
     }
   }
   return (options) => new Changed(options)
+}
+
+function eachObservation(touched: readonly Touched[], change: (one: Observation) => Observation): Touched[] {
+  return touched.map((one) => ({ ...one, observations: one.observations.map(change) }))
+}
+
+/** The state without the snapshots of a partition below an offset. */
+function prunedBelow(offset: number, partition: number, state: EntityState): EntityState {
+  const partitions = state.partitions.map((progress) =>
+    progress.partition === partition
+      ? { ...progress, snapshots: progress.snapshots.filter((snapshot) => snapshot.offset >= offset) }
+      : progress,
+  )
+  return { ...state, partitions }
 }
 
 /** A store with one of its calls replaced; its epoch stays its own. */
@@ -89,7 +110,12 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'snapshots that are pruned as soon as they are handed out',
     breaks: 'R3',
     needsLosses: false,
-    states: statesWith((observations, at) => ({ observations, at: { ...at, floorOffset: at.floorOffset + 2 } })),
+    states: statesWith({
+      write: (answering, { partition, floorOffset }) =>
+        answering.map((one) =>
+          one.next === null ? one : { ...one, next: prunedBelow(floorOffset + 2, partition, one.next) },
+        ),
+    }),
   },
   {
     name: 'a batch that begins before the one before it is committed',
@@ -148,26 +174,20 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'event ids that are never remembered',
     breaks: 'I1, deduplication',
     needsLosses: false,
-    states: statesWith((observations, at) => ({
-      observations: new Map(
-        [...observations].map(([id, list]) => [
-          id,
-          list.map((one) => ({ ...one, eventId: `${one.eventId}@${one.offset}` })),
-        ]),
-      ),
-      at,
-    })),
+    states: statesWith({
+      load: (touched, at) => ({
+        touched: eachObservation(touched, (one) => ({ ...one, eventId: `${one.eventId}@${one.offset}` })),
+        at,
+      }),
+    }),
   },
   {
     name: 'a duplicate that counts at the entities which do not decide',
     breaks: 'I1, deduplication',
     needsLosses: false,
-    states: statesWith((observations, at) => ({
-      observations: new Map(
-        [...observations].map(([id, list]) => [id, list.map((one) => ({ ...one, verdict: null }))]),
-      ),
-      at,
-    })),
+    states: statesWith({
+      load: (touched, at) => ({ touched: eachObservation(touched, (one) => ({ ...one, verdict: null })), at }),
+    }),
   },
   {
     name: 'a reconnect that nobody notices',
@@ -180,7 +200,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     breaks: 'I1, the position',
     needsLosses: true,
     isLifeless: true,
-    states: statesWith((observations, at) => ({ observations, at: { ...at, applied: -1 } })),
+    states: statesWith({ load: (touched, at) => ({ touched, at: { ...at, applied: -1 } }) }),
     store: (store) => storeWith(store, { advance: (topic, partition, next) => store.advance(topic, partition, next) }),
   },
   {

@@ -208,7 +208,7 @@ export class Ledger {
       for (const [i, entity] of compiled.plan.entities.entries()) {
         const touch = touches[i] ?? null
         if (touch === null) continue
-        const id = entityIdOf(entity.keyFields, decoded.event.data as Record<string, unknown>)
+        const id = entityIdOf(entity.keyFields, decoded.event.data)
         const name = nameOf({ entity: entity.name, id })
         expected.set(name, [...(expected.get(name) ?? []), `${record.partition}:${record.offset}`])
       }

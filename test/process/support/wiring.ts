@@ -90,9 +90,9 @@ export interface Wiring extends Pick<ProcessorOptions, 'committed' | 'range'> {
 export function wire(wiring: Wiring): { readonly pipeline: Pipeline; readonly processor: GroupHandler } {
   const { counts, alter = (pipeline: Pipeline) => pipeline, compiled: own = compiled } = wiring
   const metrics: ProcessMetrics = {
-    batch({ observed }) {
+    batch({ conflicts }) {
       counts.batches += 1
-      counts.conflicts += observed.conflicts
+      counts.conflicts += conflicts
     },
     stateWritten: () => undefined,
     committed: () => undefined,

@@ -6,15 +6,13 @@ import { createMemoryEngine } from '../../../src/engine/engine.ts'
 import type { Standing } from '../../../src/engine/standing.ts'
 import type { EventTimeMs } from '../../../src/base/units.ts'
 import { encodeState } from '../../../src/engine/state-codec/state-blob.ts'
-import { createAssembler } from '../../../src/scoring/vector.ts'
+import { createValues } from '../../../src/scoring/vector.ts'
 import { createFeatureReader } from '../../../src/serve/features/state-reader.ts'
 import { featureSet, nowMs, postJson, problemOf, serveFixture } from '../support/serve-fixture.ts'
 import { testSeed as seed } from '../../support/seed.ts'
 
 const plan = compilePlan(riverbank)
-const [service] = plan.services
-if (service === undefined) throw new Error('the feature set has a service')
-const assembler = createAssembler(service)
+const { names: valueNames, valuesOf } = createValues(plan.values)
 
 /** The engine that scores, and an application over the states as it leaves them. */
 function world() {
@@ -44,8 +42,8 @@ function world() {
     const position = { partition: 0, offset, appendTimeMs: nowMs + offset }
     offset += 1
     const snapshots = engine.apply(event, timeMs, position, true)
-    const values = assembler.values(snapshots, { amountMinor }, timeMs)
-    return Object.fromEntries(assembler.names.map((name, i) => [name, values[i] ?? null]))
+    const values = valuesOf(snapshots, { amountMinor }, timeMs)
+    return Object.fromEntries(valueNames.map((name, i) => [name, values[i] ?? null]))
   }
   return { app, pay }
 }
@@ -70,7 +68,7 @@ async function asked(
   },
 ) {
   const body = {
-    features: assembler.names,
+    features: valueNames,
     entities: { customer: [customerId], terminal: [terminalId] },
     request: { amountMinor },
     asOf: timeMs,

@@ -1,7 +1,7 @@
 import { RiverbankError } from '../../../base/errors.ts'
 import { parseModelName, type ModelReference } from '../../../scoring/rollout/generation.ts'
 import { registeredLineup } from '../../../edges/onnx/load.ts'
-import { servicePlan } from '../../../process/scoring.ts'
+import { servicePlan } from '../../../scoring/service.ts'
 import type { Config } from '../../installation/settings/config.ts'
 import { modelLoader, type Definitions } from '../../installation/settings/definitions.ts'
 import { scoringModel, withLakeQuery, type LakeQueryOptions } from '../../installation/lake/lake-query.ts'

@@ -20,7 +20,7 @@ import { readLogPositions, type LogPositions, type Topics } from '../../../lake/
 import type { VerifyReport } from '../../../lake/verify/report.ts'
 import type { LoadedPolicy, PolicyOfModel } from '../../../lake/verify/verdicts.ts'
 import { verifyLake } from '../../../lake/verify/verify.ts'
-import { servicePlan } from '../../../process/scoring.ts'
+import { servicePlan } from '../../../scoring/service.ts'
 import type { EventLog } from '../../../ports/log.ts'
 import type { Scorer } from '../../../ports/scorer.ts'
 import { stateMemos, type StateStore } from '../../../ports/states.ts'

@@ -6,7 +6,7 @@ import { scoreForms as scoreFormsOf } from '../../../scoring/score-form.ts'
 import { lakeSchema as lakeSchemaOf } from '../../../lake/tables/lake-schema.ts'
 import type { ModelReference } from '../../../scoring/rollout/generation.ts'
 import type { Decider } from '../../../scoring/policy.ts'
-import { servicePlan } from '../../../process/scoring.ts'
+import { servicePlan } from '../../../scoring/service.ts'
 import type { Scorer } from '../../../ports/scorer.ts'
 
 /** The definitions of an installation, compiled. Errors: `project_refused`. */

@@ -5,10 +5,14 @@ import type { FeaturePlan } from '../../../../src/engine/plan.ts'
 import { encodeState } from '../../../../src/engine/state-codec/state-blob.ts'
 import type { EventCatalog } from '../../../../src/events/event.ts'
 import type { LogRecord } from '../../../../src/ports/log.ts'
-import { createEmission } from '../../../../src/process/emission.ts'
-import { takeIn } from '../../../../src/process/intake.ts'
-import type { Effect } from '../../../../src/process/observe-batch.ts'
+import { createAssemble } from '../../../../src/process/assemble.ts'
+import { createCompose } from '../../../../src/process/compose.ts'
+import { createDecide } from '../../../../src/process/decide.ts'
+import { createDecode } from '../../../../src/process/decode.ts'
+import { createExplain } from '../../../../src/process/explain.ts'
+import { createScore } from '../../../../src/process/score.ts'
 import type { LoadedLineup } from '../../../../src/process/serving.ts'
+import type { Decoded, Observed } from '../../../../src/process/stages.ts'
 import { batchOf, topics } from '../../support/feed.ts'
 
 const allTopics = { ...topics, deadLetters: 'payments.dead-letters' }
@@ -33,7 +37,7 @@ export interface RunDefinitions {
   readonly manifest: FeatureSetManifest
 }
 
-/** Runs events through the engine and the emission of the processor, in this order, and answers both topics. */
+/** Runs events through the engine and the stages of the processor, in this order, and answers both topics. */
 export async function runWith(
   { plan, catalog, manifest }: RunDefinitions,
   models: ReadonlyMap<string, LoadedLineup>,
@@ -41,7 +45,20 @@ export async function runWith(
 ): Promise<LogContent> {
   const engine = createMemoryEngine(plan, { asStored: true })
   const metrics = { shadowFailed: () => undefined, unscored: () => undefined }
-  const emit = createEmission({ plan, catalog, topics: allTopics, metrics, features: manifest.features })
+  const [decode, assemble] = [createDecode(catalog, plan), createAssemble(plan)]
+  const [score, decide] = [createScore({ plan, metrics }), createDecide(plan)]
+  const [explain, compose] = [
+    createExplain(plan, manifest.features),
+    createCompose({ plan, catalog, topics: allTopics }),
+  ]
+  const observe = (decoded: Decoded): Observed => {
+    if (decoded.kind === 'invalid') return decoded
+    const snapshots = engine.apply(decoded.event, decoded.observedAtMs, decoded.record, decoded.isScored)
+    const verdict = verdictOf(snapshots[0]?.outcome ?? 'applied')
+    return verdict === 'duplicate'
+      ? { ...decoded, kind: 'duplicate' }
+      : { ...decoded, kind: 'applied', snapshots, verdict }
+  }
   const servings = new Map([...models].map(([eventType, lineup]) => [eventType, [{ from: 0, lineup }]]))
   const ends = new Map<string, number>()
   const place = (
@@ -60,17 +77,9 @@ export async function runWith(
   for (const { partition, text, appendTimeMs } of sentEvents) {
     const record = place(topics.events, partition, text, appendTimeMs)
     content.events.push(record)
-    const [item] = takeIn(batchOf([record]), catalog, plan)
-    if (item === undefined) throw new Error('a record is taken in')
-    const effects: Effect[] = []
-    if (item.kind === 'event') {
-      const snapshots = engine.apply(item.event, item.observedAtMs, record, item.scored)
-      const verdict = verdictOf(snapshots[0]?.outcome ?? 'applied')
-      effects.push(
-        verdict === 'duplicate' ? { kind: 'duplicate', item } : { kind: 'applied', item, snapshots, verdict },
-      )
-    }
-    for (const { topic, key, value } of await emit([item], effects, servings)) {
+    const observed = decode(batchOf([record]), null).map(observe)
+    const scored = await score(assemble(observed, servings))
+    for (const { topic, key, value } of compose(explain(decide(scored)))) {
       if (topic === topics.scores) content.scores.push(place(topic, partition, value, appendTimeMs + 1, key))
     }
   }

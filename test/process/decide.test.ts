@@ -7,10 +7,10 @@ import { deviceLogins, userLogins, visits } from '../define/support/visits.ts'
 import { compilePolicy, parsePolicy } from '../../src/scoring/policy.ts'
 import { createMemoryEngine } from '../../src/engine/engine.ts'
 import { decodeEvent } from '../../src/events/event.ts'
-import type { EventIntake } from '../../src/process/intake.ts'
-import { createJudge, servicePlan } from '../../src/process/scoring.ts'
+import { servicePlan } from '../../src/scoring/service.ts'
 import type { Scorer } from '../../src/ports/scorer.ts'
 import { applyLogged, loggedEvents } from '../../scripts/bench/engine.ts'
+import { appliedEvent, decidedBy, decodedEvent } from './support/stages.ts'
 import { compiled, scorer } from './support/wiring.ts'
 
 it('lets the policy of the champion decide, and says who did', async () => {
@@ -22,8 +22,8 @@ it('lets the policy of the champion decide, and says who did', async () => {
   const decoded = logged === undefined ? null : decodeEvent(logged.bytes, catalog, logged.appendTimeMs)
   if (logged === undefined || decoded?.kind !== 'valid') throw new Error('the simulator makes valid events')
   const snapshots = engine.apply(decoded.event, decoded.observedAt, logged, true)
-  const data = decoded.event.data as { readonly customerId: string; readonly amountMinor: number }
-  const item = { data, observedAtMs: decoded.observedAt } as unknown as EventIntake
+  const { customerId } = decoded.event.data
+  const applied = appliedEvent(decodedEvent(plan, decoded.event, logged.offset, decoded.observedAt), snapshots)
 
   const judged = async (policy: object | null) => {
     const json = { format: 2, version: '7', thresholds: { review: 0, block: 0 }, ...policy }
@@ -31,20 +31,14 @@ it('lets the policy of the champion decide, and says who did', async () => {
       policy === null
         ? scorer
         : { ...scorer, decider: compilePolicy(parsePolicy(json), servicePlan(plan, scorer.service)) }
-    const judge = createJudge({
-      plan,
-      lineup: { champion, shadows: [] },
-      explain: null,
-      onShadowFailed: () => undefined,
-    })
-    const [verdict] = await judge([{ item, snapshots }])
-    if (verdict?.kind !== 'scored') throw new Error('a finite vector has a score')
-    return [verdict.scored.decision, verdict.scored.policy]
+    const [decided] = await decidedBy(plan, { champion, shadows: [] }, [applied])
+    if (decided?.kind !== 'decided') throw new Error('a finite vector has a score')
+    return [decided.decision, decided.policy]
   }
   const rule = { name: 'any', when: [{ value: 'amount', is: '>', than: 0 }], decision: 'review' }
   expect(await judged({})).toEqual(['block', { version: '7', decidedBy: 'model' }])
   expect(await judged({ rules: [rule] })).toEqual(['review', { version: '7', decidedBy: 'rule:any' }])
-  expect(await judged({ rules: [rule], allow: { customer: [data.customerId] } })).toEqual([
+  expect(await judged({ rules: [rule], allow: { customer: [customerId] } })).toEqual([
     'approve',
     { version: '7', decidedBy: 'allow_list:customer' },
   ])
@@ -71,14 +65,14 @@ it('scores an event that does not name an entity, with its features missing', as
       return Promise.resolve(new Float32Array(count))
     },
   }
-  const judge = createJudge({ plan, lineup: { champion, shadows: [] }, explain: null, onShadowFailed: () => undefined })
   const judged = async (offset: number, data: Record<string, unknown>) => {
-    const event = { eventId: `e${offset}`, eventType: 'login.attempted', timestamp, data, version: 1 } as const
+    const names = { eventId: `e${offset}`, eventType: 'login.attempted', aggregateId: 'u1', aggregateType: 'user' }
+    const event = { ...names, timestamp, data, version: 1 }
     const place = { partition: 0, offset, appendTimeMs: timestamp }
-    const snapshots = engine.apply({ ...event, aggregateId: 'u1', aggregateType: 'user' }, timestamp, place, true)
-    const item = { data, observedAtMs: timestamp } as unknown as EventIntake
-    const [verdict] = await judge([{ item, snapshots }])
-    return verdict?.kind === 'scored' ? verdict.scored.values : verdict
+    const snapshots = engine.apply(event, timestamp, place, true)
+    const applied = appliedEvent(decodedEvent(plan, event, offset), snapshots)
+    const [decided] = await decidedBy(plan, { champion, shadows: [] }, [applied])
+    return decided?.kind === 'decided' ? decided.values : decided
   }
   const data = { userId: 'u1', networkId: null, attempts: 2 }
   await judged(0, { ...data, deviceId: 'd1' })

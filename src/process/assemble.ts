@@ -1,0 +1,60 @@
+import { assert } from '../base/errors.ts'
+import type { FeaturePlan } from '../engine/plan.ts'
+import type { RecordFault } from '../events/record-parts.ts'
+import { createValues } from '../scoring/vector.ts'
+import type { LogBatch } from '../ports/log.ts'
+import { lineupAt, type Serving, type ServingModels } from './serving.ts'
+import type { Applied, Assembled, Observed, Unscored } from './stages.ts'
+
+/**
+ * What becomes of a batch once its states are written: of records below `publishFrom` nothing, because they were published
+ * before the states were rewound (R7); of a blamed record no score.
+ */
+export function due(
+  observed: readonly Observed[],
+  publishFrom: number,
+  blame: RecordFault | null,
+): (Observed | Unscored)[] {
+  const above = observed.filter(({ record }) => record.offset >= publishFrom)
+  if (blame === null) return above
+  const { code, detail } = blame
+  return above.map((one) => (one.kind === 'applied' ? { ...one, kind: 'unscored', code, detail } : one))
+}
+
+/** By type of the events that are to be scored, the models that score them, newest first: see {@link ServingModels}. */
+export type Servings = ReadonlyMap<string, readonly Serving[]>
+
+/** Asked after the position was advanced past the batch: which models score it is known for good only then (G2). */
+export async function servingsOf(
+  models: ReadonlyMap<string, ServingModels>,
+  { topic, partition }: Pick<LogBatch, 'topic' | 'partition'>,
+  events: readonly (Observed | Unscored)[],
+): Promise<Servings> {
+  const servings = new Map<string, readonly Serving[]>()
+  for (const one of events) {
+    if (!isToScore(one) || servings.has(one.event.eventType)) continue
+    const { eventType } = one.event
+    const serving = models.get(eventType)
+    assert(serving !== undefined, `there are models for ${eventType}`)
+    servings.set(eventType, await serving(topic, partition, one.record.offset))
+  }
+  return servings
+}
+
+/** All values of the events that are to be scored, once for all models, and the models that score each. */
+export type Assemble = (events: readonly (Observed | Unscored)[], servings: Servings) => Assembled[]
+
+export function createAssemble(plan: FeaturePlan): Assemble {
+  const { valuesOf } = createValues(plan.values)
+  return (events, servings) =>
+    events.map((one) => {
+      if (!isToScore(one)) return one
+      const { event, record, snapshots, observedAtMs } = one
+      const lineup = lineupAt(servings.get(event.eventType) ?? [], record.offset)
+      return { ...one, kind: 'assembled', lineup, values: valuesOf(snapshots, event.data, observedAtMs) }
+    })
+}
+
+function isToScore(one: Observed | Unscored): one is Applied {
+  return one.kind === 'applied' && one.isScored
+}

@@ -1,0 +1,36 @@
+import type { Decided, DecidedEvent, Scored, ScoredEvent } from './stages.ts'
+import { decide } from '../scoring/decision.ts'
+import type { FeaturePlan } from '../engine/plan.ts'
+import type { Scorer } from '../ports/scorer.ts'
+
+/** Acts on the champion's score: by its policy, or by its thresholds where it has none. */
+export type Decide = (scored: readonly Scored[]) => Decided[]
+
+export function createDecide({ entities }: FeaturePlan): Decide {
+  const names = entities.map(({ name }) => name)
+  return (scored) => scored.map((one) => (one.kind === 'scored' ? decided(names, one) : one))
+}
+
+function decided(names: readonly string[], event: ScoredEvent): DecidedEvent {
+  const { champion } = event.lineup
+  const { decider } = champion
+  if (decider === undefined) {
+    return { ...event, kind: 'decided', decision: decide(event.score, champion.thresholds), policy: null }
+  }
+  const { score, values } = event
+  const input = { entityIds: listedIds(names, decider, event), data: event.event.data, score, values }
+  const { decision, decidedBy } = decider.decide(input)
+  return { ...event, kind: 'decided', decision, policy: { version: decider.version, decidedBy } }
+}
+
+const noIds: Readonly<Record<string, string | null>> = {}
+
+/** The ids of the entities that are on lists. */
+function listedIds(
+  names: readonly string[],
+  { entities }: NonNullable<Scorer['decider']>,
+  { entityIds }: ScoredEvent,
+): Readonly<Record<string, string | null>> {
+  if (entities.length === 0) return noIds
+  return Object.fromEntries(entities.map((name) => [name, entityIds[names.indexOf(name)] ?? null]))
+}

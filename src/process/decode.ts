@@ -1,0 +1,51 @@
+import { readRecordEvent } from '../events/record-event.ts'
+import type { EventCatalog } from '../events/event.ts'
+import { namedEntityId, type EntityPlan, type EventPlan, type FeaturePlan } from '../engine/plan.ts'
+import { assert } from '../base/errors.ts'
+import type { Blame } from '../isolation/trial.ts'
+import type { LogBatch, LogRecord } from '../ports/log.ts'
+import type { Decoded } from './stages.ts'
+
+/** Decodes and validates a batch. Total: each record has its answer, in order. */
+export type Decode = (batch: LogBatch, blame: Blame | null) => Decoded[]
+
+export function createDecode(catalog: EventCatalog, plan: FeaturePlan): Decode {
+  return ({ records }, blame) => {
+    if (blame === null) return records.map((record) => decodeRecord(record, catalog, plan))
+    assert(records.length === 1, 'a record is blamed alone')
+    // Of a record that makes its handling fail whatever is left out, nothing is looked at.
+    const { leaveOut, code, detail } = blame
+    if (leaveOut === 'everything') return records.map((record) => ({ kind: 'invalid', record, code, detail }))
+    return records.map((record) => decodeRecord(record, catalog, plan))
+  }
+}
+
+function decodeRecord(record: LogRecord, catalog: EventCatalog, { entities, events }: FeaturePlan): Decoded {
+  if (record.fault !== undefined) return { kind: 'invalid', record, ...record.fault }
+  const result = readRecordEvent(record, catalog)
+  if (result.kind === 'invalid') return { kind: 'invalid', record, code: result.code, detail: result.detail }
+  const { event, observedAt } = result
+  const plan = events.get(event.eventType)
+  assert(plan !== undefined, `the plan knows every type of the catalog, also ${event.eventType}`)
+  return {
+    kind: 'event',
+    record,
+    event,
+    observedAtMs: observedAt,
+    plan,
+    entityIds: entityIdsOf(entities, plan, event.data),
+    isScored: catalog.get(event.eventType)?.scored !== undefined,
+  }
+}
+
+function entityIdsOf(
+  entities: readonly EntityPlan[],
+  { touches }: EventPlan,
+  data: Readonly<Record<string, unknown>>,
+): (string | null)[] {
+  const ids: (string | null)[] = []
+  for (const [index, { keyFields }] of entities.entries()) {
+    ids.push((touches[index] ?? null) === null ? null : namedEntityId(keyFields, data))
+  }
+  return ids
+}

@@ -1,0 +1,176 @@
+import { observe as observeEntity, verdictOf, type Answer, type Observation, type Verdict } from '../engine/observe.ts'
+import type { EntityPlan, EntityTouch, FeaturePlan } from '../engine/plan.ts'
+import type { EntityState, Snapshot } from '../engine/state/state.ts'
+import type { Decoded, DecodedEvent, Observed } from './stages.ts'
+import { textOf } from './waiting.ts'
+
+/*
+ * What a batch does to the states. A batch is a list of events here, and a list of entities: `touch` turns the one into
+ * the other, the stages in between (load, observe, write) add to what is known of each entity, and `answer` turns
+ * the entities' answers back into what came of each event.
+ */
+
+/** One instance of an entity, with what the batch does to it. */
+export interface Touched {
+  readonly entity: EntityPlan
+  /** Of the entity in the plan. */
+  readonly index: number
+  readonly id: string
+  /** In the order of the log. */
+  readonly observations: readonly Observation[]
+  /** By observation: the place of its event in the batch. */
+  readonly places: readonly number[]
+  /** How many compare-and-sets of this batch it has lost. */
+  readonly lost: number
+}
+
+/** With its state, as the store or the cache has it. */
+export interface Loaded extends Touched {
+  readonly base: StoredState
+  /** Of the cache, when it was asked. */
+  readonly generation: number
+}
+
+/** A state as the store holds it: with its checksum it makes the version that the next write must find there. */
+export interface StoredState {
+  readonly state: EntityState | null
+  readonly checksum: number
+}
+
+/** With its next state, and one answer per observation; they hold once the store has taken the state. */
+export interface Answering extends Loaded {
+  readonly next: EntityState | null
+  readonly answers: readonly Answer[]
+  /** False when every observation had been applied before: there is nothing to write. */
+  readonly isChanged: boolean
+}
+
+/**
+ * Entities in the order in which they settle: the partition-key entity first, because only its settled states decide what
+ * is a duplicate, and a duplicate may not count at the others. (One write for both would let a stale cache decide.)
+ */
+export function settlingOrder({ entities }: FeaturePlan): readonly (readonly EntityPlan[])[] {
+  const owners = entities.filter((entity) => entity.partitionKey)
+  const shared = entities.filter((entity) => !entity.partitionKey)
+  return [owners, shared]
+}
+
+/** The instances of these entities that the events name; `settled` are those that settled before. */
+export function touch(
+  { entities: all }: FeaturePlan,
+  entities: readonly EntityPlan[],
+  decoded: readonly Decoded[],
+  settled: readonly Answering[],
+): Touched[] {
+  const verdicts = verdictsOf(decoded.length, settled)
+  return entities.flatMap((entity) => {
+    const index = all.indexOf(entity)
+    const byId = new Map<string, { observations: Observation[]; places: number[] }>()
+    for (const [place, event] of decoded.entries()) {
+      if (event.kind === 'invalid') continue
+      const entityTouch = event.plan.touches[index] ?? null
+      const id = event.entityIds[index] ?? null
+      if (entityTouch === null || id === null) continue
+      const known = byId.get(id) ?? { observations: [], places: [] }
+      if (known.places.length === 0) byId.set(id, known)
+      known.observations.push(observationOf(event, entityTouch, verdicts[place] ?? null))
+      known.places.push(place)
+    }
+    return Array.from(byId, ([id, { observations, places }]) => {
+      return { entity, index, id, observations, places, lost: 0 }
+    })
+  })
+}
+
+function observationOf(
+  { record, event, observedAtMs, isScored }: DecodedEvent,
+  touch: EntityTouch,
+  verdict: Verdict,
+): Observation {
+  return {
+    offset: record.offset,
+    appendTimeMs: record.appendTimeMs,
+    eventId: event.eventId,
+    timeMs: observedAtMs,
+    eventTimeMs: event.timestamp,
+    data: event.data,
+    touch,
+    reads: isScored,
+    verdict,
+    record: touch.label === null ? null : () => textOf(record),
+  }
+}
+
+/** Where a batch stands in its partition. */
+export interface ObservedAt {
+  readonly partition: number
+  /** The batch's first offset: older snapshots of the partition may go (R3). */
+  readonly floorOffset: number
+}
+
+/** Applies all observations of the batch on an entity as one step (R2). Pure: what was loaded stays as it is. */
+export function observe(loaded: readonly Loaded[], { partition, floorOffset }: ObservedAt): Answering[] {
+  return loaded.map(({ entity, index, id, observations, places, lost, base, generation }) => {
+    const { state: next, answers, changed } = observeEntity(entity, base.state, observations, partition, floorOffset)
+    return { entity, index, id, observations, places, lost, base, generation, next, answers, isChanged: changed }
+  })
+}
+
+/** What came of each record of the batch, by what all entities answered to it. */
+export function answer(
+  { entities }: FeaturePlan,
+  decoded: readonly Decoded[],
+  settled: readonly Answering[],
+): Observed[] {
+  const answers = entities.map((_, index) => answersOf(decoded.length, index, settled))
+  return decoded.map((event, place) => {
+    if (event.kind === 'invalid') return event
+    return observedEvent(
+      event,
+      answers.map((ofEntity) => ofEntity[place] ?? null),
+    )
+  })
+}
+
+/** Of what has settled: states that the store took, and compare-and-sets that were lost on the way. */
+export function writesOf(settled: readonly Answering[]): { readonly written: number; readonly conflicts: number } {
+  let [written, conflicts] = [0, 0]
+  for (const { isChanged, lost } of settled) {
+    if (isChanged) written += 1
+    conflicts += lost
+  }
+  return { written, conflicts }
+}
+
+/** By place in the batch: what the entities of one kind answered to the event there, null where it names none. */
+function answersOf(length: number, index: number, settled: readonly Answering[]): readonly (Answer | null)[] {
+  const found = new Array<Answer | null>(length).fill(null)
+  for (const entity of settled) {
+    if (entity.index !== index) continue
+    for (const [i, place] of entity.places.entries()) found[place] = entity.answers[i] ?? null
+  }
+  return found
+}
+
+/** By place in the batch: what the partition-key entity, settled before, found out. */
+function verdictsOf(length: number, settled: readonly Answering[]): readonly Verdict[] {
+  const verdicts = new Array<Verdict>(length).fill(null)
+  for (const { places, answers } of settled) {
+    for (const [i, place] of places.entries()) verdicts[place] = verdictIn(answers[i] ?? null)
+  }
+  return verdicts
+}
+
+function verdictIn(answer: Answer | null): Verdict {
+  if (answer === null) return null
+  return answer.kind === 'gone' ? answer.verdict : verdictOf(answer.snapshot.outcome)
+}
+
+function observedEvent(decoded: DecodedEvent, answers: readonly (Answer | null)[]): Observed {
+  if (answers.some((answer) => answer?.kind === 'gone')) return { ...decoded, kind: 'gone' }
+  let verdict: Verdict = null
+  for (const answer of answers) verdict ??= verdictIn(answer)
+  if (verdict === 'duplicate') return { ...decoded, kind: 'duplicate' }
+  const snapshots = answers.map((answer): Snapshot | null => (answer?.kind === 'snapshot' ? answer.snapshot : null))
+  return { ...decoded, kind: 'applied', snapshots, verdict }
+}

@@ -1,0 +1,107 @@
+import type { LabelVerdict } from '../engine/observe-label.ts'
+import type { EventPlan } from '../engine/plan.ts'
+import type { Snapshot } from '../engine/state/state.ts'
+import type { EventErrorCode, DomainEvent, EventData } from '../events/event.ts'
+import type { RecordFaultCode } from '../events/record-parts.ts'
+import type { unscoredCodes } from '../scoring/dead-letter-code.ts'
+import type { Decision } from '../scoring/emitted.ts'
+import type { ScoreParts } from '../scoring/scored-text.ts'
+import type { LogRecord } from '../ports/log.ts'
+import type { LoadedLineup } from './serving.ts'
+
+/*
+ * What is known of one record of a batch. Each stage of the pipeline answers one of these for each record that it was
+ * given, in the order of the log: what a stage finds out is added to what those before it found out, and a record that a
+ * stage does not concern is handed on as it is.
+ */
+
+/** A record that is no event, or makes its handling fail: it becomes a dead letter, and nothing else. */
+export interface Unreadable {
+  readonly kind: 'invalid'
+  readonly record: LogRecord
+  readonly code: EventErrorCode | RecordFaultCode
+  readonly detail: string
+}
+
+/** An event as the stages after decoding carry it. */
+interface Carried {
+  readonly record: LogRecord
+  readonly event: DomainEvent<EventData>
+  readonly observedAtMs: number
+  readonly plan: EventPlan
+  /** By entity of the plan: the id of the one that the event names, null where it names none. */
+  readonly entityIds: readonly (string | null)[]
+  /** To be scored; the others only change states. */
+  readonly isScored: boolean
+}
+
+export interface DecodedEvent extends Carried {
+  readonly kind: 'event'
+}
+
+/** Another worker published and committed the event (R5). */
+export interface Gone extends Carried {
+  readonly kind: 'gone'
+}
+
+/** An event with this id was applied before, at another offset. */
+export interface Duplicate extends Carried {
+  readonly kind: 'duplicate'
+}
+
+/** What the states answered to an event that they took. */
+interface Answered extends Carried {
+  /** By entity of the plan, null where the event does not name one. */
+  readonly snapshots: readonly (Snapshot | null)[]
+  /** Why a label counts nowhere all the same. */
+  readonly verdict: LabelVerdict
+}
+
+export interface Applied extends Answered {
+  readonly kind: 'applied'
+}
+
+/** Why an event that was applied has no score: no number can be acted on, or the record is blamed. */
+export interface Unscored extends Answered {
+  readonly kind: 'unscored'
+  readonly code: UnscoredCode | RecordFaultCode
+  readonly detail: string
+}
+
+export type UnscoredCode = (typeof unscoredCodes)[number]
+
+/** An event on its way to a score, with all values of the feature set and the models of its offset. */
+export interface AssembledEvent extends Answered {
+  readonly kind: 'assembled'
+  readonly lineup: LoadedLineup
+  readonly values: readonly (number | null)[]
+}
+
+export interface ScoredEvent extends Omit<AssembledEvent, 'kind'> {
+  readonly kind: 'scored'
+  readonly score: number
+  /** One per shadow, null where it failed. */
+  readonly shadows: readonly (number | null)[]
+}
+
+export interface DecidedEvent extends Omit<ScoredEvent, 'kind'> {
+  readonly kind: 'decided'
+  readonly decision: Decision
+  /** Which version of a policy decided, and what in it; null where only thresholds did. */
+  readonly policy: ScoreParts['policy']
+}
+
+export interface ExplainedEvent extends Omit<DecidedEvent, 'kind'> {
+  readonly kind: 'explained'
+  /** Why the event is not approved, or why the model cannot say; null: approved, or nobody asked. */
+  readonly reasons: ScoreParts['reasons']
+}
+
+export type Decoded = DecodedEvent | Unreadable
+export type Observed = Applied | Duplicate | Gone | Unreadable
+/** What no model is asked about. */
+type Passed = Observed | Unscored
+export type Assembled = AssembledEvent | Passed
+export type Scored = ScoredEvent | Passed
+export type Decided = DecidedEvent | Passed
+export type Explained = ExplainedEvent | Passed
