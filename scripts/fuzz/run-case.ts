@@ -3,7 +3,7 @@ import { createDerivedEvaluator } from '../../src/compile/reference-evaluator.ts
 import { referenceFeatures } from '../../src/compile/reference.ts'
 import { referenceVerdict, type ReferenceEvent } from '../../src/compile/reference-labels.ts'
 import { createMemoryEngine, type MemoryEngine } from '../../src/engine/engine.ts'
-import type { DomainEvent } from '../../src/events/event.ts'
+import type { DomainEvent, EventData } from '../../src/events/event.ts'
 import { featuresOf, type RequestValues } from '../../src/engine/expression.ts'
 import { readFeatures, verdictOf } from '../../src/engine/observe.ts'
 import { entityIdOf, type EntityPlan, type FeaturePlan, type ServicePlan } from '../../src/engine/plan.ts'
@@ -251,7 +251,7 @@ function readAsOf(
   }
 }
 
-function domainEvent(event: StreamEvent): DomainEvent {
+function domainEvent(event: StreamEvent): DomainEvent<EventData> {
   return {
     eventId: event.eventId,
     eventType: event.eventType,

@@ -10,6 +10,7 @@ import type {
   SlotUpdate,
   TileGroupPlan,
 } from '../engine/plan.ts'
+import { PlanMemory } from '../engine/memory.ts'
 import { fieldsOfSlot, layoutOf } from '../engine/state-codec/state-layout.ts'
 import { placed } from '../engine/tiles/tile-row.ts'
 import { dayMs, durationMs, hourMs, windowMs } from '../base/units.ts'
@@ -34,7 +35,8 @@ const lifetimeTtlMs = 400 * dayMs
 export function compilePlan(set: FeatureSet): FeaturePlan {
   const ordered = [...set.entities].sort((a, b) => Number(b.partitionKey) - Number(a.partitionKey))
   const hours = labelHours(set)
-  const drafts = ordered.map((entity) => compileEntity(entity, set, hours))
+  const memory = new PlanMemory()
+  const drafts = ordered.map((entity) => compileEntity(entity, set, hours, memory))
   const events = set.events.map((event): EventPlan => {
     const fields = fieldsOfEvent(event)
     const ofType = { eventType: event.type, subject: subjectPlan(set, event), label: labelPlan(set, event) }
@@ -65,6 +67,7 @@ function compileEntity(
   entity: Entity,
   set: FeatureSet,
   hours: number,
+  memory: PlanMemory,
 ): { plan: EntityPlan; slots: readonly PlacedSlot[] } {
   const views = set.views.filter((view) => view.entity === entity)
   const hops = [...new Set(views.map((view) => durationMs(view.hop)))].sort((a, b) => a - b)
@@ -77,6 +80,7 @@ function compileEntity(
       ofHop,
       slots.filter((slot) => slot.group === group),
       windowCells,
+      memory,
     )
     windowCells = endOf(compiled) ?? windowCells
     return compiled
@@ -100,6 +104,7 @@ function compileEntity(
     labels: entityLabels(set, slots, hops.length),
     hasCaps: features.some(({ cap }) => cap > 0),
     windowCells,
+    memory,
   }
   return { plan: { ...draft, layout: layoutHash(layoutOf(draft)) }, slots }
 }
@@ -123,6 +128,7 @@ function compileGroup(
   views: readonly View[],
   ofGroup: readonly PlacedSlot[],
   firstCell: number,
+  { codes }: PlanMemory,
 ): TileGroupPlan {
   const delays = [...new Set(views.map((view) => durationMs(view.delay)))].sort((a, b) => a - b)
   const slotOf = (definition: SlotDefinition) => ofGroup.findIndex((slot) => slot.id === slotId(definition))
@@ -139,7 +145,7 @@ function compileGroup(
     base += read.windowsMs.length * shapes.length + read.runs.length
     return read
   })
-  return { hopMs: durationMs(views[0]?.hop ?? '1s'), tilesMax: entity.tilesMax, ...placed(shapes), reads }
+  return { hopMs: durationMs(views[0]?.hop ?? '1s'), tilesMax: entity.tilesMax, ...placed(shapes, codes), reads }
 }
 
 /** One past the last cell of a group's reads. */

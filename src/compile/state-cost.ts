@@ -1,5 +1,6 @@
 import { ByteWriter } from '../base/bytes.ts'
 import type { EntityPlan, SlotPlan, TileGroupPlan } from '../engine/plan.ts'
+import { ValueCodes } from '../engine/tiles/distinct.ts'
 import type { Accumulator, SlotKind } from '../engine/tiles/slot.ts'
 import { writeTiles } from '../engine/tiles/tile-codec.ts'
 import { emptyRow, placed, putValue } from '../engine/tiles/tile-row.ts'
@@ -120,7 +121,7 @@ function encodedBytes(
   tiles: readonly number[],
   value: Accumulator = null,
 ): number {
-  const bare = { ...group, ...placed(slots) }
+  const bare = { ...group, ...placed(slots, new ValueCodes()) }
   const rows = tiles.map((tile) => emptyRow(bare.layout, tile))
   for (const row of rows) for (const slot of bare.slots) putValue(row, slot, value)
   const writer = new ByteWriter()

@@ -1,5 +1,6 @@
+import { itemAt } from '../base/arrays.ts'
 import { assert } from '../base/errors.ts'
-import type { DomainEvent } from '../events/event.ts'
+import type { DomainEvent, EventData } from '../events/event.ts'
 import { applyTo, verdictOf, type Observation, type Verdict } from './observe.ts'
 import { namedEntityId, type EntityPlan, type EventPlan, type FeaturePlan } from './plan.ts'
 import { beginDraft, setProgress, type EntityState, type Snapshot } from './state/state.ts'
@@ -13,7 +14,7 @@ export interface EventPosition {
 
 /** `reads` asks for the features before the event. */
 export interface EngineEvent {
-  readonly event: DomainEvent
+  readonly event: DomainEvent<EventData>
   readonly observedAtMs: number
   readonly position: EventPosition
   readonly reads: boolean
@@ -29,7 +30,7 @@ export interface MemoryEngine {
    * states are looked for all at once, so that the waits for memory overlap.
    */
   applyAll(events: readonly EngineEvent[]): EngineAnswer[]
-  apply(event: DomainEvent, observedAtMs: number, position: EventPosition, reads: boolean): EngineAnswer
+  apply(event: DomainEvent<EventData>, observedAtMs: number, position: EventPosition, reads: boolean): EngineAnswer
   /** Live states, by entity index and id. They are changed in place: whoever keeps one copies it. */
   readonly states: readonly Map<string, EntityState>[]
 }
@@ -51,7 +52,7 @@ export function createMemoryEngine(plan: FeaturePlan, { asStored = false } = {})
         answer.push(null)
         continue
       }
-      const entity = plan.entities[index] as EntityPlan
+      const entity = itemAt(plan.entities, index)
       const snapshot = applyTo(entity, state, observationOf(one, touch, verdict))
       const { partition, offset } = one.position
       if (asStored) setProgress(state, { partition, next: offset + 1, snapshots: [snapshot] })
@@ -62,10 +63,8 @@ export function createMemoryEngine(plan: FeaturePlan, { asStored = false } = {})
   }
   const applyAll = (events: readonly EngineEvent[]): EngineAnswer[] => {
     const plans = events.map(({ event }) => planOf(plan, event))
-    const found = plan.entities.map((entity, index) =>
-      locate(states[index] as Map<string, EntityState>, entity, index, events, plans),
-    )
-    return events.map((one, number) => applyOne(one, plans[number] as EventPlan, found, number))
+    const found = plan.entities.map((entity, index) => locate(itemAt(states, index), entity, index, events, plans))
+    return events.map((one, number) => applyOne(one, itemAt(plans, number), found, number))
   }
   return {
     states,
@@ -92,7 +91,7 @@ function locate(
 ): (EntityState | null)[] {
   return events.map(({ event, position }, number) => {
     if ((plans[number]?.touches[index] ?? null) === null) return null
-    const id = namedEntityId(entity.keyFields, event.data as Observation['data'])
+    const id = namedEntityId(entity.keyFields, event.data)
     if (id === null) return null
     let state = states.get(id)
     if (state === undefined) states.set(id, (state = beginDraft(entity, null, position.appendTimeMs)))
@@ -106,7 +105,6 @@ function observationOf(
   verdict: Verdict,
 ): Observation {
   const { offset, appendTimeMs } = position
-  const data = event.data as Observation['data']
   const times = { appendTimeMs, timeMs: observedAtMs, eventTimeMs: event.timestamp }
-  return { offset, eventId: event.eventId, ...times, data, touch, reads, verdict }
+  return { offset, eventId: event.eventId, ...times, data: event.data, touch, reads, verdict }
 }

@@ -1,4 +1,5 @@
 import { idPart, idSeparator } from './entity-id.ts'
+import { itemAt } from '../base/arrays.ts'
 import { emptyCell } from './tiles/cells.ts'
 import { hashEventId } from '../events/event-id-hash.ts'
 import { labelOf, outdates, withLabel, type Label, type Labels } from './state/labels.ts'
@@ -120,7 +121,7 @@ export function remakeTile(
 ): void {
   if (findRow(table, tile) >= 0) {
     const row = rowFor(table, group, tile)
-    for (const slot of labels.slots[number] ?? []) clearSlot(table, row, group.slots[slot] as SlotPlan)
+    for (const slot of labels.slots[number] ?? []) clearSlot(table, row, itemAt(group.slots, slot))
   }
   for (const label of known) {
     if (tileOf(label.timeMs, group.hopMs) === tile) addLabel(table, number, group, labels, label)
@@ -143,7 +144,7 @@ function addLabel(
     const found = value(label.data)
     if (found === null) continue
     const row = rowFor(table, group, tile)
-    if (isCurrent) addValue(table, row, group.slots[slot] as SlotPlan, found, label.timeMs)
+    if (isCurrent) addValue(table, row, itemAt(group.slots, slot), found, label.timeMs)
   }
 }
 

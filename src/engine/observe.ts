@@ -1,7 +1,9 @@
+import { itemAt } from '../base/arrays.ts'
 import { finalize } from './tiles/aggregates.ts'
 import { assert } from '../base/errors.ts'
+import type { EventData } from '../events/event.ts'
 import { hashEventId } from '../events/event-id-hash.ts'
-import type { EntityPlan, EntityTouch, SlotPlan, TileGroupPlan } from './plan.ts'
+import type { EntityPlan, EntityTouch } from './plan.ts'
 import { applyLabel, forgetLabels, judgeLabel, repeatedValues, type LabelVerdict } from './observe-label.ts'
 import { fingerprint, rememberSubject } from './state/subjects.ts'
 import { isRememberedAt, knowsEventId, rememberEventId, wasElsewhere } from './state/recent-ids.ts'
@@ -20,7 +22,7 @@ import { addValue } from './tiles/tile-row.ts'
 import { emptyTiles, pruneTiles, rowFor } from './tiles/tiles.ts'
 import { forgottenTile, tileOf } from './tiles/window.ts'
 import { noneReleased, settleWaiting } from './state/waiting-labels.ts'
-import { readWindows, WindowCells } from './tiles/windows.ts'
+import { readWindows } from './tiles/windows.ts'
 
 /** One event as one entity sees it. */
 export interface Observation {
@@ -31,7 +33,7 @@ export interface Observation {
   readonly timeMs: number
   /** The event's own time: of the labels of one subject the newest counts. */
   readonly eventTimeMs: number
-  readonly data: Readonly<Record<string, unknown>>
+  readonly data: EventData
   readonly touch: EntityTouch
   /** Answer with the entity's features as they were before this event. */
   readonly reads: boolean
@@ -184,7 +186,7 @@ function addToTiles(plan: EntityPlan, state: EntityState, observation: Observati
       const value = update.value(observation.data)
       if (value === null) continue
       if (row < 0) row = rowFor(table, group, tile)
-      addValue(table, row, group.slots[update.slot] as SlotPlan, value, timeMs)
+      addValue(table, row, itemAt(group.slots, update.slot), value, timeMs)
     }
     pruneTiles(table, group, forgotten)
   }
@@ -202,19 +204,16 @@ export interface EntityRead {
 
 const noFlags: readonly FeatureFlag[] = []
 
-/** Of the read that is being made: a read is over before another begins. */
-let windows = new WindowCells(0)
-
 /** The entity's features at `timeMs`. */
 export function readFeatures(plan: EntityPlan, state: EntityState | null, timeMs: number): EntityRead {
-  if (windows.numbers.length < plan.windowCells) windows = new WindowCells(plan.windowCells)
+  const windows = plan.memory.windows(plan.windowCells)
   for (let number = 0; number < plan.groups.length; number += 1) {
-    const group = plan.groups[number] as TileGroupPlan
+    const group = itemAt(plan.groups, number)
     readWindows(state === null ? emptyTiles(group) : tableAt(state, number), group, timeMs, windows)
   }
   const features = new Array<number | null>(plan.features.length)
   for (let i = 0; i < features.length; i += 1) {
-    const { aggregate, cells, position } = plan.features[i] as EntityPlan['features'][number]
+    const { aggregate, cells, position } = itemAt(plan.features, i)
     features[i] = finalize(aggregate, windows, cells, timeMs, position)
   }
   return { features, flags: state === null ? noFlags : flagsOf(plan, state, features, timeMs) }

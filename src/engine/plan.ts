@@ -1,5 +1,9 @@
 import { idPart, idSeparator } from './entity-id.ts'
+import { itemAt } from '../base/arrays.ts'
+import { assert } from '../base/errors.ts'
+import type { EventData } from '../events/event.ts'
 import type { AggregateKind } from './tiles/aggregates.ts'
+import type { PlanMemory } from './memory.ts'
 import type { PlacedSlot, SlotValue } from './tiles/slot.ts'
 import type { Expression } from './expression.ts'
 import type { RowLayout } from './tiles/tile-row.ts'
@@ -68,7 +72,7 @@ export interface SlotUpdate {
   readonly group: number
   readonly slot: number
   /** The value to add, or null when the slot's condition does not hold. */
-  readonly value: (data: Readonly<Record<string, unknown>>) => SlotValue | null
+  readonly value: (data: EventData) => SlotValue | null
 }
 
 export interface EntityPlan {
@@ -92,6 +96,8 @@ export interface EntityPlan {
   readonly hasCaps: boolean
   /** How many cells a read of all windows has: see {@link DelayRead}. */
   readonly windowCells: number
+  /** One for all entities of a plan. */
+  readonly memory: PlanMemory
 }
 
 export interface SlotPlan extends PlacedSlot {
@@ -169,22 +175,20 @@ export interface ServicePlan {
  * The id of the entity instance that an event names, null where it names none: it lacks one of the key fields, or has
  * null there.
  */
-export function namedEntityId(keyFields: readonly string[], data: Readonly<Record<string, unknown>>): string | null {
+export function namedEntityId(keyFields: readonly string[], data: EventData): string | null {
   let id = ''
   for (let part = 0; part < keyFields.length; part += 1) {
-    const value = data[keyFields[part] as string] as string | null | undefined
-    if (value === undefined || value === null) return null
+    const value = data[itemAt(keyFields, part)]
+    // Key fields are texts: see the checks of a feature set.
+    if (typeof value !== 'string') return null
     id = part === 0 ? value : (part === 1 ? idPart(id) : id) + idSeparator + idPart(value)
   }
   return id
 }
 
 /** The same of an event that names one: one field, or several in the order of the key fields. */
-export function entityIdOf(keyFields: readonly string[], data: Readonly<Record<string, unknown>>): string {
-  const first = data[keyFields[0] as string] as string
-  if (keyFields.length === 1) return first
-  let id = idPart(first)
-  for (let part = 1; part < keyFields.length; part += 1)
-    id += idSeparator + idPart(data[keyFields[part] as string] as string)
+export function entityIdOf(keyFields: readonly string[], data: EventData): string {
+  const id = namedEntityId(keyFields, data)
+  assert(id !== null, `the event has ${keyFields.join(', ')}`)
   return id
 }

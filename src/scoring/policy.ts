@@ -116,9 +116,11 @@ export function compilePolicy(policy: Policy, scope: PolicyScope): Decider {
   const dead = deadRule(policy.rules, domainsOf(scope))
   if (dead !== null) throw invalid(`rule ${dead.name} never decides: ${dead.why}`)
   const listed = [...listsOf('block', policy.block, scope), ...listsOf('allow', policy.allow, scope)]
-  const byModel = new Map<Decision, PolicyVerdict>()
-  for (const decision of ['approve', 'review', 'block'] as const)
-    byModel.set(decision, { decision, decidedBy: 'model' })
+  const byModel: Readonly<Record<Decision, PolicyVerdict>> = {
+    approve: { decision: 'approve', decidedBy: 'model' },
+    review: { decision: 'review', decidedBy: 'model' },
+    block: { decision: 'block', decidedBy: 'model' },
+  }
   const read = policy.rules.flatMap(({ when }) => when.flatMap(({ value }) => fieldIn(value) ?? []))
   return {
     version: policy.version,
@@ -132,13 +134,17 @@ export function compilePolicy(policy: Policy, scope: PolicyScope): Decider {
       for (const { verdict, conditions } of rules) {
         if (conditions.every(({ read: of, holds, than }) => isMet(of(input), holds, than))) return verdict
       }
-      return byModel.get(decide(input.score, policy.thresholds)) as PolicyVerdict
+      return byModel[decide(input.score, policy.thresholds)]
     },
   }
 }
 
 function isMet(value: unknown, holds: (a: Value, b: Value) => boolean, than: Value): boolean {
-  return typeof value === typeof than && holds(value as Value, than)
+  return isValue(value) && typeof value === typeof than && holds(value, than)
+}
+
+function isValue(value: unknown): value is Value {
+  return typeof value === 'number' || typeof value === 'string' || typeof value === 'boolean'
 }
 
 /** In the order of the entities, whatever the order in the file. */

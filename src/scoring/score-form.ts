@@ -18,14 +18,18 @@ export interface ScoreForm extends ScoredRule {
 export function scoreFormOf({ type, scored, aggregateField, versions, currentVersion }: EventType): ScoreForm | null {
   if (scored === undefined) return null
   const { schema } = versions[currentVersion] ?? {}
-  const shape = schema instanceof z.ZodObject ? (schema.shape as Readonly<Record<string, z.ZodType>>) : {}
-  const repeated = scored.repeats.map((field): [string, z.ZodType] => [field, repeatedSchema(shape[field])])
+  const repeated = scored.repeats.map((field): [string, z.ZodType] => [field, repeatedSchema(fieldIn(schema, field))])
   const named = {
     [scored.idField]: z.string(),
     ...Object.fromEntries(repeated),
     [scored.timeField]: z.number().int(),
   }
   return { ...scored, eventType: type, aggregateField, schema: z.object({ ...named, ...scoreSchema.shape }) }
+}
+
+function fieldIn(schema: z.ZodType | undefined, field: string): z.ZodType | undefined {
+  const found: unknown = schema instanceof z.ZodObject ? schema.shape[field] : undefined
+  return found instanceof z.ZodType ? found : undefined
 }
 
 /** Its kind, without the rules of today: a score says what was accepted then. */

@@ -129,7 +129,7 @@ describe('the features of logins', () => {
       const data = event.data as Readonly<Record<string, string | number>>
       const timeMs = isLogin(event) ? event.timestamp : Number(data['loginTimeMs'])
       const position = { partition: 0, offset, appendTimeMs: event.timestamp }
-      const answers = engine.apply(event, timeMs, position, isLogin(event))
+      const answers = engine.apply({ ...event, data }, timeMs, position, isLogin(event))
       for (const [index, entity] of plan.entities.entries()) {
         const answer = answers[index]
         if (answer === null || answer === undefined) {

@@ -3,7 +3,7 @@ import { riverbank } from '../../features/index.ts'
 import { generatePayments } from '../../features/simulator/payments.ts'
 import { compilePlan } from '../../src/compile/plan.ts'
 import { createMemoryEngine } from '../../src/engine/engine.ts'
-import type { DomainEvent } from '../../src/events/event.ts'
+import type { DomainEvent, EventData } from '../../src/events/event.ts'
 import type { EventTimeMs } from '../../src/base/units.ts'
 import { createValues } from '../../src/scoring/vector.ts'
 
@@ -68,7 +68,7 @@ function columnSums(): Map<string, number> {
     const customerId = String(at(columns.customer, row))
     const paid = { customerId, terminalId: String(at(columns.terminal, row)), amountMinor: at(columns.cents, row) }
     const data = fraud ? { ...paid, paymentId: `pay-${row}` } : paid
-    const event: DomainEvent = {
+    const event: DomainEvent<EventData> = {
       eventId: `${fraud ? 'fraud' : 'pay'}-${row}`,
       eventType: fraud ? 'fraud.reported' : 'payment.initiated',
       timestamp,

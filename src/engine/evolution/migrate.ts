@@ -4,10 +4,10 @@ import type { EntityPlan, SlotPlan, TileGroupPlan } from '../plan.ts'
 import { noLabels, type Labels } from '../state/labels.ts'
 import { noIds } from '../state/recent-ids.ts'
 import type { PlacedSlot } from '../tiles/slot.ts'
-import { eventTypeOfSlot, type GroupLayout, type StateLayout } from '../state-codec/state-layout.ts'
+import { eventTypeOfSlot, type BlobPlan } from '../state-codec/state-layout.ts'
 import { stateTiles, tableAt, type EntityState } from '../state/state.ts'
 import { noSubjects } from '../state/subjects.ts'
-import { emptyRow, isEmpty, placed, putValue, valueIn, type TileRow } from '../tiles/tile-row.ts'
+import { emptyRow, isEmpty, putValue, valueIn, type TileRow } from '../tiles/tile-row.ts'
 import { emptyTiles, pruneTiles, rowAt, tableOfRows, tileAt, type Gap, type TileTable } from '../tiles/tiles.ts'
 import { noWaiting } from '../state/waiting-labels.ts'
 import { forgottenTile, tileOf } from '../tiles/window.ts'
@@ -16,9 +16,9 @@ import { forgottenTile, tileOf } from '../tiles/window.ts'
  * A state that another feature set wrote, as the plan holds it. Whatever both mean is kept; what only the old one meant
  * goes; what only the plan means has a gap, which says up to where the slot knows nothing. Snapshots are dropped: they
  * hold the old set's features, and whoever migrates makes sure that nobody needs them any more. `nowMs` bounds the time
- * of observations that the old set did not look at.
+ * of observations that the old set did not look at. `from`: the plan, or the kept layout, with which the state was made.
  */
-export function migrateState(plan: EntityPlan, from: StateLayout, state: EntityState, nowMs: number): EntityState {
+export function migrateState(plan: EntityPlan, from: BlobPlan, state: EntityState, nowMs: number): EntityState {
   const { sequence, born, newestTimeMs } = state
   return {
     sequence,
@@ -51,13 +51,13 @@ interface Moved {
 function migrateTable(
   plan: EntityPlan,
   group: TileGroupPlan,
-  from: StateLayout,
+  from: BlobPlan,
   state: EntityState,
   nowMs: number,
 ): TileTable {
   const number = from.groups.findIndex(({ hopMs }) => hopMs === group.hopMs)
   const [old, before] = [from.groups[number] ?? null, number < 0 ? null : tableAt(state, number)]
-  const oldSlots = placed(old?.slots ?? []).slots
+  const oldSlots = old?.slots ?? []
   const floors = floorsOf(plan, group, from, state, before)
   const moved = group.slots.map((slot, index): Moved => {
     const at = oldSlots.findIndex(({ id }) => id === slot.id)
@@ -89,7 +89,7 @@ interface Floors {
 function floorsOf(
   plan: EntityPlan,
   { hopMs }: TileGroupPlan,
-  from: StateLayout,
+  from: BlobPlan,
   { newestTimeMs }: EntityState,
   before: TileTable | null,
 ): Floors {
@@ -105,7 +105,7 @@ function floorsOf(
 function newGap(
   { id }: SlotPlan,
   { hopMs }: TileGroupPlan,
-  from: StateLayout,
+  from: BlobPlan,
   { sequence, newestTimeMs }: EntityState,
   nowMs: number,
 ): Gap | null {
@@ -117,9 +117,9 @@ function newGap(
 }
 
 interface Kept {
-  readonly old: GroupLayout | null
+  readonly old: TileGroupPlan | null
   readonly at: number
-  readonly from: StateLayout
+  readonly from: BlobPlan
   readonly state: EntityState
   readonly before: TileTable | null
   readonly floors: Floors

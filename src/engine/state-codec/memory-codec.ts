@@ -1,4 +1,6 @@
+import { numberAt } from '../../base/arrays.ts'
 import type { ByteReader, ByteWriter } from '../../base/bytes.ts'
+import { isRecord } from '../../base/record.ts'
 import { RiverbankError } from '../../base/errors.ts'
 import { noLabels, type Label, type Labels } from '../state/labels.ts'
 import { recentIdList, type RecentIds } from '../state/recent-ids.ts'
@@ -50,9 +52,9 @@ export function writeSubjects(writer: ByteWriter, subjects: Subjects): void {
   writer.signed(newestHour)
   let hour = newestHour
   for (let i = 0; i < numbers.length; i += 4) {
-    for (let k = 0; k < 3; k += 1) writer.uint32((numbers[i + k] as number) >>> 0)
-    writer.signed((numbers[i + 3] as number) - hour)
-    hour = numbers[i + 3] as number
+    for (let k = 0; k < 3; k += 1) writer.uint32(numberAt(numbers, i + k) >>> 0)
+    writer.signed(numberAt(numbers, i + 3) - hour)
+    hour = numberAt(numbers, i + 3)
   }
 }
 
@@ -98,11 +100,12 @@ export function readLabels(reader: ByteReader, nextSequence: number): Labels {
 
 function parsed(text: string): [string, Label['data']] {
   const json: unknown = JSON.parse(text)
-  const [type, data] = Array.isArray(json) ? (json as unknown[]) : []
-  if (typeof type !== 'string' || typeof data !== 'object' || data === null) {
+  const list: readonly unknown[] = Array.isArray(json) ? json : []
+  const [type, data] = list
+  if (typeof type !== 'string' || !isRecord(data)) {
     throw new RiverbankError('state_corrupt', 'a label in a state is none')
   }
-  return [type, data as Label['data']]
+  return [type, data]
 }
 
 export function writeWaiting(writer: ByteWriter, waiting: WaitingLabels): void {

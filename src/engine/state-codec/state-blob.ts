@@ -1,4 +1,5 @@
-import { ByteReader, ByteWriter, checksum } from '../../base/bytes.ts'
+import { byteAt } from '../../base/arrays.ts'
+import { ByteReader, checksum, type ByteWriter } from '../../base/bytes.ts'
 import { assert, RiverbankError } from '../../base/errors.ts'
 import type { EntityPlan } from '../plan.ts'
 import type { BlobPlan } from './state-layout.ts'
@@ -62,10 +63,9 @@ export function checksumIn(blob: Uint8Array): number {
   return new DataView(blob.buffer, blob.byteOffset).getUint32(checksumAt)
 }
 
-const writer = new ByteWriter(4096)
-
 /** Deterministic: equal states are equal bytes. */
 export function encodeState(plan: EntityPlan, state: EntityState): Uint8Array {
+  const { writer } = plan.memory
   writer.reset()
   writer.byte(format)
   writer.uint64(state.sequence)
@@ -88,7 +88,7 @@ export function encodeState(plan: EntityPlan, state: EntityState): Uint8Array {
     writer.unsigned(partition)
     writer.unsigned(next)
     writer.unsigned(snapshots.length)
-    for (const snapshot of snapshots) writeSnapshot(snapshot, state)
+    for (const snapshot of snapshots) writeSnapshot(writer, snapshot, state)
   }
   const blob = writer.take()
   writeUint32(blob, checksumAt, checksumOf(blob))
@@ -114,7 +114,7 @@ export function layoutIn(blob: Uint8Array): number {
   if (blob.length < layoutAt + 4) return -1
   let layout = 0
   // Asked of every blob that is loaded: without a view of its own.
-  for (let at = layoutAt; at < layoutAt + 4; at += 1) layout = layout * 256 + (blob[at] as number)
+  for (let at = layoutAt; at < layoutAt + 4; at += 1) layout = layout * 256 + byteAt(blob, at)
   return layout
 }
 
@@ -156,7 +156,7 @@ const noFeatures = 255
 /** Tags of a feature's value: small integers are most of them. */
 const tag = { null: 0, integer: 1, double: 2 } as const
 
-function writeSnapshot(snapshot: Snapshot, state: EntityState): void {
+function writeSnapshot(writer: ByteWriter, snapshot: Snapshot, state: EntityState): void {
   writer.unsigned(snapshot.offset)
   writer.unsigned(state.sequence - snapshot.sequence)
   assert(snapshot.born === state.born, 'a snapshot belongs to the life of its state')

@@ -2,13 +2,13 @@ import { RiverbankError } from '../../base/errors.ts'
 import { migrateState } from '../evolution/migrate.ts'
 import type { EntityPlan } from '../plan.ts'
 import { decodeState, layoutIn } from './state-blob.ts'
-import { blobPlanOf, parseLayout, type StateLayout } from './state-layout.ts'
+import { blobPlanOf, parseLayout, type BlobPlan } from './state-layout.ts'
 import type { EntityState } from '../state/state.ts'
 
 /** A state as another feature set wrote it. */
 export interface ForeignState {
   readonly state: EntityState
-  readonly layout: StateLayout
+  readonly layout: BlobPlan
 }
 
 /** Layouts as JSON, by the hash that blobs name. */
@@ -20,7 +20,7 @@ export type KeptLayouts = ReadonlyMap<number, string>
  */
 export class StateDecoder {
   private readonly fetchLayouts: () => Promise<KeptLayouts>
-  private layouts = new Map<number, StateLayout>()
+  private layouts = new Map<number, BlobPlan>()
 
   constructor(fetchLayouts: () => Promise<KeptLayouts>) {
     this.fetchLayouts = fetchLayouts
@@ -32,7 +32,7 @@ export class StateDecoder {
     for (const blob of blobs) if (blob !== null && isForeign(plan, blob)) found.push(blob)
     if (found.some((blob) => !this.layouts.has(layoutIn(blob)))) {
       const kept = await this.fetchLayouts()
-      this.layouts = new Map([...kept].map(([layout, text]) => [layout, parseLayout(text)]))
+      this.layouts = new Map([...kept].map(([layout, text]) => [layout, blobPlanOf(layout, parseLayout(text))]))
     }
     return found
   }
@@ -47,11 +47,11 @@ export class StateDecoder {
   decodeForeign(plan: EntityPlan, blob: Uint8Array): ForeignState {
     const number = layoutIn(blob)
     const layout = this.layouts.get(number)
-    if (layout === undefined || layout.entity !== plan.name) {
+    if (layout === undefined || layout.name !== plan.name) {
       const reason = `a state of entity ${plan.name} has the layout ${number.toString(16)}, and no such layout is kept beside the states: only the version that wrote it can read it, or empty the states and run riverbank rebuild`
       throw new RiverbankError('state_layout', reason)
     }
-    return { state: decodeState(blobPlanOf(number, layout), blob), layout }
+    return { state: decodeState(layout, blob), layout }
   }
 }
 

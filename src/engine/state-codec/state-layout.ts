@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { RiverbankError } from '../../base/errors.ts'
 import type { EntityPlan, TileGroupPlan } from '../plan.ts'
+import { ValueCodes } from '../tiles/distinct.ts'
 import type { SlotKind } from '../tiles/slot.ts'
 import { placed } from '../tiles/tile-row.ts'
 
@@ -26,9 +27,9 @@ export type StateLayout = z.infer<typeof stateLayoutSchema>
 export type GroupLayout = z.infer<typeof groupLayoutSchema>
 
 /** What decoding a blob needs of a plan. */
-export type BlobPlan = Pick<EntityPlan, 'name' | 'partitionKey' | 'layout' | 'groups'>
+export type BlobPlan = Pick<EntityPlan, 'name' | 'partitionKey' | 'layout' | 'horizonMs' | 'groups'>
 
-export function layoutOf({ name, partitionKey, horizonMs, groups }: Omit<EntityPlan, 'layout'>): StateLayout {
+export function layoutOf({ name, partitionKey, horizonMs, groups }: Omit<BlobPlan, 'layout'>): StateLayout {
   return {
     entity: name,
     partitionKey,
@@ -41,14 +42,20 @@ export function layoutOf({ name, partitionKey, horizonMs, groups }: Omit<EntityP
   }
 }
 
+/** As `slotId` of the definitions writes it: kind, event type, field, conditions; the first of a condition is its field. */
+const slotIdSchema = z.tuple(
+  [z.unknown(), z.string(), z.string().nullable(), z.array(z.tuple([z.string()], z.unknown()))],
+  z.unknown(),
+)
+
 /** Which events a slot looks at: part of its id. */
 export function eventTypeOfSlot(id: string): string {
-  return String((JSON.parse(id) as readonly unknown[])[1])
+  return slotIdSchema.parse(JSON.parse(id))[1]
 }
 
 /** Which fields of an event's data a slot looks at: its value's, and those of its conditions. */
 export function fieldsOfSlot(id: string): string[] {
-  const [, , field, where] = JSON.parse(id) as [string, string, string | null, readonly (readonly [string])[]]
+  const [, , field, where] = slotIdSchema.parse(JSON.parse(id))
   return [...(field === null ? [] : [field]), ...where.map(([name]) => name)]
 }
 
@@ -66,15 +73,17 @@ export function parseLayout(text: string): StateLayout {
 }
 
 /** A plan that reads the blobs of a layout, and nothing else. */
-export function blobPlanOf(layout: number, { entity, partitionKey, groups }: StateLayout): BlobPlan {
+export function blobPlanOf(layout: number, { entity, partitionKey, horizonMs, groups }: StateLayout): BlobPlan {
+  const codes = new ValueCodes()
   return {
     name: entity,
     partitionKey,
     layout,
+    horizonMs,
     groups: groups.map(({ hopMs, tilesMax, slots }): TileGroupPlan => ({
       hopMs,
       tilesMax,
-      ...placed(slots),
+      ...placed(slots, codes),
       reads: [],
     })),
   }

@@ -1,3 +1,4 @@
+import { itemAt } from '../../base/arrays.ts'
 import type { EntityFeaturePlan, EntityPlan } from '../plan.ts'
 import { tableAt, type EntityState } from './state.ts'
 import type { TileTable } from '../tiles/tiles.ts'
@@ -30,7 +31,7 @@ export function namedFlags(
 ): NamedFlags | null {
   if (flags.length === 0) return before
   const named: Record<string, FlagKind> = { ...before }
-  for (const { feature, flag } of flags) named[(plan.features[feature] as EntityFeaturePlan).name] = flag
+  for (const { feature, flag } of flags) named[itemAt(plan.features, feature).name] = flag
   return named
 }
 
@@ -45,7 +46,7 @@ export function flagsOf(
   const isWhole = hasEverything(state)
   if (isWhole && !plan.hasCaps) return none
   for (let i = 0; i < plan.features.length; i += 1) {
-    const feature = plan.features[i] as EntityFeaturePlan
+    const feature = itemAt(plan.features, i)
     if (isWhole && feature.cap === 0) continue
     const table = tableAt(state, feature.group)
     const flag = windowFlag(plan, feature, table, timeMs) ?? (isSaturated(feature, features[i]) ? 'saturated' : null)

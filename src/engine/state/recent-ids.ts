@@ -1,3 +1,4 @@
+import { numberAt } from '../../base/arrays.ts'
 import type { EventIdHash } from '../../events/event-id-hash.ts'
 import { hourMs } from '../../base/units.ts'
 
@@ -41,8 +42,8 @@ export function recentIdsOf(ids: readonly RecentId[]): RecentIds {
 export function recentIdList({ numbers, forgotten }: RecentIds): RecentId[] {
   const ids: RecentId[] = []
   for (let i = forgotten * width; i < numbers.length; i += width) {
-    const [high, low, offset, appendHour] = numbers.slice(i, i + width) as [number, number, number, number]
-    ids.push({ high, low, offset, appendHour })
+    const [high, low] = [numberAt(numbers, i + at.high), numberAt(numbers, i + at.low)]
+    ids.push({ high, low, offset: numberAt(numbers, i + at.offset), appendHour: numberAt(numbers, i + at.appendHour) })
   }
   return ids
 }

@@ -1,6 +1,6 @@
 import type { Labels } from './labels.ts'
 import type { RecentIds } from './recent-ids.ts'
-import type { Points, SlotList, Values } from '../tiles/slot.ts'
+import { pointsOf, valuesOf, type SlotList } from '../tiles/slot.ts'
 import { tablesOf, type EntityState, type PartitionProgress } from './state.ts'
 import type { Subjects } from './subjects.ts'
 import type { TileTable } from '../tiles/tiles.ts'
@@ -57,9 +57,9 @@ function tableBytes({ cells, lists, written, base }: TileTable): number {
 function listBytes(list: SlotList): number {
   const [first] = list
   if (first === undefined) return 0
-  if (typeof first === 'object') return object + (list as Points).length * pointBytes
+  if (typeof first === 'object') return object + pointsOf(list).length * pointBytes
   let bytes = object
-  for (const value of list as Values)
+  for (const value of valuesOf(list) ?? [])
     bytes += typeof value === 'string' ? 2 * element + object / 2 + value.length : 2 * element
   return bytes
 }

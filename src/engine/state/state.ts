@@ -1,3 +1,4 @@
+import { itemAt } from '../../base/arrays.ts'
 import { assert } from '../../base/errors.ts'
 import type { EntityPlan } from '../plan.ts'
 import type { FeatureFlag } from './flags.ts'
@@ -122,7 +123,7 @@ export function stateTiles(tables: readonly TileTable[]): StateTiles {
 
 /** By the number of the tile group. */
 export function tableAt({ firstTiles, moreTiles }: StateTiles, group: number): TileTable {
-  return group === 0 ? firstTiles : (moreTiles[group - 1] as TileTable)
+  return group === 0 ? firstTiles : itemAt(moreTiles, group - 1)
 }
 
 export function tablesOf({ firstTiles, moreTiles }: StateTiles): TileTable[] {

@@ -1,3 +1,4 @@
+import { doubleAt, numberAt } from '../../base/arrays.ts'
 import { squaresOf } from './cells.ts'
 import { secondMs } from '../../base/units.ts'
 import type { WindowCells } from './windows.ts'
@@ -50,8 +51,8 @@ export function finalize(
   readMs: number,
   position: number,
 ): number | null {
-  const first = cells[0] as number
-  const value = numbers[first] as number
+  const first = numberAt(cells, 0)
+  const value = doubleAt(numbers, first)
   switch (kind) {
     case 'count':
     case 'sum':
@@ -63,7 +64,7 @@ export function finalize(
       return Number.isNaN(value) ? null : value
     case 'mean':
     case 'rate': {
-      const denominator = numbers[cells[1] as number] as number
+      const denominator = doubleAt(numbers, numberAt(cells, 1))
       // One rounding.
       return denominator === 0 ? null : value / denominator
     }
@@ -72,8 +73,8 @@ export function finalize(
       // Never negative: an observation later in the read's own tile is 0 seconds ago.
       return Number.isNaN(value) ? null : Math.max(0, readMs - value) / secondMs
     case 'stddev': {
-      const [sum, count] = [numbers[cells[1] as number] as number, numbers[cells[2] as number] as number]
-      return standardDeviation(count, sum, squaresOf(value, highs[first] as number))
+      const [sum, count] = [doubleAt(numbers, numberAt(cells, 1)), doubleAt(numbers, numberAt(cells, 2))]
+      return standardDeviation(count, sum, squaresOf(value, doubleAt(highs, first)))
     }
     case 'first':
       return points[first]?.[0]?.value ?? null

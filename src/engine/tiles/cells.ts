@@ -8,6 +8,17 @@ import type { SlotKind } from './slot.ts'
 export const limb = 2 ** 53
 const bigLimb = 2n ** 53n
 
+/**
+ * A cell that is there. Only for cells, which are doubles side by side: V8 compiles what reads them for nothing else.
+ */
+export function cellAt(cells: readonly number[], at: number): number {
+  return cells[at] ?? outside(at)
+}
+
+function outside(at: number): never {
+  throw new Error(`there is no cell ${at}`)
+}
+
 export function cellsOf(kind: SlotKind): number {
   switch (kind) {
     case 'square_sum':
@@ -27,7 +38,7 @@ export function emptyCell(kind: SlotKind): number {
 
 /** Adds one value, observed at `timeMs`. */
 export function addToCell(kind: SlotKind, cells: number[], at: number, value: number, timeMs: number): void {
-  const found = cells[at] as number
+  const found = cellAt(cells, at)
   switch (kind) {
     case 'count':
       cells[at] = found + 1
@@ -65,7 +76,7 @@ function addSquare(cells: number[], at: number, value: number): void {
 }
 
 function addLimbs(cells: number[], at: number, low: number, high: number): void {
-  const [ownLow, ownHigh] = [cells[at] as number, cells[at + 1] as number]
+  const [ownLow, ownHigh] = [cellAt(cells, at), cellAt(cells, at + 1)]
   const room = limb - low
   const carries = ownLow >= room
   cells[at] = carries ? ownLow - room : ownLow + low
@@ -80,14 +91,14 @@ export function mergeCell(
   others: readonly number[],
   otherAt: number,
 ): void {
-  const other = others[otherAt] as number
+  const other = cellAt(others, otherAt)
   switch (kind) {
     case 'count':
     case 'sum':
-      cells[at] = (cells[at] as number) + other
+      cells[at] = cellAt(cells, at) + other
       return
     case 'square_sum':
-      addLimbs(cells, at, other, others[otherAt + 1] as number)
+      addLimbs(cells, at, other, cellAt(others, otherAt + 1))
       return
     default:
       if (!Number.isNaN(other)) addToCell(kind, cells, at, other, other)
@@ -104,8 +115,8 @@ export function squaresOf(low: number, high: number): number | bigint {
 }
 
 export function numberIn(kind: SlotKind, cells: readonly number[], at: number): number | bigint | null {
-  const value = cells[at] as number
-  if (kind === 'square_sum') return squaresOf(value, cells[at + 1] as number)
+  const value = cellAt(cells, at)
+  if (kind === 'square_sum') return squaresOf(value, cellAt(cells, at + 1))
   return Number.isNaN(value) ? null : value
 }
 

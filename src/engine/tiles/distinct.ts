@@ -7,28 +7,12 @@ import type { SlotValue, Values } from './slot.ts'
 const none = NaN
 const listed = -1
 
-const codes = new Map<SlotValue, number>()
-const coded: SlotValue[] = []
-/** Codes live as long as the process: beyond so many values the others have none. */
+/** Beyond so many values the others have no code. */
 export const codesMax = 2 ** 18
 /** Nor has a text that is longer than an id may be: with the number above, that bounds what codes keep. */
 export const codedCharsMax = 64
 
-function codeOf(value: SlotValue): number {
-  const known = codes.get(value)
-  if (known !== undefined) return known
-  if (coded.length === codesMax || (typeof value === 'string' && value.length > codedCharsMax)) return listed
-  codes.set(value, coded.length)
-  return coded.push(value) - 1
-}
-
 const noValues: Values = []
-
-/** What a cell and its list hold, in the order of the first observations. */
-export function valuesIn(cell: number, list: Values | undefined): Values {
-  if (cell >= 0) return [coded[cell] as SlotValue]
-  return cell === listed ? (list ?? noValues) : noValues
-}
 
 /** Where values go: a cell and, when that is not enough, a list. */
 export interface KeptValues {
@@ -36,18 +20,41 @@ export interface KeptValues {
   readonly list: Values | null
 }
 
-export function keptValues(values: Values): KeptValues {
-  const [first] = values
-  if (first === undefined) return { cell: none, list: null }
-  const code = values.length === 1 ? codeOf(first) : listed
-  return { cell: code, list: code === listed ? values : null }
-}
+/** The codes of one plan: cells say the same only under the codes that they were written with. They live as long as it. */
+export class ValueCodes {
+  readonly #codes = new Map<SlotValue, number>()
+  readonly #coded: SlotValue[] = []
 
-/** Whether a cell already says all that `value` could add, or takes it alone: then what it becomes; else null. */
-export function withOnly(cell: number, value: SlotValue): number | null {
-  const code = codeOf(value)
-  if (code === listed || cell === listed) return null
-  return Number.isNaN(cell) || cell === code ? code : null
+  /** -1 for a value that has none. */
+  codeOf(value: SlotValue): number {
+    const known = this.#codes.get(value)
+    if (known !== undefined) return known
+    const isFull = this.#coded.length === codesMax
+    if (isFull || (typeof value === 'string' && value.length > codedCharsMax)) return listed
+    this.#codes.set(value, this.#coded.length)
+    return this.#coded.push(value) - 1
+  }
+
+  /** What a cell and its list hold, in the order of the first observations. */
+  valuesIn(cell: number, list: Values | undefined): Values {
+    const coded = cell >= 0 ? this.#coded[cell] : undefined
+    if (coded !== undefined) return [coded]
+    return cell === listed ? (list ?? noValues) : noValues
+  }
+
+  kept(values: Values): KeptValues {
+    const [first] = values
+    if (first === undefined) return { cell: none, list: null }
+    const code = values.length === 1 ? this.codeOf(first) : listed
+    return { cell: code, list: code === listed ? values : null }
+  }
+
+  /** Whether a cell already says all that `value` could add, or takes it alone: then what it becomes; else null. */
+  withOnly(cell: number, value: SlotValue): number | null {
+    const code = this.codeOf(value)
+    if (code === listed || cell === listed) return null
+    return Number.isNaN(cell) || cell === code ? code : null
+  }
 }
 
 /** Up to `size` values, those of `earlier` first. */
@@ -57,14 +64,19 @@ export function union(earlier: Values, later: Values, size: number): Values {
 
 const lastRound = 2 ** 31 - 1
 
-/** Counts different values, up to `size` of them. One at a time in a process: it is begun anew for every slot. */
+/** Counts different values, up to `size` of them: begun anew for every slot. */
 export class ValueCounter {
   count = 0
+  private readonly codes: ValueCodes
   private size = 0
   private round = 0
   /** By code: the round in which it was seen last. */
   private seen = new Int32Array(1_024)
   private readonly uncoded = new Set<SlotValue>()
+
+  constructor(codes: ValueCodes) {
+    this.codes = codes
+  }
 
   begin(size: number): void {
     this.size = size
@@ -98,7 +110,7 @@ export class ValueCounter {
   }
 
   private addValue(value: SlotValue): void {
-    const code = codeOf(value)
+    const code = this.codes.codeOf(value)
     if (code >= 0) {
       this.addCode(code)
       return

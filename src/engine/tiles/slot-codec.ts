@@ -1,9 +1,8 @@
 import type { ByteReader, ByteWriter } from '../../base/bytes.ts'
-import { putNumber, squaresOf } from './cells.ts'
-import { keptValues, valuesIn } from './distinct.ts'
+import { cellAt, putNumber, squaresOf } from './cells.ts'
 import { RiverbankError } from '../../base/errors.ts'
-import type { Points, PlacedSlot, SlotList, SlotValue, Values } from './slot.ts'
-import { noPoints, putInColumn } from './tile-row.ts'
+import { pointsOf, valuesOf, type Points, type PlacedSlot, type SlotList, type SlotValue, type Values } from './slot.ts'
+import { putInColumn } from './tile-row.ts'
 
 /**
  * The cells of a row begin at `cells[from]`. Numbers that may be missing are written one higher, or behind a byte, so that
@@ -11,13 +10,13 @@ import { noPoints, putInColumn } from './tile-row.ts'
  */
 export function writeSlot(
   writer: ByteWriter,
-  { kind, place }: PlacedSlot,
+  { kind, place, codes }: PlacedSlot,
   cells: readonly number[],
   from: number,
   list: SlotList | undefined,
   tileMs: number,
 ): void {
-  const value = cells[from + place] as number
+  const value = place < 0 ? NaN : cellAt(cells, from + place)
   switch (kind) {
     case 'count':
       writer.unsigned(value)
@@ -26,7 +25,7 @@ export function writeSlot(
       writer.signed(value)
       return
     case 'square_sum':
-      writeSquares(writer, value, cells[from + place + 1] as number)
+      writeSquares(writer, value, cellAt(cells, from + place + 1))
       return
     case 'min':
     case 'max':
@@ -39,16 +38,16 @@ export function writeSlot(
       return
     case 'oldest':
     case 'newest':
-      writePoints(writer, (list ?? noPoints) as Points, tileMs)
+      writePoints(writer, pointsOf(list), tileMs)
       return
     case 'distinct':
-      writeValues(writer, valuesIn(value, list as Values | undefined))
+      writeValues(writer, codes.valuesIn(value, valuesOf(list)))
   }
 }
 
 export function readSlot(
   reader: ByteReader,
-  { kind, place, list }: PlacedSlot,
+  { kind, place, list, codes }: PlacedSlot,
   cells: number[],
   lists: SlotList[][],
   { row, width, tileMs }: { readonly row: number; readonly width: number; readonly tileMs: number },
@@ -79,7 +78,7 @@ export function readSlot(
       putInColumn(lists, list, row, readPoints(reader, tileMs))
       return
     case 'distinct': {
-      const kept = keptValues(readValues(reader))
+      const kept = codes.kept(readValues(reader))
       cells[at] = kept.cell
       if (kept.list !== null) putInColumn(lists, list, row, kept.list)
     }

@@ -1,3 +1,5 @@
+import type { ValueCodes } from './distinct.ts'
+
 /**
  * A slot is the part of an aggregate that tiles hold; several aggregates share one (a mean is a sum and a count). To each
  * kind one prepared value is added, and what was collected earlier merges with what was collected later (by sequence
@@ -39,4 +41,18 @@ export interface PlacedSlot extends SlotShape {
   readonly place: number
   /** The number of its list; -1 for numbers. */
   readonly list: number
+  /** Of the plan: what the cells of `distinct` say. */
+  readonly codes: ValueCodes
+}
+
+const noPoints: Points = []
+
+/** Of a slot of kind `oldest` or `newest`. The kind says what a list holds, and the compiler cannot see that. */
+export function pointsOf(list: SlotList | undefined): Points {
+  return (list ?? noPoints) as Points
+}
+
+/** Of a slot of kind `distinct`: see {@link pointsOf}. */
+export function valuesOf(list: SlotList | undefined): Values | undefined {
+  return list as Values | undefined
 }

@@ -1,5 +1,6 @@
+import { itemAt, numberAt } from '../../base/arrays.ts'
 import type { ByteReader, ByteWriter } from '../../base/bytes.ts'
-import type { SlotPlan, TileGroupPlan } from '../plan.ts'
+import type { TileGroupPlan } from '../plan.ts'
 import { readSlot, writeSlot } from './slot-codec.ts'
 import type { SlotList } from './slot.ts'
 import { emptyRow } from './tile-row.ts'
@@ -40,7 +41,7 @@ function writeKept(writer: ByteWriter, group: TileGroupPlan, table: TileTable): 
     writeRows(writer, group, table, next)
     return
   }
-  const endOf = (row: number) => (row < first ? 0 : (ends[row - first] as number))
+  const endOf = (row: number) => (row < first ? 0 : numberAt(ends, row - first))
   const known = Math.min(end, first + ends.length)
   writer.copy(bytes.subarray(endOf(start), endOf(known - 1)))
   if (known === end) return
@@ -76,7 +77,7 @@ function writeSlots(writer: ByteWriter, { slots, hopMs }: TileGroupPlan, table: 
   const { cells, lists, width } = table
   const tileMs = tileAt(table, row) * hopMs
   for (let number = 0; number < slots.length; number += 1) {
-    const slot = slots[number] as SlotPlan
+    const slot = itemAt(slots, number)
     writeSlot(writer, slot, cells, row * width, lists[slot.list]?.[row], tileMs)
   }
 }
@@ -105,8 +106,7 @@ export function readTiles(reader: ByteReader, group: TileGroupPlan): TileTable {
     at.tileMs = tile * hopMs
     if (at.row > 0) for (let cell = 0; cell < width; cell += 1) cells.push(0)
     cells[at.row * width] = tile
-    for (let number = 0; number < slots.length; number += 1)
-      readSlot(reader, slots[number] as SlotPlan, cells, lists, at)
+    for (let number = 0; number < slots.length; number += 1) readSlot(reader, itemAt(slots, number), cells, lists, at)
   }
   return { ...tableOf(width, cells, lists), base, cappedTile, gaps }
 }

@@ -1,7 +1,18 @@
-import { addToCell, cellsOf, emptyCell, mergeCell, numberIn, putNumber } from './cells.ts'
-import { keptValues, union, valuesIn, withOnly } from './distinct.ts'
+import { itemAt } from '../../base/arrays.ts'
+import { assert } from '../../base/errors.ts'
+import { addToCell, cellAt, cellsOf, emptyCell, mergeCell, numberIn, putNumber } from './cells.ts'
+import { union, type ValueCodes } from './distinct.ts'
 import { mergePoints } from './points.ts'
-import type { Accumulator, PlacedSlot, Points, SlotList, SlotShape, SlotValue, Values } from './slot.ts'
+import {
+  pointsOf,
+  valuesOf,
+  type Accumulator,
+  type PlacedSlot,
+  type Points,
+  type SlotList,
+  type SlotShape,
+  type SlotValue,
+} from './slot.ts'
 
 /** How the slots of one hop share a row: cell 0 is the tile, then each slot has its cells. */
 export interface RowLayout {
@@ -13,8 +24,10 @@ export interface RowLayout {
   readonly empty: readonly number[]
 }
 
+/** `codes` are those of the plan that the slots belong to. */
 export function placed<Shape extends SlotShape>(
   slots: readonly Shape[],
+  codes: ValueCodes,
 ): { readonly slots: (Shape & PlacedSlot)[]; readonly layout: RowLayout } {
   // A first number with a fraction: V8 then keeps doubles side by side, and not objects.
   const empty = [0.5]
@@ -23,7 +36,7 @@ export function placed<Shape extends SlotShape>(
     const width = cellsOf(slot.kind)
     const place = width === 0 ? -1 : empty.length
     for (let cell = 0; cell < width; cell += 1) empty.push(emptyCell(slot.kind))
-    return { ...slot, place, list: mayHaveList(slot) ? lists++ : -1 }
+    return { ...slot, place, list: mayHaveList(slot) ? lists++ : -1, codes }
   })
   empty[0] = 0
   return { slots: found, layout: { width: empty.length, lists, empty } }
@@ -47,39 +60,40 @@ export function emptyRow({ empty }: RowLayout, tile: number): TileRow {
 
 export const noPoints: Points = []
 
-export function valueIn({ cells, lists }: TileRow, { kind, place, list }: PlacedSlot): Accumulator {
+export function valueIn({ cells, lists }: TileRow, { kind, place, list, codes }: PlacedSlot): Accumulator {
   if (list < 0) return numberIn(kind, cells, place)
-  return kind === 'distinct'
-    ? valuesIn(cells[place] as number, lists[list] as Values | undefined)
-    : (lists[list] ?? noPoints)
+  const found = lists[list]
+  return kind === 'distinct' ? codes.valuesIn(cellAt(cells, place), valuesOf(found)) : pointsOf(found)
 }
 
-export function putValue({ cells, lists }: TileRow, { kind, place, list }: PlacedSlot, value: Accumulator): void {
-  if (list < 0) {
-    putNumber(kind, cells, place, value as number | bigint | null)
+export function putValue({ cells, lists }: TileRow, slot: PlacedSlot, value: Accumulator): void {
+  const { kind, place, list, codes } = slot
+  if (typeof value !== 'object' || value === null) {
+    assert(list < 0, `a slot of kind ${kind} takes a list`)
+    putNumber(kind, cells, place, value)
   } else if (kind === 'distinct') {
-    const kept = keptValues(value as Values)
+    const kept = codes.kept(valuesOf(value) ?? [])
     cells[place] = kept.cell
     lists[list] = kept.list ?? undefined
   } else {
-    lists[list] = value as Points
+    lists[list] = value
   }
 }
 
 /** Merges what another row has collected earlier, by sequence number. */
 export function mergeEarlier(slot: PlacedSlot, row: TileRow, earlier: TileRow): void {
-  const { kind, size, place, list } = slot
+  const { kind, size, place, list, codes } = slot
   if (list < 0) {
     mergeCell(kind, row.cells, place, earlier.cells, place)
     return
   }
-  const [before, own] = [valueIn(earlier, slot), valueIn(row, slot)]
-  const isDistinct = kind === 'distinct'
-  putValue(
-    row,
-    slot,
-    isDistinct ? union(before as Values, own as Values, size) : mergePoints(slot, before as Points, own as Points),
-  )
+  const [before, own] = [earlier.lists[list], row.lists[list]]
+  if (kind !== 'distinct') {
+    row.lists[list] = mergePoints(slot, pointsOf(before), pointsOf(own))
+    return
+  }
+  const earlierValues = codes.valuesIn(cellAt(earlier.cells, place), valuesOf(before))
+  putValue(row, slot, union(earlierValues, codes.valuesIn(cellAt(row.cells, place), valuesOf(own)), size))
 }
 
 /** Whether a slot holds nothing that could matter: a sum of zeros is as empty as one of nothing. */
@@ -103,33 +117,38 @@ export function addValue(
   value: SlotValue,
   timeMs: number,
 ): void {
-  const { kind, size, place, list } = slot
+  const { kind, size, place, list, codes } = slot
   const at = row * width + place
   if (list < 0) {
-    addToCell(kind, cells, at, value as number, timeMs)
+    addToCell(kind, cells, at, numberOf(value), timeMs)
     return
   }
   const known = lists[list]?.[row]
   if (kind !== 'distinct') {
-    const point = { timeMs, value: value as number }
-    putInColumn(lists, list, row, mergePoints(slot, (known ?? noPoints) as Points, [point]))
+    const point = { timeMs, value: numberOf(value) }
+    putInColumn(lists, list, row, mergePoints(slot, pointsOf(known), [point]))
     return
   }
-  const cell = cells[at] as number
-  const only = withOnly(cell, value)
+  const cell = cellAt(cells, at)
+  const only = codes.withOnly(cell, value)
   if (only !== null) {
     cells[at] = only
     return
   }
-  const kept = keptValues(union(valuesIn(cell, known as Values | undefined), [value], size))
+  const kept = codes.kept(union(codes.valuesIn(cell, valuesOf(known)), [value], size))
   cells[at] = kept.cell
   if (kept.list !== null) putInColumn(lists, list, row, kept.list)
+}
+
+/** All kinds but `distinct` take numbers; a count takes whatever is there. */
+function numberOf(value: SlotValue): number {
+  return typeof value === 'number' ? value : NaN
 }
 
 /** A column begins when it is needed. */
 export function putInColumn(lists: SlotList[][], list: number, row: number, value: SlotList): void {
   while (lists.length <= list) lists.push([])
-  const column = lists[list] as SlotList[]
+  const column = itemAt(lists, list)
   while (column.length < row) column.push(noPoints)
   column[row] = value
 }

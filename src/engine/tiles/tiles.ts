@@ -1,4 +1,6 @@
+import { itemAt } from '../../base/arrays.ts'
 import type { EntityPlan, TileGroupPlan } from '../plan.ts'
+import { cellAt } from './cells.ts'
 import type { SlotList } from './slot.ts'
 import { emptyRow, mergeEarlier, noPoints, putInColumn, valueIn, type RowLayout, type TileRow } from './tile-row.ts'
 
@@ -75,7 +77,7 @@ export function tableOfRows({ width }: RowLayout, rows: readonly TileRow[]): Til
       if (values !== undefined && values.length > 0) putInColumn(columns, list, number, values)
     }
   }
-  const cells = (rows[0] as TileRow).cells.slice()
+  const cells = itemAt(rows, 0).cells.slice()
   for (const row of rows.slice(1)) cells.push(...row.cells)
   return tableOf(width, cells, columns)
 }
@@ -89,7 +91,7 @@ export function rowAt({ cells, lists, width }: TileTable, row: number): TileRow 
 }
 
 export function tileAt({ cells, width }: TileTable, row: number): number {
-  return cells[row * width] as number
+  return cellAt(cells, row * width)
 }
 
 /** A version to change: what it shares with `table` it copies before it changes it. */
@@ -133,9 +135,9 @@ function firstRow(table: TileTable, { layout }: TileGroupPlan, tile: number): nu
 
 function insertRow(table: TileTable, { layout }: TileGroupPlan, place: number, tile: number): void {
   const { cells, lists, end, width } = table
-  for (let cell = 0; cell < width; cell += 1) cells.push(layout.empty[cell] as number)
+  for (let cell = 0; cell < width; cell += 1) cells.push(cellAt(layout.empty, cell))
   if (place < end) cells.copyWithin((place + 1) * width, place * width, end * width)
-  for (let cell = 0; cell < width; cell += 1) cells[place * width + cell] = layout.empty[cell] as number
+  for (let cell = 0; cell < width; cell += 1) cells[place * width + cell] = cellAt(layout.empty, cell)
   cells[place * width] = tile
   for (const column of lists) if (place < column.length) column.splice(place, 0, noPoints)
   table.end += 1
@@ -167,7 +169,7 @@ export function findRow(table: TileTable, tile: number): number {
 /** The first row whose tile is newer. */
 export function rowAfter({ cells, width, start, end }: TileTable, tile: number): number {
   let row = end
-  while (row > start && (cells[(row - 1) * width] as number) > tile) row -= 1
+  while (row > start && cellAt(cells, (row - 1) * width) > tile) row -= 1
   return row
 }
 

@@ -1,15 +1,16 @@
-import { limb, mergeCell } from './cells.ts'
-import { ValueCounter } from './distinct.ts'
+import { doubleAt, intAt, itemAt, numberAt } from '../../base/arrays.ts'
+import { cellAt, limb, mergeCell } from './cells.ts'
+import { ValueCounter, type ValueCodes } from './distinct.ts'
 import type { DelayRead, RunRead, SlotPlan, TileGroupPlan } from '../plan.ts'
 import { mergePoints } from './points.ts'
-import type { Points, Values } from './slot.ts'
+import { pointsOf, valuesOf, type Points } from './slot.ts'
 import { noPoints, type TileRow } from './tile-row.ts'
 import { rowAfter, type TileTable } from './tiles.ts'
 import { windowEndTile, windowStartTile } from './window.ts'
 
 /**
  * Merged tiles: for each delay of each group one row of slots for each window, then its runs, in plan order. What no
- * feature needs is left as it was. Of different values only their number is kept.
+ * feature needs is left as it was. Of different values only their number is kept. A read is over before another begins.
  */
 export class WindowCells {
   /** NaN: nothing was there. Of a sum of squares the low half. */
@@ -17,11 +18,20 @@ export class WindowCells {
   /** The high halves of sums of squares (see cells.ts). */
   readonly highs: Float64Array
   readonly points: Points[]
+  /**
+   * Of the group and delay that is being read: the row after the newest tile, then the first row of each window, from the
+   * shortest on.
+   */
+  readonly bounds: Int32Array
+  readonly counter: ValueCounter
 
-  constructor(size: number) {
+  /** `codes` are those of the plan whose tables are read. */
+  constructor(size: number, codes: ValueCodes) {
     this.numbers = new Float64Array(size)
     this.highs = new Float64Array(size)
     this.points = new Array<Points>(size).fill(noPoints)
+    this.bounds = new Int32Array(size + 1)
+    this.counter = new ValueCounter(codes)
   }
 }
 
@@ -29,36 +39,35 @@ export class WindowCells {
 export function readWindows(table: TileTable, group: TileGroupPlan, timeMs: number, into: WindowCells): void {
   const { slots } = group
   for (const read of group.reads) {
-    boundWindows(table, group, read, timeMs)
+    boundWindows(table, group, read, timeMs, into.bounds)
     for (const { slot, windows } of read.slots) {
       // What was forgotten belongs to a lifetime, which is the last window.
       const base = table.base !== null && read.windowsMs[windows - 1] === Infinity ? table.base : null
-      mergeSlot(table, slots[slot] as SlotPlan, read.base + slot, windows, slots.length, into, base)
-      if (base !== null) mergeBase(base, slots[slot] as SlotPlan, read.base + (windows - 1) * slots.length + slot, into)
+      mergeSlot(table, itemAt(slots, slot), read.base + slot, windows, slots.length, into, base)
+      if (base !== null) mergeBase(base, itemAt(slots, slot), read.base + (windows - 1) * slots.length + slot, into)
     }
     let at = read.base + read.windowsMs.length * slots.length
     for (const run of read.runs) {
-      into.numbers[at] = runOf(table, group, run)
+      into.numbers[at] = runOf(table, group, run, into.bounds)
       at += 1
     }
   }
 }
 
-/**
- * Of the group and delay that is being read: the row after the newest tile, then the first row of each window, from the
- * shortest on. Kept from read to read, because a read is over before another begins.
- */
-let bounds = new Int32Array(16)
-
-function boundWindows(table: TileTable, { hopMs }: TileGroupPlan, read: DelayRead, timeMs: number): void {
+function boundWindows(
+  table: TileTable,
+  { hopMs }: TileGroupPlan,
+  read: DelayRead,
+  timeMs: number,
+  bounds: Int32Array,
+): void {
   const { delayMs, windowsMs } = read
   const { cells, width, start } = table
-  if (bounds.length <= windowsMs.length) bounds = new Int32Array(windowsMs.length * 2)
   let row = rowAfter(table, windowEndTile(timeMs, delayMs, hopMs))
   bounds[0] = row
   for (let window = 0; window < windowsMs.length; window += 1) {
-    const before = windowStartTile(timeMs, delayMs, windowsMs[window] as number, hopMs)
-    while (row > start && (cells[(row - 1) * width] as number) > before) row -= 1
+    const before = windowStartTile(timeMs, delayMs, numberAt(windowsMs, window), hopMs)
+    while (row > start && cellAt(cells, (row - 1) * width) > before) row -= 1
     bounds[window + 1] = row
   }
 }
@@ -79,25 +88,25 @@ function mergeSlot(
   switch (slot.kind) {
     case 'count':
     case 'sum':
-      mergeSums(table, slot.place, at, windows, step, into.numbers)
+      mergeSums(table, slot.place, at, windows, step, into)
       return
     case 'square_sum':
       mergeSquares(table, slot.place, at, windows, step, into)
       return
     case 'newest_time':
-      mergeNewest(table, slot.place, at, windows, step, into.numbers)
+      mergeNewest(table, slot.place, at, windows, step, into)
       return
     case 'min':
     case 'max':
     case 'oldest_time':
-      mergeExtremes(table, slot, at, windows, step, into.numbers)
+      mergeExtremes(table, slot, at, windows, step, into)
       return
     case 'oldest':
     case 'newest':
-      joinPoints(table, slot, at, windows, step, into.points)
+      joinPoints(table, slot, at, windows, step, into)
       return
     case 'distinct':
-      countValues(table, slot, at, windows, step, into.numbers, base)
+      countValues(table, slot, at, windows, step, into, base)
   }
 }
 
@@ -107,15 +116,15 @@ function mergeSums(
   at: number,
   windows: number,
   step: number,
-  numbers: Float64Array,
+  { numbers, bounds }: WindowCells,
 ): void {
   let total = 0
-  let row = bounds[0] as number
+  let row = intAt(bounds, 0)
   for (let window = 0; window < windows; window += 1) {
-    const first = bounds[window + 1] as number
+    const first = intAt(bounds, window + 1)
     while (row > first) {
       row -= 1
-      total += cells[row * width + place] as number
+      total += cellAt(cells, row * width + place)
     }
     numbers[at + window * step] = total
   }
@@ -127,16 +136,16 @@ function mergeSquares(
   at: number,
   windows: number,
   step: number,
-  { numbers, highs }: WindowCells,
+  { numbers, highs, bounds }: WindowCells,
 ): void {
   let [low, high] = [0, 0]
-  let row = bounds[0] as number
+  let row = intAt(bounds, 0)
   for (let window = 0; window < windows; window += 1) {
-    const first = bounds[window + 1] as number
+    const first = intAt(bounds, window + 1)
     while (row > first) {
       row -= 1
-      const own = cells[row * width + place] as number
-      high += cells[row * width + place + 1] as number
+      const own = cellAt(cells, row * width + place)
+      high += cellAt(cells, row * width + place + 1)
       // As in cells.ts, spelled out, because this is where the hot path spends its time.
       if (low >= limb - own) {
         low -= limb - own
@@ -157,15 +166,15 @@ function mergeNewest(
   at: number,
   windows: number,
   step: number,
-  numbers: Float64Array,
+  { numbers, bounds }: WindowCells,
 ): void {
   let found = NaN
-  let row = bounds[0] as number
+  let row = intAt(bounds, 0)
   for (let window = 0; window < windows; window += 1) {
-    const first = bounds[window + 1] as number
+    const first = intAt(bounds, window + 1)
     while (row > first && Number.isNaN(found)) {
       row -= 1
-      found = cells[row * width + place] as number
+      found = cellAt(cells, row * width + place)
     }
     numbers[at + window * step] = found
   }
@@ -178,16 +187,16 @@ function mergeExtremes(
   at: number,
   windows: number,
   step: number,
-  numbers: Float64Array,
+  { numbers, bounds }: WindowCells,
 ): void {
   const sign = kind === 'max' ? -1 : 1
   let found = NaN
-  let row = bounds[0] as number
+  let row = intAt(bounds, 0)
   for (let window = 0; window < windows; window += 1) {
-    const first = bounds[window + 1] as number
+    const first = intAt(bounds, window + 1)
     while (row > first) {
       row -= 1
-      const value = cells[row * width + place] as number
+      const value = cellAt(cells, row * width + place)
       if (Number.isNaN(found) || value * sign < found * sign) found = value
     }
     numbers[at + window * step] = found
@@ -200,23 +209,20 @@ function joinPoints(
   at: number,
   windows: number,
   step: number,
-  points: Points[],
+  { points, bounds }: WindowCells,
 ): void {
-  const column = lists[slot.list] as Points[] | undefined
+  const column = lists[slot.list]
   let found = noPoints
-  let row = bounds[0] as number
+  let row = intAt(bounds, 0)
   for (let window = 0; window < windows; window += 1) {
-    const first = bounds[window + 1] as number
+    const first = intAt(bounds, window + 1)
     while (row > first) {
       row -= 1
-      found = mergePoints(slot, column?.[row] ?? noPoints, found)
+      found = mergePoints(slot, pointsOf(column?.[row]), found)
     }
     points[at + window * step] = found
   }
 }
-
-/** Begun anew for every slot. */
-const counter = new ValueCounter()
 
 function countValues(
   { cells, width, lists }: TileTable,
@@ -224,21 +230,21 @@ function countValues(
   at: number,
   windows: number,
   step: number,
-  numbers: Float64Array,
+  { numbers, bounds, counter }: WindowCells,
   base: TileRow | null,
 ): void {
-  const column = lists[list] as Values[] | undefined
+  const column = lists[list]
   counter.begin(size)
-  let row = bounds[0] as number
+  let row = intAt(bounds, 0)
   for (let window = 0; window < windows; window += 1) {
-    const first = bounds[window + 1] as number
+    const first = intAt(bounds, window + 1)
     while (row > first && !counter.isFull) {
       row -= 1
-      counter.add(cells[row * width + place] as number, column?.[row])
+      counter.add(cellAt(cells, row * width + place), valuesOf(column?.[row]))
     }
     row = first
     if (base !== null && window === windows - 1) {
-      counter.add(base.cells[place] as number, base.lists[list] as Values | undefined)
+      counter.add(cellAt(base.cells, place), valuesOf(base.lists[list]))
     }
     numbers[at + window * step] = counter.count
   }
@@ -251,23 +257,28 @@ function mergeBase(base: TileRow, slot: SlotPlan, at: number, { numbers, highs, 
       return
     case 'oldest':
     case 'newest':
-      points[at] = mergePoints(slot, (base.lists[slot.list] ?? noPoints) as Points, points[at] ?? noPoints)
+      points[at] = mergePoints(slot, pointsOf(base.lists[slot.list]), points[at] ?? noPoints)
       return
     default: {
-      const cells = [numbers[at] as number, highs[at] as number]
+      const cells = [doubleAt(numbers, at), doubleAt(highs, at)]
       mergeCell(slot.kind, cells, 0, base.cells, slot.place)
-      numbers[at] = cells[0] as number
-      highs[at] = cells[1] as number
+      numbers[at] = cellAt(cells, 0)
+      highs[at] = cellAt(cells, 1)
     }
   }
 }
 
-function runOf({ cells, width }: TileTable, { slots }: TileGroupPlan, { window, matching, all }: RunRead): number {
-  const [matchingAt, allAt] = [(slots[matching] as SlotPlan).place, (slots[all] as SlotPlan).place]
-  const first = bounds[window + 1] as number
+function runOf(
+  { cells, width }: TileTable,
+  { slots }: TileGroupPlan,
+  { window, matching, all }: RunRead,
+  bounds: Int32Array,
+): number {
+  const [matchingAt, allAt] = [itemAt(slots, matching).place, itemAt(slots, all).place]
+  const first = intAt(bounds, window + 1)
   let run = 0
-  for (let row = (bounds[0] as number) - 1; row >= first; row -= 1) {
-    const [matched, total] = [cells[row * width + matchingAt] as number, cells[row * width + allAt] as number]
+  for (let row = intAt(bounds, 0) - 1; row >= first; row -= 1) {
+    const [matched, total] = [cellAt(cells, row * width + matchingAt), cellAt(cells, row * width + allAt)]
     if (total === 0) continue
     if (matched < total) break
     run += total

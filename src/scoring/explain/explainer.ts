@@ -22,6 +22,6 @@ export type Explanations =
 /** Base and contributions as the score they explain. */
 export function scoreOf({ base, unit }: Pick<Explainer, 'base' | 'unit'>, contributions: ArrayLike<number>): number {
   let sum = base
-  for (let i = 0; i < contributions.length; i += 1) sum += contributions[i] as number
+  for (let i = 0; i < contributions.length; i += 1) sum += contributions[i] ?? NaN
   return unit === 'probability' ? sum : 1 / (1 + Math.exp(-sum))
 }

@@ -1,3 +1,4 @@
+import { numberAt } from '../../base/arrays.ts'
 /** Points and weights on [0, 1]: Σ weight·p(point) is the integral of every polynomial p of degree 2n − 1 and below. */
 export interface Quadrature {
   readonly points: Float64Array
@@ -15,7 +16,7 @@ export function gaussLegendre(size: number): Quadrature {
   let roots: number[] = []
   for (let degree = 1; degree <= size; degree += 1) {
     const ends = [-1, ...roots, 1]
-    roots = Array.from({ length: degree }, (_, i) => rootBetween(degree, ends[i] as number, ends[i + 1] as number))
+    roots = Array.from({ length: degree }, (_, i) => rootBetween(degree, numberAt(ends, i), numberAt(ends, i + 1)))
   }
   const points = Float64Array.from(roots, (root) => (1 + root) / 2)
   const weights = Float64Array.from(roots, (root) => {

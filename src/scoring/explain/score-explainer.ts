@@ -1,3 +1,4 @@
+import { doubleAt } from '../../base/arrays.ts'
 import { assert } from '../../base/errors.ts'
 import { logistic, logOddsOf, type ScoreFormula, type ScoreTerm, type TreeForest } from './score-formula.ts'
 import type { TreeEnsemble } from './tree-ensemble.ts'
@@ -64,14 +65,14 @@ function bentOf({ of, coefficient }: Extract<ScoreTerm, { kind: 'logistic' }>, w
       const difference = contributions.reduce((sum, one) => sum + one, 0)
       const bent = logistic(inside.base + difference) - base
       const slope = difference === 0 ? 0 : (coefficient * bent) / difference
-      for (let i = 0; i < contributions.length; i += 1) contributions[i] = (contributions[i] as number) * slope
+      for (let i = 0; i < contributions.length; i += 1) contributions[i] = doubleAt(contributions, i) * slope
       return contributions
     },
   }
 }
 
 function add(to: Float64Array, at: number, value: number): void {
-  to[at] = (to[at] as number) + value
+  to[at] = doubleAt(to, at) + value
 }
 
 /** The trees of all terms that are leaves, as one ensemble; a forest that stands in more than one term comes once. */
@@ -84,7 +85,7 @@ function sumOf({ constant, terms }: ScoreFormula, width: number): TreeEnsemble {
     values.set(forest, value)
     const leaves = forest.leaves[column]
     assert(leaves !== undefined, `the trees answer a column ${column}`)
-    for (let node = 0; node < value.length; node += 1) add(value, node, coefficient * (leaves[node] as number))
+    for (let node = 0; node < value.length; node += 1) add(value, node, coefficient * doubleAt(leaves, node))
   }
   const parts = [...values]
   const [only] = parts

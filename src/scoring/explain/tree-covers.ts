@@ -1,3 +1,4 @@
+import { byteAt, doubleAt, floatAt, intAt } from '../../base/arrays.ts'
 import type { TreeForest } from './score-formula.ts'
 import { holds } from './tree-ensemble.ts'
 
@@ -17,13 +18,13 @@ export function countCovers(forest: TreeForest, rows: Float32Array): Float64Arra
   const { whereTrue, whereFalse } = sidesOf(forest)
   for (let from = 0; from + width <= rows.length; from += width) {
     for (let tree = 0; tree + 1 < starts.length; tree += 1) {
-      let node = starts[tree] as number
-      cover[node] = (cover[node] as number) + 1
-      while ((feature[node] as number) >= 0) {
-        const value = rows[from + (feature[node] as number)] as number
-        const isHeld = holds(mode[node] as number, value, threshold[node] as number, missingTrue[node] as number)
-        node = (isHeld ? whereTrue : whereFalse)[node] as number
-        cover[node] = (cover[node] as number) + 1
+      let node = intAt(starts, tree)
+      cover[node] = doubleAt(cover, node) + 1
+      while (intAt(feature, node) >= 0) {
+        const value = floatAt(rows, from + intAt(feature, node))
+        const isHeld = holds(byteAt(mode, node), value, floatAt(threshold, node), byteAt(missingTrue, node))
+        node = intAt(isHeld ? whereTrue : whereFalse, node)
+        cover[node] = doubleAt(cover, node) + 1
       }
     }
   }
@@ -36,19 +37,19 @@ export function isCovers(forest: Omit<TreeForest, 'cover'>, cover: ArrayLike<num
   if (cover.length !== parent.length) return false
   const below = new Float64Array(parent.length)
   for (let node = parent.length - 1; node >= 0; node -= 1) {
-    const own = cover[node] as number
+    const own = cover[node] ?? NaN
     if (!(own >= 0 && Number.isFinite(own))) return false
-    if ((feature[node] as number) >= 0 && Math.abs((below[node] as number) - own) > tolerance * own) return false
-    const above = parent[node] as number
-    if (above >= 0) below[above] = (below[above] as number) + own
+    if (intAt(feature, node) >= 0 && Math.abs(doubleAt(below, node) - own) > tolerance * own) return false
+    const above = intAt(parent, node)
+    if (above >= 0) below[above] = doubleAt(below, above) + own
   }
-  return starts.subarray(0, -1).every((root) => (cover[root] as number) > 0)
+  return starts.subarray(0, -1).every((root) => (cover[root] ?? NaN) > 0)
 }
 
 function sidesOf({ parent, whereTrue }: TreeForest): Sides {
   const sides = { whereTrue: new Int32Array(parent.length), whereFalse: new Int32Array(parent.length) }
   for (let node = 0; node < parent.length; node += 1) {
-    const above = parent[node] as number
+    const above = intAt(parent, node)
     if (above >= 0) (whereTrue[node] === 1 ? sides.whereTrue : sides.whereFalse)[above] = node
   }
   return sides

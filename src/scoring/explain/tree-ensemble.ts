@@ -1,3 +1,4 @@
+import { doubleAt } from '../../base/arrays.ts'
 /** How a node compares, as ONNX spells it; a node's mode is an index. */
 export const branchModes = ['BRANCH_LEQ', 'BRANCH_LT', 'BRANCH_GTE', 'BRANCH_GT', 'BRANCH_EQ', 'BRANCH_NEQ'] as const
 
@@ -31,8 +32,8 @@ export interface TreeEnsemble {
 
 /** Of what comes through the node above, the part that comes through this one; where nothing comes, each side has half. */
 export function shareOf({ cover }: Pick<TreeEnsemble, 'cover'>, node: number, above: number): number {
-  const whole = cover[above] as number
-  return whole > 0 ? (cover[node] as number) / whole : 0.5
+  const whole = doubleAt(cover, above)
+  return whole > 0 ? doubleAt(cover, node) / whole : 0.5
 }
 
 /** Of float32 values, as ONNX Runtime compares them. */

@@ -1,3 +1,4 @@
+import { byteAt, doubleAt, floatAt, intAt } from '../../base/arrays.ts'
 import { assert } from '../../base/errors.ts'
 import { holds, shareOf, type TreeEnsemble } from './tree-ensemble.ts'
 import { block, lanes, splitsOf, splitStates, type TreeSplits } from './tree-splits.ts'
@@ -39,8 +40,8 @@ export function createTreeShap(ensemble: TreeEnsemble): TreeShap {
       assert(vector.length === ensemble.width, `a vector of ${ensemble.width} elements`)
       contributions.fill(0)
       for (let tree = 0; tree + 1 < starts.length; tree += 1) {
-        const start = starts[tree] as number
-        const end = starts[tree + 1] as number
+        const start = intAt(starts, tree)
+        const end = intAt(starts, tree + 1)
         compare(splits, walk.state, vector, start, end)
         for (let group = 0; group < groups; group += 1) {
           walkDown(splits, walk, contributions, group, start, end)
@@ -65,11 +66,11 @@ interface Walk {
 function compare(splits: TreeSplits, state: Uint8Array, vector: Float32Array, start: number, end: number): void {
   const { element, mode, threshold, missingTrue, prior, priorState } = splits
   for (let split = start; split < end; split += 1) {
-    const before = prior[split] as number
+    const before = intAt(prior, split)
     let now: number = splitStates.lost
     if (before < 0 || state[before - start] === priorState[split]) {
-      const value = vector[element[split] as number] as number
-      const isHeld = holds(mode[split] as number, value, threshold[split] as number, missingTrue[split] as number)
+      const value = floatAt(vector, intAt(element, split))
+      const isHeld = holds(byteAt(mode, split), value, floatAt(threshold, split), byteAt(missingTrue, split))
       now = isHeld ? splitStates.holds : splitStates.fails
     }
     state[split - start] = now
@@ -87,35 +88,35 @@ function walkDown(
 ): void {
   const ofGroup = group * above.length
   for (let split = start; split < end; split += 1) {
-    const up = (above[split] as number) - start
+    const up = intAt(above, split) - start
     let a = 1
     let b = 1
     let c = 1
     if (up >= 0) {
       const from = up * lanes
-      const by = (ofGroup + split) * block + (state[up] as number) * lanes
-      a = (reach[from] as number) * (factors[by] as number)
-      b = (reach[from + 1] as number) * (factors[by + 1] as number)
-      c = (reach[from + 2] as number) * (factors[by + 2] as number)
+      const by = (ofGroup + split) * block + byteAt(state, up) * lanes
+      a = doubleAt(reach, from) * doubleAt(factors, by)
+      b = doubleAt(reach, from + 1) * doubleAt(factors, by + 1)
+      c = doubleAt(reach, from + 2) * doubleAt(factors, by + 2)
     }
     const at = (split - start) * lanes
     reach[at] = a
     reach[at + 1] = b
     reach[at + 2] = c
-    const place = leafPlace[split] as number
+    const place = intAt(leafPlace, split)
     if (place < 0) {
       sums[at] = 0
       sums[at + 1] = 0
       sums[at + 2] = 0
       continue
     }
-    const leaf = (group * leafPlaces + place) * 2 * block + 2 * (state[split - start] as number) * lanes
-    sums[at] = a * (leaves[leaf] as number)
-    sums[at + 1] = b * (leaves[leaf + 1] as number)
-    sums[at + 2] = c * (leaves[leaf + 2] as number)
-    const part = a * (leaves[leaf + 3] as number) + b * (leaves[leaf + 4] as number) + c * (leaves[leaf + 5] as number)
-    const compared = element[split] as number
-    contributions[compared] = (contributions[compared] as number) + part
+    const leaf = (group * leafPlaces + place) * 2 * block + 2 * byteAt(state, split - start) * lanes
+    sums[at] = a * doubleAt(leaves, leaf)
+    sums[at + 1] = b * doubleAt(leaves, leaf + 1)
+    sums[at + 2] = c * doubleAt(leaves, leaf + 2)
+    const part = a * doubleAt(leaves, leaf + 3) + b * doubleAt(leaves, leaf + 4) + c * doubleAt(leaves, leaf + 5)
+    const compared = intAt(element, split)
+    contributions[compared] = doubleAt(contributions, compared) + part
   }
 }
 
@@ -130,19 +131,19 @@ function walkUp(
 ): void {
   const ofGroup = group * above.length
   for (let split = end - 1; split > start; split -= 1) {
-    const up = above[split] as number
+    const up = intAt(above, split)
     const from = (split - start) * lanes
     const to = (up - start) * lanes
-    const by = (ofGroup + split) * block + (state[up - start] as number) * lanes
-    const a = sums[from] as number
-    const b = sums[from + 1] as number
-    const c = sums[from + 2] as number
-    sums[to] = (sums[to] as number) + a
-    sums[to + 1] = (sums[to + 1] as number) + b
-    sums[to + 2] = (sums[to + 2] as number) + c
-    const part = (parts[by] as number) * a + (parts[by + 1] as number) * b + (parts[by + 2] as number) * c
-    const compared = element[up] as number
-    contributions[compared] = (contributions[compared] as number) + part
+    const by = (ofGroup + split) * block + byteAt(state, up - start) * lanes
+    const a = doubleAt(sums, from)
+    const b = doubleAt(sums, from + 1)
+    const c = doubleAt(sums, from + 2)
+    sums[to] = doubleAt(sums, to) + a
+    sums[to + 1] = doubleAt(sums, to + 1) + b
+    sums[to + 2] = doubleAt(sums, to + 2) + c
+    const part = doubleAt(parts, by) * a + doubleAt(parts, by + 1) * b + doubleAt(parts, by + 2) * c
+    const compared = intAt(element, up)
+    contributions[compared] = doubleAt(contributions, compared) + part
   }
 }
 
@@ -152,9 +153,9 @@ function baseOf(ensemble: TreeEnsemble): number {
   const share = new Float64Array(parent.length)
   let sum = 0
   for (let node = 0; node < parent.length; node += 1) {
-    const above = parent[node] as number
-    share[node] = above < 0 ? 1 : (share[above] as number) * shareOf(ensemble, node, above)
-    sum += (share[node] as number) * (value[node] as number)
+    const above = intAt(parent, node)
+    share[node] = above < 0 ? 1 : doubleAt(share, above) * shareOf(ensemble, node, above)
+    sum += doubleAt(share, node) * doubleAt(value, node)
   }
   return base + sum
 }

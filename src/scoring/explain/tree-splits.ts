@@ -1,3 +1,4 @@
+import { byteAt, doubleAt, floatAt, intAt } from '../../base/arrays.ts'
 import { gaussLegendre, type Quadrature } from './gauss-legendre.ts'
 import { shareOf, type TreeEnsemble } from './tree-ensemble.ts'
 
@@ -67,11 +68,11 @@ export function splitsOf(ensemble: TreeEnsemble): TreeSplits {
   const { leafPlace, leafPlaces } = leafPlacesOf(ensemble, splitAt, nodes.length)
   const splits: TreeSplits = {
     ...{ groups, starts: startsOf(ensemble), leafPlace, leafPlaces },
-    above: nodes.map((node) => splitAt[parent[node] as number] ?? -1),
-    element: nodes.map((node) => feature[node] as number),
-    mode: Uint8Array.from(nodes, (node) => ensemble.mode[node] as number),
-    threshold: Float32Array.from(nodes, (node) => ensemble.threshold[node] as number),
-    missingTrue: Uint8Array.from(nodes, (node) => ensemble.missingTrue[node] as number),
+    above: nodes.map((node) => splitAt[intAt(parent, node)] ?? -1),
+    element: nodes.map((node) => intAt(feature, node)),
+    mode: Uint8Array.from(nodes, (node) => byteAt(ensemble.mode, node)),
+    threshold: Float32Array.from(nodes, (node) => floatAt(ensemble.threshold, node)),
+    missingTrue: Uint8Array.from(nodes, (node) => byteAt(ensemble.missingTrue, node)),
     prior: new Int32Array(nodes.length).fill(-1),
     priorState: new Uint8Array(nodes.length),
     factors: new Float64Array(groups * nodes.length * block),
@@ -80,12 +81,12 @@ export function splitsOf(ensemble: TreeEnsemble): TreeSplits {
   }
   const compile = edgeCompiler(ensemble, edges, gaussLegendre(groups * lanes))
   for (let node = 0; node < parent.length; node += 1) {
-    const above = parent[node] as number
+    const above = intAt(parent, node)
     if (above < 0) continue
-    const [from, to] = [splitAt[above] as number, splitAt[node] as number]
-    const edge = edges[node] as number
+    const [from, to] = [intAt(splitAt, above), intAt(splitAt, node)]
+    const edge = intAt(edges, node)
     if (edge >= 0) {
-      splits.prior[from] = splitAt[parent[edge] as number] as number
+      splits.prior[from] = intAt(splitAt, intAt(parent, edge))
       splits.priorState[from] = whereTrue[edge] === 1 ? splitStates.holds : splitStates.fails
     }
     compile(node, (state, point, factor, part) => {
@@ -97,10 +98,10 @@ export function splitsOf(ensemble: TreeEnsemble): TreeSplits {
         splits.parts[at] = part
         return
       }
-      const at = (group * leafPlaces + (leafPlace[from] as number)) * 2 * block + 2 * state * lanes + lane
-      const leaf = factor * (value[node] as number)
-      splits.leaves[at] = (splits.leaves[at] as number) + leaf
-      splits.leaves[at + lanes] = (splits.leaves[at + lanes] as number) + part * leaf
+      const at = (group * leafPlaces + intAt(leafPlace, from)) * 2 * block + 2 * state * lanes + lane
+      const leaf = factor * doubleAt(value, node)
+      splits.leaves[at] = doubleAt(splits.leaves, at) + leaf
+      splits.leaves[at + lanes] = doubleAt(splits.leaves, at + lanes) + part * leaf
     })
   }
   return splits
@@ -118,15 +119,15 @@ function edgeCompiler(ensemble: TreeEnsemble, edges: Int32Array, { points, weigh
   const { parent, whereTrue } = ensemble
   const share = new Float64Array(parent.length)
   return (node: number, tell: EdgeNumbers): void => {
-    const edge = edges[node] as number
-    const taken = shareOf(ensemble, node, parent[node] as number)
-    const before = edge < 0 ? 1 : (share[edge] as number)
+    const edge = intAt(edges, node)
+    const taken = shareOf(ensemble, node, intAt(parent, node))
+    const before = edge < 0 ? 1 : doubleAt(share, edge)
     const z = before * taken
     share[node] = z
     const { holds, fails, lost } = splitStates
     const [met, broken] = whereTrue[node] === 1 ? [holds, fails] : [fails, holds]
     for (const [i, y] of points.entries()) {
-      const weight = weights[i] as number
+      const weight = doubleAt(weights, i)
       const unknown = 1 - y
       const factorBefore = before * unknown + y
       const partBefore = (1 - before) / factorBefore
@@ -142,8 +143,8 @@ function edgeCompiler(ensemble: TreeEnsemble, edges: Int32Array, { points, weigh
 function edgesAbove({ parent, feature }: TreeEnsemble): Int32Array {
   return parent.map((above) => {
     if (above < 0) return -1
-    for (let node = above; (parent[node] as number) >= 0; node = parent[node] as number) {
-      if (feature[parent[node] as number] === feature[above]) return node
+    for (let node = above; intAt(parent, node) >= 0; node = intAt(parent, node)) {
+      if (feature[intAt(parent, node)] === feature[above]) return node
     }
     return -1
   })
@@ -154,10 +155,10 @@ function groupsOf({ parent }: TreeEnsemble, edges: Int32Array): number {
   const elements = new Int32Array(parent.length)
   let most = 1
   for (let node = 0; node < parent.length; node += 1) {
-    const above = parent[node] as number
+    const above = intAt(parent, node)
     if (above < 0) continue
-    elements[node] = (elements[above] as number) + ((edges[node] as number) < 0 ? 1 : 0)
-    most = Math.max(most, elements[node] as number)
+    elements[node] = intAt(elements, above) + (intAt(edges, node) < 0 ? 1 : 0)
+    most = Math.max(most, intAt(elements, node))
   }
   return Math.ceil(most / 2 / lanes)
 }
@@ -166,7 +167,7 @@ function startsOf({ starts, feature }: TreeEnsemble): Int32Array {
   let splits = 0
   let node = 0
   return starts.map((start) => {
-    for (; node < start; node += 1) if ((feature[node] as number) >= 0) splits += 1
+    for (; node < start; node += 1) if (intAt(feature, node) >= 0) splits += 1
     return splits
   })
 }
@@ -175,10 +176,10 @@ function leafPlacesOf({ parent, feature }: TreeEnsemble, splitAt: Int32Array, sp
   const leafPlace = new Int32Array(splits).fill(-1)
   let leafPlaces = 0
   for (let node = 0; node < parent.length; node += 1) {
-    const above = parent[node] as number
-    if (above < 0 || (feature[node] as number) >= 0) continue
-    const split = splitAt[above] as number
-    if ((leafPlace[split] as number) >= 0) continue
+    const above = intAt(parent, node)
+    if (above < 0 || intAt(feature, node) >= 0) continue
+    const split = intAt(splitAt, above)
+    if (intAt(leafPlace, split) >= 0) continue
     leafPlace[split] = leafPlaces
     leafPlaces += 1
   }

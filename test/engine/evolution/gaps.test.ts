@@ -4,7 +4,6 @@ import { fillGaps, slotsOf } from '../../../src/engine/evolution/fill-gaps.ts'
 import { migrateState } from '../../../src/engine/evolution/migrate.ts'
 import { observe, readFeatures } from '../../../src/engine/observe.ts'
 import type { EntityPlan } from '../../../src/engine/plan.ts'
-import { layoutOf } from '../../../src/engine/state-codec/state-layout.ts'
 import type { EntityState } from '../../../src/engine/state/state.ts'
 import { plainTables } from '../../../src/engine/tiles/tiles.ts'
 import { count, max, type Aggregate } from '../../../src/define/aggregate.ts'
@@ -57,7 +56,7 @@ it.each<[string, View, string]>([
   const plan = planOf([...(added.name === 'spend' ? [] : [view('spend', ['1h'], 'count')]), added])
   const before = old.see(old.see(null, 0), 240)
   expect(plainTables(old.entity, [before.firstTiles])[0]?.rows, 'forgotten').toHaveLength(1)
-  const migrated = plan.see(migrateState(plan.entity, layoutOf(old.entity), before, nowMs), 241)
+  const migrated = plan.see(migrateState(plan.entity, old.entity, before, nowMs), 241)
   expect(told(plan, migrated, 241)).toEqual({ order_count_1h: 1, [feature]: 'incomplete' })
   expect(migrated.partitions).toMatchObject([{ partition: 0, next: 242 }])
 
@@ -74,7 +73,7 @@ it.each<[string, View, string]>([
 it('a new slot knows nothing of before, and its gap closes when all of that is forgotten', () => {
   const old = planOf([view('spend', ['1h'], 'count')])
   const plan = planOf([view('spend', ['1h'], 'count'), view('largest', ['1h'], 'max')])
-  const migrated = migrateState(plan.entity, layoutOf(old.entity), old.see(null, 0), nowMs)
+  const migrated = migrateState(plan.entity, old.entity, old.see(null, 0), nowMs)
   expect(told(plan, migrated, 0.5)).toEqual({ order_count_1h: 1, amount_max_1h: 'incomplete' })
   expect(told(plan, migrated, 1.1), 'an hour later nothing of it is in the window').toEqual({
     order_count_1h: 0,

@@ -12,7 +12,7 @@ import { entityIdOf, type EntityPlan, type FeaturePlan } from '../../../src/engi
 import { decodeState, encodeState } from '../../../src/engine/state-codec/state-blob.ts'
 import type { Accumulator } from '../../../src/engine/tiles/slot.ts'
 import { StateDecoder } from '../../../src/engine/state-codec/state-decoder.ts'
-import { eventTypeOfSlot, layoutOf, parseLayout } from '../../../src/engine/state-codec/state-layout.ts'
+import { blobPlanOf, eventTypeOfSlot, layoutOf, parseLayout } from '../../../src/engine/state-codec/state-layout.ts'
 import { plainTables } from '../../../src/engine/tiles/tiles.ts'
 import type { EntityState, Snapshot } from '../../../src/engine/state/state.ts'
 import type { FeatureSet } from '../../../src/define/feature-set.ts'
@@ -225,9 +225,7 @@ it('explains a blob whose layout is not kept, and reads it when it is', async ()
   expect(() => decoder.decode(own, blob, nowMs)).toThrow(/no such layout is kept beside the states/)
   kept.set(entity.layout, JSON.stringify(layoutOf(entity)))
   await decoder.foreign(own, [blob])
-  expect(plain(own, decoder.decode(own, blob, nowMs))).toEqual(
-    plain(own, migrateState(own, layoutOf(entity), state, nowMs)),
-  )
+  expect(plain(own, decoder.decode(own, blob, nowMs))).toEqual(plain(own, migrateState(own, entity, state, nowMs)))
   expect(await decoder.foreign(entity, [blob])).toEqual([])
 })
 
@@ -239,11 +237,11 @@ function evolved(engine: MemoryEngine, old: FeaturePlan, plan: FeaturePlan): Mem
     const own = plan.entities[into]
     for (const [id, state] of engine.states[index] ?? []) {
       if (own === undefined) continue
-      const layout = parseLayout(JSON.stringify(layoutOf(entity)))
-      const stored = decodeState(entity, encodeState(entity, state))
-      const migrated = migrateState(own, layout, stored, nowMs)
+      const kept = blobPlanOf(entity.layout, parseLayout(JSON.stringify(layoutOf(entity))))
+      const stored = decodeState(kept, encodeState(entity, state))
+      const migrated = migrateState(own, kept, stored, nowMs)
       const back = decodeState(own, encodeState(own, migrated))
-      expect(plain(own, migrateState(own, layoutOf(own), back, nowMs))).toEqual(plain(own, back))
+      expect(plain(own, migrateState(own, own, back, nowMs))).toEqual(plain(own, back))
       next.states[into]?.set(id, back)
     }
   }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { riverbank } from '../../../features/index.ts'
 import { compilePlan } from '../../../src/compile/plan.ts'
 import { createMemoryEngine } from '../../../src/engine/engine.ts'
-import type { DomainEvent } from '../../../src/events/event.ts'
+import type { DomainEvent, EventData } from '../../../src/events/event.ts'
 import { readFeatures } from '../../../src/engine/observe.ts'
 import { decodeState, encodeState } from '../../../src/engine/state-codec/state-blob.ts'
 import { subjectsMax } from '../../../src/engine/state/subjects.ts'
@@ -41,7 +41,7 @@ const withdrawn = (id: string, paymentId: string) => label('fraud.withdrawn', id
 function tell(events: readonly Told[]) {
   const engine = createMemoryEngine(plan)
   const outcomes = events.map(({ id, type, timeMs, givenMs = timeMs, data }, offset) => {
-    const event: DomainEvent = {
+    const event: DomainEvent<EventData> = {
       ...{ eventId: id, eventType: type, timestamp: givenMs as EventTimeMs, version: 1, data },
       ...{ aggregateId: String(data['customerId']), aggregateType: 'customer' },
     }

@@ -2,8 +2,12 @@ import type { DelayRead, TileGroupPlan } from '../../../src/engine/plan.ts'
 import type { Accumulator, PlacedSlot, SlotKind, SlotList, SlotValue } from '../../../src/engine/tiles/slot.ts'
 import { squaresOf } from '../../../src/engine/tiles/cells.ts'
 import { addValue, emptyRow, mergeEarlier, placed, valueIn, type TileRow } from '../../../src/engine/tiles/tile-row.ts'
+import { ValueCodes } from '../../../src/engine/tiles/distinct.ts'
 import type { TileTable } from '../../../src/engine/tiles/tiles.ts'
 import { readWindows, WindowCells } from '../../../src/engine/tiles/windows.ts'
+
+/** Of all groups and slots here: rows of one may stand in another. */
+export const codes = new ValueCodes()
 
 export interface Shape {
   readonly kind: SlotKind
@@ -20,7 +24,10 @@ export function groupOf(
   tilesMax = 1_000,
   hopMs = 1_000,
 ): TileGroupPlan {
-  const { slots, layout } = placed(shapes.map((shape) => ({ id: shape.kind, ...shape })))
+  const { slots, layout } = placed(
+    shapes.map((shape) => ({ id: shape.kind, ...shape })),
+    codes,
+  )
   let base = 0
   const based = reads.map((read) => {
     const own = { ...read, base }
@@ -34,7 +41,7 @@ export function groupOf(
 export function windowsOf(table: TileTable, group: TileGroupPlan, timeMs: number): Accumulator[] {
   const { slots, reads } = group
   const size = reads.reduce((sum, { windowsMs, runs }) => sum + windowsMs.length * slots.length + runs.length, 0)
-  const cells = new WindowCells(size)
+  const cells = new WindowCells(size, codes)
   readWindows(table, group, timeMs, cells)
   return reads.flatMap(({ base, windowsMs, slots: wanted }) =>
     windowsMs.flatMap((_windowMs, window) =>
@@ -59,7 +66,7 @@ export class OneSlot {
   private readonly layout
 
   constructor(kind: SlotKind, size: number) {
-    const { slots, layout } = placed([{ kind, size }])
+    const { slots, layout } = placed([{ kind, size }], codes)
     this.slot = slots[0] as PlacedSlot
     this.layout = layout
   }

@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import { beforeAll, expect, it } from 'vitest'
 import { ByteReader, ByteWriter } from '../../../src/base/bytes.ts'
-import { codedCharsMax, codesMax, keptValues, type KeptValues } from '../../../src/engine/tiles/distinct.ts'
+import { codedCharsMax, codesMax, type KeptValues } from '../../../src/engine/tiles/distinct.ts'
 import { readTiles, writeTiles } from '../../../src/engine/tiles/tile-codec.ts'
 import { plainTables, tableOfRows } from '../../../src/engine/tiles/tiles.ts'
 import { testSeed as seed } from '../../support/seed.ts'
-import { groupOf, OneSlot, windowsOf } from '../support/slots.ts'
+import { codes, groupOf, OneSlot, windowsOf } from '../support/slots.ts'
 
 const cap = 4
 const old = ['o0', 'o1', 'o2', 'o3']
@@ -14,11 +14,11 @@ const short = 'x'.repeat(codedCharsMax)
 const long = `${short}x`
 let whileThereWereCodes: KeptValues[] = []
 
-// Codes are few, and a process gives each only once: from here on new values have none.
+// Codes are few, and a plan gives each only once: from here on new values have none.
 beforeAll(() => {
-  whileThereWereCodes = [keptValues([short]), keptValues([long])]
-  for (const value of old) keptValues([value])
-  for (let value = 0; value < codesMax; value += 1) keptValues([`filler ${value}`])
+  whileThereWereCodes = [codes.kept([short]), codes.kept([long])]
+  for (const value of old) codes.kept([value])
+  for (let value = 0; value < codesMax; value += 1) codes.kept([`filler ${value}`])
 })
 
 it('has no code for a text that is longer than an id: what codes keep is bounded in bytes', () => {
@@ -26,8 +26,8 @@ it('has no code for a text that is longer than an id: what codes keep is bounded
 })
 
 it('has no code for a value that comes when all are given', () => {
-  expect(keptValues(['o1']).list).toBeNull()
-  expect(keptValues(['new'])).toEqual({ cell: -1, list: ['new'] })
+  expect(codes.kept(['o1']).list).toBeNull()
+  expect(codes.kept(['new'])).toEqual({ cell: -1, list: ['new'] })
 })
 
 it('counts, merges and stores values with and without a code alike', () => {

@@ -1,0 +1,20 @@
+import { ByteWriter } from '../base/bytes.ts'
+import { ValueCodes } from './tiles/distinct.ts'
+import { WindowCells } from './tiles/windows.ts'
+
+/**
+ * What a plan keeps from call to call: the codes of its states' values, and memory that is used again and again. No call
+ * of the engine overlaps with another one of the same plan, because none of them waits.
+ */
+export class PlanMemory {
+  readonly codes = new ValueCodes()
+  /** Of states that become blobs. */
+  readonly writer = new ByteWriter(4096)
+  #windows = new WindowCells(0, this.codes)
+
+  /** For one read of an entity with so many cells. */
+  windows(cells: number): WindowCells {
+    if (this.#windows.numbers.length < cells) this.#windows = new WindowCells(cells, this.codes)
+    return this.#windows
+  }
+}
