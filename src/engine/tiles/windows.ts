@@ -1,4 +1,4 @@
-import { doubleAt, intAt, itemAt, numberAt } from '../../base/arrays.ts'
+import { itemAt, numberAt } from '../../base/arrays.ts'
 import { cellAt, limb, mergeCell } from './cells.ts'
 import { ValueCounter, type ValueCodes } from './distinct.ts'
 import type { DelayRead, RunRead, SlotPlan, TileGroupPlan } from '../plan.ts'
@@ -110,6 +110,11 @@ function mergeSlot(
   }
 }
 
+/*
+ * The loops below read cells and bounds as they are, and what is not there as NaN: a call of `cellAt` for each is slower in
+ * `npm run bench -- --only engine`.
+ */
+
 function mergeSums(
   { cells, width }: TileTable,
   place: number,
@@ -119,12 +124,12 @@ function mergeSums(
   { numbers, bounds }: WindowCells,
 ): void {
   let total = 0
-  let row = intAt(bounds, 0)
+  let row = bounds[0] ?? NaN
   for (let window = 0; window < windows; window += 1) {
-    const first = intAt(bounds, window + 1)
+    const first = bounds[window + 1] ?? NaN
     while (row > first) {
       row -= 1
-      total += cellAt(cells, row * width + place)
+      total += cells[row * width + place] ?? NaN
     }
     numbers[at + window * step] = total
   }
@@ -139,13 +144,13 @@ function mergeSquares(
   { numbers, highs, bounds }: WindowCells,
 ): void {
   let [low, high] = [0, 0]
-  let row = intAt(bounds, 0)
+  let row = bounds[0] ?? NaN
   for (let window = 0; window < windows; window += 1) {
-    const first = intAt(bounds, window + 1)
+    const first = bounds[window + 1] ?? NaN
     while (row > first) {
       row -= 1
-      const own = cellAt(cells, row * width + place)
-      high += cellAt(cells, row * width + place + 1)
+      const own = cells[row * width + place] ?? NaN
+      high += cells[row * width + place + 1] ?? NaN
       // As in cells.ts, spelled out, because this is where the hot path spends its time.
       if (low >= limb - own) {
         low -= limb - own
@@ -169,12 +174,12 @@ function mergeNewest(
   { numbers, bounds }: WindowCells,
 ): void {
   let found = NaN
-  let row = intAt(bounds, 0)
+  let row = bounds[0] ?? NaN
   for (let window = 0; window < windows; window += 1) {
-    const first = intAt(bounds, window + 1)
+    const first = bounds[window + 1] ?? NaN
     while (row > first && Number.isNaN(found)) {
       row -= 1
-      found = cellAt(cells, row * width + place)
+      found = cells[row * width + place] ?? NaN
     }
     numbers[at + window * step] = found
   }
@@ -191,12 +196,12 @@ function mergeExtremes(
 ): void {
   const sign = kind === 'max' ? -1 : 1
   let found = NaN
-  let row = intAt(bounds, 0)
+  let row = bounds[0] ?? NaN
   for (let window = 0; window < windows; window += 1) {
-    const first = intAt(bounds, window + 1)
+    const first = bounds[window + 1] ?? NaN
     while (row > first) {
       row -= 1
-      const value = cellAt(cells, row * width + place)
+      const value = cells[row * width + place] ?? NaN
       if (Number.isNaN(found) || value * sign < found * sign) found = value
     }
     numbers[at + window * step] = found
@@ -213,9 +218,9 @@ function joinPoints(
 ): void {
   const column = lists[slot.list]
   let found = noPoints
-  let row = intAt(bounds, 0)
+  let row = bounds[0] ?? NaN
   for (let window = 0; window < windows; window += 1) {
-    const first = intAt(bounds, window + 1)
+    const first = bounds[window + 1] ?? NaN
     while (row > first) {
       row -= 1
       found = mergePoints(slot, pointsOf(column?.[row]), found)
@@ -235,16 +240,16 @@ function countValues(
 ): void {
   const column = lists[list]
   counter.begin(size)
-  let row = intAt(bounds, 0)
+  let row = bounds[0] ?? NaN
   for (let window = 0; window < windows; window += 1) {
-    const first = intAt(bounds, window + 1)
+    const first = bounds[window + 1] ?? NaN
     while (row > first && !counter.isFull) {
       row -= 1
-      counter.add(cellAt(cells, row * width + place), valuesOf(column?.[row]))
+      counter.add(cells[row * width + place] ?? NaN, valuesOf(column?.[row]))
     }
     row = first
     if (base !== null && window === windows - 1) {
-      counter.add(cellAt(base.cells, place), valuesOf(base.lists[list]))
+      counter.add(base.cells[place] ?? NaN, valuesOf(base.lists[list]))
     }
     numbers[at + window * step] = counter.count
   }
@@ -260,10 +265,10 @@ function mergeBase(base: TileRow, slot: SlotPlan, at: number, { numbers, highs, 
       points[at] = mergePoints(slot, pointsOf(base.lists[slot.list]), points[at] ?? noPoints)
       return
     default: {
-      const cells = [doubleAt(numbers, at), doubleAt(highs, at)]
+      const cells = [numbers[at] ?? NaN, highs[at] ?? NaN]
       mergeCell(slot.kind, cells, 0, base.cells, slot.place)
-      numbers[at] = cellAt(cells, 0)
-      highs[at] = cellAt(cells, 1)
+      numbers[at] = cells[0] ?? NaN
+      highs[at] = cells[1] ?? NaN
     }
   }
 }
@@ -275,10 +280,10 @@ function runOf(
   bounds: Int32Array,
 ): number {
   const [matchingAt, allAt] = [itemAt(slots, matching).place, itemAt(slots, all).place]
-  const first = intAt(bounds, window + 1)
+  const first = bounds[window + 1] ?? NaN
   let run = 0
-  for (let row = intAt(bounds, 0) - 1; row >= first; row -= 1) {
-    const [matched, total] = [cellAt(cells, row * width + matchingAt), cellAt(cells, row * width + allAt)]
+  for (let row = (bounds[0] ?? NaN) - 1; row >= first; row -= 1) {
+    const [matched, total] = [cells[row * width + matchingAt] ?? NaN, cells[row * width + allAt] ?? NaN]
     if (total === 0) continue
     if (matched < total) break
     run += total
