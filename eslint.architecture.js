@@ -36,6 +36,14 @@ export const arrows = {
   scripts: everything,
 }
 
+/**
+ * Folders that are a room's own: what stands beside them in the room is its interface, and nobody else that ships looks
+ * behind it. The tests of the room do.
+ */
+export const walls = {
+  'src/engine': ['src/engine/tiles', 'src/engine/state', 'src/engine/state-codec', 'src/engine/evolution'],
+}
+
 /** The only folder of what ships that may import each client. */
 export const clients = {
   kafkajs: 'src/edges/kafka',

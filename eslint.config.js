@@ -2,9 +2,12 @@ import js from '@eslint/js'
 import globals from 'globals'
 import importX from 'eslint-plugin-import-x'
 import tseslint from 'typescript-eslint'
-import { arrows, clients, pathResolver, pureFolders, purePackages } from './eslint.architecture.js'
+import { arrows, clients, pathResolver, pureFolders, purePackages, walls } from './eslint.architecture.js'
 
-const zones = Object.entries(arrows).flatMap(([target, allowed]) => forbiddenFrom(target, allowed))
+const zones = [
+  ...Object.entries(arrows).flatMap(([target, allowed]) => forbiddenFrom(target, allowed)),
+  ...Object.entries(walls).flatMap(([room, behind]) => behindWall(room, behind)),
+]
 
 /** Everything of ours except the target itself and what it may import. */
 function forbiddenFrom(target, allowed) {
@@ -18,6 +21,13 @@ function forbiddenFrom(target, allowed) {
       message,
     }
   })
+}
+
+/** The folders behind a room's wall, for everybody else that ships. */
+function behindWall(room, behind) {
+  const others = Object.keys(arrows).filter((target) => target !== room)
+  const message = `what is behind the wall of ${room} is its own: import a file that stands in ${room} itself`
+  return others.flatMap((target) => behind.map((folder) => ({ target: `./${target}`, from: `./${folder}`, message })))
 }
 
 /** One block per client: importable under its own folder, and nowhere else in what ships. */

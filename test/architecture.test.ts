@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs'
 import { ESLint } from 'eslint'
 import tseslint from 'typescript-eslint'
 import { expect, test } from 'vitest'
-import { arrows, clients, pureFolders, purePackages } from '../eslint.architecture.js'
+import { arrows, clients, pureFolders, purePackages, walls } from '../eslint.architecture.js'
 
 const root = new URL('..', import.meta.url).pathname
 
@@ -41,6 +41,29 @@ test.each(pairs.filter(([from, to]) => isAllowed(from, to)))('%s may import %s',
 test.each(pairs.filter(([from, to]) => !isAllowed(from, to)))('%s may not import %s', async (from, to) => {
   const path = inside(from)
   expect(await violations(path, importFrom(path, inside(to)))).toContain('import-x/no-restricted-paths')
+})
+
+const behindWalls = Object.entries(walls).flatMap(([room, behind]) =>
+  folders
+    .filter((from) => from !== room && isAllowed(from, room))
+    .flatMap((from) => behind.map((folder) => [from, folder, room] as const)),
+)
+
+test.each(behindWalls)('%s may not look behind a wall, at %s of %s', async (from, folder, room) => {
+  const path = inside(from)
+  expect(await violations(path, importFrom(path, `${folder}/other.ts`))).toContain('import-x/no-restricted-paths')
+  expect(await violations(path, importFrom(path, `${room}/other.ts`))).toEqual([])
+})
+
+test('each folder of a room with a wall is behind it, and the room and its tests look there', async () => {
+  for (const [room, behind] of Object.entries(walls)) {
+    const entries = readdirSync(`${root}${room}`, { withFileTypes: true })
+    const inRoom = entries.filter((entry) => entry.isDirectory()).map(({ name }) => `${room}/${name}`)
+    expect([...behind].sort()).toEqual(inRoom.sort())
+    for (const path of [`${room}/snippet.ts`, `test/${room.replace('src/', '')}/snippet.test.ts`]) {
+      for (const folder of behind) expect(await violations(path, importFrom(path, `${folder}/other.ts`))).toEqual([])
+    }
+  }
 })
 
 test('the arrows are those of the layout', () => {

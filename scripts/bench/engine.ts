@@ -1,3 +1,4 @@
+import { decodeState, encodeState } from '../../src/engine/states.ts'
 import { labelDelayMs } from './feed.ts'
 import { eachRound, type Run } from './run.ts'
 import { history } from '../../features/simulator/history.ts'
@@ -9,7 +10,6 @@ import { assert } from '../../src/base/errors.ts'
 import { decodeEvent, encodeEvent, type EventCatalog } from '../../src/events/event.ts'
 import { partitionOf } from '../../src/events/partitioner.ts'
 import type { EntityPlan } from '../../src/engine/plan.ts'
-import { decodeState, encodeState } from '../../src/engine/state-codec/state-blob.ts'
 
 const warmUpEvents = 20_000
 const measuredPayments = 60_000

@@ -1,3 +1,4 @@
+import { decodeState } from '../../src/engine/states.ts'
 import { paymentInitiated } from '../../features/sources.ts'
 import type { Installation } from './installation.ts'
 import { definitions, type Definitions } from '../../src/app/installation/settings/definitions.ts'
@@ -6,7 +7,6 @@ import { referenceVerdict, type ReferenceEvent } from '../../src/compile/referen
 import { emittedTypes } from '../../src/scoring/emitted.ts'
 import { readRecordEvent } from '../../src/events/record-event.ts'
 import { entityIdOf } from '../../src/engine/plan.ts'
-import { decodeState } from '../../src/engine/state-codec/state-blob.ts'
 import type { LogRecord } from '../../src/ports/log.ts'
 
 /** What the log should have made of what is in it, compared with what is in the other topics and in the states. */
@@ -133,7 +133,7 @@ function expectationOf(
   for (const [i, entity] of plan.entities.entries()) {
     const touch = plan.events.get(event.eventType)?.touches[i] ?? null
     if (touch === null) continue
-    const name = `${entity.name}:${entityIdOf(entity.keyFields, event.data as Record<string, unknown>)}`
+    const name = `${entity.name}:${entityIdOf(entity.keyFields, event.data)}`
     visits.set(name, (visits.get(name) ?? 0) + 1)
   }
   ids.add(event.eventId)

@@ -1,4 +1,4 @@
-import type { StateLayout } from '../engine/state-codec/state-layout.ts'
+import type { StateLayout } from '../engine/states.ts'
 import { canonicalJson, hash32 } from './hash.ts'
 
 /** What a blob names. */

@@ -1,4 +1,4 @@
-import { aggregateRules } from '../engine/tiles/aggregates.ts'
+import { aggregateRules } from '../engine/aggregate.ts'
 import { featuresOf } from '../engine/expression.ts'
 import type { FeatureManifest, FeatureSetManifest } from '../engine/feature-set.ts'
 import type { FeatureSet } from '../define/feature-set.ts'

@@ -1,3 +1,4 @@
+import { fieldsOfSlot, layoutOf } from '../engine/states.ts'
 import type {
   DelayRead,
   EntityLabels,
@@ -11,8 +12,6 @@ import type {
   TileGroupPlan,
 } from '../engine/plan.ts'
 import { PlanMemory } from '../engine/memory.ts'
-import { fieldsOfSlot, layoutOf } from '../engine/state-codec/state-layout.ts'
-import { placed } from '../engine/tiles/tile-row.ts'
 import { dayMs, durationMs, hourMs, windowMs } from '../base/units.ts'
 import type { Aggregate, SlotDefinition } from '../define/aggregate.ts'
 import type { Entity } from '../define/entity.ts'
@@ -128,7 +127,7 @@ function compileGroup(
   views: readonly View[],
   ofGroup: readonly PlacedSlot[],
   firstCell: number,
-  { codes }: PlanMemory,
+  memory: PlanMemory,
 ): TileGroupPlan {
   const delays = [...new Set(views.map((view) => durationMs(view.delay)))].sort((a, b) => a - b)
   const slotOf = (definition: SlotDefinition) => ofGroup.findIndex((slot) => slot.id === slotId(definition))
@@ -145,7 +144,7 @@ function compileGroup(
     base += read.windowsMs.length * shapes.length + read.runs.length
     return read
   })
-  return { hopMs: durationMs(views[0]?.hop ?? '1s'), tilesMax: entity.tilesMax, ...placed(shapes, codes), reads }
+  return { hopMs: durationMs(views[0]?.hop ?? '1s'), tilesMax: entity.tilesMax, ...memory.placed(shapes), reads }
 }
 
 /** One past the last cell of a group's reads. */

@@ -1,5 +1,5 @@
+import { subjectsMax } from '../engine/limits.ts'
 import { hourMs } from '../base/units.ts'
-import { subjectsMax } from '../engine/state/subjects.ts'
 import type { FeatureSet } from '../define/feature-set.ts'
 import { labelHours } from './labels.ts'
 import type { ReferenceObservation } from './reference.ts'

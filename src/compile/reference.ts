@@ -1,4 +1,4 @@
-import { forgottenTile, tileOf, windowEndTile, windowStartTile } from '../engine/tiles/window.ts'
+import { forgottenTile, tileOf, windowEndTile, windowStartTile } from '../engine/window.ts'
 import { durationMs, windowMs } from '../base/units.ts'
 import type { Aggregate, SlotDefinition } from '../define/aggregate.ts'
 import type { FeatureSet } from '../define/feature-set.ts'

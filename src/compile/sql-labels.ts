@@ -1,6 +1,6 @@
+import { subjectsMax } from '../engine/limits.ts'
 import { literal } from '../base/sql.ts'
 import { hourMs } from '../base/units.ts'
-import { subjectsMax } from '../engine/state/subjects.ts'
 import type { FeatureSet } from '../define/feature-set.ts'
 import type { View } from '../define/view.ts'
 import { idPartSql, idSeparator } from '../engine/entity-id.ts'

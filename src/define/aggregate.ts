@@ -1,5 +1,5 @@
-import { aggregateRules, type AggregateKind } from '../engine/tiles/aggregates.ts'
-import type { SlotKind } from '../engine/tiles/slot.ts'
+import type { SlotKind } from '../engine/slot-kind.ts'
+import { aggregateRules, type AggregateKind } from '../engine/aggregate.ts'
 import { withValue, type Source } from './source.ts'
 
 export interface SlotDefinition {

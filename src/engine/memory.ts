@@ -1,5 +1,7 @@
 import { ByteWriter } from '../base/bytes.ts'
 import { ValueCodes } from './tiles/distinct.ts'
+import type { SlotShape } from './tiles/slot.ts'
+import { placed } from './tiles/tile-row.ts'
 import { WindowCells } from './tiles/windows.ts'
 
 /**
@@ -11,6 +13,11 @@ export class PlanMemory {
   /** Of states that become blobs. */
   readonly writer = new ByteWriter(4096)
   #windows = new WindowCells(0, this.codes)
+
+  /** The slots of one hop in their places, with the codes of the plan. */
+  placed<Shape extends SlotShape>(slots: readonly Shape[]): ReturnType<typeof placed<Shape>> {
+    return placed(slots, this.codes)
+  }
 
   /** For one read of an entity with so many cells. */
   windows(cells: number): WindowCells {

@@ -1,4 +1,5 @@
 import { idPart, idSeparator } from './entity-id.ts'
+import { forgottenTile, tileOf } from './window.ts'
 import { itemAt } from '../base/arrays.ts'
 import { emptyCell } from './tiles/cells.ts'
 import { hashEventId } from '../events/event-id-hash.ts'
@@ -17,7 +18,6 @@ import { tableAt, type EntityState, type Outcome } from './state/state.ts'
 import { fingerprint, fingerprintOf } from './state/subjects.ts'
 import { addValue, noPoints } from './tiles/tile-row.ts'
 import { findRow, pruneTiles, rowFor, type TileTable } from './tiles/tiles.ts'
-import { forgottenTile, tileOf } from './tiles/window.ts'
 
 /** Why a label counts nowhere: its subject is not known, or it says of it what is not so. Null: it counts. */
 export type LabelVerdict = 'unknown_subject' | 'contradicts_subject' | null

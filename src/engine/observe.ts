@@ -1,3 +1,5 @@
+import { forgottenTile, tileOf } from './window.ts'
+import type { FeatureFlag } from './flags.ts'
 import { itemAt } from '../base/arrays.ts'
 import { finalize } from './tiles/aggregates.ts'
 import { assert } from '../base/errors.ts'
@@ -17,10 +19,9 @@ import {
   type PartitionProgress,
   type Snapshot,
 } from './state/state.ts'
-import { flagsOf, type FeatureFlag } from './state/flags.ts'
+import { flagsOf } from './state/flags.ts'
 import { addValue } from './tiles/tile-row.ts'
 import { emptyTiles, pruneTiles, rowFor } from './tiles/tiles.ts'
-import { forgottenTile, tileOf } from './tiles/window.ts'
 import { noneReleased, settleWaiting } from './state/waiting-labels.ts'
 import { readWindows } from './tiles/windows.ts'
 

@@ -1,3 +1,5 @@
+import type { Snapshot } from '../engine/states.ts'
+import { namedFlags, type NamedFlags } from '../engine/flags.ts'
 import type { Applied, ExplainedEvent, Unscored } from './stages.ts'
 import {
   emittedId,
@@ -7,10 +9,8 @@ import {
   type EventObserved,
 } from '../scoring/emitted.ts'
 import { encodeEvent, structuredHeaders, type DomainEvent } from '../events/event.ts'
-import { namedFlags, type NamedFlags } from '../engine/state/flags.ts'
 import type { FeaturePlan, ServicePlan } from '../engine/plan.ts'
 import { createScoreWriter } from '../scoring/scored-text.ts'
-import type { Snapshot } from '../engine/state/state.ts'
 import type { ScoredRule } from '../events/scored-rule.ts'
 import { traceHeader, validTraceparent } from '../events/trace.ts'
 import { eventTime } from '../base/units.ts'

@@ -1,6 +1,6 @@
+import type { EntityState, Snapshot } from '../engine/states.ts'
 import { observe as observeEntity, verdictOf, type Answer, type Observation, type Verdict } from '../engine/observe.ts'
 import type { EntityPlan, EntityTouch, FeaturePlan } from '../engine/plan.ts'
-import type { EntityState, Snapshot } from '../engine/state/state.ts'
 import type { Decoded, DecodedEvent, Observed } from './stages.ts'
 import { textOf } from './waiting.ts'
 

@@ -1,6 +1,6 @@
+import type { Snapshot } from '../engine/states.ts'
 import type { LabelVerdict } from '../engine/observe-label.ts'
 import type { EventPlan } from '../engine/plan.ts'
-import type { Snapshot } from '../engine/state/state.ts'
 import type { EventErrorCode, DomainEvent, EventData } from '../events/event.ts'
 import type { RecordFaultCode } from '../events/record-parts.ts'
 import type { unscoredCodes } from '../scoring/dead-letter-code.ts'

@@ -1,6 +1,6 @@
+import { flagKinds } from '../engine/flags.ts'
 import { z } from 'zod'
 import { unexplained } from './explain/explainer.ts'
-import { flagKinds } from '../engine/state/flags.ts'
 import { reasonSchema } from './explain/reason.ts'
 
 /** Where an entity stood when an event met it. Observations with `born` ≤ sequence < `sequence` were seen. */

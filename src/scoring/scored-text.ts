@@ -1,8 +1,8 @@
+import type { NamedFlags } from '../engine/flags.ts'
 import { itemAt } from '../base/arrays.ts'
 import { emittedId, type Decision, type EntityPosition, type Score } from './emitted.ts'
 import { schemaOf } from '../events/event.ts'
 import type { Unexplained } from './explain/explainer.ts'
-import type { NamedFlags } from '../engine/state/flags.ts'
 import type { Reason } from './explain/reason.ts'
 import type { ScoredRule } from '../events/scored-rule.ts'
 

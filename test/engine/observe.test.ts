@@ -1,13 +1,8 @@
+import { deduplication } from '../../src/engine/limits.ts'
 import { describe, expect, it } from 'vitest'
 import { observe, readFeatures, type Answer, type Observation } from '../../src/engine/observe.ts'
 import { decodeState, encodeState } from '../../src/engine/state-codec/state-blob.ts'
-import {
-  deduplication,
-  knowsEventId,
-  recentIdList,
-  recentIdsOf,
-  rememberEventId,
-} from '../../src/engine/state/recent-ids.ts'
+import { knowsEventId, recentIdList, recentIdsOf, rememberEventId } from '../../src/engine/state/recent-ids.ts'
 import { tablesOf, type EntityState, type Snapshot } from '../../src/engine/state/state.ts'
 import { dayMs, hourMs, secondMs } from '../../src/base/units.ts'
 import { plainTables } from '../../src/engine/tiles/tiles.ts'

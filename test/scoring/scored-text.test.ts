@@ -1,3 +1,4 @@
+import { flagKinds } from '../../src/engine/flags.ts'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
@@ -6,7 +7,6 @@ import { decisions } from '../../src/scoring/emitted.ts'
 import { scoreFormOf } from '../../src/scoring/score-form.ts'
 import { encodeEvent, type DomainEvent } from '../../src/events/event.ts'
 import { unexplained } from '../../src/scoring/explain/explainer.ts'
-import { flagKinds } from '../../src/engine/state/flags.ts'
 import {
   createScoreWriter,
   scoreHead,

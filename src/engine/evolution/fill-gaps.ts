@@ -1,3 +1,4 @@
+import { forgottenTile, tileOf } from '../window.ts'
 import { labelOf, outdates, type Labels } from '../state/labels.ts'
 import { forgetLabels, remakeTile } from '../observe-label.ts'
 import type { EntityLabels, EntityPlan, TileGroupPlan } from '../plan.ts'
@@ -13,10 +14,17 @@ import {
   type Gap,
   type TileTable,
 } from '../tiles/tiles.ts'
-import { forgottenTile, tileOf } from '../tiles/window.ts'
 
 /** A state as it was when it took a number, computed from its history with today's plan. */
 export type Earlier = Pick<EntityState, 'born' | 'newestTimeMs' | 'labels'> & StateTiles
+
+/** The state as it is now, whatever becomes of it: from here on its tables belong to the copy. */
+export function earlierOf(state: EntityState): Earlier {
+  const { born, newestTimeMs, labels, firstTiles, moreTiles } = state
+  state.firstTiles = nextVersion(firstTiles)
+  state.moreTiles = moreTiles.map(nextVersion)
+  return { born, newestTimeMs, labels, firstTiles, moreTiles }
+}
 
 /** Which slots get their history: by group and slot. */
 export type WantedSlots = readonly (readonly boolean[])[]

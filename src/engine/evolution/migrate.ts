@@ -1,3 +1,4 @@
+import { forgottenTile, tileOf } from '../window.ts'
 import { eventLimits } from '../../events/envelope.ts'
 import { pickFields } from '../observe-label.ts'
 import type { EntityPlan, SlotPlan, TileGroupPlan } from '../plan.ts'
@@ -10,7 +11,6 @@ import { noSubjects } from '../state/subjects.ts'
 import { emptyRow, isEmpty, putValue, valueIn, type TileRow } from '../tiles/tile-row.ts'
 import { emptyTiles, pruneTiles, rowAt, tableOfRows, tileAt, type Gap, type TileTable } from '../tiles/tiles.ts'
 import { noWaiting } from '../state/waiting-labels.ts'
-import { forgottenTile, tileOf } from '../tiles/window.ts'
 
 /**
  * A state that another feature set wrote, as the plan holds it. Whatever both mean is kept; what only the old one meant

@@ -1,3 +1,4 @@
+import { flagKinds, type FeatureFlag } from '../flags.ts'
 import { byteAt } from '../../base/arrays.ts'
 import { ByteReader, checksum, type ByteWriter } from '../../base/bytes.ts'
 import { assert, RiverbankError } from '../../base/errors.ts'
@@ -25,7 +26,6 @@ import {
   type Snapshot,
 } from '../state/state.ts'
 import { noSubjects } from '../state/subjects.ts'
-import { flagKinds, type FeatureFlag } from '../state/flags.ts'
 import { noneReleased, noWaiting } from '../state/waiting-labels.ts'
 import { readTiles, writeTiles } from '../tiles/tile-codec.ts'
 

@@ -1,8 +1,8 @@
+import type { SlotKind } from '../slot-kind.ts'
 import { z } from 'zod'
 import { RiverbankError } from '../../base/errors.ts'
 import type { EntityPlan, TileGroupPlan } from '../plan.ts'
 import { ValueCodes } from '../tiles/distinct.ts'
-import type { SlotKind } from '../tiles/slot.ts'
 import { placed } from '../tiles/tile-row.ts'
 
 const kinds = [

@@ -1,6 +1,7 @@
 import { numberAt } from '../../base/arrays.ts'
 import type { EventIdHash } from '../../events/event-id-hash.ts'
 import { hourMs } from '../../base/units.ts'
+import { deduplication } from '../limits.ts'
 
 /** The ids that would be duplicates, oldest first. One array, because a state has few objects or is slow. */
 export interface RecentIds {
@@ -22,12 +23,6 @@ export interface RecentId {
 
 const width = 4
 const at = { high: 0, low: 1, offset: 2, appendHour: 3 } as const
-
-/**
- * Deduplication reaches back this far, whichever is less. So many ids take a megabyte of a state; an entity that has more
- * events in a day would need a filter that is not exact.
- */
-export const deduplication = { hours: 24, ids: 131_072 } as const
 
 /** Of every state that remembers none. */
 export const noIds: RecentIds = { numbers: [], forgotten: 0 }

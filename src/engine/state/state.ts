@@ -1,7 +1,7 @@
+import type { FeatureFlag } from '../flags.ts'
 import { itemAt } from '../../base/arrays.ts'
 import { assert } from '../../base/errors.ts'
 import type { EntityPlan } from '../plan.ts'
-import type { FeatureFlag } from './flags.ts'
 import { noLabels, type Labels } from './labels.ts'
 import { copyOfIds, noIds, type RecentIds } from './recent-ids.ts'
 import { copyOfSubjects, noSubjects, type Subjects } from './subjects.ts'

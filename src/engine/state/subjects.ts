@@ -1,6 +1,7 @@
 import { numberAt } from '../../base/arrays.ts'
 import { hashEventId, type EventIdHash } from '../../events/event-id-hash.ts'
 import { hourMs } from '../../base/units.ts'
+import { subjectsMax } from '../limits.ts'
 
 /**
  * The events of its entity that can be labelled, as the partition-key entity remembers them: in the order in which they
@@ -15,9 +16,6 @@ export interface Subjects {
 
 const width = 4
 const at = { high: 0, low: 1, fingerprint: 2, hour: 3 } as const
-
-/** An entity remembers as many subjects as it keeps tiles of one hop; of more, the ones that were applied last. */
-export const subjectsMax = 4_096
 
 /** Of every state that remembers none. */
 export const noSubjects: Subjects = { numbers: [], newestHour: null }

@@ -1,4 +1,4 @@
-import type { SlotKind } from './slot.ts'
+import type { SlotKind } from '../slot-kind.ts'
 
 /*
  * Numbers of slots, side by side in an array of doubles: `cells[at]` is a slot's first cell. NaN is "none so far", of a

@@ -1,3 +1,4 @@
+import { windowEndTile, windowStartTile } from '../window.ts'
 import { itemAt, numberAt } from '../../base/arrays.ts'
 import { cellAt, limb, mergeCell } from './cells.ts'
 import { ValueCounter, type ValueCodes } from './distinct.ts'
@@ -6,7 +7,6 @@ import { mergePoints } from './points.ts'
 import { pointsOf, valuesOf, type Points } from './slot.ts'
 import { noPoints, type TileRow } from './tile-row.ts'
 import { rowAfter, type TileTable } from './tiles.ts'
-import { windowEndTile, windowStartTile } from './window.ts'
 
 /**
  * Merged tiles: for each delay of each group one row of slots for each window, then its runs, in plan order. What no

@@ -1,10 +1,18 @@
+import {
+  fillGaps,
+  gapNumbers,
+  slotsOf,
+  type Earlier,
+  type WantedSlots,
+  encodeState,
+  layoutIn,
+  stateVersion,
+  type EntityState,
+} from '../../engine/states.ts'
 import { GapHistory } from './gap-history.ts'
 import { LakeHistory, type Asked, type HistoryOptions, type Share } from './history.ts'
 import { RiverbankError } from '../../base/errors.ts'
-import { fillGaps, gapNumbers, slotsOf, type Earlier, type WantedSlots } from '../../engine/evolution/fill-gaps.ts'
 import type { EntityPlan } from '../../engine/plan.ts'
-import { encodeState, layoutIn, stateVersion } from '../../engine/state-codec/state-blob.ts'
-import type { EntityState } from '../../engine/state/state.ts'
 import { hourMs } from '../../base/units.ts'
 import type { Clock } from '../../ports/clock.ts'
 import { stateMemos, type StateStore, type StateWrite } from '../../ports/states.ts'

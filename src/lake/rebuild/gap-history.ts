@@ -1,8 +1,6 @@
-import type { Earlier } from '../../engine/evolution/fill-gaps.ts'
+import { earlierOf, type Earlier, beginDraft, type EntityState } from '../../engine/states.ts'
 import { applyTo } from '../../engine/observe.ts'
 import type { EntityPlan } from '../../engine/plan.ts'
-import { beginDraft, type EntityState } from '../../engine/state/state.ts'
-import { nextVersion } from '../../engine/tiles/tiles.ts'
 import type { HistoryRow } from './history-row.ts'
 
 /** One entity's history, row by row, as it was before each of the numbers that somebody asks for. */
@@ -53,11 +51,7 @@ export class GapHistory {
       const number = this.numbers.shift() as number
       const { state } = this
       if (state === null) continue
-      const { born, newestTimeMs, labels, firstTiles, moreTiles } = state
-      this.earlier.set(number, { born, newestTimeMs, labels, firstTiles, moreTiles })
-      // From here on the tables that were kept belong to them.
-      state.firstTiles = nextVersion(firstTiles)
-      state.moreTiles = moreTiles.map(nextVersion)
+      this.earlier.set(number, earlierOf(state))
     }
   }
 }

@@ -1,7 +1,7 @@
+import { fieldsOfSlot } from '../../engine/states.ts'
 import { identifier, literal } from '../../base/sql.ts'
 import { RiverbankError } from '../../base/errors.ts'
 import type { EntityPlan, EntityTouch, FeaturePlan } from '../../engine/plan.ts'
-import { fieldsOfSlot } from '../../engine/state-codec/state-layout.ts'
 import { beyond, nothing, rowsOf, untold, verdicts, type HistoryRow } from './history-row.ts'
 import { readWaitingRecords, type WaitingRecords } from './waiting-records.ts'
 import type { FieldColumn } from '../tables/data-columns.ts'

@@ -1,6 +1,6 @@
+import { beginDraft, setProgress, type EntityState, type Snapshot } from '../../engine/states.ts'
 import { applyTo, type Observation } from '../../engine/observe.ts'
 import type { EntityPlan } from '../../engine/plan.ts'
-import { beginDraft, setProgress, type EntityState, type Snapshot } from '../../engine/state/state.ts'
 import { beyond, untold, type HistoryRow } from './history-row.ts'
 
 export interface RebuiltState {

@@ -1,10 +1,9 @@
+import { encodeState, stateVersion, layoutOf } from '../../engine/states.ts'
 import { z } from 'zod'
 import { LakeHistory, type HistoryOptions, type Reach } from './history.ts'
 import { LifeBuilder, type RebuiltState } from './life.ts'
 import { assert, RiverbankError } from '../../base/errors.ts'
 import type { EntityPlan } from '../../engine/plan.ts'
-import { encodeState, stateVersion } from '../../engine/state-codec/state-blob.ts'
-import { layoutOf } from '../../engine/state-codec/state-layout.ts'
 import type { Clock } from '../../ports/clock.ts'
 import { stateMemos, type StateStore, type StateWrite } from '../../ports/states.ts'
 

@@ -1,6 +1,6 @@
+import { deduplication } from '../../engine/limits.ts'
 import { identifier, literal } from '../../base/sql.ts'
 import type { LakeSchema } from '../tables/lake-schema.ts'
-import { deduplication } from '../../engine/state/recent-ids.ts'
 import { hourMs } from '../../base/units.ts'
 import type { Snapshot } from '../commit/lake.ts'
 import { partitionKey } from '../commit/commit.ts'

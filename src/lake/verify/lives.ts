@@ -1,7 +1,7 @@
+import type { NamedFlags } from '../../engine/flags.ts'
 import { identifier, literal } from '../../base/sql.ts'
 import type { FeatureSql } from '../../compile/feature-sql.ts'
 import type { EntityManifest, FeatureManifest } from '../../engine/feature-set.ts'
-import type { NamedFlags } from '../../engine/state/flags.ts'
 import { createIncomplete, readIdSql, recomputeEntity } from './recompute.ts'
 import { countOf, type LakeCell, type LakeQuery } from './lake-query.ts'
 import { shown, type Shown, type Tally } from './report.ts'

@@ -1,4 +1,4 @@
-import type { NamedFlags } from '../../engine/state/flags.ts'
+import type { NamedFlags } from '../../engine/flags.ts'
 import type { EntityKey } from '../../ports/states.ts'
 
 /** What the state of one entity answers at one time. */

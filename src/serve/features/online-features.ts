@@ -1,5 +1,5 @@
+import type { FlagKind } from '../../engine/flags.ts'
 import type { EntityKey } from '../../ports/states.ts'
-import type { FlagKind } from '../../engine/state/flags.ts'
 import { composedColumns, missingEntities, type EntityColumn } from './composite-columns.ts'
 import { mistakeInId, type CatalogFeature, type FeatureCatalog } from './feature-catalog.ts'
 import type { EntityFeatures, FeatureReader, FeatureRequest } from './feature-reader.ts'

@@ -1,14 +1,12 @@
+import { namedFlags } from '../../engine/flags.ts'
 import type { Identity } from '../scores/identity-index.ts'
 import type { KnownEvents } from '../http/dependencies.ts'
 import type { FeatureReader } from './feature-reader.ts'
 import { assert, RiverbankError } from '../../base/errors.ts'
-import { hashEventId } from '../../events/event-id-hash.ts'
 import { compileExpression, eventFieldsOf, featuresOf, timeField } from '../../engine/expression.ts'
-import { namedFlags } from '../../engine/state/flags.ts'
 import { readFeatures } from '../../engine/observe.ts'
 import type { FeaturePlan } from '../../engine/plan.ts'
-import { StateDecoder } from '../../engine/state-codec/state-decoder.ts'
-import { knowsEventId } from '../../engine/state/recent-ids.ts'
+import { knowsEvent, StateDecoder } from '../../engine/states.ts'
 import type { Standing } from '../../engine/standing.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { StateStore } from '../../ports/states.ts'
@@ -100,7 +98,7 @@ export function createKnownEvents(store: States, plan: FeaturePlan, clock: Clock
       const states = new Map(ids.map((id, i) => [id, blobs[i] ?? null]))
       return events.map(({ aggregateId, eventId }) => {
         const blob = states.get(aggregateId) ?? null
-        return blob !== null && knowsEventId(decoder.decode(owner, blob, clock.nowMs()).recentIds, hashEventId(eventId))
+        return blob !== null && knowsEvent(decoder.decode(owner, blob, clock.nowMs()), eventId)
       })
     },
   }

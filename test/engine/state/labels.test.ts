@@ -1,3 +1,4 @@
+import { subjectsMax } from '../../../src/engine/limits.ts'
 import { describe, expect, it } from 'vitest'
 import { riverbank } from '../../../features/index.ts'
 import { compilePlan } from '../../../src/compile/plan.ts'
@@ -5,7 +6,6 @@ import { createMemoryEngine } from '../../../src/engine/engine.ts'
 import type { DomainEvent, EventData } from '../../../src/events/event.ts'
 import { readFeatures } from '../../../src/engine/observe.ts'
 import { decodeState, encodeState } from '../../../src/engine/state-codec/state-blob.ts'
-import { subjectsMax } from '../../../src/engine/state/subjects.ts'
 import { dayMs, hourMs, type EventTimeMs } from '../../../src/base/units.ts'
 
 const plan = compilePlan(riverbank)

@@ -1,5 +1,6 @@
+import type { SlotKind } from '../../../src/engine/slot-kind.ts'
 import type { DelayRead, TileGroupPlan } from '../../../src/engine/plan.ts'
-import type { Accumulator, PlacedSlot, SlotKind, SlotList, SlotValue } from '../../../src/engine/tiles/slot.ts'
+import type { Accumulator, PlacedSlot, SlotList, SlotValue } from '../../../src/engine/tiles/slot.ts'
 import { squaresOf } from '../../../src/engine/tiles/cells.ts'
 import { addValue, emptyRow, mergeEarlier, placed, valueIn, type TileRow } from '../../../src/engine/tiles/tile-row.ts'
 import { ValueCodes } from '../../../src/engine/tiles/distinct.ts'

@@ -1,8 +1,10 @@
+import { windowEndTile, windowStartTile } from '../../../src/engine/window.ts'
+import type { SlotKind } from '../../../src/engine/slot-kind.ts'
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { ByteWriter } from '../../../src/base/bytes.ts'
 import type { TileGroupPlan } from '../../../src/engine/plan.ts'
-import type { Accumulator, PlacedSlot, SlotKind, SlotValue } from '../../../src/engine/tiles/slot.ts'
+import type { Accumulator, PlacedSlot, SlotValue } from '../../../src/engine/tiles/slot.ts'
 import { addValue, putValue, type TileRow } from '../../../src/engine/tiles/tile-row.ts'
 import {
   emptyTiles,
@@ -15,7 +17,6 @@ import {
   type TileTable,
 } from '../../../src/engine/tiles/tiles.ts'
 import { writeTiles } from '../../../src/engine/tiles/tile-codec.ts'
-import { windowEndTile, windowStartTile } from '../../../src/engine/tiles/window.ts'
 import { testSeed as seed } from '../../support/seed.ts'
 import { groupOf, OneSlot, windowsOf, type Shape } from '../support/slots.ts'
 

@@ -1,3 +1,4 @@
+import { forgottenTile, tileOf, windowEndTile, windowStartTile } from '../../../src/engine/window.ts'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { SlotPlan } from '../../../src/engine/plan.ts'
@@ -5,7 +6,6 @@ import { emptyTiles, plainTables, pruneTiles, rowFor, type TileTable } from '../
 import { addValue } from '../../../src/engine/tiles/tile-row.ts'
 import { groupOf, windowsOf } from '../support/slots.ts'
 import { durationMs } from '../../../src/base/units.ts'
-import { forgottenTile, tileOf, windowEndTile, windowStartTile } from '../../../src/engine/tiles/window.ts'
 import { testSeed as seed } from '../../support/seed.ts'
 
 const inside = (timeMs: number, readMs: number, windowMs: number, hopMs: number, delayMs = 0) =>

@@ -1,5 +1,5 @@
+import type { FlagKind } from '../../../src/engine/flags.ts'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { FlagKind } from '../../../src/engine/state/flags.ts'
 import { openLake, type Lake } from '../../../src/lake/commit/lake.ts'
 import { renderVerify } from '../../../src/lake/verify/text.ts'
 import { day, tempFolder } from '../support/feed.ts'

@@ -1,4 +1,4 @@
-import type { Bytes } from '../../../compile/state-cost.ts'
+import type { Bytes } from '../../../engine/state-cost.ts'
 import type { ShownFeature, ShownSlot, ShownUse, ShownView, ShownWindows } from './feature-show.ts'
 
 type Section = readonly [label: string, lines: readonly string[]]

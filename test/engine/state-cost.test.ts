@@ -1,6 +1,6 @@
+import { stateCost } from '../../src/engine/state-cost.ts'
 import { describe, expect, it } from 'vitest'
 import { compilePlan } from '../../src/compile/plan.ts'
-import { stateCost } from '../../src/compile/state-cost.ts'
 import { observe } from '../../src/engine/observe.ts'
 import { encodeState } from '../../src/engine/state-codec/state-blob.ts'
 import type { EntityPlan } from '../../src/engine/plan.ts'

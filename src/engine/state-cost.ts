@@ -1,10 +1,11 @@
+import type { SlotKind } from './slot-kind.ts'
 import { ByteWriter } from '../base/bytes.ts'
-import type { EntityPlan, SlotPlan, TileGroupPlan } from '../engine/plan.ts'
-import { ValueCodes } from '../engine/tiles/distinct.ts'
-import type { Accumulator, SlotKind } from '../engine/tiles/slot.ts'
-import { writeTiles } from '../engine/tiles/tile-codec.ts'
-import { emptyRow, placed, putValue } from '../engine/tiles/tile-row.ts'
-import { tableOfRows } from '../engine/tiles/tiles.ts'
+import type { EntityPlan, SlotPlan, TileGroupPlan } from './plan.ts'
+import { ValueCodes } from './tiles/distinct.ts'
+import type { Accumulator } from './tiles/slot.ts'
+import { writeTiles } from './tiles/tile-codec.ts'
+import { emptyRow, placed, putValue } from './tiles/tile-row.ts'
+import { tableOfRows } from './tiles/tiles.ts'
 import { hourMs } from '../base/units.ts'
 
 /** `typical`: a tile of one ordinary observation, an hour after the one before. `largest`: the limits, all reached. */

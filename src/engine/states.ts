@@ -1,0 +1,33 @@
+import { hashEventId } from '../events/event-id-hash.ts'
+import { knowsEventId } from './state/recent-ids.ts'
+import type { EntityState } from './state/state.ts'
+
+/*
+ * The engine's wall. Who is not the engine handles states by what is named here, and by the files beside this one; tables,
+ * rows, cells and codes, in the folders below, are the engine's own (`walls` in eslint.architecture.js). How a state takes
+ * an event and answers a read is in observe.ts.
+ */
+
+/** A state, what it has answered, and how far each partition has come with it. */
+export { outcomes } from './state/state.ts'
+export type { EntityState, Outcome, PartitionProgress, Snapshot } from './state/state.ts'
+/** A state to change, and what a partition has done to it. */
+export { beginDraft, setProgress } from './state/state.ts'
+/** What a state takes in the memory of a process. */
+export { stateBytes } from './state/state-size.ts'
+
+/** States as bytes: encoded, decoded, and what compare-and-set compares. */
+export { checksumIn, decodeState, encodeState, layoutIn, stateVersion, versionOf } from './state-codec/state-blob.ts'
+/** Bytes of every layout that is kept beside the states. */
+export { StateDecoder } from './state-codec/state-decoder.ts'
+export { fieldsOfSlot, layoutOf } from './state-codec/state-layout.ts'
+export type { StateLayout } from './state-codec/state-layout.ts'
+
+/** What a state of a new feature set does not know yet, and how its history is added. */
+export { earlierOf, fillGaps, gapNumbers, slotsOf } from './evolution/fill-gaps.ts'
+export type { Earlier, WantedSlots } from './evolution/fill-gaps.ts'
+
+/** Whether an event with this id would be a duplicate, or was refused as one. Of states of the partition-key entity. */
+export function knowsEvent({ recentIds }: EntityState, eventId: string): boolean {
+  return knowsEventId(recentIds, hashEventId(eventId))
+}
