@@ -18,7 +18,11 @@ export function due(
   const above = observed.filter(({ record }) => record.offset >= publishFrom)
   if (blame === null) return above
   const { code, detail } = blame
-  return above.map((one) => (one.kind === 'applied' ? { ...one, kind: 'unscored', code, detail } : one))
+  return above.map((one) => {
+    if (one.kind !== 'applied') return one
+    const { record, decoded, snapshots, verdict } = one
+    return { kind: 'unscored', record, decoded, snapshots, verdict, code, detail }
+  })
 }
 
 /** By type of the events that are to be scored, the models that score them, newest first: see {@link ServingModels}. */
@@ -32,8 +36,8 @@ export async function servingsOf(
 ): Promise<Servings> {
   const servings = new Map<string, readonly Serving[]>()
   for (const one of events) {
-    if (!isToScore(one) || servings.has(one.event.eventType)) continue
-    const { eventType } = one.event
+    if (!isToScore(one) || servings.has(one.decoded.event.eventType)) continue
+    const { eventType } = one.decoded.event
     const serving = models.get(eventType)
     assert(serving !== undefined, `there are models for ${eventType}`)
     servings.set(eventType, await serving(topic, partition, one.record.offset))
@@ -49,12 +53,14 @@ export function createAssemble(plan: FeaturePlan): Assemble {
   return (events, servings) =>
     events.map((one) => {
       if (!isToScore(one)) return one
-      const { event, record, snapshots, observedAtMs } = one
+      const { record, decoded, snapshots, verdict } = one
+      const { event, observedAtMs } = decoded
       const lineup = lineupAt(servings.get(event.eventType) ?? [], record.offset)
-      return { ...one, kind: 'assembled', lineup, values: valuesOf(snapshots, event.data, observedAtMs) }
+      const values = valuesOf(snapshots, event.data, observedAtMs)
+      return { kind: 'assembled', record, decoded, snapshots, verdict, lineup, values }
     })
 }
 
 function isToScore(one: Observed | Unscored): one is Applied {
-  return one.kind === 'applied' && one.isScored
+  return one.kind === 'applied' && one.decoded.isScored
 }

@@ -24,7 +24,7 @@ export function createCompose(options: ComposeOptions): Compose {
   const { plan, topics } = options
   const writers = new WeakMap<LoadedLineup, (event: ExplainedEvent) => OutgoingRecord>()
   const scoreRecord = (event: ExplainedEvent): OutgoingRecord => {
-    const write = writers.get(event.lineup) ?? scoreWriter(options, event.lineup, event.event.eventType)
+    const write = writers.get(event.lineup) ?? scoreWriter(options, event.lineup, event.decoded.event.eventType)
     writers.set(event.lineup, write)
     return write(event)
   }

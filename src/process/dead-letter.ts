@@ -37,7 +37,7 @@ export function deadLetterRecord(
     // A key that no event could have as its aggregate's id is not made one.
     aggregateId: isAggregateId(record.key) ? record.key : eventId,
     aggregateType: 'record',
-    cause: refused.kind === 'invalid' ? null : refused.event,
+    cause: refused.kind === 'invalid' ? null : refused.decoded.event,
     data,
   })
 }

@@ -1,4 +1,4 @@
-import type { Decided, DecidedEvent, Scored, ScoredEvent } from './stages.ts'
+import type { Decided, DecidedEvent, DecodedEvent, Scored, ScoredEvent } from './stages.ts'
 import { decide } from '../scoring/decision.ts'
 import type { FeaturePlan } from '../engine/plan.ts'
 import type { Scorer } from '../ports/scorer.ts'
@@ -12,15 +12,18 @@ export function createDecide({ entities }: FeaturePlan): Decide {
 }
 
 function decided(names: readonly string[], event: ScoredEvent): DecidedEvent {
-  const { champion } = event.lineup
-  const { decider } = champion
-  if (decider === undefined) {
-    return { ...event, kind: 'decided', decision: decide(event.score, champion.thresholds), policy: null }
-  }
-  const { score, values } = event
-  const input = { entityIds: listedIds(names, decider, event), data: event.event.data, score, values }
+  const { record, decoded, snapshots, verdict, lineup, values, score, shadows } = event
+  const { decision, policy } = decisionOf(names, event)
+  return { kind: 'decided', record, decoded, snapshots, verdict, lineup, values, score, shadows, decision, policy }
+}
+
+function decisionOf(names: readonly string[], event: ScoredEvent): Pick<DecidedEvent, 'decision' | 'policy'> {
+  const { decoded, lineup, values, score } = event
+  const { decider, thresholds } = lineup.champion
+  if (decider === undefined) return { decision: decide(score, thresholds), policy: null }
+  const input = { entityIds: listedIds(names, decider, decoded), data: decoded.event.data, score, values }
   const { decision, decidedBy } = decider.decide(input)
-  return { ...event, kind: 'decided', decision, policy: { version: decider.version, decidedBy } }
+  return { decision, policy: { version: decider.version, decidedBy } }
 }
 
 const noIds: Readonly<Record<string, string | null>> = {}
@@ -29,7 +32,7 @@ const noIds: Readonly<Record<string, string | null>> = {}
 function listedIds(
   names: readonly string[],
   { entities }: NonNullable<Scorer['decider']>,
-  { entityIds }: ScoredEvent,
+  { entityIds }: DecodedEvent,
 ): Readonly<Record<string, string | null>> {
   if (entities.length === 0) return noIds
   return Object.fromEntries(entities.map((name) => [name, entityIds[names.indexOf(name)] ?? null]))

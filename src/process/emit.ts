@@ -46,11 +46,12 @@ export function createScoreRecord({
     entities: plan.entities.map(({ name }) => name),
   })
   return (explained) => {
-    const { record, event, snapshots } = explained
+    const { record, decoded, snapshots } = explained
+    const { event, observedAtMs, entityIds } = decoded
     const value = write({
       eventId: event.eventId,
       data: event.data,
-      observedAtMs: explained.observedAtMs,
+      observedAtMs,
       aggregateId: event.aggregateId,
       correlationId: causeOf(event).correlationId,
       timeMs: record.appendTimeMs,
@@ -61,7 +62,7 @@ export function createScoreRecord({
       shadows: explained.shadows,
       policy: explained.policy,
       reasons: explained.reasons,
-      entities: snapshots.map((snapshot, i) => entityPosition(explained.entityIds[i] ?? null, snapshot)),
+      entities: snapshots.map((snapshot, i) => entityPosition(entityIds[i] ?? null, snapshot)),
       position: positionOf(record),
     })
     return { topic, key: event.aggregateId, value, headers: headersOf(record) }
@@ -79,7 +80,8 @@ function flagsOf(plan: FeaturePlan, snapshots: readonly (Snapshot | null)[]): Na
  * again, so that what it causes is named by its position.
  */
 export function observedRecord(plan: FeaturePlan, topic: string, observed: Applied | Unscored): OutgoingRecord {
-  const { record, event, verdict } = observed
+  const { record, decoded, verdict } = observed
+  const { event } = decoded
   const data: EventObserved = {
     observedId: event.eventId,
     observedType: event.eventType,
@@ -129,7 +131,7 @@ export function positionOf({ topic, partition, offset }: LogRecord) {
 
 function entityPositions(
   { entities }: FeaturePlan,
-  { entityIds, snapshots }: Pick<Applied, 'entityIds' | 'snapshots'>,
+  { decoded: { entityIds }, snapshots }: Pick<Applied, 'decoded' | 'snapshots'>,
 ): Record<string, EntityPosition> {
   const positions: Record<string, EntityPosition> = {}
   for (const [i, { name }] of entities.entries()) {

@@ -93,10 +93,7 @@ export class EntityStates {
     const missing = touched.filter((_, i) => known[i] === undefined)
     const found = missing.length === 0 ? [] : await this.fetch(missing, at)
     let next = 0
-    return touched.map(({ entity, index, id, observations, places, lost }, i) => {
-      const base = known[i] ?? found[next++] ?? absent
-      return { entity, index, id, observations, places, lost, base, generation }
-    })
+    return touched.map((one, i) => ({ touched: one, base: known[i] ?? found[next++] ?? absent, generation }))
   }
 
   /**
@@ -107,25 +104,25 @@ export class EntityStates {
     const settled: Answering[] = []
     const proposals: Proposal[] = []
     for (const one of answering) {
-      const { entity, next, isChanged } = one
+      const { touched, next, isChanged } = one
       if (!isChanged || next === null) {
         this.remember(one, one.base)
         settled.push(one)
-      } else proposals.push({ one, state: next, blob: encodeState(entity, next) })
+      } else proposals.push({ one, state: next, blob: encodeState(touched.entity, next) })
     }
     if (proposals.length === 0) return { settled, lost: [] }
     checkEpoch(this.store, epoch)
     const won = await this.store.compareAndSet(proposals.map(writeOf))
-    const losers: Answering[] = []
+    const losers: Touched[] = []
     for (const [i, { one, state, blob }] of proposals.entries()) {
       if (won[i] === true) {
         // Most pairs are never seen again: a state earns its place when it comes back.
         if (one.base !== absent) this.remember(one, { state, checksum: checksumIn(blob) })
-        this.onWritten?.(one.entity.name, blob.length)
+        this.onWritten?.(one.touched.entity.name, blob.length)
         settled.push(one)
       } else {
-        this.cache?.delete(cacheKey(one.entity, one.id))
-        losers.push(one)
+        this.cache?.delete(cacheKey(one.touched.entity, one.touched.id))
+        losers.push(one.touched)
       }
     }
     return { settled, lost: losers.map((one) => this.loser(one)) }
@@ -147,8 +144,8 @@ export class EntityStates {
   }
 
   /** A batch that began before everything was forgotten keeps what it knows to itself. */
-  private remember({ entity, id, generation }: Loaded, known: StoredState): void {
-    if (this.generation === generation) this.cache?.set(cacheKey(entity, id), known)
+  private remember({ touched, generation }: Loaded, known: StoredState): void {
+    if (this.generation === generation) this.cache?.set(cacheKey(touched.entity, touched.id), known)
   }
 
   /**
@@ -198,8 +195,9 @@ interface Proposal {
   readonly blob: Uint8Array
 }
 
-function writeOf({ one: { entity, id, base }, blob }: Proposal): StateWrite {
-  return { key: keyOf(entity, id), expected: expectedOf(base), blob, ttlMs: entity.ttlMs }
+function writeOf({ one, blob }: Proposal): StateWrite {
+  const { entity, id } = one.touched
+  return { key: keyOf(entity, id), expected: expectedOf(one.base), blob, ttlMs: entity.ttlMs }
 }
 
 /** An entity that nobody has seen yet: its place in the cache. */

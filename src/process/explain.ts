@@ -1,4 +1,4 @@
-import type { Decided, DecidedEvent, Explained } from './stages.ts'
+import type { Decided, DecidedEvent, Explained, ExplainedEvent } from './stages.ts'
 import type { FeaturePlan } from '../engine/plan.ts'
 import type { FeatureManifest } from '../engine/feature-set.ts'
 import type { ScoreParts } from '../scoring/scored-text.ts'
@@ -40,8 +40,25 @@ export function createExplain(plan: FeaturePlan, features: readonly FeatureManif
       stats: explainer.stats,
     })
   }
-  return (decided) =>
-    decided.map((one) => (one.kind === 'decided' ? { ...one, kind: 'explained', reasons: reasonsOf(one) } : one))
+  return (decided) => decided.map((one) => (one.kind === 'decided' ? explained(one, reasonsOf(one)) : one))
+}
+
+function explained(event: DecidedEvent, reasons: ScoreParts['reasons']): ExplainedEvent {
+  const { record, decoded, snapshots, verdict, lineup, values, score, shadows, decision, policy } = event
+  return {
+    kind: 'explained',
+    record,
+    decoded,
+    snapshots,
+    verdict,
+    lineup,
+    values,
+    score,
+    shadows,
+    decision,
+    policy,
+    reasons,
+  }
 }
 
 function createTelling(plan: FeaturePlan, service: string, words: readonly FeatureManifest[]): Telling {

@@ -83,7 +83,7 @@ export function createProcessMetrics(meter: Meter, entities: readonly string[], 
           refused.add(1, { code: one.code })
           continue
         }
-        const outcome = one.kind === 'applied' ? (one.isScored ? 'scored' : 'observed') : one.kind
+        const outcome = one.kind === 'applied' ? (one.decoded.isScored ? 'scored' : 'observed') : one.kind
         outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
         if (one.kind === 'duplicate') refused.add(1, { code: 'duplicate_event' })
         if (one.kind !== 'applied') continue

@@ -60,11 +60,15 @@ export function createScore({ plan, metrics }: ScoreOptions): Score {
     const others: (readonly (number | null)[])[] = []
     for (const shadow of shadows) others.push(await shadowScores(shadow, inputsOf(shadow)))
     return events.map((event, row) => {
+      const { record, decoded, snapshots, verdict, lineup, values } = event
       const score = scores[row] ?? null
-      if (score !== null) return { ...event, kind: 'scored', score, shadows: others.map((each) => each[row] ?? null) }
-      const why = whyUnscored(own, row, writerOf(champion).names, champion)
-      metrics.unscored(why.code)
-      return { ...event, kind: 'unscored', ...why }
+      if (score !== null) {
+        const told = others.map((each) => each[row] ?? null)
+        return { kind: 'scored', record, decoded, snapshots, verdict, lineup, values, score, shadows: told }
+      }
+      const { code, detail } = whyUnscored(own, row, writerOf(champion).names, champion)
+      metrics.unscored(code)
+      return { kind: 'unscored', record, decoded, snapshots, verdict, code, detail }
     })
   }
 

@@ -25,7 +25,8 @@ export interface Touched {
 }
 
 /** With its state, as the store or the cache has it. */
-export interface Loaded extends Touched {
+export interface Loaded {
+  readonly touched: Touched
   readonly base: StoredState
   /** Of the cache, when it was asked. */
   readonly generation: number
@@ -110,9 +111,10 @@ export interface ObservedAt {
 
 /** Applies all observations of the batch on an entity as one step (R2). Pure: what was loaded stays as it is. */
 export function observe(loaded: readonly Loaded[], { partition, floorOffset }: ObservedAt): Answering[] {
-  return loaded.map(({ entity, index, id, observations, places, lost, base, generation }) => {
+  return loaded.map(({ touched, base, generation }) => {
+    const { entity, observations } = touched
     const { state: next, answers, changed } = observeEntity(entity, base.state, observations, partition, floorOffset)
-    return { entity, index, id, observations, places, lost, base, generation, next, answers, isChanged: changed }
+    return { touched, base, generation, next, answers, isChanged: changed }
   })
 }
 
@@ -122,22 +124,16 @@ export function answer(
   decoded: readonly Decoded[],
   settled: readonly Answering[],
 ): Observed[] {
-  const answers = entities.map((_, index) => answersOf(decoded.length, index, settled))
-  return decoded.map((event, place) => {
-    if (event.kind === 'invalid') return event
-    return observedEvent(
-      event,
-      answers.map((ofEntity) => ofEntity[place] ?? null),
-    )
-  })
+  const byEntity = entities.map((_, index) => answersOf(decoded.length, index, settled))
+  return decoded.map((event, place) => (event.kind === 'invalid' ? event : observedEvent(event, place, byEntity)))
 }
 
 /** Of what has settled: states that the store took, and compare-and-sets that were lost on the way. */
 export function writesOf(settled: readonly Answering[]): { readonly written: number; readonly conflicts: number } {
   let [written, conflicts] = [0, 0]
-  for (const { isChanged, lost } of settled) {
+  for (const { isChanged, touched } of settled) {
     if (isChanged) written += 1
-    conflicts += lost
+    conflicts += touched.lost
   }
   return { written, conflicts }
 }
@@ -145,9 +141,9 @@ export function writesOf(settled: readonly Answering[]): { readonly written: num
 /** By place in the batch: what the entities of one kind answered to the event there, null where it names none. */
 function answersOf(length: number, index: number, settled: readonly Answering[]): readonly (Answer | null)[] {
   const found = new Array<Answer | null>(length).fill(null)
-  for (const entity of settled) {
-    if (entity.index !== index) continue
-    for (const [i, place] of entity.places.entries()) found[place] = entity.answers[i] ?? null
+  for (const { touched, answers } of settled) {
+    if (touched.index !== index) continue
+    for (const [i, place] of touched.places.entries()) found[place] = answers[i] ?? null
   }
   return found
 }
@@ -155,8 +151,8 @@ function answersOf(length: number, index: number, settled: readonly Answering[])
 /** By place in the batch: what the partition-key entity, settled before, found out. */
 function verdictsOf(length: number, settled: readonly Answering[]): readonly Verdict[] {
   const verdicts = new Array<Verdict>(length).fill(null)
-  for (const { places, answers } of settled) {
-    for (const [i, place] of places.entries()) verdicts[place] = verdictIn(answers[i] ?? null)
+  for (const { touched, answers } of settled) {
+    for (const [i, place] of touched.places.entries()) verdicts[place] = verdictIn(answers[i] ?? null)
   }
   return verdicts
 }
@@ -166,11 +162,20 @@ function verdictIn(answer: Answer | null): Verdict {
   return answer.kind === 'gone' ? answer.verdict : verdictOf(answer.snapshot.outcome)
 }
 
-function observedEvent(decoded: DecodedEvent, answers: readonly (Answer | null)[]): Observed {
-  if (answers.some((answer) => answer?.kind === 'gone')) return { ...decoded, kind: 'gone' }
+function observedEvent(
+  decoded: DecodedEvent,
+  place: number,
+  byEntity: readonly (readonly (Answer | null)[])[],
+): Observed {
+  const { record } = decoded
+  const snapshots: (Snapshot | null)[] = []
   let verdict: Verdict = null
-  for (const answer of answers) verdict ??= verdictIn(answer)
-  if (verdict === 'duplicate') return { ...decoded, kind: 'duplicate' }
-  const snapshots = answers.map((answer): Snapshot | null => (answer?.kind === 'snapshot' ? answer.snapshot : null))
-  return { ...decoded, kind: 'applied', snapshots, verdict }
+  for (const answers of byEntity) {
+    const answer = answers[place] ?? null
+    if (answer?.kind === 'gone') return { kind: 'gone', record, decoded }
+    verdict ??= verdictIn(answer)
+    snapshots.push(answer?.snapshot ?? null)
+  }
+  if (verdict === 'duplicate') return { kind: 'duplicate', record, decoded }
+  return { kind: 'applied', record, decoded, snapshots, verdict }
 }

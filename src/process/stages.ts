@@ -12,7 +12,8 @@ import type { LoadedLineup } from './serving.ts'
 /*
  * What is known of one record of a batch. Each stage of the pipeline answers one of these for each record that it was
  * given, in the order of the log: what a stage finds out is added to what those before it found out, and a record that a
- * stage does not concern is handed on as it is.
+ * stage does not concern is handed on as it is. Stages name each field that they hand on: a spread costs two microseconds of
+ * each event.
  */
 
 /** A record that is no event, or makes its handling fail: it becomes a dead letter, and nothing else. */
@@ -23,8 +24,8 @@ export interface Unreadable {
   readonly detail: string
 }
 
-/** An event as the stages after decoding carry it. */
-interface Carried {
+export interface DecodedEvent {
+  readonly kind: 'event'
   readonly record: LogRecord
   readonly event: DomainEvent<EventData>
   readonly observedAtMs: number
@@ -35,8 +36,10 @@ interface Carried {
   readonly isScored: boolean
 }
 
-export interface DecodedEvent extends Carried {
-  readonly kind: 'event'
+/** An event as the stages after decoding carry it. */
+interface Carried {
+  readonly record: LogRecord
+  readonly decoded: DecodedEvent
 }
 
 /** Another worker published and committed the event (R5). */

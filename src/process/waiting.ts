@@ -27,7 +27,7 @@ export function textOf(record: LogRecord): string | null {
  * subject now. A copy after a crash is a duplicate, as any other.
  */
 export function releasedRecords(
-  { record, event, snapshots }: Pick<Applied, 'record' | 'event' | 'snapshots'>,
+  { record, decoded: { event }, snapshots }: Pick<Applied, 'record' | 'decoded' | 'snapshots'>,
   deadLetters: string,
 ): OutgoingRecord[] {
   const { topic } = record

@@ -25,13 +25,18 @@ function applied(released: readonly string[]): Applied {
     { ...snapshot, released },
     { ...snapshot, released: noneReleased },
   ]
-  return { ...decoded, kind: 'applied', snapshots, verdict: null }
+  return { kind: 'applied', record, decoded, snapshots, verdict: null }
 }
 
 test('labels that were released are counted, whatever else a batch has', async () => {
   const meter = prometheusMeter({ constantLabels: {}, processMetrics: false })
   const metrics = createProcessMetrics(meter, ['customer', 'terminal'], 1)
-  const observed = [applied(['f1', 'f2']), { ...decoded, kind: 'duplicate' } as const, applied(['f3']), applied([])]
+  const observed = [
+    applied(['f1', 'f2']),
+    { kind: 'duplicate', record, decoded } as const,
+    applied(['f3']),
+    applied([]),
+  ]
   metrics.batch({
     batch: { topic: 'events', partition: 0, records: [record], next: 1, end: 1 },
     ...{ observed, conflicts: 0, written: 0, published: 0 },

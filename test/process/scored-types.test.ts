@@ -89,7 +89,7 @@ it('events of each scored type are scored by the models of their type, in one ba
   const observed = createDecode(catalog, plan)(batch, null).map((one) => {
     if (one.kind === 'invalid') throw new Error(one.detail)
     const snapshots = engine.apply(one.event, one.observedAtMs, one.record, one.isScored)
-    return { ...one, kind: 'applied' as const, snapshots, verdict: null }
+    return { kind: 'applied' as const, record: one.record, decoded: one, snapshots, verdict: null }
   })
   const lineupOf = (champion: Scorer) => [{ from: 0, lineup: { champion, shadows: [] } }]
   const servings = new Map([

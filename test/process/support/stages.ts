@@ -27,7 +27,7 @@ export function decodedEvent(
 
 /** The same once the states have taken it. */
 export function appliedEvent(decoded: DecodedEvent, snapshots: EngineAnswer): Applied {
-  return { ...decoded, kind: 'applied', snapshots, verdict: null }
+  return { kind: 'applied', record: decoded.record, decoded, snapshots, verdict: null }
 }
 
 /** What the stages from assembling to deciding make of events of one type, scored by one lineup. */
@@ -37,7 +37,7 @@ export async function decidedBy(
   events: readonly Applied[],
 ): Promise<readonly Decided[]> {
   const metrics = { shadowFailed: () => undefined, unscored: () => undefined }
-  const servings = new Map(events.map(({ event }) => [event.eventType, [{ from: 0, lineup }]]))
+  const servings = new Map(events.map(({ decoded }) => [decoded.event.eventType, [{ from: 0, lineup }]]))
   const assembled = createAssemble(plan)(events, servings)
   return createDecide(plan)(await createScore({ plan, metrics })(assembled))
 }

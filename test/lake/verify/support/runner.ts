@@ -56,8 +56,8 @@ export async function runWith(
     const snapshots = engine.apply(decoded.event, decoded.observedAtMs, decoded.record, decoded.isScored)
     const verdict = verdictOf(snapshots[0]?.outcome ?? 'applied')
     return verdict === 'duplicate'
-      ? { ...decoded, kind: 'duplicate' }
-      : { ...decoded, kind: 'applied', snapshots, verdict }
+      ? { kind: 'duplicate', record: decoded.record, decoded }
+      : { kind: 'applied', record: decoded.record, decoded, snapshots, verdict }
   }
   const servings = new Map([...models].map(([eventType, lineup]) => [eventType, [{ from: 0, lineup }]]))
   const ends = new Map<string, number>()
