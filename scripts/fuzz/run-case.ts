@@ -1,4 +1,3 @@
-import { compilePlan } from '../../src/compile/plan.ts'
 import { createDerivedEvaluator } from '../../src/compile/reference-evaluator.ts'
 import { referenceFeatures } from '../../src/compile/reference.ts'
 import { referenceVerdict, type ReferenceEvent } from '../../src/compile/reference-labels.ts'
@@ -12,7 +11,7 @@ import type { Outcome } from '../../src/engine/state/state.ts'
 import type { EventTimeMs } from '../../src/base/units.ts'
 import { createAssembler } from '../../src/scoring/vector.ts'
 import type { FeatureSet } from '../../src/define/feature-set.ts'
-import { scoredType } from './definitions.ts'
+import { scoredTypes } from './definitions.ts'
 import { eventTimeOf, type StreamEvent } from './stream.ts'
 
 /** One event as one entity met it; duplicates are no observations. */
@@ -98,10 +97,12 @@ export function runEngine(plan: FeaturePlan, events: readonly StreamEvent[]): To
     unnamed: plan.entities.map((): Unnamed[] => []),
   }
   const assembler = createAssembler(serviceOf(plan))
+  let pausedMs = 0
   for (const [offset, event] of events.entries()) {
-    const position = { partition: 0, offset, appendTimeMs: 1_780_000_000_000 + offset * 7 }
+    pausedMs += event.pauseMs ?? 0
+    const position = { partition: 0, offset, appendTimeMs: 1_780_000_000_000 + pausedMs + offset * 7 }
     const snapshots = engine.apply(domainEvent(event), event.timeMs, position, true)
-    if (event.eventType === scoredType) {
+    if (scoredTypes.has(event.eventType)) {
       const values = assembler.values(snapshots, event.data, event.timeMs)
       told.scored.push({ values, request: { ...event.data, timeMs: event.timeMs }, where: `event ${offset}` })
     }
@@ -176,7 +177,7 @@ export function compareWithReference(set: FeatureSet, plan: FeaturePlan, told: T
       if (seen.some((o) => o.sequence < read.sequence && o.timeMs < read.timeMs - entity.horizonMs))
         totals.forgotten += 1
     }
-    totals.unnamed += (told.unnamed[index] ?? []).filter(({ eventType }) => eventType === scoredType).length
+    totals.unnamed += (told.unnamed[index] ?? []).filter(({ eventType }) => scoredTypes.has(eventType)).length
     totals.replaced += replacedOf(history)
     totals.late += (told.observed[index] ?? []).filter(({ outcome }) => outcome === 'too_late').length
     totals.duplicates += (told.reads[index]?.length ?? 0) - (told.observed[index]?.length ?? 0)
@@ -207,7 +208,9 @@ function compareDerived(set: FeatureSet, plan: FeaturePlan, told: Told, totals: 
 function replacedOf(history: ReadonlyMap<string, readonly Observed[]>): number {
   let replaced = 0
   for (const observed of history.values()) {
-    const subjects = observed.flatMap(({ data }) => (typeof data['paymentId'] === 'string' ? [data['paymentId']] : []))
+    const subjects = observed.flatMap(({ eventType, data: { paymentId } }) =>
+      typeof paymentId === 'string' ? [`${eventType.split('.')[0]} ${paymentId}`] : [],
+    )
     replaced += subjects.length - new Set(subjects).size
   }
   return replaced
@@ -217,10 +220,6 @@ export function serviceOf(plan: FeaturePlan): ServicePlan {
   const [service] = plan.services
   if (service === undefined) throw new Error('a random feature set has a service')
   return service
-}
-
-export function planOf(set: FeatureSet): FeaturePlan {
-  return compilePlan(set)
 }
 
 /** What happens to a state between two batches. */

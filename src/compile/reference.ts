@@ -68,7 +68,8 @@ function currentOnly(set: FeatureSet, applied: readonly ReferenceObservation[]):
   const owner = set.entities.find(({ partitionKey }) => partitionKey)?.keyFields ?? []
   const subjects = applied.map(({ eventType, data }) => {
     const label = set.events.find(({ type }) => type === eventType)?.label
-    return label === undefined ? null : JSON.stringify([...owner.map((field) => data[field]), data[label.subjectField]])
+    if (label === undefined) return null
+    return JSON.stringify([...owner.map((field) => data[field]), label.subjectType, data[label.subjectField]])
   })
   return applied.filter((o, i) => {
     if (subjects[i] === null) return true

@@ -3,7 +3,7 @@ import { assert } from '../base/errors.ts'
 import { hashEventId } from '../events/event-id-hash.ts'
 import type { EntityPlan, EntityTouch, SlotPlan, TileGroupPlan } from './plan.ts'
 import { applyLabel, forgetLabels, judgeLabel, repeatedValues, type LabelVerdict } from './observe-label.ts'
-import { fingerprint, rememberSubject } from './state/subjects.ts'
+import { fingerprint, rememberSubject, subjectHash } from './state/subjects.ts'
 import { isRememberedAt, knowsEventId, rememberEventId, wasElsewhere } from './state/recent-ids.ts'
 import {
   beginDraft,
@@ -152,7 +152,7 @@ function applyOnce(plan: EntityPlan, state: EntityState, observation: Observatio
     rememberEventId(state.recentIds, hash, observation.offset, observation.appendTimeMs)
     if (touch.subject !== null) {
       const repeated = fingerprint(repeatedValues(touch.subject.fields, data, timeMs))
-      rememberSubject(state.subjects, hash, repeated, timeMs, plan.labelHours)
+      rememberSubject(state.subjects, subjectHash(touch.subject.type, hash), repeated, timeMs, plan.labelHours)
     }
   } else if (observation.verdict !== null) {
     return observation.verdict
