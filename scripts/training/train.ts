@@ -20,6 +20,7 @@ import { definitions } from '../../src/app/installation/settings/definitions.ts'
 import { projectFolder as root } from '../../src/app/installation/settings/project-folder.ts'
 import { isRiverbankError, RiverbankError } from '../../src/base/errors.ts'
 import { dayMs } from '../../src/base/units.ts'
+import { scoredOfService } from '../../src/lake/tables/lake-schema.ts'
 import { loadScorer, readRegistry } from '../../src/edges/onnx/load.ts'
 import { isModelRefused } from '../../src/edges/onnx/refusal.ts'
 
@@ -105,6 +106,7 @@ function targetOf(options: Options, project: LoadedProject): Target {
 async function train(options: Options, target: Target, further: readonly string[]): Promise<void> {
   const { project, modelsDir, service, name, version } = target
   const { lakeSchema: schema } = definitions(withDefaults(project))
+  const scored = scoredOfService(schema, service.name)
   const { from, to, labelDelay, testDays, folds } = options
   if (from === undefined || to === undefined || to <= from)
     throw new RiverbankError('training_empty', '--to is the day after the last one: it must be after --from')
@@ -113,7 +115,7 @@ async function train(options: Options, target: Target, further: readonly string[
   console.error('reading the lake')
   const { rows, firstDay } = await writeTrainingTable({
     lakeDir: join(resolve(options.data), 'lake'),
-    schema,
+    ...{ schema, scored },
     features: service.features,
     // The validation fold lies before, the test folds behind.
     days: { from: from - labelDelay - testDays, to: to + labelDelay + testDays * folds },
@@ -121,13 +123,13 @@ async function train(options: Options, target: Target, further: readonly string[
     knownByDay: to + labelDelay,
     path,
   })
-  console.error(`${rows} ${schema.scored.plural}; training ${name}/${version}`)
+  console.error(`${rows} ${scored.plural}; training ${name}/${version}`)
   await runPython('train.py', [
     ...['--table', path, '--out', resolve(modelsDir), '--name', name, '--version', version],
     ...['--feature-set', committedFile(project), '--service', service.name],
     ...['--train-from', String(from - firstDay), '--train-days', String(to - from)],
     ...['--delay-days', String(labelDelay), '--test-days', String(testDays), '--folds', String(folds)],
-    ...['--scored', schema.scored.plural, '--entity', schema.key.name],
+    ...['--scored', scored.plural, '--entity', schema.key.name],
     ...(project.isShipped ? [] : ['--project', relative(root, project.folder)]),
     ...further,
   ])

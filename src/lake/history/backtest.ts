@@ -2,7 +2,7 @@ import { identifier } from '../../base/sql.ts'
 import type { Decision } from '../../scoring/emitted.ts'
 import { OutcomeTally, type CostModel, type OutcomeReport } from '../../scoring/outcome-tally.ts'
 import type { PolicyInput, PolicyVerdict } from '../../scoring/policy.ts'
-import type { LakeSchema } from '../tables/lake-schema.ts'
+import type { LakeSchema, ScoredColumns } from '../tables/lake-schema.ts'
 import { policyInput, policyCellsSql } from '../tables/policy-input.ts'
 import { observedWithin, trainingSlice, worthSql } from '../tables/views.ts'
 
@@ -20,6 +20,8 @@ interface Model {
 export interface BacktestOptions {
   readonly query: Rows
   readonly schema: LakeSchema
+  /** What the model scores. */
+  readonly scored: ScoredColumns
   readonly model: Model
   /** The model's inputs in their order: indices into `names`. */
   readonly vector: readonly number[]
@@ -55,8 +57,9 @@ export interface Backtest {
  * only. An event is fraud when a report of it is in the lake. Rejects with the signal's reason when stopped.
  */
 export async function runBacktest(options: BacktestOptions): Promise<Backtest> {
-  const { schema, vector, model, signal } = options
-  const keyColumns = ownColumns + policyCellsSql(schema).length
+  const { vector, model, signal } = options
+  const ofType = { manifest: options.schema.manifest, scored: options.scored }
+  const keyColumns = ownColumns + policyCellsSql(ofType).length
   const champion = new OutcomeTally(options.cost)
   const candidate = new OutcomeTally(options.cost)
   const changed = new Map<string, { then: Decision; now: Decision; events: number; frauds: number }>()
@@ -77,7 +80,7 @@ export async function runBacktest(options: BacktestOptions): Promise<Backtest> {
       const [then, label, worth] = row as [Decision, number, number]
       const values = row.slice(keyColumns) as (number | null)[]
       const cells = (column: number) => row[ownColumns + column] as string | number | null
-      const verdict = options.decide(policyInput(schema, cells, { score: scores[r] ?? NaN, values }))
+      const verdict = options.decide(policyInput(ofType, cells, { score: scores[r] ?? NaN, values }))
       const isFraud = label === 1
       champion.add(then, isFraud, worth)
       candidate.add(verdict.decision, isFraud, worth)
@@ -97,8 +100,14 @@ export async function runBacktest(options: BacktestOptions): Promise<Backtest> {
 /** What was decided, whether it was fraud, and what it was worth; what the score repeats of its event follows. */
 const ownColumns = 3
 
-function selectRows({ schema, names, fromMs, toMs }: BacktestOptions): string {
+function selectRows({ schema, scored, names, fromMs, toMs }: BacktestOptions): string {
   const features = names.map((feature) => `${identifier(feature)}::DOUBLE`)
-  const columns = ['decision', 'label', worthSql(schema), ...policyCellsSql(schema), ...features]
-  return `SELECT ${columns.join(', ')} FROM (${trainingSlice(schema, observedWithin(schema, { fromMs, toMs }))})`
+  const columns = [
+    'decision',
+    'label',
+    worthSql(scored),
+    ...policyCellsSql({ manifest: schema.manifest, scored }),
+    ...features,
+  ]
+  return `SELECT ${columns.join(', ')} FROM (${trainingSlice(schema, scored, observedWithin(schema, scored, { fromMs, toMs }))})`
 }

@@ -46,7 +46,8 @@ function readField({ kind, isOptional, isNullable }: FieldColumn, cell: string |
 
 interface Meaning {
   readonly touches: readonly EntityTouch[]
-  readonly scored: number
+  /** Numbers of types. */
+  readonly scored: ReadonlySet<number>
   readonly fields: readonly FieldColumn[]
   readonly waiting: WaitingRecords
 }
@@ -76,7 +77,7 @@ export function* rowsOf(
       eventTimeMs: eventTime?.[row] as number,
       eventId: eventIds?.[row] ?? '',
       verdict: verdicts[verdict?.[row] ?? 0] ?? null,
-      isScored: type === scored,
+      isScored: scored.has(type),
       touch: touches[type] ?? nothing,
       data,
       record: waiting.get(placeOf(partition?.[row] as number, offset?.[row] as number)) ?? null,

@@ -23,7 +23,8 @@ export interface FieldColumn extends Column, Omit<FieldForm, 'inner'> {
 /** What the columns follow from. */
 export interface DataColumnsOptions {
   readonly types: readonly EventType[]
-  readonly form: ScoreForm
+  /** Of the types that are scored. */
+  readonly forms: readonly ScoreForm[]
   /** The column with the id of the key entity. */
   readonly owner: string
 }
@@ -43,10 +44,10 @@ const ofViews = [
 ]
 
 /**
- * One typed column for each field of any event type, in the order in which the types name them. A field of the scored events
+ * One typed column for each field of any event type, in the order in which the types name them. A field of scored events
  * and of others is one column; so are the id of a scored event and the fields that name one.
  */
-export function dataColumns({ types, form, owner }: DataColumnsOptions): DataColumns {
+export function dataColumns({ types, forms, owner }: DataColumnsOptions): DataColumns {
   const columns = new Columns()
   const labelKinds = new Set(types.flatMap(({ label }) => label?.kindField ?? []))
   for (const type of types) {
@@ -59,11 +60,13 @@ export function dataColumns({ types, form, owner }: DataColumnsOptions): DataCol
       }
       columns.add(type.type, field, fieldForm(schema), isKind ? labelKind : nameOf(field))
     }
-    if (type.type === form.eventType) columns.fill(nameOf(form.idField), type.type, ownId)
+    for (const { eventType, idField } of forms) {
+      if (type.type === eventType) columns.fill(nameOf(idField), type.type, ownId)
+    }
   }
   for (const { type, aggregateField } of types) columns.fill(owner, type, aggregateField)
   columns.require(labelKind)
-  checkScoredNames(form, types)
+  for (const form of forms) checkScoredNames(form, types)
   return { data: columns.data(), fields: columns.fields }
 }
 

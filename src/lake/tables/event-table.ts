@@ -98,13 +98,14 @@ export const envelopeColumns: readonly Column[] = [...head, ...tail]
  */
 export function eventTable({ data, owner }: Pick<LakeSchema, 'data' | 'owner'>): TableSpec<EventRow> {
   const columns = [...head, ...data.map(dataColumn), ...tail]
-  return tableSpec('events', columns, { eventTime: 'event_time_ms', identity: { aggregate: owner, id: 'event_id' } })
+  return tableSpec('events', columns, { eventTimes: ['event_time_ms'], identity: { aggregate: owner, id: 'event_id' } })
 }
 
 function dataColumn({ name, type, kind, sources }: DataColumn): ColumnSpec<EventRow> {
   return {
     name,
     type,
+    holds: [...sources].map(([eventType, source]) => heldOf(eventType, source)).join(' and '),
     read({ event }) {
       const source = event === null ? undefined : sources.get(event.eventType)
       if (event === null || source === undefined) return null
@@ -112,4 +113,8 @@ function dataColumn({ name, type, kind, sources }: DataColumn): ColumnSpec<Event
       return cellOf(kind, (event.data as Readonly<Record<string, unknown>>)[source])
     },
   }
+}
+
+function heldOf(eventType: string, source: string | typeof ownId): string {
+  return source === ownId ? `the id of ${eventType}` : `the field ${source} of ${eventType}`
 }

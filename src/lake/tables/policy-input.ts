@@ -1,9 +1,12 @@
 import { identifier } from '../../base/sql.ts'
 import type { PolicyInput } from '../../scoring/policy.ts'
 import { valueOf } from './field-kind.ts'
-import type { LakeSchema } from './lake-schema.ts'
+import type { LakeSchema, ScoredColumns } from './lake-schema.ts'
 
-type PolicySchema = Pick<LakeSchema, 'scored' | 'manifest'>
+/** Of a row of one scored type. */
+interface PolicySchema extends Pick<LakeSchema, 'manifest'> {
+  readonly scored: ScoredColumns
+}
 
 /**
  * What a policy is asked of a row of scores, beside its score and its features: what the score repeats of its event, and the

@@ -5,6 +5,8 @@ export type Cell = string | number | boolean | Uint8Array | null
 
 /** A column and how a row's source fills it. */
 export interface ColumnSpec<Source> extends Column {
+  /** What it holds, for whoever gives two things one name; left out: a column that every such table has. */
+  readonly holds?: string
   readonly read: (source: Source) => Cell
 }
 
@@ -21,8 +23,8 @@ export interface TableSpec<Source> {
 
 /** What some columns are for, beside being read. */
 export interface ColumnRoles {
-  /** The column whose smallest and largest value the manifest keeps of each file. */
-  readonly eventTime?: string
+  /** The columns of whose values the manifest keeps the smallest and the largest of each file. */
+  readonly eventTimes?: readonly string[]
   /** Of a table whose rows are looked up by id. */
   readonly identity?: IdentityColumns
 }
@@ -41,10 +43,14 @@ export function tableSpec<Source>(
   columns: readonly ColumnSpec<Source>[],
   roles: ColumnRoles = {},
 ): TableSpec<Source> {
-  const names = new Set<string>([materializedAtColumn.name])
-  for (const { name } of columns) {
-    if (names.has(name)) throw new Error(`table ${table}: two columns are named "${name}"`)
-    names.add(name)
+  const own = `a column that every table of ${table} has`
+  const holders = new Map<string, string>([[materializedAtColumn.name, own]])
+  for (const { name, holds = own } of columns) {
+    const other = holders.get(name)
+    if (other !== undefined) {
+      throw new Error(`table ${table}: the column ${name} would hold both ${other} and ${holds}: give one another name`)
+    }
+    holders.set(name, holds)
   }
   const spec = { table, columns, roles, schemaId: '' }
   return { ...spec, schemaId: schemaIdOf(declaredColumns(spec)) }
@@ -101,18 +107,23 @@ export class TableBuffer<Source> {
 
   /** Smallest and largest event time, null where no row has one. */
   eventTimeRangeMs(): { readonly min: number | null; readonly max: number | null } {
-    const index = this.spec.columns.findIndex(({ name }) => name === this.spec.roles.eventTime)
-    const store = this.stores[index]
     let min = Infinity
     let max = -Infinity
-    if (store instanceof Float64Array) {
+    for (const store of this.#eventTimes()) {
       for (let row = 0; row < this.rows; row += 1) {
-        const value = store[row] as number
+        // What a row does not have is NaN, and neither smaller nor larger.
+        const value = store[row] ?? NaN
         if (value < min) min = value
         if (value > max) max = value
       }
     }
     return min === Infinity ? { min: null, max: null } : { min, max }
+  }
+
+  #eventTimes(): Float64Array[] {
+    const { columns, roles } = this.spec
+    const indices = columns.flatMap(({ name }, i) => (roles.eventTimes?.includes(name) === true ? [i] : []))
+    return indices.map((i) => this.stores[i]).filter((store) => store instanceof Float64Array)
   }
 }
 

@@ -1,3 +1,4 @@
+import { pluralOf } from '../../base/plural.ts'
 import { identifier, literal } from '../../base/sql.ts'
 import type { FeatureSql } from '../../compile/feature-sql.ts'
 import type { EntityManifest, FeatureManifest } from '../../engine/feature-set.ts'
@@ -111,7 +112,7 @@ async function countOthers(
     FROM applied a ANTI JOIN suspects x ON x.id = ${id} LEFT JOIN incomplete i ON i.read_id = ${readIdSql}
     WHERE ${sequence} IS NOT NULL`)
   const incomplete = countOf(counts, 'incomplete')
-  if (countOf(counts, 'ids') > 0) tallies.apply.count(`${entity.name}s`, countOf(counts, 'ids'))
+  if (countOf(counts, 'ids') > 0) tallies.apply.count(pluralOf(entity.name), countOf(counts, 'ids'))
   tallies.apply.count('sequence numbers', countOf(counts, 'numbers'))
   tallies.parity.count('values', countOf(counts, 'reads') * features.length - incomplete)
   if (incomplete > 0) tallies.parity.count('incomplete values', incomplete)
@@ -204,7 +205,7 @@ class LifeWalk {
     const before = this.life
     if (before !== null && before.id === visit.id && before.born === visit.born) return before
     const { apply } = input.tallies
-    if (before?.id !== visit.id) apply.count(`${entity.name}s`)
+    if (before?.id !== visit.id) apply.count(pluralOf(entity.name))
     else if (visit.born < before.next) {
       apply.violation('lives_overlap', () => ({ ...this.place(visit), born: visit.born, earlier: before.born }))
     }

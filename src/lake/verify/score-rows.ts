@@ -1,5 +1,6 @@
 import { identifier, literal } from '../../base/sql.ts'
 import type { LakeSchema } from '../tables/lake-schema.ts'
+import { byScoredType } from '../tables/scored-sql.ts'
 import type { LakeQuery, LakeRow } from './lake-query.ts'
 import { examplesMax, shown, type Shown, type Tally, type Violation } from './report.ts'
 
@@ -99,8 +100,9 @@ export function wholeSql(features: readonly string[]): string {
 }
 
 /** Whose score it is: the id of the key entity, its sequence number, the scored event. */
-export function placeSql({ key, owner, scored }: LakeSchema): string {
-  return `${identifier(owner)} AS id, ${identifier(`${key.name}_sequence`)} AS sequence, ${identifier(scored.id)} AS cause`
+export function placeSql(schema: LakeSchema): string {
+  const cause = byScoredType(schema, ({ id }) => identifier(id))
+  return `${identifier(schema.owner)} AS id, ${identifier(`${schema.key.name}_sequence`)} AS sequence, ${cause} AS cause`
 }
 
 export function placeOf({ key }: LakeSchema, row: LakeRow): Violation['fields'] {

@@ -11,6 +11,7 @@ import { compilePolicy, parsePolicy, type Decider, type Policy, type PolicyScope
 import { judgedEvents } from '../../../lake/history/monitor-metrics.ts'
 import { runBacktest, type Backtest } from '../../../lake/history/backtest.ts'
 import type { Scorer } from '../../../ports/scorer.ts'
+import { scoredOfService } from '../../../lake/tables/lake-schema.ts'
 
 export interface BacktestCommandOptions {
   readonly json?: boolean
@@ -43,14 +44,16 @@ export async function backtestCommand(config: Config, options: BacktestCommandOp
     const cost = { reviewMinor: options.reviewCost, falseBlockMinor: options.falseBlockCost }
     const startedMs = performance.now()
     const result = await withLakeQuery(config, compiled, async (query) => {
-      const span = await scoredSpan(query, compiled.lakeSchema)
-      if (span === null) throw new RiverbankError('lake_empty', 'the lake has no scored events')
+      const scored = scoredOfService(compiled.lakeSchema, service.name)
+      const span = await scoredSpan(query, compiled.lakeSchema, scored)
+      if (span === null) throw new RiverbankError('lake_empty', `the lake has no scored ${scored.plural}`)
       const range = { fromMs: options.from ?? span.firstMs, toMs: options.to ?? span.lastMs + 1 }
       if (range.toMs > span.lastMs - config.MONITOR_LABEL_DELAY_DAYS * dayMs) process.stderr.write(youngLabels(config))
       const { signal } = stopping
       const parts = {
         query,
         schema: compiled.lakeSchema,
+        scored,
         model: scorer,
         vector: service.vector,
         names: service.names,

@@ -1,7 +1,7 @@
 import type { Config } from '../../installation/settings/config.ts'
 import { definitions } from '../../installation/settings/definitions.ts'
 import { table } from '../../command-line/table.ts'
-import { measureModel, type WatchedSpan } from '../../roles/watched-model.ts'
+import { measureInUse, measureNamed, type MeasuredModel, type WatchedSpan } from '../../roles/watched-model.ts'
 import type { MonitorReport } from '../../../lake/history/monitor.ts'
 import { judgedEvents } from '../../../lake/history/monitor-metrics.ts'
 
@@ -18,13 +18,23 @@ export interface MonitorCommandOptions extends WatchedSpan {
 /** What went beyond a limit, in words. */
 type Alarm = string
 
-/** `riverbank monitor`: 0 when everything is within its limits, 1 when not. Errors: `lake_empty`, `profile_missing`. */
+/**
+ * `riverbank monitor`: 0 when everything is within its limits, 1 when not; of the model that is named, or of the one in use of
+ * each scored type. Errors: `lake_empty`, `profile_missing`, `invalid_model`.
+ */
 export async function monitorCommand(config: Config, options: MonitorCommandOptions): Promise<number> {
-  const { model, report } = await measureModel(config, definitions(config), options.model, options)
-  const alarms = alarmsOf(report, options)
-  if (options.json === true) process.stdout.write(`${JSON.stringify({ model, ...report, alarms })}\n`)
-  else process.stdout.write(render(model, report, alarms))
-  return alarms.length === 0 ? 0 : 1
+  const compiled = definitions(config)
+  const measured: MeasuredModel[] = []
+  if (options.model !== undefined) measured.push(await measureNamed(config, compiled, options.model, options))
+  else {
+    for (const scored of compiled.lakeSchema.scored)
+      measured.push(await measureInUse(config, compiled, scored, options))
+  }
+  const told = measured.map((one) => ({ ...one, alarms: alarmsOf(one.report, options) }))
+  const objects = told.map(({ model, report, alarms }) => ({ model, ...report, alarms }))
+  if (options.json === true) process.stdout.write(`${JSON.stringify(objects.length === 1 ? objects[0] : objects)}\n`)
+  else process.stdout.write(told.map(({ model, report, alarms }) => render(model, report, alarms)).join('\n'))
+  return told.every(({ alarms }) => alarms.length === 0) ? 0 : 1
 }
 
 function alarmsOf(report: MonitorReport, limits: MonitorCommandOptions): Alarm[] {
