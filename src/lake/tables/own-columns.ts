@@ -39,8 +39,14 @@ export function ownColumns(scored: readonly ScoredColumns[]): readonly OwnColumn
   return [...columns.values()]
 }
 
+/** Of a lake of one scored type: every score has all of its columns. */
+export function onlyColumnSpec({ name, type, kind, holds, fields }: OwnColumn): ColumnSpec<ScoreRow> {
+  const [field = ''] = fields.values()
+  return { name, type, holds, read: ({ data }) => cellOf(kind, data[field]) }
+}
+
 /** A type that does not repeat the id of an entity says it beside the entity's number. */
-export function ownColumnSpec(
+export function typedColumnSpec(
   { name, type, kind, holds, fields }: OwnColumn,
   ofEntity: string | null,
 ): ColumnSpec<ScoreRow> {

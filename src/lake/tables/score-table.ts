@@ -11,7 +11,7 @@ import type { LogRecord } from '../../ports/log.ts'
 import type { Column, ColumnType } from '../../ports/tables.ts'
 import { logColumns } from './event-table.ts'
 import type { LakeSchema } from './lake-schema.ts'
-import { ownColumns, ownColumnSpec } from './own-columns.ts'
+import { onlyColumnSpec, ownColumns, typedColumnSpec } from './own-columns.ts'
 import { scoreType } from './scored-sql.ts'
 import { tableSpec } from './table.ts'
 import type { ColumnSpec, TableSpec } from './table.ts'
@@ -234,7 +234,9 @@ function scoreTable({
   owner,
 }: Pick<LakeSchema, 'manifest' | 'scored' | 'owner'>): TableSpec<ScoreRow> {
   const entityOf = new Map(manifest.entities.map(({ name }) => [`${name}_id`, name]))
-  const own = ownColumns(scored).map((column) => ownColumnSpec(column, entityOf.get(column.name) ?? null))
+  const own = ownColumns(scored).map((column) =>
+    scored.length === 1 ? onlyColumnSpec(column) : typedColumnSpec(column, entityOf.get(column.name) ?? null),
+  )
   const ofEvent: readonly ColumnSpec<ScoreRow>[] = [
     { name: 'event_id', type: 'VARCHAR', read: (r) => r.envelope.id },
     ...(scored.length === 1 ? [] : [{ name: scoreType, type: 'VARCHAR', read: typeOfScore } as const]),

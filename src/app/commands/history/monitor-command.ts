@@ -1,7 +1,7 @@
 import type { Config } from '../../installation/settings/config.ts'
 import { definitions } from '../../installation/settings/definitions.ts'
 import { table } from '../../command-line/table.ts'
-import { measureInUse, measureNamed, type MeasuredModel, type WatchedSpan } from '../../roles/watched-model.ts'
+import { measureInUse, measureNamed, type WatchedSpan } from '../../roles/watched-model.ts'
 import type { MonitorReport } from '../../../lake/history/monitor.ts'
 import { judgedEvents } from '../../../lake/history/monitor-metrics.ts'
 
@@ -20,20 +20,26 @@ type Alarm = string
 
 /**
  * `riverbank monitor`: 0 when everything is within its limits, 1 when not; of the model that is named, or of the one in use of
- * each scored type. Errors: `lake_empty`, `profile_missing`, `invalid_model`.
+ * each scored type (with several types JSON is a list). What can be measured is told before the first error is thrown: `lake_empty`,
+ * `profile_missing`, `invalid_model`.
  */
 export async function monitorCommand(config: Config, options: MonitorCommandOptions): Promise<number> {
   const compiled = definitions(config)
-  const measured: MeasuredModel[] = []
-  if (options.model !== undefined) measured.push(await measureNamed(config, compiled, options.model, options))
-  else {
-    for (const scored of compiled.lakeSchema.scored)
-      measured.push(await measureInUse(config, compiled, scored, options))
-  }
+  const { scored } = compiled.lakeSchema
+  const { model } = options
+  const asked =
+    model === undefined
+      ? scored.map((one) => measureInUse(config, compiled, one, options))
+      : [measureNamed(config, compiled, model, options)]
+  const settled = await Promise.allSettled(asked)
+  const measured = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
   const told = measured.map((one) => ({ ...one, alarms: alarmsOf(one.report, options) }))
-  const objects = told.map(({ model, report, alarms }) => ({ model, ...report, alarms }))
-  if (options.json === true) process.stdout.write(`${JSON.stringify(objects.length === 1 ? objects[0] : objects)}\n`)
-  else process.stdout.write(told.map(({ model, report, alarms }) => render(model, report, alarms)).join('\n'))
+  const failed = settled.find((one) => one.status === 'rejected')
+  if (told.length > 0 && options.json === true) {
+    const objects = told.map(({ model, report, alarms }) => ({ model, ...report, alarms }))
+    process.stdout.write(`${JSON.stringify(asked.length === 1 ? objects[0] : objects)}\n`)
+  } else process.stdout.write(told.map(({ model, report, alarms }) => render(model, report, alarms)).join('\n'))
+  if (failed !== undefined) throw failed.reason
   return told.every(({ alarms }) => alarms.length === 0) ? 0 : 1
 }
 
