@@ -2,7 +2,7 @@ import { forgottenTile, tileOf, windowEndTile, windowStartTile } from '../engine
 import { durationMs, windowMs } from '../base/units.ts'
 import type { Aggregate, SlotDefinition } from '../define/aggregate.ts'
 import type { FeatureSet } from '../define/feature-set.ts'
-import type { Condition, Scalar } from '../define/source.ts'
+import { isScalar, type Condition } from '../define/source.ts'
 import { featureName, type View } from '../define/view.ts'
 import { horizonMs } from './horizon.ts'
 import { referenceAggregate, type ReferenceValue } from './reference-aggregate.ts'
@@ -149,9 +149,11 @@ function valueOf(
 
 function observedValue({ source, column }: SlotDefinition, data: ReferenceObservation['data']): number | string {
   if (column === null) return 1
-  const value = data[source.columns[column] ?? ''] as number | string | boolean
+  const value = data[source.columns[column] ?? '']
   const categories = source.categories[column]
-  return categories === undefined ? (value as number | string) : categories.findIndex((one) => one === value)
+  if (categories !== undefined) return categories.findIndex((one) => one === value)
+  if (typeof value !== 'number' && typeof value !== 'string') throw new Error(`${column} is a number or a text`)
+  return value
 }
 
 function slotsOf(view: View): readonly SlotDefinition[] {
@@ -163,9 +165,10 @@ function matches({ source }: SlotDefinition, { eventType, data }: ReferenceObser
 }
 
 function meets({ field, is, value }: Condition, data: Readonly<Record<string, unknown>>): boolean {
-  const found = (data[field] ?? null) as Scalar | null
+  const found = data[field] ?? null
   if (found === null) return false
   if (is === 'present') return true
+  if (!isScalar(found)) return false
   if (typeof value === 'object') return value.some((one) => one === found)
   if (is === '==') return found === value
   if (is === '!=') return found !== value

@@ -15,6 +15,10 @@ export interface Condition {
 }
 
 export type Scalar = number | string | boolean
+export function isScalar(value: unknown): value is Scalar {
+  return typeof value === 'number' || typeof value === 'string' || typeof value === 'boolean'
+}
+
 /** The values of a category in the order of their numbers, from 0 on. */
 export type Categories = readonly (string | boolean)[]
 

@@ -1,5 +1,6 @@
+import { z } from 'zod'
 import { identifier } from '../../base/sql.ts'
-import type { Decision } from '../../scoring/emitted.ts'
+import { decisions, type Decision } from '../../scoring/emitted.ts'
 import { OutcomeTally, type CostModel, type OutcomeReport } from '../../scoring/outcome-tally.ts'
 import type { PolicyInput, PolicyVerdict } from '../../scoring/policy.ts'
 import type { LakeSchema, ScoredColumns } from '../tables/lake-schema.ts'
@@ -7,11 +8,9 @@ import { policyInput, policyCellsSql } from '../tables/policy-input.ts'
 import { observedWithin, trainingSlice, worthSql } from '../tables/views.ts'
 
 /** The query and the model that a backtest needs; see Query and Scorer. */
+type Cell = string | number | bigint | boolean | Uint8Array | null
 interface Rows {
-  each(
-    sql: string,
-    take: (rows: readonly (readonly (string | number | bigint | boolean | Uint8Array | null)[])[]) => Promise<void>,
-  ): Promise<void>
+  each(sql: string, take: (rows: readonly (readonly Cell[])[]) => Promise<void>): Promise<void>
 }
 interface Model {
   score(vectors: Float32Array, rows: number): Promise<Float32Array>
@@ -77,9 +76,10 @@ export async function runBacktest(options: BacktestOptions): Promise<Backtest> {
     }
     const scores = await model.score(vectors, whole.length)
     for (const [r, row] of whole.entries()) {
-      const [then, label, worth] = row as [Decision, number, number]
-      const values = row.slice(keyColumns) as (number | null)[]
-      const cells = (column: number) => row[ownColumns + column] as string | number | null
+      const then = decisionSchema.parse(row[0])
+      const [label, worth] = [Number(row[1]), Number(row[2])]
+      const values = row.slice(keyColumns).map((cell) => (cell === null ? null : Number(cell)))
+      const cells = (column: number) => textOrNumber(row[ownColumns + column])
       const verdict = options.decide(policyInput(ofType, cells, { score: scores[r] ?? NaN, values }))
       const isFraud = label === 1
       champion.add(then, isFraud, worth)
@@ -95,6 +95,12 @@ export async function runBacktest(options: BacktestOptions): Promise<Backtest> {
   })
   const moves = [...changed.values()].toSorted((a, b) => b.events - a.events)
   return { champion: champion.report(), candidate: candidate.report(), changed: moves, decidedBy, incomplete }
+}
+
+const decisionSchema = z.enum(decisions)
+
+function textOrNumber(cell: Cell | undefined): string | number | null {
+  return typeof cell === 'string' || typeof cell === 'number' ? cell : null
 }
 
 /** What was decided, whether it was fraud, and what it was worth; what the score repeats of its event follows. */

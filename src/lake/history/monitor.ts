@@ -64,17 +64,19 @@ export interface MonitorReport {
 /** What the lake says of a model: drift from its training, and how its decisions turned out. Reads only. */
 export async function monitorModel(options: MonitorOptions): Promise<MonitorReport> {
   const { query, profile, labelDelayMs, fromMs, toMs } = options
-  const measured = [['score', profile.score] as const, ...Object.entries(profile.features)]
+  const ofFeatures = Object.entries(profile.features)
+  const measured = [['score', profile.score] as const, ...ofFeatures]
   const [row = {}] = await query.rows(driftSql(options, measured))
   const events = Number(row['events'] ?? 0)
-  const [score, ...features] = measured.map(([name, then], i) => driftOf(name, then, row, i, events))
+  const score = driftOf('score', profile.score, row, 0, events)
+  const features = ofFeatures.map(([name, then], i) => driftOf(name, then, row, i + 1, events))
   const judged = { ...options, fromMs: fromMs - labelDelayMs, toMs: toMs - labelDelayMs }
   await query.run(`CREATE OR REPLACE TEMP TABLE judged AS
     SELECT score, decision, label, ${worthSql(options.scored)} AS worth, log_partition, log_offset
     FROM (${trainingSlice(options.schema, options.scored, scoredWithin(judged))})`)
   return {
     events,
-    score: score as ValueDrift,
+    score,
     features: features.toSorted((a, b) => b.psi - a.psi || a.name.localeCompare(b.name)),
     outcomes: await outcomesOf(query),
     shadows: await shadowsOf(options),

@@ -1,9 +1,8 @@
-import { z } from 'zod'
 import type { Column } from '../../ports/tables.ts'
 import type { EventType } from '../../events/event.ts'
 import type { ScoreForm } from '../../scoring/score-form.ts'
 import { envelopeColumns, ownId } from './event-table.ts'
-import { fieldForm, type FieldForm, type FieldKind } from '../../events/field-form.ts'
+import { fieldForm, shapeOfEvent, type FieldForm, type FieldKind } from '../../events/field-form.ts'
 import { columnTypes } from './field-kind.ts'
 import { scoreEnvelopeColumns } from './score-table.ts'
 import { materializedAtColumn } from './table.ts'
@@ -51,7 +50,7 @@ export function dataColumns({ types, forms, owner }: DataColumnsOptions): DataCo
   const columns = new Columns()
   const labelKinds = new Set(types.flatMap(({ label }) => label?.kindField ?? []))
   for (const type of types) {
-    for (const [field, schema] of Object.entries(shapeOf(type))) {
+    for (const [field, schema] of Object.entries(shapeOfEvent(type))) {
       const isKind = labelKinds.has(field)
       if (isKind && type.label?.kindField !== field) {
         throw new Error(
@@ -68,11 +67,6 @@ export function dataColumns({ types, forms, owner }: DataColumnsOptions): DataCo
   columns.require(labelKind)
   for (const form of forms) checkScoredNames(form, types)
   return { data: columns.data(), fields: columns.fields }
-}
-
-function shapeOf({ versions, currentVersion }: EventType): Readonly<Record<string, z.core.$ZodType>> {
-  const { schema } = versions[currentVersion] ?? {}
-  return schema instanceof z.ZodObject ? schema.shape : {}
 }
 
 const reserved: ReadonlySet<string> = new Set([
@@ -151,7 +145,7 @@ function checkScoredNames(form: ScoreForm, types: readonly EventType[]): void {
   const timeMs = nameOf(form.timeField)
   const taken = [timeMs, timeMs.replace(/_ms$/, '')]
   const scored = types.find(({ type }) => type === form.eventType)
-  const fields = scored === undefined ? [] : Object.keys(shapeOf(scored))
+  const fields = scored === undefined ? [] : Object.keys(shapeOfEvent(scored))
   const twice = fields.find((field) => taken.includes(nameOf(field)))
   if (twice === undefined) return
   throw new Error(`event type "${form.eventType}": ${nameOf(twice)} would hold both ${twice} and the time of its score`)

@@ -110,6 +110,7 @@ function dataColumn({ name, type, kind, sources }: DataColumn): ColumnSpec<Event
       const source = event === null ? undefined : sources.get(event.eventType)
       if (event === null || source === undefined) return null
       if (source === ownId) return event.eventId
+      // The schema of every type is one of an object.
       return cellOf(kind, (event.data as Readonly<Record<string, unknown>>)[source])
     },
   }

@@ -166,13 +166,15 @@ export function scoredOfService(schema: Pick<LakeSchema, 'scored' | 'manifest'>,
 function withTables(schema: Omit<LakeSchema, 'tables' | 'identities'>): LakeSchema {
   const events = eventTable(schema)
   const { scores, observations, unreadable } = scoreTables(schema)
-  const specs = [events, scores, observations, unreadable] as const
-  const byTable = <Value>(of: (spec: (typeof specs)[number]) => Value) =>
-    Object.fromEntries(specs.map((spec) => [spec.table, of(spec)])) as Record<TableName, Value>
-  const identities = Object.fromEntries(
-    specs.flatMap(({ table, roles }) => (roles.identity === undefined ? [] : [[table, roles.identity]])),
-  ) as LakeSchema['identities']
-  return { ...schema, tables: byTable(declaredColumns), identities }
+  const tables = {
+    events: declaredColumns(events),
+    scores: declaredColumns(scores),
+    observations: declaredColumns(observations),
+    unreadable: declaredColumns(unreadable),
+  }
+  const identities: Partial<Record<TableName, IdentityColumns>> = {}
+  for (const { table, roles } of [events, scores]) if (roles.identity !== undefined) identities[table] = roles.identity
+  return { ...schema, tables, identities }
 }
 
 /** A score has the id of an entity once: as the field that it repeats, where that is the id. */

@@ -33,7 +33,8 @@ export function policyInput(
   }
   const entityIds: Record<string, string | null> = {}
   for (const [i, { name }] of manifest.entities.entries()) {
-    entityIds[name] = cells(scored.repeats.length + i) as string | null
+    const id = cells(scored.repeats.length + i)
+    entityIds[name] = typeof id === 'string' ? id : null
   }
   return { entityIds, data, score: rest.score, values: rest.values }
 }

@@ -59,6 +59,7 @@ type Check<Event> = (json: unknown) => json is Event
 /** Whether it is a score as we write it: asked first, because zod costs as much as all the rest. It explains what is not. */
 function plainScore({ emits, schema }: ScoreForm): Check<CloudEvent & { readonly data: ScoreData }> {
   const check = compileCheck(emittedEnvelope.extend({ type: z.literal(emits), data: schema }))
+  // The schema is made of the form at run time: the compiler cannot know what it says of the data.
   return (check ?? (() => false)) as Check<CloudEvent & { readonly data: ScoreData }>
 }
 
@@ -120,6 +121,7 @@ function readEmitted(record: LogRecord, known: Known): EmittedRow {
   if (score !== undefined) {
     const data = score.form.schema.safeParse(envelope.data.data)
     if (!data.success) return unreadable('invalid_data', z.prettifyError(data.error), type)
+    // As above.
     return scoreRow(record, envelope.data, data.data as ScoreData, known)
   }
   if (type === emittedTypes.observed) {
@@ -142,14 +144,15 @@ function unmappedOf(
   { features, entities }: Known,
 ): string | null {
   let other: { entities: Record<string, EntityPosition>; features: Record<string, number | null> } | null = null
-  for (const name of Object.keys(found)) {
-    if (entities.has(name)) continue
+  for (const name in found) {
+    const position = found[name]
+    if (position === undefined || entities.has(name)) continue
     other ??= { entities: {}, features: {} }
-    other.entities[name] = found[name] as EntityPosition
+    other.entities[name] = position
   }
   for (const name in values) {
     const feature = features.get(name)
-    const value = values[name] as number | null
+    const value = values[name] ?? null
     if (feature !== undefined && fits(feature, value)) continue
     other ??= { entities: {}, features: {} }
     other.features[name] = value

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Column, ColumnData, ColumnType } from '../../ports/tables.ts'
+import type { Column, ColumnData } from '../../ports/tables.ts'
 
 export type Cell = string | number | boolean | Uint8Array | null
 
@@ -67,41 +67,83 @@ export function schemaIdOf(columns: readonly Column[]): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 16)
 }
 
-type Store = Float64Array | (string | null)[] | (Uint8Array | null)[]
-
 const initialRows = 256
 
-/** Rows on their way to a file, column by column: numbers unboxed, so that a full buffer stays small. */
+/** One column of rows on their way to a file. */
+interface Store<Source> {
+  readonly column: Column
+  readonly values: ColumnData['values']
+  push(row: number, source: Source): void
+}
+
+/** Numbers unboxed, so that a full buffer stays small. */
+class NumberStore<Source> implements Store<Source> {
+  readonly column: ColumnSpec<Source>
+  values: Float64Array = new Float64Array(initialRows)
+
+  constructor(column: ColumnSpec<Source>) {
+    this.column = column
+  }
+
+  push(row: number, source: Source): void {
+    const cell = this.column.read(source)
+    if (row >= this.values.length) this.values = grown(this.values)
+    this.values[row] = cell === null ? NaN : Number(cell)
+  }
+}
+
+class TextStore<Source> implements Store<Source> {
+  readonly column: ColumnSpec<Source>
+  readonly values: (string | null)[] = []
+
+  constructor(column: ColumnSpec<Source>) {
+    this.column = column
+  }
+
+  push(row: number, source: Source): void {
+    const cell = this.column.read(source)
+    this.values[row] = typeof cell === 'string' ? cell : null
+  }
+}
+
+class BytesStore<Source> implements Store<Source> {
+  readonly column: ColumnSpec<Source>
+  readonly values: (Uint8Array | null)[] = []
+
+  constructor(column: ColumnSpec<Source>) {
+    this.column = column
+  }
+
+  push(row: number, source: Source): void {
+    const cell = this.column.read(source)
+    this.values[row] = cell instanceof Uint8Array ? cell : null
+  }
+}
+
+function storeOf<Source>(column: ColumnSpec<Source>): Store<Source> {
+  if (column.type === 'VARCHAR') return new TextStore(column)
+  return column.type === 'BLOB' ? new BytesStore(column) : new NumberStore(column)
+}
+
+/** Rows on their way to a file, column by column. */
 export class TableBuffer<Source> {
   readonly spec: TableSpec<Source>
   rows = 0
-  private readonly stores: Store[]
+  private readonly stores: readonly Store<Source>[]
 
   constructor(spec: TableSpec<Source>) {
     this.spec = spec
-    this.stores = spec.columns.map(({ type }) => (isText(type) ? [] : new Float64Array(initialRows)))
+    this.stores = spec.columns.map(storeOf)
   }
 
   push(source: Source): void {
-    const row = this.rows
-    const { columns } = this.spec
-    for (let i = 0; i < columns.length; i += 1) {
-      const cell = (columns[i] as ColumnSpec<Source>).read(source)
-      const store = this.stores[i] as Store
-      if (store instanceof Float64Array) {
-        const room = row < store.length ? store : grown(store)
-        room[row] = cell === null ? NaN : Number(cell)
-        this.stores[i] = room
-      } else {
-        ;(store as Cell[])[row] = cell
-      }
-    }
+    for (const store of this.stores) store.push(this.rows, source)
     this.rows += 1
   }
 
   /** The columns of a file. */
   columns(materializedAtMs: number): readonly ColumnData[] {
-    const filled = this.spec.columns.map(({ name, type }, i) => ({ name, type, values: this.stores[i] as Store }))
+    const filled = this.stores.map(({ column: { name, type }, values }) => ({ name, type, values }))
     return [...filled, { ...materializedAtColumn, values: new Float64Array(this.rows).fill(materializedAtMs) }]
   }
 
@@ -121,14 +163,10 @@ export class TableBuffer<Source> {
   }
 
   #eventTimes(): Float64Array[] {
-    const { columns, roles } = this.spec
-    const indices = columns.flatMap(({ name }, i) => (roles.eventTimes?.includes(name) === true ? [i] : []))
-    return indices.map((i) => this.stores[i]).filter((store) => store instanceof Float64Array)
+    const { eventTimes = [] } = this.spec.roles
+    const stores = this.stores.filter(({ column }) => eventTimes.includes(column.name))
+    return stores.map(({ values }) => values).filter((values) => values instanceof Float64Array)
   }
-}
-
-function isText(type: ColumnType): boolean {
-  return type === 'VARCHAR' || type === 'BLOB'
 }
 
 function grown(store: Float64Array): Float64Array {

@@ -1,8 +1,8 @@
+import { z } from 'zod'
 import { pluralOf } from '../../base/plural.ts'
 import { identifier, literal } from '../../base/sql.ts'
 import type { FeatureSql } from '../../compile/feature-sql.ts'
 import type { EntityManifest, FeatureManifest } from '../../engine/feature-set.ts'
-import type { NamedFlags } from '../../engine/state/flags.ts'
 import { createIncomplete, readIdSql, recomputeEntity } from './recompute.ts'
 import { countOf, type LakeCell, type LakeQuery } from './lake-query.ts'
 import { shown, type Shown, type Tally } from './report.ts'
@@ -38,16 +38,16 @@ interface Visit {
   readonly impliedOutcome: string
   /** Features that differ from their recomputation, as JSON; null when none does. */
   readonly differing: string | null
-  readonly flags: NamedFlags
+  /** By feature. */
+  readonly flags: Readonly<Record<string, string>>
 }
 
-const noFlags: NamedFlags = {}
+const noFlags: Visit['flags'] = {}
 
-interface Difference {
-  readonly feature: string
-  readonly logged: number | null
-  readonly recomputed: number | null
-}
+const flagsSchema = z.record(z.string(), z.string())
+/** What the database wrote: see {@link recomputeEntity}. JSON of a number that is none is a text. */
+const value = z.union([z.number(), z.string()]).nullable()
+const differencesSchema = z.array(z.object({ feature: z.string(), logged: value, recomputed: value }))
 
 /** An entity's life so far. */
 interface Life {
@@ -168,7 +168,7 @@ function visitOf(row: readonly LakeCell[]): Visit {
     unansweredAhead: Number(ahead),
     impliedOutcome: String(implied),
     differing: typeof differing === 'string' ? differing : null,
-    flags: typeof flags === 'string' ? (JSON.parse(flags) as NamedFlags) : noFlags,
+    flags: typeof flags === 'string' ? flagsSchema.parse(JSON.parse(flags)) : noFlags,
   }
 }
 
@@ -248,7 +248,7 @@ class LifeWalk {
     parity.count('values', this.features.length - incomplete)
     if (incomplete > 0) parity.count('incomplete values', incomplete)
     if (visit.differing === null) return
-    for (const { feature, logged, recomputed } of JSON.parse(visit.differing) as readonly Difference[]) {
+    for (const { feature, logged, recomputed } of differencesSchema.parse(JSON.parse(visit.differing))) {
       if (visit.flags[feature] === 'incomplete') continue
       this.mismatch(visit, feature, shown(logged), shown(recomputed))
     }

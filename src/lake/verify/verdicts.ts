@@ -4,7 +4,7 @@ import { createReasonWriter } from '../../scoring/explain/reason.ts'
 import type { Scorer } from '../../ports/scorer.ts'
 import { scoredOfType, type ScoredColumns } from '../tables/lake-schema.ts'
 import { policyInput, policyCellsSql } from '../tables/policy-input.ts'
-import { countOf, type LakeRow } from './lake-query.ts'
+import { countOf, numbersIn, textsIn, type LakeRow } from './lake-query.ts'
 import { eachVector, scoredBySql, wholeSql, type RowsInput } from './score-rows.ts'
 
 export interface PolicyOfModel {
@@ -63,10 +63,10 @@ async function checkPolicy(
   const repeated = policyCellsSql(ofType)
   const others = ['decision', 'decided_by', present('score'), ...repeated]
   await eachVector(input, { from, features: [] }, [...others, ...values], { name: 'decision', definition }, (chunk) => {
-    const [decisions, deciders] = chunk.others as readonly (readonly (string | null)[])[]
-    const scores = chunk.others[2] as Float64Array
+    const [decisions, deciders] = chunk.others.slice(0, 2).map(textsIn)
+    const scores = numbersIn(chunk.others[2])
     const ofEvent = chunk.others.slice(3, 3 + repeated.length)
-    const columns = chunk.others.slice(3 + repeated.length) as readonly Float64Array[]
+    const columns = chunk.others.slice(3 + repeated.length).map(numbersIn)
     for (let row = 0; row < chunk.rows; row += 1) {
       const values = columns.map((column) => numberOrNull(column[row]))
       const cells = (column: number) => ofEvent[column]?.[row] ?? null
@@ -100,7 +100,7 @@ export async function checkReasons(input: RowsInput, scorer: Scorer, rows: strin
   const definition = `the model's contributions, in the words of the feature set`
   const what = { name: 'reasons', definition }
   await eachVector(input, { from, features }, ['decision', 'reasons', 'reasons_unavailable'], what, (chunk) => {
-    const [decisions, logged, unavailable] = chunk.others as readonly (readonly (string | null)[])[]
+    const [decisions, logged, unavailable] = chunk.others.map(textsIn)
     const width = features.length
     for (let row = 0; row < chunk.rows; row += 1) {
       const found = logged?.[row] ?? null
