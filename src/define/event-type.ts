@@ -58,6 +58,8 @@ interface LabelOptions<Field extends string> {
   readonly repeats: Readonly<Partial<Record<Field, string>>>
   /** It takes back what was reported of its subject; left out: it reports. */
   readonly withdraws?: true
+  /** What it reports, in lower case: reports and model cards say `takeover` and `takeovers`. Left out: `report`. */
+  readonly says?: string
   /** The field that says which kind of report it is. */
   readonly kind?: Field
 }
@@ -181,8 +183,16 @@ function labelRule<Type extends string, Schema extends z.ZodObject>(options: Eve
     subjectField: subject,
     repeats: Object.freeze({ ...repeats }),
     ...(label.withdraws === undefined ? {} : { withdraws: label.withdraws }),
+    ...(label.says === undefined ? {} : { says: saidWord(type, label.says) }),
     ...(label.kind === undefined ? {} : { kindField: label.kind }),
   })
+}
+
+function saidWord(type: string, word: string): string {
+  if (!/^[a-z]+( [a-z]+)*$/.test(word)) {
+    throw new Error(`event type "${type}": label: says "${word}": write a noun in lower case`)
+  }
+  return word
 }
 
 function checkedExamples(type: string, schema: z.ZodObject, examples: readonly unknown[]): readonly unknown[] {

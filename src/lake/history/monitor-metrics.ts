@@ -22,9 +22,12 @@ export function monitorMetrics(meter: Meter): (measured: readonly Measured[], at
   const usual = gauge('usual_ratio', 'Share of events with the most frequent value of the training', ['value'])
   const judged = gauge('judged_events', 'Events old enough for their labels to have arrived')
   const alerts = gauge('alert_ratio', 'Share of the judged events that were reviewed or blocked')
-  const precision = gauge('precision_ratio', 'Share of frauds in those alerts; NaN without alerts')
-  const recall = gauge('recall_ratio', 'Share of the frauds that had an alert; NaN without frauds')
-  const calibration = gauge('calibration_error', 'Mean distance of score and share of fraud over tenths by score')
+  const precision = gauge('precision_ratio', 'Share of those alerts that labels report; NaN without alerts')
+  const recall = gauge('recall_ratio', 'Share of the reported events that had an alert; NaN without any')
+  const calibration = gauge(
+    'calibration_error',
+    'Mean distance of score and share of reported events over tenths by score',
+  )
   const correlation = gauge('shadow_correlation', 'Correlation of the scores of a shadow and the model', ['shadow'])
   const difference = gauge('shadow_difference', 'Mean absolute difference of their scores', ['shadow'])
   const expose = ({ model, report }: Measured, atMs: number) => {

@@ -51,6 +51,8 @@ export interface ScoredColumns {
   /** What an event is worth, where its type says so. */
   readonly worth: string | null
   readonly labels: readonly LabelColumns[]
+  /** The word for what its labels report, such as `fraud`. */
+  readonly reported: string
   readonly relations: ScoredRelations
 }
 
@@ -139,6 +141,9 @@ function scoredColumns(
     timeMs,
     worth: form.worthField === undefined ? null : column(form.worthField).name,
     labels,
+    reported:
+      types.find(({ label }) => label?.subjectType === form.eventType && label.says !== undefined)?.label?.says ??
+      'report',
     relations: {
       labelEvents: `${prefix}label_events`,
       labels: `${prefix}labels`,

@@ -127,3 +127,8 @@ test('a column of scores that a feature and a repeated field would share is refu
     'table scores: the column score would hold both a column that every table of scores has and the feature score: give one another name',
   )
 })
+
+test('reports call what labels say by the word of their declaration, and a report where there is none', () => {
+  expect(payments.scored.map(({ reported }) => reported)).toEqual(['fraud'])
+  expect(schema.scored.map(({ reported }) => reported)).toEqual(['report'])
+})

@@ -1,7 +1,8 @@
 import type { Config } from '../../installation/settings/config.ts'
 import { definitions } from '../../installation/settings/definitions.ts'
 import { table } from '../../command-line/table.ts'
-import { measureInUse, measureNamed, type WatchedSpan } from '../../roles/watched-model.ts'
+import { pluralOf } from '../../../base/plural.ts'
+import { measureInUse, measureNamed, type MeasuredModel, type WatchedSpan } from '../../roles/watched-model.ts'
 import type { MonitorReport } from '../../../lake/history/monitor.ts'
 import { judgedEvents } from '../../../lake/history/monitor-metrics.ts'
 
@@ -38,7 +39,7 @@ export async function monitorCommand(config: Config, options: MonitorCommandOpti
   if (told.length > 0 && options.json === true) {
     const objects = told.map(({ model, report, alarms }) => ({ model, ...report, alarms }))
     process.stdout.write(`${JSON.stringify(asked.length === 1 ? objects[0] : objects)}\n`)
-  } else process.stdout.write(told.map(({ model, report, alarms }) => render(model, report, alarms)).join('\n'))
+  } else process.stdout.write(told.map(render).join('\n'))
   if (failed !== undefined) throw failed.reason
   return told.every(({ alarms }) => alarms.length === 0) ? 0 : 1
 }
@@ -59,7 +60,8 @@ function alarmsOf(report: MonitorReport, limits: MonitorCommandOptions): Alarm[]
   return [...empty, ...drifted, ...missing, ...outcomes]
 }
 
-function render(model: string, report: MonitorReport, alarms: readonly Alarm[]): string {
+function render({ model, scored, report, alarms }: MeasuredModel & { readonly alarms: readonly Alarm[] }): string {
+  const reported = pluralOf(scored.reported)
   const percent = (value: number | null) => (value === null ? '-' : `${(100 * value).toFixed(2)}%`)
   const drift = [report.score, ...report.features].map((value) => ({
     value: value.name,
@@ -70,12 +72,12 @@ function render(model: string, report: MonitorReport, alarms: readonly Alarm[]):
   }))
   const { outcomes } = report
   const judged =
-    `${judgedEvents(outcomes)} events with labels: ${outcomes.frauds} frauds, alert rate ${percent(outcomes.alertRate)}, ` +
+    `${judgedEvents(outcomes)} events with labels: ${outcomes.frauds} ${reported}, alert rate ${percent(outcomes.alertRate)}, ` +
     `precision ${percent(outcomes.precision)}, recall ${percent(outcomes.recall)}`
   const calibration = report.calibration.map((bin) => ({
     events: bin.events,
     'mean score': Number(bin.meanScore.toFixed(5)),
-    'share of fraud': Number(bin.fraudShare.toFixed(5)),
+    [`share of ${reported}`]: Number(bin.fraudShare.toFixed(5)),
   }))
   const shadows = report.shadows.length === 0 ? '' : `${table(report.shadows.map((one) => ({ ...one })))}\n`
   const end =
