@@ -113,6 +113,7 @@ export function defineEvent<Type extends string, Schema extends z.ZodObject>(
     timestampField: options.timestamp,
     times,
     examples: checkedExamples(type, options.current, options.examples ?? []),
+    // Its keys are fields of this schema; an event type knows them as names.
     accepts: Object.freeze({ ...options.accepts }) as EventType['accepts'],
     fieldCodes: options.fieldCodes ?? {},
   })
@@ -158,6 +159,7 @@ function labelRule<Type extends string, Schema extends z.ZodObject>(options: Eve
   const { type, label, aggregateField, timestamp } = options
   if (label === undefined) throw new Error(`event type "${type}" labels nothing`)
   const { of, subject } = label
+  // The same.
   const repeats = label.repeats as Readonly<Record<string, string>>
   if (of.label !== undefined) throw new Error(`event type "${type}": labels ${of.type}, which is a label itself`)
   const { schema } = of.versions[of.currentVersion] ?? {}

@@ -120,6 +120,7 @@ export function defineSource<
   for (const { field } of options.where ?? []) {
     if (!fields.has(field)) throw new Error(`source "${name}": where: ${event.type} has no field ${field}`)
   }
+  // The compiler divides columns by the types of their fields, and this by the schemas that the types are made of.
   return Object.freeze({
     name,
     eventType: event.type,
