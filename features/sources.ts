@@ -101,6 +101,7 @@ export function paymentEvents(installed: string) {
           paymentTimeMs: 'time',
         },
         kind: 'kind',
+        says: 'fraud',
         ...outcome,
       },
       versions: { 1: { schema } },

@@ -9,6 +9,7 @@ import { runPython, runSetup } from './training/python.ts'
 import { environmentName, readConfig } from '../src/app/installation/settings/config.ts'
 import { definitions } from '../src/app/installation/settings/definitions.ts'
 import { projectFolder as root } from '../src/app/installation/settings/project-folder.ts'
+import { scoredOfService } from '../src/lake/tables/lake-schema.ts'
 import { assert, isRiverbankError } from '../src/base/errors.ts'
 import { dayMs } from '../src/base/units.ts'
 
@@ -68,7 +69,8 @@ async function handbook(dir: string): Promise<number> {
   if (!existsSync(table)) {
     say('writing the training table from the lake')
     const training = { from: firstDay + 73, to: firstDay + 122 }
-    const lake = { lakeDir: join(dir, 'lake'), schema, features: inputs, path: table }
+    const scored = scoredOfService(schema, service)
+    const lake = { lakeDir: join(dir, 'lake'), schema, scored, features: inputs, path: table }
     await writeTrainingTable({ ...lake, days: tableDays, training, knownByDay: training.to + 7 })
   }
   const results = join(dir, 'results')

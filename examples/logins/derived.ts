@@ -10,14 +10,15 @@ import {
   measure,
   ratio,
 } from 'riverbank/define'
-import { loginAttempted } from './events.ts'
+import { loginAttempted, resetRequested } from './events.ts'
 import { accountLogins, accountOnDevice, accountRhythm, deviceLogins, ipLogins, ipTakeovers } from './views.ts'
 
+/** Of logins and of resets: a feature knows no type, only what an event says. */
 export const night = defineDerived(
   'night',
   '1 until 05:59 (UTC)',
   lessOrEqual(hourOfDay(eventTime), 5),
-  condition({ yes: 'a login before 06:00 (UTC)', no: 'a login from 06:00 on (UTC)' }),
+  condition({ yes: 'before 06:00 (UTC)', no: 'from 06:00 on (UTC)' }),
 )
 
 export const failed = defineDerived(
@@ -99,4 +100,11 @@ export const failedShare = defineDerived(
   'share of the logins to the account in an hour that failed; 0 where there were none',
   coalesce(ratio(accountLogins.feature('failure_count_1h'), accountLogins.feature('login_count_1h')), 0),
   measure('{value} of the logins to the account failed in an hour', { unit: 'share' }),
+)
+
+export const bySms = defineDerived(
+  'reset_by_sms',
+  '1 when the code goes to the telephone',
+  equal(eventField(resetRequested, 'bySms'), 1),
+  condition({ yes: 'a code by SMS', no: 'a code by mail' }),
 )

@@ -2,6 +2,7 @@ import { defineEvent, eventId, z } from 'riverbank/define'
 
 const id = z.string().regex(/^[\w:-]{1,64}$/, 'must be 1 to 64 letters, digits or _ : -')
 const ip = z.string().regex(/^[0-9a-fA-F.:]{2,45}$/, 'must be an IPv4 or IPv6 address')
+const country = z.string().regex(/^[A-Z]{2}$/, 'must be an ISO 3166 alpha-2 code')
 const timeMs = z.number().int().min(0).max(8_640_000_000_000_000)
 const idCodes = { missing: 'missing_entity_id', invalid: 'invalid_entity_id' } as const
 const fieldCodes = { accountId: idCodes, deviceId: idCodes, ip: idCodes } as const
@@ -11,7 +12,7 @@ const login = z.object({
   /** Left out where the client does not say it, as old browsers do. */
   deviceId: id.optional(),
   ip,
-  country: z.string().regex(/^[A-Z]{2}$/, 'must be an ISO 3166 alpha-2 code'),
+  country,
   succeeded: z.boolean(),
 })
 
@@ -31,6 +32,34 @@ export const loginAttempted = defineEvent({
   view: 'logins',
   versions: { 1: { schema: login } },
   current: login,
+})
+
+const reset = z.object({
+  accountId: id,
+  /** Left out where the client does not say it, as old browsers do. */
+  deviceId: id.optional(),
+  ip,
+  country,
+  /** The code goes to the telephone; else to the mailbox. */
+  bySms: z.boolean(),
+})
+
+/** Somebody says that the secret of an account is forgotten. To be scored, too: whoever cannot guess it asks for another. */
+export const resetRequested = defineEvent({
+  type: 'password.reset_requested',
+  aggregateType: 'account',
+  aggregateField: 'accountId',
+  timestamp: 'time',
+  fieldCodes,
+  scored: {
+    emits: 'reset.scored',
+    id: 'resetId',
+    time: 'resetTimeMs',
+    repeats: ['accountId', 'deviceId', 'ip', 'country', 'bySms'],
+  },
+  view: 'resets',
+  versions: { 1: { schema: reset } },
+  current: reset,
 })
 
 /** What a label repeats of its login, so that nobody must look it up. */
@@ -60,6 +89,7 @@ function labelOfLogin<Type extends string, const Kinds extends readonly string[]
       subject: 'loginId',
       repeats: { accountId: 'accountId', deviceId: 'deviceId', ip: 'ip', loginTimeMs: 'time' },
       kind: 'kind',
+      says: 'takeover',
       ...outcome,
     },
     versions: { 1: { schema } },
@@ -72,4 +102,31 @@ export const takeoverReported = labelOfLogin('takeover.reported', ['owner_report
 /** Takes back what was reported of a login. */
 export const takeoverWithdrawn = labelOfLogin('takeover.withdrawn', ['owner_remembered', 'reported_in_error'], {
   withdraws: true,
+})
+
+const disputed = z.object({
+  resetId: eventId,
+  accountId: id,
+  deviceId: id.optional(),
+  ip,
+  resetTimeMs: timeMs,
+  kind: z.enum(['owner_report', 'support_review']),
+})
+
+/** A label: the owner of the account did not ask for this reset. */
+export const resetDisputed = defineEvent({
+  type: 'reset.disputed',
+  aggregateType: 'account',
+  aggregateField: 'accountId',
+  timestamp: 'resetTimeMs',
+  fieldCodes,
+  label: {
+    of: resetRequested,
+    subject: 'resetId',
+    repeats: { accountId: 'accountId', deviceId: 'deviceId', ip: 'ip', resetTimeMs: 'time' },
+    kind: 'kind',
+    says: 'dispute',
+  },
+  versions: { 1: { schema: disputed } },
+  current: disputed,
 })

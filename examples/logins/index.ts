@@ -1,13 +1,15 @@
 import { defineFeatureSet, defineProject, defineService } from 'riverbank/define'
 import * as derived from './derived.ts'
-import { loginAttempted, takeoverReported, takeoverWithdrawn } from './events.ts'
+import { loginAttempted, resetDisputed, resetRequested, takeoverReported, takeoverWithdrawn } from './events.ts'
 import { loginSimulator } from './simulator/simulator.ts'
 import * as views from './views.ts'
 
 const { accountLogins, accountRhythm, deviceLogins, ipLogins, ipTakeovers } = views
+const { accountResets, ipResets, ipDisputes } = views
 
 export const takeoverService = defineService({
   name: 'takeover_v1',
+  of: loginAttempted,
   vector: [
     derived.failed,
     derived.night,
@@ -37,10 +39,41 @@ export const takeoverService = defineService({
   ],
 })
 
+/** What a reset is judged by: some of it is what a login is judged by, too. */
+export const resetService = defineService({
+  name: 'reset_v1',
+  of: resetRequested,
+  vector: [
+    derived.bySms,
+    derived.night,
+    derived.noDevice,
+    derived.firstOnDevice,
+    derived.secondsSinceLogin,
+    derived.secondsSinceFailure,
+    accountLogins.feature('failure_count_1h'),
+    accountLogins.feature('failure_count_1d'),
+    accountLogins.feature('ip_distinct_1d'),
+    accountLogins.feature('device_distinct_30d'),
+    accountResets.feature('reset_count_1h'),
+    accountResets.feature('reset_count_30d'),
+    derived.accountsOfDevice30d,
+    ipLogins.feature('account_distinct_7d'),
+    derived.failedShareOfIp,
+    ipResets.feature('reset_count_1h'),
+    ipResets.feature('reset_count_7d'),
+    ipResets.feature('reset_account_distinct_1d'),
+    ipTakeovers.feature('takeover_count_7d'),
+    ipDisputes.feature('dispute_count_7d'),
+  ],
+})
+
 export const loginFeatures = defineFeatureSet({
-  events: [loginAttempted, takeoverReported, takeoverWithdrawn],
+  events: [loginAttempted, resetRequested, takeoverReported, takeoverWithdrawn, resetDisputed],
   entities: [views.account, views.device, views.ip, views.accountDevice],
-  views: [accountLogins, accountRhythm, deviceLogins, ipLogins, ipTakeovers, views.accountOnDevice],
+  views: [
+    ...[accountLogins, accountRhythm, deviceLogins, ipLogins, ipTakeovers, views.accountOnDevice],
+    ...[accountResets, ipResets, ipDisputes],
+  ],
   derived: [
     derived.failed,
     derived.night,
@@ -54,14 +87,15 @@ export const loginFeatures = defineFeatureSet({
     derived.secondsSinceLogin,
     derived.secondsSinceFailure,
     derived.failedShare,
+    derived.bySms,
   ],
-  services: [takeoverService],
+  services: [takeoverService, resetService],
 })
 
-/** Logins, and which of them were somebody else's. */
+/** Logins and requests for another password, and which of them were somebody else's. */
 export const logins = defineProject({
   name: 'logins',
   features: () => loginFeatures,
-  samples: { entity: { name: views.account.name, id: 'a-17' }, scored: 'logins' },
+  samples: { entity: { name: views.account.name, id: 'a-17' }, scored: 'logins and resets' },
   simulate: () => loginSimulator,
 })

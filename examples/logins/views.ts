@@ -10,7 +10,7 @@ import {
   secondsSinceFirst,
   secondsSinceLast,
 } from 'riverbank/define'
-import { loginAttempted, takeoverReported } from './events.ts'
+import { loginAttempted, resetDisputed, resetRequested, takeoverReported } from './events.ts'
 
 /** Who logs in. Events are partitioned by account, so one account's events are in order. */
 export const account = defineEntity({ name: 'account', keyFields: ['accountId'], partitionKey: true })
@@ -28,6 +28,8 @@ const failures = defineSource({
   where: [{ field: 'succeeded', is: '==', value: false }],
 })
 const takeovers = defineSource({ name: 'takeover', event: takeoverReported, columns: {} })
+const resets = defineSource({ name: 'reset', event: resetRequested, columns: { reset_account: 'accountId' } })
+const disputes = defineSource({ name: 'dispute', event: resetDisputed, columns: {} })
 
 /** How often somebody tries this account, how often in vain, and from how many places. */
 export const accountLogins = defineView({
@@ -105,4 +107,40 @@ export const accountOnDevice = defineView({
   aggregates: [count(logins), secondsSinceFirst(logins)],
   windows: ['lifetime'],
   hop: '1h',
+})
+
+/** How often another secret is asked for. */
+export const accountResets = defineView({
+  name: 'account_resets',
+  version: 1,
+  entity: account,
+  aggregates: [count(resets)],
+  windows: ['1h', '30d'],
+  hop: '1s',
+  reasons: { reset_count: measure('{value} reset{s} of the account in {window}') },
+})
+
+export const ipResets = defineView({
+  name: 'ip_resets',
+  version: 1,
+  entity: ip,
+  aggregates: [count(resets), distinct(resets, 'reset_account', { cap: 256 })],
+  windows: ['1h', '1d', '7d'],
+  hop: '1s',
+  reasons: {
+    reset_count: measure('{value} reset{s} from the address in {window}'),
+    reset_account_distinct: measure('resets of {value} account{s} from the address in {window}'),
+  },
+})
+
+/** How many resets from an address were disputed, as far as it is known three days later. */
+export const ipDisputes = defineView({
+  name: 'ip_disputes',
+  version: 1,
+  entity: ip,
+  aggregates: [count(disputes)],
+  windows: ['7d', '30d'],
+  hop: '1s',
+  delay: '3d',
+  reasons: { dispute_count: measure('{value} reset{s} from the address disputed in {window}, three days ago') },
 })

@@ -1,29 +1,13 @@
 import { z } from 'zod'
 import type { Expression } from '../../src/engine/expression.ts'
 import type { Duration, WindowLength } from '../../src/base/units.ts'
-import {
-  count,
-  distinct,
-  first,
-  last,
-  lastK,
-  max,
-  mean,
-  min,
-  rate,
-  run,
-  secondsSinceFirst,
-  secondsSinceLast,
-  stddev,
-  sum,
-  type Aggregate,
-} from '../../src/define/aggregate.ts'
+import type { Aggregate } from '../../src/define/aggregate.ts'
 import { defineEntity } from '../../src/define/entity.ts'
 import { aggregateMagnitude } from '../../src/define/magnitude.ts'
 import { defineDerived, defineFeatureSet, defineService, type FeatureSet } from '../../src/define/feature-set.ts'
-import { category, defineSource } from '../../src/define/source.ts'
 import { defineView } from '../../src/define/view.ts'
-import { cleared, flagged, payment, refund } from './events.ts'
+import { aggregatesOf } from './aggregates.ts'
+import { cleared, disputed, flagged, payment, refund, settled } from './events.ts'
 import { featureNamesOf, randomDerived } from './expressions.ts'
 
 /** mulberry32 and what a generator needs of it. */
@@ -63,7 +47,7 @@ export function seeded(seed: number): Random {
   }
 }
 
-export const scoredType = payment.type
+export const scoredTypes: ReadonlySet<string> = new Set([payment.type, refund.type])
 
 const hops: readonly {
   readonly hop: Duration
@@ -124,7 +108,7 @@ export const recipeSchema = z.strictObject({
     .default([]),
 })
 export type Recipe = z.infer<typeof recipeSchema>
-type RandomRecipe = Omit<Recipe, 'views' | 'derived'>
+export type RandomRecipe = Omit<Recipe, 'views' | 'derived'>
 
 /** Two to five views over three entities, every aggregate, sources with and without conditions, tight limits. */
 export function randomRecipe(random: Random): Recipe {
@@ -209,79 +193,15 @@ export function featureSetOf(recipe: Recipe): FeatureSet {
     defineView({ ...view, version: 1, entity: entities[entity], aggregates: aggregates.map(aggregateOf) }),
   )
   return defineFeatureSet({
-    events: [payment, refund, flagged, cleared],
+    events: [payment, refund, flagged, cleared, disputed, settled],
     entities: recipe.entities.map((name) => entities[name]),
     views,
     derived: recipe.derived.map(({ name, tree }) =>
       defineDerived(name, 'of others', { tree, nullable: true, magnitude: aggregateMagnitude }),
     ),
-    services: [defineService({ name: 'all', vector: [] })],
+    services: [
+      defineService({ name: 'of_payments', of: payment, vector: [] }),
+      defineService({ name: 'of_refunds', of: refund, vector: [] }),
+    ],
   })
-}
-
-/** Every aggregate that a recipe may name. */
-function aggregatesOf({ large: where, bad, lastK: k, caps }: RandomRecipe) {
-  const all = defineSource({
-    name: 'paid',
-    event: payment,
-    columns: {
-      ...({ amount: 'amount', items: 'items', shop: 'terminalId' } as const),
-      kind: category('kind', 'cash', 'card'),
-      online: category('online', false, true),
-      // Some of the values, of a field that an event may lack.
-      rent: category('note', 'rent'),
-    },
-  })
-  const large = defineSource({ name: 'large', event: payment, columns: { amount: 'amount', items: 'items' }, where })
-  const columns = { loss: 'loss', reason: 'reason', flagged_amount: 'amount' } as const
-  const flags = defineSource({ name: 'flagged', event: flagged, columns })
-  const worse = defineSource({ name: 'worse', event: flagged, columns: { bad_loss: 'loss' }, where: bad })
-  const clear = defineSource({ name: 'cleared', event: cleared, columns: {} })
-  const back = defineSource({ name: 'refunded', event: refund, columns: { amount: 'amount' } })
-  const ofPayments: readonly Aggregate[] = [
-    count(all),
-    sum(all, 'amount'),
-    mean(all, 'amount'),
-    sum(large, 'items'),
-    mean(large, 'items'),
-    count(large),
-    rate(large, all),
-    min(all, 'items'),
-    max(large, 'items'),
-    stddev(all, 'amount'),
-    stddev(large, 'items'),
-    first(all, 'items'),
-    last(large, 'items'),
-    ...lastK(all, 'amount', k),
-    distinct(all, 'shop', { cap: caps.shop }),
-    distinct(large, 'items', { cap: caps.items }),
-    secondsSinceFirst(large),
-    secondsSinceLast(all),
-    last(all, 'kind'),
-    first(all, 'rent'),
-    mean(all, 'online'),
-    stddev(all, 'kind'),
-    max(all, 'rent'),
-    distinct(all, 'kind', { cap: caps.items }),
-  ]
-  const ofFlags: readonly Aggregate[] = [
-    count(flags),
-    count(worse),
-    count(clear),
-    rate(flags, all),
-    rate(worse, flags),
-    sum(flags, 'flagged_amount'),
-    stddev(flags, 'loss'),
-    min(flags, 'loss'),
-    max(worse, 'bad_loss'),
-    first(worse, 'bad_loss'),
-    ...lastK(flags, 'loss', k),
-    distinct(flags, 'reason', { cap: caps.items }),
-    secondsSinceFirst(worse),
-    secondsSinceLast(flags),
-  ]
-  // Only customers have them: a refund names no terminal.
-  const ofRefunds: readonly Aggregate[] = [count(back), rate(back, all), secondsSinceLast(back)]
-  const runs = { refunded: run(back, all), large: run(large, all), flagged: run(flags, all) }
-  return { ofPayments, ofRefunds, ofFlags, runs }
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { defineEvent } from '../../src/define/event-type.ts'
 
-/* What happens in random streams: payments, which are scored, refunds, and labels of payments. */
+/* What happens in random streams: payments and refunds, which are both scored, and labels of each. */
 
 const paid = z.object({
   customerId: z.string(),
@@ -32,6 +32,7 @@ export const refund = defineEvent({
   aggregateType: 'customer',
   aggregateField: 'customerId',
   timestamp: 'time',
+  scored: { emits: 'refund.judged', id: 'refundId', time: 'refundTimeMs', repeats: ['customerId', 'amount'] },
   versions: { 1: { schema: refunded } },
   current: refunded,
 })
@@ -66,3 +67,32 @@ function labelOfPayment<Type extends string>(type: Type) {
 export const flagged = labelOfPayment('payment.flagged')
 /** Takes a flag back. */
 export const cleared = labelOfPayment('payment.cleared')
+
+/** The field that names the refund is called as the one that names a payment: the rule of the label says which it is. */
+const disputedRefund = z.object({
+  paymentId: z.string(),
+  customerId: z.string(),
+  amount: z.number().int(),
+  refundedMs: z.number().int(),
+  loss: z.number().int(),
+})
+
+function labelOfRefund<Type extends string>(type: Type) {
+  return defineEvent({
+    type,
+    aggregateType: 'customer',
+    aggregateField: 'customerId',
+    timestamp: 'refundedMs',
+    label: {
+      of: refund,
+      subject: 'paymentId',
+      repeats: { customerId: 'customerId', amount: 'amount', refundedMs: 'time' },
+    },
+    versions: { 1: { schema: disputedRefund } },
+    current: disputedRefund,
+  })
+}
+
+export const disputed = labelOfRefund('refund.disputed')
+/** Takes a dispute back. */
+export const settled = labelOfRefund('refund.settled')

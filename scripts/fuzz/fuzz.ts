@@ -1,7 +1,9 @@
 import type { Query } from '../../src/edges/duckdb/query.ts'
 import { compareWithSql } from './compare-sql.ts'
 import { featureSetOf, randomRecipe, seeded, type Recipe } from './definitions.ts'
-import { compareWithReference, noTotals, planOf, runEngine, type Told, type Totals } from './run-case.ts'
+import { compilePlan } from '../../src/compile/plan.ts'
+import { compareWithReference, noTotals, runEngine, type Told, type Totals } from './run-case.ts'
+import type { FeaturePlan } from '../../src/engine/plan.ts'
 import { shrink } from './shrink.ts'
 import { randomStream, type StreamEvent } from './stream.ts'
 
@@ -21,30 +23,42 @@ export interface Difference extends Case {
   readonly text: string
 }
 
+/** Gives the engine another plan than the definitions say: a fault that must be found. */
+type Plant = (plan: FeaturePlan) => FeaturePlan
+
 /** Cases `first` to `first + streamsPerDefinition - 1`: one definition, as many streams. Null when all three agree. */
-export async function fuzzDefinition(first: number, query: Query, totals: Totals): Promise<Difference | null> {
+export async function fuzzDefinition(
+  first: number,
+  query: Query,
+  totals: Totals,
+  plant: Plant = (plan) => plan,
+): Promise<Difference | null> {
   const recipe = randomRecipe(seeded(first))
   const streams = Array.from({ length: streamsPerDefinition }, (_, i) => randomStream(seeded(first + i)))
-  const found = await differenceOf(recipe, streams, query, totals)
+  const found = await differenceOf(recipe, streams, query, { totals, plant })
   if (found === null) return null
   const whole = { recipe, events: streams[found.stream] ?? [], text: found.text }
-  const smallest = await shrink(whole, (smaller) => replay(smaller, query))
+  const smallest = await shrink(whole, (smaller) => replay(smaller, query, plant))
   return { seed: first + found.stream, ...smallest }
 }
 
 /** One regression case again: how two interpreters differ on it, null when they agree. */
-export async function replay({ recipe, events }: Case, query: Query): Promise<string | null> {
-  return (await differenceOf(recipe, [events], query, noTotals()))?.text ?? null
+export async function replay(
+  { recipe, events }: Case,
+  query: Query,
+  plant: Plant = (plan) => plan,
+): Promise<string | null> {
+  return (await differenceOf(recipe, [events], query, { totals: noTotals(), plant }))?.text ?? null
 }
 
 async function differenceOf(
   recipe: Recipe,
   streams: readonly (readonly StreamEvent[])[],
   query: Query,
-  totals: Totals,
+  { totals, plant }: { readonly totals: Totals; readonly plant: Plant },
 ): Promise<{ readonly stream: number; readonly text: string } | null> {
   const set = featureSetOf(recipe)
-  const plan = planOf(set)
+  const plan = plant(compilePlan(set))
   const told: Told[] = []
   for (const [stream, events] of streams.entries()) {
     const one = runEngine(plan, events)

@@ -1,5 +1,4 @@
 import { decodeState, encodeState, type Outcome } from '../../src/engine/states.ts'
-import { compilePlan } from '../../src/compile/plan.ts'
 import { createDerivedEvaluator } from '../../src/compile/reference-evaluator.ts'
 import { referenceFeatures } from '../../src/compile/reference.ts'
 import { referenceVerdict, type ReferenceEvent } from '../../src/compile/reference-labels.ts'
@@ -11,7 +10,7 @@ import { entityIdOf, type EntityPlan, type FeaturePlan, type ServicePlan } from 
 import type { EventTimeMs } from '../../src/base/units.ts'
 import { createValues } from '../../src/scoring/vector.ts'
 import type { FeatureSet } from '../../src/define/feature-set.ts'
-import { scoredType } from './definitions.ts'
+import { scoredTypes } from './definitions.ts'
 import { eventTimeOf, type StreamEvent } from './stream.ts'
 
 /** One event as one entity met it; duplicates are no observations. */
@@ -97,10 +96,12 @@ export function runEngine(plan: FeaturePlan, events: readonly StreamEvent[]): To
     unnamed: plan.entities.map((): Unnamed[] => []),
   }
   const { valuesOf } = createValues(plan.values)
+  let pausedMs = 0
   for (const [offset, event] of events.entries()) {
-    const position = { partition: 0, offset, appendTimeMs: 1_780_000_000_000 + offset * 7 }
+    pausedMs += event.pauseMs ?? 0
+    const position = { partition: 0, offset, appendTimeMs: 1_780_000_000_000 + pausedMs + offset * 7 }
     const snapshots = engine.apply(domainEvent(event), event.timeMs, position, true)
-    if (event.eventType === scoredType) {
+    if (scoredTypes.has(event.eventType)) {
       const values = valuesOf(snapshots, event.data, event.timeMs)
       told.scored.push({ values, request: { ...event.data, timeMs: event.timeMs }, where: `event ${offset}` })
     }
@@ -175,7 +176,7 @@ export function compareWithReference(set: FeatureSet, plan: FeaturePlan, told: T
       if (seen.some((o) => o.sequence < read.sequence && o.timeMs < read.timeMs - entity.horizonMs))
         totals.forgotten += 1
     }
-    totals.unnamed += (told.unnamed[index] ?? []).filter(({ eventType }) => eventType === scoredType).length
+    totals.unnamed += (told.unnamed[index] ?? []).filter(({ eventType }) => scoredTypes.has(eventType)).length
     totals.replaced += replacedOf(history)
     totals.late += (told.observed[index] ?? []).filter(({ outcome }) => outcome === 'too_late').length
     totals.duplicates += (told.reads[index]?.length ?? 0) - (told.observed[index]?.length ?? 0)
@@ -206,7 +207,9 @@ function compareDerived(set: FeatureSet, plan: FeaturePlan, told: Told, totals: 
 function replacedOf(history: ReadonlyMap<string, readonly Observed[]>): number {
   let replaced = 0
   for (const observed of history.values()) {
-    const subjects = observed.flatMap(({ data }) => (typeof data['paymentId'] === 'string' ? [data['paymentId']] : []))
+    const subjects = observed.flatMap(({ eventType, data: { paymentId } }) =>
+      typeof paymentId === 'string' ? [`${eventType.split('.')[0]} ${paymentId}`] : [],
+    )
     replaced += subjects.length - new Set(subjects).size
   }
   return replaced
@@ -216,10 +219,6 @@ export function serviceOf(plan: FeaturePlan): ServicePlan {
   const [service] = plan.services
   if (service === undefined) throw new Error('a random feature set has a service')
   return service
-}
-
-export function planOf(set: FeatureSet): FeaturePlan {
-  return compilePlan(set)
 }
 
 /** What happens to a state between two batches. */

@@ -1,5 +1,5 @@
 import type { Random } from './definitions.ts'
-import { cleared, flagged, payment, refund } from './events.ts'
+import { cleared, disputed, flagged, payment, refund, settled } from './events.ts'
 
 /** One event, and what happens after it. */
 export interface StreamEvent {
@@ -9,6 +9,8 @@ export interface StreamEvent {
   /** Of a label: when it was given; the others happen when they are observed. */
   readonly givenMs?: number
   readonly data: Readonly<Record<string, unknown>>
+  /** So much later than usual the log takes it: an id that is known for a day only may come again. */
+  readonly pauseMs?: number
   /** Every state goes through its bytes. */
   readonly stored?: boolean
   /** The entities of these ids are read at this time, as HTTP would. */
@@ -34,7 +36,8 @@ export function randomStream(random: Random): StreamEvent[] {
   const length = 20 + random.below(40)
   for (let i = 0; i < length; i += 1) {
     if (random.chance(0.1) && events.length > 0) {
-      events.push({ ...random.pick(events), ...aftermath(random, clockMs) })
+      const { pauseMs: _, ...again } = random.pick(events)
+      events.push({ ...again, ...pause(random), ...aftermath(random, clockMs) })
       continue
     }
     clockMs += random.chance(0.2) ? 0 : random.below(2 * pace)
@@ -69,31 +72,55 @@ export function randomStream(random: Random): StreamEvent[] {
     const eventType = refunds ? refund.type : payment.type
     // Customers count their payments by themselves, and use the same ids.
     const eventId = random.chance(0.3) ? `e${random.below(i + 1)}` : `e${i}`
-    events.push({ eventId, eventType, timeMs, data, ...aftermath(random, clockMs) })
+    events.push({ eventId, eventType, timeMs, data, ...pause(random), ...aftermath(random, clockMs) })
   }
   return events
 }
 
-/** Of a payment so far, again and again, of another terminal or amount than it had, or of one that comes later or never. */
+/** Longer than an id is remembered, now and then. */
+function pause(random: Random): Pick<StreamEvent, 'pauseMs'> {
+  return random.chance(0.05) ? { pauseMs: 25 * hour } : {}
+}
+
+/**
+ * Of an event so far, again and again, of another terminal or amount than it had, of one that comes later or never, or of one
+ * that is scored as something else.
+ */
 function randomLabel(random: Random, events: readonly StreamEvent[], eventId: string): StreamEvent | null {
-  const payments = events.filter(({ eventType }) => eventType === payment.type)
-  if (payments.length === 0) return null
+  const isOfRefund = random.chance(0.3)
+  const isMistyped = random.chance(0.1)
+  const type = isOfRefund === isMistyped ? payment.type : refund.type
+  const subjects = events.filter(({ eventType }) => eventType === type)
+  if (subjects.length === 0) return null
   const {
     eventId: paymentId,
     timeMs,
     data,
-  } = random.chance(0.5) ? random.pick(payments.slice(-3)) : random.pick(payments)
+  } = random.chance(0.5) ? random.pick(subjects.slice(-3)) : random.pick(subjects)
   const { customerId, terminalId, amount } = data
-  const isMistaken = random.chance(0.15)
-  const mistaken = random.pick([{ terminalId: 't9' }, { amount: 7 }, { paidMs: timeMs - minute }, { paymentId: 'e40' }])
-  const wrong: Readonly<Record<string, unknown>> = isMistaken ? mistaken : {}
-  const own = { loss: random.below(2_000), reason: random.pick(['stolen', 'friendly']), sure: random.chance(0.5) }
-  const where = terminalId === undefined ? {} : { terminalId }
-  const label = { paymentId, customerId, ...where, amount, paidMs: timeMs, ...own, ...wrong }
-  const eventType = random.chance(0.3) ? cleared.type : flagged.type
+  const mistake = random.chance(0.15) ? random.pick(['terminal', 'amount', 'time', 'id'] as const) : null
+  const observedMs = mistake === 'time' ? timeMs - minute : timeMs
+  const said = {
+    paymentId: mistake === 'id' ? 'e40' : paymentId,
+    customerId,
+    amount: mistake === 'amount' ? 7 : amount,
+    loss: random.below(2_000),
+  }
+  const reason = random.pick(['stolen', 'friendly'])
+  const sure = random.chance(0.5)
+  const takesBack = random.chance(0.3)
   // Reports come in another order than they were made, and some of them at the same time.
   const givenMs = timeMs + day + random.pick([0, random.below(5), random.below(day)])
-  return { eventId, eventType, timeMs: label.paidMs, givenMs, data: label }
+  const label = { eventId, timeMs: observedMs, givenMs }
+  if (isOfRefund) {
+    return { ...label, eventType: (takesBack ? settled : disputed).type, data: { ...said, refundedMs: observedMs } }
+  }
+  const named = mistake === 'terminal' ? 't9' : terminalId
+  const where = named === undefined ? {} : { terminalId: named }
+  return {
+    ...{ ...label, eventType: (takesBack ? cleared : flagged).type },
+    data: { ...said, ...where, paidMs: observedMs, reason, sure },
+  }
 }
 
 /** Reads lie before and after what the states have seen and remember. */

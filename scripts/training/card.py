@@ -8,17 +8,18 @@ def card(manifest: dict, report: dict, args) -> str:
     test, validation, folds = metrics["test"], metrics["validation"], metrics["testFolds"]
     review, block = metrics["atReview"], metrics["atBlock"]
     scored, entity = args.scored, args.entity
+    positive, positives = args.positive, args.positives
     return f"""# {manifest["name"]}/{manifest["version"]}
 
-The probability that one of the {scored} is fraud, from the {len(manifest["features"])} features of `{manifest["service"]}`:
+The probability of {positive} for one of the {scored}, from the {len(manifest["features"])} features of `{manifest["service"]}`:
 {training["parameters"]["trees"]} gradient-boosted trees of depth {training["parameters"]["depth"]} (XGBoost), written as one ONNX tree ensemble that also carries
 each node's cover, so that exact SHAP values need only the file.
 
 Trained on the lake's {scored} of {training["from"][:10]} to {training["to"][:10]} ({training["rows"]:,} {scored}, {training["frauds"]:,} known
-frauds): their features as they were when each was scored, and no label that was reported after
+{positives}): their features as they were when each was scored, and no label that was reported after
 {training["labelsKnownBy"][:10]}, when the test days begin.
 
-| | AUC ROC | AP | CP@100 | {scored} | frauds |
+| | AUC ROC | AP | CP@100 | {scored} | {positives} |
 |---|---|---|---|---|---|
 | validation fold | {row(validation)} |
 | test fold | {row(test)} |
@@ -35,7 +36,7 @@ method gives AUC ROC .899, AP .035, CP@100 .090 (XGBoost on 400,000 payments a d
 ![scores of the test fold](scores.svg)
 
 Calibration on the test fold: Brier score {report["calibration"]["brier"]:.4f}; mean distance between score and share of
-fraud, over tenths of the {scored}, {report["calibration"]["expectedError"]:.4f}. The most important features, by their share of the gain:
+{positives}, over tenths of the {scored}, {report["calibration"]["expectedError"]:.4f}. The most important features, by their share of the gain:
 
 | feature | gain | splits |
 |---|---|---|
@@ -48,7 +49,7 @@ fraud, over tenths of the {scored}, {report["calibration"]["expectedError"]:.4f}
 
 Parameters and thresholds were chosen on validation days before the test days: review is what the top
 {args.review_rate:.1%} of validation {scored} reach, block is the lowest score from which on at least
-{args.block_precision:.0%} of them were fraud (over at least {args.block_alerts_min} {scored}). Method: Le Borgne et al.,
+{args.block_precision:.0%} of them were {positives} (over at least {args.block_alerts_min} {scored}). Method: Le Borgne et al.,
 "Reproducible Machine Learning for Credit Card Fraud Detection - Practical Handbook" (2022), chapters 3 and 5.
 
 To make it again, from a lake with these {scored}: `{command(manifest, args)}`. The same lake, seed and versions give

@@ -7,7 +7,8 @@ import { dayMs } from '../../src/base/units.ts'
 import { openQuery, type Query } from '../../src/edges/duckdb/query.ts'
 import { onlyFromWhole } from '../../src/lake/commit/damage.ts'
 import { openLake } from '../../src/lake/commit/lake.ts'
-import type { LakeSchema } from '../../src/lake/tables/lake-schema.ts'
+import type { LakeSchema, ScoredColumns } from '../../src/lake/tables/lake-schema.ts'
+import { isOfType } from '../../src/lake/tables/scored-sql.ts'
 import { catalogOf } from '../../src/lake/tables/sql-catalog.ts'
 
 /** Whole days since the epoch (UTC), `to` left out. */
@@ -25,6 +26,8 @@ export interface TrainingTable {
 export interface TrainingTableOptions {
   readonly lakeDir: string
   readonly schema: LakeSchema
+  /** What the model scores. */
+  readonly scored: ScoredColumns
   readonly features: readonly string[]
   /** Days of events to write. Those the lake does not have are left out. */
   readonly days: DayRange
@@ -36,7 +39,7 @@ export interface TrainingTableOptions {
 }
 
 /**
- * Writes the rows of `training_set` as one Parquet file for train.py: event_id, entity_id, time_ms, tx_day,
+ * Writes the rows of the training set of a scored type as one Parquet file for train.py: event_id, entity_id, time_ms, tx_day,
  * label (1 where a report of fraud is in the lake), known_ms (when it was reported, null without a report)
  * and one DOUBLE per feature, as they were when the event was scored. Errors: `training_empty`, `training_gap`,
  * `training_no_labels`, `training_no_fraud`, `lake_corrupt` and `lake_lost` (a model learns nothing from damaged files, nor
@@ -69,40 +72,45 @@ export async function writeTrainingTable(options: TrainingTableOptions): Promise
 async function stageTable(query: Query, staged: string, options: TrainingTableOptions): Promise<TrainingTable> {
   const firstDay = await checkTraining(query, options)
   const features = options.features.map((feature) => `${identifier(feature)}::DOUBLE AS ${identifier(feature)}`)
-  const { schema } = options
-  const [id, timeMs] = [identifier(schema.scored.id), identifier(schema.scored.timeMs)]
+  const { schema, scored } = options
+  const [id, timeMs] = [identifier(scored.id), identifier(scored.timeMs)]
   const keys = [`${id} AS event_id`, `${identifier(schema.owner)} AS entity_id`, `${timeMs} AS time_ms`]
-  const columns = [...keys, `${dayOf(schema)} - ${firstDay} AS tx_day`]
+  const columns = [...keys, `${dayOf(scored)} - ${firstDay} AS tx_day`]
   const labels = ['label', 'reported_time_ms AS known_ms']
   await mkdir(dirname(options.path), { recursive: true })
   await query.run(`COPY (
-    SELECT ${[...columns, ...labels, ...features].join(', ')} FROM training_set
-    WHERE ${within(schema, options.days)} ORDER BY ${timeMs}, ${id}
+    SELECT ${[...columns, ...labels, ...features].join(', ')} FROM ${identifier(scored.relations.trainingSet)}
+    WHERE ${within(scored, options.days)} ORDER BY ${timeMs}, ${id}
   ) TO ${literal(staged)} (FORMAT parquet, COMPRESSION zstd)`)
   const rows = Number((await query.rows(`SELECT count(*) AS n FROM read_parquet(${literal(staged)})`))[0]?.['n'])
   return { rows, firstDay }
 }
 
-function dayOf({ scored }: LakeSchema): string {
-  return `${identifier(scored.timeMs)} // ${dayMs}`
+function dayOf({ timeMs }: ScoredColumns): string {
+  return `${identifier(timeMs)} // ${dayMs}`
 }
 
-function within({ scored }: LakeSchema, { from, to }: DayRange): string {
+function within(scored: ScoredColumns, { from, to }: DayRange): string {
   const timeMs = identifier(scored.timeMs)
   return `${timeMs} >= ${from * dayMs} AND ${timeMs} < ${to * dayMs}`
 }
 
 /** Is there what a model can learn from? Answers the lake's first day. */
-async function checkTraining(query: Query, { schema, training, knownByDay }: TrainingTableOptions): Promise<number> {
-  const day = dayOf(schema)
-  const { plural } = schema.scored
+async function checkTraining(
+  query: Query,
+  { schema, scored, training, knownByDay }: TrainingTableOptions,
+): Promise<number> {
+  const day = dayOf(scored)
+  const { plural, relations } = scored
   const [whole] = await query.rows(`SELECT min(${day}) AS first, max(${day}) AS last FROM ${identifier(plural)}`)
   if (whole?.['first'] === undefined || whole['first'] === null) {
     throw new RiverbankError('training_empty', `the lake has no ${plural}`)
   }
   const [firstDay, lastDay] = [Number(whole['first']), Number(whole['last'])]
   const held = `the lake has ${plural} of ${dateOf(firstDay)} to ${dateOf(lastDay)}`
-  const found = await query.rows(`SELECT DISTINCT ${day} AS day FROM scores WHERE ${within(schema, training)}`)
+  const found = await query.rows(
+    `SELECT DISTINCT ${day} AS day FROM scores WHERE ${isOfType(schema, scored)} AND ${within(scored, training)}`,
+  )
   if (found.length === 0) {
     throw new RiverbankError('training_empty', `no scored ${plural} from ${span(training)}; ${held}`)
   }
@@ -116,8 +124,8 @@ async function checkTraining(query: Query, { schema, training, knownByDay }: Tra
   }
   const known = `reported_time_ms < ${knownByDay * dayMs}`
   const [labels] =
-    await query.rows(`SELECT count(*) AS all_known, count(*) FILTER (${within(schema, training)}) AS learned
-    FROM labels WHERE ${known}`)
+    await query.rows(`SELECT count(*) AS all_known, count(*) FILTER (${within(scored, training)}) AS learned
+    FROM ${identifier(relations.labels)} WHERE ${known}`)
   const until = `before ${dateOf(knownByDay)}`
   if (Number(labels?.['all_known']) === 0) {
     throw new RiverbankError('training_no_labels', `nothing was reported ${until}: there is nothing to learn from`)

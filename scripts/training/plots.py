@@ -32,7 +32,7 @@ def calibration_plot(path: Path, calibrated: dict) -> None:
     share = [max(row["fraudShare"], lowest) for row in calibrated["bins"]]
     axes.plot([lowest, 1], [lowest, 1], color="grey", linewidth=0.8)
     axes.plot(mean, share, marker="o")
-    axes.set(xscale="log", yscale="log", xlabel="mean score of a tenth of the events", ylabel="share of fraud")
+    axes.set(xscale="log", yscale="log", xlabel="mean score of a tenth of the events", ylabel="share that was reported")
     axes.set_title(f"Brier score {calibrated['brier']:.4f}")
     save(figure, path)
 
@@ -40,7 +40,7 @@ def calibration_plot(path: Path, calibrated: dict) -> None:
 def scores_plot(path: Path, label, score, thresholds: dict) -> None:
     figure, axes = plt.subplots()
     bins = np.linspace(0, 1, 41)
-    axes.hist([score[label == 0], score[label == 1]], bins=bins, label=["not fraud", "fraud"], log=True)
+    axes.hist([score[label == 0], score[label == 1]], bins=bins, label=["not reported", "reported"], log=True)
     for name, value in thresholds.items():
         axes.axvline(value, color="black", linewidth=0.8, linestyle="--")
         axes.annotate(name, (value, axes.get_ylim()[1]), rotation=90, va="top", ha="right")

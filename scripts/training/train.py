@@ -1,5 +1,5 @@
 """
-Trains a fraud model on a Parquet table and writes models/<name>/<version>/: model.onnx, manifest.json, metrics.json,
+Trains a model on a Parquet table and writes models/<name>/<version>/: model.onnx, manifest.json, metrics.json,
 profile.json, README.md (the model card) and its plots.
 
   .venv/bin/python scripts/training/train.py --table <training.parquet> --out models
@@ -37,7 +37,7 @@ EXPORT_TOLERANCE = 1e-5
 
 
 def options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Train a fraud model and write it where the service loads it.")
+    parser = argparse.ArgumentParser(description="Train a model and write it where the service loads it.")
     add = parser.add_argument
     add("--table", required=True, help="Parquet file with the training rows")
     add("--out", default=str(ROOT / "models"), help="folder of the models")
@@ -52,6 +52,8 @@ def options() -> argparse.Namespace:
     add("--folds", type=int, default=1, help="test folds for the mean, each one test length later than the last")
     add("--scored", default="events", help="what the scored events are called, in the plural, for the model card")
     add("--entity", default="entity", help="what their key entity is called, for the model card")
+    add("--positive", default="fraud", help="what a label reports, for the model card")
+    add("--positives", default="frauds", help="several of them")
     add("--project", default="", help="folder of the project, for the command in the model card; empty for the shipped one")
     add("--seed", type=int, default=0)
     add("--trees", type=int, default=200)
@@ -99,10 +101,10 @@ def settings_of(args) -> Settings:
 def train_and_score(table, windows: Windows, args) -> tuple:
     train, test = split(table, windows)
     if table.label[test].sum() == 0:
-        raise SystemExit(f"no fraud in the test days of {windows}")
+        raise SystemExit(f"no {args.positives} in the test days of {windows}")
     label = table.label_by(windows.test_from)[train]
     if label.sum() == 0:
-        raise SystemExit(f"no fraud of the training days of {windows} was known when its test days began")
+        raise SystemExit(f"no {args.positive} of the training days of {windows} was known when its test days began")
     booster = fit(table.features[train], label, args.seed, settings_of(args))
     return booster, train, test, predict(booster, table.features[test])
 
@@ -188,7 +190,7 @@ def main() -> None:
     windows = Windows(args.train_from, args.train_days, args.delay_days, args.test_days)
     review, block, validation = thresholds_of(table, windows, args)
     booster, train, test, score = train_and_score(table, windows, args)
-    model = to_onnx(booster, len(features), f"{args.name}/{args.version}: probability of fraud")
+    model = to_onnx(booster, len(features), f"{args.name}/{args.version}: probability of {args.positive}")
     difference = check_against_native(model, booster, table.features[test[:1000]])
     vectors = golden_vectors(booster, table.features[test], score)
     check_against_native(model, booster, vectors)

@@ -1,7 +1,5 @@
-import type { ModelRegistry } from '../../src/edges/onnx/manifest.ts'
-import { modelName, type ModelReference } from '../../src/scoring/rollout/generation.ts'
+import { championPolicy, nameChampion, readPolicies, writePolicies } from './champion.ts'
 import { existsSync, readdirSync } from 'node:fs'
-import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { join, relative, resolve } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
 import { writeTrainingTable } from './lake-table.ts'
@@ -19,9 +17,10 @@ import { isProjectError, loadProject, type LoadedProject } from '../../src/app/i
 import { definitions } from '../../src/app/installation/settings/definitions.ts'
 import { projectFolder as root } from '../../src/app/installation/settings/project-folder.ts'
 import { isRiverbankError, RiverbankError } from '../../src/base/errors.ts'
+import { pluralOf } from '../../src/base/plural.ts'
 import { dayMs } from '../../src/base/units.ts'
-import { loadScorer, readRegistry } from '../../src/edges/onnx/load.ts'
-import { isModelRefused } from '../../src/edges/onnx/refusal.ts'
+import { scoredOfService } from '../../src/lake/tables/lake-schema.ts'
+import { loadScorer } from '../../src/edges/onnx/load.ts'
 
 interface Options {
   readonly from?: number
@@ -105,6 +104,7 @@ function targetOf(options: Options, project: LoadedProject): Target {
 async function train(options: Options, target: Target, further: readonly string[]): Promise<void> {
   const { project, modelsDir, service, name, version } = target
   const { lakeSchema: schema } = definitions(withDefaults(project))
+  const scored = scoredOfService(schema, service.name)
   const { from, to, labelDelay, testDays, folds } = options
   if (from === undefined || to === undefined || to <= from)
     throw new RiverbankError('training_empty', '--to is the day after the last one: it must be after --from')
@@ -113,7 +113,7 @@ async function train(options: Options, target: Target, further: readonly string[
   console.error('reading the lake')
   const { rows, firstDay } = await writeTrainingTable({
     lakeDir: join(resolve(options.data), 'lake'),
-    schema,
+    ...{ schema, scored },
     features: service.features,
     // The validation fold lies before, the test folds behind.
     days: { from: from - labelDelay - testDays, to: to + labelDelay + testDays * folds },
@@ -121,13 +121,14 @@ async function train(options: Options, target: Target, further: readonly string[
     knownByDay: to + labelDelay,
     path,
   })
-  console.error(`${rows} ${schema.scored.plural}; training ${name}/${version}`)
+  console.error(`${rows} ${scored.plural}; training ${name}/${version}`)
   await runPython('train.py', [
     ...['--table', path, '--out', resolve(modelsDir), '--name', name, '--version', version],
     ...['--feature-set', committedFile(project), '--service', service.name],
     ...['--train-from', String(from - firstDay), '--train-days', String(to - from)],
     ...['--delay-days', String(labelDelay), '--test-days', String(testDays), '--folds', String(folds)],
-    ...['--scored', schema.scored.plural, '--entity', schema.key.name],
+    ...['--scored', scored.plural, '--entity', schema.key.name],
+    ...['--positive', scored.reported, '--positives', pluralOf(scored.reported)],
     ...(project.isShipped ? [] : ['--project', relative(root, project.folder)]),
     ...further,
   ])
@@ -140,22 +141,6 @@ function nextVersion(modelsDir: string, name: string): string {
   return String(Math.max(0, ...versions) + 1)
 }
 
-/** Shadows stay. */
-async function nameChampion(modelsDir: string, eventType: string, champion: ModelReference): Promise<void> {
-  const registry = await readRegistry(modelsDir).catch((error: unknown): ModelRegistry => {
-    if (isModelRefused(error, 'registry_missing')) return {}
-    throw error
-  })
-  const shadows = registry[eventType]?.shadows ?? []
-  const named = { ...registry, [eventType]: { champion, shadows } }
-  const path = join(modelsDir, 'registry.json')
-  await mkdir(modelsDir, { recursive: true })
-  await writeFile(`${path}.new`, `${JSON.stringify(named, null, 2)}\n`)
-  await rename(`${path}.new`, path)
-  console.error(`champion of ${eventType}: ${modelName(champion)}`)
-  console.error(`an installation that has scored before takes it with: riverbank models promote ${modelName(champion)}`)
-}
-
 program.parse()
 takeProject(process.argv.slice(2), process.env)
 try {
@@ -164,11 +149,19 @@ try {
   const options = program.opts<Options>()
   const target = targetOf(options, project)
   const { modelsDir, service, name, version } = target
+  const model = { name, version }
+  const [before, policies] = [await championPolicy(modelsDir, service.eventType), await readPolicies(modelsDir, model)]
   if (options.constant) await writeConstantModel(join(modelsDir, name, version), name, version, service)
   else await train(options, target, program.args)
+  // The folder is another one; what people wrote beside the model is theirs.
+  await writePolicies(modelsDir, model, policies)
   const scorer = await loadScorer({ modelsDir, name, version, services: [service] })
   await scorer.close()
-  if (options.champion || options.constant) await nameChampion(modelsDir, service.eventType, { name, version })
+  if (options.champion || options.constant) {
+    const { thresholds } = scorer
+    for (const line of await nameChampion(modelsDir, service.eventType, { model, thresholds }, before))
+      console.error(line)
+  }
 } catch (error) {
   if (!isRiverbankError(error)) throw error
   console.error(`${error.code}: ${error.message}`)

@@ -105,7 +105,7 @@ function featureOf({ name, type, nullable, description, reason, view, definition
 }
 
 function fieldsOf(definition: unknown): Fields {
-  return typeof definition === 'object' && definition !== null ? (definition as Fields) : {}
+  return typeof definition === 'object' && definition !== null ? { ...definition } : {}
 }
 
 function servicesDifference(before: FeatureSetManifest, after: FeatureSetManifest): Difference {

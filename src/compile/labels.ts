@@ -1,4 +1,5 @@
 import type { EventType } from '../events/event.ts'
+import { hashEventId } from '../events/event-id-hash.ts'
 import type { LabelRule } from '../events/label-rule.ts'
 import type { LabelPlan, SubjectPlan } from '../engine/plan.ts'
 import { hourMs } from '../base/units.ts'
@@ -18,26 +19,29 @@ export function labelHours(set: FeatureSet): number {
   return Math.ceil(Math.max(0, ...horizons) / hourMs)
 }
 
-/** The type of the events that labels are about; null without labels. */
-export function subjectType(set: FeatureSet): string | null {
-  return set.events.find(isLabel)?.label.subjectType ?? null
+/** The types of the events that labels are about, each once. */
+export function subjectTypes(set: FeatureSet): string[] {
+  return [...new Set(set.events.filter(isLabel).map(({ label }) => label.subjectType))]
 }
 
 /** All labels of one type repeat the same fields of it (see `defineFeatureSet`). */
 export function subjectPlan(set: FeatureSet, { type }: EventType): SubjectPlan | null {
   const labels = set.events.filter(isLabel).find(({ label }) => label.subjectType === type)
   if (labels === undefined) return null
-  return { fields: repeatedFields(labels.label).map((field) => (field === 'time' ? null : field)) }
+  return {
+    type: hashEventId(type),
+    fields: repeatedFields(labels.label).map((field) => (field === 'time' ? null : field)),
+  }
 }
 
 export function labelPlan(set: FeatureSet, event: EventType): LabelPlan | null {
   if (!isLabel(event)) return null
-  const { subjectField, repeats } = event.label
+  const { subjectType, subjectField, repeats } = event.label
   const named = new Map(Object.entries(repeats).map(([field, repeated]) => [repeated, field]))
   const fields = repeatedFields(event.label).map((repeated) =>
     repeated === 'time' ? null : (named.get(repeated) ?? null),
   )
-  return { subjectField, ownerFields: ownerFields(set), fields }
+  return { type: hashEventId(subjectType), subjectField, ownerFields: ownerFields(set), fields }
 }
 
 /** What makes the id of the entity that decides what is a duplicate, and whose events are labelled. */
@@ -45,7 +49,7 @@ export function ownerFields({ entities }: FeatureSet): readonly string[] {
   return entities.find(({ partitionKey }) => partitionKey)?.keyFields ?? []
 }
 
-/** The subject's names for what a label repeats, in one order for all labels. */
+/** The subject's names for what a label repeats, in one order for all labels of its type. */
 export function repeatedFields({ repeats }: LabelRule): string[] {
   return Object.values(repeats).sort()
 }

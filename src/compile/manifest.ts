@@ -6,6 +6,7 @@ import { missingFeatures } from '../define/missing.ts'
 import { scoredTypeOf, scoredTypes } from '../define/scored-types.ts'
 import { reasonForm, type Reason } from '../define/reason.ts'
 import { featureName, type View } from '../define/view.ts'
+import type { LabelRule } from '../events/label-rule.ts'
 import { canonicalJson, hashText } from './hash.ts'
 import { horizonMs } from './horizon.ts'
 import { fieldOf } from './slots.ts'
@@ -23,7 +24,7 @@ export function compileManifest(set: FeatureSet): FeatureSetManifest {
     events: set.events.map(({ type, currentVersion, label, scored }) => ({
       type,
       version: currentVersion,
-      ...(label === undefined ? {} : { label }),
+      ...(label === undefined ? {} : { label: meaningOf(label) }),
       ...(scored === undefined ? {} : { scored }),
     })),
     entities: set.entities.map((entity) => ({
@@ -42,6 +43,11 @@ export function compileManifest(set: FeatureSet): FeatureSetManifest {
     })),
   }
   return { ...content, hash: hashText(canonicalJson(content)) }
+}
+
+/** A word changes no feature. */
+function meaningOf({ says: _, ...label }: LabelRule): LabelRule {
+  return label
 }
 
 export function featureSetHash(set: FeatureSet): string {

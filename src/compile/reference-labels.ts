@@ -12,8 +12,8 @@ export interface ReferenceEvent extends ReferenceObservation {
 
 /**
  * The oracle of labels: why one counts nowhere, null when it counts. A label counts when its subject is among the last
- * {@link subjectsMax} scored events that the entity was told before, is not too old beside the newest of these, and says
- * what the label repeats. `earlier`: what the entity was told before, duplicates left out.
+ * {@link subjectsMax} events of all labelled types that the entity was told before, is of the type that the label is about, is
+ * not too old beside the newest of these, and says what the label repeats. `earlier`: what the entity was told before, duplicates left out.
  */
 export function referenceVerdict(
   set: FeatureSet,
@@ -22,11 +22,14 @@ export function referenceVerdict(
 ): 'unknown_subject' | 'contradicts_subject' | null {
   const label = set.events.find(({ type }) => type === eventType)?.label
   if (label === undefined) return null
-  const scored = earlier.filter((event) => event.born === born && event.eventType === label.subjectType)
+  const labelled = new Set(set.events.flatMap((event) => event.label?.subjectType ?? []))
+  const subjects = earlier.filter((event) => event.born === born && labelled.has(event.eventType))
   const hourOf = (event: ReferenceEvent) => Math.floor(event.timeMs / hourMs)
-  const newest = Math.max(...scored.map(hourOf))
-  const subject = scored.findLast(({ eventId }) => eventId === data[label.subjectField])
-  if (subject === undefined || !scored.slice(-subjectsMax).includes(subject)) return 'unknown_subject'
+  const newest = Math.max(...subjects.map(hourOf))
+  const subject = subjects.findLast(
+    (event) => event.eventType === label.subjectType && event.eventId === data[label.subjectField],
+  )
+  if (subject === undefined || !subjects.slice(-subjectsMax).includes(subject)) return 'unknown_subject'
   if (hourOf(subject) <= newest - labelHours(set)) return 'unknown_subject'
   const isRight = Object.entries(label.repeats).every(([field, of]) =>
     of === 'time' ? timeMs === subject.timeMs : (data[field] ?? null) === (subject.data[of] ?? null),

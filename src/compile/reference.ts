@@ -2,7 +2,7 @@ import { forgottenTile, tileOf, windowEndTile, windowStartTile } from '../engine
 import { durationMs, windowMs } from '../base/units.ts'
 import type { Aggregate, SlotDefinition } from '../define/aggregate.ts'
 import type { FeatureSet } from '../define/feature-set.ts'
-import type { Condition, Scalar } from '../define/source.ts'
+import { isScalar, type Condition } from '../define/source.ts'
 import { featureName, type View } from '../define/view.ts'
 import { horizonMs } from './horizon.ts'
 import { referenceAggregate, type ReferenceValue } from './reference-aggregate.ts'
@@ -68,7 +68,8 @@ function currentOnly(set: FeatureSet, applied: readonly ReferenceObservation[]):
   const owner = set.entities.find(({ partitionKey }) => partitionKey)?.keyFields ?? []
   const subjects = applied.map(({ eventType, data }) => {
     const label = set.events.find(({ type }) => type === eventType)?.label
-    return label === undefined ? null : JSON.stringify([...owner.map((field) => data[field]), data[label.subjectField]])
+    if (label === undefined) return null
+    return JSON.stringify([...owner.map((field) => data[field]), label.subjectType, data[label.subjectField]])
   })
   return applied.filter((o, i) => {
     if (subjects[i] === null) return true
@@ -148,9 +149,11 @@ function valueOf(
 
 function observedValue({ source, column }: SlotDefinition, data: ReferenceObservation['data']): number | string {
   if (column === null) return 1
-  const value = data[source.columns[column] ?? ''] as number | string | boolean
+  const value = data[source.columns[column] ?? '']
   const categories = source.categories[column]
-  return categories === undefined ? (value as number | string) : categories.findIndex((one) => one === value)
+  if (categories !== undefined) return categories.findIndex((one) => one === value)
+  if (typeof value !== 'number' && typeof value !== 'string') throw new Error(`${column} is a number or a text`)
+  return value
 }
 
 function slotsOf(view: View): readonly SlotDefinition[] {
@@ -162,9 +165,10 @@ function matches({ source }: SlotDefinition, { eventType, data }: ReferenceObser
 }
 
 function meets({ field, is, value }: Condition, data: Readonly<Record<string, unknown>>): boolean {
-  const found = (data[field] ?? null) as Scalar | null
+  const found = data[field] ?? null
   if (found === null) return false
   if (is === 'present') return true
+  if (!isScalar(found)) return false
   if (typeof value === 'object') return value.some((one) => one === found)
   if (is === '==') return found === value
   if (is === '!=') return found !== value

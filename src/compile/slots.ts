@@ -1,6 +1,7 @@
 import type { SlotUpdate } from '../engine/plan.ts'
 import type { SlotDefinition } from '../define/aggregate.ts'
-import type { Categories, Condition, Scalar } from '../define/source.ts'
+import { assert } from '../base/errors.ts'
+import { isScalar, type Categories, type Condition, type Scalar } from '../define/source.ts'
 
 /** Two aggregates that mean the same share a slot, whatever their views and sources are called. */
 export function slotId({ kind, source, column, size }: SlotDefinition): string {
@@ -24,7 +25,7 @@ export function slotValue({ source, column }: SlotDefinition): SlotUpdate['value
   const categories = categoriesOf(source, column)
   const read = (data: Readonly<Record<string, unknown>>) => {
     if (field === null) return 1
-    return categories === null ? valueOf(data[field]) : categories.indexOf(data[field] as string | boolean)
+    return categories === null ? valueOf(data[field]) : numberOf(categories, data[field])
   }
   if (where.length === 0) return read
   return (data) => (where.every((condition) => holds(condition, data[condition.field])) ? read(data) : null)
@@ -32,7 +33,13 @@ export function slotValue({ source, column }: SlotDefinition): SlotUpdate['value
 
 /** JSON can spell -0, which no integer column of SQL can hold. */
 function valueOf(value: unknown): number | string {
-  return typeof value === 'number' ? value + 0 : (value as string)
+  if (typeof value === 'number') return value + 0
+  assert(typeof value === 'string', 'a column is a number or a text')
+  return value
+}
+
+function numberOf(categories: Categories, value: unknown): number {
+  return typeof value === 'string' || typeof value === 'boolean' ? categories.indexOf(value) : -1
 }
 
 const comparisons: Readonly<Record<Exclude<Condition['is'], 'among'>, (a: Scalar, b: Scalar) => boolean>> = {
@@ -45,8 +52,8 @@ const comparisons: Readonly<Record<Exclude<Condition['is'], 'among'>, (a: Scalar
   present: () => true,
 }
 
-function holds(condition: Condition, value: unknown): boolean {
-  if (value === undefined || value === null) return false
-  if (condition.is === 'among') return (condition.value as Categories).includes(value as string | boolean)
-  return comparisons[condition.is](value as Scalar, condition.value as Scalar)
+function holds({ is, value: wanted }: Condition, value: unknown): boolean {
+  if (!isScalar(value)) return value !== undefined && value !== null && is === 'present'
+  if (is === 'among') return typeof wanted === 'object' && numberOf(wanted, value) >= 0
+  return typeof wanted !== 'object' && comparisons[is](value, wanted)
 }

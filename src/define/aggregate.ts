@@ -155,6 +155,7 @@ function aggregate<Name extends string, Nullable extends boolean>(
   slots: readonly SlotDefinition[],
   position = 1,
 ): Aggregate<Name, Nullable> {
+  // Each function above states of its kind what the rule of the kind says.
   return { name, kind, nullable: aggregateRules[kind].nullable as Nullable, slots, position }
 }
 

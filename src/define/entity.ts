@@ -33,7 +33,7 @@ export function defineEntity<Name extends string, const KeyField extends string>
   const { name, keyFields, partitionKey = false, tilesMax = defaultTilesMax } = options
   const mistake = (text: string) => new Error(`entity "${name}": ${text}`)
   if (!/^[a-z]+(_[a-z]+)*$/.test(name)) throw mistake('write the name in lower_snake_case')
-  if ((keyFields as readonly string[]).length === 0) throw mistake('name the fields that make its id in keyFields')
+  if (keyFields.at(0) === undefined) throw mistake('name the fields that make its id in keyFields')
   if (new Set(keyFields).size < keyFields.length) throw mistake('a key field stands twice')
   if (partitionKey && keyFields.length > 1) throw mistake('the partition key is one field, not a combination')
   if (!Number.isSafeInteger(tilesMax) || tilesMax < 1 || tilesMax > largestTilesMax) {

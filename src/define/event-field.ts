@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { magnitudeBetween, truthMagnitude, type Magnitude } from './magnitude.ts'
 import type { EventType } from '../events/event.ts'
-import { fieldForm } from '../events/field-form.ts'
+import { fieldForm, shapeOfEvent } from '../events/field-form.ts'
 
 /** A field of an event's data, as far as definitions look at it. */
 export interface EventField {
@@ -16,13 +16,11 @@ export interface EventField {
 }
 
 /** The fields of the newest version's data, by name. */
-export function fieldsOfEvent({ versions, currentVersion }: EventType): ReadonlyMap<string, EventField> {
-  const { schema } = versions[currentVersion] ?? {}
-  const shape = schema instanceof z.ZodObject ? (schema.shape as Readonly<Record<string, z.ZodType>>) : {}
-  return new Map(Object.entries(shape).map(([name, field]) => [name, fieldOf(field)]))
+export function fieldsOfEvent(event: EventType): ReadonlyMap<string, EventField> {
+  return new Map(Object.entries(shapeOfEvent(event)).map(([name, field]) => [name, fieldOf(field)]))
 }
 
-export function fieldOf(schema: z.ZodType): EventField {
+export function fieldOf(schema: z.core.$ZodType): EventField {
   const { kind, isOptional, isNullable, inner } = fieldForm(schema)
   const optional = isOptional || isNullable
   switch (kind) {

@@ -58,6 +58,8 @@ interface LabelOptions<Field extends string> {
   readonly repeats: Readonly<Partial<Record<Field, string>>>
   /** It takes back what was reported of its subject; left out: it reports. */
   readonly withdraws?: true
+  /** What it reports, in lower case: reports and model cards say `takeover` and `takeovers`. Left out: `report`. */
+  readonly says?: string
   /** The field that says which kind of report it is. */
   readonly kind?: Field
 }
@@ -111,6 +113,7 @@ export function defineEvent<Type extends string, Schema extends z.ZodObject>(
     timestampField: options.timestamp,
     times,
     examples: checkedExamples(type, options.current, options.examples ?? []),
+    // Its keys are fields of this schema; an event type knows them as names.
     accepts: Object.freeze({ ...options.accepts }) as EventType['accepts'],
     fieldCodes: options.fieldCodes ?? {},
   })
@@ -156,6 +159,7 @@ function labelRule<Type extends string, Schema extends z.ZodObject>(options: Eve
   const { type, label, aggregateField, timestamp } = options
   if (label === undefined) throw new Error(`event type "${type}" labels nothing`)
   const { of, subject } = label
+  // The same.
   const repeats = label.repeats as Readonly<Record<string, string>>
   if (of.label !== undefined) throw new Error(`event type "${type}": labels ${of.type}, which is a label itself`)
   const { schema } = of.versions[of.currentVersion] ?? {}
@@ -181,8 +185,16 @@ function labelRule<Type extends string, Schema extends z.ZodObject>(options: Eve
     subjectField: subject,
     repeats: Object.freeze({ ...repeats }),
     ...(label.withdraws === undefined ? {} : { withdraws: label.withdraws }),
+    ...(label.says === undefined ? {} : { says: saidWord(type, label.says) }),
     ...(label.kind === undefined ? {} : { kindField: label.kind }),
   })
+}
+
+function saidWord(type: string, word: string): string {
+  if (!/^[a-z]+( [a-z]+)*$/.test(word)) {
+    throw new Error(`event type "${type}": label: says "${word}": write a noun in lower case`)
+  }
+  return word
 }
 
 function checkedExamples(type: string, schema: z.ZodObject, examples: readonly unknown[]): readonly unknown[] {

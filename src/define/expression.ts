@@ -28,10 +28,13 @@ export type Operand = Typed | number
 type Mixed<A extends Operand, B extends Operand> = IsNullable<A> extends true ? true : IsNullable<B>
 type IsNullable<O extends Operand> = O extends Typed<infer Nullable> ? Nullable : false
 
-/** What can leave the finite numbers can be missing; a value that is there is finite. */
+/**
+ * What can leave the finite numbers can be missing; a value that is there is finite. `Nullable` says of types what `nullable` says
+ * of values: the compiler cannot follow from one to the other, so that whoever calls this states it.
+ */
 function typed<Nullable extends boolean>(
   tree: Expression,
-  nullable: Nullable,
+  nullable: boolean,
   { least, most }: Magnitude,
 ): Typed<Nullable> {
   const canLeave = !Number.isFinite(most)
@@ -48,7 +51,7 @@ function lift(operand: Operand): Typed {
 function both<A extends Operand, B extends Operand>(op: BinaryOperation, left: A, right: B): Typed<Mixed<A, B>> {
   const [a, b] = [lift(left), lift(right)]
   const tree: Expression = { op, left: a.tree, right: b.tree }
-  return typed(tree, (a.nullable || b.nullable) as Mixed<A, B>, magnitudeOf(op, a.magnitude, b.magnitude))
+  return typed<Mixed<A, B>>(tree, a.nullable || b.nullable, magnitudeOf(op, a.magnitude, b.magnitude))
 }
 
 type Fields<Schema extends z.ZodObject> = z.infer<Schema>
@@ -70,7 +73,7 @@ export function eventField<Schema extends z.ZodObject, Field extends ReadableFie
 ): Typed<MayLack<Fields<Schema>[Field]>> {
   const found = fieldsOfEvent(event).get(field)
   if (found === undefined) throw new Error(`event type "${event.type}" has no field ${field}`)
-  return typed({ op: 'request', field }, found.optional as MayLack<Fields<Schema>[Field]>, found.magnitude)
+  return typed<MayLack<Fields<Schema>[Field]>>({ op: 'request', field }, found.optional, found.magnitude)
 }
 
 /** When the event being scored was observed, in milliseconds UTC. */
@@ -106,26 +109,26 @@ export function ratio(left: Operand, right: Operand): Typed<true> {
 export function divide<A extends Operand>(left: A, by: number): Typed<IsNullable<A>> {
   if (by === 0) throw new Error('divide by a constant other than 0; ratio answers null where its right side is 0')
   const { tree, nullable, magnitude } = both('ratio', left, by)
-  return typed(tree, nullable as IsNullable<A>, magnitude)
+  return typed<IsNullable<A>>(tree, nullable, magnitude)
 }
 
 /** left − right·⌊left ÷ right⌋ for a constant right other than 0. */
 export function modulo<A extends Operand>(left: A, by: number): Typed<IsNullable<A>> {
   if (by === 0) throw new Error('modulo needs a constant other than 0')
   const { tree, nullable, magnitude } = both('modulo', left, by)
-  return typed(tree, nullable as IsNullable<A>, magnitude)
+  return typed<IsNullable<A>>(tree, nullable, magnitude)
 }
 
 export function floor<A extends Operand>(value: A): Typed<IsNullable<A>> {
   const inner = lift(value)
-  return typed({ op: 'floor', value: inner.tree }, inner.nullable as IsNullable<A>, floorMagnitude(inner.magnitude))
+  return typed<IsNullable<A>>({ op: 'floor', value: inner.tree }, inner.nullable, floorMagnitude(inner.magnitude))
 }
 
 /** The first value that is there; ends with one that always is. */
 export function coalesce(value: Typed, otherwise: Typed<false> | number): Typed<false> {
   const last = lift(otherwise)
   const tree: Expression = { op: 'coalesce', values: [value.tree, last.tree] }
-  return typed(tree, last.nullable as false, eitherMagnitude(value.magnitude, last.magnitude))
+  return typed<false>(tree, last.nullable, eitherMagnitude(value.magnitude, last.magnitude))
 }
 
 /** (value − mean) ÷ standard deviation; null where there is no mean or the deviation is 0. */

@@ -41,6 +41,7 @@ export function defineProject<const Schemas extends SettingSchemas = typeof noSe
   const { name } = options
   if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(name))
     throw new Error(`project "${name}": write the name in lower-case-with-hyphens`)
+  // Who leaves settings out has the type of none.
   const settings = options.settings ?? (noSettings as SettingSchemas as Schemas)
   for (const setting of Object.keys(settings)) {
     if (!/^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$/.test(setting))

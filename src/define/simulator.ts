@@ -111,7 +111,9 @@ export function simulatedEvent<Type extends string, Schema extends z.ZodObject>(
   return {
     eventId: id,
     eventType: type.type,
+    // Whoever simulates an event says its time.
     timestamp: timeMs as EventTimeMs,
+    // The schema of every type is one of an object.
     aggregateId: String((data as Readonly<Record<string, unknown>>)[type.aggregateField]),
     aggregateType: type.aggregateType,
     version: type.currentVersion,

@@ -15,6 +15,10 @@ export interface Condition {
 }
 
 export type Scalar = number | string | boolean
+export function isScalar(value: unknown): value is Scalar {
+  return typeof value === 'number' || typeof value === 'string' || typeof value === 'boolean'
+}
+
 /** The values of a category in the order of their numbers, from 0 on. */
 export type Categories = readonly (string | boolean)[]
 
@@ -116,6 +120,7 @@ export function defineSource<
   for (const { field } of options.where ?? []) {
     if (!fields.has(field)) throw new Error(`source "${name}": where: ${event.type} has no field ${field}`)
   }
+  // The compiler divides columns by the types of their fields, and this by the schemas that the types are made of.
   return Object.freeze({
     name,
     eventType: event.type,

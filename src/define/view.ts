@@ -57,6 +57,7 @@ export function defineView<const A extends Aggregate, const W extends WindowLeng
   const mistake = (text: string) => new Error(`view "${name}": ${text}`)
   checkView(options, mistake)
   const delay = options.delay ?? '0s'
+  // Its keys are names of aggregates; a view knows them as names.
   const reasons = { ...options.reasons } as Readonly<Record<string, Reason>>
   const view: View = {
     name,
@@ -76,6 +77,7 @@ export function defineView<const A extends Aggregate, const W extends WindowLeng
         const known = aggregates.flatMap((a) => windows.map((w) => `${a.name}_${w}`))
         throw mistake(`has no feature ${feature}; it has ${known.join(', ')}`)
       }
+      // The name says which aggregate it is, and its type whether the value can be missing.
       return featureReference(`${name}__${feature}`, aggregate.nullable as NullableOf<A, W, Name>)
     },
   })

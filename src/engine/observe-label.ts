@@ -15,7 +15,7 @@ import {
   type TileGroupPlan,
 } from './plan.ts'
 import { tableAt, type EntityState, type Outcome } from './state/state.ts'
-import { fingerprint, fingerprintOf } from './state/subjects.ts'
+import { fingerprint, fingerprintOf, subjectHash } from './state/subjects.ts'
 import { addValue, noPoints } from './tiles/tile-row.ts'
 import { findRow, pruneTiles, rowFor, type TileTable } from './tiles/tiles.ts'
 
@@ -25,11 +25,11 @@ export type LabelVerdict = 'unknown_subject' | 'contradicts_subject' | null
 /** What the partition-key entity finds out, because it knows its subjects. */
 export function judgeLabel(
   { subjects }: EntityState,
-  { subjectField, fields }: LabelPlan,
+  { type, subjectField, fields }: LabelPlan,
   hours: number,
   { data, timeMs }: Pick<Observation, 'data' | 'timeMs'>,
 ): LabelVerdict {
-  const known = fingerprintOf(subjects, hashEventId(String(data[subjectField])), hours)
+  const known = fingerprintOf(subjects, subjectHash(type, hashEventId(String(data[subjectField]))), hours)
   if (known === null) return 'unknown_subject'
   return known === fingerprint(repeatedValues(fields, data, timeMs)) ? null : 'contradicts_subject'
 }
@@ -56,7 +56,7 @@ export function applyLabel(
   { data, timeMs, eventTimeMs, touch }: Observation,
 ): Outcome {
   const label: Label = {
-    ...hashEventId(subjectOf(rule, data)),
+    ...subjectHash(rule.type, hashEventId(subjectOf(rule, data))),
     ...{ timeMs, eventTimeMs, sequence: state.sequence, eventType: touch.eventType },
     data: pickFields(labels, data),
   }
@@ -82,7 +82,7 @@ export function applyLabel(
   return outcome
 }
 
-/** Names a subject among those of all aggregates. */
+/** Names a subject of its type among those of all aggregates. */
 function subjectOf({ subjectField, ownerFields }: LabelPlan, data: Label['data']): string {
   return idPart(entityIdOf(ownerFields, data)) + idSeparator + String(data[subjectField])
 }

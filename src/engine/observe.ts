@@ -7,7 +7,7 @@ import type { EventData } from '../events/event.ts'
 import { hashEventId } from '../events/event-id-hash.ts'
 import type { EntityPlan, EntityTouch } from './plan.ts'
 import { applyLabel, forgetLabels, judgeLabel, repeatedValues, type LabelVerdict } from './observe-label.ts'
-import { fingerprint, rememberSubject } from './state/subjects.ts'
+import { fingerprint, rememberSubject, subjectHash } from './state/subjects.ts'
 import { isRememberedAt, knowsEventId, rememberEventId, wasElsewhere } from './state/recent-ids.ts'
 import {
   beginDraft,
@@ -155,7 +155,7 @@ function applyOnce(plan: EntityPlan, state: EntityState, observation: Observatio
     rememberEventId(state.recentIds, hash, observation.offset, observation.appendTimeMs)
     if (touch.subject !== null) {
       const repeated = fingerprint(repeatedValues(touch.subject.fields, data, timeMs))
-      rememberSubject(state.subjects, hash, repeated, timeMs, plan.labelHours)
+      rememberSubject(state.subjects, subjectHash(touch.subject.type, hash), repeated, timeMs, plan.labelHours)
     }
   } else if (observation.verdict !== null) {
     return observation.verdict

@@ -7,6 +7,7 @@ import type { PlanMemory } from './memory.ts'
 import type { PlacedSlot, SlotValue } from './tiles/slot.ts'
 import type { Expression } from './expression.ts'
 import type { RowLayout } from './tiles/tile-row.ts'
+import type { EventIdHash } from '../events/event-id-hash.ts'
 
 /** What the engine needs to know of the definitions, resolved to indices. Built by src/compile/plan.ts. */
 export interface FeaturePlan {
@@ -45,11 +46,15 @@ export interface EntityTouch {
 }
 
 export interface SubjectPlan {
+  /** Of the name of its type: an event of another type may have its id. */
+  readonly type: EventIdHash
   /** The fields that labels repeat, in the order of their names there; null is the time of the observation. */
   readonly fields: readonly (string | null)[]
 }
 
 export interface LabelPlan {
+  /** The {@link SubjectPlan.type} of what it labels. */
+  readonly type: EventIdHash
   /** The field that names the subject by its event id: one of the events of the label's own aggregate. */
   readonly subjectField: string
   /** The fields that make the id of that aggregate: another one may use the same event id. */

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { EventType } from './event.ts'
 
 /** The kind of a field of an event's data, as definitions, scores and the lake tell them apart. */
 export type FieldKind = 'text' | 'integer' | 'number' | 'boolean' | 'JSON'
@@ -46,4 +47,13 @@ function kindOfValues(values: readonly unknown[]): FieldKind {
   if (values.every((value) => typeof value === 'boolean')) return 'boolean'
   if (values.every((value) => Number.isSafeInteger(value))) return 'integer'
   return values.every((value) => typeof value === 'number') ? 'number' : 'JSON'
+}
+
+/** The schemas of the fields of the newest version's data, by name. */
+export function shapeOfEvent({
+  versions,
+  currentVersion,
+}: Pick<EventType, 'versions' | 'currentVersion'>): Readonly<Record<string, z.core.$ZodType>> {
+  const { schema } = versions[currentVersion] ?? {}
+  return schema instanceof z.ZodObject ? schema.shape : {}
 }

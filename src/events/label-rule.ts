@@ -10,6 +10,8 @@ export interface LabelRule {
   readonly repeats: Readonly<Record<string, string>>
   /** It takes back what was reported of its subject, which has no label from then on; left out: it reports. */
   readonly withdraws?: true
+  /** The word for what it reports. */
+  readonly says?: string
   /** The field of the data that says which kind of report it is. */
   readonly kindField?: string
 }

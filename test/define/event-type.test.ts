@@ -67,3 +67,11 @@ test('what every object inherits is no field that a type may name', () => {
   expect(() => placed({ aggregateField: 'toString' })).toThrow('aggregateField: it has no field toString')
   expect(() => complained({ kind: 'valueOf' })).toThrow('label: it has no field valueOf')
 })
+
+test('the word for what a label reports is a noun in lower case, and left out where none is declared', () => {
+  expect(complained({ says: 'complaint' }).label).toMatchObject({ says: 'complaint' })
+  expect(complained({}).label).not.toHaveProperty('says')
+  expect(() => complained({ says: 'A Complaint!' })).toThrow(
+    'event type "order.complained": label: says "A Complaint!": write a noun in lower case',
+  )
+})

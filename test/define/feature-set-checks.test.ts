@@ -177,4 +177,27 @@ describe('a mistake is told by the definition that has it', () => {
       'event type "login.disputed": labels login.attempted, which is not scored',
     )
   })
+
+  it('where two scored types would have scores of one type, or scores of a type that is sent', () => {
+    const schema = z.object({ userId: z.string() })
+    const reset = (emits: string) =>
+      defineEvent({
+        ...{ type: 'password.reset_requested', aggregateType: 'user', aggregateField: 'userId', timestamp: 'time' },
+        scored: { emits, id: 'resetId', time: 'resetTimeMs', repeats: ['userId'] },
+        ...{ versions: { 1: { schema } }, current: schema },
+      })
+    const both = (emits: string) => () => {
+      const second = reset(emits)
+      const of = defineService({ name: 'usual', of: login, vector: [] })
+      const services = [of, defineService({ name: 'of_resets', of: second, vector: [] })]
+      return defineFeatureSet({ ...visits, events: [...visits.events, second], services })
+    }
+    expect(both('reset.judged')).not.toThrow()
+    expect(both('login.judged')).toThrow(
+      'event type "password.reset_requested": the scores of login.attempted are login.judged, too',
+    )
+    expect(both('login.attempted')).toThrow(
+      'event type "password.reset_requested": its scores are login.attempted, which is a type of events',
+    )
+  })
 })

@@ -47,10 +47,31 @@ function expectWholeRun({ code, stdout, stderr }: Ended): void {
   expect(summary.latencyMs.p99).toBeGreaterThanOrEqual(summary.latencyMs.p50)
 }
 
+const logins = ['--project', 'examples/logins']
+
+/** What verify says of each type, where scores of both were recomputed. */
+function expectBothTypes(run: Ended): void {
+  expectWholeRun(run)
+  const counted = /([\d,]+) logins, ([\d,]+) scores of logins, ([\d,]+) resets, ([\d,]+) scores of resets/.exec(
+    run.stderr,
+  )
+  const [attempts = 0, scored = 0, asked = 0, judged = 0] = (counted ?? [])
+    .slice(1)
+    .map((text) => Number(text.replaceAll(',', '')))
+  expect([scored, judged], run.stderr).toEqual([attempts, asked])
+  expect(attempts + asked).toBe(events)
+  expect(asked).toBeGreaterThan(0)
+  expect(run.stderr).toContain(`${events.toLocaleString('en-US')} scores recomputed`)
+}
+
 describe.skipIf(noRedis !== null)(`a counted run${noRedis === null ? '' : ` (skipped: ${noRedis})`}`, () => {
   test('two at the same time score, store and prove all their payments, and end well', async () => {
     const runs = await Promise.all([runDemo('one'), runDemo('two')])
     for (const run of runs) expectWholeRun(run)
+  })
+
+  test('of a project that scores two types scores, stores and proves both, each with its own models', async () => {
+    expectBothTypes(await runDemo('logins', logins))
   })
 
   test('is called wrongly with exit code 2', async () => {
@@ -71,5 +92,9 @@ describe.skipIf(noRedis !== null || noKafka !== null)('a counted run on Kafka', 
 
   test('scores, stores and proves all its payments', async () => {
     expectWholeRun(await runDemo('kafka', ['--log', 'kafka'], { KAFKA_BROKERS: kafka.brokers }))
+  })
+
+  test('of a project that scores two types scores, stores and proves both', async () => {
+    expectBothTypes(await runDemo('logins', [...logins, '--log', 'kafka'], { KAFKA_BROKERS: kafka.brokers }))
   })
 })

@@ -27,6 +27,8 @@ function placed(
 }
 const eventsOf = (history: PlacedHistory) => [...(history.events as Iterable<SimulatedEvent>)]
 const isLogin = ({ eventType }: SimulatedEvent) => eventType === 'login.attempted'
+const isReset = ({ eventType }: SimulatedEvent) => eventType === 'password.reset_requested'
+const isScored = (event: SimulatedEvent) => isLogin(event) || isReset(event)
 const whole = eventsOf(placed({ fromDay: 0 }))
 
 describe(`the history of simulated logins, seed ${testSeed}`, () => {
@@ -40,25 +42,26 @@ describe(`the history of simulated logins, seed ${testSeed}`, () => {
     const some = eventsOf(placed({ fromDay: 3, toDay: 5 }, choice, range))
     const first = epochMs + 3 * dayMs
     const inside = ({ timestamp }: SimulatedEvent) => timestamp >= first && timestamp < first + 2 * dayMs
-    expect(some).toEqual(whole.filter((event) => isLogin(event) && inside(event)))
+    expect(some).toEqual(whole.filter((event) => isScored(event) && inside(event)))
     expect(some.length).toBeGreaterThan(20)
     const drawn = simulator.draw({ choice, fromDay: 0, toDay: 5 }).fromDay(3)
     expect(eventsOf(drawn.placed(range))).toEqual(some)
   })
 
-  test('comes in time order with unique ids, each label after its login and never twice', () => {
+  test('comes in time order with unique ids, each label after its login or reset and never twice', () => {
     const times = whole.map(({ timestamp }) => timestamp)
     expect(times).toEqual([...times].sort((a, b) => a - b))
     expect(new Set(whole.map(({ eventId }) => eventId)).size).toBe(whole.length)
     const seen = new Set<string>()
     for (const event of whole) {
-      if (!isLogin(event)) expect(seen).toContain(event.causationId)
+      if (!isScored(event)) expect(seen).toContain(event.causationId)
       seen.add(event.eventId)
     }
   })
 
   test('holds takeovers, most logins being honest, and failed attempts of both kinds', () => {
-    const takenOver = new Set(whole.filter((event) => !isLogin(event)).map(({ causationId }) => causationId))
+    const labels = whole.filter(({ eventType }) => eventType === 'takeover.reported')
+    const takenOver = new Set(labels.map(({ causationId }) => causationId))
     const all = whole.filter(isLogin)
     expect(takenOver.size).toBeGreaterThan(all.length / 500)
     expect(takenOver.size).toBeLessThan(all.length / 10)
@@ -67,16 +70,25 @@ describe(`the history of simulated logins, seed ${testSeed}`, () => {
     expect(failed.some(({ eventId }) => !takenOver.has(eventId))).toBe(true)
   })
 
+  test('holds resets of owners who forgot, most of them, and of attackers, whose labels name a reset', () => {
+    const all = whole.filter(isReset)
+    const ids = new Set(all.map(({ eventId }) => eventId))
+    const disputed = whole.filter(({ eventType }) => eventType === 'reset.disputed')
+    expect(disputed.every(({ causationId = '' }) => ids.has(causationId))).toBe(true)
+    expect(disputed.length).toBeGreaterThan(10)
+    expect(all.length).toBeGreaterThan(2 * disputed.length)
+  })
+
   test('leaves out labels that are not known yet and says which are pending', () => {
     const until = epochMs + 20 * dayMs
     const history = placed({ fromDay: 0 }, choice, { ...place, labelsBeforeMs: until })
-    const told = eventsOf(history).filter((event) => !isLogin(event))
+    const told = eventsOf(history).filter((event) => !isScored(event))
     expect(told).toHaveLength(history.labels)
-    expect([...told, ...history.pending]).toEqual(whole.filter((event) => !isLogin(event)))
+    expect([...told, ...history.pending]).toEqual(whole.filter((event) => !isScored(event)))
     expect(told.every(({ timestamp }) => timestamp < until)).toBe(true)
   })
 
-  test('is limited by its logins and ends just after the last of them', () => {
+  test('is limited by what is scored and ends just after the last of that', () => {
     const limited = simulator.draw({ choice, fromDay: 0, limit: 100 })
     const last = eventsOf(limited.placed({ ...place, labelDelayMs: null })).at(-1)
     expect(limited.scored).toBe(100)
@@ -92,7 +104,7 @@ describe(`the history of simulated logins, seed ${testSeed}`, () => {
   })
 })
 
-describe('live logins', () => {
+describe('live logins and resets', () => {
   const live = (seed: number) => {
     let nowMs = epochMs + 40 * dayMs
     const events = simulator.live({
@@ -103,23 +115,24 @@ describe('live logins', () => {
     return [...(events as Iterable<SimulatedEvent>)]
   }
 
-  test('are the same for the same seed and clock, as many as asked for, each takeover reported after the delay', () => {
+  test('are the same for the same seed and clock, as many as asked for, each label after the delay', () => {
     const events = live(testSeed)
     expect(live(testSeed)).toEqual(events)
-    expect(events.filter(isLogin)).toHaveLength(2_000)
+    expect(events.filter(isScored)).toHaveLength(2_000)
+    expect(events.filter(isReset).length).toBeGreaterThan(20)
     const at = new Map(events.map(({ eventId, timestamp }) => [eventId, timestamp]))
-    const labels = events.filter((event) => !isLogin(event))
+    const labels = events.filter((event) => !isScored(event))
     for (const { causationId = '', timestamp } of labels) expect(timestamp - (at.get(causationId) ?? NaN)).toBe(60_000)
   })
 })
 
-describe('the features of logins', () => {
+describe('the features of logins and resets', () => {
   test('are committed as the definitions say', () => {
     const committed = readFileSync(new URL('../../examples/logins/compiled/feature-set.json', import.meta.url), 'utf8')
     expect(committed).toBe(compiledText(compileManifest(loginFeatures)))
   })
 
-  test(`are for the engine what the reference says, for each entity of each login, seed ${testSeed}`, () => {
+  test(`are for the engine what the reference says, for each entity of each login and reset, seed ${testSeed}`, () => {
     const plan = compilePlan(loginFeatures)
     const engine = createMemoryEngine(plan)
     const seen = plan.entities.map(() => new Map<string, ReferenceObservation[]>())
@@ -127,9 +140,9 @@ describe('the features of logins', () => {
     let withoutDevice = 0
     for (const [offset, event] of whole.slice(0, 2_500).entries()) {
       const data = event.data as Readonly<Record<string, string | number>>
-      const timeMs = isLogin(event) ? event.timestamp : Number(data['loginTimeMs'])
+      const timeMs = isScored(event) ? event.timestamp : Number(data['loginTimeMs'] ?? data['resetTimeMs'])
       const position = { partition: 0, offset, appendTimeMs: event.timestamp }
-      const answers = engine.apply({ ...event, data }, timeMs, position, isLogin(event))
+      const answers = engine.apply({ ...event, data }, timeMs, position, isScored(event))
       for (const [index, entity] of plan.entities.entries()) {
         const answer = answers[index]
         if (answer === null || answer === undefined) {
@@ -141,7 +154,7 @@ describe('the features of logins', () => {
         const id = entityIdOf(entity.keyFields, data)
         const history = seen[index]?.get(id) ?? []
         const { sequence, born } = answer
-        if (isLogin(event)) {
+        if (isScored(event)) {
           const expected = referenceFeatures(loginFeatures, entity.name, history, { sequence, born, timeMs })
           const found = Object.fromEntries(entity.features.map(({ name }, i) => [name, answer.features?.[i]]))
           expect(found, `${event.eventId} at ${entity.name} ${id}`).toEqual(expected)

@@ -17,6 +17,7 @@ import {
   schema,
   materializer,
   payment,
+  ofPayments,
   record,
   score,
   topics,
@@ -59,6 +60,7 @@ describe('the training table of a lake', () => {
   const options = (change: Partial<TrainingTableOptions> = {}): TrainingTableOptions => ({
     lakeDir: lake.dir,
     schema,
+    scored: ofPayments,
     features: ['spend__count_7d', 'spend__mean_7d'],
     days: { from: firstDay, to: firstDay + 10 },
     training: { from: firstDay + 1, to: firstDay + 4 },

@@ -8,15 +8,15 @@ import {
   type Simulator,
   type SimulatorChoice,
 } from 'riverbank/define'
-import { loginAttempted, takeoverReported } from '../events.ts'
+import { loginAttempted, resetDisputed, resetRequested, takeoverReported } from '../events.ts'
 import { Random } from './random.ts'
-import { attackOn, daySeconds, honestAttempts, loginsOf, type Login, type World } from './world.ts'
+import { attackOn, attemptsOf, daySeconds, honestAttempts, type Login, type Reset, type World } from './world.ts'
 
 const dayMs = 86_400_000
 
 /** Accounts and their owners, and a few attackers with lists of secrets. */
 export const loginSimulator: Simulator = {
-  about: '2,000 accounts are logged in to for 120 days, and some are taken over',
+  about: '2,000 accounts are logged in to for 120 days, secrets are forgotten, and some accounts are taken over',
   // A Monday.
   epochMs: Date.UTC(2025, 0, 6),
   labelDelayMs: 2 * dayMs,
@@ -38,8 +38,8 @@ function worldIn({ accounts = 1, worldSeed = 0 }: SimulatorChoice): World {
   return { accounts, seed: worldSeed }
 }
 
-/** A login with its place in the history: its id is the same in every range. */
-interface Row extends Login {
+/** A login or a reset with its place in the history: its id is the same in every range. */
+type Row = (Login | Reset) & {
   readonly id: string
   /** Milliseconds since the beginning of day 0. */
   readonly timeMs: number
@@ -49,9 +49,11 @@ function rowsOf({ choice, fromDay, limit = Infinity }: SimulatedRange, toDay: nu
   const world = worldIn(choice)
   const rows: Row[] = []
   for (let day = fromDay; day < toDay && rows.length < limit; day += 1) {
-    for (const [n, login] of loginsOf(world, day).entries()) {
+    const numbers = { login: 0, reset: 0 }
+    for (const attempt of attemptsOf(world, day)) {
       if (rows.length === limit) break
-      rows.push({ ...login, id: `${day}-${n}`, timeMs: day * dayMs + login.second * 1_000 })
+      const number = numbers[attempt.kind]++
+      rows.push({ ...attempt, id: `${day}-${number}`, timeMs: day * dayMs + attempt.second * 1_000 })
     }
   }
   return rows
@@ -83,7 +85,7 @@ function drawn(rows: readonly Row[], endMs: number | null): SimulatedHistory {
 function labelsOf(rows: readonly Row[], { originMs, idPrefix, labelDelayMs }: HistoryPlace) {
   if (labelDelayMs === null) return []
   return rows
-    .filter(({ isTakeover }) => isTakeover)
+    .filter(({ isReported }) => isReported)
     .map((row) => labelOf(row, originMs + row.timeMs, idPrefix, labelDelayMs))
 }
 
@@ -99,41 +101,42 @@ function* merged(
       yield label
       next += 1
     }
-    yield loginOf(row, timeMs, idPrefix)
+    yield eventOf(row, timeMs, idPrefix)
   }
   yield* labels.slice(next)
 }
 
-function loginOf({ id, ...login }: Login & { readonly id: string }, timeMs: number, idPrefix: string) {
-  const { ip, country, succeeded } = login
-  const data = { ...whose(login), ip, country, succeeded }
-  return simulatedEvent(loginAttempted, { id: `${idPrefix}login-${id}`, timeMs, data })
+type Named = (Login | Reset) & { readonly id: string }
+
+const idOf = ({ kind, id }: Named, idPrefix: string) => `${idPrefix}${kind}-${id}`
+
+function eventOf(row: Named, timeMs: number, idPrefix: string): SimulatedEvent {
+  const { ip, country } = row
+  const said = { ...whose(row), ip, country }
+  const at = { id: idOf(row, idPrefix), timeMs }
+  return row.kind === 'login'
+    ? simulatedEvent(loginAttempted, { ...at, data: { ...said, succeeded: row.succeeded } })
+    : simulatedEvent(resetRequested, { ...at, data: { ...said, bySms: row.bySms } })
 }
 
-function labelOf(
-  { id, ...login }: Login & { readonly id: string },
-  loginTimeMs: number,
-  idPrefix: string,
-  delayMs: number,
-) {
-  const cause = `${idPrefix}login-${id}`
-  return simulatedEvent(takeoverReported, {
-    ...{ id: `${idPrefix}takeover-${id}`, timeMs: loginTimeMs + delayMs, cause },
-    data: {
-      loginId: cause,
-      ...whose(login),
-      ip: login.ip,
-      loginTimeMs,
-      kind: login.succeeded ? 'owner_report' : 'support_review',
-    },
-  })
+function labelOf(row: Named, observedMs: number, idPrefix: string, delayMs: number): SimulatedEvent {
+  const cause = idOf(row, idPrefix)
+  const timeMs = observedMs + delayMs
+  const said = { ...whose(row), ip: row.ip }
+  if (row.kind === 'reset') {
+    const data = { resetId: cause, ...said, resetTimeMs: observedMs, kind: 'owner_report' } as const
+    return simulatedEvent(resetDisputed, { id: `${idPrefix}dispute-${row.id}`, timeMs, cause, data })
+  }
+  const kind = row.succeeded ? 'owner_report' : 'support_review'
+  const data = { loginId: cause, ...said, loginTimeMs: observedMs, kind } as const
+  return simulatedEvent(takeoverReported, { id: `${idPrefix}takeover-${row.id}`, timeMs, cause, data })
 }
 
-function whose({ account, device }: Login): { readonly accountId: string; readonly deviceId?: string } {
+function whose({ account, device }: Login | Reset): { readonly accountId: string; readonly deviceId?: string } {
   return { accountId: `a-${account}`, ...(device === null ? {} : { deviceId: device }) }
 }
 
-/** Unreported takeovers that are remembered; above it one stays unreported. */
+/** What will be reported and is remembered; above it one stays unreported. */
 const waitingMax = 100_000
 
 function* live(request: LiveRequest): Generator<SimulatedEvent> {
@@ -141,7 +144,7 @@ function* live(request: LiveRequest): Generator<SimulatedEvent> {
   const world = worldIn(request.choice)
   const random = new Random(seed, 5)
   const pending = [...request.pending]
-  let attempts: Login[] = []
+  let attempts: (Login | Reset)[] = []
   for (let index = 0; index < limit;) {
     const timeMs = Math.floor(nowMs())
     const [due] = pending
@@ -150,23 +153,24 @@ function* live(request: LiveRequest): Generator<SimulatedEvent> {
       yield due
       continue
     }
-    const login = attempts.shift()
-    if (login === undefined) {
+    const attempt = attempts.shift()
+    if (attempt === undefined) {
       attempts = [...someonesAttempts(world, random, Math.floor((timeMs - originMs) / dayMs))]
       continue
     }
-    const named = { ...login, id: String(index) }
-    if (login.isTakeover && labelDelayMs !== null && pending.length < waitingMax) {
+    const named = { ...attempt, id: String(index) }
+    if (attempt.isReported && labelDelayMs !== null && pending.length < waitingMax) {
       pending.push(labelOf(named, timeMs, idPrefix, labelDelayMs))
     }
     index += 1
-    yield loginOf(named, timeMs, idPrefix)
+    yield eventOf(named, timeMs, idPrefix)
   }
 }
 
 /** What one of them does now. */
-function someonesAttempts(world: World, random: Random, day: number): Iterable<Login> {
+function someonesAttempts(world: World, random: Random, day: number): Iterable<Login | Reset> {
   const account = random.below(world.accounts)
-  const attempt = { world, account, random, isAway: random.chance(0.02), second: random.below(daySeconds) }
+  const isAway = random.chance(0.02)
+  const attempt = { world, account, random, resets: random, isAway, second: random.below(daySeconds) }
   return random.chance(0.004) ? attackOn(attempt, random.below(4), day) : honestAttempts(attempt)
 }

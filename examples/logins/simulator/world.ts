@@ -1,7 +1,7 @@
 import { Random } from './random.ts'
 
-/** One login as the generator knows it. */
-export interface Login {
+/** What the generator knows of a login and of a request for another password. */
+interface Attempted {
   /** Seconds since the beginning of its day. */
   readonly second: number
   readonly account: number
@@ -9,9 +9,18 @@ export interface Login {
   readonly device: string | null
   readonly ip: string
   readonly country: string
+  /** An attacker's, and the owner will say so: of a login that took the account over, of a reset nobody else asked for. */
+  readonly isReported: boolean
+}
+
+export interface Login extends Attempted {
+  readonly kind: 'login'
   readonly succeeded: boolean
-  /** An attacker's who took the account over: it will be reported. */
-  readonly isTakeover: boolean
+}
+
+export interface Reset extends Attempted {
+  readonly kind: 'reset'
+  readonly bySms: boolean
 }
 
 export interface World {
@@ -38,22 +47,23 @@ function owner({ seed }: World, account: number) {
   }
 }
 
-/** The logins of one day in time order. No day depends on another one. */
-export function loginsOf(world: World, day: number): readonly Login[] {
-  const found: Login[] = []
+/** Logins and resets of one day in time order. No day depends on another one. */
+export function attemptsOf(world: World, day: number): readonly (Login | Reset)[] {
+  const found: (Login | Reset)[] = []
   for (let account = 0; account < world.accounts; account += 1) found.push(...honest(world, day, account))
   found.push(...attacks(world, day))
   return found.sort((a, b) => a.second - b.second || a.account - b.account)
 }
 
-function* honest(world: World, day: number, account: number): Generator<Login> {
+function* honest(world: World, day: number, account: number): Generator<Login | Reset> {
   const who = owner(world, account)
   const random = new Random(world.seed, 2, day, account)
+  const forgetting = new Random(world.seed, 6, day, account)
   const isAway = random.chance(0.02)
   for (let left = who.perDay; left > 0; left -= 1) {
     if (!random.chance(Math.min(1, left))) continue
     const second = Math.floor((who.hour - 4 + 8 * random.next()) * 3_600) % daySeconds
-    yield* honestAttempts({ world, account, random, isAway, second })
+    yield* honestAttempts({ world, account, random, resets: forgetting, isAway, second })
   }
 }
 
@@ -61,12 +71,15 @@ interface Attempt {
   readonly world: World
   readonly account: number
   readonly random: Random
+  /** Draws who asks for another password. */
+  readonly resets: Random
   readonly isAway: boolean
   readonly second: number
 }
 
-/** The owner, who mistypes now and then, travels, and buys a new device every few months. */
-export function* honestAttempts({ world, account, random, isAway, second }: Attempt): Generator<Login> {
+/** The owner, who mistypes now and then, forgets the secret, travels, and buys a new device every few months. */
+export function* honestAttempts(attempt: Attempt): Generator<Login | Reset> {
+  const { world, account, random, resets, isAway, second } = attempt
   const who = owner(world, account)
   const isNew = random.chance(0.01)
   const isSilent = random.chance(0.05)
@@ -77,24 +90,32 @@ export function* honestAttempts({ world, account, random, isAway, second }: Atte
     device: isSilent ? null : own,
     ip: isMobile ? `172.${16 + random.below(4)}.0.${1 + random.below(250)}` : who.homeIp,
     country: isAway ? (countries[random.below(countries.length)] ?? 'DE') : who.country,
-    isTakeover: false,
+    isReported: false,
   }
   const mistakes = random.chance(0.06) ? 1 + random.below(2) : 0
-  for (let attempt = 0; attempt <= mistakes; attempt += 1) {
-    const at = Math.min(second + 12 * attempt, daySeconds - 1)
-    yield { ...place, second: at, succeeded: attempt === mistakes }
+  for (let tries = 0; tries < mistakes; tries += 1) {
+    yield { kind: 'login', ...place, second: atMost(second + 12 * tries), succeeded: false }
   }
+  // Who mistypes twice has forgotten it, most often; some forget it before they try.
+  if (resets.chance(mistakes === 2 ? 0.6 : 0.015)) {
+    yield { kind: 'reset', ...place, second: atMost(second + 12 * mistakes + 5), bySms: resets.chance(0.7) }
+  }
+  yield { kind: 'login', ...place, second: atMost(second + 12 * mistakes + 8), succeeded: true }
 }
 
+const atMost = (second: number) => Math.min(second, daySeconds - 1)
+
 /** Attackers try lists of accounts; some secrets are right. */
-function* attacks(world: World, day: number): Generator<Login> {
+function* attacks(world: World, day: number): Generator<Login | Reset> {
   for (let attacker = 0; attacker < attackers; attacker += 1) {
     const random = new Random(world.seed, 3, day, attacker)
+    const resets = new Random(world.seed, 7, day, attacker)
     if (!random.chance(0.7)) continue
     let second = random.below(daySeconds - 6 * 3_600)
     for (let victims = Math.ceil(world.accounts * 0.004); victims > 0; victims -= 1) {
       second += 20 + random.below(600)
-      yield* attackOn({ world, account: random.below(world.accounts), random, isAway: false, second }, attacker, day)
+      const account = random.below(world.accounts)
+      yield* attackOn({ world, account, random, resets, isAway: false, second }, attacker, day)
     }
   }
 }
@@ -106,9 +127,9 @@ function attackersDevice(attacker: number, isCareful: boolean, random: Random, t
   return random.chance(0.3) ? null : `d-x${attacker}-${random.below(10_000)}`
 }
 
-/** A few guesses; where one is right the attacker stays and comes back. */
-export function* attackOn(attempt: Attempt, attacker: number, day: number): Generator<Login> {
-  const { world, account, random, second } = attempt
+/** A few guesses, and a try to get another secret; where one is right the attacker stays and comes back. */
+export function* attackOn(attempt: Attempt, attacker: number, day: number): Generator<Login | Reset> {
+  const { world, account, random, resets, second } = attempt
   const tools = new Random(world.seed, 4, attacker, Math.floor(day / attackerDays))
   const isCareful = random.chance(0.3)
   const place = {
@@ -118,14 +139,19 @@ export function* attackOn(attempt: Attempt, attacker: number, day: number): Gene
     country: isCareful ? owner(world, account).country : (countries[tools.below(countries.length)] ?? 'DE'),
   }
   const guesses = random.below(5)
-  const isTakeover = random.chance(0.4)
+  const isReported = random.chance(0.4)
   for (let guess = 0; guess < guesses; guess += 1) {
-    yield { ...place, second: Math.min(second + 4 * guess, daySeconds - 1), succeeded: false, isTakeover }
+    yield { kind: 'login', ...place, second: atMost(second + 4 * guess), succeeded: false, isReported }
   }
-  if (!isTakeover) return
+  // Who reads the mailbox needs no guesses.
+  if (resets.chance(0.5)) {
+    const asked = { second: atMost(second + 4 * guesses + 2), bySms: resets.chance(0.2) }
+    yield { kind: 'reset', ...place, ...asked, isReported: resets.chance(0.9) }
+  }
+  if (!isReported) return
   let at = second + 4 * guesses
   for (let visits = 1 + random.below(4); visits > 0; visits -= 1) {
-    yield { ...place, second: Math.min(at, daySeconds - 1), succeeded: true, isTakeover }
+    yield { kind: 'login', ...place, second: atMost(at), succeeded: true, isReported }
     at += 60 + random.below(3_600)
   }
 }

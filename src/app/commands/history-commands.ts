@@ -6,7 +6,8 @@ const model = valued('<name/version>', 'instead of the one that scored the newes
 const sql = command({
   name: 'sql',
   description:
-    'one SELECT over the lake: events, scores, observations, labels, training_set, and a view for each event type',
+    'one SELECT over the lake: events, scores, observations, a view for each event type that is no label, labels and\n' +
+    'training_set; where several types are scored each has its own, such as logins_labels and logins_training_set',
   settings: installation,
   arguments: { select: required('select', 'the query, or - to read it from standard input') },
   options: { json },

@@ -9,7 +9,8 @@ import { identityHash } from '../../lake/tables/id-list.ts'
 import { IdLists } from '../../lake/tables/id-lists.ts'
 import type { Lake } from '../../lake/commit/lake.ts'
 import { valueOf } from '../../lake/tables/field-kind.ts'
-import type { LakeSchema } from '../../lake/tables/lake-schema.ts'
+import type { LakeSchema, ScoredColumns } from '../../lake/tables/lake-schema.ts'
+import { scoreType } from '../../lake/tables/scored-sql.ts'
 import { identifier, literal } from '../../base/sql.ts'
 import type { LakeLookup } from '../../serve/http/dependencies.ts'
 import { contentOf } from '../../serve/events/event-ledger.ts'
@@ -39,7 +40,7 @@ type Row = Readonly<Record<string, QueryCell | undefined>>
  */
 export function openLakeLookup(options: LakeLookupOptions): LakeLookup & { close(): Promise<void> } {
   const { lake, schema, catalog } = options
-  const [owner, id] = [identifier(schema.owner), identifier(schema.scored.id)]
+  const owner = identifier(schema.owner)
   const lists = new IdLists({
     lake,
     bytesMax: options.listBytesMax,
@@ -55,7 +56,7 @@ export function openLakeLookup(options: LakeLookupOptions): LakeLookup & { close
       const files = candidates.filter(({ identities }) => identities?.every((each) => ours.has(each)) !== true)
       if (files.length === 0) return []
       const conditions = [
-        `${id} = ${literal(eventId)}`,
+        `causation_id = ${literal(eventId)}`,
         ...(aggregateId === null ? [] : [`${owner} = ${literal(aggregateId)}`]),
         ...known.map((each) => `${owner} <> ${literal(each)}`),
       ]
@@ -146,12 +147,22 @@ function doorOf({ headers }: Row): EventDoor {
 }
 
 function foundScore(row: Row, schema: LakeSchema): FoundScore {
-  const { owner, scored } = schema
-  return { aggregateId: String(row[owner]), eventId: String(row[scored.id]), data: scoreOf(row, schema) }
+  const data = scoreOf(row, schema.manifest, scoredOf(row, schema))
+  return { aggregateId: String(row[schema.owner]), eventId: String(row['causation_id']), data }
+}
+
+/** Which type was scored; a row of a time when there was one has the columns of that one. */
+function scoredOf(row: Row, { scored }: LakeSchema): ScoredColumns {
+  const type = row[scoreType] ?? null
+  const found = scored.find(({ form, timeMs }) =>
+    type === null ? (row[timeMs] ?? null) !== null : form.emits === type,
+  )
+  if (found === undefined) throw new RiverbankError('lake_corrupt', `no events have scores of type ${String(type)}`)
+  return found
 }
 
 /** What a score repeats of its event. A row of an older program knows nothing of fields that came later. */
-function repeatedOf(row: Row, { form, repeats, id, timeMs }: LakeSchema['scored']): Readonly<Record<string, unknown>> {
+function repeatedOf(row: Row, { form, repeats, id, timeMs }: ScoredColumns): Readonly<Record<string, unknown>> {
   const repeated = repeats.flatMap(({ name, field, kind, isNullable, isOptional }): [string, unknown][] => {
     const value = valueOf(kind, row[name])
     if (value === undefined) return isNullable && !isOptional ? [[field, null]] : []
@@ -161,7 +172,7 @@ function repeatedOf(row: Row, { form, repeats, id, timeMs }: LakeSchema['scored'
 }
 
 /** A row of the scores table as the data of the event it came from. */
-function scoreOf(row: Row, { manifest, scored }: LakeSchema): ScoreData {
+function scoreOf(row: Row, manifest: LakeSchema['manifest'], scored: ScoredColumns): ScoreData {
   // A row of an older feature set knows nothing of entities that came later.
   const known = manifest.entities.filter(({ name }) => (row[`${name}_sequence`] ?? null) !== null)
   const entities = known.map(({ name }): [string, unknown] => [

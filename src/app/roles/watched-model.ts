@@ -3,7 +3,10 @@ import { join } from 'node:path'
 import type { Config } from '../installation/settings/config.ts'
 import type { Definitions } from '../installation/settings/definitions.ts'
 import { scoredSpan, withLakeQuery } from '../installation/lake/lake-query.ts'
-import { modelReference } from '../commands/models/model-argument.ts'
+import { modelInUse, modelReference } from '../commands/models/model-argument.ts'
+import { scoredTypeOfModels } from '../installation/scored-type.ts'
+import type { ModelReference } from '../../scoring/rollout/generation.ts'
+import type { ScoredColumns } from '../../lake/tables/lake-schema.ts'
 import { trainingProfileSchema, type TrainingProfile } from '../../scoring/drift.ts'
 import { RiverbankError } from '../../base/errors.ts'
 import { dayMs } from '../../base/units.ts'
@@ -18,31 +21,72 @@ export interface WatchedSpan {
   readonly labelDelay: number
 }
 
+export interface MeasuredModel {
+  /** `<name>/<version>`. */
+  readonly model: string
+  /** What it scores. */
+  readonly scored: ScoredColumns
+  readonly report: MonitorReport
+}
+
+/** A model, and what it scores. */
+interface Watched {
+  readonly model: ModelReference
+  readonly scored: ScoredColumns
+}
+
 /**
- * A model, or the one that scored the newest events, against its training and against what became of its events.
- * Errors: `lake_empty`, `profile_missing`, and `query_failed` when `signal` was aborted.
+ * The model that scored the newest events of a type, against its training and against what became of its events. Errors:
+ * `lake_empty`, `profile_missing`, and `query_failed` when `signal` was aborted.
  */
-export async function measureModel(
+export async function measureInUse(
   config: Config,
   compiled: Definitions,
-  named: string | undefined,
+  scored: ScoredColumns,
+  span: WatchedSpan,
+  signal?: AbortSignal,
+): Promise<MeasuredModel> {
+  const model = await modelInUse(config, compiled, scored, { signal, memoryMb: config.MONITOR_MEMORY_MB })
+  return measure(config, compiled, { model, scored }, span, signal)
+}
+
+/** The same of one that is named. Errors: `invalid_model`, too. */
+export async function measureNamed(
+  config: Config,
+  compiled: Definitions,
+  name: string,
+  span: WatchedSpan,
+): Promise<MeasuredModel> {
+  const model = await modelReference(config, compiled, name)
+  if (model.policy !== undefined) throw new RiverbankError('invalid_model', 'a model is watched without a policy')
+  const eventType = await scoredTypeOfModels(config.MODELS_DIR, compiled.manifest)(model)
+  const { scored: all } = compiled.lakeSchema
+  // Of a service that is no longer defined nobody knows what it was of, unless there is one type.
+  const scored = all.length === 1 ? all[0] : all.find(({ form }) => form.eventType === eventType)
+  if (scored === undefined) {
+    throw new RiverbankError('invalid_model', `${name} is of a service that this feature set does not have`)
+  }
+  return measure(config, compiled, { model, scored }, span)
+}
+
+async function measure(
+  config: Config,
+  compiled: Definitions,
+  { model, scored }: Watched,
   { days, to, labelDelay }: WatchedSpan,
   signal?: AbortSignal,
-): Promise<{ readonly model: string; readonly report: MonitorReport }> {
+): Promise<MeasuredModel> {
   const { lakeSchema: schema } = compiled
-  const limits = { signal, memoryMb: config.MONITOR_MEMORY_MB }
-  const model = await modelReference(config, compiled, named, limits)
-  if (model.policy !== undefined) throw new RiverbankError('invalid_model', 'a model is watched without a policy')
   const profile = await readProfile(config, model)
-  const measure = async (query: Query) => {
-    const span = await scoredSpan(query, schema)
-    if (span === null) throw new RiverbankError('lake_empty', 'the lake has no scored events')
+  const work = async (query: Query) => {
+    const span = await scoredSpan(query, schema, scored)
+    if (span === null) throw new RiverbankError('lake_empty', `the lake has no scored ${scored.plural}`)
     const toMs = to ?? span.lastMs + 1
     const labelDelayMs = labelDelay * dayMs
-    return monitorModel({ query, schema, model, profile, fromMs: toMs - days * dayMs, toMs, labelDelayMs })
+    return monitorModel({ query, schema, scored, model, profile, fromMs: toMs - days * dayMs, toMs, labelDelayMs })
   }
-  const report = await withLakeQuery(config, compiled, measure, limits)
-  return { model: `${model.name}/${model.version}`, report }
+  const report = await withLakeQuery(config, compiled, work, { signal, memoryMb: config.MONITOR_MEMORY_MB })
+  return { model: `${model.name}/${model.version}`, scored, report }
 }
 
 async function readProfile(

@@ -37,7 +37,7 @@ import { readTiles, writeTiles } from '../tiles/tile-codec.ts'
  * then, as LEB128 unless said otherwise: born, newest time, tiles per group, recent ids, subjects, waiting labels,
  * labels, partitions with snapshots.
  */
-const format = 5
+const format = 6
 const checksumAt = 9
 const bodyAt = 13
 

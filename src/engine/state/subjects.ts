@@ -8,7 +8,7 @@ import { subjectsMax } from '../limits.ts'
  * were applied, so that the database can tell which ones they are. One array, because a state has few objects or is slow.
  */
 export interface Subjects {
-  /** Of each subject the halves of its id's hash and its fingerprint as signed 32-bit integers, and the hour of its time. */
+  /** Of each subject the halves of its {@link subjectHash} and its fingerprint as signed 32-bit integers, and the hour of its time. */
   numbers: number[]
   /** Hours since the epoch of the newest time of all subjects so far; null before the first. */
   newestHour: number | null
@@ -59,6 +59,11 @@ export function fingerprintOf({ numbers, newestHour }: Subjects, hash: EventIdHa
     return isWithin ? numberAt(numbers, i + at.fingerprint) : null
   }
   return null
+}
+
+/** Names a subject: one id in two types names two. Both hashes are as good as random, and so is what tells them apart. */
+export function subjectHash(type: EventIdHash, id: EventIdHash): EventIdHash {
+  return { high: (type.high ^ id.high) >>> 0, low: (type.low ^ id.low) >>> 0 }
 }
 
 /** 32 bits of what a label repeats of its subject: two different texts have the same ones once in 4 billion times. */

@@ -2,11 +2,12 @@ import { hashEventId, isSameHash, type EventIdHash } from '../../events/event-id
 import type { Observation } from '../observe.ts'
 import type { EntityPlan } from '../plan.ts'
 import type { EntityState, Outcome } from './state.ts'
+import { subjectHash } from './subjects.ts'
 import { hourMs } from '../../base/units.ts'
 
 /** A label that came before its subject: the partition-key entity keeps it until the subject is applied. */
 export interface WaitingLabel {
-  /** By the subject's event id. */
+  /** See {@link subjectHash}. */
   readonly subject: EventIdHash
   /** By its own event id. */
   readonly label: EventIdHash
@@ -39,13 +40,13 @@ export function settleWaiting(
   if (touch.label !== null && outcome === 'unknown_subject') {
     const text = record === null ? null : record()
     if (text === null) return noneReleased
-    const subject = hashEventId(String(data[touch.label.subjectField]))
+    const subject = subjectHash(touch.label.type, hashEventId(String(data[touch.label.subjectField])))
     const label = { subject, label: hashEventId(eventId), appendTimeMs, record: text }
     state.waiting = withWaiting(state.waiting, label, labelHours * hourMs)
     return noneReleased
   }
   if (touch.subject === null || state.waiting.length === 0 || outcome === 'duplicate') return noneReleased
-  const subject = hashEventId(eventId)
+  const subject = subjectHash(touch.subject.type, hashEventId(eventId))
   const released = state.waiting.filter((waiting) => isSameHash(waiting.subject, subject))
   if (released.length === 0) return noneReleased
   state.waiting = state.waiting.filter((waiting) => !isSameHash(waiting.subject, subject))

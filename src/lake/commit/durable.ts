@@ -121,10 +121,11 @@ export async function copyDurably(
   let bytes = 0
   const handle = await open(to, 'w')
   try {
-    for await (const chunk of createReadStream(from, { highWaterMark: 1 << 20 })) {
-      hash.update(chunk as Buffer)
-      bytes += (chunk as Buffer).length
-      await handle.writeFile(chunk as Buffer)
+    const chunks: AsyncIterable<Buffer> = createReadStream(from, { highWaterMark: 1 << 20 })
+    for await (const chunk of chunks) {
+      hash.update(chunk)
+      bytes += chunk.length
+      await handle.writeFile(chunk)
     }
     await handle.sync()
   } finally {
@@ -134,5 +135,5 @@ export async function copyDurably(
 }
 
 export function isErrno(error: unknown, code: string): boolean {
-  return error instanceof Error && (error as NodeJS.ErrnoException).code === code
+  return error instanceof Error && 'code' in error && error.code === code
 }

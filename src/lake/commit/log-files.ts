@@ -100,7 +100,9 @@ function sealed(body: object): string {
 }
 
 function isSealed(text: string): boolean {
-  const { checksum, ...body } = JSON.parse(text) as Record<string, unknown>
+  const json: unknown = JSON.parse(text)
+  if (typeof json !== 'object' || json === null || !('checksum' in json)) return false
+  const { checksum, ...body } = json
   return checksum === digestOf(JSON.stringify(body))
 }
 

@@ -1,17 +1,16 @@
+import { z } from 'zod'
 import { identifier } from '../../base/sql.ts'
-import type { Decision } from '../../scoring/emitted.ts'
+import { decisions, type Decision } from '../../scoring/emitted.ts'
 import { OutcomeTally, type CostModel, type OutcomeReport } from '../../scoring/outcome-tally.ts'
 import type { PolicyInput, PolicyVerdict } from '../../scoring/policy.ts'
-import type { LakeSchema } from '../tables/lake-schema.ts'
+import type { LakeSchema, ScoredColumns } from '../tables/lake-schema.ts'
 import { policyInput, policyCellsSql } from '../tables/policy-input.ts'
 import { observedWithin, trainingSlice, worthSql } from '../tables/views.ts'
 
 /** The query and the model that a backtest needs; see Query and Scorer. */
+type Cell = string | number | bigint | boolean | Uint8Array | null
 interface Rows {
-  each(
-    sql: string,
-    take: (rows: readonly (readonly (string | number | bigint | boolean | Uint8Array | null)[])[]) => Promise<void>,
-  ): Promise<void>
+  each(sql: string, take: (rows: readonly (readonly Cell[])[]) => Promise<void>): Promise<void>
 }
 interface Model {
   score(vectors: Float32Array, rows: number): Promise<Float32Array>
@@ -20,6 +19,8 @@ interface Model {
 export interface BacktestOptions {
   readonly query: Rows
   readonly schema: LakeSchema
+  /** What the model scores. */
+  readonly scored: ScoredColumns
   readonly model: Model
   /** The model's inputs in their order: indices into `names`. */
   readonly vector: readonly number[]
@@ -55,8 +56,9 @@ export interface Backtest {
  * only. An event is fraud when a report of it is in the lake. Rejects with the signal's reason when stopped.
  */
 export async function runBacktest(options: BacktestOptions): Promise<Backtest> {
-  const { schema, vector, model, signal } = options
-  const keyColumns = ownColumns + policyCellsSql(schema).length
+  const { vector, model, signal } = options
+  const ofType = { manifest: options.schema.manifest, scored: options.scored }
+  const keyColumns = ownColumns + policyCellsSql(ofType).length
   const champion = new OutcomeTally(options.cost)
   const candidate = new OutcomeTally(options.cost)
   const changed = new Map<string, { then: Decision; now: Decision; events: number; frauds: number }>()
@@ -74,10 +76,11 @@ export async function runBacktest(options: BacktestOptions): Promise<Backtest> {
     }
     const scores = await model.score(vectors, whole.length)
     for (const [r, row] of whole.entries()) {
-      const [then, label, worth] = row as [Decision, number, number]
-      const values = row.slice(keyColumns) as (number | null)[]
-      const cells = (column: number) => row[ownColumns + column] as string | number | null
-      const verdict = options.decide(policyInput(schema, cells, { score: scores[r] ?? NaN, values }))
+      const then = decisionSchema.parse(row[0])
+      const [label, worth] = [Number(row[1]), Number(row[2])]
+      const values = row.slice(keyColumns).map((cell) => (cell === null ? null : Number(cell)))
+      const cells = (column: number) => textOrNumber(row[ownColumns + column])
+      const verdict = options.decide(policyInput(ofType, cells, { score: scores[r] ?? NaN, values }))
       const isFraud = label === 1
       champion.add(then, isFraud, worth)
       candidate.add(verdict.decision, isFraud, worth)
@@ -94,11 +97,23 @@ export async function runBacktest(options: BacktestOptions): Promise<Backtest> {
   return { champion: champion.report(), candidate: candidate.report(), changed: moves, decidedBy, incomplete }
 }
 
+const decisionSchema = z.enum(decisions)
+
+function textOrNumber(cell: Cell | undefined): string | number | null {
+  return typeof cell === 'string' || typeof cell === 'number' ? cell : null
+}
+
 /** What was decided, whether it was fraud, and what it was worth; what the score repeats of its event follows. */
 const ownColumns = 3
 
-function selectRows({ schema, names, fromMs, toMs }: BacktestOptions): string {
+function selectRows({ schema, scored, names, fromMs, toMs }: BacktestOptions): string {
   const features = names.map((feature) => `${identifier(feature)}::DOUBLE`)
-  const columns = ['decision', 'label', worthSql(schema), ...policyCellsSql(schema), ...features]
-  return `SELECT ${columns.join(', ')} FROM (${trainingSlice(schema, observedWithin(schema, { fromMs, toMs }))})`
+  const columns = [
+    'decision',
+    'label',
+    worthSql(scored),
+    ...policyCellsSql({ manifest: schema.manifest, scored }),
+    ...features,
+  ]
+  return `SELECT ${columns.join(', ')} FROM (${trainingSlice(schema, scored, observedWithin(schema, scored, { fromMs, toMs }))})`
 }

@@ -2,8 +2,13 @@ import type { MonitorReport } from './monitor.ts'
 import type { OutcomeReport } from '../../scoring/outcome-tally.ts'
 import type { Meter } from '../../ports/telemetry.ts'
 
+interface Measured {
+  readonly model: string
+  readonly report: MonitorReport
+}
+
 /** Says on /metrics what `riverbank monitor` prints. `value` is a feature of the model, or its score. */
-export function monitorMetrics(meter: Meter): (model: string, report: MonitorReport, atMs: number) => void {
+export function monitorMetrics(meter: Meter): (measured: readonly Measured[], atMs: number) => void {
   const all: ReturnType<Meter['gauge']>[] = []
   const gauge = (name: string, help: string, labels: readonly string[] = []) => {
     const one = meter.gauge(`riverbank_model_${name}`, help, ['model', ...labels])
@@ -17,14 +22,15 @@ export function monitorMetrics(meter: Meter): (model: string, report: MonitorRep
   const usual = gauge('usual_ratio', 'Share of events with the most frequent value of the training', ['value'])
   const judged = gauge('judged_events', 'Events old enough for their labels to have arrived')
   const alerts = gauge('alert_ratio', 'Share of the judged events that were reviewed or blocked')
-  const precision = gauge('precision_ratio', 'Share of frauds in those alerts; NaN without alerts')
-  const recall = gauge('recall_ratio', 'Share of the frauds that had an alert; NaN without frauds')
-  const calibration = gauge('calibration_error', 'Mean distance of score and share of fraud over tenths by score')
+  const precision = gauge('precision_ratio', 'Share of those alerts that labels report; NaN without alerts')
+  const recall = gauge('recall_ratio', 'Share of the reported events that had an alert; NaN without any')
+  const calibration = gauge(
+    'calibration_error',
+    'Mean distance of score and share of reported events over tenths by score',
+  )
   const correlation = gauge('shadow_correlation', 'Correlation of the scores of a shadow and the model', ['shadow'])
   const difference = gauge('shadow_difference', 'Mean absolute difference of their scores', ['shadow'])
-  return (model, report, atMs) => {
-    // Another model, or a shadow less: what was said of the former ones is over.
-    for (const one of all) one.clear()
+  const expose = ({ model, report }: Measured, atMs: number) => {
     at.set(atMs / 1_000, { model })
     events.set(report.events, { model })
     for (const { name, psi: index, nullRate, usualRate } of [report.score, ...report.features]) {
@@ -42,6 +48,11 @@ export function monitorMetrics(meter: Meter): (model: string, report: MonitorRep
       correlation.set(found ?? NaN, { model, shadow })
       difference.set(meanDifference, { model, shadow })
     }
+  }
+  return (measured, atMs) => {
+    // Another model, or a shadow less: what was said of the former ones is over.
+    for (const one of all) one.clear()
+    for (const one of measured) expose(one, atMs)
   }
 }
 

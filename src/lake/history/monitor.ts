@@ -2,7 +2,7 @@ import { OutcomeTally, type OutcomeReport } from '../../scoring/outcome-tally.ts
 import { stabilityIndex, withUsual, type Distribution, type TrainingProfile } from '../../scoring/drift.ts'
 import { decisions, type Decision } from '../../scoring/emitted.ts'
 import { identifier, literal } from '../../base/sql.ts'
-import type { LakeSchema } from '../tables/lake-schema.ts'
+import type { LakeSchema, ScoredColumns } from '../tables/lake-schema.ts'
 import { observedWithin, trainingSlice, worthSql } from '../tables/views.ts'
 
 interface Query {
@@ -13,6 +13,8 @@ interface Query {
 export interface MonitorOptions {
   readonly query: Query
   readonly schema: LakeSchema
+  /** What the model scores. */
+  readonly scored: ScoredColumns
   readonly model: { readonly name: string; readonly version: string }
   readonly profile: TrainingProfile
   /** Events of this time are looked at; `to` is left out. */
@@ -62,17 +64,19 @@ export interface MonitorReport {
 /** What the lake says of a model: drift from its training, and how its decisions turned out. Reads only. */
 export async function monitorModel(options: MonitorOptions): Promise<MonitorReport> {
   const { query, profile, labelDelayMs, fromMs, toMs } = options
-  const measured = [['score', profile.score] as const, ...Object.entries(profile.features)]
+  const ofFeatures = Object.entries(profile.features)
+  const measured = [['score', profile.score] as const, ...ofFeatures]
   const [row = {}] = await query.rows(driftSql(options, measured))
   const events = Number(row['events'] ?? 0)
-  const [score, ...features] = measured.map(([name, then], i) => driftOf(name, then, row, i, events))
+  const score = driftOf('score', profile.score, row, 0, events)
+  const features = ofFeatures.map(([name, then], i) => driftOf(name, then, row, i + 1, events))
   const judged = { ...options, fromMs: fromMs - labelDelayMs, toMs: toMs - labelDelayMs }
   await query.run(`CREATE OR REPLACE TEMP TABLE judged AS
-    SELECT score, decision, label, ${worthSql(options.schema)} AS worth, log_partition, log_offset
-    FROM (${trainingSlice(options.schema, scoredWithin(judged))})`)
+    SELECT score, decision, label, ${worthSql(options.scored)} AS worth, log_partition, log_offset
+    FROM (${trainingSlice(options.schema, options.scored, scoredWithin(judged))})`)
   return {
     events,
-    score: score as ValueDrift,
+    score,
     features: features.toSorted((a, b) => b.psi - a.psi || a.name.localeCompare(b.name)),
     outcomes: await outcomesOf(query),
     shadows: await shadowsOf(options),
@@ -94,9 +98,9 @@ function driftSql(options: MonitorOptions, measured: readonly (readonly [string,
   return `SELECT count(*) AS events, ${counts.join(', ')} FROM scores WHERE ${scoredWithin(options)}`
 }
 
-function scoredWithin({ schema, model, fromMs, toMs }: MonitorOptions): string {
+function scoredWithin({ schema, scored, model, fromMs, toMs }: MonitorOptions): string {
   const named = `model_name = ${literal(model.name)} AND model_version = ${literal(model.version)}`
-  return `${named} AND ${observedWithin(schema, { fromMs, toMs })}`
+  return `${named} AND ${observedWithin(schema, scored, { fromMs, toMs })}`
 }
 
 function driftOf(

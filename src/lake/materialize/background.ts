@@ -1,5 +1,6 @@
 import { identifier } from '../../base/sql.ts'
-import type { LakeSchema } from '../tables/lake-schema.ts'
+import type { LakeSchema, ScoredColumns } from '../tables/lake-schema.ts'
+import { isOfType } from '../tables/scored-sql.ts'
 
 /** Scored events that stand for all, as the vectors that a model takes. */
 export interface SampledBackground {
@@ -16,6 +17,8 @@ interface Query {
 
 export interface SampleOptions {
   readonly schema: Pick<LakeSchema, 'scored'>
+  /** Whose events these are. */
+  readonly scored: ScoredColumns
   readonly features: readonly string[]
   /** At most so many events. */
   readonly rowsMax: number
@@ -29,13 +32,14 @@ export interface SampleOptions {
  */
 export async function sampleBackground(
   query: Query,
-  { schema, features, rowsMax, spanMs }: SampleOptions,
+  { schema, scored, features, rowsMax, spanMs }: SampleOptions,
 ): Promise<SampledBackground | null> {
   const columns = features.map(identifier)
-  const [id, timeMs] = [identifier(schema.scored.id), identifier(schema.scored.timeMs)]
+  const [id, timeMs] = [identifier(scored.id), identifier(scored.timeMs)]
   const whole = columns.map((column) => `isfinite(${column}::DOUBLE)`).join(' AND ')
-  const newest = `(SELECT max(append_time_ms) FROM scores)`
-  const from = `FROM scores WHERE append_time_ms > ${newest} - ${spanMs} AND ${whole}`
+  const isOurs = isOfType(schema, scored)
+  const newest = `(SELECT max(append_time_ms) FROM scores WHERE ${isOurs})`
+  const from = `FROM scores WHERE ${isOurs} AND append_time_ms > ${newest} - ${spanMs} AND ${whole}`
   const order = `ORDER BY md5(${id}), ${id}, log_partition, log_offset LIMIT ${rowsMax}`
   const values: number[] = []
   let [rows, fromMs, toMs] = [0, Infinity, -Infinity]

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { RiverbankError } from '../../base/errors.ts'
+import { assert, RiverbankError } from '../../base/errors.ts'
 import type { TableWriter } from '../../ports/tables.ts'
 import type { FileEntry } from '../commit/commit.ts'
 import { withWholeFiles, type Damage, type WholeResult } from '../commit/damage.ts'
@@ -127,8 +127,9 @@ async function mergeRun(
   run: readonly FileEntry[],
   { lake, writer }: CompactionOptions,
 ): Promise<WholeResult<FileEntry>> {
-  const first = run[0] as FileEntry
-  const { lastOffset } = run.at(-1) as FileEntry
+  const [first, last] = [run[0], run.at(-1)]
+  assert(first !== undefined && last !== undefined, 'a run has two files at least')
+  const { lastOffset } = last
   const { topic, partition, firstOffset } = first
   const suffix = randomBytes(4).toString('hex')
   const name = `${filePrefix(topic, partition)}${firstOffset}-${lastOffset}.${suffix}.parquet`

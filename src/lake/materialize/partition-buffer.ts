@@ -79,6 +79,7 @@ export class PartitionBuffer {
       range = { buffer: new TableBuffer(placed.spec), firstOffset: record.offset, lastOffset: record.offset }
       segment.ranges.set(table, range)
     }
+    // A row is placed together with the spec of its table, which is that of this buffer.
     range.buffer.push(placed.row as never)
     range.lastOffset = record.offset
     this.rows += 1

@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import {
   fillGaps,
   gapNumbers,
@@ -42,6 +43,9 @@ export interface BackfillResult {
   /** States whose history is not in the lake from its beginning: their features stay incomplete. */
   readonly left: number
 }
+
+/** What {@link Asked} carries here: the numbers that are missing. */
+const numbersSchema = z.array(z.number())
 
 /** Lost compare-and-sets of one state: a processor writes a hot one all the time. */
 const roundsMax = 100
@@ -119,7 +123,7 @@ class Backfill {
       for (const row of rows) {
         if (current?.id !== row.id) {
           await finish()
-          current = new GapHistory(this.entity, row.id, JSON.parse(row.asked) as number[])
+          current = new GapHistory(this.entity, row.id, numbersSchema.parse(JSON.parse(row.asked)))
         }
         current.add(row)
       }

@@ -47,8 +47,8 @@ export class GapHistory {
   }
 
   private keepBelow(sequence: number): void {
-    while (this.numbers.length > 0 && (this.numbers[0] as number) <= sequence) {
-      const number = this.numbers.shift() as number
+    for (let [number] = this.numbers; number !== undefined && number <= sequence; [number] = this.numbers) {
+      this.numbers.shift()
       const { state } = this
       if (state === null) continue
       this.earlier.set(number, earlierOf(state))

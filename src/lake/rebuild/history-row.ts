@@ -3,6 +3,7 @@ import type { Verdict } from '../../engine/observe.ts'
 import { valueOf } from '../tables/field-kind.ts'
 import type { FieldColumn } from '../tables/data-columns.ts'
 import type { EntityTouch } from '../../engine/plan.ts'
+import { numbersIn, textsIn, type LakeColumn } from '../verify/lake-query.ts'
 
 /** The number of a duplicate, and of an event that was applied and not published. */
 export const untold = -1
@@ -46,41 +47,52 @@ function readField({ kind, isOptional, isNullable }: FieldColumn, cell: string |
 
 interface Meaning {
   readonly touches: readonly EntityTouch[]
-  readonly scored: number
+  /** Numbers of types. */
+  readonly scored: ReadonlySet<number>
   readonly fields: readonly FieldColumn[]
   readonly waiting: WaitingRecords
 }
 
 export function* rowsOf(
-  columns: readonly (Float64Array | readonly (string | null)[])[],
+  columns: readonly LakeColumn[],
   rows: number,
   { touches, scored, fields, waiting }: Meaning,
 ): Iterable<HistoryRow> {
-  const [ids, eventIds] = [columns[0], columns[10]] as unknown as readonly string[][]
-  const [sequence, born, verdict, partition, offset, appended, observed, eventTime, types] = columns.slice(
-    1,
-    10,
-  ) as readonly Float64Array[]
+  const numbers = (column: number) => {
+    const found = numbersIn(columns[column])
+    return (row: number) => found[row] ?? NaN
+  }
+  const texts = (column: number) => {
+    const found = textsIn(columns[column])
+    return (row: number) => found[row] ?? ''
+  }
+  const [id, sequence, born, verdict] = [texts(0), numbers(1), numbers(2), numbers(3)]
+  const [partition, offset, appended] = [numbers(4), numbers(5), numbers(6)]
+  const [observed, eventTime, typeOf, eventId] = [numbers(7), numbers(8), numbers(9), texts(10)]
+  const asked = columns.length > fieldsFrom + fields.length ? texts(fieldsFrom + fields.length) : () => ''
   const data: Record<string, unknown> = {}
   for (let row = 0; row < rows; row += 1) {
-    for (const [i, column] of fields.entries()) data[column.field] = readField(column, columns[11 + i]?.[row])
-    const type = types?.[row] as number
+    for (const [i, column] of fields.entries()) data[column.field] = readField(column, columns[fieldsFrom + i]?.[row])
+    const type = typeOf(row)
     yield {
-      id: ids?.[row] as string,
-      sequence: sequence?.[row] as number,
-      born: born?.[row] as number,
-      partition: partition?.[row] as number,
-      offset: offset?.[row] as number,
-      appendTimeMs: appended?.[row] as number,
-      timeMs: observed?.[row] as number,
-      eventTimeMs: eventTime?.[row] as number,
-      eventId: eventIds?.[row] ?? '',
-      verdict: verdicts[verdict?.[row] ?? 0] ?? null,
-      isScored: type === scored,
+      id: id(row),
+      sequence: sequence(row),
+      born: born(row),
+      partition: partition(row),
+      offset: offset(row),
+      appendTimeMs: appended(row),
+      timeMs: observed(row),
+      eventTimeMs: eventTime(row),
+      eventId: eventId(row),
+      verdict: verdicts[verdict(row)] ?? null,
+      isScored: scored.has(type),
       touch: touches[type] ?? nothing,
       data,
-      record: waiting.get(placeOf(partition?.[row] as number, offset?.[row] as number)) ?? null,
-      asked: (columns[11 + fields.length]?.[row] as string | undefined) ?? '',
+      record: waiting.get(placeOf(partition(row), offset(row))) ?? null,
+      asked: asked(row),
     }
   }
 }
+
+/** The number of the first column with a field: those before it say what the event was to the entity. */
+const fieldsFrom = 11

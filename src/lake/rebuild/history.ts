@@ -164,7 +164,7 @@ export class LakeHistory {
     const types = [...plan.events.keys()]
     const index = plan.entities.indexOf(entity)
     const touches = types.map((type) => plan.events.get(type)?.touches[index] ?? nothing)
-    const scored = types.indexOf(schema.scored.form.eventType)
+    const scored = new Set(schema.scored.map(({ form }) => types.indexOf(form.eventType)))
     const fields = fieldsOf(entity, touches).map((field) => columnOf(schema, field))
     await query.columns(this.sql(entity, types, fields, share), (columns, rows) =>
       take(rowsOf(columns, rows, { touches, scored, fields, waiting: this.waiting })),

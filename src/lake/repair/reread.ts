@@ -108,6 +108,7 @@ class RereadRows {
       lastOffset: record.offset,
     }
     this.parts.set(key, part)
+    // A row is placed together with the spec of its table, which is that of this buffer.
     part.buffer.push(row as never)
     part.lastOffset = record.offset
     if (part.buffer.rows < this.options.rowsPerFile) return

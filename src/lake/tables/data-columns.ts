@@ -1,9 +1,8 @@
-import { z } from 'zod'
 import type { Column } from '../../ports/tables.ts'
 import type { EventType } from '../../events/event.ts'
 import type { ScoreForm } from '../../scoring/score-form.ts'
 import { envelopeColumns, ownId } from './event-table.ts'
-import { fieldForm, type FieldForm, type FieldKind } from '../../events/field-form.ts'
+import { fieldForm, shapeOfEvent, type FieldForm, type FieldKind } from '../../events/field-form.ts'
 import { columnTypes } from './field-kind.ts'
 import { scoreEnvelopeColumns } from './score-table.ts'
 import { materializedAtColumn } from './table.ts'
@@ -23,7 +22,8 @@ export interface FieldColumn extends Column, Omit<FieldForm, 'inner'> {
 /** What the columns follow from. */
 export interface DataColumnsOptions {
   readonly types: readonly EventType[]
-  readonly form: ScoreForm
+  /** Of the types that are scored. */
+  readonly forms: readonly ScoreForm[]
   /** The column with the id of the key entity. */
   readonly owner: string
 }
@@ -43,14 +43,14 @@ const ofViews = [
 ]
 
 /**
- * One typed column for each field of any event type, in the order in which the types name them. A field of the scored events
+ * One typed column for each field of any event type, in the order in which the types name them. A field of scored events
  * and of others is one column; so are the id of a scored event and the fields that name one.
  */
-export function dataColumns({ types, form, owner }: DataColumnsOptions): DataColumns {
+export function dataColumns({ types, forms, owner }: DataColumnsOptions): DataColumns {
   const columns = new Columns()
   const labelKinds = new Set(types.flatMap(({ label }) => label?.kindField ?? []))
   for (const type of types) {
-    for (const [field, schema] of Object.entries(shapeOf(type))) {
+    for (const [field, schema] of Object.entries(shapeOfEvent(type))) {
       const isKind = labelKinds.has(field)
       if (isKind && type.label?.kindField !== field) {
         throw new Error(
@@ -59,17 +59,14 @@ export function dataColumns({ types, form, owner }: DataColumnsOptions): DataCol
       }
       columns.add(type.type, field, fieldForm(schema), isKind ? labelKind : nameOf(field))
     }
-    if (type.type === form.eventType) columns.fill(nameOf(form.idField), type.type, ownId)
+    for (const { eventType, idField } of forms) {
+      if (type.type === eventType) columns.fill(nameOf(idField), type.type, ownId)
+    }
   }
   for (const { type, aggregateField } of types) columns.fill(owner, type, aggregateField)
   columns.require(labelKind)
-  checkScoredNames(form, types)
+  for (const form of forms) checkScoredNames(form, types)
   return { data: columns.data(), fields: columns.fields }
-}
-
-function shapeOf({ versions, currentVersion }: EventType): Readonly<Record<string, z.core.$ZodType>> {
-  const { schema } = versions[currentVersion] ?? {}
-  return schema instanceof z.ZodObject ? schema.shape : {}
 }
 
 const reserved: ReadonlySet<string> = new Set([
@@ -148,7 +145,7 @@ function checkScoredNames(form: ScoreForm, types: readonly EventType[]): void {
   const timeMs = nameOf(form.timeField)
   const taken = [timeMs, timeMs.replace(/_ms$/, '')]
   const scored = types.find(({ type }) => type === form.eventType)
-  const fields = scored === undefined ? [] : Object.keys(shapeOf(scored))
+  const fields = scored === undefined ? [] : Object.keys(shapeOfEvent(scored))
   const twice = fields.find((field) => taken.includes(nameOf(field)))
   if (twice === undefined) return
   throw new Error(`event type "${form.eventType}": ${nameOf(twice)} would hold both ${twice} and the time of its score`)

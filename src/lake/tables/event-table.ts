@@ -98,18 +98,24 @@ export const envelopeColumns: readonly Column[] = [...head, ...tail]
  */
 export function eventTable({ data, owner }: Pick<LakeSchema, 'data' | 'owner'>): TableSpec<EventRow> {
   const columns = [...head, ...data.map(dataColumn), ...tail]
-  return tableSpec('events', columns, { eventTime: 'event_time_ms', identity: { aggregate: owner, id: 'event_id' } })
+  return tableSpec('events', columns, { eventTimes: ['event_time_ms'], identity: { aggregate: owner, id: 'event_id' } })
 }
 
 function dataColumn({ name, type, kind, sources }: DataColumn): ColumnSpec<EventRow> {
   return {
     name,
     type,
+    holds: [...sources].map(([eventType, source]) => heldOf(eventType, source)).join(' and '),
     read({ event }) {
       const source = event === null ? undefined : sources.get(event.eventType)
       if (event === null || source === undefined) return null
       if (source === ownId) return event.eventId
+      // The schema of every type is one of an object.
       return cellOf(kind, (event.data as Readonly<Record<string, unknown>>)[source])
     },
   }
+}
+
+function heldOf(eventType: string, source: string | typeof ownId): string {
+  return source === ownId ? `the id of ${eventType}` : `the field ${source} of ${eventType}`
 }

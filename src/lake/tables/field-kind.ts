@@ -16,7 +16,7 @@ export function cellOf(kind: FieldKind, value: unknown): string | number | boole
     case 'text':
       return typeof value === 'string' ? value : null
     case 'integer':
-      return Number.isSafeInteger(value) ? (value as number) : null
+      return typeof value === 'number' && Number.isSafeInteger(value) ? value : null
     case 'number':
       return typeof value === 'number' && Number.isFinite(value) ? value : null
     case 'boolean':
@@ -32,7 +32,11 @@ type LakeValue = string | number | bigint | boolean | Uint8Array | null | undefi
 /** The value of a cell, undefined for NULL: the opposite of {@link cellOf}. Numbers may be bigints. */
 export function valueOf(kind: FieldKind, cell: LakeValue): unknown {
   if (cell === undefined || cell === null) return undefined
-  if (kind === 'JSON') return JSON.parse(cell as string) as unknown
+  if (kind === 'JSON') return typeof cell === 'string' ? parsed(cell) : undefined
   if (kind === 'integer' || kind === 'number') return Number(cell)
   return kind === 'boolean' ? cell === true || cell === 1 : cell
+}
+
+function parsed(text: string): unknown {
+  return JSON.parse(text)
 }

@@ -27,8 +27,8 @@ export interface LakeSchema {
   readonly data: readonly DataColumn[]
   /** By field of any event's data: its column in `events`. */
   readonly fields: ReadonlyMap<string, FieldColumn>
-  readonly scored: ScoredColumns
-  readonly labels: readonly LabelColumns[]
+  /** One for each scored type, in their order; never empty. */
+  readonly scored: readonly ScoredColumns[]
   /** One for each event type that is no label. */
   readonly views: readonly EventView[]
   readonly tables: Readonly<Record<TableName, readonly Column[]>>
@@ -36,7 +36,7 @@ export interface LakeSchema {
   readonly identities: Readonly<Partial<Record<TableName, IdentityColumns>>>
 }
 
-/** How the scored events are called in the tables. */
+/** How the events of one scored type, their scores and their labels are called in the tables. */
 export interface ScoredColumns {
   readonly form: ScoreForm
   /** Name of the view of the scored events; people read it as the word for several of them. */
@@ -50,9 +50,21 @@ export interface ScoredColumns {
   readonly timeMs: string
   /** What an event is worth, where its type says so. */
   readonly worth: string | null
+  readonly labels: readonly LabelColumns[]
+  /** The word for what its labels report, such as `fraud`. */
+  readonly reported: string
+  readonly relations: ScoredRelations
 }
 
-/** A type of labels: all of them label the scored events. */
+/** The relations of one scored type: with several of them, each begins with the name of its view, as `logins_training_set`. */
+export interface ScoredRelations {
+  readonly labelEvents: string
+  readonly labels: string
+  readonly trainingSet: string
+  readonly trainingSetAsOf: string
+}
+
+/** A type of labels of one scored type. */
 export interface LabelColumns {
   readonly type: string
   /** It takes back what was reported. */
@@ -68,12 +80,13 @@ export interface EventView {
   readonly type: string
   /** `time`, or the field of the data with the time of the observation. */
   readonly timestampField: string
-  readonly isScored: boolean
+  /** Null for an event that is not scored. */
+  readonly scored: ScoredColumns | null
   /** Of its data, in their order in `events`. */
   readonly columns: readonly string[]
 }
 
-/** Tables and views that every lake has. */
+/** Tables and views that every lake has, and the names that a lake of one scored type has beside them. */
 const ownRelations = [
   ...['events', 'scores', 'observations', 'unreadable', 'lost_positions'],
   ...['label_events', 'labels', 'training_set', 'training_set_as_of'],
@@ -84,27 +97,26 @@ export function lakeSchema({ catalog, manifest }: LakeDefinitions): LakeSchema {
   const types = [...catalog.values()]
   const key = manifest.entities.find(({ partitionKey }) => partitionKey)
   if (key === undefined) throw new Error('a feature set has an entity that is the partition key')
-  const [form, another] = scoreForms(types)
-  if (form === undefined) throw new Error('a lake keeps scores: one of the event types is scored')
-  if (another !== undefined) {
-    throw new Error(`a lake keeps the scores of one event type, not of ${form.eventType} and ${another.eventType}`)
-  }
+  const forms = scoreForms(types)
+  if (forms.length === 0) throw new Error('a lake keeps scores: one of the event types is scored')
   const owner = `${key.name}_id`
-  const { data, fields } = dataColumns({ types, form, owner })
+  const { data, fields } = dataColumns({ types, forms, owner })
+  const scored = forms.map((form) => scoredColumns(form, types, fields, forms.length > 1))
+  for (const one of scored) checkEntityIds(manifest, one)
+  return withTables({ manifest, key, owner, data, fields, scored, views: eventViews(types, data, scored) })
+}
+
+function scoredColumns(
+  form: ScoreForm,
+  types: readonly EventType[],
+  fields: ReadonlyMap<string, FieldColumn>,
+  isOneOfSeveral: boolean,
+): ScoredColumns {
   const timeMs = nameOf(form.timeField)
   const column = (field: string): FieldColumn => {
     const found = fields.get(field)
     if (found === undefined) throw new Error(`no event type of the lake has a field ${field}`)
     return found
-  }
-  const scored: ScoredColumns = {
-    form,
-    plural: viewName(catalog.get(form.eventType) ?? { type: form.eventType }),
-    id: nameOf(form.idField),
-    repeats: form.repeats.map(column),
-    time: timeMs.replace(/_ms$/, ''),
-    timeMs,
-    worth: form.worthField === undefined ? null : column(form.worthField).name,
   }
   const labels = types.flatMap(({ type, label }): LabelColumns[] => {
     if (label?.subjectType !== form.eventType) return []
@@ -118,21 +130,56 @@ export function lakeSchema({ catalog, manifest }: LakeDefinitions): LakeSchema {
       },
     ]
   })
-  checkEntityIds(manifest, scored)
-  return withTables({ manifest, key, owner, data, fields, scored, labels, views: eventViews(types, data, scored) })
+  const plural = viewName(types.find(({ type }) => type === form.eventType) ?? { type: form.eventType })
+  const prefix = isOneOfSeveral ? `${plural}_` : ''
+  return {
+    form,
+    plural,
+    id: nameOf(form.idField),
+    repeats: form.repeats.map(column),
+    time: timeMs.replace(/_ms$/, ''),
+    timeMs,
+    worth: form.worthField === undefined ? null : column(form.worthField).name,
+    labels,
+    reported:
+      types.find(({ label }) => label?.subjectType === form.eventType && label.says !== undefined)?.label?.says ??
+      'report',
+    relations: {
+      labelEvents: `${prefix}label_events`,
+      labels: `${prefix}labels`,
+      trainingSet: `${prefix}training_set`,
+      trainingSetAsOf: `${prefix}training_set_as_of`,
+    },
+  }
+}
+
+/** The scored type of events of this type. Throws where it is none. */
+export function scoredOfType({ scored }: Pick<LakeSchema, 'scored'>, eventType: string): ScoredColumns {
+  const found = scored.find(({ form }) => form.eventType === eventType)
+  if (found === undefined) throw new Error(`events of type ${eventType} are not scored`)
+  return found
+}
+
+/** The scored type that a service is of. Throws where there is no such service. */
+export function scoredOfService(schema: Pick<LakeSchema, 'scored' | 'manifest'>, service: string): ScoredColumns {
+  const found = schema.manifest.services.find(({ name }) => name === service)
+  if (found === undefined) throw new Error(`no service is named ${service}`)
+  return scoredOfType(schema, found.eventType)
 }
 
 /** Where a table would have two columns of one name, here is where it is refused. */
 function withTables(schema: Omit<LakeSchema, 'tables' | 'identities'>): LakeSchema {
   const events = eventTable(schema)
   const { scores, observations, unreadable } = scoreTables(schema)
-  const specs = [events, scores, observations, unreadable] as const
-  const byTable = <Value>(of: (spec: (typeof specs)[number]) => Value) =>
-    Object.fromEntries(specs.map((spec) => [spec.table, of(spec)])) as Record<TableName, Value>
-  const identities = Object.fromEntries(
-    specs.flatMap(({ table, roles }) => (roles.identity === undefined ? [] : [[table, roles.identity]])),
-  ) as LakeSchema['identities']
-  return { ...schema, tables: byTable(declaredColumns), identities }
+  const tables = {
+    events: declaredColumns(events),
+    scores: declaredColumns(scores),
+    observations: declaredColumns(observations),
+    unreadable: declaredColumns(unreadable),
+  }
+  const identities: Partial<Record<TableName, IdentityColumns>> = {}
+  for (const { table, roles } of [events, scores]) if (roles.identity !== undefined) identities[table] = roles.identity
+  return { ...schema, tables, identities }
 }
 
 /** A score has the id of an entity once: as the field that it repeats, where that is the id. */
@@ -146,11 +193,15 @@ function checkEntityIds({ entities }: FeatureSetManifest, { repeats, form }: Sco
   }
 }
 
-function eventViews(types: readonly EventType[], data: readonly DataColumn[], scored: ScoredColumns): EventView[] {
+function eventViews(
+  types: readonly EventType[],
+  data: readonly DataColumn[],
+  scored: readonly ScoredColumns[],
+): EventView[] {
   const names = new Map<string, string>(ownRelations.map((name) => [name, 'the lake itself']))
-  return types
+  const views = types
     .filter(({ label }) => label === undefined)
-    .map((event) => {
+    .map((event): EventView => {
       const { type, timestampField } = event
       const name = viewName(event)
       const other = names.get(name)
@@ -159,9 +210,27 @@ function eventViews(types: readonly EventType[], data: readonly DataColumn[], sc
       }
       names.set(name, type)
       const columns = data.filter((column) => column.sources.has(type)).map((column) => column.name)
-      const isScored = type === scored.form.eventType
-      return { name, type, timestampField, isScored, columns: columns.filter((one) => !isScored || one !== scored.id) }
+      const own = scored.find(({ form }) => form.eventType === type) ?? null
+      return { name, type, timestampField, scored: own, columns: columns.filter((one) => one !== own?.id) }
     })
+  if (scored.length > 1) checkRelations(scored, names)
+  return views
+}
+
+/** With several scored types their relations are called after their views, and so may be the view of another type. */
+function checkRelations(scored: readonly ScoredColumns[], names: Map<string, string>): void {
+  for (const { relations, form } of scored) {
+    const { labelEvents, labels, trainingSet, trainingSetAsOf } = relations
+    for (const name of [labelEvents, labels, trainingSet, trainingSetAsOf]) {
+      const other = names.get(name)
+      if (other !== undefined) {
+        throw new Error(
+          `event type "${other}": its view is called ${name}, as one of ${form.eventType}: give it another`,
+        )
+      }
+      names.set(name, form.eventType)
+    }
+  }
 }
 
 function viewName({ type, view }: Pick<EventType, 'type' | 'view'>): string {

@@ -1,9 +1,12 @@
 import { identifier } from '../../base/sql.ts'
 import type { PolicyInput } from '../../scoring/policy.ts'
 import { valueOf } from './field-kind.ts'
-import type { LakeSchema } from './lake-schema.ts'
+import type { LakeSchema, ScoredColumns } from './lake-schema.ts'
 
-type PolicySchema = Pick<LakeSchema, 'scored' | 'manifest'>
+/** Of a row of one scored type. */
+interface PolicySchema extends Pick<LakeSchema, 'manifest'> {
+  readonly scored: ScoredColumns
+}
 
 /**
  * What a policy is asked of a row of scores, beside its score and its features: what the score repeats of its event, and the
@@ -30,7 +33,8 @@ export function policyInput(
   }
   const entityIds: Record<string, string | null> = {}
   for (const [i, { name }] of manifest.entities.entries()) {
-    entityIds[name] = cells(scored.repeats.length + i) as string | null
+    const id = cells(scored.repeats.length + i)
+    entityIds[name] = typeof id === 'string' ? id : null
   }
   return { entityIds, data, score: rest.score, values: rest.values }
 }

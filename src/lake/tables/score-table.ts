@@ -8,10 +8,11 @@ import type { RecordFaultCode } from '../../events/record-parts.ts'
 import { compileCheck } from '../../events/plain-schema.ts'
 import { otherHeaders } from '../../events/resent-record.ts'
 import type { LogRecord } from '../../ports/log.ts'
-import type { Column } from '../../ports/tables.ts'
+import type { Column, ColumnType } from '../../ports/tables.ts'
 import { logColumns } from './event-table.ts'
-import { cellOf } from './field-kind.ts'
 import type { LakeSchema } from './lake-schema.ts'
+import { onlyColumnSpec, ownColumns, typedColumnSpec } from './own-columns.ts'
+import { scoreType } from './scored-sql.ts'
 import { tableSpec } from './table.ts'
 import type { ColumnSpec, TableSpec } from './table.ts'
 
@@ -58,14 +59,14 @@ type Check<Event> = (json: unknown) => json is Event
 /** Whether it is a score as we write it: asked first, because zod costs as much as all the rest. It explains what is not. */
 function plainScore({ emits, schema }: ScoreForm): Check<CloudEvent & { readonly data: ScoreData }> {
   const check = compileCheck(emittedEnvelope.extend({ type: z.literal(emits), data: schema }))
+  // The schema is made of the form at run time: the compiler cannot know what it says of the data.
   return (check ?? (() => false)) as Check<CloudEvent & { readonly data: ScoreData }>
 }
 
 export function scoreTables(schema: Pick<LakeSchema, 'manifest' | 'scored' | 'owner'>): ScoreTables {
   const { manifest, scored } = schema
   const known: Known = {
-    form: scored.form,
-    isPlainScore: plainScore(scored.form),
+    scores: new Map(scored.map(({ form }) => [form.emits, { form, isPlain: plainScore(form) }])),
     features: new Map(manifest.features.map((feature) => [feature.name, feature])),
     entities: new Set(manifest.entities.map(({ name }) => name)),
   }
@@ -77,12 +78,22 @@ export function scoreTables(schema: Pick<LakeSchema, 'manifest' | 'scored' | 'ow
   }
 }
 
+interface KnownScore {
+  readonly form: ScoreForm
+  readonly isPlain: ReturnType<typeof plainScore>
+}
+
 /** What of a record is understood. */
 interface Known {
-  readonly form: ScoreForm
-  readonly isPlainScore: ReturnType<typeof plainScore>
+  /** By the type of the score. */
+  readonly scores: ReadonlyMap<string, KnownScore>
   readonly features: ReadonlyMap<string, FeatureManifest>
   readonly entities: ReadonlySet<string>
+}
+
+function typeOf(json: unknown): string {
+  const type = typeof json === 'object' && json !== null && 'type' in json ? json.type : null
+  return typeof type === 'string' ? type : ''
 }
 
 function readEmitted(record: LogRecord, known: Known): EmittedRow {
@@ -101,13 +112,16 @@ function readEmitted(record: LogRecord, known: Known): EmittedRow {
   } catch (error) {
     return unreadable('invalid_json', error instanceof Error ? error.message : 'not JSON')
   }
-  if (known.isPlainScore(json)) return scoreRow(record, json, json.data, known)
+  const usual = known.scores.get(typeOf(json))
+  if (usual !== undefined && usual.isPlain(json)) return scoreRow(record, json, json.data, known)
   const envelope = emittedEnvelope.safeParse(json)
   if (!envelope.success) return unreadable('invalid_envelope', z.prettifyError(envelope.error))
   const { type } = envelope.data
-  if (type === known.form.emits) {
-    const data = known.form.schema.safeParse(envelope.data.data)
+  const score = known.scores.get(type)
+  if (score !== undefined) {
+    const data = score.form.schema.safeParse(envelope.data.data)
     if (!data.success) return unreadable('invalid_data', z.prettifyError(data.error), type)
+    // As above.
     return scoreRow(record, envelope.data, data.data as ScoreData, known)
   }
   if (type === emittedTypes.observed) {
@@ -130,14 +144,15 @@ function unmappedOf(
   { features, entities }: Known,
 ): string | null {
   let other: { entities: Record<string, EntityPosition>; features: Record<string, number | null> } | null = null
-  for (const name of Object.keys(found)) {
-    if (entities.has(name)) continue
+  for (const name in found) {
+    const position = found[name]
+    if (position === undefined || entities.has(name)) continue
     other ??= { entities: {}, features: {} }
-    other.entities[name] = found[name] as EntityPosition
+    other.entities[name] = position
   }
   for (const name in values) {
     const feature = features.get(name)
-    const value = values[name] as number | null
+    const value = values[name] ?? null
     if (feature !== undefined && fits(feature, value)) continue
     other ??= { entities: {}, features: {} }
     other.features[name] = value
@@ -159,13 +174,20 @@ function entityColumns<Row extends WithEntities>(
   taken: ReadonlySet<string>,
 ): readonly ColumnSpec<Row>[] {
   return manifest.entities.flatMap(({ name }): ColumnSpec<Row>[] => [
-    ...(taken.has(`${name}_id`)
-      ? []
-      : [{ name: `${name}_id`, type: 'VARCHAR' as const, read: (r: Row) => r.data.entities[name]?.id ?? null }]),
-    { name: `${name}_sequence`, type: 'BIGINT', read: (r) => r.data.entities[name]?.sequence ?? null },
-    { name: `${name}_born`, type: 'BIGINT', read: (r) => r.data.entities[name]?.born ?? null },
-    { name: `${name}_outcome`, type: 'VARCHAR', read: (r) => r.data.entities[name]?.outcome ?? null },
+    ...(taken.has(`${name}_id`) ? [] : [entityColumn<Row>(name, 'id', 'VARCHAR')]),
+    entityColumn<Row>(name, 'sequence', 'BIGINT'),
+    entityColumn<Row>(name, 'born', 'BIGINT'),
+    entityColumn<Row>(name, 'outcome', 'VARCHAR'),
   ])
+}
+
+function entityColumn<Row extends WithEntities>(
+  entity: string,
+  part: keyof EntityPosition,
+  type: ColumnType,
+): ColumnSpec<Row> {
+  const holds = `the ${part} of the entity ${entity}`
+  return { name: `${entity}_${part}`, type, holds, read: (r) => r.data.entities[entity]?.[part] ?? null }
 }
 
 /** The envelope, the position of the cause and the own position. */
@@ -214,19 +236,19 @@ function scoreTable({
   scored,
   owner,
 }: Pick<LakeSchema, 'manifest' | 'scored' | 'owner'>): TableSpec<ScoreRow> {
-  const { form, id, repeats, time, timeMs } = scored
+  const entityOf = new Map(manifest.entities.map(({ name }) => [`${name}_id`, name]))
+  const own = ownColumns(scored).map((column) =>
+    scored.length === 1 ? onlyColumnSpec(column) : typedColumnSpec(column, entityOf.get(column.name) ?? null),
+  )
   const ofEvent: readonly ColumnSpec<ScoreRow>[] = [
     { name: 'event_id', type: 'VARCHAR', read: (r) => r.envelope.id },
-    { name: id, type: 'VARCHAR', read: (r) => cellOf('text', r.data[form.idField]) },
-    ...repeats.map(({ name, type, kind, field }): ColumnSpec<ScoreRow> => {
-      return { name, type, read: (r) => cellOf(kind, r.data[field]) }
-    }),
-    { name: time, type: 'TIMESTAMP', read: (r) => cellOf('integer', r.data[form.timeField]) },
-    { name: timeMs, type: 'BIGINT', read: (r) => cellOf('integer', r.data[form.timeField]) },
+    ...(scored.length === 1 ? [] : [{ name: scoreType, type: 'VARCHAR', read: typeOfScore } as const]),
+    ...own,
   ]
   const features = manifest.features.map((feature): ColumnSpec<ScoreRow> => ({
     name: feature.name,
     type: feature.type === 'integer' ? 'BIGINT' : 'DOUBLE',
+    holds: `the feature ${feature.name}`,
     read: (r) => {
       const value = r.data.features[feature.name] ?? null
       return fits(feature, value) ? value : null
@@ -235,8 +257,14 @@ function scoreTable({
   const taken = new Set(ofEvent.map(({ name }) => name))
   const entities = entityColumns<ScoreRow>(manifest, taken)
   const columns = [...ofEvent, ...judgement, ...features, ...entities, ...emittedColumns<ScoreData>()]
-  return tableSpec('scores', columns, { eventTime: timeMs, identity: { aggregate: owner, id } })
+  return tableSpec('scores', columns, {
+    eventTimes: scored.map(({ timeMs }) => timeMs),
+    // What caused a score is the scored event, whatever its type calls its id.
+    identity: { aggregate: owner, id: 'causation_id' },
+  })
 }
+
+const typeOfScore = ({ envelope }: ScoreRow) => envelope.type
 
 function jsonOrNull(value: object | undefined): string | null {
   return value === undefined ? null : JSON.stringify(value)

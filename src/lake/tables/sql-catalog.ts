@@ -7,6 +7,7 @@ import type { FileEntry, TableSchema } from '../commit/commit.ts'
 import { filesOf } from '../commit/lake.ts'
 import type { Lake, Snapshot } from '../commit/lake.ts'
 import type { LakeSchema } from './lake-schema.ts'
+import { scoreType, scoreTypeOfColumns } from './scored-sql.ts'
 import { tableNames } from './table.ts'
 import type { TableName } from './table.ts'
 import { derivedRelations, derivedTableFunctions } from './views.ts'
@@ -40,7 +41,7 @@ export function catalogOf(
   schema: LakeSchema,
   placeOf: PlaceOf = (file) => literal(lake.pathOf(file)),
 ): SqlCatalog {
-  const tables = tableNames.map((table) => tableView(placeOf, snapshot, table, schema.tables[table]))
+  const tables = tableNames.map((table) => tableView(placeOf, snapshot, table, schema))
   const [relations, functions] = [derivedRelations(schema), derivedTableFunctions(schema)]
   return {
     version: `${snapshot.version}:${schema.manifest.hash}`,
@@ -77,7 +78,7 @@ function lostView(lost: Snapshot['lost']): string {
  * Files are read schema by schema, each column cast to one declared type: reading them together by name alone would
  * turn conflicting types into VARCHAR in silence, and opens every file before the query runs.
  */
-function tableView(placeOf: PlaceOf, snapshot: Snapshot, table: TableName, declared: readonly Column[]): string {
+function tableView(placeOf: PlaceOf, snapshot: Snapshot, table: TableName, lakeSchema: LakeSchema): string {
   const files = filesOf(snapshot, table)
   const known = snapshot.schemas.filter((schema) => schema.table === table)
   const used = new Set(files.map(({ schemaId }) => schemaId))
@@ -85,12 +86,15 @@ function tableView(placeOf: PlaceOf, snapshot: Snapshot, table: TableName, decla
   if (schemas.length < used.size) {
     throw new RiverbankError('lake_corrupt', `files of table ${table} name a schema that no version declares`)
   }
-  const columns = mergeColumns(table, [declared, ...schemas.toReversed().map((schema) => schema.columns)])
+  const columns = mergeColumns(table, [
+    lakeSchema.tables[table],
+    ...schemas.toReversed().map((schema) => schema.columns),
+  ])
   const selects = schemas.map((schema) => {
     const paths = files.filter(({ schemaId }) => schemaId === schema.id).map(placeOf)
-    return `SELECT ${castColumns(columns, schema)}\n  FROM read_parquet([${paths.join(', ')}], hive_partitioning = false)`
+    return `SELECT ${castColumns(columns, schema, lakeSchema)}\n  FROM read_parquet([${paths.join(', ')}], hive_partitioning = false)`
   })
-  if (selects.length === 0) selects.push(`SELECT ${castColumns(columns, null)} WHERE false`)
+  if (selects.length === 0) selects.push(`SELECT ${castColumns(columns, null, lakeSchema)} WHERE false`)
   return `CREATE VIEW ${table} AS ${selects.join('\nUNION ALL\n')}`
 }
 
@@ -113,9 +117,12 @@ function widened(table: TableName, name: string, a: ColumnType, b: ColumnType): 
   throw new RiverbankError('lake_schema_conflict', `column ${table}.${name} is ${a} in some files and ${b} in others`)
 }
 
-function castColumns(columns: readonly Column[], schema: TableSchema | null): string {
+/** What a file does not have is NULL, but for the type of its scores: that follows from its other columns. */
+function castColumns(columns: readonly Column[], schema: TableSchema | null, lakeSchema: LakeSchema): string {
   const present = new Set(schema?.columns.map(({ name }) => name) ?? [])
+  const missing = (name: string) =>
+    schema?.table === 'scores' && name === scoreType ? scoreTypeOfColumns(lakeSchema, present) : 'NULL'
   return columns
-    .map(({ name, type }) => `${present.has(name) ? identifier(name) : 'NULL'}::${type} AS ${identifier(name)}`)
+    .map(({ name, type }) => `${present.has(name) ? identifier(name) : missing(name)}::${type} AS ${identifier(name)}`)
     .join(', ')
 }

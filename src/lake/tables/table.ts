@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto'
-import type { Column, ColumnData, ColumnType } from '../../ports/tables.ts'
+import type { Column, ColumnData } from '../../ports/tables.ts'
 
 export type Cell = string | number | boolean | Uint8Array | null
 
 /** A column and how a row's source fills it. */
 export interface ColumnSpec<Source> extends Column {
+  /** What it holds, for whoever gives two things one name; left out: a column that every such table has. */
+  readonly holds?: string
   readonly read: (source: Source) => Cell
 }
 
@@ -21,8 +23,8 @@ export interface TableSpec<Source> {
 
 /** What some columns are for, beside being read. */
 export interface ColumnRoles {
-  /** The column whose smallest and largest value the manifest keeps of each file. */
-  readonly eventTime?: string
+  /** The columns of whose values the manifest keeps the smallest and the largest of each file. */
+  readonly eventTimes?: readonly string[]
   /** Of a table whose rows are looked up by id. */
   readonly identity?: IdentityColumns
 }
@@ -41,10 +43,14 @@ export function tableSpec<Source>(
   columns: readonly ColumnSpec<Source>[],
   roles: ColumnRoles = {},
 ): TableSpec<Source> {
-  const names = new Set<string>([materializedAtColumn.name])
-  for (const { name } of columns) {
-    if (names.has(name)) throw new Error(`table ${table}: two columns are named "${name}"`)
-    names.add(name)
+  const own = `a column that every table of ${table} has`
+  const holders = new Map<string, string>([[materializedAtColumn.name, own]])
+  for (const { name, holds = own } of columns) {
+    const other = holders.get(name)
+    if (other !== undefined) {
+      throw new Error(`table ${table}: the column ${name} would hold both ${other} and ${holds}: give one another name`)
+    }
+    holders.set(name, holds)
   }
   const spec = { table, columns, roles, schemaId: '' }
   return { ...spec, schemaId: schemaIdOf(declaredColumns(spec)) }
@@ -61,63 +67,106 @@ export function schemaIdOf(columns: readonly Column[]): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 16)
 }
 
-type Store = Float64Array | (string | null)[] | (Uint8Array | null)[]
-
 const initialRows = 256
 
-/** Rows on their way to a file, column by column: numbers unboxed, so that a full buffer stays small. */
+/** One column of rows on their way to a file. */
+interface Store<Source> {
+  readonly column: Column
+  readonly values: ColumnData['values']
+  push(row: number, source: Source): void
+}
+
+/** Numbers unboxed, so that a full buffer stays small. */
+class NumberStore<Source> implements Store<Source> {
+  readonly column: ColumnSpec<Source>
+  values: Float64Array = new Float64Array(initialRows)
+
+  constructor(column: ColumnSpec<Source>) {
+    this.column = column
+  }
+
+  push(row: number, source: Source): void {
+    const cell = this.column.read(source)
+    if (row >= this.values.length) this.values = grown(this.values)
+    this.values[row] = cell === null ? NaN : Number(cell)
+  }
+}
+
+class TextStore<Source> implements Store<Source> {
+  readonly column: ColumnSpec<Source>
+  readonly values: (string | null)[] = []
+
+  constructor(column: ColumnSpec<Source>) {
+    this.column = column
+  }
+
+  push(row: number, source: Source): void {
+    const cell = this.column.read(source)
+    this.values[row] = typeof cell === 'string' ? cell : null
+  }
+}
+
+class BytesStore<Source> implements Store<Source> {
+  readonly column: ColumnSpec<Source>
+  readonly values: (Uint8Array | null)[] = []
+
+  constructor(column: ColumnSpec<Source>) {
+    this.column = column
+  }
+
+  push(row: number, source: Source): void {
+    const cell = this.column.read(source)
+    this.values[row] = cell instanceof Uint8Array ? cell : null
+  }
+}
+
+function storeOf<Source>(column: ColumnSpec<Source>): Store<Source> {
+  if (column.type === 'VARCHAR') return new TextStore(column)
+  return column.type === 'BLOB' ? new BytesStore(column) : new NumberStore(column)
+}
+
+/** Rows on their way to a file, column by column. */
 export class TableBuffer<Source> {
   readonly spec: TableSpec<Source>
   rows = 0
-  private readonly stores: Store[]
+  private readonly stores: readonly Store<Source>[]
 
   constructor(spec: TableSpec<Source>) {
     this.spec = spec
-    this.stores = spec.columns.map(({ type }) => (isText(type) ? [] : new Float64Array(initialRows)))
+    this.stores = spec.columns.map(storeOf)
   }
 
   push(source: Source): void {
-    const row = this.rows
-    const { columns } = this.spec
-    for (let i = 0; i < columns.length; i += 1) {
-      const cell = (columns[i] as ColumnSpec<Source>).read(source)
-      const store = this.stores[i] as Store
-      if (store instanceof Float64Array) {
-        const room = row < store.length ? store : grown(store)
-        room[row] = cell === null ? NaN : Number(cell)
-        this.stores[i] = room
-      } else {
-        ;(store as Cell[])[row] = cell
-      }
-    }
+    for (const store of this.stores) store.push(this.rows, source)
     this.rows += 1
   }
 
   /** The columns of a file. */
   columns(materializedAtMs: number): readonly ColumnData[] {
-    const filled = this.spec.columns.map(({ name, type }, i) => ({ name, type, values: this.stores[i] as Store }))
+    const filled = this.stores.map(({ column: { name, type }, values }) => ({ name, type, values }))
     return [...filled, { ...materializedAtColumn, values: new Float64Array(this.rows).fill(materializedAtMs) }]
   }
 
   /** Smallest and largest event time, null where no row has one. */
   eventTimeRangeMs(): { readonly min: number | null; readonly max: number | null } {
-    const index = this.spec.columns.findIndex(({ name }) => name === this.spec.roles.eventTime)
-    const store = this.stores[index]
     let min = Infinity
     let max = -Infinity
-    if (store instanceof Float64Array) {
+    for (const store of this.#eventTimes()) {
       for (let row = 0; row < this.rows; row += 1) {
-        const value = store[row] as number
+        // What a row does not have is NaN, and neither smaller nor larger.
+        const value = store[row] ?? NaN
         if (value < min) min = value
         if (value > max) max = value
       }
     }
     return min === Infinity ? { min: null, max: null } : { min, max }
   }
-}
 
-function isText(type: ColumnType): boolean {
-  return type === 'VARCHAR' || type === 'BLOB'
+  #eventTimes(): Float64Array[] {
+    const { eventTimes = [] } = this.spec.roles
+    const stores = this.stores.filter(({ column }) => eventTimes.includes(column.name))
+    return stores.map(({ values }) => values).filter((values) => values instanceof Float64Array)
+  }
 }
 
 function grown(store: Float64Array): Float64Array {

@@ -1,5 +1,7 @@
 import { identifier, literal } from '../../base/sql.ts'
-import type { EventView, LabelColumns, LakeSchema } from './lake-schema.ts'
+import type { EventView, LabelColumns, LakeSchema, ScoredColumns } from './lake-schema.ts'
+import { foreignColumns } from './own-columns.ts'
+import { isOfType } from './scored-sql.ts'
 
 /** SQL that people read: relations made from the tables. Names here are part of the API. */
 
@@ -44,19 +46,22 @@ function unscoredCopies(owner: string): string {
 }
 
 /** The events of one type, each once, with its data. */
-function eventView(schema: LakeSchema, { name, type, timestampField, isScored, columns }: EventView): string {
+function eventView(schema: LakeSchema, { name, type, timestampField, scored, columns }: EventView): string {
   const owner = identifier(schema.owner)
-  const { id, time, timeMs } = schema.scored
   const isOwnTime = timestampField === 'time'
   const observed = isOwnTime ? 'event_time' : 'make_timestamp_ms(observed_time_ms)'
   const observedMs = isOwnTime ? 'event_time_ms' : 'observed_time_ms'
-  const head = isScored
-    ? [`event_id AS ${identifier(id)}`, `${observed} AS ${identifier(time)}`, `${observedMs} AS ${identifier(timeMs)}`]
-    : ['event_id', 'event_time', 'event_time_ms', ...(isOwnTime ? [] : ['observed_time_ms'])]
+  const head =
+    scored === null
+      ? ['event_id', 'event_time', 'event_time_ms', ...(isOwnTime ? [] : ['observed_time_ms'])]
+      : [
+          `event_id AS ${identifier(scored.id)}`,
+          `${observed} AS ${identifier(scored.time)}`,
+          `${observedMs} AS ${identifier(scored.timeMs)}`,
+        ]
   const condition = `valid AND event_type = ${literal(type)}`
-  const copies = isScored
-    ? oneCopy(owner, 'events', condition, unscoredCopies(owner))
-    : oneCopy(owner, 'events', condition)
+  const copies =
+    scored === null ? oneCopy(owner, 'events', condition) : oneCopy(owner, 'events', condition, unscoredCopies(owner))
   return `CREATE VIEW ${identifier(name)} AS
   SELECT ${[...head, ...columns.map(identifier)].join(', ')}, ${envelope}
   FROM (${copies})`
@@ -72,8 +77,8 @@ function byLabel(labels: readonly LabelColumns[], columnOf: (label: LabelColumns
   return `CASE e.event_type ${cases.join(' ')} END`
 }
 
-/** What labels repeat of their subject, by the subject's names: its aggregate first. A feature set's labels all repeat the same. */
-function repeatedBy({ labels, owner }: LakeSchema): string[] {
+/** What labels repeat of their subject, by the subject's names: its aggregate first. All labels of one type repeat the same. */
+function repeatedBy(owner: string, { labels }: ScoredColumns): string[] {
   return [...new Set([owner, ...(labels[0]?.repeats ?? []).map(({ subject }) => subject)])]
 }
 
@@ -85,12 +90,13 @@ const typesIn = (labels: readonly LabelColumns[]) =>
  * subject is as the label says; of those that count the newest one by its own time is the subject's label. The state remembers subjects as long as windows
  * look at their labels; a label may come later than that, and counts here because the lake remembers all of them.
  */
-function labelEvents(schema: LakeSchema): string {
-  const { labels, scored, key } = schema
+function labelEvents(schema: LakeSchema, scored: ScoredColumns): string {
+  const { key } = schema
+  const { labels, relations, plural } = scored
   const [owner, id] = [identifier(schema.owner), identifier(scored.id)]
   const [time, timeMs] = [identifier(scored.time), identifier(scored.timeMs)]
   const [outcome, sequence] = ['outcome', 'sequence'].map((part) => identifier(`${key.name}_${part}`))
-  const repeated = repeatedBy(schema)
+  const repeated = repeatedBy(schema.owner, scored)
   const said = repeated.map((subject) => {
     const own = (label: LabelColumns) => label.repeats.find((one) => one.subject === subject)?.own ?? subject
     return `${subject === schema.owner ? `e.${owner}` : byLabel(labels, own)} AS ${identifier(subject)}`
@@ -102,8 +108,7 @@ function labelEvents(schema: LakeSchema): string {
     ...['label_id', id, 'is_fraud', 'label_kind', 'reported_time', 'reported_time_ms', time, timeMs],
     ...repeated.map(identifier),
   ].map((column) => `told.${column}`)
-  const subjects = schema.views.find(({ isScored }) => isScored)?.name ?? scored.plural
-  return `CREATE VIEW label_events AS
+  return `CREATE VIEW ${identifier(relations.labelEvents)} AS
   WITH told AS (SELECT e.event_id AS label_id, ${byLabel(labels, ({ subject }) => subject)} AS ${id},
     ${typesIn(labels.filter(({ withdraws }) => !withdraws))} AS is_fraud, e.label_kind,
     e.event_time AS reported_time, e.event_time_ms AS reported_time_ms,
@@ -115,7 +120,7 @@ function labelEvents(schema: LakeSchema): string {
     FROM observations GROUP BY ALL) AS o USING (log_topic, log_partition, log_offset)),
   forgotten AS (SELECT ${place}, true AS is_known
     FROM (SELECT * FROM told WHERE outcome = 'unknown_subject') AS t
-    SEMI JOIN ${identifier(subjects)} AS s ON ${isSame.join(' AND ')}
+    SEMI JOIN ${identifier(plural)} AS s ON ${isSame.join(' AND ')}
     ANTI JOIN (SELECT ${owner}, label_id FROM told WHERE outcome IN ('applied', 'too_late')) AS o
       ON o.${owner} = t.${owner} AND o.label_id = t.label_id
     QUALIFY row_number() OVER (PARTITION BY ${owner}, label_id ORDER BY ${sequence} DESC) = 1)
@@ -126,76 +131,94 @@ function labelEvents(schema: LakeSchema): string {
 }
 
 /** The label of each subject as far as it was reported up to a time; one whose report was withdrawn has none. */
-function currentLabels({ owner, scored, key }: LakeSchema, condition: string): string {
-  const [aggregate, id, sequence] = [owner, scored.id, `${key.name}_sequence`].map(identifier)
+function currentLabels({ owner, key }: LakeSchema, { id, relations }: ScoredColumns, condition: string): string {
+  const [aggregate, subject, sequence] = [owner, id, `${key.name}_sequence`].map(identifier)
   return `SELECT * FROM (
-    SELECT * FROM label_events WHERE counts AND ${condition}
-    QUALIFY row_number() OVER (PARTITION BY ${aggregate}, ${id} ORDER BY reported_time_ms DESC, ${sequence} DESC) = 1
+    SELECT * FROM ${identifier(relations.labelEvents)} WHERE counts AND ${condition}
+    QUALIFY row_number() OVER (PARTITION BY ${aggregate}, ${subject} ORDER BY reported_time_ms DESC, ${sequence} DESC) = 1
   ) WHERE is_fraud`
 }
 
-function labels(schema: LakeSchema): string {
-  const { id, time, timeMs } = schema.scored
-  const ofSubject = [time, timeMs, ...repeatedBy(schema)].map(identifier)
-  return `CREATE VIEW labels AS
+function labels(schema: LakeSchema, scored: ScoredColumns): string {
+  const { id, time, timeMs, relations } = scored
+  const ofSubject = [time, timeMs, ...repeatedBy(schema.owner, scored)].map(identifier)
+  return `CREATE VIEW ${identifier(relations.labels)} AS
   SELECT label_id, ${identifier(id)}, label_kind, reported_time, reported_time_ms, ${ofSubject.join(', ')},
     ${place}, append_time_ms, materialized_at_ms
-  FROM (${currentLabels(schema, 'true')})`
+  FROM (${currentLabels(schema, scored, 'true')})`
+}
+
+interface TrainingRows {
+  /** Which scores, by columns in which copies of a score are equal. */
+  readonly condition?: string
+  /** Which labels are known. */
+  readonly known?: string
+  /** Which rows stay. */
+  readonly rest?: string
 }
 
 /**
- * Features as they were when the event was scored; `label` is 1 where its label says fraud. Known means reported (the
+ * Features as they were when the event was scored; `label` is 1 where its label reports it. Known means reported (the
  * report's own time): for events that were backfilled, the time they reached the log says nothing.
  */
-function training(schema: LakeSchema, scoresWhere: string, known: string, condition = 'true'): string {
+function training(
+  schema: LakeSchema,
+  scored: ScoredColumns,
+  { condition = 'true', known = 'true', rest = '' }: TrainingRows,
+): string {
   const owner = identifier(schema.owner)
-  const id = identifier(schema.scored.id)
-  return `SELECT s.*, (l.reported_time_ms IS NOT NULL)::BIGINT AS label, l.label_kind, l.reported_time_ms
-  FROM (${oneCopy(owner, 'scores', condition)}) AS s
+  const id = identifier(scored.id)
+  const foreign = foreignColumns(schema, scored).map(identifier)
+  const all = foreign.length === 0 ? 's.*' : `s.* EXCLUDE (${foreign.join(', ')})`
+  return `SELECT ${all}, (l.reported_time_ms IS NOT NULL)::BIGINT AS label, l.label_kind, l.reported_time_ms
+  FROM (${oneCopy(owner, 'scores', `${isOfType(schema, scored)} AND ${condition}`)}) AS s
   LEFT JOIN (
-    SELECT ${owner}, ${id}, reported_time_ms, label_kind FROM (${currentLabels(schema, known)})
-  ) AS l USING (${owner}, ${id}) ${scoresWhere}`
+    SELECT ${owner}, ${id}, reported_time_ms, label_kind FROM (${currentLabels(schema, scored, known)})
+  ) AS l USING (${owner}, ${id}) ${rest}`
 }
 
 /**
- * The rows of `training_set` that meet a condition over columns in which copies of a score are equal; it is asked first,
+ * The rows of a training set that meet a condition over columns in which copies of a score are equal; it is asked first,
  * so that a day costs no more than a day.
  */
-export function trainingSlice(schema: LakeSchema, condition: string): string {
-  return training(schema, '', 'true', condition)
+export function trainingSlice(schema: LakeSchema, scored: ScoredColumns, condition: string): string {
+  return training(schema, scored, { condition })
 }
 
-/** Of milliseconds, `to` left out: scores whose event was observed then. */
-export function observedWithin({ scored }: LakeSchema, { fromMs, toMs }: { fromMs: number; toMs: number }): string {
+/** Scores of a type whose event was observed within these milliseconds, `to` left out. */
+export function observedWithin(
+  schema: LakeSchema,
+  scored: ScoredColumns,
+  { fromMs, toMs }: { fromMs: number; toMs: number },
+): string {
   const timeMs = identifier(scored.timeMs)
-  return `${timeMs} >= ${fromMs} AND ${timeMs} < ${toMs}`
+  return `${isOfType(schema, scored)} AND ${timeMs} >= ${fromMs} AND ${timeMs} < ${toMs}`
 }
 
 /** What an event is worth, 0 where its type does not say. */
-export function worthSql({ scored }: LakeSchema): string {
-  return scored.worth === null ? '0' : identifier(scored.worth)
+export function worthSql({ worth }: ScoredColumns): string {
+  return worth === null ? '0' : identifier(worth)
 }
 
 export function derivedRelations(schema: LakeSchema): readonly Relation[] {
-  return [
-    ...schema.views.map((view) => ({ name: view.name, sql: eventView(schema, view) })),
-    { name: 'label_events', sql: labelEvents(schema) },
-    { name: 'labels', sql: labels(schema) },
-    { name: 'training_set', sql: `CREATE VIEW training_set AS ${training(schema, '', 'true')}` },
-  ]
+  const views = schema.views.map((view) => ({ name: view.name, sql: eventView(schema, view) }))
+  const ofScored = schema.scored.flatMap((scored) => {
+    const { labelEvents: events, labels: current, trainingSet } = scored.relations
+    return [
+      { name: events, sql: labelEvents(schema, scored) },
+      { name: current, sql: labels(schema, scored) },
+      { name: trainingSet, sql: `CREATE VIEW ${identifier(trainingSet)} AS ${training(schema, scored, {})}` },
+    ]
+  })
+  return [...views, ...ofScored]
 }
 
 /** `training_set_as_of(TIMESTAMP '2026-03-01')`: events and reports up to that time (UTC), nothing later. */
 export function derivedTableFunctions(schema: LakeSchema): readonly Relation[] {
-  const { time } = schema.scored
-  return [
-    {
-      name: 'training_set_as_of',
-      sql: `CREATE MACRO training_set_as_of(cutoff) AS TABLE ${training(
-        schema,
-        `WHERE s.${identifier(time)} <= cutoff`,
-        'reported_time <= cutoff',
-      )}`,
-    },
-  ]
+  return schema.scored.map((scored) => {
+    const name = scored.relations.trainingSetAsOf
+    const rest = `WHERE s.${identifier(scored.time)} <= cutoff`
+    const rows = training(schema, scored, { known: 'reported_time <= cutoff', rest })
+    return { name, sql: `CREATE MACRO ${identifier(name)}(cutoff) AS TABLE ${rows}` }
+  })
 }

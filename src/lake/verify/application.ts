@@ -24,7 +24,7 @@ export interface ApplicationInput {
  */
 export async function checkApplication(input: ApplicationInput, tally: Tally): Promise<number> {
   const { query, schema } = input
-  const isOther = `event_type <> ${literal(schema.scored.form.eventType)}`
+  const isOther = `event_type NOT IN (${schema.scored.map(({ form }) => literal(form.eventType)).join(', ')})`
   const [counts] = await query.rows(
     `SELECT (SELECT count(*) FROM applied) AS applied,
        (SELECT count(*) FROM caused WHERE NOT valid) AS invalid,

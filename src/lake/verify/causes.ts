@@ -2,7 +2,8 @@ import { identifier, literal } from '../../base/sql.ts'
 import { processorSource } from '../../scoring/emitted.ts'
 import { tallyRows } from './emission.ts'
 import type { Topics } from './frontier.ts'
-import type { LakeSchema } from '../tables/lake-schema.ts'
+import type { LakeSchema, ScoredColumns } from '../tables/lake-schema.ts'
+import { byScoredType, scoreType } from '../tables/scored-sql.ts'
 import type { LakeQuery } from './lake-query.ts'
 import type { Tally } from './report.ts'
 
@@ -26,12 +27,30 @@ function isTraceSql(column: string): string {
 }
 
 /** The same, of scores alone: what they repeat of their event, but for the id of its aggregate, which `applied` compares. */
-function ofScores({ owner, scored }: LakeSchema): Readonly<Record<string, string>> {
-  const repeated = scored.repeats.filter(({ name }) => name !== owner)
+function ofScores(schema: LakeSchema): Readonly<Record<string, string>> {
+  const { owner, scored, manifest } = schema
+  const columns = new Set(scored.flatMap(({ repeats }) => repeats.map(({ name }) => name)))
+  // Where a type does not repeat it, the id of an entity is compared with that of the event beside its number.
+  const isOfEntity = (name: string) => manifest.entities.some((entity) => name === `${entity.name}_id`)
+  const repeated = [...columns].map((name): [string, string] => {
+    const said = (one: ScoredColumns) => {
+      if (one.repeats.some((column) => column.name === name)) return `c.${identifier(name)}`
+      const isOwn = [one.id, one.time, one.timeMs].includes(name)
+      return isOwn || isOfEntity(name) ? `s.${identifier(name)}` : 'NULL'
+    }
+    return [name, byScoredType(schema, said, 's.')]
+  })
   return {
     event_id: `c.${identifier(owner)} || '/' || c.event_id || ':scored'`,
-    ...Object.fromEntries(repeated.map(({ name }) => [name, `c.${identifier(name)}`])),
+    ...(scored.length === 1 ? {} : { [scoreType]: emittedSql(scored) }),
+    ...Object.fromEntries(repeated.filter(([name]) => name !== owner)),
   }
+}
+
+/** The type of the score of an event `c`; of one that is not scored, none. */
+function emittedSql(scored: readonly ScoredColumns[]): string {
+  const cases = scored.map(({ form }) => `WHEN ${literal(form.eventType)} THEN ${literal(form.emits)}`)
+  return `CASE c.event_type ${cases.join(' ')} END`
 }
 
 /** A label that counts nowhere is named by its position: it may come again. */

@@ -3,6 +3,7 @@ import { timeField } from '../../engine/expression.ts'
 import type { FeatureSql } from '../../compile/feature-sql.ts'
 import type { FeatureManifest } from '../../engine/feature-set.ts'
 import type { LakeSchema } from '../tables/lake-schema.ts'
+import { byScoredType } from '../tables/scored-sql.ts'
 import type { Scorer } from '../../ports/scorer.ts'
 import { countOf, type LakeQuery } from './lake-query.ts'
 import { causeOfField, differentSql } from './recompute.ts'
@@ -88,7 +89,7 @@ async function countOtherSets({ query, schema, tally }: DecisionsInput): Promise
 /** The rows of this feature set, first copies only, with `derived <feature>` beside every derived feature. */
 function rowsSql({ schema, sql }: DecisionsInput, needsFirstCopies: boolean): string {
   const isApplied = `applied a ON a.log_partition = s.log_partition AND a.log_offset = s.log_offset AND a.is_score`
-  const isRepeated = (field: string) => schema.scored.repeats.some((one) => one.field === field)
+  const isRepeated = (field: string) => schema.scored.every(({ repeats }) => repeats.some((one) => one.field === field))
   const looksAtEvents = !sql.eventFields.every(isRepeated)
   const firstCopies = needsFirstCopies ? `SEMI JOIN ${isApplied}` : ''
   const columns = {
@@ -103,10 +104,15 @@ function rowsSql({ schema, sql }: DecisionsInput, needsFirstCopies: boolean): st
 
 /** What the scored event itself says: its time and what its score repeats, from the score, the rest from the event. */
 function requestSql(schema: LakeSchema, field: string): string {
-  const { scored } = schema
-  if (field === timeField) return `s.${identifier(scored.timeMs)}`
-  const column = scored.repeats.find((one) => one.field === field)
-  return column === undefined ? `a.${causeOfField(schema, field)}` : `s.${identifier(column.name)}`
+  return byScoredType(
+    schema,
+    ({ repeats, timeMs }) => {
+      if (field === timeField) return `s.${identifier(timeMs)}`
+      const column = repeats.find((one) => one.field === field)
+      return column === undefined ? `a.${causeOfField(schema, field)}` : `s.${identifier(column.name)}`
+    },
+    's.',
+  )
 }
 
 /** Whether a row of `score_rows` stands in `applied` only through another: a copy, or an answer to another topic. */

@@ -1,30 +1,53 @@
 import { literal } from '../../base/sql.ts'
 import { countOf, type LakeCell, type LakeQuery } from './lake-query.ts'
-import type { ScoredColumns } from '../tables/lake-schema.ts'
+import type { LakeSchema, ScoredColumns } from '../tables/lake-schema.ts'
 import { shown, type Tally } from './report.ts'
 
-/** I2: every valid event of the scored type below the frontier has a score, and all copies of a score are equal. Answers the pending. */
+/**
+ * I2: every valid event of each scored type below the frontier has a score, and all copies of a score are equal. Answers the
+ * pending of each type, by its word.
+ */
 export async function checkEmission(
   query: LakeQuery,
-  { form, plural }: ScoredColumns,
+  { scored }: Pick<LakeSchema, 'scored'>,
   hasCopies: boolean,
   tally: Tally,
-): Promise<number> {
-  const isScored = `event_type = ${literal(form.eventType)}`
+): Promise<ReadonlyMap<string, number>> {
+  const pending = new Map<string, number>()
+  for (const one of scored) {
+    pending.set(one.plural, await checkScored(query, one, tally))
+    if (scored.length > 1) await countScores(query, one, tally)
+  }
   const [totals] = await query.rows(
-    `SELECT (SELECT count(*) FROM (SELECT DISTINCT owner_id, event_id FROM caused WHERE valid AND ${isScored})) AS events,
-       (SELECT count(*) FROM applied WHERE is_score) AS scores,
-       (SELECT count(*) FROM score_rows) AS score_rows`,
+    `SELECT (SELECT count(*) FROM applied WHERE is_score) AS scores, (SELECT count(*) FROM score_rows) AS score_rows`,
   )
-  tally.count(plural, countOf(totals, 'events'))
   tally.count('scores', countOf(totals, 'scores'))
   tally.count('copies', countOf(totals, 'score_rows') - countOf(totals, 'scores'))
+  for (const table of hasCopies ? (['scores', 'observations'] as const) : []) await checkCopies(query, table, tally)
+  return pending
+}
+
+async function countScores(query: LakeQuery, { form, plural }: ScoredColumns, tally: Tally): Promise<void> {
+  const [counted] = await query.rows(
+    `SELECT count(*) AS total FROM applied WHERE is_score AND event_type = ${literal(form.eventType)}`,
+  )
+  tally.count(scoresOf(plural), countOf(counted, 'total'))
+}
+
+/** What the scores of one of several types are counted as. */
+export const scoresOf = (plural: string) => `scores of ${plural}`
+
+async function checkScored(query: LakeQuery, { form, plural }: ScoredColumns, tally: Tally): Promise<number> {
+  const isScored = `event_type = ${literal(form.eventType)}`
+  const [counted] = await query.rows(
+    `SELECT count(*) AS events FROM (SELECT DISTINCT owner_id, event_id FROM caused WHERE valid AND ${isScored})`,
+  )
+  tally.count(plural, countOf(counted, 'events'))
   const unscored = `SELECT owner_id, event_id, bool_and(ahead) AS pending, min(log_partition) AS log_partition,
       min(log_offset) AS log_offset
     FROM unanswered WHERE ${isScored} AND NOT answered_elsewhere GROUP BY owner_id, event_id`
   const [counts] = await query.rows(`SELECT count(*) FILTER (pending) AS pending FROM (${unscored})`)
   await tallyRows(query, tally, 'score_missing', `${unscored} HAVING NOT pending`)
-  for (const table of hasCopies ? (['scores', 'observations'] as const) : []) await checkCopies(query, table, tally)
   return countOf(counts, 'pending')
 }
 

@@ -1,5 +1,10 @@
+import { assert } from '../../base/errors.ts'
+
 export type LakeCell = string | number | bigint | boolean | Uint8Array | null
 export type LakeRow = Readonly<Record<string, LakeCell>>
+
+/** DOUBLE, in which NULL is anything, or VARCHAR. */
+export type LakeColumn = Float64Array | readonly (string | null)[]
 
 /** A database over the lake for SQL that this project wrote; doubles keep their bits. src/edges/duckdb/query.ts is one. */
 export interface LakeQuery {
@@ -9,10 +14,7 @@ export interface LakeQuery {
   /** Rows as they come, each in the order of the columns. */
   each(sql: string, take: (rows: readonly (readonly LakeCell[])[]) => void | Promise<void>): Promise<void>
   /** Columns as they come, `rows` values in each: DOUBLE as numbers (NULL is anything), VARCHAR as text. */
-  columns(
-    sql: string,
-    take: (columns: readonly (Float64Array | readonly (string | null)[])[], rows: number) => void | Promise<void>,
-  ): Promise<void>
+  columns(sql: string, take: (columns: readonly LakeColumn[], rows: number) => void | Promise<void>): Promise<void>
   close(): void
 }
 
@@ -27,4 +29,16 @@ export interface LakeDatabase extends LakeQuery {
 /** A number that SQL counted; 0 for what is missing. */
 export function countOf(row: LakeRow | undefined, column: string): number {
   return Number(row?.[column] ?? 0)
+}
+
+/** A column that was asked for as DOUBLE. */
+export function numbersIn(column: LakeColumn | undefined): Float64Array {
+  assert(column instanceof Float64Array, 'the column was asked for as DOUBLE')
+  return column
+}
+
+/** A column that was asked for as VARCHAR. */
+export function textsIn(column: LakeColumn | undefined): readonly (string | null)[] {
+  assert(column !== undefined && !(column instanceof Float64Array), 'the column was asked for as VARCHAR')
+  return column
 }

@@ -1,4 +1,5 @@
-import type { NamedFlags } from '../../engine/flags.ts'
+import { z } from 'zod'
+import { pluralOf } from '../../base/plural.ts'
 import { identifier, literal } from '../../base/sql.ts'
 import type { FeatureSql } from '../../compile/feature-sql.ts'
 import type { EntityManifest, FeatureManifest } from '../../engine/feature-set.ts'
@@ -37,16 +38,16 @@ interface Visit {
   readonly impliedOutcome: string
   /** Features that differ from their recomputation, as JSON; null when none does. */
   readonly differing: string | null
-  readonly flags: NamedFlags
+  /** By feature. */
+  readonly flags: Readonly<Record<string, string>>
 }
 
-const noFlags: NamedFlags = {}
+const noFlags: Visit['flags'] = {}
 
-interface Difference {
-  readonly feature: string
-  readonly logged: number | null
-  readonly recomputed: number | null
-}
+const flagsSchema = z.record(z.string(), z.string())
+/** What the database wrote: see {@link recomputeEntity}. JSON of a number that is none is a text. */
+const value = z.union([z.number(), z.string()]).nullable()
+const differencesSchema = z.array(z.object({ feature: z.string(), logged: value, recomputed: value }))
 
 /** An entity's life so far. */
 interface Life {
@@ -111,7 +112,7 @@ async function countOthers(
     FROM applied a ANTI JOIN suspects x ON x.id = ${id} LEFT JOIN incomplete i ON i.read_id = ${readIdSql}
     WHERE ${sequence} IS NOT NULL`)
   const incomplete = countOf(counts, 'incomplete')
-  if (countOf(counts, 'ids') > 0) tallies.apply.count(`${entity.name}s`, countOf(counts, 'ids'))
+  if (countOf(counts, 'ids') > 0) tallies.apply.count(pluralOf(entity.name), countOf(counts, 'ids'))
   tallies.apply.count('sequence numbers', countOf(counts, 'numbers'))
   tallies.parity.count('values', countOf(counts, 'reads') * features.length - incomplete)
   if (incomplete > 0) tallies.parity.count('incomplete values', incomplete)
@@ -167,7 +168,7 @@ function visitOf(row: readonly LakeCell[]): Visit {
     unansweredAhead: Number(ahead),
     impliedOutcome: String(implied),
     differing: typeof differing === 'string' ? differing : null,
-    flags: typeof flags === 'string' ? (JSON.parse(flags) as NamedFlags) : noFlags,
+    flags: typeof flags === 'string' ? flagsSchema.parse(JSON.parse(flags)) : noFlags,
   }
 }
 
@@ -204,7 +205,7 @@ class LifeWalk {
     const before = this.life
     if (before !== null && before.id === visit.id && before.born === visit.born) return before
     const { apply } = input.tallies
-    if (before?.id !== visit.id) apply.count(`${entity.name}s`)
+    if (before?.id !== visit.id) apply.count(pluralOf(entity.name))
     else if (visit.born < before.next) {
       apply.violation('lives_overlap', () => ({ ...this.place(visit), born: visit.born, earlier: before.born }))
     }
@@ -247,7 +248,7 @@ class LifeWalk {
     parity.count('values', this.features.length - incomplete)
     if (incomplete > 0) parity.count('incomplete values', incomplete)
     if (visit.differing === null) return
-    for (const { feature, logged, recomputed } of JSON.parse(visit.differing) as readonly Difference[]) {
+    for (const { feature, logged, recomputed } of differencesSchema.parse(JSON.parse(visit.differing))) {
       if (visit.flags[feature] === 'incomplete') continue
       this.mismatch(visit, feature, shown(logged), shown(recomputed))
     }

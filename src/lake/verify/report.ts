@@ -32,7 +32,7 @@ export interface Pending {
   readonly otherEvents: number
   /** Reads of an entity that cannot be recomputed yet, because an earlier observation of it may still come. */
   readonly reads: number
-  /** By the word for the scored events ({@link VerifyReport.scored}): those in the lake whose score may still come. */
+  /** By the word for the events of each scored type ({@link VerifyReport.scored}): those in the lake whose score may still come. */
   readonly [scored: string]: number | null
 }
 
@@ -40,8 +40,8 @@ export interface VerifyReport {
   readonly ok: boolean
   readonly lakeVersion: number
   readonly featureSet: string
-  /** The word for the scored events, as their view is called. */
-  readonly scored: string
+  /** The words for the events of each scored type, as their views are called. */
+  readonly scored: readonly string[]
   /**
    * How it is known which events must have been scored. `committed`: everything below the processor's committed
    * position, because the lake has caught up with the log. `seen`: everything below the newest event of its partition

@@ -1,6 +1,7 @@
 import { identifier, literal } from '../../base/sql.ts'
 import type { LakeSchema } from '../tables/lake-schema.ts'
-import type { LakeQuery, LakeRow } from './lake-query.ts'
+import { byScoredType } from '../tables/scored-sql.ts'
+import { numbersIn, type LakeColumn, type LakeQuery, type LakeRow } from './lake-query.ts'
 import { examplesMax, shown, type Shown, type Tally, type Violation } from './report.ts'
 
 /** What the checks of single score rows share. */
@@ -24,7 +25,7 @@ export interface VectorChunk {
   /** The inputs, unrounded, by input and row. */
   readonly inputs: readonly Float64Array[]
   /** What else was asked for, by column and row. */
-  readonly others: readonly (Float64Array | readonly (string | null)[])[]
+  readonly others: readonly LakeColumn[]
   /** Reports a row that says something else than its recomputation. */
   wrong(row: number, logged: Shown, recomputed: Shown): void
 }
@@ -51,8 +52,8 @@ export async function eachVector(
   let wrongTotal = 0
   const columns = ['log_partition::DOUBLE', 'log_offset::DOUBLE', ...others, ...features.map(doubleSql)]
   await query.columns(`SELECT ${columns.join(', ')} ${from}`, async (found, rows) => {
-    const [partitions, offsets] = found as readonly Float64Array[]
-    const inputs = found.slice(2 + others.length) as readonly Float64Array[]
+    const [partitions, offsets] = found.slice(0, 2).map(numbersIn)
+    const inputs = found.slice(2 + others.length).map(numbersIn)
     await take({
       rows,
       inputs,
@@ -84,7 +85,7 @@ function doubleSql(feature: string): string {
 function vectorsOf(inputs: readonly Float64Array[], rows: number): Float32Array {
   const vectors = new Float32Array(rows * inputs.length)
   for (const [i, column] of inputs.entries()) {
-    for (let row = 0; row < rows; row += 1) vectors[row * inputs.length + i] = column[row] as number
+    for (let row = 0; row < rows; row += 1) vectors[row * inputs.length + i] = column[row] ?? NaN
   }
   return vectors
 }
@@ -99,8 +100,9 @@ export function wholeSql(features: readonly string[]): string {
 }
 
 /** Whose score it is: the id of the key entity, its sequence number, the scored event. */
-export function placeSql({ key, owner, scored }: LakeSchema): string {
-  return `${identifier(owner)} AS id, ${identifier(`${key.name}_sequence`)} AS sequence, ${identifier(scored.id)} AS cause`
+export function placeSql(schema: LakeSchema): string {
+  const cause = byScoredType(schema, ({ id }) => identifier(id))
+  return `${identifier(schema.owner)} AS id, ${identifier(`${schema.key.name}_sequence`)} AS sequence, ${cause} AS cause`
 }
 
 export function placeOf({ key }: LakeSchema, row: LakeRow): Violation['fields'] {

@@ -1,6 +1,6 @@
 import { identifier, literal } from '../../base/sql.ts'
 import type { Scorer } from '../../ports/scorer.ts'
-import { countOf, type LakeRow } from './lake-query.ts'
+import { countOf, numbersIn, type LakeRow } from './lake-query.ts'
 import { examplesMax, shown } from './report.ts'
 import { eachVector, placeOf, placeSql, scoredBySql, wholeSql, type RowsInput, type VectorRows } from './score-rows.ts'
 
@@ -84,10 +84,10 @@ async function compareScores(
   // No logged score is NaN: here it stands for none.
   const column = `coalesce(${logged}, 'NaN'::DOUBLE)`
   await eachVector(input, rows, [column], { name, definition }, async (chunk) => {
-    const [found] = chunk.others as readonly Float64Array[]
+    const found = numbersIn(chunk.others[0])
     const scores = await scorer.score(chunk.vectors, chunk.rows)
     for (let row = 0; row < chunk.rows; row += 1) {
-      const [score, value] = [found?.[row] ?? NaN, scores[row] ?? NaN]
+      const [score, value] = [found[row] ?? NaN, scores[row] ?? NaN]
       if (Number.isNaN(score) || !Object.is(score, value)) chunk.wrong(row, shown(score), shown(value))
     }
     input.tally.count(counted, chunk.rows)

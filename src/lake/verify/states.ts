@@ -1,4 +1,5 @@
 import { decodeState, layoutIn, type EntityState } from '../../engine/states.ts'
+import { pluralOf } from '../../base/plural.ts'
 import { identifier, literal } from '../../base/sql.ts'
 import type { FeatureSql } from '../../compile/feature-sql.ts'
 import { isRiverbankError } from '../../base/errors.ts'
@@ -66,7 +67,7 @@ export async function checkStates(input: StatesInput): Promise<void> {
   await checkPositions(input)
   for (const entity of input.plan.entities) {
     const total = await createSample(input, entity)
-    input.tally.count(`${entity.name}s in the lake`, total)
+    input.tally.count(`${pluralOf(entity.name)} in the lake`, total)
     const [counted] = await input.query.rows('SELECT count(*) AS total FROM sampled')
     for (let from = 0; from < countOf(counted, 'total'); from += chunkSize) {
       await input.query.run(`CREATE OR REPLACE TEMP TABLE chosen AS

@@ -46,7 +46,7 @@ function pendingText({ pending, scored }: VerifyReport): string {
   const parts: readonly (readonly [number | null, string])[] = [
     [pending.eventRecords, 'event records not yet in the lake'],
     [pending.scoreRecords, 'score records not yet in the lake'],
-    [pending[scored] ?? null, `${scored} not yet scored`],
+    ...scored.map((plural) => [pending[plural] ?? null, `${plural} not yet scored`] as const),
     [pending.otherEvents, 'other events not yet observed'],
     [pending.reads, 'reads that need an earlier observation'],
   ]

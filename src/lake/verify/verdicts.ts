@@ -2,7 +2,9 @@ import { identifier, literal } from '../../base/sql.ts'
 import type { Decider } from '../../scoring/policy.ts'
 import { createReasonWriter } from '../../scoring/explain/reason.ts'
 import type { Scorer } from '../../ports/scorer.ts'
+import { scoredOfType, type ScoredColumns } from '../tables/lake-schema.ts'
 import { policyInput, policyCellsSql } from '../tables/policy-input.ts'
+import { countOf, numbersIn, textsIn, type LakeRow } from './lake-query.ts'
 import { eachVector, scoredBySql, wholeSql, type RowsInput } from './score-rows.ts'
 
 export interface PolicyOfModel {
@@ -25,41 +27,50 @@ export async function checkPolicies(
 ): Promise<void> {
   const { query, tally } = input
   const found = await query.rows(
-    `SELECT model_name, model_version, policy_version, count(*) AS total FROM (${rows})
+    `SELECT model_name, model_version, policy_version, service, count(*) AS total FROM (${rows})
      WHERE policy_version IS NOT NULL GROUP BY ALL ORDER BY ALL`,
   )
   for (const row of found) {
-    const [name, version, policy] = [row['model_name'], row['model_version'], row['policy_version']].map(String)
-    if (name === undefined || version === undefined || policy === undefined) continue
-    const loaded = await load({ name, version, policy })
-    const total = Number(row['total'])
+    const [name, version, policy] = [
+      textOf(row, 'model_name'),
+      textOf(row, 'model_version'),
+      textOf(row, 'policy_version'),
+    ]
+    const service = input.schema.manifest.services.find((one) => one.name === row['service'])
+    const loaded = service === undefined ? null : await load({ name, version, policy })
+    const total = countOf(row, 'total')
     tally.count(`decisions of policies ${loaded === null ? 'not ' : ''}recomputed`, total)
-    if (loaded === null) continue
-    const from = `FROM (${rows}) WHERE ${scoredBySql({ name, version })} AND policy_version = ${literal(policy)}`
-    await checkPolicy(input, loaded, from, `policy ${name}/${version}@${policy}`)
+    if (loaded === null || service === undefined) continue
+    const ofModel = `${scoredBySql({ name, version })} AND service = ${literal(service.name)}`
+    const from = `FROM (${rows}) WHERE ${ofModel} AND policy_version = ${literal(policy)}`
+    const scored = scoredOfType(input.schema, service.eventType)
+    await checkPolicy(input, { ...loaded, scored }, from, `policy ${name}/${version}@${policy}`)
   }
 }
 
+const textOf = (row: LakeRow, column: string) => String(row[column])
+
 async function checkPolicy(
   input: RowsInput,
-  { decide, names }: LoadedPolicy,
+  { decide, names, scored }: LoadedPolicy & { readonly scored: ScoredColumns },
   from: string,
   definition: string,
 ): Promise<void> {
   const present = (column: string) => `coalesce(${column}::DOUBLE, 'NaN'::DOUBLE)`
   // No value is NaN: here it stands for none.
   const values = names.map((name) => present(identifier(name)))
-  const repeated = policyCellsSql(input.schema)
+  const ofType = { manifest: input.schema.manifest, scored }
+  const repeated = policyCellsSql(ofType)
   const others = ['decision', 'decided_by', present('score'), ...repeated]
   await eachVector(input, { from, features: [] }, [...others, ...values], { name: 'decision', definition }, (chunk) => {
-    const [decisions, deciders] = chunk.others as readonly (readonly (string | null)[])[]
-    const scores = chunk.others[2] as Float64Array
+    const [decisions, deciders] = chunk.others.slice(0, 2).map(textsIn)
+    const scores = numbersIn(chunk.others[2])
     const ofEvent = chunk.others.slice(3, 3 + repeated.length)
-    const columns = chunk.others.slice(3 + repeated.length) as readonly Float64Array[]
+    const columns = chunk.others.slice(3 + repeated.length).map(numbersIn)
     for (let row = 0; row < chunk.rows; row += 1) {
       const values = columns.map((column) => numberOrNull(column[row]))
       const cells = (column: number) => ofEvent[column]?.[row] ?? null
-      const verdict = decide(policyInput(input.schema, cells, { score: scores[row] ?? NaN, values }))
+      const verdict = decide(policyInput(ofType, cells, { score: scores[row] ?? NaN, values }))
       const [logged, recomputed] = [
         `${decisions?.[row]} by ${deciders?.[row]}`,
         `${verdict.decision} by ${verdict.decidedBy}`,
@@ -89,7 +100,7 @@ export async function checkReasons(input: RowsInput, scorer: Scorer, rows: strin
   const definition = `the model's contributions, in the words of the feature set`
   const what = { name: 'reasons', definition }
   await eachVector(input, { from, features }, ['decision', 'reasons', 'reasons_unavailable'], what, (chunk) => {
-    const [decisions, logged, unavailable] = chunk.others as readonly (readonly (string | null)[])[]
+    const [decisions, logged, unavailable] = chunk.others.map(textsIn)
     const width = features.length
     for (let row = 0; row < chunk.rows; row += 1) {
       const found = logged?.[row] ?? null

@@ -8,7 +8,7 @@ import { catalogOf } from '../tables/sql-catalog.ts'
 import { checkApplication } from './application.ts'
 import { checkCauses } from './causes.ts'
 import { checkDecisions, type DecisionsInput } from './decisions.ts'
-import { checkEmission } from './emission.ts'
+import { checkEmission, scoresOf } from './emission.ts'
 import { checkDamage, checkFiles, checkOffsets, checkRanges, sizeDamage } from './files.ts'
 import { findFrontier, lagOf, type Frontier, type LogPositions, type Topics } from './frontier.ts'
 import { addVerdicts } from './labels.ts'
@@ -64,11 +64,12 @@ interface RowsChecked {
   readonly hasCopies: boolean
 }
 
-const nothingPending = { scored: 0, otherEvents: 0, reads: 0 }
-
 /** What history says is on its way, and when the log took the oldest of it. */
 interface JudgedPending {
-  readonly counts: typeof nothingPending
+  /** Events of each scored type, by its word. */
+  readonly scored: ReadonlyMap<string, number>
+  readonly otherEvents: number
+  readonly reads: number
   readonly oldestMs: number | null
 }
 
@@ -79,12 +80,12 @@ interface JudgedPending {
  */
 export async function verifyLake(options: VerifyOptions): Promise<VerifyReport> {
   const { lake, schema, positions, topics, clock } = options
-  const { plural } = schema.scored
+  const plurals = schema.scored.map(({ plural }) => plural)
   const startedMs = clock.nowMs()
   const snapshot = await lake.snapshot()
   const tallies: Tallies = {
     I1: new Tally('apply once', ['events applied', 'duplicates', 'invalid', 'sequence numbers']),
-    I2: new Tally('emission', [plural, 'scores', 'copies']),
+    I2: new Tally('emission', countedOf(plurals)),
     I3: new Tally('parity', ['score rows', 'values', 'scores recomputed']),
     I4: new Tally('states', ['states compared', 'values']),
     I5: new Tally('lake', ['files', 'rows', 'offsets']),
@@ -106,22 +107,22 @@ export async function verifyLake(options: VerifyOptions): Promise<VerifyReport> 
   }
   const all = Object.values(invariants)
   const violations = all.reduce((sum, invariant) => sum + invariant.violations, 0)
-  const { scored, otherEvents, reads } = judged?.pending.counts ?? nothingPending
+  const judgedPending = judged?.pending
   const pending: Pending = {
     eventRecords: lagOf(snapshot, positions, topics.events),
     scoreRecords: lagOf(snapshot, positions, topics.scores),
-    [plural]: scored,
-    otherEvents,
-    reads,
+    ...Object.fromEntries(plurals.map((plural) => [plural, judgedPending?.scored.get(plural) ?? 0])),
+    otherEvents: judgedPending?.otherEvents ?? 0,
+    reads: judgedPending?.reads ?? 0,
   }
-  const oldest = [judged?.pending.oldestMs ?? null, (await options.oldestUnreadMs?.(snapshot)) ?? null]
+  const oldest = [judgedPending?.oldestMs ?? null, (await options.oldestUnreadMs?.(snapshot)) ?? null]
   const oldestMs = Math.min(...oldest.map((ms) => ms ?? Infinity))
   return {
     damaged,
     ok: violations === 0 && all.every((invariant) => invariant.unchecked === null),
     lakeVersion: snapshot.version,
     featureSet: schema.manifest.hash,
-    scored: plural,
+    scored: plurals,
     frontier: judged?.frontier.kind ?? 'seen',
     invariants,
     pending,
@@ -131,6 +132,12 @@ export async function verifyLake(options: VerifyOptions): Promise<VerifyReport> 
     notes: notesOf(options),
     seconds: (clock.nowMs() - startedMs) / 1_000,
   }
+}
+
+/** What I2 counts, in the order of the report. */
+function countedOf(plurals: readonly string[]): string[] {
+  const ofTypes = plurals.flatMap((plural) => (plurals.length === 1 ? [plural] : [plural, scoresOf(plural)]))
+  return [...ofTypes, 'scores', 'copies']
 }
 
 /**
@@ -209,7 +216,7 @@ async function checkHistory(
   progress: (phase: VerifyPhase) => (rows: number) => void,
 ): Promise<JudgedPending> {
   const { schema, topics, sql } = options
-  const scored = await checkEmission(query, schema.scored, hasCopies, tallies.I2)
+  const scored = await checkEmission(query, schema, hasCopies, tallies.I2)
   await checkCauses(query, schema, topics, tallies.I2)
   const otherEvents = await checkApplication({ query, schema, snapshot, topics }, tallies.I1)
   const reads = await checkLives({
@@ -222,7 +229,7 @@ async function checkHistory(
   })
   progress('states')(0)
   if (options.states !== null) await checkStates(statesInput(options, options.states, query, frontier, tallies.I4))
-  return { counts: { scored, otherEvents, reads }, oldestMs: await oldestUnanswered(query) }
+  return { scored, otherEvents, reads, oldestMs: await oldestUnanswered(query) }
 }
 
 /** When the log took the oldest event that is in the lake and may still be answered. */

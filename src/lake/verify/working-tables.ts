@@ -1,6 +1,7 @@
 import { identifier, literal } from '../../base/sql.ts'
 import type { EntityManifest } from '../../engine/feature-set.ts'
-import type { LakeSchema } from '../tables/lake-schema.ts'
+import type { LakeSchema, ScoredColumns } from '../tables/lake-schema.ts'
+import { byScoredType } from '../tables/scored-sql.ts'
 import type { Frontier, Topics } from './frontier.ts'
 import { idPartSql, idSeparator } from '../../engine/entity-id.ts'
 import type { LakeQuery } from './lake-query.ts'
@@ -33,8 +34,8 @@ export async function createWorkingTables(
   { schema, topics, frontier, hasDoubles, fields }: WorkingTablesOptions,
 ): Promise<{ readonly hasCopies: boolean }> {
   const { manifest } = schema
-  const [owner, cause] = [identifier(schema.owner), identifier(schema.scored.id)]
-  const timeMs = identifier(schema.scored.timeMs)
+  const owner = identifier(schema.owner)
+  const [cause, timeMs] = [byScoredType(schema, idOf), byScoredType(schema, ({ timeMs }) => identifier(timeMs))]
   const data = columnsOf(schema, fields)
   const entities = manifest.entities.flatMap(({ name }) =>
     ['id', 'sequence', 'born', 'outcome'].map((part) => identifier(`${name}_${part}`)),
@@ -84,6 +85,8 @@ export async function createWorkingTables(
     LEFT JOIN frontier f ON f.log_partition = c.log_partition`)
   return { hasCopies }
 }
+
+const idOf = ({ id }: ScoredColumns) => identifier(id)
 
 /** NULL where the materializer itself failed at the record, and kept its bytes: the lake does not know whether it is an event. */
 const validSql = "CASE WHEN coalesce(error_code, '') NOT IN ('processing_crashed', 'processing_failed') THEN valid END"

@@ -15,6 +15,7 @@ import {
   observed,
   materializer,
   payment,
+  ofPayments,
   record,
   schema,
   score,
@@ -74,6 +75,7 @@ describe('a lake with decisions and their outcomes', () => {
   const options = (change: Partial<BacktestOptions> = {}): BacktestOptions => ({
     query,
     schema,
+    scored: ofPayments,
     model: {
       score: async (vectors, rows) =>
         Promise.resolve(Float32Array.from({ length: rows }, (_, r) => (vectors[2 * r] ?? NaN) / 20)),
@@ -127,6 +129,7 @@ describe('a lake with decisions and their outcomes', () => {
     monitorModel({
       query,
       schema,
+      scored: ofPayments,
       model: { name: 'm', version: '1' },
       profile: {
         format: 1,
@@ -164,8 +167,8 @@ describe('a lake with decisions and their outcomes', () => {
     const meter = prometheusMeter({ processMetrics: false, constantLabels: {} })
     const expose = monitorMetrics(meter)
     // What was said of the model before is over.
-    expose('m/0', await monitor(), at(1))
-    expose('m/1', await monitor(), at(2))
+    expose([{ model: 'm/0', report: await monitor() }], at(1))
+    expose([{ model: 'm/1', report: await monitor() }], at(2))
     const { body } = await meter.expose()
     for (const line of [
       `watched_timestamp_seconds{model="m/1"} ${at(2) / 1_000}`,

@@ -4,7 +4,18 @@ import { sampleBackground } from '../../../src/lake/materialize/background.ts'
 import { openQuery } from '../../../src/edges/duckdb/query.ts'
 import { sqlCatalog } from '../../../src/lake/tables/sql-catalog.ts'
 import { dayMs } from '../../../src/base/units.ts'
-import { batchOf, claimOf, day, materializer, record, schema, score, tempFolder, topics } from '../support/feed.ts'
+import {
+  batchOf,
+  claimOf,
+  day,
+  materializer,
+  ofPayments,
+  record,
+  schema,
+  score,
+  tempFolder,
+  topics,
+} from '../support/feed.ts'
 
 const features = ['spend__count_7d', 'spend__mean_7d']
 /** One payment a day; the third has no mean. */
@@ -30,7 +41,7 @@ test('a background is payments of the newest days with every feature, the same o
     const { setup } = await sqlCatalog(lake, schema)
     const query = await openQuery({ threads: 1, memoryMb: 256, tempDir: folder.dir, tempMb: 0, setup })
     const sample = (rowsMax: number, days: number) =>
-      sampleBackground(query, { schema, features, rowsMax, spanMs: days * dayMs })
+      sampleBackground(query, { schema, scored: ofPayments, features, rowsMax, spanMs: days * dayMs })
     const all = await sample(100, 30)
     expect(all).toMatchObject({ rows: 11, fromMs: day, toMs: day + 11 * dayMs })
     const counts = (found: typeof all) => [...(found?.vectors ?? [])].filter((_, i) => i % 2 === 0)

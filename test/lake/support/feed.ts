@@ -5,7 +5,7 @@ import { customerProfileChanged, fraudReported, paymentInitiated } from '../../.
 import type { EventCatalog, EventType } from '../../../src/events/event.ts'
 import type { FeatureSetManifest } from '../../../src/engine/feature-set.ts'
 import { openTableWriter } from '../../../src/edges/duckdb/table-writer.ts'
-import { lakeSchema } from '../../../src/lake/tables/lake-schema.ts'
+import { lakeSchema, scoredOfType } from '../../../src/lake/tables/lake-schema.ts'
 import { createMaterializer } from '../../../src/lake/materialize/materializer.ts'
 import type { MaterializerOptions } from '../../../src/lake/materialize/materializer.ts'
 import type { Lake } from '../../../src/lake/commit/lake.ts'
@@ -49,6 +49,7 @@ export const manifest: FeatureSetManifest = {
 
 export const schemaOf = (own: FeatureSetManifest) => lakeSchema({ catalog, manifest: own })
 export const schema = schemaOf(manifest)
+export const ofPayments = scoredOfType(schema, 'payment.initiated')
 
 export const meter: Meter = {
   counter: () => ({ add: () => undefined }),
@@ -146,7 +147,7 @@ export function record(topic: string, offset: number, value: string | Uint8Array
   } satisfies LogRecord
 }
 
-function envelope(id: string, type: string, version: number, timeMs: number, data: unknown): string {
+function envelope(id: string, type: string, version: number, timeMs: number, data: unknown, cause?: string): string {
   return JSON.stringify({
     specversion: '1.0',
     id,
@@ -156,6 +157,7 @@ function envelope(id: string, type: string, version: number, timeMs: number, dat
     time: new Date(timeMs).toISOString(),
     dataschema: `urn:riverbank:${type}:${version}`,
     datacontenttype: 'application/json',
+    ...(cause === undefined ? {} : { causationid: cause }),
     data,
   })
 }
@@ -190,11 +192,12 @@ export function score(id: string, paymentId: string, timeMs: number, features: s
     position: { ...at, offset },
   }
   // JSON.stringify writes -0 as 0: the features are given as text.
-  return envelope(id, 'payment.scored', 1, timeMs, data).replace('"features":{}', () => `"features":${features}`)
+  const text = envelope(id, 'payment.scored', 1, timeMs, data, paymentId)
+  return text.replace('"features":{}', () => `"features":${features}`)
 }
 
 export function observed(id: string, observedId: string, offset: number, outcome = 'too_late', sequence = 9): string {
   const entities = { customer: { id: 'c1', sequence, born: 1, outcome } }
   const data = { observedId, observedType: 'fraud.reported', entities, featureSet: 'x', position: { ...at, offset } }
-  return envelope(id, 'event.observed', 1, day, data)
+  return envelope(id, 'event.observed', 1, day, data, observedId)
 }

@@ -79,3 +79,56 @@ test('no two views of a lake have one name', () => {
   expect(with_(typeOf('account.moved', {}, { view: 'scores' }))).toThrow(/called scores/)
   expect(schema.views.map(({ name }) => name)).toEqual(['logins', 'account_created'])
 })
+
+const moved = { emits: 'move.scored', id: 'moveId', time: 'moveTimeMs', repeats: ['accountId'] } as const
+
+test('of several scored types each has its relations under the name of its view, and a view that takes one is refused', () => {
+  const both = with_(typeOf('account.moved', {}, { scored: moved, view: 'moves' }))()
+  expect(both.scored.map(({ plural, relations }) => [plural, ...Object.values<string>({ ...relations })])).toEqual([
+    ['logins', 'logins_label_events', 'logins_labels', 'logins_training_set', 'logins_training_set_as_of'],
+    ['moves', 'moves_label_events', 'moves_labels', 'moves_training_set', 'moves_training_set_as_of'],
+  ])
+  expect(with_(typeOf('account.moved', {}, { scored: moved, view: 'logins' }))).toThrow(
+    'event type "account.moved": its view would be called logins, as one of login.attempted is: give it a view',
+  )
+  const third = typeOf('account.closed', {}, { view: 'logins_labels' })
+  expect(with_(typeOf('account.moved', {}, { scored: moved }), third)).toThrow(
+    'event type "account.closed": its view is called logins_labels, as one of login.attempted: give it another',
+  )
+})
+
+test('a lake of one scored type has the columns and relations that it had, and says no type of its scores', () => {
+  expect(columnsOf('scores', payments)).not.toContain('event_type VARCHAR')
+  expect(payments.scored.map(({ relations }) => Object.values<string>({ ...relations }))).toEqual([
+    ['label_events', 'labels', 'training_set', 'training_set_as_of'],
+  ])
+})
+
+test('a column of scores that a type would fill with something else than another is refused, and both are named', () => {
+  const clashing = typeOf(
+    'account.moved',
+    { loginTime: z.string() },
+    { scored: { ...moved, repeats: ['accountId', 'loginTime'] } },
+  )
+  expect(with_(clashing)).toThrow(
+    'event type "account.moved": the column login_time of scores would hold both the time of login.attempted and the field loginTime of account.moved',
+  )
+})
+
+test('a column of scores that a feature and a repeated field would share is refused, and both are named', () => {
+  const named = (name: string) => () => {
+    const features = manifest.features.map((one, i) => (i === 0 ? { ...one, name } : one))
+    return lakeSchema({ catalog: catalogOf(set.events), manifest: { ...manifest, features } })
+  }
+  expect(named('succeeded')).toThrow(
+    'table scores: the column succeeded would hold both the field succeeded of login.attempted and the feature succeeded: give one another name',
+  )
+  expect(named('score')).toThrow(
+    'table scores: the column score would hold both a column that every table of scores has and the feature score: give one another name',
+  )
+})
+
+test('reports call what labels say by the word of their declaration, and a report where there is none', () => {
+  expect(payments.scored.map(({ reported }) => reported)).toEqual(['fraud'])
+  expect(schema.scored.map(({ reported }) => reported)).toEqual(['report'])
+})

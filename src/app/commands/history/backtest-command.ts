@@ -9,6 +9,8 @@ import type { OutcomeReport } from '../../../scoring/outcome-tally.ts'
 import { dayMs } from '../../../base/units.ts'
 import { compilePolicy, parsePolicy, type Decider, type Policy, type PolicyScope } from '../../../scoring/policy.ts'
 import { judgedEvents } from '../../../lake/history/monitor-metrics.ts'
+import { pluralOf } from '../../../base/plural.ts'
+import { scoredOfService, type ScoredColumns } from '../../../lake/tables/lake-schema.ts'
 import { runBacktest, type Backtest } from '../../../lake/history/backtest.ts'
 import type { Scorer } from '../../../ports/scorer.ts'
 
@@ -26,8 +28,8 @@ export interface BacktestCommandOptions {
 
 const progressMs = 2_000
 
-function youngLabels({ MONITOR_LABEL_DELAY_DAYS: days }: Pick<Config, 'MONITOR_LABEL_DELAY_DAYS'>): string {
-  return `note: frauds of the newest ${days} days that nobody has reported yet count as honest; --to leaves them out\n`
+function youngLabels({ reported }: ScoredColumns, days: number): string {
+  return `note: a ${reported} of the newest ${days} days that nobody has reported yet counts as none; --to leaves these days out\n`
 }
 
 /** `riverbank backtest`: a candidate beside what was decided. Writes nothing. Errors: `lake_empty`, those of its parts. */
@@ -42,15 +44,19 @@ export async function backtestCommand(config: Config, options: BacktestCommandOp
     const decider = await deciderOf(scorer, service, options.policy)
     const cost = { reviewMinor: options.reviewCost, falseBlockMinor: options.falseBlockCost }
     const startedMs = performance.now()
+    const scored = scoredOfService(compiled.lakeSchema, service.name)
     const result = await withLakeQuery(config, compiled, async (query) => {
-      const span = await scoredSpan(query, compiled.lakeSchema)
-      if (span === null) throw new RiverbankError('lake_empty', 'the lake has no scored events')
+      const span = await scoredSpan(query, compiled.lakeSchema, scored)
+      if (span === null) throw new RiverbankError('lake_empty', `the lake has no scored ${scored.plural}`)
       const range = { fromMs: options.from ?? span.firstMs, toMs: options.to ?? span.lastMs + 1 }
-      if (range.toMs > span.lastMs - config.MONITOR_LABEL_DELAY_DAYS * dayMs) process.stderr.write(youngLabels(config))
+      if (range.toMs > span.lastMs - config.MONITOR_LABEL_DELAY_DAYS * dayMs) {
+        process.stderr.write(youngLabels(scored, config.MONITOR_LABEL_DELAY_DAYS))
+      }
       const { signal } = stopping
       const parts = {
         query,
         schema: compiled.lakeSchema,
+        scored,
         model: scorer,
         vector: service.vector,
         names: service.names,
@@ -66,7 +72,7 @@ export async function backtestCommand(config: Config, options: BacktestCommandOp
     }
     const model = `${scorer.name}/${scorer.version}`
     const report = { model, policy: decider.version, seconds: (performance.now() - startedMs) / 1_000, ...result }
-    process.stdout.write(options.json === true ? `${JSON.stringify(report)}\n` : render(report))
+    process.stdout.write(options.json === true ? `${JSON.stringify(report)}\n` : render(report, scored.reported))
     return 0
   } finally {
     process.off('SIGINT', stop)
@@ -104,28 +110,29 @@ function progress(): (done: number) => void {
 
 function render(
   report: Backtest & { readonly model: string; readonly policy: string; readonly seconds: number },
+  reported: string,
 ): string {
   const { champion, candidate } = report
-  const rows = Object.entries(figures(champion)).map(([figure, then]) => ({
+  const rows = Object.entries(figures(champion, reported)).map(([figure, then]) => ({
     figure,
     'as decided': then,
-    [`${report.model}, policy ${report.policy}`]: figures(candidate)[figure],
+    [`${report.model}, policy ${report.policy}`]: figures(candidate, reported)[figure],
   }))
   const left = report.incomplete === 0 ? '' : `${report.incomplete} events lack a value the model needs: left out\n`
   return (
-    `${table(rows)}\nchanged decisions\n${table(report.changed)}\ndecided by\n` +
+    `${table(rows)}\nchanged decisions\n${table(report.changed.map(({ frauds, ...move }) => ({ ...move, [pluralOf(reported)]: frauds })))}\ndecided by\n` +
     table(Object.entries(report.decidedBy).map(([by, events]) => ({ by, events }))) +
     `${left}${judgedEvents(champion)} events in ${report.seconds.toFixed(1)} s\n`
   )
 }
 
-function figures(report: OutcomeReport): Record<string, string> {
+function figures(report: OutcomeReport, reported: string): Record<string, string> {
   const share = (value: number | null) => (value === null ? '-' : `${(100 * value).toFixed(2)}%`)
   const money = (minor: number) => (minor / 100).toFixed(2)
   const { fraud, honest } = report.confusion
   return {
-    'fraud: approved / reviewed / blocked': `${fraud.approve} / ${fraud.review} / ${fraud.block}`,
-    'honest: approved / reviewed / blocked': `${honest.approve} / ${honest.review} / ${honest.block}`,
+    [`${reported}: approved / reviewed / blocked`]: `${fraud.approve} / ${fraud.review} / ${fraud.block}`,
+    [`no ${reported}: approved / reviewed / blocked`]: `${honest.approve} / ${honest.review} / ${honest.block}`,
     'alert rate': share(report.alertRate),
     precision: share(report.precision),
     recall: share(report.recall),

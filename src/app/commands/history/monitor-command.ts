@@ -1,7 +1,8 @@
 import type { Config } from '../../installation/settings/config.ts'
 import { definitions } from '../../installation/settings/definitions.ts'
 import { table } from '../../command-line/table.ts'
-import { measureModel, type WatchedSpan } from '../../roles/watched-model.ts'
+import { pluralOf } from '../../../base/plural.ts'
+import { measureInUse, measureNamed, type MeasuredModel, type WatchedSpan } from '../../roles/watched-model.ts'
 import type { MonitorReport } from '../../../lake/history/monitor.ts'
 import { judgedEvents } from '../../../lake/history/monitor-metrics.ts'
 
@@ -18,13 +19,29 @@ export interface MonitorCommandOptions extends WatchedSpan {
 /** What went beyond a limit, in words. */
 type Alarm = string
 
-/** `riverbank monitor`: 0 when everything is within its limits, 1 when not. Errors: `lake_empty`, `profile_missing`. */
+/**
+ * `riverbank monitor`: 0 when everything is within its limits, 1 when not; of the model that is named, or of the one in use of
+ * each scored type (with several types JSON is a list). What can be measured is told before the first error is thrown: `lake_empty`,
+ * `profile_missing`, `invalid_model`.
+ */
 export async function monitorCommand(config: Config, options: MonitorCommandOptions): Promise<number> {
-  const { model, report } = await measureModel(config, definitions(config), options.model, options)
-  const alarms = alarmsOf(report, options)
-  if (options.json === true) process.stdout.write(`${JSON.stringify({ model, ...report, alarms })}\n`)
-  else process.stdout.write(render(model, report, alarms))
-  return alarms.length === 0 ? 0 : 1
+  const compiled = definitions(config)
+  const { scored } = compiled.lakeSchema
+  const { model } = options
+  const asked =
+    model === undefined
+      ? scored.map((one) => measureInUse(config, compiled, one, options))
+      : [measureNamed(config, compiled, model, options)]
+  const settled = await Promise.allSettled(asked)
+  const measured = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+  const told = measured.map((one) => ({ ...one, alarms: alarmsOf(one.report, options) }))
+  const failed = settled.find((one) => one.status === 'rejected')
+  if (told.length > 0 && options.json === true) {
+    const objects = told.map(({ model, report, alarms }) => ({ model, ...report, alarms }))
+    process.stdout.write(`${JSON.stringify(asked.length === 1 ? objects[0] : objects)}\n`)
+  } else process.stdout.write(told.map(render).join('\n'))
+  if (failed !== undefined) throw failed.reason
+  return told.every(({ alarms }) => alarms.length === 0) ? 0 : 1
 }
 
 function alarmsOf(report: MonitorReport, limits: MonitorCommandOptions): Alarm[] {
@@ -43,7 +60,8 @@ function alarmsOf(report: MonitorReport, limits: MonitorCommandOptions): Alarm[]
   return [...empty, ...drifted, ...missing, ...outcomes]
 }
 
-function render(model: string, report: MonitorReport, alarms: readonly Alarm[]): string {
+function render({ model, scored, report, alarms }: MeasuredModel & { readonly alarms: readonly Alarm[] }): string {
+  const reported = pluralOf(scored.reported)
   const percent = (value: number | null) => (value === null ? '-' : `${(100 * value).toFixed(2)}%`)
   const drift = [report.score, ...report.features].map((value) => ({
     value: value.name,
@@ -54,12 +72,12 @@ function render(model: string, report: MonitorReport, alarms: readonly Alarm[]):
   }))
   const { outcomes } = report
   const judged =
-    `${judgedEvents(outcomes)} events with labels: ${outcomes.frauds} frauds, alert rate ${percent(outcomes.alertRate)}, ` +
+    `${judgedEvents(outcomes)} events with labels: ${outcomes.frauds} ${reported}, alert rate ${percent(outcomes.alertRate)}, ` +
     `precision ${percent(outcomes.precision)}, recall ${percent(outcomes.recall)}`
   const calibration = report.calibration.map((bin) => ({
     events: bin.events,
     'mean score': Number(bin.meanScore.toFixed(5)),
-    'share of fraud': Number(bin.fraudShare.toFixed(5)),
+    [`share of ${reported}`]: Number(bin.fraudShare.toFixed(5)),
   }))
   const shadows = report.shadows.length === 0 ? '' : `${table(report.shadows.map((one) => ({ ...one })))}\n`
   const end =

@@ -5,26 +5,38 @@ import { servicePlan } from '../../../scoring/service.ts'
 import type { Config } from '../../installation/settings/config.ts'
 import { modelLoader, type Definitions } from '../../installation/settings/definitions.ts'
 import { scoringModel, withLakeQuery, type LakeQueryOptions } from '../../installation/lake/lake-query.ts'
+import type { ScoredColumns } from '../../../lake/tables/lake-schema.ts'
 
 /**
  * `name/version`; when nothing was given the model that scored the newest events of the lake, or what an installation
- * begins with. Errors: `invalid_model`, `model_refused`.
+ * begins with. Errors: `invalid_model` (also where several types are scored, and nothing says of which), `model_refused`.
  */
 export async function modelReference(
   config: Pick<Config, 'MODELS_DIR' | 'DATA_DIR'>,
-  compiled: Pick<Definitions, 'lakeSchema' | 'manifest'>,
+  compiled: Pick<Definitions, 'lakeSchema'>,
   given: string | undefined,
-  limits: LakeQueryOptions = {},
 ): Promise<ModelReference> {
   if (given === undefined) {
-    const scoring = await withLakeQuery(config, compiled, scoringModel, limits)
-    if (scoring !== null) return scoring
-    const [first = ''] = compiled.manifest.services.map(({ eventType }) => eventType)
-    return (await registeredLineup(config.MODELS_DIR, first)).champion
+    const [only, ...others] = compiled.lakeSchema.scored
+    if (only !== undefined && others.length === 0) return modelInUse(config, compiled, only)
+    const words = compiled.lakeSchema.scored.map(({ plural }) => plural).join(' and ')
+    throw new RiverbankError('invalid_model', `${words} are scored, each by models of their own: name one with --model`)
   }
   const parsed = parseModelName(given)
   if (parsed === null) throw new RiverbankError('invalid_model', `"${given}" is no <name>/<version>`)
   return parsed
+}
+
+/** The model that scored the newest events of a type, or what an installation begins with. Errors: `model_refused`. */
+export async function modelInUse(
+  config: Pick<Config, 'MODELS_DIR' | 'DATA_DIR'>,
+  compiled: Pick<Definitions, 'lakeSchema'>,
+  scored: ScoredColumns,
+  limits: LakeQueryOptions = {},
+): Promise<ModelReference> {
+  const { lakeSchema } = compiled
+  const found = await withLakeQuery(config, compiled, (query) => scoringModel(query, lakeSchema, scored), limits)
+  return found ?? (await registeredLineup(config.MODELS_DIR, scored.form.eventType)).champion
 }
 
 /**

@@ -8,6 +8,7 @@ import { modelName, parseModelName, type ModelReference } from '../../../scoring
 import { dayMs } from '../../../base/units.ts'
 import { registerCovers } from '../../../edges/onnx/registration.ts'
 import { sampleBackground, type SampledBackground } from '../../../lake/materialize/background.ts'
+import { scoredOfService } from '../../../lake/tables/lake-schema.ts'
 
 /** Enough that a branch which one event in a thousand takes is counted to a tenth; a few megabytes. */
 const rowsMax = 50_000
@@ -58,7 +59,8 @@ async function backgroundOf(
 ): Promise<SampledBackground> {
   await checkUnused(config, model)
   const features = compiled.manifest.services.find(({ name }) => name === service)?.features ?? []
-  const options = { schema: compiled.lakeSchema, features, rowsMax, spanMs: spanDays * dayMs }
+  const scored = scoredOfService(compiled.lakeSchema, service)
+  const options = { schema: compiled.lakeSchema, scored, features, rowsMax, spanMs: spanDays * dayMs }
   const found = await withLakeQuery(config, compiled, (query) => sampleBackground(query, options))
   if (found !== null && found.rows >= rowsMin) return found
   const here = `the lake has ${found?.rows ?? 0} events, scored in its last ${spanDays} days, with every feature of ${service}`

@@ -7,8 +7,9 @@ import type { ModelReference } from '../../../scoring/rollout/generation.ts'
 import { openQuery, type Query } from '../../../edges/duckdb/query.ts'
 import { identifier } from '../../../base/sql.ts'
 import { openLake } from '../../../lake/commit/lake.ts'
-import type { LakeSchema } from '../../../lake/tables/lake-schema.ts'
+import type { LakeSchema, ScoredColumns } from '../../../lake/tables/lake-schema.ts'
 import { sqlCatalog } from '../../../lake/tables/sql-catalog.ts'
+import { isOfType } from '../../../lake/tables/scored-sql.ts'
 
 export interface LakeQueryOptions {
   readonly signal?: AbortSignal | undefined
@@ -50,24 +51,32 @@ export async function withLakeQuery<Result>(
 }
 
 /**
- * The model that scored the newest events, null while there are none. registry.json only says which one an installation
- * begins with.
+ * The model that scored the newest events of a type, null while there are none. registry.json only says which one an
+ * installation begins with.
  */
-export async function scoringModel(query: Query): Promise<ModelReference | null> {
+export async function scoringModel(
+  query: Query,
+  schema: Pick<LakeSchema, 'scored'>,
+  scored: ScoredColumns,
+): Promise<ModelReference | null> {
   const [row] =
     await query.rows(`SELECT arg_max({'name': model_name, 'version': model_version}, append_time_ms).name AS name,
-      arg_max({'name': model_name, 'version': model_version}, append_time_ms).version AS version FROM scores`)
+      arg_max({'name': model_name, 'version': model_version}, append_time_ms).version AS version
+    FROM scores WHERE ${isOfType(schema, scored)}`)
   const [name, version] = [row?.['name'] ?? null, row?.['version'] ?? null]
   return name === null || version === null ? null : { name: String(name), version: String(version) }
 }
 
-/** Of the lake's scored events, milliseconds; null while there are none. */
+/** Of the lake's scored events of a type, milliseconds; null while there are none. */
 export async function scoredSpan(
   query: Query,
-  { scored }: Pick<LakeSchema, 'scored'>,
+  schema: Pick<LakeSchema, 'scored'>,
+  scored: ScoredColumns,
 ): Promise<{ readonly firstMs: number; readonly lastMs: number } | null> {
   const timeMs = identifier(scored.timeMs)
-  const [row] = await query.rows(`SELECT min(${timeMs}) AS first, max(${timeMs}) AS last FROM scores`)
+  const [row] = await query.rows(
+    `SELECT min(${timeMs}) AS first, max(${timeMs}) AS last FROM scores WHERE ${isOfType(schema, scored)}`,
+  )
   if (row?.['first'] === null || row?.['first'] === undefined) return null
   return { firstMs: Number(row['first']), lastMs: Number(row['last']) }
 }

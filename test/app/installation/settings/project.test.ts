@@ -29,7 +29,7 @@ describe('the project of an installation', () => {
 
   test('is that of the folder that the environment names, with its models, topics and settings', () => {
     const config = readConfig(logins)
-    expect(definitions(config).manifest.services.map(({ name }) => name)).toEqual(['takeover_v1'])
+    expect(definitions(config).manifest.services.map(({ name }) => name)).toEqual(['takeover_v1', 'reset_v1'])
     expect(config.MODELS_DIR).toBe(join(config.project.folder, 'models'))
     expect(names(config).topics.events).toBe('logins.events')
     expect(() => readConfig({ ...logins, RIVERBANK_CURRENCY: 'EUR' })).toThrow('RIVERBANK_CURRENCY: no such setting')
