@@ -9,7 +9,7 @@ import { writeTreeModel } from './scoring.ts'
 import { readConfig, names } from '../../src/app/installation/settings/config.ts'
 import { definitions, loadModel } from '../../src/app/installation/settings/definitions.ts'
 import { openGenerationStore } from '../../src/app/installation/servers/event-log.ts'
-import { systemClock } from '../../src/app/roles/life/role.ts'
+import { systemClock } from '../../src/app/roles/lifecycle/role.ts'
 import { assert } from '../../src/base/errors.ts'
 import { createModelAdministration, type ModelAdministration } from '../../src/serve/models/model-administration.ts'
 

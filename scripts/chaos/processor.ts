@@ -3,7 +3,7 @@ import { interposed, type Wire } from './interposed.ts'
 import type { Order } from './messages.ts'
 import { readConfig } from '../../src/app/installation/settings/config.ts'
 import { startProcess } from '../../src/app/roles/process-role.ts'
-import { runRole } from '../../src/app/roles/life/role.ts'
+import { runRole } from '../../src/app/roles/lifecycle/role.ts'
 
 const sessionTimeoutMs = Number(process.argv[2])
 const wire: Wire = {

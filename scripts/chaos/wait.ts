@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { untilNoneLeft } from '../../src/app/installation/lake/lake-progress.ts'
-import { systemClock } from '../../src/app/roles/life/role.ts'
+import { systemClock } from '../../src/app/roles/lifecycle/role.ts'
 import { isRiverbankError, RiverbankError } from '../../src/base/errors.ts'
 
 /** Waits until the condition holds; at the deadline rejects with `chaos_stuck`, which is a violation like any other. */

@@ -24,8 +24,8 @@ export { fieldsOfSlot, layoutOf } from './state-codec/state-layout.ts'
 export type { StateLayout } from './state-codec/state-layout.ts'
 
 /** What a state of a new feature set does not know yet, and how its history is added. */
-export { earlierOf, fillGaps, gapNumbers, slotsOf } from './evolution/fill-gaps.ts'
-export type { Earlier, WantedSlots } from './evolution/fill-gaps.ts'
+export { earlierOf, fillGaps, gapNumbers, slotsOf } from './evolution/fill-missing-history.ts'
+export type { Earlier, WantedSlots } from './evolution/fill-missing-history.ts'
 
 /** Whether an event with this id would be a duplicate, or was refused as one. Of states of the partition-key entity. */
 export function knowsEvent({ recentIds }: EntityState, eventId: string): boolean {

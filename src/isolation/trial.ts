@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { isRiverbankError } from '../base/errors.ts'
-import type { RecordFault } from '../events/record-parts.ts'
+import type { RecordFault } from '../events/codec/record-parts.ts'
 import type { Claim } from '../ports/log.ts'
 import type { StateStore } from '../ports/states.ts'
 

@@ -1,4 +1,4 @@
-import type { ExactParts, RecordFault, TopicFinding } from '../events/record-parts.ts'
+import type { ExactParts, RecordFault, TopicFinding } from '../events/codec/record-parts.ts'
 
 /** A record as the log holds it. `offset` grows by at least one per partition; it may have gaps. */
 export interface LogRecord {

@@ -1,9 +1,9 @@
 import { assert } from '../base/errors.ts'
 import type { FeaturePlan } from '../engine/plan.ts'
-import type { RecordFault } from '../events/record-parts.ts'
+import type { RecordFault } from '../events/codec/record-parts.ts'
 import { createValues } from '../scoring/vector.ts'
 import type { LogBatch } from '../ports/log.ts'
-import { lineupAt, type Serving, type ServingModels } from './serving.ts'
+import { lineupAt, type Serving, type ServingModels } from './models/serving.ts'
 import type { Applied, Assembled, Observed, Unscored } from './stages.ts'
 
 /**

@@ -1,4 +1,4 @@
-import { readRecordEvent } from '../events/record-event.ts'
+import { readRecordEvent } from '../events/codec/record-event.ts'
 import type { EventCatalog } from '../events/event.ts'
 import { namedEntityId, type EntityPlan, type EventPlan, type FeaturePlan } from '../engine/plan.ts'
 import { assert } from '../base/errors.ts'

@@ -4,7 +4,7 @@ import { RiverbankError } from '../base/errors.ts'
 import type { EntityPlan } from '../engine/plan.ts'
 import type { EntityKey, StateStore, StateWrite } from '../ports/states.ts'
 import type { Answering, Loaded, ObservedAt, StoredState, Touched } from './settle.ts'
-import type { StateMigration } from './state-migration.ts'
+import type { StateMigration } from './assignment/state-migration.ts'
 
 const absent: StoredState = { state: null, checksum: 0 }
 

@@ -1,7 +1,7 @@
 import { isMisplaced } from '../events/partitioner.ts'
 import type { CachedStates } from './entity-states.ts'
 import type { Observed } from './stages.ts'
-import type { TooLarge } from './batch-size.ts'
+import type { TooLarge } from './assignment/batch-size.ts'
 import type { LogBatch } from '../ports/log.ts'
 import type { Meter } from '../ports/telemetry.ts'
 

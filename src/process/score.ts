@@ -1,5 +1,5 @@
 import type { ProcessMetrics } from './metrics.ts'
-import type { LoadedLineup } from './serving.ts'
+import type { LoadedLineup } from './models/serving.ts'
 import type { Assembled, AssembledEvent, Scored, ScoredEvent, Unscored } from './stages.ts'
 import { assert } from '../base/errors.ts'
 import type { FeaturePlan } from '../engine/plan.ts'

@@ -2,7 +2,7 @@ import type { EntityState, Snapshot } from '../engine/states.ts'
 import { observe as observeEntity, verdictOf, type Answer, type Observation, type Verdict } from '../engine/observe.ts'
 import type { EntityPlan, EntityTouch, FeaturePlan } from '../engine/plan.ts'
 import type { Decoded, DecodedEvent, Observed } from './stages.ts'
-import { textOf } from './waiting.ts'
+import { textOf } from './dead-letters/waiting.ts'
 
 /*
  * What a batch does to the states. A batch is a list of events here, and a list of entities: `touch` turns the one into

@@ -2,12 +2,12 @@ import type { Snapshot } from '../engine/states.ts'
 import type { LabelVerdict } from '../engine/observe-label.ts'
 import type { EventPlan } from '../engine/plan.ts'
 import type { EventErrorCode, DomainEvent, EventData } from '../events/event.ts'
-import type { RecordFaultCode } from '../events/record-parts.ts'
+import type { RecordFaultCode } from '../events/codec/record-parts.ts'
 import type { unscoredCodes } from '../scoring/dead-letter-code.ts'
 import type { Decision } from '../scoring/emitted.ts'
 import type { ScoreParts } from '../scoring/scored-text.ts'
 import type { LogRecord } from '../ports/log.ts'
-import type { LoadedLineup } from './serving.ts'
+import type { LoadedLineup } from './models/serving.ts'
 
 /*
  * What is known of one record of a batch. Each stage of the pipeline answers one of these for each record that it was

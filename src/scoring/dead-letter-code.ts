@@ -1,6 +1,6 @@
 import { eventErrorCodes } from '../events/event.ts'
 import type { LabelVerdict } from '../engine/observe-label.ts'
-import { recordFaultCodes } from '../events/record-parts.ts'
+import { recordFaultCodes } from '../events/codec/record-parts.ts'
 
 /** An event was applied, and has no score. */
 export const unscoredCodes = ['vector_not_finite', 'score_not_finite'] as const

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { ExactParts } from '../../src/events/record-parts.ts'
+import type { ExactParts } from '../../src/events/codec/record-parts.ts'
 import type { LogCase } from './event-log-suite.ts'
 
 const utf8 = (text: string) => new Uint8Array(Buffer.from(text))

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { referenceExpression } from '../../src/compile/reference-expression.ts'
+import { referenceExpression } from '../../src/compile/reference/expression.ts'
 import { compileExpression, featuresOf, type Expression } from '../../src/engine/expression.ts'
 import { order } from '../define/support/shop.ts'
 import * as define from '../../src/define/expression.ts'

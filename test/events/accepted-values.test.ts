@@ -6,7 +6,7 @@ import { eventLimits } from '../../src/events/envelope.ts'
 import { encodeEvent, type DomainEvent, type EventCatalog } from '../../src/events/event.ts'
 import { createReasonWriter } from '../../src/scoring/explain/reason.ts'
 import { type ReasonForm } from '../../src/engine/reason-form.ts'
-import { readRecordEvent } from '../../src/events/record-event.ts'
+import { readRecordEvent } from '../../src/events/codec/record-event.ts'
 import type { EventTimeMs } from '../../src/base/units.ts'
 import { measure } from '../../src/define/reason.ts'
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { riverbank } from '../../features/index.ts'
 import { encodeEvent, type DomainEvent, type EventCatalog } from '../../src/events/event.ts'
 import { historyHeader, httpDoor, timeFault } from '../../src/events/event-time.ts'
-import { readRecordEvent } from '../../src/events/record-event.ts'
+import { readRecordEvent } from '../../src/events/codec/record-event.ts'
 import { dayMs, minuteMs, type EventTimeMs } from '../../src/base/units.ts'
 
 const catalog: EventCatalog = new Map(riverbank.events.map((event) => [event.type, event]))

@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis'
-import { slotCount, slotOf } from '../../src/edges/redis/cluster/cluster-slots.ts'
+import { slotCount, slotOf } from '../../src/edges/redis/cluster/hash-slots.ts'
 import { freePort } from '../../src/edges/redis/server/server.ts'
 import { startTestRedis, type TestRedis } from './redis-server.ts'
 import { eventually } from './wait.ts'

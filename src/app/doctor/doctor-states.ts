@@ -1,7 +1,7 @@
 import type { Config } from '../installation/settings/config.ts'
 import { fail, ok, warn, type Finding } from './doctor.ts'
 import { unreachable } from '../../base/errors.ts'
-import type { RefusalCode, Standing } from '../../engine/standing.ts'
+import type { RefusalCode, Standing } from '../../engine/states-status.ts'
 
 /** What to do about each refusal; its reason says the rest. */
 const fixes: Readonly<Record<RefusalCode, string>> = {

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { names } from '../installation/settings/config.ts'
 import type { Definitions } from '../installation/settings/definitions.ts'
-import type { Role } from './life/role.ts'
+import type { Role } from './lifecycle/role.ts'
 import { lakeLookupDefaults, openLakeLookup } from './score-lookup.ts'
 import type { Lake } from '../../lake/commit/lake.ts'
 import type { EventLog, LogRecord } from '../../ports/log.ts'

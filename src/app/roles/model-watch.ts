@@ -1,6 +1,6 @@
 import { definitions } from '../installation/settings/definitions.ts'
-import { repeat, type Repeated } from './life/repeat.ts'
-import type { Role } from './life/role.ts'
+import { repeat, type Repeated } from './lifecycle/repeat.ts'
+import type { Role } from './lifecycle/role.ts'
 import { measureInUse, type MeasuredModel } from './watched-model.ts'
 import { isRiverbankError } from '../../base/errors.ts'
 import { monitorMetrics } from '../../lake/history/monitor-metrics.ts'

@@ -1,7 +1,7 @@
 import { names, type Config } from '../installation/settings/config.ts'
 import { tellEviction } from '../installation/servers/eviction.ts'
-import { claimLake, existingLake, lakeSeen, openLogMemos, type LakeMemos } from '../installation/lake/lake-claim.ts'
-import { repeat } from './life/repeat.ts'
+import { claimLake, existingLake, lakeSeen, openLogMemos, type LakeMemos } from '../installation/lake/lake-binding.ts'
+import { repeat } from './lifecycle/repeat.ts'
 import { isRiverbankError, RiverbankError } from '../../base/errors.ts'
 import {
   needsLog,
@@ -10,7 +10,7 @@ import {
   type LogSeen,
   type Standing,
   type StatesSeen,
-} from '../../engine/standing.ts'
+} from '../../engine/states-status.ts'
 import type { Lake } from '../../lake/commit/lake.ts'
 import type { EventLog } from '../../ports/log.ts'
 import { stateMemos, type StateStore } from '../../ports/states.ts'

@@ -5,7 +5,7 @@ import type { Clock } from '../../ports/clock.ts'
 import type { Logger } from '../../ports/telemetry.ts'
 import { eachLine } from './lines.ts'
 import { decideRestart, recentCrashes, type RestartDecision, type RestartLimits } from './restart-policy.ts'
-import { roleStatesMessage } from '../roles/life/role-states.ts'
+import { roleStatesMessage } from '../roles/lifecycle/role-states.ts'
 
 export interface RoleSpec {
   /** Such as `process`; instances are called `process-1`, `process-2`. */

@@ -1,4 +1,4 @@
-import type { TopicFinding } from '../../events/record-parts.ts'
+import type { TopicFinding } from '../../events/codec/record-parts.ts'
 import type { TopicSpec } from '../../ports/log.ts'
 import { recordOverheadBytes } from './record.ts'
 

@@ -10,7 +10,7 @@ import {
   stateVersion,
   type EntityState,
 } from '../../engine/states.ts'
-import { GapHistory } from './gap-history.ts'
+import { GapHistory } from './missing-history.ts'
 import { LakeHistory, type Asked, type HistoryOptions, type Share } from './history.ts'
 import { RiverbankError } from '../../base/errors.ts'
 import type { EntityPlan } from '../../engine/plan.ts'

@@ -28,7 +28,7 @@ export interface HistoryRow {
   readonly touch: EntityTouch
   /** Valid until the next row: the fields that the entity's slots look at. */
   readonly data: Readonly<Record<string, unknown>>
-  /** Of a label that perhaps waits for its subject: its record as text, see `events/resent-record.ts`. */
+  /** Of a label that perhaps waits for its subject: its record as text, see `events/codec/resent-record.ts`. */
   readonly record: string | null
   /** See `LakeHistory.ask`; empty where nobody asked. */
   readonly asked: string

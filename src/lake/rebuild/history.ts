@@ -6,7 +6,7 @@ import { beyond, nothing, rowsOf, untold, verdicts, type HistoryRow } from './hi
 import { readWaitingRecords, type WaitingRecords } from './waiting-records.ts'
 import type { FieldColumn } from '../tables/data-columns.ts'
 import type { LakeSchema } from '../tables/lake-schema.ts'
-import type { Topics } from '../verify/frontier.ts'
+import type { Topics } from '../verify/watermark.ts'
 import { countOf, type LakeQuery } from '../verify/lake-query.ts'
 import { createWorkingTables, entityIdSql } from '../verify/working-tables.ts'
 

@@ -1,7 +1,7 @@
 import { encodeState, stateVersion, layoutOf } from '../../engine/states.ts'
 import { z } from 'zod'
 import { LakeHistory, type HistoryOptions, type Reach } from './history.ts'
-import { LifeBuilder, type RebuiltState } from './life.ts'
+import { LifeBuilder, type RebuiltState } from './incarnation.ts'
 import { assert, RiverbankError } from '../../base/errors.ts'
 import type { EntityPlan } from '../../engine/plan.ts'
 import type { Clock } from '../../ports/clock.ts'

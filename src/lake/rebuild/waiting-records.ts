@@ -1,8 +1,8 @@
 import { identifier, literal } from '../../base/sql.ts'
 import type { FeaturePlan } from '../../engine/plan.ts'
 import type { LakeSchema } from '../tables/lake-schema.ts'
-import { waitingText } from '../../events/resent-record.ts'
-import type { Topics } from '../verify/frontier.ts'
+import { waitingText } from '../../events/codec/resent-record.ts'
+import type { Topics } from '../verify/watermark.ts'
 import { countOf, type LakeQuery } from '../verify/lake-query.ts'
 
 /** Records of labels whose subject was not known, as states keep them, by {@link placeOf}. */

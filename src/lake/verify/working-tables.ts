@@ -2,7 +2,7 @@ import { identifier, literal } from '../../base/sql.ts'
 import type { EntityManifest } from '../../engine/feature-set.ts'
 import type { LakeSchema, ScoredColumns } from '../tables/lake-schema.ts'
 import { byScoredType } from '../tables/scored-sql.ts'
-import type { Frontier, Topics } from './frontier.ts'
+import type { Frontier, Topics } from './watermark.ts'
 import { idPartSql, idSeparator } from '../../engine/entity-id.ts'
 import type { LakeQuery } from './lake-query.ts'
 

@@ -2,7 +2,7 @@ import { crc32 } from '@node-rs/crc32'
 import { IdentityIndex, keyOf, type Identity } from '../scores/identity-index.ts'
 import { loopClock } from '../../clock/loop-clock.ts'
 import type { DomainEvent, EventCatalog } from '../../events/event.ts'
-import { readRecordEvent } from '../../events/record-event.ts'
+import { readRecordEvent } from '../../events/codec/record-event.ts'
 import type { LogBatch, LogRecord, Position } from '../../ports/log.ts'
 
 /** What an event says, as 32 bits: its type, its time and its data as they are read. Not who sent it, nor in which spelling. */

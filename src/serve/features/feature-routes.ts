@@ -1,7 +1,7 @@
 import { flagKinds, type FlagKind } from '../../engine/flags.ts'
 import { z } from 'zod'
 import { assert, RiverbankError } from '../../base/errors.ts'
-import { refusalCodes } from '../../engine/standing.ts'
+import { refusalCodes } from '../../engine/states-status.ts'
 import type { ServeDependencies } from '../http/dependencies.ts'
 import { mistakeInId, type CatalogEntity, type FeatureCatalog } from './feature-catalog.ts'
 import type { EntityFeatures } from './feature-reader.ts'

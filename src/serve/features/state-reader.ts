@@ -7,7 +7,7 @@ import { compileExpression, eventFieldsOf, featuresOf, timeField } from '../../e
 import { readFeatures } from '../../engine/observe.ts'
 import type { FeaturePlan } from '../../engine/plan.ts'
 import { knowsEvent, StateDecoder } from '../../engine/states.ts'
-import type { Standing } from '../../engine/standing.ts'
+import type { Standing } from '../../engine/states-status.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { StateStore } from '../../ports/states.ts'
 

@@ -191,7 +191,7 @@ describe('supervisor', () => {
   test('children end when the supervisor is killed', async () => {
     const role = program(`
       import { writeFileSync } from 'node:fs'
-      import { exitWithParent } from '${built('src/app/roles/life/exit-with-parent.ts')}'
+      import { exitWithParent } from '${built('src/app/roles/lifecycle/exit-with-parent.ts')}'
       const note = (what) => writeFileSync('${dir}/' + what + '-' + process.pid, '')
       exitWithParent(() => (note('drained'), process.argv[2] === 'stuck' || process.exit(0)), 100)
       process.on('exit', () => note('ended'))

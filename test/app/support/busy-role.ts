@@ -1,7 +1,7 @@
 /** A role whose one turn of the loop does this: `busy-role.ts loop|wait|bursts`. */
 import { setImmediate } from 'node:timers/promises'
 import { readConfig } from '../../../src/app/installation/settings/config.ts'
-import { runRole } from '../../../src/app/roles/life/role.ts'
+import { runRole } from '../../../src/app/roles/lifecycle/role.ts'
 import { block } from '../../support/busy-loop.ts'
 
 const limitMs = 500

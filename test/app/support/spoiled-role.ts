@@ -2,7 +2,7 @@
 import { readConfig } from '../../../src/app/installation/settings/config.ts'
 import { startMaterialize, type MaterializerParts } from '../../../src/app/roles/materialize-role.ts'
 import { startProcess, type ProcessPorts } from '../../../src/app/roles/process-role.ts'
-import { runRole } from '../../../src/app/roles/life/role.ts'
+import { runRole } from '../../../src/app/roles/lifecycle/role.ts'
 import type { EventType } from '../../../src/events/event.ts'
 import { poison, type Harm } from './poison.ts'
 

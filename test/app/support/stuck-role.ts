@@ -1,7 +1,7 @@
 /** A role that does not stop, with a query in a thread of the database that lasts for minutes: `stuck-role.ts <file>`. */
 import { writeFileSync } from 'node:fs'
 import { readConfig } from '../../../src/app/installation/settings/config.ts'
-import { runRole } from '../../../src/app/roles/life/role.ts'
+import { runRole } from '../../../src/app/roles/lifecycle/role.ts'
 import { openQuery } from '../../../src/edges/duckdb/query.ts'
 
 const folder = process.argv[2] ?? ''

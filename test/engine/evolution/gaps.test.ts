@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { compilePlan } from '../../../src/compile/plan.ts'
-import { fillGaps, slotsOf } from '../../../src/engine/evolution/fill-gaps.ts'
+import { fillGaps, slotsOf } from '../../../src/engine/evolution/fill-missing-history.ts'
 import { migrateState } from '../../../src/engine/evolution/migrate.ts'
 import { observe, readFeatures } from '../../../src/engine/observe.ts'
 import type { EntityPlan } from '../../../src/engine/plan.ts'

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { riverbank } from '../../../features/index.ts'
-import { createFeatureSql, sqlOf } from '../../../src/compile/feature-sql.ts'
+import { createFeatureSql, sqlOf } from '../../../src/compile/sql/feature-sql.ts'
 import { decide } from '../../../src/scoring/decision.ts'
 import { openQuery, type Query } from '../../../src/edges/duckdb/query.ts'
-import { decisionSql } from '../../../src/lake/verify/decisions.ts'
-import { differentSql } from '../../../src/lake/verify/recompute.ts'
+import { decisionSql } from '../../../src/lake/verify/scores/decisions.ts'
+import { differentSql } from '../../../src/lake/verify/entities/recompute.ts'
 
 const tempDir = mkdtempSync(join(tmpdir(), 'riverbank-sql-'))
 let query: Query

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { riverbank } from '../../../features/index.ts'
-import { createFeatureSql } from '../../../src/compile/feature-sql.ts'
+import { createFeatureSql } from '../../../src/compile/sql/feature-sql.ts'
 import type { VerifyOptions } from '../../../src/lake/verify/verify.ts'
 import { day } from '../support/feed.ts'
 import { lake } from '../support/fresh-lake.ts'

@@ -1,10 +1,10 @@
 import { expect } from 'vitest'
-import { readRecordEvent } from '../../../src/events/record-event.ts'
+import { readRecordEvent } from '../../../src/events/codec/record-event.ts'
 import { entityIdOf } from '../../../src/engine/plan.ts'
 import { decodeState, stateVersion } from '../../../src/engine/state-codec/state-blob.ts'
 import type { LogRecord } from '../../../src/ports/log.ts'
 import type { EntityKey, StateStore, StateWrite } from '../../../src/ports/states.ts'
-import { StateLives } from '../../../src/edges/redis/states/state-lives.ts'
+import { StateLives } from '../../../src/edges/redis/states/store-incarnations.ts'
 import { compiled } from './wiring.ts'
 
 /** Where states are, and how to put back what was there before: a server that loses its tail does that. */

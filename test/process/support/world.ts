@@ -12,7 +12,7 @@ import { openRedisStateStore } from '../../../src/edges/redis/states/state-store
 import type { GenerationStore } from '../../../src/ports/generations.ts'
 import { EntityStates } from '../../../src/process/entity-states.ts'
 import type { Pipeline } from '../../../src/process/pipeline.ts'
-import { StateMigration } from '../../../src/process/state-migration.ts'
+import { StateMigration } from '../../../src/process/assignment/state-migration.ts'
 import { clock, compiled, quiet, wire, type Counts, type Wiring } from './wiring.ts'
 import { Witness } from './witness.ts'
 import type { Claim, GroupHandler, LogRecord } from '../../../src/ports/log.ts'

@@ -1,4 +1,4 @@
-import { namesIn, type PlacedLetter } from '../../../process/placed-letter.ts'
+import { namesIn, type PlacedLetter } from '../../../process/dead-letters/placed-letter.ts'
 
 /** Which letters; what is left out admits all. */
 export interface LetterFilter {

@@ -1,6 +1,6 @@
 import { names, type Config } from '../../installation/settings/config.ts'
 import type { DeadLetterReplayed } from '../../../scoring/emitted.ts'
-import { readLetter, type PlacedLetter } from '../../../process/placed-letter.ts'
+import { readLetter, type PlacedLetter } from '../../../process/dead-letters/placed-letter.ts'
 import type { EventLog, LogRecord } from '../../../ports/log.ts'
 
 /** What to do with what lies in the topic of dead letters, in the order of each partition. */

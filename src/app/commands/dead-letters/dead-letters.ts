@@ -4,8 +4,8 @@ import { readDeadLetters, tellForeign } from './dead-letter-topic.ts'
 import { openEventLog } from '../../installation/servers/event-log.ts'
 import { table } from '../../command-line/table.ts'
 import { RiverbankError } from '../../../base/errors.ts'
-import { namesIn, replayedRecord, type PlacedLetter } from '../../../process/placed-letter.ts'
-import { replayOf } from '../../../process/replay.ts'
+import { namesIn, replayedRecord, type PlacedLetter } from '../../../process/dead-letters/placed-letter.ts'
+import { replayOf } from '../../../process/dead-letters/replay.ts'
 import type { EventLog } from '../../../ports/log.ts'
 
 export interface ListOptions extends LetterFilter {

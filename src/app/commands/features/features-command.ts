@@ -1,4 +1,4 @@
-import { sqlOf } from '../../../compile/feature-sql.ts'
+import { sqlOf } from '../../../compile/sql/feature-sql.ts'
 import { featureSetDifference } from '../../../compile/feature-set-diff.ts'
 import {
   committedFile,

@@ -1,5 +1,5 @@
 import type { Config } from '../../installation/settings/config.ts'
-import { adoptLake } from '../../installation/lake/lake-claim.ts'
+import { adoptLake } from '../../installation/lake/lake-binding.ts'
 
 /** `riverbank lake adopt`: the lake of this data folder becomes the one that states and log belong to. */
 export async function adoptCommand(config: Config, options: { readonly json?: boolean }): Promise<number> {

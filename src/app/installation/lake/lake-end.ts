@@ -1,12 +1,12 @@
 import { names, type Config } from '../settings/config.ts'
 import { lakeLag, untilNoneLeft } from './lake-progress.ts'
 import { startMaterializer } from '../../roles/materialize-role.ts'
-import { systemClock } from '../../roles/life/role.ts'
+import { systemClock } from '../../roles/lifecycle/role.ts'
 import { RiverbankError } from '../../../base/errors.ts'
 import { pinoLogger } from '../../../edges/pino/logger.ts'
 import { prometheusMeter } from '../../../edges/prometheus/meter.ts'
 import type { Lake } from '../../../lake/commit/lake.ts'
-import { readLogPositions } from '../../../lake/verify/frontier.ts'
+import { readLogPositions } from '../../../lake/verify/watermark.ts'
 import type { EventLog } from '../../../ports/log.ts'
 
 /**

@@ -1,6 +1,6 @@
 import { loopClock } from '../../../clock/loop-clock.ts'
 import type { Lake } from '../../../lake/commit/lake.ts'
-import { lagOf, type LogPositions, type Topics } from '../../../lake/verify/frontier.ts'
+import { lagOf, type LogPositions, type Topics } from '../../../lake/verify/watermark.ts'
 import type { Sleeper } from '../../../process/retry.ts'
 
 const pollMs = 200

@@ -1,5 +1,5 @@
 import { crc32c } from '@node-rs/crc32'
-import type { RecordFault } from '../../../events/record-parts.ts'
+import type { RecordFault } from '../../../events/codec/record-parts.ts'
 import { Cursor } from './cursor.ts'
 import { Damage, need } from './damage.ts'
 import { decompress } from './decompress.ts'

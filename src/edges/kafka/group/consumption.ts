@@ -9,7 +9,7 @@ import { outOfRangeIn, toLogError } from '../errors.ts'
 import { checkInRange } from './range.ts'
 import { GroupSession } from './session.ts'
 import type { Mark, SessionContext, SessionEnd } from './session-context.ts'
-import { slotKey } from './slot.ts'
+import { slotKey } from './partition-run.ts'
 
 export interface ConsumptionContext {
   readonly kafka: Kafka

@@ -2,7 +2,7 @@ import type { EachBatchPayload } from 'kafkajs'
 import { assert } from '../../../base/errors.ts'
 import type { Claim, LogBatch } from '../../../ports/log.ts'
 import { toLogRecord } from '../record.ts'
-import type { Slot } from './slot.ts'
+import type { Slot } from './partition-run.ts'
 
 /** What the delivery of a batch asks of the session it belongs to. */
 export interface Course {

@@ -7,7 +7,7 @@ import { protocolTypeOf, toLogError } from '../errors.ts'
 import { createGroupClient, heartbeatMsOf } from './group-client.ts'
 import { checkInRange } from './range.ts'
 import type { SessionContext, SessionEnd } from './session-context.ts'
-import { Slot, SlotTable } from './slot.ts'
+import { Slot, SlotTable } from './partition-run.ts'
 
 /**
  * One kafkajs consumer from its first join to its end. kafkajs fetches, waits until every partition of that fetch is

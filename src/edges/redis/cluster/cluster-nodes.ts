@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis'
 import { RiverbankError } from '../../../base/errors.ts'
-import { parseSlots, type Redirection, type SlotOwners } from './cluster-slots.ts'
+import { parseSlots, type Redirection, type SlotOwners } from './hash-slots.ts'
 import { addressOf, nodeUrl } from './cluster-url.ts'
 import { connectRedis, createConnection, redisFailure, type ConnectionOptions } from '../server/connection.ts'
 

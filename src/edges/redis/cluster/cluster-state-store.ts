@@ -3,9 +3,9 @@ import type { EntityKey, StateStore, StateWrite } from '../../../ports/states.ts
 import { ClusterNodes } from './cluster-nodes.ts'
 import { redisFailure } from '../server/connection.ts'
 import { fieldsOf, layoutsIn } from '../states/layout-fields.ts'
-import { SlotCaller, type SlotCall, type SlotCommand } from './slot-caller.ts'
+import { SlotCaller, type SlotCall, type SlotCommand } from './hash-slot-caller.ts'
 import { bucketOf, stateBuckets, type StateBucket } from '../states/state-buckets.ts'
-import { newLife, positionsIn, StateLives } from '../states/state-lives.ts'
+import { newLife, positionsIn, StateLives } from '../states/store-incarnations.ts'
 import {
   advanced,
   advanceScript,

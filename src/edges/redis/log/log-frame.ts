@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { latestMs } from '../../../events/envelope.ts'
 import { structuredHeaders } from '../../../events/event.ts'
-import type { ExactHeader, ExactParts } from '../../../events/record-parts.ts'
+import type { ExactHeader, ExactParts } from '../../../events/codec/record-parts.ts'
 import type { LogRecord, OutgoingRecord } from '../../../ports/log.ts'
 import { asBuffer } from '../server/connection.ts'
 

@@ -1,5 +1,5 @@
 import type { EntityKey } from '../../../ports/states.ts'
-import { crc16, slotCount, slotOf } from '../cluster/cluster-slots.ts'
+import { crc16, slotCount, slotOf } from '../cluster/hash-slots.ts'
 
 /** Entities that share a slot of the cluster, and so a node, whatever is moved, with the positions they have reached. */
 export interface StateBucket {

@@ -1,6 +1,6 @@
 import type { StateWrite } from '../../../ports/states.ts'
 import { asBuffer, RedisScript } from '../server/connection.ts'
-import { lifeField } from './state-lives.ts'
+import { lifeField } from './store-incarnations.ts'
 import { integerIn, listIn, textIn } from '../server/reply.ts'
 
 /** Keys of one command: the server does nothing else meanwhile, about 7 µs a key. */

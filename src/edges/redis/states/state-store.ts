@@ -3,7 +3,7 @@ import { assert } from '../../../base/errors.ts'
 import type { EntityKey, StateStore } from '../../../ports/states.ts'
 import { connectRedis, redisFailure, refuseClusterNode } from '../server/connection.ts'
 import { fieldsOf, layoutsIn } from './layout-fields.ts'
-import { newLife, positionsIn, StateLives } from './state-lives.ts'
+import { newLife, positionsIn, StateLives } from './store-incarnations.ts'
 import {
   advanced,
   advanceScript,

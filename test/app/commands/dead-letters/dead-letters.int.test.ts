@@ -5,7 +5,7 @@ import { sendDeadLetters } from '../../../../src/app/commands/dead-letters/dead-
 import { openEventLog } from '../../../../src/app/installation/servers/event-log.ts'
 import { createTopics } from '../../../../src/app/installation/servers/topics.ts'
 import type { EventLog, LogRecord, OutgoingRecord } from '../../../../src/ports/log.ts'
-import { deadLetterRecord } from '../../../../src/process/dead-letter.ts'
+import { deadLetterRecord } from '../../../../src/process/dead-letters/dead-letter.ts'
 import { riverbank } from '../../../e2e/support/program.ts'
 import { redisAvailable, startTestRedis, type TestRedis } from '../../../support/redis-server.ts'
 import { eventually } from '../../../support/wait.ts'

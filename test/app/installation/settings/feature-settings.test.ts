@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { defaultSettings } from '../../../../features/settings.ts'
 import { readConfig, readProject } from '../../../../src/app/installation/settings/config.ts'
 import { definitions } from '../../../../src/app/installation/settings/definitions.ts'
-import { createDerivedEvaluator } from '../../../../src/compile/reference-evaluator.ts'
+import { createDerivedEvaluator } from '../../../../src/compile/reference/evaluator.ts'
 
 const manifestIn = (CURRENCY: string) => definitions(readConfig({ RIVERBANK_CURRENCY: CURRENCY })).manifest
 

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { slotOf } from '../../../../src/edges/redis/cluster/cluster-slots.ts'
+import { slotOf } from '../../../../src/edges/redis/cluster/hash-slots.ts'
 import { clusterStateKey, openClusterStateStore } from '../../../../src/edges/redis/cluster/cluster-state-store.ts'
 import { openRedisEventLog } from '../../../../src/edges/redis/log/event-log.ts'
 import { bucketOf, stateBuckets } from '../../../../src/edges/redis/states/state-buckets.ts'

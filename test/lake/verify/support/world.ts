@@ -1,7 +1,7 @@
 import { riverbank } from '../../../../features/index.ts'
 import { compileManifest } from '../../../../src/compile/manifest.ts'
 import { compilePlan } from '../../../../src/compile/plan.ts'
-import { createFeatureSql } from '../../../../src/compile/feature-sql.ts'
+import { createFeatureSql } from '../../../../src/compile/sql/feature-sql.ts'
 import { encodeEvent, type EventCatalog } from '../../../../src/events/event.ts'
 import type { EventTimeMs } from '../../../../src/base/units.ts'
 import { openQuery } from '../../../../src/edges/duckdb/query.ts'

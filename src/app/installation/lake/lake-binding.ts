@@ -1,0 +1,130 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { names, statesPlace, type Config } from '../settings/config.ts'
+import { openStateStore } from '../servers/event-log.ts'
+import { lakeFolder } from './lake-folder.ts'
+import { RiverbankError } from '../../../base/errors.ts'
+import { lakeMismatch, refused, type LakeSeen, type Standing } from '../../../engine/states-status.ts'
+import { openRedisStateStore } from '../../../edges/redis/states/state-store.ts'
+import { partitionKey } from '../../../lake/commit/commit.ts'
+import { lakeIdentity } from '../../../lake/commit/identity.ts'
+import { openLake, type Lake } from '../../../lake/commit/lake.ts'
+import type { EventLog } from '../../../ports/log.ts'
+import { stateMemos, type StateStore } from '../../../ports/states.ts'
+
+/** Where the id of the lake stands: beside the states, and beside the log where that is another Redis. */
+export type LakeMemos = readonly Pick<StateStore, 'memo' | 'replaceMemo'>[]
+
+/** The lake of this installation where its folder is there; null where this machine has none (yet). */
+export async function existingLake(config: Pick<Config, 'DATA_DIR'>): Promise<Lake | null> {
+  return existsSync(join(lakeFolder(config), '_log')) ? openLake({ dir: lakeFolder(config) }) : null
+}
+
+/** A second store for the memo beside the log; null where log and states share a server, or the log is Kafka. */
+export async function openLogMemos(config: Config): Promise<StateStore | null> {
+  const place = statesPlace(config)
+  const isApart = config.LOG === 'redis' && !(place.kind === 'server' && place.url === config.REDIS_URL)
+  if (!isApart) return null
+  const { NAMESPACE: namespace, STATE_TIMEOUT_MS: commandTimeoutMs, REDIS_URL: url } = config
+  return openRedisStateStore({ namespace: `${namespace}:log`, commandTimeoutMs, url })
+}
+
+/** The id and the reach of a lake, as a look at the states needs them. Makes the id of a lake that has none. */
+export async function lakeSeen(config: Config, lake: Lake): Promise<LakeSeen> {
+  return lakeReaching(config, lake.dir, (await lake.snapshot()).covered)
+}
+
+/** {@link lakeSeen} of a lake that reaches so far, also where its log cannot be read to the end. */
+export async function lakeReaching(
+  config: Config,
+  dir: string,
+  covered: ReadonlyMap<string, number>,
+): Promise<LakeSeen> {
+  const { topics } = names(config)
+  const events = new Map<number, number>()
+  let hasAnswers = false
+  for (const [key, next] of covered) {
+    const partition = Number(key.slice(key.lastIndexOf('/') + 1))
+    if (key === partitionKey(topics.events, partition)) events.set(partition, next)
+    if (key === partitionKey(topics.scores, partition) && next > 0) hasAnswers = true
+  }
+  return { id: await lakeIdentity(join(dir, '_log')), dir, events, hasAnswers }
+}
+
+/**
+ * Gives the states and the log the id of this lake where they have none, in one step each: of two installations that
+ * begin at once, one is refused. A lake without a file is none of a log that was materialized. Answers why not, or null.
+ */
+export async function claimLake(
+  config: Config,
+  lake: LakeSeen,
+  memos: LakeMemos,
+  log: Pick<EventLog, 'committed'>,
+): Promise<Extract<Standing, { kind: 'refused' }> | null> {
+  for (const memo of memos) {
+    const known = await memo.memo(stateMemos.lake)
+    const foreign = lakeMismatch(known, lake, config.NAMESPACE)
+    if (foreign?.kind === 'refused') return foreign
+    if (known !== null) continue
+    if (lake.events.size === 0 && (await isMaterialized(config, log))) {
+      return refused(
+        'lake_mismatch',
+        `the log says that its records were materialized, and the lake in ${lake.dir} is empty: correct RIVERBANK_DATA_DIR, ` +
+          'or run riverbank lake adopt where the lake was given up',
+      )
+    }
+    if (!(await memo.replaceMemo(stateMemos.lake, null, lake.id))) {
+      return lakeMismatchAt(await memo.memo(stateMemos.lake), lake, config)
+    }
+  }
+  return null
+}
+
+function lakeMismatchAt(known: string | null, lake: LakeSeen, { NAMESPACE }: Config) {
+  const foreign = lakeMismatch(known, lake, NAMESPACE)
+  return foreign?.kind === 'refused' ? foreign : null
+}
+
+async function isMaterialized(config: Config, log: Pick<EventLog, 'committed'>): Promise<boolean> {
+  const { topics, groups } = names(config)
+  return [...(await log.committed(groups.materialize, topics.events)).values()].some((next) => next > 0)
+}
+
+/** Claims the lake for a command that works with lake and log. Errors: `lake_mismatch`, and those of store and log. */
+export async function requireLake(config: Config, lake: Lake, store: StateStore, log: EventLog): Promise<void> {
+  await requireSeen(config, await lakeSeen(config, lake), store, log)
+}
+
+/** {@link requireLake} for what was seen of it. */
+export async function requireSeen(config: Config, lake: LakeSeen, store: StateStore, log: EventLog): Promise<void> {
+  const logMemos = await openLogMemos(config)
+  try {
+    const memos = logMemos === null ? [store] : [store, logMemos]
+    const refusal = await claimLake(config, lake, memos, log)
+    if (refusal !== null) throw new RiverbankError(refusal.code, refusal.reason)
+  } finally {
+    await logMemos?.close()
+  }
+}
+
+export interface Adopted {
+  readonly lake: string
+  readonly before: string | null
+}
+
+/** Lets this lake take the place of the one that states and log know. Errors: `state_unavailable`, `state_contended`. */
+export async function adoptLake(config: Config): Promise<Adopted> {
+  const lake = await openLake({ dir: lakeFolder(config) })
+  const id = await lakeIdentity(join(lake.dir, '_log'))
+  const [store, logMemos] = [await openStateStore(config), await openLogMemos(config)]
+  try {
+    const before = await store.memo(stateMemos.lake)
+    for (const memo of logMemos === null ? [store] : [store, logMemos]) {
+      if (await memo.replaceMemo(stateMemos.lake, await memo.memo(stateMemos.lake), id)) continue
+      throw new RiverbankError('state_contended', 'another command adopts a lake at the same time', { canRetry: true })
+    }
+    return { lake: id, before }
+  } finally {
+    await Promise.allSettled([store.close(), logMemos?.close()])
+  }
+}

@@ -1,0 +1,118 @@
+import { subjectsMax } from '../../engine/limits.ts'
+import { literal } from '../../base/sql.ts'
+import { hourMs } from '../../base/units.ts'
+import type { FeatureSet } from '../../define/feature-set.ts'
+import type { View } from '../../define/view.ts'
+import { idPartSql, idSeparator } from '../../engine/entity-id.ts'
+import type { EventType } from '../../events/event.ts'
+import type { LabelRule } from '../../events/label-rule.ts'
+import { isLabel, labelHours, ownerFields, repeatedFields, subjectTypes } from '../labels.ts'
+import { slotsOf, type ColumnOf } from './cells.ts'
+import { tileSql } from './text.ts'
+
+/** Every event type that labels something. */
+export function labelTypes(set: FeatureSet): string[] {
+  return set.events.filter(isLabel).map(({ type }) => type)
+}
+
+/** The event types that change something for these views: all labels, where one of them is looked at. */
+export function toldTypes(set: FeatureSet, views: readonly View[]): string[] {
+  const types = [...new Set(views.flatMap(slotsOf).map((slot) => slot.source.eventType))]
+  const labels = labelTypes(set)
+  return types.some((type) => labels.includes(type)) ? [...new Set([...types, ...labels])] : types
+}
+
+/** Whether these views look at labels. */
+export function lookAtLabels(set: FeatureSet, views: readonly View[]): boolean {
+  return toldTypes(set, views).some((type) => labelTypes(set).includes(type))
+}
+
+/** Names what an entry labels among the subjects of all aggregates and types, NULL for an entry that is no label. */
+export function subjectSql(set: FeatureSet, column: ColumnOf): string {
+  const owner = ownerFields(set).map((field) => `${idPartSql(column(field))} || ${literal(idSeparator)} || `)
+  const types = subjectTypes(set)
+  const number = ({ subjectType }: LabelRule) => literal(`${types.indexOf(subjectType)}${idSeparator}`)
+  const ofType = types.length < 2 ? '' : `${byLabelSql(set.events, number)} || `
+  return `${owner.join('')}${ofType}${subjectIdSql(set, column)}`
+}
+
+/** The event id of what an entry labels. */
+function subjectIdSql(set: FeatureSet, column: ColumnOf): string {
+  return byLabelSql(set.events, (label) => column(label.subjectField))
+}
+
+/** The type of what an entry labels. */
+function subjectTypeSql(set: FeatureSet): string {
+  return byLabelSql(set.events, (label) => literal(label.subjectType))
+}
+
+/** What labels of a type say, NULL for an entry that is none of these. */
+function byLabelSql(events: readonly EventType[], said: (label: LabelRule) => string): string {
+  const cases = events.filter(isLabel).map(({ type, label }) => `WHEN ${literal(type)} THEN ${said(label)}`)
+  return `CASE event_type ${cases.join(' ')} END`
+}
+
+/** Lives in which a label took another one's place: frames hold what came, not what stands. */
+export function relabelledSql(hopMs: number): string {
+  return `SELECT id, born FROM keyed_${hopMs} WHERE told AND subject IS NOT NULL
+  GROUP BY id, born, subject HAVING count(*) > 1`
+}
+
+/**
+ * `until`: the number of the label that takes the place of another one, by the place of that one; by its subject, too,
+ * because after a loss two events can have one number. A label that is older than one before it is never read: its own
+ * number. Reads `told_<hop>`.
+ */
+export function untilSql(hopMs: number): string {
+  return `until_${hopMs} AS MATERIALIZED (SELECT id, born, sequence, subject, event_time_ms,
+    CASE WHEN is_older THEN sequence
+      ELSE lead(CASE WHEN NOT is_older THEN sequence END IGNORE NULLS) OVER (PARTITION BY id, born, subject ORDER BY sequence)
+    END AS until
+  FROM (SELECT *, coalesce(event_time_ms < max(event_time_ms) OVER (PARTITION BY id, born, subject ORDER BY sequence
+      ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), false) AS is_older
+    FROM told_${hopMs} WHERE subject IS NOT NULL AND (forgotten IS NULL OR tile > forgotten)))`
+}
+
+/**
+ * Why labels count nowhere, from the events of the partition-key entity alone: `position` and `verdict` of each label that
+ * counts nowhere. `entries` has a row for each event that the entity was told, with its `event_id` and a `position` of its own:
+ * after a loss two events can have one sequence number.
+ */
+export function verdictsSql(
+  set: FeatureSet,
+  { entries, column }: { readonly entries: string; readonly column: ColumnOf },
+): string | null {
+  const types = subjectTypes(set)
+  if (types.length === 0) return null
+  const compared = types.map((type, t) => comparedWith(set, type, t, column))
+  const said = compared.flatMap((one) => one.said)
+  const differs = compared.map((one) => `(l.subject_type = ${literal(one.type)} AND (${one.differs.join(' OR ')}))`)
+  const isForgotten = `n.place - p.place >= ${subjectsMax} OR p.hour <= n.newest_hour - ${labelHours(set)}`
+  const named = `${subjectTypeSql(set)} AS subject_type, ${subjectIdSql(set, column)} AS subject`
+  return `WITH subjects AS MATERIALIZED (
+  SELECT *, row_number() OVER life AS place, max(hour) OVER life AS newest_hour FROM (
+    SELECT *, ${tileSql('time_ms', hourMs)} AS hour FROM ${entries} WHERE event_type IN (${types.map(literal).join(', ')}))
+  WINDOW life AS (PARTITION BY id, born ORDER BY sequence)),
+labels AS (SELECT id, born, sequence, position, time_ms, ${[named, ...said].join(', ')}
+  FROM ${entries} WHERE event_type IN (${labelTypes(set).map(literal).join(', ')}))
+SELECT * FROM (
+  SELECT l.position, CASE WHEN p.sequence IS NULL OR ${isForgotten} THEN 'unknown_subject'
+    WHEN ${differs.join(' OR ')} THEN 'contradicts_subject' END AS verdict
+  FROM labels l
+  ASOF LEFT JOIN subjects n ON n.id = l.id AND n.born = l.born AND n.sequence < l.sequence
+  ASOF LEFT JOIN subjects p ON p.id = l.id AND p.born = l.born AND p.event_id = l.subject
+    AND p.event_type = l.subject_type AND p.sequence < l.sequence)
+WHERE verdict IS NOT NULL`
+}
+
+/** What labels of one type repeat: as columns of a label `l`, and how these differ from those of its subject `p`. */
+function comparedWith({ events }: FeatureSet, type: string, number: number, column: ColumnOf) {
+  const labels = events.filter(isLabel).filter(({ label }) => label.subjectType === type)
+  const names = labels[0] === undefined ? [] : repeatedFields(labels[0].label).filter((name) => name !== 'time')
+  const said = names.map((name, i) => {
+    const own = ({ repeats }: LabelRule) => Object.entries(repeats).find(([, of]) => of === name)?.[0] ?? name
+    return `${byLabelSql(labels, (label) => column(own(label)))} AS said_${number}_${i}`
+  })
+  const differs = names.map((name, i) => `l.said_${number}_${i} IS DISTINCT FROM p.${column(name)}`)
+  return { type, said, differs: [...differs, 'l.time_ms <> p.time_ms'] }
+}

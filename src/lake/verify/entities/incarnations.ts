@@ -1,0 +1,271 @@
+import { z } from 'zod'
+import { pluralOf } from '../../../base/plural.ts'
+import { identifier, literal } from '../../../base/sql.ts'
+import type { FeatureSql } from '../../../compile/sql/feature-sql.ts'
+import type { EntityManifest, FeatureManifest } from '../../../engine/feature-set.ts'
+import { createIncomplete, readIdSql, recomputeEntity } from './recompute.ts'
+import { countOf, type LakeCell, type LakeQuery } from '../lake-query.ts'
+import { shown, type Shown, type Tally } from '../report.ts'
+import type { LakeSchema } from '../../tables/lake-schema.ts'
+import { entityIdSql } from '../working-tables.ts'
+
+export interface LivesInput {
+  readonly query: LakeQuery
+  readonly schema: LakeSchema
+  readonly sql: FeatureSql
+  /** Nothing is on its way: every gap must have its reason in the lake. */
+  readonly settled: boolean
+  readonly tallies: { readonly apply: Tally; readonly parity: Tally }
+  readonly onProgress: (rows: number) => void
+}
+
+/** One event as one entity met it. */
+interface Visit {
+  readonly id: string
+  readonly sequence: number
+  readonly born: number
+  readonly outcome: string
+  readonly cause: string
+  /** Null when the event is not in the lake. */
+  readonly eventType: string | null
+  readonly isScore: boolean
+  /** Made by this feature set. */
+  readonly isOurs: boolean
+  /** Events that name the entity and have no row: known to have a reason, and those that may still get a row. */
+  readonly unansweredKnown: number
+  readonly unansweredAhead: number
+  /** What the entity must have answered. */
+  readonly impliedOutcome: string
+  /** Features that differ from their recomputation, as JSON; null when none does. */
+  readonly differing: string | null
+  /** By feature. */
+  readonly flags: Readonly<Record<string, string>>
+}
+
+const noFlags: Visit['flags'] = {}
+
+const flagsSchema = z.record(z.string(), z.string())
+/** What the database wrote: see {@link recomputeEntity}. JSON of a number that is none is a text. */
+const value = z.union([z.number(), z.string()]).nullable()
+const differencesSchema = z.array(z.object({ feature: z.string(), logged: value, recomputed: value }))
+
+/** An entity's life so far. */
+interface Life {
+  readonly id: string
+  readonly born: number
+  next: number
+  gaps: number
+  isGapTold: boolean
+  /** An observation is unknown: nothing that follows can be recomputed. */
+  isBroken: boolean
+}
+
+/**
+ * Recomputes every entity with the generated SQL. I1: no sequence number twice, none before its life, none left out
+ * without a reason (duplicates take a number and have no row). I3: what each scored event read, and each outcome, compared bit
+ * for bit. Where the numbers of an entity follow one another and nothing differs, the database has seen all there is to
+ * see; through the events of all other entities it walks in the order of their numbers, one life in memory at a time.
+ * Answers how many reads could not be judged yet.
+ */
+export async function checkLives(input: LivesInput): Promise<number> {
+  const { query, schema, sql, onProgress } = input
+  const { manifest } = schema
+  let unjudged = 0
+  await createIncomplete(query)
+  for (const entity of manifest.entities) {
+    const features = manifest.features.filter((feature) => feature.entity === entity.name)
+    await recomputeEntity({ query, schema, sql, entity, features, onProgress })
+    await query.run(`CREATE OR REPLACE TEMP TABLE suspects AS ${suspectsSql(entity)}`)
+    await countOthers(input, entity, features)
+    const walk = new LifeWalk(input, entity, features)
+    await query.each(visitsSql(schema, entity), (rows) => {
+      for (const row of rows) walk.visit(visitOf(row))
+    })
+    unjudged += walk.unjudged
+  }
+  return unjudged
+}
+
+/** Ids of entities with a gap, a number twice, several lives, an unknown event, or anything that differs. */
+function suspectsSql(entity: EntityManifest): string {
+  const [id, sequence, born, outcome] = columnsOf(entity)
+  return `SELECT id FROM disordered UNION
+    SELECT ${id} FROM applied a
+    LEFT JOIN late l ON l.id = ${id} AND l.born = ${born} AND l.sequence = ${sequence}
+    LEFT JOIN differing d ON a.is_score AND d.read_id = ${readIdSql}
+    WHERE ${sequence} IS NOT NULL AND (NOT coalesce(a.cause_valid, false) OR d.read_id IS NOT NULL
+      OR (a.is_ours AND ${outcome} IS DISTINCT FROM ${impliedOutcomeSql}))`
+}
+
+/** What is in order is counted, and that is all. */
+async function countOthers(
+  { query, tallies }: LivesInput,
+  entity: EntityManifest,
+  features: readonly FeatureManifest[],
+): Promise<void> {
+  const [id, sequence] = columnsOf(entity)
+  const names = features.map(({ name }) => literal(name)).join(', ')
+  const [counts] = await query.rows(`SELECT count(DISTINCT ${id}) AS ids, count(*) AS numbers,
+      count(*) FILTER (a.is_score AND a.is_ours) AS reads,
+      coalesce(sum(len(list_filter(i.names, x -> list_contains([${names}], x))))
+        FILTER (a.is_score AND a.is_ours), 0)::BIGINT AS incomplete
+    FROM applied a ANTI JOIN suspects x ON x.id = ${id} LEFT JOIN incomplete i ON i.read_id = ${readIdSql}
+    WHERE ${sequence} IS NOT NULL`)
+  const incomplete = countOf(counts, 'incomplete')
+  if (countOf(counts, 'ids') > 0) tallies.apply.count(pluralOf(entity.name), countOf(counts, 'ids'))
+  tallies.apply.count('sequence numbers', countOf(counts, 'numbers'))
+  tallies.parity.count('values', countOf(counts, 'reads') * features.length - incomplete)
+  if (incomplete > 0) tallies.parity.count('incomplete values', incomplete)
+}
+
+/** Of a row of `applied a` and what the state must have refused, `late l`. */
+const impliedOutcomeSql = `coalesce(a.verdict, CASE WHEN l.sequence IS NULL THEN 'applied' ELSE 'too_late' END)`
+
+function columnsOf({ name }: EntityManifest) {
+  const column = (part: string) => `a.${identifier(`${name}_${part}`)}`
+  return [column('id'), column('sequence'), column('born'), column('outcome')] as const
+}
+
+function visitsSql(schema: LakeSchema, entity: EntityManifest): string {
+  const [id, sequence, born, outcome] = columnsOf(entity)
+  const key = entityIdSql(schema, entity)
+  // Without a column to look at, every gap has its reason.
+  const unanswered =
+    key === null
+      ? `SELECT NULL::VARCHAR AS id, 0 AS known, 0 AS ahead WHERE false`
+      : `SELECT ${key} AS id, count(*) FILTER (answered_elsewhere OR NOT ahead) AS known,
+           count(*) FILTER (ahead AND NOT answered_elsewhere) AS ahead
+         FROM unanswered WHERE ${key} IS NOT NULL GROUP BY 1`
+  const missing = key === null ? 'CAST(9007199254740991 AS BIGINT)' : '0'
+  const columns = [
+    ...[id, sequence, born, outcome, 'a.cause_id'],
+    ...['a.event_type', 'a.is_score', 'a.is_ours'],
+    ...[`coalesce(u.known, ${missing})`, 'coalesce(u.ahead, 0)', 'a.cause_valid'],
+    ...[impliedOutcomeSql, 'd.differing', 's.flags'],
+  ]
+  return `SELECT ${columns.join(', ')} FROM applied a SEMI JOIN suspects x ON x.id = ${id}
+    LEFT JOIN score_rows s ON s.log_partition = a.log_partition AND s.log_offset = a.log_offset
+    LEFT JOIN differing d ON a.is_score AND d.read_id = ${readIdSql}
+    LEFT JOIN late l ON l.id = ${id} AND l.born = ${born} AND l.sequence = ${sequence}
+    LEFT JOIN (${unanswered}) u ON u.id = ${id}
+    WHERE ${sequence} IS NOT NULL
+    ORDER BY ${id}, ${sequence}, a.source_partition, a.source_offset`
+}
+
+function visitOf(row: readonly LakeCell[]): Visit {
+  const [id, sequence, born, outcome, cause, eventType, isScore, ours, known, ahead, valid, implied, differing, flags] =
+    row
+  return {
+    id: String(id),
+    sequence: Number(sequence),
+    born: Number(born),
+    outcome: String(outcome),
+    cause: String(cause),
+    eventType: valid === true ? String(eventType) : null,
+    isScore: isScore === true,
+    isOurs: ours === true,
+    unansweredKnown: Number(known),
+    unansweredAhead: Number(ahead),
+    impliedOutcome: String(implied),
+    differing: typeof differing === 'string' ? differing : null,
+    flags: typeof flags === 'string' ? flagsSchema.parse(JSON.parse(flags)) : noFlags,
+  }
+}
+
+class LifeWalk {
+  unjudged = 0
+  private readonly input: LivesInput
+  private readonly entity: EntityManifest
+  private readonly features: readonly FeatureManifest[]
+  private life: Life | null = null
+
+  constructor(input: LivesInput, entity: EntityManifest, features: readonly FeatureManifest[]) {
+    this.input = input
+    this.entity = entity
+    this.features = features
+  }
+
+  visit(visit: Visit): void {
+    const life = this.lifeOf(visit)
+    const isJudged = this.follow(life, visit)
+    if (visit.eventType === null) {
+      life.isBroken = true
+      return
+    }
+    if (visit.isScore && visit.isOurs) {
+      if (isJudged) this.compare(visit)
+      else this.unjudged += 1
+    }
+    const { outcome, impliedOutcome } = visit
+    if (isJudged && visit.isOurs && outcome !== impliedOutcome) this.mismatch(visit, 'outcome', outcome, impliedOutcome)
+  }
+
+  private lifeOf(visit: Visit): Life {
+    const { entity, input } = this
+    const before = this.life
+    if (before !== null && before.id === visit.id && before.born === visit.born) return before
+    const { apply } = input.tallies
+    if (before?.id !== visit.id) apply.count(pluralOf(entity.name))
+    else if (visit.born < before.next) {
+      apply.violation('lives_overlap', () => ({ ...this.place(visit), born: visit.born, earlier: before.born }))
+    }
+    const { id, born } = visit
+    this.life = { id, born, next: born, gaps: 0, isGapTold: false, isBroken: false }
+    return this.life
+  }
+
+  /** Checks the visit's number against the life so far. Answers whether all before it is known. */
+  private follow(life: Life, visit: Visit): boolean {
+    const { apply } = this.input.tallies
+    const { sequence } = visit
+    apply.count('sequence numbers')
+    if (sequence < life.born) {
+      apply.violation('sequence_before_birth', () => ({ ...this.place(visit), born: life.born }))
+    } else if (sequence < life.next) {
+      apply.violation('sequence_twice', () => this.place(visit))
+    } else {
+      life.gaps += sequence - life.next
+      life.next = sequence + 1
+    }
+    if (life.isBroken) return false
+    if (life.gaps === 0) return true
+    // Only other partitions can owe an entity something that came before: those of its own arrive in order.
+    const owed = this.entity.partitionKey ? 0 : visit.unansweredAhead
+    if (life.gaps <= visit.unansweredKnown && owed === 0) return true
+    if (!this.input.settled) return false
+    if (!life.isGapTold) {
+      life.isGapTold = true
+      const { gaps } = life
+      apply.violation('sequence_gap', () => ({ ...this.place(visit), gaps, explained: visit.unansweredKnown }))
+    }
+    return true
+  }
+
+  private compare(visit: Visit): void {
+    const { parity } = this.input.tallies
+    // The state had not been told everything yet, and the event says so. What is truncated or saturated can be recomputed.
+    const incomplete = this.features.filter(({ name }) => visit.flags[name] === 'incomplete').length
+    parity.count('values', this.features.length - incomplete)
+    if (incomplete > 0) parity.count('incomplete values', incomplete)
+    if (visit.differing === null) return
+    for (const { feature, logged, recomputed } of differencesSchema.parse(JSON.parse(visit.differing))) {
+      if (visit.flags[feature] === 'incomplete') continue
+      this.mismatch(visit, feature, shown(logged), shown(recomputed))
+    }
+  }
+
+  private mismatch(visit: Visit, feature: string, logged: Shown, recomputed: Shown): void {
+    const definition = this.features.find(({ name }) => name === feature)?.definition
+    this.input.tallies.parity.mismatch(feature, () => ({
+      ...this.place(visit),
+      feature,
+      logged,
+      recomputed,
+      ...(definition === undefined ? {} : { definition: JSON.stringify(definition) }),
+    }))
+  }
+
+  private place({ id, sequence, cause }: Visit) {
+    return { entity: this.entity.name, id, sequence, cause }
+  }
+}

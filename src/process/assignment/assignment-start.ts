@@ -1,0 +1,186 @@
+import type { EntityStates } from '../entity-states.ts'
+import type { ProcessMetrics } from '../metrics.ts'
+import { withRetry, type RetryPolicy, type Sleeper } from '../retry.ts'
+import type { StateMigration } from './state-migration.ts'
+import { isRiverbankError, RiverbankError } from '../../base/errors.ts'
+import type { Claim, LogBatch, PartitionRange } from '../../ports/log.ts'
+import type { StateStore } from '../../ports/states.ts'
+import type { Logger } from '../../ports/telemetry.ts'
+
+export interface StartOptions {
+  readonly store: StateStore
+  readonly states: EntityStates
+  readonly migration: Pick<StateMigration, 'takeOver' | 'checkWhole'>
+  /** The group's committed position now, as the log knows it. */
+  readonly committed: (topic: string, partition: number) => Promise<number | null>
+  /** What the partition holds now: a claim's own range is as old as the claim. Null when the topic is gone. */
+  readonly range: (topic: string, partition: number) => Promise<PartitionRange | null>
+  /** Whether the states as a whole may be used; left out, each claim goes by its own position alone. */
+  readonly guard?: StatesGuard
+  readonly retry: RetryPolicy
+  readonly clock: Sleeper
+  readonly metrics: ProcessMetrics
+  readonly logger: Logger
+}
+
+export interface StatesGuard {
+  /** Looks now. Errors: `state_lost`, `state_rebuilding`, and others with which no claim may begin. */
+  require(): Promise<void>
+  /** As the newest look told: no batch may begin. Asked before every batch, so it must cost nothing. */
+  isRefused(): boolean
+  /** Milliseconds between two looks of a claim that waits until the states are rebuilt. */
+  readonly waitMs: number
+}
+
+/** What a claim goes by until it begins again. */
+export interface Current {
+  readonly publishFrom: number
+  readonly epoch: number
+  applied: number
+}
+
+/** Where a claim begins to read, and from where on it publishes. */
+export type Start =
+  | { readonly kind: 'resume'; readonly readFrom: number; readonly publishFrom: number }
+  | { readonly kind: 'stop'; readonly code: string; readonly reason: string }
+
+/**
+ * Compares the committed position with the one the states know. States ahead: applied, but never committed: replays
+ * are answered from snapshots. States behind: they lost their tail: go back, apply again, publish nothing below the
+ * commit (R7). States without any position: nothing was committed (the guard of the states refuses what was lost), so the
+ * log is applied from its beginning.
+ */
+export function startOf(claim: Pick<Claim, 'committed' | 'range'>, applied: number | null): Start {
+  const { start, end } = claim.range
+  const committed = claim.committed ?? start
+  const position = Math.max(committed, applied ?? start)
+  if (position > end) {
+    const reason = `the log ends at ${end}, below the position ${position}: the topic was created anew`
+    return { kind: 'stop', code: 'log_recreated', reason }
+  }
+  if (applied === null && committed > start && start > 0) {
+    const reason = `the states know nothing, and the log begins at ${start} only: run riverbank rebuild`
+    return { kind: 'stop', code: 'state_lost', reason }
+  }
+  const readFrom = Math.min(committed, applied ?? start)
+  if (readFrom < start) {
+    const reason = `position ${readFrom} is needed, and the log begins at ${start}: retention dropped what was not read`
+    return { kind: 'stop', code: 'log_truncated', reason }
+  }
+  return { kind: 'resume', readFrom, publishFrom: committed }
+}
+
+export interface Starts {
+  /** What a claim goes by now, undefined before it began. */
+  of(claim: Claim): Current | undefined
+  /** Decides where a claim begins to read; waits for states that are whole. */
+  begin(claim: Claim): Promise<number>
+  /** The store may have lost writes: decides the start of a claim again. All before the batch is committed (R4). */
+  beginAgain(claim: Claim, batch: LogBatch, publishFrom: number): Promise<number>
+}
+
+export function createStarts(options: StartOptions): Starts {
+  const { store, states, migration } = options
+  const starts = new WeakMap<Claim, Current>()
+
+  /** What is retryable is retried as one attempt. */
+  const begin = (claim: Claim, committed: number | null, range: PartitionRange | null): Promise<number> =>
+    onceWhole(options, claim, range, (rangeThen) =>
+      retrying(options, claim, 'beginning', () => beginOnce(claim, committed, rangeThen)),
+    )
+
+  /** One attempt as a whole: whatever step of it fails, all of it may be repeated without harm. */
+  async function beginOnce(claim: Claim, committed: number | null, rangeThen: PartitionRange | null): Promise<number> {
+    const range = rangeThen ?? (await rangeNow(options, claim))
+    await migration.takeOver(claim.topic)
+    const { epoch } = store
+    const positions = await store.positions(claim.topic)
+    const applied = positions.get(claim.partition) ?? null
+    await checkGuard(options, claim, applied)
+    const known = startOf({ committed, range }, applied)
+    // The range was read before the positions: another owner may have gone on since, and the log with it.
+    const isEndOld = known.kind === 'stop' && known.code === 'log_recreated'
+    const start = isEndOld ? startOf({ committed, range: await rangeNow(options, claim) }, applied) : known
+    if (start.kind === 'stop') {
+      throw new RiverbankError(start.code, `${claim.topic}/${claim.partition}: ${start.reason}`)
+    }
+    const { readFrom, publishFrom } = start
+    // From now on a store without this position is one that was emptied.
+    if (applied === null) await holdPlace(options, claim, readFrom)
+    if (readFrom < publishFrom) tellRewind(options, claim, readFrom, publishFrom)
+    // Others may have written what this process still holds.
+    states.clear()
+    starts.set(claim, { publishFrom, epoch, applied: applied ?? readFrom })
+    return readFrom
+  }
+
+  return {
+    of: (claim) => starts.get(claim),
+    begin: (claim) => begin(claim, claim.committed, claim.range),
+    beginAgain(claim, batch, publishFrom) {
+      const position = batch.records[0]?.offset ?? batch.next
+      return begin(claim, Math.max(publishFrom, position), null)
+    },
+  }
+}
+
+export function retrying<Result>(
+  { retry, clock, logger }: Pick<StartOptions, 'retry' | 'clock' | 'logger'>,
+  { signal }: Claim,
+  step: string,
+  run: () => Promise<Result>,
+): Promise<Result> {
+  return withRetry(step, retry, { clock, signal, logger }, run)
+}
+
+/** Waits while the states are lost or being rebuilt: the claim is kept, and goes on with what `rebuild` has made. */
+async function onceWhole(
+  options: StartOptions,
+  claim: Claim,
+  range: PartitionRange | null,
+  begin: (range: PartitionRange | null) => Promise<number>,
+): Promise<number> {
+  const { guard, clock, logger } = options
+  const { partition, signal } = claim
+  for (let waited = false; ; waited = true) {
+    try {
+      return await begin(waited ? null : range)
+    } catch (error) {
+      if (guard === undefined || !isRiverbankError(error) || !mendedByRebuild.has(error.code)) throw error
+      if (!waited) logger.error('waiting for the states', { partition, code: error.code })
+      await clock.sleep(guard.waitMs, signal)
+      if (signal.aborted) throw new RiverbankError('fenced', 'the claim ended while it waited', { cause: error })
+    }
+  }
+}
+
+/** Codes of what `riverbank rebuild` brings to an end while the processors run. */
+const mendedByRebuild: ReadonlySet<string> = new Set(['state_lost', 'state_rebuilding'])
+
+/**
+ * Asked after the positions: a store that was emptied since then is seen. A partition that was committed and has no
+ * position is never begun anew: what was published would be computed again, in another order (R7).
+ */
+async function checkGuard({ guard, committed }: StartOptions, { topic, partition }: Claim, applied: number | null) {
+  if (guard === undefined) return
+  await guard.require()
+  if (applied !== null || ((await committed(topic, partition)) ?? 0) === 0) return
+  throw new RiverbankError('state_lost', `the states know no position of ${topic}/${partition}, which was committed`)
+}
+
+function tellRewind({ metrics, logger }: StartOptions, { topic, partition }: Claim, from: number, publishFrom: number) {
+  metrics.rewound(topic, partition, publishFrom - from)
+  logger.warn('the states lost their tail; applying again without publishing', { partition, from, publishFrom })
+}
+
+/** Either this sees a rebuild that has just begun, or the rebuild sees the position. */
+async function holdPlace({ store, migration }: StartOptions, { topic, partition }: Claim, next: number) {
+  await store.advance(topic, partition, next)
+  await migration.checkWhole()
+}
+
+async function rangeNow(options: StartOptions, { topic, partition }: Claim): Promise<PartitionRange> {
+  const range = await options.range(topic, partition)
+  if (range === null) throw new RiverbankError('log_recreated', `topic ${topic} was deleted`)
+  return range
+}

@@ -1,0 +1,51 @@
+import { blameAfter, mayBeRecords, type Blame } from '../../isolation/trial.ts'
+import { isRiverbankError } from '../../base/errors.ts'
+
+export const saidOf = {
+  fewer: 'a batch timed out, trying fewer events',
+  again: 'handling a batch failed, trying again',
+  alone: 'handling a batch failed twice, trying its records one by one',
+  blamed: 'handling a record failed, leaving it to the dead letters',
+} as const
+
+/** What is known of the tries of the part that is handled now. */
+export class Attempt {
+  /** How many records may be tried together. */
+  most = Infinity
+  /** One by one, to find out which of them makes the handling fail. */
+  isAlone: boolean
+  blame: Blame | null = null
+  #failures = 0
+
+  constructor(isAlone: boolean) {
+    this.isAlone = isAlone
+    if (isAlone) this.most = 1
+  }
+
+  /** What timed out is halved, whatever other partitions bear meanwhile; what failed is tried alone the third time. */
+  failed(error: unknown, records: number): keyof typeof saidOf | 'end' {
+    if (isRiverbankError(error) && error.timedOut) {
+      if (records === 1) return 'end'
+      this.most = Math.floor(records / 2)
+      return 'fewer'
+    }
+    // What stalls goes on in this process for all that is known: only another one may try again.
+    if (!mayBeRecords(error) || isRiverbankError(error, 'handler_stalled')) return 'end'
+    this.#failures += 1
+    if (records > 1 && this.#failures > 1) {
+      this.#failures = 0
+      this.isAlone = true
+      this.most = 1
+      return 'alone'
+    }
+    if (this.#failures === 1) return 'again'
+    this.blame = blameAfter(this.#failures, error)
+    return this.blame === null ? 'end' : 'blamed'
+  }
+
+  succeeded(): void {
+    this.#failures = 0
+    this.blame = null
+    if (!this.isAlone) this.most = Infinity
+  }
+}

@@ -1,0 +1,75 @@
+import { modelName, type Activation, type Lineup } from '../../scoring/rollout/generation.ts'
+import { assert, isRiverbankError, RiverbankError } from '../../base/errors.ts'
+import type { GenerationStore } from '../../ports/generations.ts'
+import type { Scorer } from '../../ports/scorer.ts'
+import type { ModelPool } from './model-pool.ts'
+
+/** The models of a generation, loaded. Equal ones are the same object, so that it can be a key. */
+export interface LoadedLineup {
+  readonly champion: Scorer
+  readonly shadows: readonly Scorer[]
+}
+
+/** Who scores the offsets from `from` on. */
+export interface Serving {
+  readonly from: number
+  readonly lineup: LoadedLineup
+}
+
+/**
+ * Answers who scores the offsets of a partition from one on, newest first: an offset belongs to the first that is not
+ * above it. Asked after the partition's position was advanced past the offsets in question, and for every batch anew: what takes
+ * effect later does so above them. Errors: `state_unavailable`, `model_unavailable` (both canRetry).
+ */
+export type ServingModels = (topic: string, partition: number, from: number) => Promise<readonly Serving[]>
+
+export interface ServingOptions {
+  readonly store: Pick<GenerationStore, 'activations'>
+  readonly pool: ModelPool
+  /** Begins the list anew, after the store was emptied. */
+  readonly begin: () => Promise<void>
+}
+
+export function createServingModels({ store, pool, begin }: ServingOptions): ServingModels {
+  const activationsOf = async (topic: string, partition: number, from: number): Promise<readonly Activation[]> => {
+    const found = await store.activations(topic, partition, from)
+    if (found.length > 0) return found
+    await begin()
+    return store.activations(topic, partition, from)
+  }
+  return async (topic, partition, from) => {
+    const found = await activationsOf(topic, partition, from)
+    if (found.length === 0) {
+      throw new RiverbankError('model_unavailable', 'there is no generation of models', { canRetry: true })
+    }
+    const servings: Serving[] = []
+    for (const { offset, generation } of found) {
+      servings.push({ from: offset, lineup: await loaded(pool, generation, `${topic}/${partition} from ${offset} on`) })
+    }
+    return servings
+  }
+}
+
+/** Scoring with anything else would make another copy of what was published: it waits until the files are there. */
+async function loaded(pool: ModelPool, lineup: Lineup & { readonly number: number }, where: string) {
+  try {
+    return await pool.lineup(lineup)
+  } catch (error) {
+    if (!isRiverbankError(error, 'model_refused')) throw error
+    const names = [lineup.champion, ...lineup.shadows].map(modelName).join(', ')
+    const why = `generation ${lineup.number} (${names}) scores ${where} and cannot be loaded here: ${error.message}`
+    throw new RiverbankError('model_unavailable', why, { canRetry: true, cause: error })
+  }
+}
+
+/** The same models for everything, always. */
+export function fixedModels(champion: Scorer, shadows: readonly Scorer[] = []): ServingModels {
+  const servings = [{ from: 0, lineup: { champion, shadows } }]
+  return () => Promise.resolve(servings)
+}
+
+export function lineupAt(servings: readonly Serving[], offset: number): LoadedLineup {
+  const serving = servings.find(({ from }) => from <= offset)
+  assert(serving !== undefined, `offset ${offset} is scored by somebody`)
+  return serving.lineup
+}
