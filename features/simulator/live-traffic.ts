@@ -57,7 +57,7 @@ export function* liveTraffic(options: LiveOptions): Generator<SimulatedEvent> {
     const terminal = population.nearby[first + Math.floor(random.double() * choices)] ?? 0
     const cents = drawCents(random, population.meanAmount[customer] ?? 0)
     crooks.moveTo(Math.floor((timeMs - options.originMs) / dayMs))
-    const payment: Payment = { index, timeMs, customer, terminal, ...crooks.touch(customer, terminal, cents, random) }
+    const payment: Payment = { index, timeMs, customer, terminal, ...crooks.binding(customer, terminal, cents, random) }
     if (payment.scenario > 0 && labelDelayMs !== null && live.length < waitingMax) {
       live.add(labelEvent(payment, naming, labelDelayMs))
     }
@@ -119,7 +119,7 @@ class Crooks {
   }
 
   /** The scenario of a payment, a later one overwriting, and its amount after scenario 3. */
-  touch(
+  binding(
     customer: number,
     terminal: number,
     cents: number,

@@ -5,7 +5,7 @@ import { eachRound, type Run } from './run.ts'
 import { assert } from '../../src/base/errors.ts'
 import { createReasonWriter } from '../../src/scoring/explain/reason.ts'
 import { createTreeShap, type TreeShap } from '../../src/scoring/explain/tree-shap.ts'
-import { loadExplanations, registeredLineup } from '../../src/edges/onnx/load.ts'
+import { loadExplanations, registeredRollout } from '../../src/edges/onnx/load.ts'
 
 const rows = 500
 /** Of processor time: what else runs on the machine hardly matters. */
@@ -15,7 +15,7 @@ const large: EnsembleShape = { trees: 200, depth: 6, width: 24 }
 
 /** Exact SHAP values of one payment after the other, and the reasons made of them. */
 export async function benchExplain(run: Run): Promise<void> {
-  const { champion } = await registeredLineup('models', paymentInitiated.type)
+  const { champion } = await registeredRollout('models', paymentInitiated.type)
   const name = `${champion.name}/${champion.version}`
   const shipped = await loadExplanations({ modelsDir: 'models', ...champion })
   assert(shipped.kind === 'available', 'the shipped model can be explained')

@@ -131,8 +131,8 @@ function expectationOf(
   if (decoded.kind === 'invalid') return { type: 'event.dead_lettered', code: decoded.code }
   const { event } = decoded
   for (const [i, entity] of plan.entities.entries()) {
-    const touch = plan.events.get(event.eventType)?.touches[i] ?? null
-    if (touch === null) continue
+    const binding = plan.events.get(event.eventType)?.bindings[i] ?? null
+    if (binding === null) continue
     const name = `${entity.name}:${entityIdOf(entity.keyFields, event.data)}`
     visits.set(name, (visits.get(name) ?? 0) + 1)
   }
@@ -143,7 +143,7 @@ function expectationOf(
   const earlier = told.get(aggregateId) ?? []
   told.set(aggregateId, earlier)
   const times = { timeMs: decoded.observedAt, eventTimeMs }
-  const one = { eventId, eventType, data, ...times, sequence: earlier.length, born: 0 }
+  const one = { eventId, eventType, data, ...times, sequence: earlier.length, incarnation: 0 }
   const verdict = referenceVerdict(set, earlier, one)
   if (verdict !== null) return { type: 'event.observed', code: verdict }
   applied.add(eventId)
@@ -167,7 +167,7 @@ async function miscounted(
       for (const [i, [name, expected]] of named.entries()) {
         const blob = blobs[i] ?? null
         const state = blob === null ? null : decodeState(entity, blob)
-        const counted = state === null ? 0 : state.sequence - state.born
+        const counted = state === null ? 0 : state.sequence - state.incarnation
         if (counted !== expected) violations.push(`I1: ${name} has counted ${counted} events of ${expected}`)
       }
     }

@@ -1,7 +1,7 @@
 import type { Order, Point, Word } from './messages.ts'
 import type { ProcessPorts } from '../../src/app/roles/process-role.ts'
 import { isRiverbankError } from '../../src/base/errors.ts'
-import type { Claim, EventLog, GroupHandler } from '../../src/ports/log.ts'
+import type { PartitionAssignment, EventLog, GroupHandler } from '../../src/ports/log.ts'
 import type { StateStore } from '../../src/ports/states.ts'
 
 /** The other end of the harness: says what happened, and hears what to do. */
@@ -101,33 +101,33 @@ function interposedLog(log: EventLog, gate: Gate, wire: Wire, sessionTimeoutMs: 
 }
 
 function interposedHandler(handler: GroupHandler, gate: Gate, wire: Wire): GroupHandler {
-  const wrapped = new WeakMap<Claim, Claim>()
-  const around = (claim: Claim): Claim => {
-    const known = wrapped.get(claim)
+  const wrapped = new WeakMap<PartitionAssignment, PartitionAssignment>()
+  const around = (assignment: PartitionAssignment): PartitionAssignment => {
+    const known = wrapped.get(assignment)
     if (known !== undefined) return known
-    const { topic, partition, committed, range, signal } = claim
+    const { topic, partition, committed, range, signal } = assignment
     const commit = async (next: number) => {
       await gate.pass('before-commit')
-      await claim.commit(next)
+      await assignment.commit(next)
       wire.say({ kind: 'committed', partition, next })
       await gate.pass('after-commit')
     }
-    const guarded: Claim = { topic, partition, committed, range, signal, commit }
-    wrapped.set(claim, guarded)
+    const guarded: PartitionAssignment = { topic, partition, committed, range, signal, commit }
+    wrapped.set(assignment, guarded)
     return guarded
   }
   return {
-    assigned: async (claim) => {
-      const first = await handler.assigned(around(claim))
-      wire.say({ kind: 'assigned', partition: claim.partition })
+    assigned: async (assignment) => {
+      const first = await handler.assigned(around(assignment))
+      wire.say({ kind: 'assigned', partition: assignment.partition })
       return first
     },
-    released: async (claim) => handler.released?.(around(claim)),
-    batch: async (claim, batch) => {
+    released: async (assignment) => handler.released?.(around(assignment)),
+    batch: async (assignment, batch) => {
       try {
-        return await handler.batch(around(claim), batch)
+        return await handler.batch(around(assignment), batch)
       } catch (error) {
-        if (isRiverbankError(error, 'fenced')) wire.say({ kind: 'fenced', partition: claim.partition })
+        if (isRiverbankError(error, 'fenced')) wire.say({ kind: 'fenced', partition: assignment.partition })
         throw error
       }
     },

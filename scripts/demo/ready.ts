@@ -5,7 +5,7 @@ import { simulatorOf } from '../project.ts'
 import type { Config } from '../../src/app/installation/settings/config.ts'
 import { requireFresh } from '../../src/app/installation/settings/compiled-feature-set.ts'
 import { definitions, modelLoader } from '../../src/app/installation/settings/definitions.ts'
-import { registeredLineup } from '../../src/edges/onnx/load.ts'
+import { registeredRollout } from '../../src/edges/onnx/load.ts'
 import { isModelRefused, ModelRefused } from '../../src/edges/onnx/refusal.ts'
 
 /**
@@ -22,7 +22,7 @@ export async function checkReady(
   const { data: dataDir = config.DATA_DIR, events, days, exit } = options
   if (events !== undefined || days !== undefined || exit === true) simulatorOf(config)
   for (const eventType of compiled.scoreForms.keys()) {
-    const { champion, shadows } = await lineupOf(config, eventType)
+    const { champion, shadows } = await rolloutOf(config, eventType)
     // Later the list of generations says who scores.
     if (existsSync(join(dataDir, 'installation.json'))) continue
     for (const model of [champion, ...shadows]) {
@@ -32,9 +32,9 @@ export async function checkReady(
   }
 }
 
-async function lineupOf(config: Config, eventType: string) {
+async function rolloutOf(config: Config, eventType: string) {
   try {
-    return await registeredLineup(config.MODELS_DIR, eventType)
+    return await registeredRollout(config.MODELS_DIR, eventType)
   } catch (error) {
     if (!isModelRefused(error, 'registry_missing')) throw error
     const begin = `npm run train -- --project ${config.project.folder} --constant`

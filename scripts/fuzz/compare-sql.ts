@@ -18,7 +18,7 @@ const fields = {
 
 const entryColumns = [
   ['id', 'VARCHAR'],
-  ['born', 'BIGINT'],
+  ['incarnation', 'BIGINT'],
   ['sequence', 'BIGINT'],
   ['time_ms', 'BIGINT'],
   ['event_time_ms', 'BIGINT'],
@@ -158,8 +158,8 @@ async function load(
   reads: readonly { readonly stream: number; readonly read: Read }[],
   unnamed: readonly Unnamed[],
 ): Promise<void> {
-  const placeOf = (stream: number, { id, born, sequence }: Pick<Read, 'id' | 'born' | 'sequence'>) =>
-    [`${stream}-${id}`, born, sequence] as const
+  const placeOf = (stream: number, { id, incarnation, sequence }: Pick<Read, 'id' | 'incarnation' | 'sequence'>) =>
+    [`${stream}-${id}`, incarnation, sequence] as const
   // An event's read stands in the row of its observation; what is read otherwise has a row of its own.
   const readAt = new Map<string, number>()
   for (const [i, { stream, read }] of reads.entries()) {

@@ -24,7 +24,7 @@ export interface Observed extends ReferenceEvent {
 /** A read and what the engine answered. */
 export interface Read {
   readonly id: string
-  readonly born: number
+  readonly incarnation: number
   readonly sequence: number
   readonly timeMs: number
   readonly features: readonly (number | null)[]
@@ -100,12 +100,12 @@ export function runEngine(plan: FeaturePlan, events: readonly StreamEvent[]): To
   for (const [offset, event] of events.entries()) {
     pausedMs += event.pauseMs ?? 0
     const position = { partition: 0, offset, appendTimeMs: 1_780_000_000_000 + pausedMs + offset * 7 }
-    const snapshots = engine.apply(domainEvent(event), event.timeMs, position, true)
+    const responses = engine.apply(domainEvent(event), event.timeMs, position, true)
     if (scoredTypes.has(event.eventType)) {
-      const values = valuesOf(snapshots, event.data, event.timeMs)
+      const values = valuesOf(responses, event.data, event.timeMs)
       told.scored.push({ values, request: { ...event.data, timeMs: event.timeMs }, where: `event ${offset}` })
     }
-    for (const [index, snapshot] of snapshots.entries()) {
+    for (const [index, snapshot] of responses.entries()) {
       const entity = plan.entities[index]
       if (entity === undefined) continue
       const isNamed = entity.keyFields.every((field) => typeof event.data[field] === 'string')
@@ -116,11 +116,11 @@ export function runEngine(plan: FeaturePlan, events: readonly StreamEvent[]): To
         continue
       }
       const id = entityIdOf(entity.keyFields, event.data)
-      const { born, sequence, outcome, features } = snapshot
+      const { incarnation, sequence, outcome, features } = snapshot
       const where = `event ${offset} at ${entity.name} ${id}`
       told.reads[index]?.push({
         id,
-        born,
+        incarnation,
         sequence,
         timeMs: event.timeMs,
         features: features ?? [],
@@ -130,7 +130,7 @@ export function runEngine(plan: FeaturePlan, events: readonly StreamEvent[]): To
       if (outcome === 'duplicate') continue
       const { eventId, timeMs, eventType, data } = event
       const times = { timeMs, eventTimeMs: eventTimeOf(event) }
-      told.observed[index]?.push({ id, born, sequence, outcome, eventId, ...times, eventType, data, offset })
+      told.observed[index]?.push({ id, incarnation, sequence, outcome, eventId, ...times, eventType, data, offset })
     }
     if (event.stored === true) storeAndLoad(engine.states, plan.entities)
     if (event.asOf !== undefined) readAsOf(plan.entities, engine.states, event.asOf, told.reads)
@@ -242,10 +242,10 @@ function readAsOf(
     const id = entityIdOf(entity.keyFields, asOf)
     const state = states[index]?.get(id)
     if (state === undefined) continue
-    const { sequence, born } = state
+    const { sequence, incarnation } = state
     const { features } = readFeatures(entity, state, timeMs)
     const where = `as of ${timeMs} at ${entity.name} ${id}`
-    reads[index]?.push({ id, born, sequence, timeMs, features, where, isEvent: false })
+    reads[index]?.push({ id, incarnation, sequence, timeMs, features, where, isEvent: false })
   }
 }
 

@@ -4,7 +4,7 @@ import type {
   EntityLabels,
   EntityFeaturePlan,
   EntityPlan,
-  EntityTouch,
+  EntityBinding,
   EventPlan,
   FeaturePlan,
   RunRead,
@@ -39,10 +39,10 @@ export function compilePlan(set: FeatureSet): FeaturePlan {
   const events = set.events.map((event): EventPlan => {
     const fields = fieldsOfEvent(event)
     const ofType = { eventType: event.type, subject: subjectPlan(set, event), label: labelPlan(set, event) }
-    const touches = drafts.map(({ plan, slots }): EntityTouch | null =>
+    const bindings = drafts.map(({ plan, slots }): EntityBinding | null =>
       plan.keyFields.every((field) => fields.has(field)) ? { ...ofType, updates: updatesOf(slots, event.type) } : null,
     )
-    return { type: event.type, touches }
+    return { type: event.type, bindings }
   })
   const entities = drafts.map(({ plan }) => plan)
   const values = compileValues(set, entities)
@@ -55,7 +55,7 @@ export function compilePlan(set: FeatureSet): FeaturePlan {
   }
 }
 
-interface PlacedSlot {
+interface AllocatedSlot {
   readonly id: string
   readonly group: number
   readonly slot: number
@@ -67,10 +67,10 @@ function compileEntity(
   set: FeatureSet,
   hours: number,
   memory: PlanMemory,
-): { plan: EntityPlan; slots: readonly PlacedSlot[] } {
+): { plan: EntityPlan; slots: readonly AllocatedSlot[] } {
   const views = set.views.filter((view) => view.entity === entity)
   const hops = [...new Set(views.map((view) => durationMs(view.hop)))].sort((a, b) => a - b)
-  const slots = placeSlots(views, hops)
+  const slots = allocateSlots(views, hops)
   let windowCells = 0
   const groups = hops.map((hopMs, group) => {
     const ofHop = views.filter((view) => durationMs(view.hop) === hopMs)
@@ -108,8 +108,8 @@ function compileEntity(
   return { plan: { ...draft, layout: layoutHash(layoutOf(draft)) }, slots }
 }
 
-function placeSlots(views: readonly View[], hops: readonly number[]): PlacedSlot[] {
-  const slots: PlacedSlot[] = []
+function allocateSlots(views: readonly View[], hops: readonly number[]): AllocatedSlot[] {
+  const slots: AllocatedSlot[] = []
   for (const view of views) {
     const group = hops.indexOf(durationMs(view.hop))
     for (const definition of view.aggregates.flatMap((aggregate) => aggregate.slots)) {
@@ -125,7 +125,7 @@ function placeSlots(views: readonly View[], hops: readonly number[]): PlacedSlot
 function compileGroup(
   entity: Entity,
   views: readonly View[],
-  ofGroup: readonly PlacedSlot[],
+  ofGroup: readonly AllocatedSlot[],
   firstCell: number,
   memory: PlanMemory,
 ): TileGroupPlan {
@@ -191,7 +191,7 @@ function viewFeatures(
   view: View,
   groups: readonly TileGroupPlan[],
   group: number,
-  allSlots: readonly PlacedSlot[],
+  allSlots: readonly AllocatedSlot[],
 ): EntityFeaturePlan[] {
   const { reads, slots: kinds } = groups[group] ?? { reads: [], slots: [] }
   const delayMs = durationMs(view.delay)
@@ -232,14 +232,14 @@ function capOf({ kind, slots }: Aggregate): number {
   return kind === 'distinct' ? (slots[0]?.size ?? 0) : 0
 }
 
-function updatesOf(slots: readonly PlacedSlot[], eventType: string): SlotUpdate[] {
+function updatesOf(slots: readonly AllocatedSlot[], eventType: string): SlotUpdate[] {
   return slots
     .filter(({ definition }) => definition.source.eventType === eventType)
     .map(({ group, slot, definition }) => ({ group, slot, value: slotValue(definition) }))
 }
 
 /** Null where no slot is fed by labels. */
-function entityLabels(set: FeatureSet, slots: readonly PlacedSlot[], groups: number): EntityLabels | null {
+function entityLabels(set: FeatureSet, slots: readonly AllocatedSlot[], groups: number): EntityLabels | null {
   const types = set.events.filter(isLabel).map(({ type }) => type)
   const fed = slots.filter(({ definition }) => types.includes(definition.source.eventType))
   if (fed.length === 0) return null

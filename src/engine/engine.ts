@@ -3,7 +3,7 @@ import { assert } from '../base/errors.ts'
 import type { DomainEvent, EventData } from '../events/event.ts'
 import { applyTo, verdictOf, type Observation, type Verdict } from './observe.ts'
 import { namedEntityId, type EntityPlan, type EventPlan, type FeaturePlan } from './plan.ts'
-import { beginDraft, setProgress, type EntityState, type Snapshot } from './state/state.ts'
+import { beginDraft, setProgress, type EntityState, type StoredResponse } from './state/state.ts'
 
 /** Where an event stands in a log. */
 export interface EventPosition {
@@ -21,7 +21,7 @@ export interface EngineEvent {
 }
 
 /** One per entity of the plan, null where the event does not name it. */
-export type EngineAnswer = readonly (Snapshot | null)[]
+export type EngineAnswer = readonly (StoredResponse | null)[]
 
 /** The online engine over states in memory: for benchmarks and proofs, with the processor's own `applyTo`. */
 export interface MemoryEngine {
@@ -40,24 +40,24 @@ export function createMemoryEngine(plan: FeaturePlan, { asStored = false } = {})
   const states = plan.entities.map(() => new Map<string, EntityState>())
   const applyOne = (
     one: EngineEvent,
-    { touches }: EventPlan,
+    { bindings }: EventPlan,
     found: readonly (readonly (EntityState | null)[])[],
     number: number,
   ): EngineAnswer => {
-    const answer: (Snapshot | null)[] = []
+    const answer: (StoredResponse | null)[] = []
     let verdict: Verdict = null
     for (let index = 0; index < plan.entities.length; index += 1) {
-      const [state, touch] = [found[index]?.[number] ?? null, touches[index] ?? null]
-      if (state === null || touch === null) {
+      const [state, binding] = [found[index]?.[number] ?? null, bindings[index] ?? null]
+      if (state === null || binding === null) {
         answer.push(null)
         continue
       }
       const entity = itemAt(plan.entities, index)
-      const snapshot = applyTo(entity, state, observationOf(one, touch, verdict))
+      const response = applyTo(entity, state, observationOf(one, binding, verdict))
       const { partition, offset } = one.position
-      if (asStored) setProgress(state, { partition, next: offset + 1, snapshots: [snapshot] })
-      if (entity.partitionKey) verdict = verdictOf(snapshot.outcome)
-      answer.push(snapshot)
+      if (asStored) setProgress(state, { partition, next: offset + 1, responses: [response] })
+      if (entity.partitionKey) verdict = verdictOf(response.outcome)
+      answer.push(response)
     }
     return answer
   }
@@ -90,7 +90,7 @@ function locate(
   plans: readonly EventPlan[],
 ): (EntityState | null)[] {
   return events.map(({ event, position }, number) => {
-    if ((plans[number]?.touches[index] ?? null) === null) return null
+    if ((plans[number]?.bindings[index] ?? null) === null) return null
     const id = namedEntityId(entity.keyFields, event.data)
     if (id === null) return null
     let state = states.get(id)
@@ -101,10 +101,10 @@ function locate(
 
 function observationOf(
   { event, observedAtMs, position, reads }: EngineEvent,
-  touch: Observation['touch'],
+  binding: Observation['binding'],
   verdict: Verdict,
 ): Observation {
   const { offset, appendTimeMs } = position
   const times = { appendTimeMs, timeMs: observedAtMs, eventTimeMs: event.timestamp }
-  return { offset, eventId: event.eventId, ...times, data: event.data, touch, reads, verdict }
+  return { offset, eventId: event.eventId, ...times, data: event.data, binding, reads, verdict }
 }

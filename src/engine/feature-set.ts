@@ -35,7 +35,7 @@ export interface ServiceManifest {
 }
 
 export interface EntityManifest {
-  /** Such as `account`. Lake columns: `<name>_id`, `<name>_sequence`, `<name>_born`. */
+  /** Such as `account`. Lake columns: `<name>_id`, `<name>_sequence`, `<name>_incarnation`. */
   readonly name: string
   /** The fields of an event's data that make the id, such as `accountId`; several are joined by `|`. */
   readonly keyFields: readonly string[]

@@ -53,11 +53,11 @@ export function applyLabel(
   rule: LabelPlan,
   labels: EntityLabels,
   state: EntityState,
-  { data, timeMs, eventTimeMs, touch }: Observation,
+  { data, timeMs, eventTimeMs, binding }: Observation,
 ): Outcome {
   const label: Label = {
     ...subjectHash(rule.type, hashEventId(subjectOf(rule, data))),
-    ...{ timeMs, eventTimeMs, sequence: state.sequence, eventType: touch.eventType },
+    ...{ timeMs, eventTimeMs, sequence: state.sequence, eventType: binding.eventType },
     data: pickFields(labels, data),
   }
   const current = labelOf(state.labels, label)
@@ -139,8 +139,8 @@ function addLabel(
 ): void {
   const tile = tileOf(label.timeMs, group.hopMs)
   for (const { slot, value } of updatesOf(labels, label, number)) {
-    const gap = table.gaps?.[slot] ?? null
-    if (gap !== null && tile <= gap.tile && label.sequence < gap.since) continue
+    const missing = table.missingHistory?.[slot] ?? null
+    if (missing !== null && tile <= missing.tile && label.sequence < missing.since) continue
     const found = value(label.data)
     if (found === null) continue
     const row = rowFor(table, group, tile)

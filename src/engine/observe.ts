@@ -5,7 +5,7 @@ import { finalize } from './tiles/aggregates.ts'
 import { assert } from '../base/errors.ts'
 import type { EventData } from '../events/event.ts'
 import { hashEventId } from '../events/event-id-hash.ts'
-import type { EntityPlan, EntityTouch } from './plan.ts'
+import type { EntityPlan, EntityBinding } from './plan.ts'
 import { applyLabel, forgetLabels, judgeLabel, repeatedValues, type LabelVerdict } from './observe-label.ts'
 import { fingerprint, rememberSubject, subjectHash } from './state/subjects.ts'
 import { isRememberedAt, knowsEventId, rememberEventId, wasElsewhere } from './state/recent-ids.ts'
@@ -17,7 +17,7 @@ import {
   type EntityState,
   type Outcome,
   type PartitionProgress,
-  type Snapshot,
+  type StoredResponse,
 } from './state/state.ts'
 import { flagsOf } from './state/flags.ts'
 import { addValue } from './tiles/tile-row.ts'
@@ -35,7 +35,7 @@ export interface Observation {
   /** The event's own time: of the labels of one subject the newest counts. */
   readonly eventTimeMs: number
   readonly data: EventData
-  readonly touch: EntityTouch
+  readonly binding: EntityBinding
   /** Answer with the entity's features as they were before this event. */
   readonly reads: boolean
   /** Why the event counts nowhere, as the partition-key entity found out; it decides for itself and ignores this. */
@@ -53,7 +53,8 @@ export function verdictOf(outcome: Outcome): Verdict {
 
 /** `gone`: applied before, and what was answered then is no longer stored, so it was published and committed (R5). */
 export type Answer =
-  { readonly kind: 'snapshot'; readonly snapshot: Snapshot } | { readonly kind: 'gone'; readonly verdict: Verdict }
+  | { readonly kind: 'snapshot'; readonly response: StoredResponse }
+  | { readonly kind: 'gone'; readonly verdict: Verdict }
 
 export interface Observed {
   readonly state: EntityState | null
@@ -77,32 +78,32 @@ export function observe(
   const before = base === null ? null : progressOf(base, partition)
   let next = before?.next ?? -Infinity
   let draft: EntityState | null = null
-  let snapshots: Snapshot[] = []
+  let responses: StoredResponse[] = []
   const answers: Answer[] = []
   for (const observation of observations) {
     const state: EntityState | null = draft ?? base
     if (state !== null && observation.offset < next) {
-      const stored = draft === null ? (before?.snapshots ?? []) : snapshots
+      const stored = draft === null ? (before?.responses ?? []) : responses
       answers.push(storedAnswer(plan, state, stored, observation))
       continue
     }
     if (draft === null) {
       draft = beginDraft(plan, base, observation.appendTimeMs)
-      snapshots = notBelow(floorOffset, before)
+      responses = notBelow(floorOffset, before)
     }
-    const snapshot = applyTo(plan, draft, observation)
+    const response = applyTo(plan, draft, observation)
     next = observation.offset + 1
-    snapshots.push(snapshot)
-    answers.push({ kind: 'snapshot', snapshot })
+    responses.push(response)
+    answers.push({ kind: 'snapshot', response })
   }
-  if (draft !== null) setProgress(draft, { partition, next, snapshots })
+  if (draft !== null) setProgress(draft, { partition, next, responses })
   return { state: draft ?? base, answers, changed: draft !== null }
 }
 
 /** A new list of what must be kept; most often nothing of the batch before. */
-function notBelow(floorOffset: number, before: PartitionProgress | null): Snapshot[] {
-  const kept: Snapshot[] = []
-  if (before !== null) for (const stored of before.snapshots) if (stored.offset >= floorOffset) kept.push(stored)
+function notBelow(floorOffset: number, before: PartitionProgress | null): StoredResponse[] {
+  const kept: StoredResponse[] = []
+  if (before !== null) for (const stored of before.responses) if (stored.offset >= floorOffset) kept.push(stored)
   return kept
 }
 
@@ -110,23 +111,23 @@ function notBelow(floorOffset: number, before: PartitionProgress | null): Snapsh
 function storedAnswer(
   plan: EntityPlan,
   state: EntityState,
-  snapshots: readonly Snapshot[],
+  responses: readonly StoredResponse[],
   observation: Observation,
 ): Answer {
-  const snapshot = snapshots.find((stored) => stored.offset === observation.offset)
-  if (snapshot !== undefined) return { kind: 'snapshot', snapshot }
+  const response = responses.find((stored) => stored.offset === observation.offset)
+  if (response !== undefined) return { kind: 'snapshot', response }
   return { kind: 'gone', verdict: plan.partitionKey ? goneVerdict(state, observation) : null }
 }
 
 /** A label that did not count is not remembered either. */
-function goneVerdict({ recentIds }: EntityState, { eventId, offset, touch }: Observation): Verdict {
+function goneVerdict({ recentIds }: EntityState, { eventId, offset, binding }: Observation): Verdict {
   const hash = hashEventId(eventId)
   if (wasElsewhere(recentIds, hash, offset)) return 'duplicate'
-  return touch.label === null || isRememberedAt(recentIds, hash, offset) ? null : 'unknown_subject'
+  return binding.label === null || isRememberedAt(recentIds, hash, offset) ? null : 'unknown_subject'
 }
 
 /** One observation on a state that may be changed; it takes the state's next sequence number. */
-export function applyTo(plan: EntityPlan, state: EntityState, observation: Observation): Snapshot {
+export function applyTo(plan: EntityPlan, state: EntityState, observation: Observation): StoredResponse {
   const read = observation.reads ? readFeatures(plan, state, observation.timeMs) : null
   const { sequence } = state
   const outcome = applyOnce(plan, state, observation)
@@ -135,7 +136,7 @@ export function applyTo(plan: EntityPlan, state: EntityState, observation: Obser
   return {
     offset: observation.offset,
     sequence,
-    born: state.born,
+    incarnation: state.incarnation,
     outcome,
     features: read?.features ?? null,
     flags: read?.flags ?? noFlags,
@@ -148,26 +149,26 @@ function applyOnce(plan: EntityPlan, state: EntityState, observation: Observatio
     const hash = hashEventId(observation.eventId)
     // Not applied before, so whatever is remembered is another record: its offset may be the same in another partition.
     if (knowsEventId(state.recentIds, hash)) return 'duplicate'
-    const { touch, data, timeMs } = observation
+    const { binding, data, timeMs } = observation
     // What does not count is not remembered: it may come again when its subject is known, or be corrected.
-    const verdict = touch.label === null ? null : judgeLabel(state, touch.label, plan.labelHours, observation)
+    const verdict = binding.label === null ? null : judgeLabel(state, binding.label, plan.labelHours, observation)
     if (verdict !== null) return verdict
     rememberEventId(state.recentIds, hash, observation.offset, observation.appendTimeMs)
-    if (touch.subject !== null) {
-      const repeated = fingerprint(repeatedValues(touch.subject.fields, data, timeMs))
-      rememberSubject(state.subjects, subjectHash(touch.subject.type, hash), repeated, timeMs, plan.labelHours)
+    if (binding.subject !== null) {
+      const repeated = fingerprint(repeatedValues(binding.subject.fields, data, timeMs))
+      rememberSubject(state.subjects, subjectHash(binding.subject.type, hash), repeated, timeMs, plan.labelHours)
     }
   } else if (observation.verdict !== null) {
     return observation.verdict
   }
-  const { label } = observation.touch
+  const { label } = observation.binding
   if (label === null) return addToTiles(plan, state, observation)
   return plan.labels === null ? 'applied' : applyLabel(plan, label, plan.labels, state, observation)
 }
 
 function addToTiles(plan: EntityPlan, state: EntityState, observation: Observation): Outcome {
-  const { touch, timeMs } = observation
-  const { updates } = touch
+  const { binding, timeMs } = observation
+  const { updates } = binding
   if (updates.length === 0) return 'applied'
   const newest = Math.max(state.newestTimeMs ?? timeMs, timeMs)
   let outcome: Outcome = 'applied'

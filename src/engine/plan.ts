@@ -4,7 +4,7 @@ import { itemAt } from '../base/arrays.ts'
 import { assert } from '../base/errors.ts'
 import type { EventData } from '../events/event.ts'
 import type { PlanMemory } from './memory.ts'
-import type { PlacedSlot, SlotValue } from './tiles/slot.ts'
+import type { AllocatedSlot, SlotValue } from './tiles/slot.ts'
 import type { Expression } from './expression.ts'
 import type { RowLayout } from './tiles/tile-row.ts'
 import type { EventIdHash } from '../events/event-id-hash.ts'
@@ -32,10 +32,10 @@ export interface ValuesPlan {
 export interface EventPlan {
   readonly type: string
   /** By entity index: what an event does to the entity that it names, null where no event of the type names one. */
-  readonly touches: readonly (EntityTouch | null)[]
+  readonly bindings: readonly (EntityBinding | null)[]
 }
 
-export interface EntityTouch {
+export interface EntityBinding {
   readonly eventType: string
   /** Empty when no view of the entity looks at this event: it takes a sequence number, and that is all. */
   readonly updates: readonly SlotUpdate[]
@@ -105,7 +105,7 @@ export interface EntityPlan {
   readonly memory: PlanMemory
 }
 
-export interface SlotPlan extends PlacedSlot {
+export interface SlotPlan extends AllocatedSlot {
   /** What the slot means; equal in every feature set that has it. */
   readonly id: string
   /** A lifetime window reads it: its forgotten tiles are merged, not dropped. */

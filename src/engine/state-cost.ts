@@ -47,9 +47,9 @@ export function stateCost({ groups, horizonMs }: Pick<EntityPlan, 'groups' | 'ho
 /** Tiles of 2026: numbers as large as they are for years to come. */
 const anyTimeMs = 1_780_000_000_000
 
-function tileBytes(group: TileGroupPlan, gap: number): number {
+function tileBytes(group: TileGroupPlan, missing: number): number {
   const tile = Math.floor(anyTimeMs / group.hopMs)
-  return encodedBytes(group, [], [tile, tile + gap]) - encodedBytes(group, [], [tile])
+  return encodedBytes(group, [], [tile, tile + missing]) - encodedBytes(group, [], [tile])
 }
 
 function slotCost(group: TileGroupPlan, slot: SlotPlan): SlotCost {

@@ -2,7 +2,7 @@
  * Whether the states may be used, as one look at the store, the log and the lake tells. Pure: whoever looks passes in
  * what was seen.
  */
-export type Standing =
+export type StatesStatus =
   /** Nothing was ever processed here. */
   | { readonly kind: 'empty' }
   | { readonly kind: 'whole' }
@@ -61,7 +61,7 @@ export function needsLog(states: StatesSeen, viewer: Viewer, partitions: number)
 }
 
 /** `log` may be null where {@link needsLog} says no. */
-export function standingOf(states: StatesSeen, log: LogSeen | null, lake: LakeSeen | null, viewer: Viewer): Standing {
+export function statusOf(states: StatesSeen, log: LogSeen | null, lake: LakeSeen | null, viewer: Viewer): StatesStatus {
   const foreign = lakeMismatch(states.lake, lake, viewer.namespace)
   if (foreign !== null) return foreign
   if (states.isRebuilding)
@@ -82,7 +82,7 @@ function isBefore({ featureSet }: StatesSeen, viewer: Viewer): boolean {
 }
 
 /** Two lakes under one namespace would each hold a part of one history. */
-export function lakeMismatch(known: string | null, lake: LakeSeen | null, namespace: string): Standing | null {
+export function lakeMismatch(known: string | null, lake: LakeSeen | null, namespace: string): StatesStatus | null {
   if (known === null || lake === null || known === lake.id) return null
   return refused(
     'lake_mismatch',
@@ -92,7 +92,7 @@ export function lakeMismatch(known: string | null, lake: LakeSeen | null, namesp
   )
 }
 
-export function refused(code: RefusalCode, reason: string): Extract<Standing, { kind: 'refused' }> {
+export function refused(code: RefusalCode, reason: string): Extract<StatesStatus, { kind: 'refused' }> {
   return { kind: 'refused', code, reason }
 }
 
@@ -102,7 +102,12 @@ function lostPartitions({ positions }: StatesSeen, log: LogSeen | null, { rememb
   return [...new Set([...committed, ...remembered.keys()])].filter((partition) => !positions.has(partition))
 }
 
-function lossOf(lost: readonly number[], log: LogSeen | null, lake: LakeSeen | null, { remembered }: Viewer): Standing {
+function lossOf(
+  lost: readonly number[],
+  log: LogSeen | null,
+  lake: LakeSeen | null,
+  { remembered }: Viewer,
+): StatesStatus {
   const reached = [...(lake?.events ?? []), ...remembered]
   const gone = reached.find(([partition, next]) => next > (log?.ends?.get(partition) ?? 0))
   if (log !== null && (log.ends === null || gone !== undefined)) {
@@ -122,7 +127,7 @@ function lossOf(lost: readonly number[], log: LogSeen | null, lake: LakeSeen | n
   )
 }
 
-function undrainedAt([partition, next]: readonly [number, number], log: LogSeen, featureSet: string): Standing {
+function undrainedAt([partition, next]: readonly [number, number], log: LogSeen, featureSet: string): StatesStatus {
   const committed = log.committed.get(partition) ?? 0
   return refused(
     'states_undrained',

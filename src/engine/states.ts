@@ -10,7 +10,7 @@ import type { EntityState } from './state/state.ts'
 
 /** A state, what it has answered, and how far each partition has come with it. */
 export { outcomes } from './state/state.ts'
-export type { EntityState, Outcome, PartitionProgress, Snapshot } from './state/state.ts'
+export type { EntityState, Outcome, PartitionProgress, StoredResponse } from './state/state.ts'
 /** A state to change, and what a partition has done to it. */
 export { beginDraft, setProgress } from './state/state.ts'
 /** What a state takes in the memory of a process. */
@@ -24,7 +24,7 @@ export { fieldsOfSlot, layoutOf } from './state-codec/state-layout.ts'
 export type { StateLayout } from './state-codec/state-layout.ts'
 
 /** What a state of a new feature set does not know yet, and how its history is added. */
-export { earlierOf, fillGaps, gapNumbers, slotsOf } from './evolution/fill-missing-history.ts'
+export { earlierOf, fillMissingHistory, missingHistoryNumbers, slotsOf } from './evolution/fill-missing-history.ts'
 export type { Earlier, WantedSlots } from './evolution/fill-missing-history.ts'
 
 /** Whether an event with this id would be a duplicate, or was refused as one. Of states of the partition-key entity. */

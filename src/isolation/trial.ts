@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { isRiverbankError } from '../base/errors.ts'
 import type { RecordFault } from '../events/codec/record-parts.ts'
-import type { Claim } from '../ports/log.ts'
+import type { PartitionAssignment } from '../ports/log.ts'
 import type { StateStore } from '../ports/states.ts'
 
 /** How much of the handling of a record is left out, because it failed: its score, or all but its dead letter. */
@@ -23,10 +23,13 @@ const markSchema = z.object({
 })
 type Mark = z.infer<typeof markSchema>
 /** Where marks are kept: beside the states. */
-export type Memos = Pick<StateStore, 'memo' | 'replaceMemo'>
+export type StoreMetadata = Pick<StateStore, 'metadata' | 'replaceMetadata'>
 
 /** A mark per partition and role: what one role dies of is no other role's business. */
-export function markName(role: 'process' | 'materialize', { topic, partition }: Pick<Claim, 'topic' | 'partition'>) {
+export function markName(
+  role: 'process' | 'materialize',
+  { topic, partition }: Pick<PartitionAssignment, 'topic' | 'partition'>,
+) {
   return `trial:${role === 'process' ? '' : `${role}:`}${topic}/${partition}`
 }
 
@@ -37,7 +40,7 @@ export function markName(role: 'process' | 'materialize', { topic, partition }: 
  * blamed. A kill at any other moment, and an outage that the process lives to see, blames nobody.
  */
 export class Trial {
-  readonly #memos: Memos
+  readonly #metadataStores: StoreMetadata
   readonly #name: string
   readonly #position: number
   readonly #begins: number
@@ -45,8 +48,8 @@ export class Trial {
   readonly #diedTogether: boolean
   #text: string | null
 
-  private constructor(memos: Memos, name: string, position: number, found: string | null) {
-    this.#memos = memos
+  private constructor(metadataStores: StoreMetadata, name: string, position: number, found: string | null) {
+    this.#metadataStores = metadataStores
     this.#name = name
     this.#text = found
     this.#position = position
@@ -59,8 +62,8 @@ export class Trial {
     this.#diedTogether = isNear && mark?.diedTogether === true
   }
 
-  static async begin(memos: Memos, name: string, position: number): Promise<Trial> {
-    const trial = new Trial(memos, name, position, await memos.memo(name))
+  static async begin(metadataStores: StoreMetadata, name: string, position: number): Promise<Trial> {
+    const trial = new Trial(metadataStores, name, position, await metadataStores.metadata(name))
     await trial.#leave({ diedTogether: trial.#diedTogether })
     return trial
   }
@@ -104,7 +107,7 @@ export class Trial {
 
   async #replace(text: string | null): Promise<void> {
     // Where it is not ours any more, another member has the partition, and its mark stands.
-    await this.#memos.replaceMemo(this.#name, this.#text, text)
+    await this.#metadataStores.replaceMetadata(this.#name, this.#text, text)
     this.#text = text
   }
 }

@@ -60,7 +60,7 @@ export interface LogBatch {
 }
 
 /** One partition, held by this member until `signal` is aborted. */
-export interface Claim {
+export interface PartitionAssignment {
   readonly topic: string
   readonly partition: number
   /** The group's committed position (the offset to read next), or null when it never committed. */
@@ -80,14 +80,14 @@ export interface GroupHandler {
    * Called once for each claim, before its first batch. Answers the offset to read first. An answer outside the
    * readable range ends the consumption: `log_truncated` (below the start) or `log_recreated` (above the end).
    */
-  assigned(claim: Claim): Promise<number>
+  assigned(assignment: PartitionAssignment): Promise<number>
   /**
    * Answers the offset to read next: `batch.next`, or a lower one to go back. Poison must be handled inside: a
    * rejection other than `fenced` ends the consumption with that error.
    */
-  batch(claim: Claim, batch: LogBatch): Promise<number>
+  batch(assignment: PartitionAssignment, batch: LogBatch): Promise<number>
   /** After the claim's signal was aborted and its last batch has settled. */
-  released?(claim: Claim): Promise<void>
+  released?(assignment: PartitionAssignment): Promise<void>
 }
 
 export interface ConsumeOptions {

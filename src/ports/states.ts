@@ -11,7 +11,7 @@ export interface StateWrite {
 
 /** Names of memos: those of the states (what made them), an unfinished rebuild, the lake beside them. */
 const ofStates = { featureSet: 'feature-set', log: 'log', accepts: 'accepts' } as const
-export const stateMemos = { ...ofStates, rebuild: 'rebuild', lake: 'lake' } as const
+export const stateMetadata = { ...ofStates, rebuild: 'rebuild', lake: 'lake' } as const
 /** Where entity states live. Errors: `state_unavailable` (canRetry). */
 export interface StateStore {
   /**
@@ -36,8 +36,8 @@ export interface StateStore {
   /** Kept for good, and before the first state of the layout is written; what a layout names never changes. */
   keepLayouts(layouts: ReadonlyMap<number, string>): Promise<void>
   /** A short text about all states, such as the feature set that they belong to; null when there is none. */
-  memo(name: string): Promise<string | null>
+  metadata(name: string): Promise<string | null>
   /** Writes a memo (null removes it) where it is `before`, in one step; answers whether it was, or is `after` already. */
-  replaceMemo(name: string, before: string | null, after: string | null): Promise<boolean>
+  replaceMetadata(name: string, before: string | null, after: string | null): Promise<boolean>
   close(): Promise<void>
 }

@@ -3,7 +3,7 @@ import type { FeaturePlan } from '../engine/plan.ts'
 import type { RecordFault } from '../events/codec/record-parts.ts'
 import { createValues } from '../scoring/vector.ts'
 import type { LogBatch } from '../ports/log.ts'
-import { lineupAt, type Serving, type ServingModels } from './models/serving.ts'
+import { rolloutAt, type Serving, type ServingModels } from './models/serving.ts'
 import type { Applied, Assembled, Observed, Unscored } from './stages.ts'
 
 /**
@@ -20,8 +20,8 @@ export function due(
   const { code, detail } = blame
   return above.map((one) => {
     if (one.kind !== 'applied') return one
-    const { record, decoded, snapshots, verdict } = one
-    return { kind: 'unscored', record, decoded, snapshots, verdict, code, detail }
+    const { record, decoded, responses, verdict } = one
+    return { kind: 'unscored', record, decoded, responses, verdict, code, detail }
   })
 }
 
@@ -53,11 +53,11 @@ export function createAssemble(plan: FeaturePlan): Assemble {
   return (events, servings) =>
     events.map((one) => {
       if (!isToScore(one)) return one
-      const { record, decoded, snapshots, verdict } = one
+      const { record, decoded, responses, verdict } = one
       const { event, observedAtMs } = decoded
-      const lineup = lineupAt(servings.get(event.eventType) ?? [], record.offset)
-      const values = valuesOf(snapshots, event.data, observedAtMs)
-      return { kind: 'assembled', record, decoded, snapshots, verdict, lineup, values }
+      const rollout = rolloutAt(servings.get(event.eventType) ?? [], record.offset)
+      const values = valuesOf(responses, event.data, observedAtMs)
+      return { kind: 'assembled', record, decoded, responses, verdict, rollout, values }
     })
 }
 

@@ -1,6 +1,6 @@
 import { deadLetterRecord } from './dead-letters/dead-letter.ts'
 import { createScoreRecord, observedRecord } from './emit.ts'
-import type { LoadedLineup } from './models/serving.ts'
+import type { LoadedRollout } from './models/serving.ts'
 import type { Applied, Explained, ExplainedEvent } from './stages.ts'
 import { releasedRecords } from './dead-letters/waiting.ts'
 import { modelName } from '../scoring/rollout/generation.ts'
@@ -22,10 +22,10 @@ export interface ComposeOptions {
 
 export function createCompose(options: ComposeOptions): Compose {
   const { plan, topics } = options
-  const writers = new WeakMap<LoadedLineup, (event: ExplainedEvent) => OutgoingRecord>()
+  const writers = new WeakMap<LoadedRollout, (event: ExplainedEvent) => OutgoingRecord>()
   const scoreRecord = (event: ExplainedEvent): OutgoingRecord => {
-    const write = writers.get(event.lineup) ?? scoreWriter(options, event.lineup, event.decoded.event.eventType)
-    writers.set(event.lineup, write)
+    const write = writers.get(event.rollout) ?? scoreWriter(options, event.rollout, event.decoded.event.eventType)
+    writers.set(event.rollout, write)
     return write(event)
   }
   return (explained) =>
@@ -58,7 +58,7 @@ export function createCompose(options: ComposeOptions): Compose {
     })
 }
 
-function scoreWriter({ plan, catalog, topics }: ComposeOptions, { champion, shadows }: LoadedLineup, type: string) {
+function scoreWriter({ plan, catalog, topics }: ComposeOptions, { champion, shadows }: LoadedRollout, type: string) {
   const rule = catalog.get(type)?.scored
   assert(rule !== undefined, `events of type ${type} are scored`)
   return createScoreRecord({

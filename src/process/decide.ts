@@ -12,14 +12,14 @@ export function createDecide({ entities }: FeaturePlan): Decide {
 }
 
 function decided(names: readonly string[], event: ScoredEvent): DecidedEvent {
-  const { record, decoded, snapshots, verdict, lineup, values, score, shadows } = event
+  const { record, decoded, responses, verdict, rollout, values, score, shadows } = event
   const { decision, policy } = decisionOf(names, event)
-  return { kind: 'decided', record, decoded, snapshots, verdict, lineup, values, score, shadows, decision, policy }
+  return { kind: 'decided', record, decoded, responses, verdict, rollout, values, score, shadows, decision, policy }
 }
 
 function decisionOf(names: readonly string[], event: ScoredEvent): Pick<DecidedEvent, 'decision' | 'policy'> {
-  const { decoded, lineup, values, score } = event
-  const { decider, thresholds } = lineup.champion
+  const { decoded, rollout, values, score } = event
+  const { decider, thresholds } = rollout.champion
   if (decider === undefined) return { decision: decide(score, thresholds), policy: null }
   const input = { entityIds: listedIds(names, decider, decoded), data: decoded.event.data, score, values }
   const { decision, decidedBy } = decider.decide(input)

@@ -40,12 +40,12 @@ function decodeRecord(record: LogRecord, catalog: EventCatalog, { entities, even
 
 function entityIdsOf(
   entities: readonly EntityPlan[],
-  { touches }: EventPlan,
+  { bindings }: EventPlan,
   data: Readonly<Record<string, unknown>>,
 ): (string | null)[] {
   const ids: (string | null)[] = []
   for (const [index, { keyFields }] of entities.entries()) {
-    ids.push((touches[index] ?? null) === null ? null : namedEntityId(keyFields, data))
+    ids.push((bindings[index] ?? null) === null ? null : namedEntityId(keyFields, data))
   }
   return ids
 }

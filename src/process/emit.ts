@@ -1,4 +1,4 @@
-import type { Snapshot } from '../engine/states.ts'
+import type { StoredResponse } from '../engine/states.ts'
 import { namedFlags, type NamedFlags } from '../engine/flags.ts'
 import type { Applied, ExplainedEvent, Unscored } from './stages.ts'
 import {
@@ -46,7 +46,7 @@ export function createScoreRecord({
     entities: plan.entities.map(({ name }) => name),
   })
   return (explained) => {
-    const { record, decoded, snapshots } = explained
+    const { record, decoded, responses } = explained
     const { event, observedAtMs, entityIds } = decoded
     const value = write({
       eventId: event.eventId,
@@ -58,20 +58,20 @@ export function createScoreRecord({
       score: explained.score,
       decision: explained.decision,
       values: explained.values,
-      flags: flagsOf(plan, snapshots),
+      flags: flagsOf(plan, responses),
       shadows: explained.shadows,
       policy: explained.policy,
       reasons: explained.reasons,
-      entities: snapshots.map((snapshot, i) => entityPosition(entityIds[i] ?? null, snapshot)),
+      entities: responses.map((response, i) => entityPosition(entityIds[i] ?? null, response)),
       position: positionOf(record),
     })
     return { topic, key: event.aggregateId, value, headers: headersOf(record) }
   }
 }
 
-function flagsOf(plan: FeaturePlan, snapshots: readonly (Snapshot | null)[]): NamedFlags | null {
+function flagsOf(plan: FeaturePlan, responses: readonly (StoredResponse | null)[]): NamedFlags | null {
   let flags: NamedFlags | null = null
-  for (const [i, entity] of plan.entities.entries()) flags = namedFlags(entity, snapshots[i]?.flags ?? [], flags)
+  for (const [i, entity] of plan.entities.entries()) flags = namedFlags(entity, responses[i]?.flags ?? [], flags)
   return flags
 }
 
@@ -131,18 +131,18 @@ export function positionOf({ topic, partition, offset }: LogRecord) {
 
 function entityPositions(
   { entities }: FeaturePlan,
-  { decoded: { entityIds }, snapshots }: Pick<Applied, 'decoded' | 'snapshots'>,
+  { decoded: { entityIds }, responses }: Pick<Applied, 'decoded' | 'responses'>,
 ): Record<string, EntityPosition> {
   const positions: Record<string, EntityPosition> = {}
   for (const [i, { name }] of entities.entries()) {
-    const position = entityPosition(entityIds[i] ?? null, snapshots[i] ?? null)
+    const position = entityPosition(entityIds[i] ?? null, responses[i] ?? null)
     if (position !== null) positions[name] = position
   }
   return positions
 }
 
-function entityPosition(id: string | null, snapshot: Snapshot | null): EntityPosition | null {
-  if (id === null || snapshot === null) return null
-  const { sequence, born, outcome } = snapshot
-  return { id, sequence, born, outcome: outcome === 'duplicate' ? 'applied' : outcome }
+function entityPosition(id: string | null, response: StoredResponse | null): EntityPosition | null {
+  if (id === null || response === null) return null
+  const { sequence, incarnation, outcome } = response
+  return { id, sequence, incarnation, outcome: outcome === 'duplicate' ? 'applied' : outcome }
 }

@@ -13,7 +13,7 @@ function expectedOf({ state, checksum }: StoredState): Uint8Array | null {
 }
 
 /** Where a batch stands, and on which connection of the store it began. */
-export interface BatchPlace extends ObservedAt {
+export interface BatchPosition extends ObservedAt {
   readonly topic: string
   /** The partition's position, as the store knew it last: it can only know more by now. */
   readonly applied: number
@@ -86,7 +86,7 @@ export class EntityStates {
    * lost a write. Errors: `state_unavailable` (canRetry), `state_moved` when the store was reconnected since `at.epoch` and
    * may have lost writes, or was emptied, and those of decoding a state.
    */
-  async load(touched: readonly Touched[], at: BatchPlace): Promise<Loaded[]> {
+  async load(touched: readonly Touched[], at: BatchPosition): Promise<Loaded[]> {
     this.follow(at.epoch)
     const { generation } = this
     const known = touched.map((one) => (one.lost > 0 ? undefined : this.cache?.get(cacheKey(one.entity, one.id))))
@@ -100,7 +100,7 @@ export class EntityStates {
    * Writes the states that changed, each by compare-and-set with what was loaded. Errors: `state_unavailable`,
    * `state_contended` (both canRetry), `state_moved` as for loading.
    */
-  async write(answering: readonly Answering[], { epoch }: BatchPlace): Promise<Written> {
+  async write(answering: readonly Answering[], { epoch }: BatchPosition): Promise<Written> {
     const settled: Answering[] = []
     const proposals: Proposal[] = []
     for (const one of answering) {
@@ -152,12 +152,12 @@ export class EntityStates {
    * Asked after the states: what was read from a store that was emptied, or that others have begun to fill again, would
    * be taken for whole, and go on in the middle.
    */
-  private async checkNotEmptied({ topic, partition, applied }: BatchPlace): Promise<void> {
+  private async checkNotEmptied({ topic, partition, applied }: BatchPosition): Promise<void> {
     const position = (await this.store.positions(topic)).get(partition) ?? -1
     if (position < applied) throw stateMoved('the state store was emptied')
   }
 
-  private async fetch(missing: readonly Touched[], at: BatchPlace): Promise<StoredState[]> {
+  private async fetch(missing: readonly Touched[], at: BatchPosition): Promise<StoredState[]> {
     checkEpoch(this.store, at.epoch)
     const blobs = await this.store.load(missing.map(({ entity, id }) => keyOf(entity, id)))
     await this.checkNotEmptied(at)

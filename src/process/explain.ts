@@ -28,7 +28,7 @@ export function createExplain(plan: FeaturePlan, features: readonly FeatureManif
     tellings.set(service, known)
     return known
   }
-  const reasonsOf = ({ lineup: { champion }, values, decision }: DecidedEvent): ScoreParts['reasons'] => {
+  const reasonsOf = ({ rollout: { champion }, values, decision }: DecidedEvent): ScoreParts['reasons'] => {
     const { explanations } = champion
     if (features === undefined || decision === 'approve' || explanations === undefined) return null
     if (explanations.kind === 'unavailable') return explanations.code
@@ -44,14 +44,14 @@ export function createExplain(plan: FeaturePlan, features: readonly FeatureManif
 }
 
 function explained(event: DecidedEvent, reasons: ScoreParts['reasons']): ExplainedEvent {
-  const { record, decoded, snapshots, verdict, lineup, values, score, shadows, decision, policy } = event
+  const { record, decoded, responses, verdict, rollout, values, score, shadows, decision, policy } = event
   return {
     kind: 'explained',
     record,
     decoded,
-    snapshots,
+    responses,
     verdict,
-    lineup,
+    rollout,
     values,
     score,
     shadows,

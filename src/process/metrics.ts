@@ -89,9 +89,9 @@ export function createProcessMetrics(meter: Meter, entities: readonly string[], 
         if (one.kind !== 'applied') continue
         if (one.verdict !== null) refused.add(1, { code: one.verdict })
         latency.observe(Math.max(0, endedMs - one.record.appendTimeMs) / 1_000)
-        for (const [i, snapshot] of one.snapshots.entries()) {
-          if (snapshot?.outcome === 'too_late') late.add(1, { entity: entities[i] ?? 'unknown' })
-          for (const { flag } of snapshot?.flags ?? []) flags.set(flag, (flags.get(flag) ?? 0) + 1)
+        for (const [i, response] of one.responses.entries()) {
+          if (response?.outcome === 'too_late') late.add(1, { entity: entities[i] ?? 'unknown' })
+          for (const { flag } of response?.flags ?? []) flags.set(flag, (flags.get(flag) ?? 0) + 1)
         }
       }
       countMisplaced(observed)
@@ -145,7 +145,7 @@ function releaseMetrics(meter: Meter): (observed: readonly Observed[]) => void {
     let labels = 0
     for (const one of observed) {
       // Only what is labelled releases anything, and only where the partition-key entity stands: first.
-      if (one.kind === 'applied') labels += one.snapshots[0]?.released.length ?? 0
+      if (one.kind === 'applied') labels += one.responses[0]?.released.length ?? 0
     }
     if (labels > 0) released.add(labels)
   }

@@ -2,13 +2,13 @@ import { createAssemble, due, servingsOf } from './assemble.ts'
 import { createCompose } from './compose.ts'
 import { createDecide } from './decide.ts'
 import { createDecode } from './decode.ts'
-import { checkEpoch, stateMoved, type BatchPlace, type EntityStates } from './entity-states.ts'
+import { checkEpoch, stateMoved, type BatchPosition, type EntityStates } from './entity-states.ts'
 import { createExplain } from './explain.ts'
 import type { ProcessMetrics } from './metrics.ts'
 import { withRetry, type RetryPolicy, type Sleeper } from './retry.ts'
 import { createScore } from './score.ts'
 import type { ServingModels } from './models/serving.ts'
-import { answer, observe, settlingOrder, touch, writesOf, type Answering, type Touched } from './settle.ts'
+import { answer, observe, settlingOrder, binding, writesOf, type Answering, type Touched } from './settle.ts'
 import type { Observed, Unscored } from './stages.ts'
 import { assert } from '../base/errors.ts'
 import type { EventCatalog } from '../events/event.ts'
@@ -98,7 +98,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     const settled = await within('observing', async () => {
       let settled: readonly Answering[] = []
       for (const entities of settlingOrder(plan)) {
-        let touched: readonly Touched[] = touch(plan, entities, decoded, settled)
+        let touched: readonly Touched[] = binding(plan, entities, decoded, settled)
         while (touched.length > 0) {
           const loaded = await states.load(touched, place)
           const answering = observe(loaded, place)
@@ -134,14 +134,14 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   }
 }
 
-function placeOf({ topic, partition, records }: LogBatch, applied: number, epoch: number): BatchPlace {
+function placeOf({ topic, partition, records }: LogBatch, applied: number, epoch: number): BatchPosition {
   const [first] = records
   assert(first !== undefined, 'a batch has records')
   return { topic, partition, applied, floorOffset: first.offset, epoch }
 }
 
 /** The position only where the entities are: a store that came back may have lost them. Errors: `state_moved`. */
-async function advance(store: StateStore, { next }: LogBatch, place: BatchPlace): Promise<void> {
+async function advance(store: StateStore, { next }: LogBatch, place: BatchPosition): Promise<void> {
   const { topic, partition, applied, epoch } = place
   checkEpoch(store, epoch)
   const isIntact = await store.advance(topic, partition, next, applied)

@@ -1,11 +1,11 @@
 import { Attempt, saidOf } from './assignment/attempt.ts'
 import { partOf, type BatchSize } from './assignment/batch-size.ts'
-import { createClaimTrials } from './assignment/assignment-trials.ts'
+import { createAssignmentTrials } from './assignment/assignment-trials.ts'
 import { createStarts, retrying, type Current, type StartOptions } from './assignment/assignment-start.ts'
 import { stateMoved } from './entity-states.ts'
 import type { BatchOutcome, Pipeline } from './pipeline.ts'
 import { assert, isRiverbankError, RiverbankError } from '../base/errors.ts'
-import type { Claim, GroupHandler, LogBatch } from '../ports/log.ts'
+import type { PartitionAssignment, GroupHandler, LogBatch } from '../ports/log.ts'
 
 export interface ProcessorOptions extends StartOptions {
   readonly pipeline: Pipeline
@@ -18,24 +18,29 @@ export interface ProcessorOptions extends StartOptions {
 export function createProcessor(options: ProcessorOptions): GroupHandler {
   const { pipeline, size, metrics, logger } = options
   const starts = createStarts(options)
-  const trials = createClaimTrials(options, options.trials === true)
+  const trials = createAssignmentTrials(options, options.trials === true)
 
   /** Only a commit is left: alone it is tried again, so that nothing is published again for its sake. */
-  async function commitPart(claim: Claim, batch: LogBatch, { goneOffset }: BatchOutcome, current: Current) {
+  async function commitPart(
+    assignment: PartitionAssignment,
+    batch: LogBatch,
+    { goneOffset }: BatchOutcome,
+    current: Current,
+  ) {
     current.applied = Math.max(current.applied, batch.next)
     if (goneOffset !== null) {
-      const ask = () => options.committed(claim.topic, claim.partition)
-      const committed = await retrying(options, claim, 'reading the commit', ask)
+      const ask = () => options.committed(assignment.topic, assignment.partition)
+      const committed = await retrying(options, assignment, 'reading the commit', ask)
       assert(committed !== null && committed > goneOffset, 'R5: a snapshot is gone only after its batch was committed')
     }
-    const commit = () => claim.commit(batch.next)
-    if (batch.next >= current.publishFrom) await retrying(options, claim, 'committing', commit)
+    const commit = () => assignment.commit(batch.next)
+    if (batch.next >= current.publishFrom) await retrying(options, assignment, 'committing', commit)
     metrics.committed(batch.topic, batch.partition, batch.end - batch.next)
   }
 
   /** A batch in parts of what is bearable now, each committed before the next begins (R4). */
-  async function runBatch(claim: Claim, batch: LogBatch, current: Current): Promise<number> {
-    const attempt = new Attempt(trials.isSuspicious(claim))
+  async function runBatch(assignment: PartitionAssignment, batch: LogBatch, current: Current): Promise<number> {
+    const attempt = new Attempt(trials.isSuspicious(assignment))
     for (let done = 0; ;) {
       const part = partOf(batch, done, Math.min(size.records, attempt.most))
       const { length } = part.records
@@ -43,39 +48,40 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
       let outcome: BatchOutcome
       try {
         if (options.guard?.isRefused() === true) throw stateMoved('the states are refused')
-        const blame = await trials.blameFor(claim, part, attempt)
-        outcome = await pipeline(part, { ...current, isDivisible: length > 1, signal: claim.signal, blame })
+        const blame = await trials.blameFor(assignment, part, attempt)
+        outcome = await pipeline(part, { ...current, isDivisible: length > 1, signal: assignment.signal, blame })
       } catch (error) {
-        if (claim.signal.aborted) throw error
-        if (isRiverbankError(error, 'state_moved')) return starts.beginAgain(claim, part, current.publishFrom)
+        if (assignment.signal.aborted) throw error
+        if (isRiverbankError(error, 'state_moved')) return starts.beginAgain(assignment, part, current.publishFrom)
         const next = attempt.failed(error, length)
         if (next === 'end') throw error
         if (next === 'fewer') size.shrink(length, 'timeout')
         logger.warn(saidOf[next], { partition: batch.partition, records: length, most: attempt.most, error })
         continue
       }
-      await commitPart(claim, part, outcome, current)
+      await commitPart(assignment, part, outcome, current)
       size.succeed(begun)
       attempt.succeeded()
       done += length
-      if (done < batch.records.length && !claim.signal.aborted) continue
-      await trials.end(claim)
+      if (done < batch.records.length && !assignment.signal.aborted) continue
+      await trials.end(assignment)
       return part.next
     }
   }
 
   return {
-    assigned: (claim) => whileHeld(claim, async () => trials.begin(claim, await starts.begin(claim))),
-    batch: (claim, batch) => {
-      const current = starts.of(claim)
+    assigned: (assignment) =>
+      whileHeld(assignment, async () => trials.begin(assignment, await starts.begin(assignment))),
+    batch: (assignment, batch) => {
+      const current = starts.of(assignment)
       assert(current !== undefined, 'a batch belongs to a claim that began')
-      return whileHeld(claim, () => runBatch(claim, batch, current)).catch(async (error: unknown) => {
+      return whileHeld(assignment, () => runBatch(assignment, batch, current)).catch(async (error: unknown) => {
         // This process lives to see what ended the claim: an outage, most of the time, and no record's fault.
-        await trials.failed(claim, error)
+        await trials.failed(assignment, error)
         throw error
       })
     },
-    released: (claim) => trials.end(claim),
+    released: (assignment) => trials.end(assignment),
   }
 }
 
@@ -83,11 +89,11 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
  * What fails once the claim was lost is its next owner's business, and never ends the role: an outage of Redis loses the
  * claims of the redis log, and with them the patience of every step, long before the tries are used up.
  */
-async function whileHeld<Result>(claim: Claim, work: () => Promise<Result>): Promise<Result> {
+async function whileHeld<Result>(assignment: PartitionAssignment, work: () => Promise<Result>): Promise<Result> {
   try {
     return await work()
   } catch (error) {
-    if (!claim.signal.aborted || !isRiverbankError(error)) throw error
+    if (!assignment.signal.aborted || !isRiverbankError(error)) throw error
     if (!error.canRetry && error.code !== 'state_moved') throw error
     throw new RiverbankError('fenced', 'the claim ended meanwhile', { cause: error })
   }

@@ -1,5 +1,5 @@
 import type { ProcessMetrics } from './metrics.ts'
-import type { LoadedLineup } from './models/serving.ts'
+import type { LoadedRollout } from './models/serving.ts'
 import type { Assembled, AssembledEvent, Scored, ScoredEvent, Unscored } from './stages.ts'
 import { assert } from '../base/errors.ts'
 import type { FeaturePlan } from '../engine/plan.ts'
@@ -45,7 +45,7 @@ export function createScore({ plan, metrics }: ScoreOptions): Score {
 
   /** Events of one lineup; answers in their order. */
   async function scored(
-    { champion, shadows }: LoadedLineup,
+    { champion, shadows }: LoadedRollout,
     events: readonly AssembledEvent[],
   ): Promise<(ScoredEvent | Unscored)[]> {
     const inputs = new Map<VectorWriter, Inputs>()
@@ -60,22 +60,22 @@ export function createScore({ plan, metrics }: ScoreOptions): Score {
     const others: (readonly (number | null)[])[] = []
     for (const shadow of shadows) others.push(await shadowScores(shadow, inputsOf(shadow)))
     return events.map((event, row) => {
-      const { record, decoded, snapshots, verdict, lineup, values } = event
+      const { record, decoded, responses, verdict, rollout, values } = event
       const score = scores[row] ?? null
       if (score !== null) {
         const told = others.map((each) => each[row] ?? null)
-        return { kind: 'scored', record, decoded, snapshots, verdict, lineup, values, score, shadows: told }
+        return { kind: 'scored', record, decoded, responses, verdict, rollout, values, score, shadows: told }
       }
       const { code, detail } = whyUnscored(own, row, writerOf(champion).names, champion)
       metrics.unscored(code)
-      return { kind: 'unscored', record, decoded, snapshots, verdict, code, detail }
+      return { kind: 'unscored', record, decoded, responses, verdict, code, detail }
     })
   }
 
   return async (assembled) => {
     const found = new Map<Assembled, Scored>()
-    for (const [lineup, events] of byLineup(assembled)) {
-      const answers = await scored(lineup, events)
+    for (const [rollout, events] of byRollout(assembled)) {
+      const answers = await scored(rollout, events)
       for (const [i, event] of events.entries()) found.set(event, answers[i] ?? unanswered())
     }
     return assembled.map((one) => (one.kind === 'assembled' ? (found.get(one) ?? unanswered()) : one))
@@ -87,12 +87,12 @@ function unanswered(): never {
 }
 
 /** One group, unless a generation took effect among the events, or several types are scored. */
-function byLineup(assembled: readonly Assembled[]): ReadonlyMap<LoadedLineup, AssembledEvent[]> {
-  const groups = new Map<LoadedLineup, AssembledEvent[]>()
+function byRollout(assembled: readonly Assembled[]): ReadonlyMap<LoadedRollout, AssembledEvent[]> {
+  const groups = new Map<LoadedRollout, AssembledEvent[]>()
   for (const one of assembled) {
     if (one.kind !== 'assembled') continue
-    const group = groups.get(one.lineup)
-    if (group === undefined) groups.set(one.lineup, [one])
+    const group = groups.get(one.rollout)
+    if (group === undefined) groups.set(one.rollout, [one])
     else group.push(one)
   }
   return groups

@@ -1,6 +1,6 @@
-import type { EntityState, Snapshot } from '../engine/states.ts'
+import type { EntityState, StoredResponse } from '../engine/states.ts'
 import { observe as observeEntity, verdictOf, type Answer, type Observation, type Verdict } from '../engine/observe.ts'
-import type { EntityPlan, EntityTouch, FeaturePlan } from '../engine/plan.ts'
+import type { EntityPlan, EntityBinding, FeaturePlan } from '../engine/plan.ts'
 import type { Decoded, DecodedEvent, Observed } from './stages.ts'
 import { textOf } from './dead-letters/waiting.ts'
 
@@ -57,7 +57,7 @@ export function settlingOrder({ entities }: FeaturePlan): readonly (readonly Ent
 }
 
 /** The instances of these entities that the events name; `settled` are those that settled before. */
-export function touch(
+export function binding(
   { entities: all }: FeaturePlan,
   entities: readonly EntityPlan[],
   decoded: readonly Decoded[],
@@ -69,7 +69,7 @@ export function touch(
     const byId = new Map<string, { observations: Observation[]; places: number[] }>()
     for (const [place, event] of decoded.entries()) {
       if (event.kind === 'invalid') continue
-      const entityTouch = event.plan.touches[index] ?? null
+      const entityTouch = event.plan.bindings[index] ?? null
       const id = event.entityIds[index] ?? null
       if (entityTouch === null || id === null) continue
       const known = byId.get(id) ?? { observations: [], places: [] }
@@ -85,7 +85,7 @@ export function touch(
 
 function observationOf(
   { record, event, observedAtMs, isScored }: DecodedEvent,
-  touch: EntityTouch,
+  binding: EntityBinding,
   verdict: Verdict,
 ): Observation {
   return {
@@ -95,10 +95,10 @@ function observationOf(
     timeMs: observedAtMs,
     eventTimeMs: event.timestamp,
     data: event.data,
-    touch,
+    binding,
     reads: isScored,
     verdict,
-    record: touch.label === null ? null : () => textOf(record),
+    record: binding.label === null ? null : () => textOf(record),
   }
 }
 
@@ -159,7 +159,7 @@ function verdictsOf(length: number, settled: readonly Answering[]): readonly Ver
 
 function verdictIn(answer: Answer | null): Verdict {
   if (answer === null) return null
-  return answer.kind === 'gone' ? answer.verdict : verdictOf(answer.snapshot.outcome)
+  return answer.kind === 'gone' ? answer.verdict : verdictOf(answer.response.outcome)
 }
 
 function observedEvent(
@@ -168,14 +168,14 @@ function observedEvent(
   byEntity: readonly (readonly (Answer | null)[])[],
 ): Observed {
   const { record } = decoded
-  const snapshots: (Snapshot | null)[] = []
+  const responses: (StoredResponse | null)[] = []
   let verdict: Verdict = null
   for (const answers of byEntity) {
     const answer = answers[place] ?? null
     if (answer?.kind === 'gone') return { kind: 'gone', record, decoded }
     verdict ??= verdictIn(answer)
-    snapshots.push(answer?.snapshot ?? null)
+    responses.push(answer?.response ?? null)
   }
   if (verdict === 'duplicate') return { kind: 'duplicate', record, decoded }
-  return { kind: 'applied', record, decoded, snapshots, verdict }
+  return { kind: 'applied', record, decoded, responses, verdict }
 }

@@ -1,4 +1,4 @@
-import type { Snapshot } from '../engine/states.ts'
+import type { StoredResponse } from '../engine/states.ts'
 import type { LabelVerdict } from '../engine/observe-label.ts'
 import type { EventPlan } from '../engine/plan.ts'
 import type { EventErrorCode, DomainEvent, EventData } from '../events/event.ts'
@@ -7,7 +7,7 @@ import type { unscoredCodes } from '../scoring/dead-letter-code.ts'
 import type { Decision } from '../scoring/emitted.ts'
 import type { ScoreParts } from '../scoring/scored-text.ts'
 import type { LogRecord } from '../ports/log.ts'
-import type { LoadedLineup } from './models/serving.ts'
+import type { LoadedRollout } from './models/serving.ts'
 
 /*
  * What is known of one record of a batch. Each stage of the pipeline answers one of these for each record that it was
@@ -55,7 +55,7 @@ export interface Duplicate extends Carried {
 /** What the states answered to an event that they took. */
 interface Answered extends Carried {
   /** By entity of the plan, null where the event does not name one. */
-  readonly snapshots: readonly (Snapshot | null)[]
+  readonly responses: readonly (StoredResponse | null)[]
   /** Why a label counts nowhere all the same. */
   readonly verdict: LabelVerdict
 }
@@ -76,7 +76,7 @@ export type UnscoredCode = (typeof unscoredCodes)[number]
 /** An event on its way to a score, with all values of the feature set and the models of its offset. */
 export interface AssembledEvent extends Answered {
   readonly kind: 'assembled'
-  readonly lineup: LoadedLineup
+  readonly rollout: LoadedRollout
   readonly values: readonly (number | null)[]
 }
 

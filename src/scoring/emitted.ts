@@ -3,13 +3,13 @@ import { z } from 'zod'
 import { unexplained } from './explain/explainer.ts'
 import { reasonSchema } from './explain/reason.ts'
 
-/** Where an entity stood when an event met it. Observations with `born` ≤ sequence < `sequence` were seen. */
+/** Where an entity stood when an event met it. Observations with `incarnation` ≤ sequence < `sequence` were seen. */
 export const entityPosition = z.object({
   id: z.string(),
   /** The sequence number this event took at the entity. */
   sequence: z.number().int(),
   /** First sequence number of the entity's present life (a state that expired begins a new one). */
-  born: z.number().int(),
+  incarnation: z.number().int(),
   /** Applied, or counted and nothing else: beyond what the state remembers, or a label that counts nowhere. */
   outcome: z.enum(['applied', 'too_late', 'unknown_subject', 'contradicts_subject']),
 })

@@ -82,8 +82,8 @@ export function createScoreWriter(options: ScoreWriterOptions): (parts: ScorePar
     for (let i = 0; i < entityKeys.length; i += 1) {
       const position = positions[i] ?? null
       if (position === null) continue
-      const { id, sequence, born, outcome } = position
-      text += `${text === '' ? '' : ','}${entityKeys[i]}${stringText(id)},"sequence":${sequence},"born":${born},"outcome":"${outcome}"}`
+      const { id, sequence, incarnation, outcome } = position
+      text += `${text === '' ? '' : ','}${entityKeys[i]}${stringText(id)},"sequence":${sequence},"incarnation":${incarnation},"outcome":"${outcome}"}`
     }
     return text
   }

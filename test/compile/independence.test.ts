@@ -77,9 +77,9 @@ async function scoresOf(set: FeatureSet) {
       version: 1,
       data,
     }
-    const snapshots = engine.apply(event, timestamp, { partition: 0, offset, appendTimeMs: timestamp }, true)
+    const responses = engine.apply(event, timestamp, { partition: 0, offset, appendTimeMs: timestamp }, true)
     if (type !== login.type) continue
-    const applied = appliedEvent(decodedEvent(plan, event, offset), snapshots)
+    const applied = appliedEvent(decodedEvent(plan, event, offset), responses)
     const [decided] = await decidedBy(plan, { champion, shadows: [] }, [applied])
     const found = decided?.kind === 'decided' ? decided.values : []
     values.push(risk.vector.map((name) => found[names.indexOf(name)]))

@@ -81,8 +81,8 @@ describe('a compiled plan', () => {
       delay: '1h',
     })
     const plan = planOf(setOf(spend, late), 'customer')
-    const touch = compilePlan(setOf(spend, late)).events.get('order.placed')?.touches[0] ?? null
-    if (touch === null) throw new Error('an order names its customer')
+    const binding = compilePlan(setOf(spend, late)).events.get('order.placed')?.bindings[0] ?? null
+    if (binding === null) throw new Error('an order names its customer')
     const nowMs = 1_780_000_000_000
     const minutesAgo = [1, 30, 70, 90, 100, 200, 500]
     const observations = minutesAgo.map((minutes, offset) => ({
@@ -92,7 +92,7 @@ describe('a compiled plan', () => {
       timeMs: nowMs - minutes * 60_000,
       eventTimeMs: nowMs,
       data: { customerId: 'c', amountMinor: 6_000 + 1_000 * minutes },
-      touch,
+      binding,
       reads: false,
       verdict: null,
     }))
@@ -117,12 +117,14 @@ describe('a compiled plan', () => {
 
   it('lets an event touch the entities whose key its data has', () => {
     const plan = compilePlan(setOf(spend))
-    const touches = (type: string) =>
-      plan.events.get(type)?.touches.map((touch, i) => (touch === null ? null : plan.entities[i]?.keyFields.join()))
-    expect(touches('order.placed')).toEqual(['customerId', 'shopId'])
-    expect(touches('shop.opened')).toEqual([null, 'shopId'])
+    const bindings = (type: string) =>
+      plan.events
+        .get(type)
+        ?.bindings.map((binding, i) => (binding === null ? null : plan.entities[i]?.keyFields.join()))
+    expect(bindings('order.placed')).toEqual(['customerId', 'shopId'])
+    expect(bindings('shop.opened')).toEqual([null, 'shopId'])
     // No view looks at shops: they take sequence numbers and nothing else.
-    expect(plan.events.get('order.placed')?.touches[1]?.updates).toEqual([])
+    expect(plan.events.get('order.placed')?.bindings[1]?.updates).toEqual([])
   })
 
   it('remembers the longest window with its delay and a day of lateness, and lives a day longer', () => {

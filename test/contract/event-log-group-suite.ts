@@ -50,7 +50,7 @@ function positionCases(logCase: LogCase): void {
     await subscription.stop()
     await subscription.finished
     await subscription.stop()
-    expect(first.claims.map((claim) => claim.committed)).toEqual([null])
+    expect(first.bindsLake.map((assignment) => assignment.committed)).toEqual([null])
     expect(first.releases.length).toBe(1)
     expect(first.batches.every((batch) => batch.records.length <= 4)).toBe(true)
     const end = (await log.describeTopic(name))?.[0]?.end
@@ -61,7 +61,7 @@ function positionCases(logCase: LogCase): void {
     const again = await (await open()).consume(options, second)
     await eventually(() => second.records.length === 5, within())
     await again.stop()
-    expect(second.claims[0]?.committed).toBe(end)
+    expect(second.bindsLake[0]?.committed).toBe(end)
     expect(second.texts()).toEqual(['10', '11', '12', '13', '14'])
     expect([...first.overlaps, ...second.overlaps]).toEqual([])
   })
@@ -128,8 +128,8 @@ function positionCases(logCase: LogCase): void {
     const options = consumeOptions(logCase, name, { maxRecords: 10 })
     const stopAt = positions[9]?.offset ?? 0
     const member = new Member({
-      batch: async (claim, batch) => {
-        if (batch.records.some((record) => record.offset === stopAt)) await claim.commit(stopAt + 1)
+      batch: async (assignment, batch) => {
+        if (batch.records.some((record) => record.offset === stopAt)) await assignment.commit(stopAt + 1)
         return batch.next
       },
     })
@@ -147,12 +147,12 @@ function positionCases(logCase: LogCase): void {
     let running = 0
     let most = 0
     const member = new Member({
-      batch: async (claim, batch) => {
+      batch: async (assignment, batch) => {
         running += 1
         most = Math.max(most, running)
         await sleep(30)
         running -= 1
-        await claim.commit(batch.next)
+        await assignment.commit(batch.next)
         return batch.next
       },
     })
@@ -170,7 +170,7 @@ function positionCases(logCase: LogCase): void {
     const members = [new Member(), new Member()]
     for (const member of members) await log.consume(consumeOptions(logCase, names[0] ?? '', { topics: names }), member)
     for (const member of members) {
-      await eventually(() => member.records.length === 6 && member.claims.length === 3, within())
+      await eventually(() => member.records.length === 6 && member.bindsLake.length === 3, within())
       expect(new Set(member.records.map((record) => record.topic))).toEqual(new Set(names))
     }
   })
@@ -226,9 +226,9 @@ function sharingCases(logCase: LogCase): void {
     await eventually(() => first.records.length === 10, within())
     const second = new Member()
     await (await open()).consume(options, second)
-    await eventually(() => second.claims.length > 0, within())
-    const moved = second.claims[0]?.partition
-    const old = first.claims.find((claim) => claim.partition === moved)
+    await eventually(() => second.bindsLake.length > 0, within())
+    const moved = second.bindsLake[0]?.partition
+    const old = first.bindsLake.find((assignment) => assignment.partition === moved)
     expect(old?.signal.aborted).toBe(true)
     expect(old === undefined ? '' : await codeOf(old.commit(1))).toBe('fenced')
     const end = (await log.describeTopic(name))?.find((range) => range.partition === moved)?.end
@@ -241,16 +241,16 @@ function sharingCases(logCase: LogCase): void {
     await log.publish(onPartition(name, 0, 3))
     let attempts = 0
     const member = new Member({
-      batch: async (claim, batch) => {
+      batch: async (assignment, batch) => {
         attempts += 1
         if (attempts === 1) throw new RiverbankError('fenced', 'somebody else holds it')
-        await commitWithRetry(claim, batch.next)
+        await commitWithRetry(assignment, batch.next)
         return batch.next
       },
     })
     const subscription = await log.consume(consumeOptions(logCase, name), member)
     await eventually(() => attempts > 1 && member.texts().at(-1) === '2', within())
-    expect(member.claims.length).toBeGreaterThan(1)
+    expect(member.bindsLake.length).toBeGreaterThan(1)
     await subscription.stop()
     await subscription.finished
   })
@@ -258,11 +258,11 @@ function sharingCases(logCase: LogCase): void {
 
 function witnessed(witness: GroupWitness, published: ReadonlyMap<number, ReadonlySet<number>>): MemberOptions {
   return {
-    batch: async (claim, batch) => {
+    batch: async (assignment, batch) => {
       for (const record of batch.records) witness.see(record)
       await sleep(batch.next % 3)
-      witness.committing(claim.partition, batch.next, published.get(claim.partition) ?? new Set())
-      await commitWithRetry(claim, batch.next)
+      witness.committing(assignment.partition, batch.next, published.get(assignment.partition) ?? new Set())
+      await commitWithRetry(assignment, batch.next)
       return batch.next
     },
   }

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { Claim, LogBatch } from '../../src/ports/log.ts'
+import type { PartitionAssignment, LogBatch } from '../../src/ports/log.ts'
 import { eventually } from '../support/wait.ts'
 import { consumeOptions, onPartition } from './event-log-group-suite.ts'
 import type { LogCase } from './event-log-suite.ts'
@@ -21,8 +21,8 @@ function hardStopCases(logCase: LogCase): void {
     const options = consumeOptions(logCase, name)
     const positions = await log.publish(onPartition(name, 0, 20))
     const member = new Member({
-      batch: async (claim, batch) => {
-        await claim.commit(positions[5]?.offset ?? 0)
+      batch: async (assignment, batch) => {
+        await assignment.commit(positions[5]?.offset ?? 0)
         return batch.next
       },
     })
@@ -42,7 +42,7 @@ function hardStopCases(logCase: LogCase): void {
     const positions = await log.publish(onPartition(name, 0, 20))
     const gate = new Gate()
     const member = new Member({
-      batch: async (_: Claim, batch: LogBatch) => {
+      batch: async (_: PartitionAssignment, batch: LogBatch) => {
         await gate.opened
         return positions[2]?.offset ?? batch.next
       },
@@ -63,7 +63,7 @@ function hardStopCases(logCase: LogCase): void {
     const log = await open()
     const name = await topic(log, { partitions: 1 })
     await log.publish(onPartition(name, 0, 3))
-    const member = new Member({ assigned: (claim) => claim.range.end + 1 })
+    const member = new Member({ assigned: (assignment) => assignment.range.end + 1 })
     const subscription = await log.consume(consumeOptions(logCase, name), member)
     expect(await codeOf(subscription.finished)).toBe('log_recreated')
     expect(member.batches).toEqual([])
@@ -92,12 +92,12 @@ function hardStopCases(logCase: LogCase): void {
     await log.publish([...onPartition(name, 0, 1), ...onPartition(name, 1, 1)])
     let settled = false
     const member = new Member({
-      batch: async (claim, batch) => {
-        if (claim.partition === 0) {
+      batch: async (assignment, batch) => {
+        if (assignment.partition === 0) {
           await eventually(() => member.batches.length === 2, within())
           throw new Error('handler gave up')
         }
-        await eventually(() => claim.signal.aborted, within())
+        await eventually(() => assignment.signal.aborted, within())
         settled = true
         return batch.next
       },
@@ -115,9 +115,9 @@ function hardStopCases(logCase: LogCase): void {
     await log.publish(onPartition(name, 0, 10))
     const gate = new Gate()
     const member = new Member({
-      batch: async (claim, batch) => {
+      batch: async (assignment, batch) => {
         await gate.opened
-        await claim.commit(batch.next)
+        await assignment.commit(batch.next)
         return batch.next
       },
     })
@@ -128,7 +128,7 @@ function hardStopCases(logCase: LogCase): void {
     const stopping = subscription.stop().then(() => {
       done = true
     })
-    await eventually(() => member.claims[0]?.signal.aborted, within())
+    await eventually(() => member.bindsLake[0]?.signal.aborted, within())
     expect(done).toBe(false)
     gate.open()
     await stopping

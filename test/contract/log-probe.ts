@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isRiverbankError, RiverbankError } from '../../src/base/errors.ts'
-import type { Claim, GroupHandler, LogBatch, LogRecord } from '../../src/ports/log.ts'
+import type { PartitionAssignment, GroupHandler, LogBatch, LogRecord } from '../../src/ports/log.ts'
 
 const decoder = new TextDecoder()
 
@@ -34,15 +34,15 @@ export class GroupWitness {
 
 export interface MemberOptions {
   /** Default: commit every batch and go on. */
-  readonly batch?: (claim: Claim, batch: LogBatch) => Promise<number>
+  readonly batch?: (assignment: PartitionAssignment, batch: LogBatch) => Promise<number>
   /** Default: the committed position, or the start. */
-  readonly assigned?: (claim: Claim) => number
+  readonly assigned?: (assignment: PartitionAssignment) => number
 }
 
 /** A group member that remembers all it was handed, and notices calls of one partition that overlap. */
 export class Member implements GroupHandler {
-  readonly claims: Claim[] = []
-  readonly releases: Claim[] = []
+  readonly bindsLake: PartitionAssignment[] = []
+  readonly releases: PartitionAssignment[] = []
   readonly records: LogRecord[] = []
   readonly batches: LogBatch[] = []
   readonly overlaps: string[] = []
@@ -55,7 +55,9 @@ export class Member implements GroupHandler {
 
   /** Partitions held now, in order. */
   held(): number[] {
-    const open = this.claims.filter((claim) => !claim.signal.aborted).map((claim) => claim.partition)
+    const open = this.bindsLake
+      .filter((assignment) => !assignment.signal.aborted)
+      .map((assignment) => assignment.partition)
     return [...new Set(open)].sort((left, right) => left - right)
   }
 
@@ -63,44 +65,49 @@ export class Member implements GroupHandler {
     return this.records.map(text)
   }
 
-  assigned(claim: Claim): Promise<number> {
-    return this.#alone(claim, () => {
-      this.claims.push(claim)
-      return Promise.resolve(this.#options.assigned?.(claim) ?? claim.committed ?? claim.range.start)
+  assigned(assignment: PartitionAssignment): Promise<number> {
+    return this.#alone(assignment, () => {
+      this.bindsLake.push(assignment)
+      return Promise.resolve(this.#options.assigned?.(assignment) ?? assignment.committed ?? assignment.range.start)
     })
   }
 
-  batch(claim: Claim, batch: LogBatch): Promise<number> {
-    return this.#alone(claim, async () => {
+  batch(assignment: PartitionAssignment, batch: LogBatch): Promise<number> {
+    return this.#alone(assignment, async () => {
       this.batches.push(batch)
       this.records.push(...batch.records)
-      if (this.#options.batch !== undefined) return this.#options.batch(claim, batch)
-      await commitWithRetry(claim, batch.next)
+      if (this.#options.batch !== undefined) return this.#options.batch(assignment, batch)
+      await commitWithRetry(assignment, batch.next)
       return batch.next
     })
   }
 
-  released(claim: Claim): Promise<void> {
-    this.releases.push(claim)
-    if (!claim.signal.aborted) this.overlaps.push(`released ${claim.partition} before its signal was aborted`)
-    if (this.#busy.has(claim.partition)) this.overlaps.push(`released ${claim.partition} while it was worked on`)
+  released(assignment: PartitionAssignment): Promise<void> {
+    this.releases.push(assignment)
+    if (!assignment.signal.aborted) this.overlaps.push(`released ${assignment.partition} before its signal was aborted`)
+    if (this.#busy.has(assignment.partition))
+      this.overlaps.push(`released ${assignment.partition} while it was worked on`)
     return Promise.resolve()
   }
 
-  async #alone<Value>(claim: Claim, work: () => Promise<Value>): Promise<Value> {
-    if (this.#busy.has(claim.partition)) this.overlaps.push(`two calls for partition ${claim.partition}`)
-    this.#busy.add(claim.partition)
+  async #alone<Value>(assignment: PartitionAssignment, work: () => Promise<Value>): Promise<Value> {
+    if (this.#busy.has(assignment.partition)) this.overlaps.push(`two calls for partition ${assignment.partition}`)
+    this.#busy.add(assignment.partition)
     try {
       return await work()
     } finally {
-      this.#busy.delete(claim.partition)
+      this.#busy.delete(assignment.partition)
     }
   }
 }
 
 /** What a careful handler does: tries again while the log asks for it; everything else goes up. */
-export async function commitWithRetry(claim: Claim, next: number, deadlineMs = 20_000): Promise<void> {
-  await retrying(() => claim.commit(next), deadlineMs)
+export async function commitWithRetry(
+  assignment: PartitionAssignment,
+  next: number,
+  deadlineMs = 20_000,
+): Promise<void> {
+  await retrying(() => assignment.commit(next), deadlineMs)
 }
 
 /** Repeats a call that fails with `canRetry`, every 20 ms until the deadline. */

@@ -195,23 +195,23 @@ function positionCases({ fixture, namespace, open }: StoreCase): void {
     ])
     expect(await store.layouts()).toEqual(kept)
     expect(await other.layouts()).toEqual(kept)
-    expect(await store.memo('owner')).toBeNull()
+    expect(await store.metadata('owner')).toBeNull()
     const answers = await Promise.all([
-      store.replaceMemo('owner', null, 'aaa'),
-      other.replaceMemo('owner', null, 'bbb'),
+      store.replaceMetadata('owner', null, 'aaa'),
+      other.replaceMetadata('owner', null, 'bbb'),
     ])
     expect(answers.filter(Boolean)).toHaveLength(1)
     const winner = answers[0] ? 'aaa' : 'bbb'
-    expect(await other.memo('owner')).toBe(winner)
-    expect(await store.replaceMemo('owner', 'ccc', 'ddd')).toBe(false)
-    expect(await store.replaceMemo('owner', null, winner), 'the reply of an earlier try was lost').toBe(true)
-    expect(await store.replaceMemo('owner', winner, null)).toBe(true)
-    expect(await store.memo('owner')).toBeNull()
-    await store.replaceMemo('owner', null, 'aaa')
+    expect(await other.metadata('owner')).toBe(winner)
+    expect(await store.replaceMetadata('owner', 'ccc', 'ddd')).toBe(false)
+    expect(await store.replaceMetadata('owner', null, winner), 'the reply of an earlier try was lost').toBe(true)
+    expect(await store.replaceMetadata('owner', winner, null)).toBe(true)
+    expect(await store.metadata('owner')).toBeNull()
+    await store.replaceMetadata('owner', null, 'aaa')
     await store.compareAndSet([write(customer('a'), null, blob(1))])
     expect(await apart.load([customer('a')])).toEqual([null])
     expect(await apart.layouts()).toEqual(new Map())
-    expect(await apart.memo('owner')).toBeNull()
+    expect(await apart.metadata('owner')).toBeNull()
   })
 }
 

@@ -166,7 +166,7 @@ describe.skipIf(reason !== null)(`an installation${reason === null ? '' : ` (ski
 
   test('everything that was promised can be recomputed', async () => {
     const report = (await rb.json('verify')) as VerifyReport
-    expect(report).toMatchObject({ ok: true, violations: 0, mismatches: 0, frontier: 'committed' })
+    expect(report).toMatchObject({ ok: true, violations: 0, mismatches: 0, watermark: 'committed' })
     expect(report.invariants.I2.counts).toMatchObject({ payments: 6_003 })
     const answer = await rb.json('sql', 'SELECT count(DISTINCT (customer_id, payment_id)) AS n FROM scores')
     expect(answer).toMatchObject({ columns: [{ name: 'n', type: 'BIGINT' }], rows: [[6_003]], truncated: false })

@@ -164,7 +164,7 @@ describe.skipIf(reason !== null)(`entities at their limits${reason === null ? ''
 
   test('I3: and every value can be recomputed, truncated, saturated and too late ones too', async () => {
     const report = (await rb.json('verify')) as VerifyReport
-    expect(report).toMatchObject({ ok: true, violations: 0, mismatches: 0, frontier: 'committed' })
+    expect(report).toMatchObject({ ok: true, violations: 0, mismatches: 0, watermark: 'committed' })
     expect(report.invariants.I3.counts).toMatchObject({ 'score rows': payments + 3 })
     expect(report.invariants.I3.counts['incomplete values'] ?? 0).toBe(0)
   })

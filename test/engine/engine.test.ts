@@ -18,7 +18,7 @@ function engineOfVisits() {
     const timeMs = nowMs + offset * 60_000
     const position = { partition: 0, offset, appendTimeMs: timeMs }
     offset += 1
-    return engine.apply(event, timeMs, position, true).map((snapshot) => snapshot?.features ?? null)
+    return engine.apply(event, timeMs, position, true).map((response) => response?.features ?? null)
   }
   return { engine, login }
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { observe, readFeatures, type Answer, type Observation } from '../../src/engine/observe.ts'
 import { decodeState, encodeState } from '../../src/engine/state-codec/state-blob.ts'
 import { knowsEventId, recentIdList, recentIdsOf, rememberEventId } from '../../src/engine/state/recent-ids.ts'
-import { tablesOf, type EntityState, type Snapshot } from '../../src/engine/state/state.ts'
+import { tablesOf, type EntityState, type StoredResponse } from '../../src/engine/state/state.ts'
 import { dayMs, hourMs, secondMs } from '../../src/base/units.ts'
 import { plainTables } from '../../src/engine/tiles/tiles.ts'
 import { customerPlan, frozen, paymentTouch, terminalPlan } from './support/plans.ts'
@@ -18,7 +18,7 @@ function observation(offset: number, overrides: Partial<Observation> = {}): Obse
     timeMs: startMs + offset * secondMs,
     eventTimeMs: startMs + offset * secondMs,
     data: { customerId: 'c', terminalId: 't', amountMinor: 100 },
-    touch: paymentTouch.customer,
+    binding: paymentTouch.customer,
     reads: true,
     verdict: null,
     ...overrides,
@@ -26,7 +26,7 @@ function observation(offset: number, overrides: Partial<Observation> = {}): Obse
 }
 
 const atTerminal = (offset: number, overrides: Partial<Observation> = {}) =>
-  observation(offset, { touch: paymentTouch.terminal, ...overrides })
+  observation(offset, { binding: paymentTouch.terminal, ...overrides })
 const offsets = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => observation(from + i))
 
 /** Applies one batch; what goes in is frozen, so that a change of the base would throw. */
@@ -48,12 +48,12 @@ function batch(
   return { ...result, state: result.state }
 }
 
-function snapshotOf(answer: Answer | undefined): Snapshot {
+function snapshotOf(answer: Answer | undefined): StoredResponse {
   if (answer?.kind !== 'snapshot') throw new Error(`a snapshot, not ${JSON.stringify(answer)}`)
-  return answer.snapshot
+  return answer.response
 }
 const outcomes = (answers: readonly Answer[]) =>
-  answers.map((answer) => (answer.kind === 'gone' ? 'gone' : answer.snapshot.outcome))
+  answers.map((answer) => (answer.kind === 'gone' ? 'gone' : answer.response.outcome))
 const countOf = (state: EntityState, atMs: number) => readFeatures(customerPlan, state, atMs).features[0]
 
 describe('observing', () => {
@@ -68,14 +68,14 @@ describe('observing', () => {
     const { state, answers } = batch(null, offsets(3, 6))
     const first = (startMs + 3) * 1_000
     expect(answers.map((answer) => snapshotOf(answer).sequence)).toEqual([first, first + 1, first + 2])
-    expect(answers.map((answer) => snapshotOf(answer).born)).toEqual([first, first, first])
-    expect(state).toMatchObject({ sequence: first + 3, born: first })
+    expect(answers.map((answer) => snapshotOf(answer).incarnation)).toEqual([first, first, first])
+    expect(state).toMatchObject({ sequence: first + 3, incarnation: first })
   })
 
   it('begins a new life above everything that an expired one can have had', () => {
     const old = batch(null, offsets(0, 900)).state
-    const born = batch(null, [observation(900, { appendTimeMs: startMs + 900 + customerPlan.ttlMs })]).state
-    expect(born.born).toBeGreaterThan(old.sequence)
+    const incarnation = batch(null, [observation(900, { appendTimeMs: startMs + 900 + customerPlan.ttlMs })]).state
+    expect(incarnation.incarnation).toBeGreaterThan(old.sequence)
   })
 
   it('answers the same whether a batch comes whole or in pieces', () => {
@@ -94,7 +94,11 @@ describe('observing', () => {
   it('takes a sequence number for an event that no view looks at, and changes nothing else', () => {
     const before = batch(null, offsets(0, 3)).state
     const { state, answers } = batch(before, [
-      observation(3, { touch: { ...paymentTouch.customer, updates: [] }, timeMs: startMs + 90 * dayMs, reads: false }),
+      observation(3, {
+        binding: { ...paymentTouch.customer, updates: [] },
+        timeMs: startMs + 90 * dayMs,
+        reads: false,
+      }),
     ])
     expect(snapshotOf(answers[0])).toMatchObject({ outcome: 'applied', features: null, sequence: before.sequence })
     expect(state.sequence).toBe(before.sequence + 1)
@@ -134,7 +138,7 @@ describe('R1: what was applied before', () => {
 })
 
 describe('R3: stored snapshots', () => {
-  const kept = (state: EntityState) => state.partitions.map(({ snapshots }) => snapshots.map(({ offset }) => offset))
+  const kept = (state: EntityState) => state.partitions.map(({ responses }) => responses.map(({ offset }) => offset))
 
   it('go only below the first offset of the batch being written', () => {
     const first = batch(null, offsets(0, 5)).state

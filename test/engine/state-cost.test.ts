@@ -68,8 +68,8 @@ describe('the cost of a state', () => {
   })
 
   it('is what a state grows by with one ordinary observation an hour', () => {
-    const touch = plan.events.get(order.type)?.touches[plan.entities.indexOf(shopPlan)] ?? null
-    if (touch === null) throw new Error('an order names its shop')
+    const binding = plan.events.get(order.type)?.bindings[plan.entities.indexOf(shopPlan)] ?? null
+    if (binding === null) throw new Error('an order names its shop')
     const bytesWith = (hours: number) => {
       const observations = Array.from({ length: hours }, (_, hour) => ({
         offset: hour,
@@ -78,7 +78,7 @@ describe('the cost of a state', () => {
         timeMs: 1_780_000_000_500 + hour * 3_600_000,
         eventTimeMs: 0,
         data: { customerId: 'c', shopId: 'terminal', amountMinor: 10_000 },
-        touch,
+        binding,
         reads: false,
         verdict: null,
       }))

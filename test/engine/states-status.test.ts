@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import {
   needsLog,
-  standingOf,
+  statusOf,
   type LakeSeen,
   type LogSeen,
   type StatesSeen,
@@ -33,9 +33,9 @@ const nothing: LogSeen = { committed: new Map(), ends: new Map([[0, 0]]) }
 
 describe('the standing of the states', () => {
   it('is whole where every committed partition has a position, and empty where nothing ever was', () => {
-    expect(standingOf(states(), null, lake(), viewer)).toEqual({ kind: 'whole' })
-    expect(standingOf(emptied, nothing, null, viewer)).toEqual({ kind: 'empty' })
-    expect(standingOf(emptied, nothing, lake({ hasAnswers: false, events: new Map() }), viewer)).toEqual({
+    expect(statusOf(states(), null, lake(), viewer)).toEqual({ kind: 'whole' })
+    expect(statusOf(emptied, nothing, null, viewer)).toEqual({ kind: 'empty' })
+    expect(statusOf(emptied, nothing, lake({ hasAnswers: false, events: new Map() }), viewer)).toEqual({
       kind: 'empty',
     })
   })
@@ -45,9 +45,9 @@ describe('the standing of the states', () => {
     ['the lake has answers', log({ committed: new Map() }), lake(), {}],
     ['this process has seen positions', log({ committed: new Map() }), null, { remembered: new Map([[0, 10]]) }],
   ])('is state_lost where positions are gone and %s', (_what, seenLog, seenLake, change) => {
-    const standing = standingOf(emptied, seenLog, seenLake, { ...viewer, ...change })
-    expect(standing).toMatchObject({ kind: 'refused', code: 'state_lost' })
-    expect(standing).toMatchObject({ reason: expect.stringContaining('riverbank rebuild') as string })
+    const statesStatus = statusOf(emptied, seenLog, seenLake, { ...viewer, ...change })
+    expect(statesStatus).toMatchObject({ kind: 'refused', code: 'state_lost' })
+    expect(statesStatus).toMatchObject({ reason: expect.stringContaining('riverbank rebuild') as string })
   })
 
   it('is state_lost where the position of one partition alone is gone', () => {
@@ -57,8 +57,11 @@ describe('the standing of the states', () => {
         [1, 5],
       ]),
     })
-    const standing = standingOf(states(), seen, lake(), viewer)
-    expect(standing).toMatchObject({ code: 'state_lost', reason: expect.stringContaining('partitions 1 ') as string })
+    const statesStatus = statusOf(states(), seen, lake(), viewer)
+    expect(statesStatus).toMatchObject({
+      code: 'state_lost',
+      reason: expect.stringContaining('partitions 1 ') as string,
+    })
   })
 
   it.each<[string, LogSeen, LakeSeen | null, Partial<Viewer>]>([
@@ -66,29 +69,29 @@ describe('the standing of the states', () => {
     ['the lake holds more than the log', nothing, lake(), {}],
     ['this process has seen more than the log holds', nothing, null, { remembered: new Map([[0, 10]]) }],
   ])('is log_recreated where the states are gone and %s', (_what, seenLog, seenLake, change) => {
-    expect(standingOf(emptied, seenLog, seenLake, { ...viewer, ...change })).toMatchObject({ code: 'log_recreated' })
+    expect(statusOf(emptied, seenLog, seenLake, { ...viewer, ...change })).toMatchObject({ code: 'log_recreated' })
   })
 
   it('is state_rebuilding as long as a rebuild has not finished, whatever it has written', () => {
-    expect(standingOf(states({ isRebuilding: true }), null, lake(), viewer)).toMatchObject({ code: 'state_rebuilding' })
+    expect(statusOf(states({ isRebuilding: true }), null, lake(), viewer)).toMatchObject({ code: 'state_rebuilding' })
   })
 
   it('is states_undrained where a former feature set applied what it did not commit', () => {
     const before = states({ featureSet: 'set-1' })
     const undrained = log({ committed: new Map([[0, 9]]) })
-    expect(standingOf(before, undrained, lake(), viewer)).toMatchObject({ code: 'states_undrained' })
-    expect(standingOf(before, log(), lake(), viewer)).toEqual({ kind: 'whole' })
+    expect(statusOf(before, undrained, lake(), viewer)).toMatchObject({ code: 'states_undrained' })
+    expect(statusOf(before, log(), lake(), viewer)).toEqual({ kind: 'whole' })
     // The one that was taken over does not judge its successor.
-    expect(standingOf(before, undrained, lake(), { ...viewer, hasOwned: true })).toEqual({ kind: 'whole' })
+    expect(statusOf(before, undrained, lake(), { ...viewer, hasOwned: true })).toEqual({ kind: 'whole' })
   })
 
   it('is lake_mismatch where the states belong to another lake, and says which is which', () => {
-    const standing = standingOf(states({ lake: 'lake-b' }), null, lake(), viewer)
-    expect(standing).toMatchObject({ code: 'lake_mismatch' })
+    const statesStatus = statusOf(states({ lake: 'lake-b' }), null, lake(), viewer)
+    expect(statesStatus).toMatchObject({ code: 'lake_mismatch' })
     for (const word of ['lake-a', 'lake-b', '/data/lake', 'RIVERBANK_NAMESPACE', 'riverbank lake adopt']) {
-      expect(standing).toMatchObject({ reason: expect.stringContaining(word) as string })
+      expect(statesStatus).toMatchObject({ reason: expect.stringContaining(word) as string })
     }
-    expect(standingOf(states({ lake: 'lake-b' }), null, null, viewer), 'no lake on this machine').toEqual({
+    expect(statusOf(states({ lake: 'lake-b' }), null, null, viewer), 'no lake on this machine').toEqual({
       kind: 'whole',
     })
   })

@@ -153,9 +153,9 @@ describe('the features of logins and resets', () => {
         }
         const id = entityIdOf(entity.keyFields, data)
         const history = seen[index]?.get(id) ?? []
-        const { sequence, born } = answer
+        const { sequence, incarnation } = answer
         if (isScored(event)) {
-          const expected = referenceFeatures(loginFeatures, entity.name, history, { sequence, born, timeMs })
+          const expected = referenceFeatures(loginFeatures, entity.name, history, { sequence, incarnation, timeMs })
           const found = Object.fromEntries(entity.features.map(({ name }, i) => [name, answer.features?.[i]]))
           expect(found, `${event.eventId} at ${entity.name} ${id}`).toEqual(expected)
           compared += Object.keys(expected).length

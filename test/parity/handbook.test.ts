@@ -79,9 +79,9 @@ function columnSums(): Map<string, number> {
     }
     const position = { partition: 0, offset, appendTimeMs: timestamp }
     offset += 1
-    const snapshots = engine.apply(event, paymentTimeMs, position, !fraud)
+    const responses = engine.apply(event, paymentTimeMs, position, !fraud)
     if (fraud) return
-    const values = valuesOf(snapshots, data, paymentTimeMs)
+    const values = valuesOf(responses, data, paymentTimeMs)
     for (const [i, value] of values.entries()) totals[i] = at(totals, i) + (value ?? 0)
   }
   for (let row = 0; row < columns.length; row += 1) {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { recipeSchema } from '../../scripts/fuzz/definitions.ts'
 import { caseFromJson, fuzzDefinition, replay, streamsPerDefinition, type Difference } from '../../scripts/fuzz/fuzz.ts'
 import { noTotals } from '../../scripts/fuzz/run-case.ts'
-import type { EntityTouch, FeaturePlan } from '../../src/engine/plan.ts'
+import type { EntityBinding, FeaturePlan } from '../../src/engine/plan.ts'
 import { openQuery, type Query } from '../../src/edges/duckdb/query.ts'
 import { testSeed as firstSeed } from '../support/seed.ts'
 
@@ -57,18 +57,20 @@ describe('I3: the engine, the generated SQL and the reference evaluator', () => 
     { timeout: 300_000 },
     async () => {
       const nothing = { high: 0, low: 0 }
-      const untyped = (touch: EntityTouch | null): EntityTouch | null => {
-        if (touch === null) return null
-        const { subject, label } = touch
+      const untyped = (binding: EntityBinding | null): EntityBinding | null => {
+        if (binding === null) return null
+        const { subject, label } = binding
         return {
-          ...touch,
+          ...binding,
           subject: subject === null ? null : { ...subject, type: nothing },
           label: label === null ? null : { ...label, type: nothing },
         }
       }
       const plant = (plan: FeaturePlan): FeaturePlan => ({
         ...plan,
-        events: new Map([...plan.events].map(([type, event]) => [type, { type, touches: event.touches.map(untyped) }])),
+        events: new Map(
+          [...plan.events].map(([type, event]) => [type, { type, bindings: event.bindings.map(untyped) }]),
+        ),
       })
       let found: Difference | null = null
       for (let done = 0; done < cases && found === null; done += streamsPerDefinition) {

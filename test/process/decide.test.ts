@@ -21,9 +21,9 @@ it('lets the policy of the champion decide, and says who did', async () => {
   const logged = events.at(-1)
   const decoded = logged === undefined ? null : decodeEvent(logged.bytes, catalog, logged.appendTimeMs)
   if (logged === undefined || decoded?.kind !== 'valid') throw new Error('the simulator makes valid events')
-  const snapshots = engine.apply(decoded.event, decoded.observedAt, logged, true)
+  const responses = engine.apply(decoded.event, decoded.observedAt, logged, true)
   const { customerId } = decoded.event.data
-  const applied = appliedEvent(decodedEvent(plan, decoded.event, logged.offset, decoded.observedAt), snapshots)
+  const applied = appliedEvent(decodedEvent(plan, decoded.event, logged.offset, decoded.observedAt), responses)
 
   const judged = async (policy: object | null) => {
     const json = { format: 2, version: '7', thresholds: { review: 0, block: 0 }, ...policy }
@@ -69,8 +69,8 @@ it('scores an event that does not name an entity, with its features missing', as
     const names = { eventId: `e${offset}`, eventType: 'login.attempted', aggregateId: 'u1', aggregateType: 'user' }
     const event = { ...names, timestamp, data, version: 1 }
     const place = { partition: 0, offset, appendTimeMs: timestamp }
-    const snapshots = engine.apply(event, timestamp, place, true)
-    const applied = appliedEvent(decodedEvent(plan, event, offset), snapshots)
+    const responses = engine.apply(event, timestamp, place, true)
+    const applied = appliedEvent(decodedEvent(plan, event, offset), responses)
     const [decided] = await decidedBy(plan, { champion, shadows: [] }, [applied])
     return decided?.kind === 'decided' ? decided.values : decided
   }

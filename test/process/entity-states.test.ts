@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import type { Observation } from '../../src/engine/observe.ts'
 import type { EntityPlan } from '../../src/engine/plan.ts'
-import { EntityStates, type BatchPlace } from '../../src/process/entity-states.ts'
+import { EntityStates, type BatchPosition } from '../../src/process/entity-states.ts'
 import { observe, writesOf, type Touched } from '../../src/process/settle.ts'
 import type { StateStore } from '../../src/ports/states.ts'
 import { Ledger, memoryVault } from './support/protocol-states.ts'
@@ -12,16 +12,16 @@ const terminal = compiled.plan.entities[terminals]
 
 /** One payment at terminal t1, at the first offset of partition 0. */
 function payment() {
-  const touch = compiled.plan.events.get('payment.initiated')?.touches[terminals] ?? null
-  if (touch === null) throw new Error('a payment names a terminal')
+  const binding = compiled.plan.events.get('payment.initiated')?.bindings[terminals] ?? null
+  if (binding === null) throw new Error('a payment names a terminal')
   const timeMs = Date.UTC(2026, 2, 1)
   const data = { customerId: 'c1', terminalId: 't1', amountMinor: 100, currency: 'EUR' }
   const times = { timeMs, eventTimeMs: timeMs, appendTimeMs: timeMs }
-  return { offset: 0, eventId: 'e1', ...times, data, touch, reads: true, verdict: null }
+  return { offset: 0, eventId: 'e1', ...times, data, binding, reads: true, verdict: null }
 }
 
 /** One batch that touches one terminal: loads, observes and writes until the store has taken it. */
-async function settle(states: EntityStates, entity: EntityPlan, id: string, one: Observation, at: BatchPlace) {
+async function settle(states: EntityStates, entity: EntityPlan, id: string, one: Observation, at: BatchPosition) {
   let touched: readonly Touched[] = [{ entity, index: terminals, id, observations: [one], places: [0], lost: 0 }]
   for (;;) {
     const { settled, lost } = await states.write(observe(await states.load(touched, at), at), at)

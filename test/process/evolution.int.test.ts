@@ -77,8 +77,8 @@ describe.skipIf(redisAvailable() !== null)(`states of another feature set, seed 
     const feeding = feed(next, 600, 200)
     const backfill = async (view: string, limit = Infinity) => {
       let left = limit
-      const snapshot = await lake.snapshot()
-      const { setup } = catalogOf(lake, snapshot, evolved.lakeSchema)
+      const response = await lake.snapshot()
+      const { setup } = catalogOf(lake, response, evolved.lakeSchema)
       const query = await openQuery({ threads: 1, memoryMb: 512, tempDir: folder.dir, tempMb: 1_024, setup })
       const committed = await next.log.committed(next.group, next.topics.events)
       const { plan, lakeSchema: schema } = evolved
@@ -96,7 +96,7 @@ describe.skipIf(redisAvailable() !== null)(`states of another feature set, seed 
           view,
           decode: (entity, blobs) => migrationOf(next).decode(entity, blobs, next.topics.events),
           rowsPerChunk: 100,
-          fromWhole: (read) => onlyFromWhole(lake, snapshot, read),
+          fromWhole: (read) => onlyFromWhole(lake, response, read),
           onProgress: () => {
             left -= 1
             if (left === 0) throw new Error('the power went')

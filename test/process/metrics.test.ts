@@ -11,7 +11,7 @@ const record: LogRecord = {
 }
 const decoded: DecodedEvent = {
   ...{ kind: 'event', record, entityIds: [], observedAtMs: 0, isScored: true },
-  plan: { type: 'payment.initiated', touches: [] },
+  plan: { type: 'payment.initiated', bindings: [] },
   event: {
     ...{ eventId: 'p1', eventType: 'payment.initiated', version: 1, data: {}, timestamp: 0 as never },
     ...{ aggregateId: 'c1', aggregateType: 'customer' },
@@ -20,12 +20,12 @@ const decoded: DecodedEvent = {
 
 /** An event that its customer and its terminal took; the customer released these labels. */
 function applied(released: readonly string[]): Applied {
-  const snapshot = { offset: 0, sequence: 1, born: 0, outcome: 'applied', features: null, flags: [] } as const
-  const snapshots = [
-    { ...snapshot, released },
-    { ...snapshot, released: noneReleased },
+  const response = { offset: 0, sequence: 1, incarnation: 0, outcome: 'applied', features: null, flags: [] } as const
+  const responses = [
+    { ...response, released },
+    { ...response, released: noneReleased },
   ]
-  return { kind: 'applied', record, decoded, snapshots, verdict: null }
+  return { kind: 'applied', record, decoded, responses, verdict: null }
 }
 
 test('labels that were released are counted, whatever else a batch has', async () => {

@@ -34,7 +34,7 @@ describe.skipIf(redisAvailable() !== null)(`a processor and a short outage of th
     await checkInvariants(world)
   }
 
-  const steps: readonly Step[] = ['memo', 'layouts', 'positions', 'advance', 'load', 'write', 'publish', 'commit']
+  const steps: readonly Step[] = ['metadata', 'layouts', 'positions', 'advance', 'load', 'write', 'publish', 'commit']
   it.each(steps)('a restart of redis at the step "%s" ends a claim and not the processor', async (step) => {
     const { server, world } = await open()
     let restart: { readonly killed: Promise<void>; readonly done: Promise<void> } | null = null
@@ -52,7 +52,7 @@ describe.skipIf(redisAvailable() !== null)(`a processor and a short outage of th
     expect(restart).not.toBeNull()
   })
 
-  it.each(['memo', 'layouts', 'positions', 'write', 'advance'] as const)(
+  it.each(['metadata', 'layouts', 'positions', 'write', 'advance'] as const)(
     'a memory limit that is reached at the step "%s" is waited for',
     async (step) => {
       const { server, world } = await open()

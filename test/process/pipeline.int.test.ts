@@ -151,8 +151,8 @@ describe.skipIf(redisAvailable() !== null)(`the pipeline on a real log and real 
     await worker.stop()
     const story = steps.join(' ')
     const batch = '(load |positions |write )+advance publish commit'
-    const claim = 'memo layouts memo memo positions advance memo'
-    expect(story).toMatch(new RegExp(`^${claim}( ${batch}){8}$`))
+    const assignment = 'memo layouts memo memo positions advance memo'
+    expect(story).toMatch(new RegExp(`^${assignment}( ${batch}){8}$`))
   })
 })
 

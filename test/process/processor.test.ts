@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Claim, PartitionRange } from '../../src/ports/log.ts'
+import type { PartitionAssignment, PartitionRange } from '../../src/ports/log.ts'
 import type { StateStore } from '../../src/ports/states.ts'
 import { EntityStates } from '../../src/process/entity-states.ts'
 import { memoryVault } from './support/protocol-states.ts'
@@ -24,7 +24,7 @@ async function assigned(endThen: number, applied: number, endNow: number): Promi
     clock,
     counts: { conflicts: 0, rewinds: 0, batches: 0 },
   })
-  const claim: Claim = {
+  const assignment: PartitionAssignment = {
     topic,
     partition: 0,
     committed: 0,
@@ -32,7 +32,7 @@ async function assigned(endThen: number, applied: number, endNow: number): Promi
     signal: new AbortController().signal,
     commit: () => Promise.reject(new Error('nothing is committed')),
   }
-  return processor.assigned(claim)
+  return processor.assigned(assignment)
 }
 
 it('does not call a log recreated that has grown since the claim', async () => {

@@ -88,13 +88,13 @@ it('events of each scored type are scored by the models of their type, in one ba
   const engine = createMemoryEngine(plan)
   const observed = createDecode(catalog, plan)(batch, null).map((one) => {
     if (one.kind === 'invalid') throw new Error(one.detail)
-    const snapshots = engine.apply(one.event, one.observedAtMs, one.record, one.isScored)
-    return { kind: 'applied' as const, record: one.record, decoded: one, snapshots, verdict: null }
+    const responses = engine.apply(one.event, one.observedAtMs, one.record, one.isScored)
+    return { kind: 'applied' as const, record: one.record, decoded: one, responses, verdict: null }
   })
-  const lineupOf = (champion: Scorer) => [{ from: 0, lineup: { champion, shadows: [] } }]
+  const rolloutOf = (champion: Scorer) => [{ from: 0, rollout: { champion, shadows: [] } }]
   const servings = new Map([
-    ['order.placed', lineupOf(summing('orders', 'of_orders'))],
-    ['order.returned', lineupOf(summing('returns', 'of_returns'))],
+    ['order.placed', rolloutOf(summing('orders', 'of_orders'))],
+    ['order.returned', rolloutOf(summing('returns', 'of_returns'))],
   ])
   const metrics = { shadowFailed: () => undefined, unscored: () => undefined }
   const scored = await createScore({ plan, metrics })(createAssemble(plan)(observed, servings))

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { RiverbankError } from '../../src/base/errors.ts'
-import type { Claim, LogBatch, LogRecord, OutgoingRecord } from '../../src/ports/log.ts'
+import type { PartitionAssignment, LogBatch, LogRecord, OutgoingRecord } from '../../src/ports/log.ts'
 import type { StateStore } from '../../src/ports/states.ts'
 import { EntityStates } from '../../src/process/entity-states.ts'
 import { memoryVault } from './support/protocol-states.ts'
@@ -56,7 +56,7 @@ async function processed({ writesMax, commitFails }: { writesMax: number; commit
     counts: { conflicts: 0, rewinds: 0, batches: 0 },
     metrics: { batchSize: (records) => void sizes.push(records) },
   })
-  const claim: Claim = {
+  const assignment: PartitionAssignment = {
     topic,
     partition: 0,
     committed: null,
@@ -68,8 +68,8 @@ async function processed({ writesMax, commitFails }: { writesMax: number; commit
       commits.push(next)
     },
   }
-  await processor.assigned(claim)
-  const next = await processor.batch(claim, backlog())
+  await processor.assigned(assignment)
+  const next = await processor.batch(assignment, backlog())
   return { next, published, sizes, commits }
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { deadLetterSchema, type DeadLetter } from '../../src/scoring/emitted.ts'
 import { RiverbankError } from '../../src/base/errors.ts'
-import type { Claim, LogBatch, LogRecord, OutgoingRecord } from '../../src/ports/log.ts'
+import type { PartitionAssignment, LogBatch, LogRecord, OutgoingRecord } from '../../src/ports/log.ts'
 import type { Scorer } from '../../src/ports/scorer.ts'
 import type { StateStore } from '../../src/ports/states.ts'
 import { EntityStates } from '../../src/process/entity-states.ts'
@@ -85,12 +85,13 @@ function installation(step: Step, harm: Harm) {
       trials: true,
       stallMs: 100,
     })
-    const claim: Claim = {
+    const assignment: PartitionAssignment = {
       ...{ topic, partition: 0, committed: commits.at(-1) ?? null, range, signal: new AbortController().signal },
       commit: (next) => Promise.resolve(void commits.push(next)),
     }
-    for (let next = await processor.assigned(claim); next < count;) next = await processor.batch(claim, batchOf(next))
-    await processor.released?.(claim)
+    for (let next = await processor.assigned(assignment); next < count;)
+      next = await processor.batch(assignment, batchOf(next))
+    await processor.released?.(assignment)
   }
 
   /** The vector of the poisoned payment, as a run without a bug makes it. */
@@ -200,7 +201,7 @@ describe('I6: a record that kills the process', () => {
       ])
       expect(died).toBeLessThanOrEqual(most)
       expect(typesOf(published)).toEqual(types)
-      expect(await vault.memo(`trial:${topic}/0`), 'no mark is left').toBeNull()
+      expect(await vault.metadata(`trial:${topic}/0`), 'no mark is left').toBeNull()
     },
   )
 })
@@ -226,7 +227,7 @@ describe('I6: a record whose handling never settles', () => {
       ['processing_crashed', poisoned],
     ])
     expect(typesOf(published)).toEqual(types)
-    expect(await vault.memo(`trial:${topic}/0`), 'no mark is left').toBeNull()
+    expect(await vault.metadata(`trial:${topic}/0`), 'no mark is left').toBeNull()
   })
 })
 
@@ -261,7 +262,7 @@ describe('what is no record’s fault', () => {
 
   it('processes killed at one position twice make none: the third goes one by one, and all is well', async () => {
     const { run, published, commits, vault, together } = installation('nothing', bug)
-    await vault.replaceMemo(`trial:${topic}/0`, null, JSON.stringify({ position: 0, begins: 2 }))
+    await vault.replaceMetadata(`trial:${topic}/0`, null, JSON.stringify({ position: 0, begins: 2 }))
     await run()
     expect(together()).toBe(0)
     expect(typesOf(published)).toEqual({ 'payment.scored': count })

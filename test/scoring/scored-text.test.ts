@@ -67,7 +67,7 @@ const value = fc.oneof(
 const position = fc.record({
   id,
   sequence: fc.maxSafeNat(),
-  born: fc.maxSafeNat(),
+  incarnation: fc.maxSafeNat(),
   outcome: fc.constantFrom('applied' as const, 'too_late' as const),
 })
 const number = fc.double({ noNaN: true, noDefaultInfinity: true })

@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis'
-import { slotCount, slotOf } from '../../src/edges/redis/cluster/hash-slots.ts'
+import { hashSlotCount, hashSlotOf } from '../../src/edges/redis/cluster/hash-slots.ts'
 import { freePort } from '../../src/edges/redis/server/server.ts'
 import { startTestRedis, type TestRedis } from './redis-server.ts'
 import { eventually } from './wait.ts'
@@ -44,7 +44,7 @@ export async function startTestCluster(): Promise<TestCluster> {
     const nodes = await Promise.all(servers.map(nodeOf))
     await Promise.all(
       nodes.map(async (node, i) => {
-        const [from, to] = [i, i + 1].map((n) => Math.floor((n * slotCount) / nodes.length))
+        const [from, to] = [i, i + 1].map((n) => Math.floor((n * hashSlotCount) / nodes.length))
         await node.call('CLUSTER', 'ADDSLOTSRANGE', from ?? 0, (to ?? 0) - 1)
         await node.call('CLUSTER', 'SET-CONFIG-EPOCH', i + 1)
       }),
@@ -105,7 +105,7 @@ function clusterOf(nodes: readonly TestClusterNode[]): TestCluster {
     nodes,
     async ownerOf(key) {
       const ranges = (await Promise.any(nodes.map((node) => node.call('CLUSTER', 'SLOTS')))) as Range[]
-      const slot = slotOf(key)
+      const slot = hashSlotOf(key)
       const range = ranges.find(([from, to]) => from <= slot && slot <= to)
       if (range === undefined) throw new Error(`nobody serves slot ${slot}`)
       return at(`${range[2][0]}:${range[2][1]}`)
@@ -113,7 +113,7 @@ function clusterOf(nodes: readonly TestClusterNode[]): TestCluster {
     async untilWorking() {
       const works = async () => {
         const told = (await everywhere('INFO')).map(String)
-        return told.every((info) => /cluster_state:ok/.test(info) && info.includes(`cluster_slots_ok:${slotCount}`))
+        return told.every((info) => /cluster_state:ok/.test(info) && info.includes(`cluster_slots_ok:${hashSlotCount}`))
       }
       await eventually(works, { deadlineMs: workingDeadlineMs, everyMs: 50, what: 'a cluster that works' })
     },

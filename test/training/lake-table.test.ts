@@ -47,10 +47,10 @@ describe('the training table of a lake', () => {
       [topics.scores, [...scores, ...reported.map((_, i) => observed(`o${i}`, `f${i}`, paid.length + i))]],
     ] as const) {
       const writer = await materializer(lake)
-      const claim = claimOf(topic, 0)
-      await writer.assigned(claim)
+      const assignment = claimOf(topic, 0)
+      await writer.assigned(assignment)
       await writer.batch(
-        claim,
+        assignment,
         batchOf(values.map((value, offset) => record(topic, offset, value, { appendTimeMs: at(30) }))),
       )
       await writer.stop()

@@ -18,7 +18,7 @@ import { definitions } from '../../../src/app/installation/settings/definitions.
 import { topicSpecs } from '../../../src/app/installation/servers/topics.ts'
 import { ownCommand } from '../../../src/app/supervise/supervisor.ts'
 import { modelManifestSchema } from '../../../src/edges/onnx/manifest.ts'
-import { registeredLineup } from '../../../src/edges/onnx/load.ts'
+import { registeredRollout } from '../../../src/edges/onnx/load.ts'
 import { partitionOf } from '../../../src/events/partitioner.ts'
 
 const goals = {
@@ -193,7 +193,7 @@ async function orderFor(installation: Installation): Promise<FloorOrder> {
   const { config, driver } = installation
   const { manifest } = definitions(config)
   const [eventType = ''] = scoredTypes
-  const { champion } = await registeredLineup(config.MODELS_DIR, eventType)
+  const { champion } = await registeredRollout(config.MODELS_DIR, eventType)
   const dir = join(config.MODELS_DIR, champion.name, champion.version)
   const model = modelManifestSchema.parse(JSON.parse(await readFile(join(dir, 'manifest.json'), 'utf8')))
   const entities = manifest.entities.map(async ({ name, keyFields: fields }) => ({

@@ -5,7 +5,7 @@ import { isRiverbankError } from '../../base/errors.ts'
 import { findRedisServer } from '../../edges/redis/server/server.ts'
 import { committedFile, compileCommand, compiledFreshness } from '../installation/settings/compiled-feature-set.ts'
 import type { Contradiction } from '../installation/contradictions.ts'
-import { statesPlace, withDefaults, type Config } from '../installation/settings/config.ts'
+import { stateLocation, withDefaults, type Config } from '../installation/settings/config.ts'
 import type { LoadedProject } from '../installation/settings/project.ts'
 import { portProbe } from './doctor-ports.ts'
 import { clusterFinding, redisFinding } from './doctor-redis.ts'
@@ -98,7 +98,7 @@ function redisProgramFinding(path: string | null): Finding {
 
 /** The server of the log, and where the states are if that is another place. */
 function redisProbes(config: Config): Probe[] {
-  const place = statesPlace(config)
+  const place = stateLocation(config)
   const server = (name: string, url: string, setting: string): Probe => ({
     name,
     fix: `start it, or correct ${setting}; npm start brings its own`,

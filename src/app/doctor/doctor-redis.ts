@@ -1,24 +1,24 @@
 import { fail, ok, warn, type Finding } from './doctor.ts'
 
 const redisMajorMin = 7
-const slotCount = 16_384
+const hashSlotCount = 16_384
 
 /** What a server told; empty strings where it does not tell. */
-export interface RedisTold {
+export interface RedisReport {
   readonly version: string
   readonly maxmemoryPolicy: string
   readonly appendonly: string
   readonly appendfsync: string
 }
 
-export interface ClusterTold {
+export interface ClusterReport {
   readonly state: string
-  readonly slotsServed: number
-  readonly primaries: ReadonlyMap<string, RedisTold>
+  readonly hashSlotsServed: number
+  readonly primaries: ReadonlyMap<string, RedisReport>
   readonly replicas: number
 }
 
-export function redisFinding({ version, maxmemoryPolicy, appendonly, appendfsync }: RedisTold): Finding {
+export function redisFinding({ version, maxmemoryPolicy, appendonly, appendfsync }: RedisReport): Finding {
   const told = `${version}, maxmemory-policy ${maxmemoryPolicy || '?'}, appendonly ${appendonly}, appendfsync ${appendfsync || '?'}`
   const major = Number(/\d+/.exec(version)?.[0] ?? 0)
   if (major < redisMajorMin) return fail(told, `use Redis ${redisMajorMin} or newer, or Valkey`)
@@ -33,10 +33,10 @@ export function redisFinding({ version, maxmemoryPolicy, appendonly, appendfsync
 }
 
 /** A cluster is as good as the worst of its primaries. */
-export function clusterFinding({ state, slotsServed, primaries, replicas }: ClusterTold): Finding {
+export function clusterFinding({ state, hashSlotsServed, primaries, replicas }: ClusterReport): Finding {
   const told = `${primaries.size} primaries, ${replicas} replicas, cluster_state ${state || '?'}`
-  if (slotsServed < slotCount) {
-    return fail(`${told}, ${slotsServed} of ${slotCount} slots served`, 'repair it: redis-cli --cluster fix')
+  if (hashSlotsServed < hashSlotCount) {
+    return fail(`${told}, ${hashSlotsServed} of ${hashSlotCount} slots served`, 'repair it: redis-cli --cluster fix')
   }
   if (state !== 'ok') return fail(told, 'repair it: redis-cli --cluster check says what is wrong')
   const findings = [...primaries].map(([address, facts]) => ({ address, ...redisFinding(facts) }))

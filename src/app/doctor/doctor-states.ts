@@ -1,7 +1,7 @@
 import type { Config } from '../installation/settings/config.ts'
 import { fail, ok, warn, type Finding } from './doctor.ts'
 import { unreachable } from '../../base/errors.ts'
-import type { RefusalCode, Standing } from '../../engine/states-status.ts'
+import type { RefusalCode, StatesStatus } from '../../engine/states-status.ts'
 
 /** What to do about each refusal; its reason says the rest. */
 const fixes: Readonly<Record<RefusalCode, string>> = {
@@ -14,29 +14,29 @@ const fixes: Readonly<Record<RefusalCode, string>> = {
 
 /** Whether the states are whole, and whether they and this lake belong together. Changes nothing. */
 export async function statesFinding(config: Config): Promise<Finding> {
-  const { openPlaces } = await import('../installation/servers/event-log.ts')
+  const { openStores } = await import('../installation/servers/event-log.ts')
   const { definitions } = await import('../installation/settings/definitions.ts')
-  const { lookOnce } = await import('../roles/state-watch.ts')
-  const { log, store } = await openPlaces(config)
+  const { readStatusOnce } = await import('../roles/state-watch.ts')
+  const { log, store } = await openStores(config)
   try {
     const featureSet = definitions(config).manifest.hash
-    return findingOf(await lookOnce({ config, log, store, featureSet }, { claims: false }))
+    return findingOf(await readStatusOnce({ config, log, store, featureSet }, { bindsLake: false }))
   } finally {
     await Promise.allSettled([log.close(), store.close()])
   }
 }
 
-export function findingOf(standing: Standing): Finding {
-  switch (standing.kind) {
+export function findingOf(statesStatus: StatesStatus): Finding {
+  switch (statesStatus.kind) {
     case 'empty':
       return ok('empty: nothing was processed yet')
     case 'whole':
       return ok('whole')
     case 'refused': {
-      const tell = standing.code === 'state_rebuilding' ? warn : fail
-      return tell(`${standing.code}: ${standing.reason}`, fixes[standing.code])
+      const tell = statesStatus.code === 'state_rebuilding' ? warn : fail
+      return tell(`${statesStatus.code}: ${statesStatus.reason}`, fixes[statesStatus.code])
     }
     default:
-      return unreachable(standing)
+      return unreachable(statesStatus)
   }
 }

@@ -9,7 +9,7 @@ import { isRiverbankError, RiverbankError } from '../../base/errors.ts'
 import { openLake } from '../../lake/commit/lake.ts'
 import type { TopicFinding } from '../../events/codec/record-parts.ts'
 import type { EventLog } from '../../ports/log.ts'
-import { stateMemos, type StateStore } from '../../ports/states.ts'
+import { stateMetadata, type StateStore } from '../../ports/states.ts'
 import type { Logger } from '../../ports/telemetry.ts'
 
 /** A setting that says something else than what exists. */
@@ -26,7 +26,7 @@ type TopicLook = Pick<EventLog, 'describeTopic' | 'checkTopic'>
 /** What an installation is made of, as far as it can be looked at from here. */
 export interface Existing {
   readonly log?: TopicLook
-  readonly store?: Pick<StateStore, 'memo'>
+  readonly store?: Pick<StateStore, 'metadata'>
   /** Whether the lake in the folder of the data is of this installation, too. */
   readonly lake?: boolean
 }
@@ -102,8 +102,8 @@ export function acceptedText(events: readonly EventType[]): string {
 }
 
 /** States sum what was accepted; with other values they would sum what must not be added. */
-async function inAccepted(config: Config, store: Pick<StateStore, 'memo'>): Promise<Contradiction[]> {
-  const [there, asked] = [await store.memo(stateMemos.accepts), acceptedText(definitions(config).set.events)]
+async function inAccepted(config: Config, store: Pick<StateStore, 'metadata'>): Promise<Contradiction[]> {
+  const [there, asked] = [await store.metadata(stateMetadata.accepts), acceptedText(definitions(config).set.events)]
   if (there === null || there === asked) return []
   const settings = Object.keys(config.project.definition.settings).map(environmentName).join(', ')
   return [
@@ -116,8 +116,8 @@ async function inAccepted(config: Config, store: Pick<StateStore, 'memo'>): Prom
 }
 
 /** Positions and snapshots name offsets of one log: under another they would name other events. */
-async function inStates({ LOG, NAMESPACE }: Config, store: Pick<StateStore, 'memo'>): Promise<Contradiction[]> {
-  const there = await store.memo(stateMemos.log)
+async function inStates({ LOG, NAMESPACE }: Config, store: Pick<StateStore, 'metadata'>): Promise<Contradiction[]> {
+  const there = await store.metadata(stateMetadata.log)
   if (there === null || there === LOG) return []
   const setting = environmentName('LOG')
   return [

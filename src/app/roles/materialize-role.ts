@@ -1,7 +1,7 @@
 import { names, type Config } from '../installation/settings/config.ts'
 import { refuseAnyContradiction, refuseContradictions, tellTopicRisks } from '../installation/contradictions.ts'
 import { definitions } from '../installation/settings/definitions.ts'
-import { openEventLog, openPlaces } from '../installation/servers/event-log.ts'
+import { openEventLog, openStores } from '../installation/servers/event-log.ts'
 import { lakeFolder } from '../installation/lake/lake-folder.ts'
 import { keepIdLists } from '../installation/lake/lake-ids.ts'
 import { watchModel } from './model-watch.ts'
@@ -41,11 +41,11 @@ const idListsAtOnce = 500
 export async function startMaterialize(role: Role, between: Between = (parts) => parts): Promise<Work & Ready> {
   const { config, logger } = role
   await openLake({ dir: lakeFolder(config), clock: role.clock })
-  const { log, store } = await openPlaces(config, logger)
+  const { log, store } = await openStores(config, logger)
   await refuseContradictions(config, { log, store, lake: true })
   const watch = await startStateWatch({ ...role, log, store, featureSet: definitions(config).manifest.hash })
   const work = await startMaterializer(role, ({ options, consume }) =>
-    between({ options: { ...options, memos: store }, consume }),
+    between({ options: { ...options, metadataStores: store }, consume }),
   )
   return {
     finished: Promise.race([work.finished, watch.failed]),
@@ -97,7 +97,7 @@ async function materializeFrom(role: Role, log: EventLog, between: Between): Pro
     bufferBytes: config.LAKE_BUFFER_MB * mebibyte,
     orphanGraceMs: 600_000,
     stallMs: config.STALL_MS,
-    memos: null,
+    metadataStores: null,
     clock,
     meter,
     logger,

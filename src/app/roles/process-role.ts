@@ -1,7 +1,7 @@
 import { names, type Config } from '../installation/settings/config.ts'
 import { acceptedText, refuseContradictions, tellTopicRisks } from '../installation/contradictions.ts'
 import { definitions, modelLoader, type Definitions } from '../installation/settings/definitions.ts'
-import { openGenerationStores, openPlaces } from '../installation/servers/event-log.ts'
+import { openGenerationStores, openStores } from '../installation/servers/event-log.ts'
 import type { Ready, Role, Work } from './lifecycle/role.ts'
 import { startStateWatch, type StateWatch } from './state-watch.ts'
 import { loopClock } from '../../clock/loop-clock.ts'
@@ -15,9 +15,9 @@ import { createProcessor } from '../../process/processor.ts'
 import { createServingModels, type ServingModels } from '../../process/models/serving.ts'
 import { StateMigration } from '../../process/assignment/state-migration.ts'
 import type { FeaturePlan } from '../../engine/plan.ts'
-import { registeredLineup } from '../../edges/onnx/load.ts'
+import { registeredRollout } from '../../edges/onnx/load.ts'
 import type { ConsumeOptions, EventLog, GroupHandler } from '../../ports/log.ts'
-import { stateMemos, type StateStore } from '../../ports/states.ts'
+import { stateMetadata, type StateStore } from '../../ports/states.ts'
 
 /** Lost compare-and-sets of one entity in one batch, before the batch is tried again from the start. */
 const conflictRoundsMax = 50
@@ -73,7 +73,7 @@ export async function startProcess(
     range,
     guard: {
       require: () => watch.require(),
-      isRefused: () => watch.standing().kind === 'refused',
+      isRefused: () => watch.statesStatus().kind === 'refused',
       waitMs: config.STATES_CHECK_MS,
     },
     trials: true,
@@ -103,14 +103,14 @@ export async function startProcess(
 
 /** Log and states that belong to this installation, and a look at the states that goes on. */
 async function openWatched(role: Role, featureSet: string): Promise<{ ports: ProcessPorts; watch: StateWatch }> {
-  const ports = await openPlaces(role.config, role.logger)
+  const ports = await openStores(role.config, role.logger)
   await refuseContradictions(role.config, { ...ports, lake: true })
   await tellTopicRisks(role.config, ports.log, role.logger)
   const watch = await startStateWatch({ ...role, ...ports, featureSet })
   // From here on the states are of this log; another processor may have said so at the same time.
   const isFirst = [
-    await ports.store.replaceMemo(stateMemos.log, null, role.config.LOG),
-    await ports.store.replaceMemo(stateMemos.accepts, null, acceptedText(definitions(role.config).set.events)),
+    await ports.store.replaceMetadata(stateMetadata.log, null, role.config.LOG),
+    await ports.store.replaceMetadata(stateMetadata.accepts, null, acceptedText(definitions(role.config).set.events)),
   ]
   if (isFirst.includes(false)) await refuseContradictions(role.config, ports)
   return { ports, watch }
@@ -176,7 +176,7 @@ async function startModels({ config, clock, logger }: Role, compiled: Definition
   }
   try {
     for (const [eventType, store] of stores) {
-      const registry = await registeredLineup(config.MODELS_DIR, eventType)
+      const registry = await registeredRollout(config.MODELS_DIR, eventType)
       const pool = new ModelPool(modelLoader(config.MODELS_DIR, compiled, eventType))
       pools.push(pool)
       const everyMs = config.MODELS_POLL_MS

@@ -2,7 +2,7 @@ import type { ScoreData } from '../../scoring/emitted.ts'
 import { RiverbankError } from '../../base/errors.ts'
 import { historyHeader, type EventDoor } from '../../events/event-time.ts'
 import { decodeEvent, type EventCatalog } from '../../events/event.ts'
-import { openQuery, type Query, type QueryCell } from '../../edges/duckdb/query.ts'
+import { openQuery, type Query, type SqlValue } from '../../edges/duckdb/query.ts'
 import { onlyFromWhole } from '../../lake/commit/damage.ts'
 import type { FileEntry } from '../../lake/commit/commit.ts'
 import { identityHash } from '../../lake/tables/id-list.ts'
@@ -32,7 +32,7 @@ export const lakeLookupDefaults = { memoryMb: 256, queueMax: 64 } as const
 /** What was committed a moment ago is in memory still. */
 const listsMaxAgeMs = 500
 
-type Row = Readonly<Record<string, QueryCell | undefined>>
+type Row = Readonly<Record<string, SqlValue | undefined>>
 
 /**
  * Single scores and events of the lake, beside the processes of the analysts: one query at a time, of our own writing, over
@@ -180,7 +180,7 @@ function scoreOf(row: Row, manifest: LakeSchema['manifest'], scored: ScoredColum
     {
       id: row[`${name}_id`],
       sequence: Number(row[`${name}_sequence`]),
-      born: Number(row[`${name}_born`]),
+      incarnation: Number(row[`${name}_incarnation`]),
       outcome: row[`${name}_outcome`],
     },
   ])

@@ -1,19 +1,25 @@
 import { names, type Config } from '../installation/settings/config.ts'
 import { tellEviction } from '../installation/servers/eviction.ts'
-import { claimLake, existingLake, lakeSeen, openLogMemos, type LakeMemos } from '../installation/lake/lake-binding.ts'
+import {
+  bindLake,
+  existingLake,
+  lakeSeen,
+  openLogMetadata,
+  type LakeMetadata,
+} from '../installation/lake/lake-binding.ts'
 import { repeat } from './lifecycle/repeat.ts'
 import { isRiverbankError, RiverbankError } from '../../base/errors.ts'
 import {
   needsLog,
-  standingOf,
+  statusOf,
   type LakeSeen,
   type LogSeen,
-  type Standing,
+  type StatesStatus,
   type StatesSeen,
 } from '../../engine/states-status.ts'
 import type { Lake } from '../../lake/commit/lake.ts'
 import type { EventLog } from '../../ports/log.ts'
-import { stateMemos, type StateStore } from '../../ports/states.ts'
+import { stateMetadata, type StateStore } from '../../ports/states.ts'
 import type { Logger, Meter } from '../../ports/telemetry.ts'
 import type { Sleeper } from '../../process/retry.ts'
 
@@ -31,9 +37,9 @@ export interface StateWatchOptions {
 /** What one process knows of the states that it works with: whether they were emptied, are being rebuilt, are another's. */
 export interface StateWatch {
   /** As the newest look told. */
-  standing(): Standing
+  statesStatus(): StatesStatus
   /** Begins after the call; callers at the same time share it. Errors: those of store and log. */
-  look(): Promise<Standing>
+  look(): Promise<StatesStatus>
   /** Null when the states may be used, else why not; also when nobody can tell. */
   ready(): Promise<string | null>
   /** Errors: the code of a standing that is refused, and those of {@link look}. */
@@ -46,7 +52,7 @@ export interface StateWatch {
 /** A role does not begin with these, and ends with them: no rebuild mends them. */
 const fatal: ReadonlySet<string> = new Set(['lake_mismatch', 'log_recreated'])
 
-export function isFatal({ code }: Extract<Standing, { kind: 'refused' }>): boolean {
+export function isFatal({ code }: Extract<StatesStatus, { kind: 'refused' }>): boolean {
   return fatal.has(code)
 }
 
@@ -58,8 +64,8 @@ export function isFatal({ code }: Extract<Standing, { kind: 'refused' }>): boole
 export async function startStateWatch(options: StateWatchOptions): Promise<StateWatch> {
   const { config, clock, logger } = options
   await tellEviction(config, logger)
-  const logMemos = await openLogMemos(config)
-  const eyes = new Eyes(options, logMemos === null ? [options.store] : [options.store, logMemos])
+  const logMetadata = await openLogMetadata(config)
+  const statusReader = new StatusReader(options, logMetadata === null ? [options.store] : [options.store, logMetadata])
   let fail: (error: unknown) => void = () => undefined
   const failed = new Promise<never>((_resolve, reject) => {
     fail = reject
@@ -67,26 +73,26 @@ export async function startStateWatch(options: StateWatchOptions): Promise<State
   // Whoever races with it gets the error; a role that ends first does not.
   failed.catch(() => undefined)
   const require = async (): Promise<void> => {
-    throwRefusal(await eyes.look())
+    throwRefusal(await statusReader.look())
   }
   try {
-    const first = await eyes.look()
+    const first = await statusReader.look()
     if (first.kind === 'refused' && isFatal(first)) throwRefusal(first)
   } catch (error) {
-    await logMemos?.close()
+    await logMetadata?.close()
     throw error
   }
   const looking = repeat(clock, config.STATES_CHECK_MS, async () => {
     try {
-      const standing = await eyes.look()
-      if (standing.kind === 'refused' && isFatal(standing)) fail(refusalOf(standing))
+      const statesStatus = await statusReader.look()
+      if (statesStatus.kind === 'refused' && isFatal(statesStatus)) fail(refusalOf(statesStatus))
     } catch (error) {
       logger.debug('looking at the states failed, trying again', { error })
     }
   })
   return {
-    standing: () => eyes.standing,
-    look: () => eyes.look(),
+    statesStatus: () => statusReader.statesStatus,
+    look: () => statusReader.look(),
     require,
     async ready() {
       try {
@@ -99,52 +105,56 @@ export async function startStateWatch(options: StateWatchOptions): Promise<State
     failed,
     async stop() {
       await looking.stop()
-      await logMemos?.close()
+      await logMetadata?.close()
     },
   }
 }
 
 /** One look, for commands that need no watch. `claims`: gives the states the lake's id where they have none. */
-export async function lookOnce(
+export async function readStatusOnce(
   options: Omit<StateWatchOptions, 'clock' | 'logger' | 'meter'>,
-  { claims }: { readonly claims: boolean },
-): Promise<Standing> {
-  const logMemos = await openLogMemos(options.config)
+  { bindsLake }: { readonly bindsLake: boolean },
+): Promise<StatesStatus> {
+  const logMetadata = await openLogMetadata(options.config)
   try {
-    return await new Eyes(options, logMemos === null ? [options.store] : [options.store, logMemos], claims).look()
+    return await new StatusReader(
+      options,
+      logMetadata === null ? [options.store] : [options.store, logMetadata],
+      bindsLake,
+    ).look()
   } finally {
-    await logMemos?.close()
+    await logMetadata?.close()
   }
 }
 
-function refusalOf({ code, reason }: Extract<Standing, { kind: 'refused' }>): RiverbankError {
+function refusalOf({ code, reason }: Extract<StatesStatus, { kind: 'refused' }>): RiverbankError {
   return new RiverbankError(code, reason)
 }
 
-function throwRefusal(standing: Standing): void {
-  if (standing.kind === 'refused') throw refusalOf(standing)
+function throwRefusal(statesStatus: StatesStatus): void {
+  if (statesStatus.kind === 'refused') throw refusalOf(statesStatus)
 }
 
 /** A command that looks once tells nobody but its caller. */
-type EyesOptions = Omit<StateWatchOptions, 'clock' | 'logger' | 'meter'> & Partial<StateWatchOptions>
+type StatusReaderOptions = Omit<StateWatchOptions, 'clock' | 'logger' | 'meter'> & Partial<StateWatchOptions>
 
-class Eyes {
-  standing: Standing = { kind: 'empty' }
-  readonly #options: EyesOptions
-  readonly #memos: LakeMemos
-  readonly #claims: boolean
+class StatusReader {
+  statesStatus: StatesStatus = { kind: 'empty' }
+  readonly #options: StatusReaderOptions
+  readonly #metadataStores: LakeMetadata
+  readonly #bindsLake: boolean
   readonly #remembered = new Map<number, number>()
   #hasOwned = false
   readonly #gauge
   #lake: Lake | null = null
   #isLakeReadable = true
-  #running: Promise<Standing> | null = null
-  #next: Promise<Standing> | null = null
+  #running: Promise<StatesStatus> | null = null
+  #next: Promise<StatesStatus> | null = null
 
-  constructor(options: EyesOptions, memos: LakeMemos, claims = true) {
+  constructor(options: StatusReaderOptions, metadataStores: LakeMetadata, bindsLake = true) {
     this.#options = options
-    this.#memos = memos
-    this.#claims = claims
+    this.#metadataStores = metadataStores
+    this.#bindsLake = bindsLake
     this.#gauge = options.meter?.gauge(
       'riverbank_states',
       'How the states stand: 1 for empty, whole, or the code with which they are refused',
@@ -153,7 +163,7 @@ class Eyes {
   }
 
   /** A look that runs already may have read before the caller did: the next one counts. */
-  look(): Promise<Standing> {
+  look(): Promise<StatesStatus> {
     if (this.#running === null) return this.#begin()
     this.#next ??= this.#running.then(
       () => this.#begin(),
@@ -162,7 +172,7 @@ class Eyes {
     return this.#next
   }
 
-  #begin(): Promise<Standing> {
+  #begin(): Promise<StatesStatus> {
     this.#next = null
     const running = this.#see().finally(() => {
       if (this.#running === running) this.#running = null
@@ -171,7 +181,7 @@ class Eyes {
     return running
   }
 
-  async #see(): Promise<Standing> {
+  async #see(): Promise<StatesStatus> {
     const { config, store, log, featureSet, logger } = this.#options
     const { topics } = names(config)
     // The lake first: what it holds was in the log before, and the log may have grown since, but not shrunk.
@@ -184,21 +194,21 @@ class Eyes {
       // Once more, after the log: what was committed by then has a position by now, unless it was lost.
       states = await statesSeen(store, topics.events)
     }
-    let standing = standingOf(states, seenLog, seenLake, viewer)
-    if (standing.kind !== 'refused' && seenLake !== null && this.#claims) {
-      standing = (await claimLake(config, seenLake, this.#memos, log)) ?? standing
+    let statesStatus = statusOf(states, seenLog, seenLake, viewer)
+    if (statesStatus.kind !== 'refused' && seenLake !== null && this.#bindsLake) {
+      statesStatus = (await bindLake(config, seenLake, this.#metadataStores, log)) ?? statesStatus
     }
     for (const [partition, next] of states.positions) this.#remembered.set(partition, next)
     this.#hasOwned ||= states.featureSet === featureSet
-    if (labelOf(standing) !== labelOf(this.standing)) {
-      if (standing.kind === 'refused')
-        logger?.error('the states are refused', { code: standing.code, reason: standing.reason })
-      else logger?.info('the states are in order', { standing: standing.kind })
+    if (labelOf(statesStatus) !== labelOf(this.statesStatus)) {
+      if (statesStatus.kind === 'refused')
+        logger?.error('the states are refused', { code: statesStatus.code, reason: statesStatus.reason })
+      else logger?.info('the states are in order', { statesStatus: statesStatus.kind })
     }
-    this.standing = standing
+    this.statesStatus = statesStatus
     this.#gauge?.clear()
-    this.#gauge?.set(1, { standing: labelOf(standing) })
-    return standing
+    this.#gauge?.set(1, { statesStatus: labelOf(statesStatus) })
+    return statesStatus
   }
 
   get #memory() {
@@ -222,15 +232,15 @@ class Eyes {
   }
 }
 
-function labelOf(standing: Standing): string {
-  return standing.kind === 'refused' ? standing.code : standing.kind
+function labelOf(statesStatus: StatesStatus): string {
+  return statesStatus.kind === 'refused' ? statesStatus.code : statesStatus.kind
 }
 
 async function statesSeen(store: StateStore, topic: string): Promise<StatesSeen> {
   const [rebuild, featureSet, lake, positions] = await Promise.all([
-    store.memo(stateMemos.rebuild),
-    store.memo(stateMemos.featureSet),
-    store.memo(stateMemos.lake),
+    store.metadata(stateMetadata.rebuild),
+    store.metadata(stateMetadata.featureSet),
+    store.metadata(stateMetadata.lake),
     store.positions(topic),
   ])
   return { isRebuilding: rebuild !== null, featureSet, lake, positions }

@@ -4,7 +4,7 @@ import { definitions } from '../installation/settings/definitions.ts'
 import { openEventLog, openStateStore } from '../installation/servers/event-log.ts'
 import type { RestartLimits } from './restart-policy.ts'
 import { systemClock } from '../roles/lifecycle/role.ts'
-import { isFatal, lookOnce } from '../roles/state-watch.ts'
+import { isFatal, readStatusOnce } from '../roles/state-watch.ts'
 import { ownCommand, superviseUntilSignalled } from './supervisor.ts'
 import type { Command, RoleSpec, SupervisorOptions } from './supervisor.ts'
 import { freePortsInARow } from '../installation/servers/free-ports.ts'
@@ -117,8 +117,9 @@ async function checkPlace(config: Config, log: EventLog): Promise<void> {
   if (store === null) return
   try {
     const featureSet = definitions(config).manifest.hash
-    const standing = await lookOnce({ config, log, store, featureSet }, { claims: false })
-    if (standing.kind === 'refused' && isFatal(standing)) throw new RiverbankError(standing.code, standing.reason)
+    const statesStatus = await readStatusOnce({ config, log, store, featureSet }, { bindsLake: false })
+    if (statesStatus.kind === 'refused' && isFatal(statesStatus))
+      throw new RiverbankError(statesStatus.code, statesStatus.reason)
   } finally {
     await store.close()
   }

@@ -4,10 +4,10 @@ import type { FeatureSet } from '../../define/feature-set.ts'
 import { labelHours } from '../labels.ts'
 import type { ReferenceObservation } from './reference.ts'
 
-/** An event as the partition-key entity was told it, in the life that began at `born`. */
+/** An event as the partition-key entity was told it, in the life that began at `incarnation`. */
 export interface ReferenceEvent extends ReferenceObservation {
   readonly eventId: string
-  readonly born: number
+  readonly incarnation: number
 }
 
 /**
@@ -18,12 +18,12 @@ export interface ReferenceEvent extends ReferenceObservation {
 export function referenceVerdict(
   set: FeatureSet,
   earlier: readonly ReferenceEvent[],
-  { eventType, data, timeMs, born }: ReferenceEvent,
+  { eventType, data, timeMs, incarnation }: ReferenceEvent,
 ): 'unknown_subject' | 'contradicts_subject' | null {
   const label = set.events.find(({ type }) => type === eventType)?.label
   if (label === undefined) return null
   const labelled = new Set(set.events.flatMap((event) => event.label?.subjectType ?? []))
-  const subjects = earlier.filter((event) => event.born === born && labelled.has(event.eventType))
+  const subjects = earlier.filter((event) => event.incarnation === incarnation && labelled.has(event.eventType))
   const hourOf = (event: ReferenceEvent) => Math.floor(event.timeMs / hourMs)
   const newest = Math.max(...subjects.map(hourOf))
   const subject = subjects.findLast(

@@ -17,10 +17,10 @@ export interface ReferenceObservation {
   readonly data: Readonly<Record<string, unknown>>
 }
 
-/** A read: at event time `timeMs`, by the event with number `sequence`, in the life that began at `born`. */
+/** A read: at event time `timeMs`, by the event with number `sequence`, in the life that began at `incarnation`. */
 export interface ReferenceRead {
   readonly sequence: number
-  readonly born: number
+  readonly incarnation: number
   readonly timeMs: number
 }
 
@@ -37,7 +37,7 @@ export function referenceFeatures(
   const views = set.views.filter((view) => view.entity.name === entity)
   const fed = fedTypes(set, views)
   const seen = observations
-    .filter((o) => o.sequence >= read.born && o.sequence < read.sequence && fed.has(o.eventType))
+    .filter((o) => o.sequence >= read.incarnation && o.sequence < read.sequence && fed.has(o.eventType))
     .sort((a, b) => a.sequence - b.sequence)
   const result: Record<string, number | null> = {}
   for (const hop of new Set(views.map((view) => view.hop))) {
@@ -80,7 +80,7 @@ function currentOnly(set: FeatureSet, applied: readonly ReferenceObservation[]):
   })
 }
 
-interface Told {
+interface AppliedHistory {
   /** All that were not too late when they came. */
   readonly applied: readonly ReferenceObservation[]
   /** The newest tile that is forgotten after the last of them. */
@@ -91,7 +91,7 @@ interface Told {
  * What one hop's tiles were told, one observation after the other: each is too late or counts, then what is older than
  * the horizon is forgotten, then the oldest tiles above the limit.
  */
-function tell(seen: readonly ReferenceObservation[], views: readonly View[], hopMs: number): Told {
+function tell(seen: readonly ReferenceObservation[], views: readonly View[], hopMs: number): AppliedHistory {
   const [horizon, tilesMax] = [horizonMs(views), views[0]?.entity.tilesMax ?? 0]
   const slots = views.filter((view) => durationMs(view.hop) === hopMs).flatMap(slotsOf)
   const applied: ReferenceObservation[] = []

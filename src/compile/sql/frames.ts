@@ -12,16 +12,16 @@ const ranks = 1_073_741_824n
 const tilesReach = 4_294_967_295n
 
 /**
- * Whether an entry has a place on the line, and the place. `tile`, `sequence` and `born` are there; an entry without a
+ * Whether an entry has a place on the line, and the place. `tile`, `sequence` and `incarnation` are there; an entry without a
  * place makes its whole life one that is read by joins.
  */
-export const placeSql = `tile BETWEEN -${tilesReach} AND ${tilesReach} AND sequence >= born AND sequence - born < ${ranks} AS has_place,
-    CASE WHEN has_place THEN sequence - born ELSE 0 END AS rank,
+export const placeSql = `tile BETWEEN -${tilesReach} AND ${tilesReach} AND sequence >= incarnation AND sequence - incarnation < ${ranks} AS has_place,
+    CASE WHEN has_place THEN sequence - incarnation ELSE 0 END AS rank,
     CASE WHEN has_place THEN tile * ${ranks} + rank ELSE 0 END AS place`
 
 /** Of so many tiles. Multiplied here: a small literal is a small integer in SQL. */
 const ranksOf = (tiles: number) => `${BigInt(tiles) * ranks}::BIGINT`
-const life = 'PARTITION BY id, born ORDER BY place'
+const byIncarnation = 'PARTITION BY id, incarnation ORDER BY place'
 /** From an entry's place back to the first place of a tile so far before its own. */
 const backSql = (ms: number, hopMs: number) => `(${ranksOf(ms / hopMs - 1)} + rank)`
 /** Reads see nothing of the tile that a delay of less than a tile would cut: there is none, hops divide delays. */
@@ -41,15 +41,15 @@ export function framedSql(hopMs: number, groups: readonly ReadGroup[], column: C
   const conditions = conditionsOf(groups, column)
   const flagOf: FlagOf = (source) => `c${conditions.indexOf(conditionSql(source, column))}`
   const totals = totalsOf(groups, column, flagOf)
-  const flags = conditions.map((condition, i) => `told AND ${condition} AS c${i}`)
+  const flags = conditions.map((condition, i) => `counted AND ${condition} AS c${i}`)
   const source = `(SELECT *, ${flags.join(', ')} FROM keyed_${hopMs})`
   const names = groups.flatMap((group) => [...cellsOf(group).keys()])
   const cells = [...totals.cells].map(([name, sql]) => `${sql} AS ${name}`)
   const framed = names.filter((name) => !totals.cells.has(name))
-  return `SELECT read_id, id, born, sequence, time_ms, tile, forgotten,
+  return `SELECT read_id, id, incarnation, sequence, time_ms, tile, forgotten,
     ${isFramedSql(groups, totals)} AS is_framed${[...cells, ...framed].map((cell) => `,\n    ${cell}`).join('')}
   FROM ${windowsSql(runningSql(neighboursSql(tilesSql(source, totals), totals), totals), groups, totals, column, flagOf)}
-  LEFT JOIN (SELECT id AS odd_id, born AS odd_born FROM odd_${hopMs}) ON odd_id = id AND odd_born = born
+  LEFT JOIN (SELECT id AS odd_id, incarnation AS odd_incarnation FROM odd_${hopMs}) ON odd_id = id AND odd_incarnation = incarnation
   WHERE read_id IS NOT NULL`
 }
 
@@ -58,9 +58,9 @@ export function framedSql(hopMs: number, groups: readonly ReadGroup[], column: C
  * tiles than the limit. Reads `keyed_<hop>`.
  */
 export function oddSql(hopMs: number, tilesMax: number): string {
-  const isOrdinary = 'has_place AND NOT is_twice AND NOT (told AND coalesce(tile <= told_forgotten, false))'
-  return `SELECT id, born FROM keyed_${hopMs} GROUP BY ALL
-  HAVING NOT coalesce(bool_and(${isOrdinary}), false) OR count(*) FILTER (told) > ${tilesMax}`
+  const isOrdinary = 'has_place AND NOT is_twice AND NOT (counted AND coalesce(tile <= counted_forgotten, false))'
+  return `SELECT id, incarnation FROM keyed_${hopMs} GROUP BY ALL
+  HAVING NOT coalesce(bool_and(${isOrdinary}), false) OR count(*) FILTER (counted) > ${tilesMax}`
 }
 
 /** A read in an ordinary life that came after all it looks at, and where nothing is forgotten. */
@@ -80,8 +80,8 @@ function tilesSql(source: string, { ofTiles }: Totals): string {
   if (ofTiles.size === 0) return source
   const tileEnd = `(${ranks - 1n} - rank) FOLLOWING`
   return `(SELECT *, ${columnsSql(ofTiles)} FROM ${source}
-    WINDOW in_tile AS (${life} RANGE BETWEEN rank PRECEDING AND ${tileEnd}),
-      until_tile AS (${life} RANGE BETWEEN UNBOUNDED PRECEDING AND ${tileEnd}))`
+    WINDOW in_tile AS (${byIncarnation} RANGE BETWEEN rank PRECEDING AND ${tileEnd}),
+      until_tile AS (${byIncarnation} RANGE BETWEEN UNBOUNDED PRECEDING AND ${tileEnd}))`
 }
 
 /** The tiles of the observations of the same value before and after. */
@@ -91,7 +91,9 @@ function neighboursSql(source: string, { neighbours }: Totals): string {
   const columns = all.map(
     ({ name }) => `lag(tile) OVER ${name} AS ${name}_before, lead(tile) OVER ${name} AS ${name}_after`,
   )
-  const windows = all.map(({ name, partition }) => `${name} AS (PARTITION BY id, born, ${partition} ORDER BY place)`)
+  const windows = all.map(
+    ({ name, partition }) => `${name} AS (PARTITION BY id, incarnation, ${partition} ORDER BY place)`,
+  )
   return `(SELECT *, ${columns.join(', ')} FROM ${source} WINDOW ${windows.join(', ')})`
 }
 
@@ -99,7 +101,7 @@ function neighboursSql(source: string, { neighbours }: Totals): string {
 function runningSql(source: string, { running }: Totals): string {
   if (running.size === 0) return source
   return `(SELECT *, ${columnsSql(running)} FROM ${source}
-    WINDOW before_it AS (${life}, told ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))`
+    WINDOW before_it AS (${byIncarnation}, counted ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))`
 }
 
 /**
@@ -120,7 +122,7 @@ function windowsSql(
   })
   const newest = groups.flatMap((group) => {
     const frame = frameName(group, longestOf(group))
-    return totals.newest.has(group) ? [] : [`max(sequence) FILTER (told) OVER ${frame} AS ${group.name}_newest`]
+    return totals.newest.has(group) ? [] : [`max(sequence) FILTER (counted) OVER ${frame} AS ${group.name}_newest`]
   })
   const cells = groups.flatMap((group) =>
     [...cellsOf(group)].flatMap(([name, { slot, window }]) => {
@@ -130,7 +132,9 @@ function windowsSql(
   )
   const [{ hopMs } = { hopMs: 1 }] = groups
   const windows = [
-    ...edges.map(([ms]) => `from_${ms} AS (${life} RANGE BETWEEN ${backSql(ms, hopMs)} PRECEDING AND CURRENT ROW)`),
+    ...edges.map(
+      ([ms]) => `from_${ms} AS (${byIncarnation} RANGE BETWEEN ${backSql(ms, hopMs)} PRECEDING AND CURRENT ROW)`,
+    ),
     ...groups.flatMap((group) => group.windowsMs.filter(Number.isFinite).map((window) => frameSql(group, window))),
   ]
   const columns = [...found, ...newest, ...cells]
@@ -141,7 +145,7 @@ function windowsSql(
 }
 
 const frameSql = (group: ReadGroup, window: number) =>
-  `${frameName(group, window)} AS (${life} RANGE BETWEEN ${startSql(group, window)} AND ${endSql(group)})`
+  `${frameName(group, window)} AS (${byIncarnation} RANGE BETWEEN ${startSql(group, window)} AND ${endSql(group)})`
 
 const columnsSql = (columns: ReadonlyMap<string, string>) =>
   [...columns].map(([name, sql]) => `${sql} AS ${name}`).join(',\n      ')

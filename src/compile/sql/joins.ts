@@ -14,7 +14,7 @@ function insideSql(group: ReadGroup, longest: number, hasLabels: boolean): strin
       ? 'o.tile <= greatest(r.window_end, r.forgotten)'
       : `${finite} AND o.tile > r.start_${group.windowsMs.indexOf(longest)}`
   const isCurrent = hasLabels ? ' AND (o.until IS NULL OR o.until >= r.sequence)' : ''
-  return `o.id = r.id AND o.born = r.born AND o.sequence < r.sequence${isCurrent} AND ${reach}`
+  return `o.id = r.id AND o.incarnation = r.incarnation AND o.sequence < r.sequence${isCurrent} AND ${reach}`
 }
 
 function boundsSql(group: ReadGroup): string {
@@ -26,9 +26,9 @@ function boundsSql(group: ReadGroup): string {
 
 /** Where views look at labels (`hasLabels`), with the number of the label that took its place. */
 function appliedSql({ hopMs }: ReadGroup, hasLabels: boolean): string {
-  const applied = `SELECT * FROM told_${hopMs} WHERE forgotten IS NULL OR tile > forgotten`
+  const applied = `SELECT * FROM counted_${hopMs} WHERE forgotten IS NULL OR tile > forgotten`
   return hasLabels
-    ? `(SELECT * FROM (${applied}) LEFT JOIN until_${hopMs} USING (id, born, sequence, subject, event_time_ms)) o`
+    ? `(SELECT * FROM (${applied}) LEFT JOIN until_${hopMs} USING (id, incarnation, sequence, subject, event_time_ms)) o`
     : `(${applied}) o`
 }
 
@@ -98,26 +98,26 @@ export function joinedSql(
 }
 
 /**
- * Per hop: `told` has the tile of each observation and what was forgotten when it came, `asked` what was forgotten when
+ * Per hop: `counted` has the tile of each observation and what was forgotten when it came, `asked` what was forgotten when
  * a read was made: what is older than the horizon, and, for an entity with more tiles than its limit, the tile after
  * those that fit (NULL where neither). Reads `tiled_<hop>` (observations) and `joined_reads_<hop>`.
  */
-export function toldSql(group: ReadGroup, tilesMax: number, column: ColumnOf, views: ReadGroup['views']): string[] {
+export function countedSql(group: ReadGroup, tilesMax: number, column: ColumnOf, views: ReadGroup['views']): string[] {
   const { hopMs } = group
   const matching = [...new Set(views.flatMap(slotsOf).map((slot) => conditionSql(slot.source, column)))]
   const dropped = `max(f.tile, ${tilesMax + 1})[${tilesMax + 1}]`
   return [
-    `first_${hopMs} AS (SELECT id, born, tile, min(sequence) AS since
-  FROM tiled_${hopMs} SEMI JOIN (SELECT id, born FROM tiled_${hopMs} GROUP BY ALL HAVING count(*) > ${tilesMax}) USING (id, born)
+    `first_${hopMs} AS (SELECT id, incarnation, tile, min(sequence) AS since
+  FROM tiled_${hopMs} SEMI JOIN (SELECT id, incarnation FROM tiled_${hopMs} GROUP BY ALL HAVING count(*) > ${tilesMax}) USING (id, incarnation)
   WHERE ${matching.map((condition) => `(${condition})`).join(' OR ')} GROUP BY ALL)`,
-    `hot_${hopMs} AS MATERIALIZED (SELECT id, born FROM first_${hopMs} GROUP BY ALL HAVING count(*) > ${tilesMax})`,
-    `capped_${hopMs} AS MATERIALIZED (SELECT p.id, p.born, p.sequence, ${dropped} AS capped
-  FROM (SELECT id, born, sequence FROM tiled_${hopMs} UNION SELECT id, born, sequence FROM joined_reads_${hopMs}) p
-  SEMI JOIN hot_${hopMs} h ON h.id = p.id AND h.born = p.born
-  JOIN first_${hopMs} f ON f.id = p.id AND f.born = p.born AND f.since < p.sequence GROUP BY ALL)`,
-    `told_${hopMs} AS MATERIALIZED (SELECT t.* EXCLUDE (forgotten, told_forgotten), greatest(t.told_forgotten, c.capped) AS forgotten
-  FROM tiled_${hopMs} t LEFT JOIN capped_${hopMs} c ON c.id = t.id AND c.born = t.born AND c.sequence = t.sequence)`,
+    `hot_${hopMs} AS MATERIALIZED (SELECT id, incarnation FROM first_${hopMs} GROUP BY ALL HAVING count(*) > ${tilesMax})`,
+    `capped_${hopMs} AS MATERIALIZED (SELECT p.id, p.incarnation, p.sequence, ${dropped} AS capped
+  FROM (SELECT id, incarnation, sequence FROM tiled_${hopMs} UNION SELECT id, incarnation, sequence FROM joined_reads_${hopMs}) p
+  SEMI JOIN hot_${hopMs} h ON h.id = p.id AND h.incarnation = p.incarnation
+  JOIN first_${hopMs} f ON f.id = p.id AND f.incarnation = p.incarnation AND f.since < p.sequence GROUP BY ALL)`,
+    `counted_${hopMs} AS MATERIALIZED (SELECT t.* EXCLUDE (forgotten, counted_forgotten), greatest(t.counted_forgotten, c.capped) AS forgotten
+  FROM tiled_${hopMs} t LEFT JOIN capped_${hopMs} c ON c.id = t.id AND c.incarnation = t.incarnation AND c.sequence = t.sequence)`,
     `asked_${hopMs} AS MATERIALIZED (SELECT k.* EXCLUDE (forgotten), greatest(k.forgotten, c.capped) AS forgotten
-  FROM joined_reads_${hopMs} k LEFT JOIN capped_${hopMs} c ON c.id = k.id AND c.born = k.born AND c.sequence = k.sequence)`,
+  FROM joined_reads_${hopMs} k LEFT JOIN capped_${hopMs} c ON c.id = k.id AND c.incarnation = k.incarnation AND c.sequence = k.sequence)`,
   ]
 }

@@ -16,7 +16,7 @@ export function labelTypes(set: FeatureSet): string[] {
 }
 
 /** The event types that change something for these views: all labels, where one of them is looked at. */
-export function toldTypes(set: FeatureSet, views: readonly View[]): string[] {
+export function appliedTypes(set: FeatureSet, views: readonly View[]): string[] {
   const types = [...new Set(views.flatMap(slotsOf).map((slot) => slot.source.eventType))]
   const labels = labelTypes(set)
   return types.some((type) => labels.includes(type)) ? [...new Set([...types, ...labels])] : types
@@ -24,7 +24,7 @@ export function toldTypes(set: FeatureSet, views: readonly View[]): string[] {
 
 /** Whether these views look at labels. */
 export function lookAtLabels(set: FeatureSet, views: readonly View[]): boolean {
-  return toldTypes(set, views).some((type) => labelTypes(set).includes(type))
+  return appliedTypes(set, views).some((type) => labelTypes(set).includes(type))
 }
 
 /** Names what an entry labels among the subjects of all aggregates and types, NULL for an entry that is no label. */
@@ -54,28 +54,28 @@ function byLabelSql(events: readonly EventType[], said: (label: LabelRule) => st
 
 /** Lives in which a label took another one's place: frames hold what came, not what stands. */
 export function relabelledSql(hopMs: number): string {
-  return `SELECT id, born FROM keyed_${hopMs} WHERE told AND subject IS NOT NULL
-  GROUP BY id, born, subject HAVING count(*) > 1`
+  return `SELECT id, incarnation FROM keyed_${hopMs} WHERE counted AND subject IS NOT NULL
+  GROUP BY id, incarnation, subject HAVING count(*) > 1`
 }
 
 /**
  * `until`: the number of the label that takes the place of another one, by the place of that one; by its subject, too,
  * because after a loss two events can have one number. A label that is older than one before it is never read: its own
- * number. Reads `told_<hop>`.
+ * number. Reads `counted_<hop>`.
  */
 export function untilSql(hopMs: number): string {
-  return `until_${hopMs} AS MATERIALIZED (SELECT id, born, sequence, subject, event_time_ms,
+  return `until_${hopMs} AS MATERIALIZED (SELECT id, incarnation, sequence, subject, event_time_ms,
     CASE WHEN is_older THEN sequence
-      ELSE lead(CASE WHEN NOT is_older THEN sequence END IGNORE NULLS) OVER (PARTITION BY id, born, subject ORDER BY sequence)
+      ELSE lead(CASE WHEN NOT is_older THEN sequence END IGNORE NULLS) OVER (PARTITION BY id, incarnation, subject ORDER BY sequence)
     END AS until
-  FROM (SELECT *, coalesce(event_time_ms < max(event_time_ms) OVER (PARTITION BY id, born, subject ORDER BY sequence
+  FROM (SELECT *, coalesce(event_time_ms < max(event_time_ms) OVER (PARTITION BY id, incarnation, subject ORDER BY sequence
       ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), false) AS is_older
-    FROM told_${hopMs} WHERE subject IS NOT NULL AND (forgotten IS NULL OR tile > forgotten)))`
+    FROM counted_${hopMs} WHERE subject IS NOT NULL AND (forgotten IS NULL OR tile > forgotten)))`
 }
 
 /**
  * Why labels count nowhere, from the events of the partition-key entity alone: `position` and `verdict` of each label that
- * counts nowhere. `entries` has a row for each event that the entity was told, with its `event_id` and a `position` of its own:
+ * counts nowhere. `entries` has a row for each event that the entity was counted, with its `event_id` and a `position` of its own:
  * after a loss two events can have one sequence number.
  */
 export function verdictsSql(
@@ -92,15 +92,15 @@ export function verdictsSql(
   return `WITH subjects AS MATERIALIZED (
   SELECT *, row_number() OVER life AS place, max(hour) OVER life AS newest_hour FROM (
     SELECT *, ${tileSql('time_ms', hourMs)} AS hour FROM ${entries} WHERE event_type IN (${types.map(literal).join(', ')}))
-  WINDOW life AS (PARTITION BY id, born ORDER BY sequence)),
-labels AS (SELECT id, born, sequence, position, time_ms, ${[named, ...said].join(', ')}
+  WINDOW life AS (PARTITION BY id, incarnation ORDER BY sequence)),
+labels AS (SELECT id, incarnation, sequence, position, time_ms, ${[named, ...said].join(', ')}
   FROM ${entries} WHERE event_type IN (${labelTypes(set).map(literal).join(', ')}))
 SELECT * FROM (
   SELECT l.position, CASE WHEN p.sequence IS NULL OR ${isForgotten} THEN 'unknown_subject'
     WHEN ${differs.join(' OR ')} THEN 'contradicts_subject' END AS verdict
   FROM labels l
-  ASOF LEFT JOIN subjects n ON n.id = l.id AND n.born = l.born AND n.sequence < l.sequence
-  ASOF LEFT JOIN subjects p ON p.id = l.id AND p.born = l.born AND p.event_id = l.subject
+  ASOF LEFT JOIN subjects n ON n.id = l.id AND n.incarnation = l.incarnation AND n.sequence < l.sequence
+  ASOF LEFT JOIN subjects p ON p.id = l.id AND p.incarnation = l.incarnation AND p.event_id = l.subject
     AND p.event_type = l.subject_type AND p.sequence < l.sequence)
 WHERE verdict IS NOT NULL`
 }

@@ -6,14 +6,14 @@ import { horizonMs } from '../horizon.ts'
 import { cellsOf, runCell, slotsOf, type ReadGroup } from './cells.ts'
 import { featuresSql } from './features.ts'
 import { framedSql, groupsOf, oddSql, placeSql } from './frames.ts'
-import { joinedSql, toldSql } from './joins.ts'
-import { lookAtLabels, relabelledSql, subjectSql, toldTypes, untilSql } from './labels.ts'
+import { joinedSql, countedSql } from './joins.ts'
+import { lookAtLabels, relabelledSql, subjectSql, appliedTypes, untilSql } from './labels.ts'
 import { tileSql } from './text.ts'
 
 /** What the generated SQL reads. All times in milliseconds, all numbers BIGINT, ids and event types VARCHAR. */
 export interface SqlRelations {
   /**
-   * One row for each event that an entity met (one without an `id` names none, and is left out): `id, born, sequence, time_ms, event_type`, `event_time_ms` (of the event
+   * One row for each event that an entity met (one without an `id` names none, and is left out): `id, incarnation, sequence, time_ms, event_type`, `event_time_ms` (of the event
    * itself: it says which label of a subject is the newest), a column for every field that
    * the definitions look at, under the name that {@link column} gives it; `is_observed`, false for what changed nothing
    * (a duplicate, a read that is no event); `read_id`, unique, NULL where nobody read the features.
@@ -54,7 +54,7 @@ export function entitySql(set: FeatureSet, entity: string, relations: SqlRelatio
   )}`
 }
 
-/** Like {@link entitySql}, but for observations: `id, born, sequence` of those that the state refused as too late. */
+/** Like {@link entitySql}, but for observations: `id, incarnation, sequence` of those that the state refused as too late. */
 export function outcomesSql(set: FeatureSet, entity: string, relations: SqlRelations): string {
   const views = viewsOfEntity(set, entity)
   const hops = hopsOf(views)
@@ -63,14 +63,14 @@ export function outcomesSql(set: FeatureSet, entity: string, relations: SqlRelat
     return [
       keyedCte(views, hopMs),
       `odd_${hopMs} AS (${oddOf(set, views, hopMs)})`,
-      `tiled_${hopMs} AS MATERIALIZED (SELECT * FROM keyed_${hopMs} SEMI JOIN odd_${hopMs} USING (id, born) WHERE told)`,
+      `tiled_${hopMs} AS MATERIALIZED (SELECT * FROM keyed_${hopMs} SEMI JOIN odd_${hopMs} USING (id, incarnation) WHERE counted)`,
       `joined_reads_${hopMs} AS (SELECT * FROM keyed_${hopMs} WHERE false)`,
-      ...toldSql(groupOf(views, hopMs), tilesMaxOf(views), relations.column, ofHop).slice(0, -1),
+      ...countedSql(groupOf(views, hopMs), tilesMaxOf(views), relations.column, ofHop).slice(0, -1),
     ]
   })
   const late = hops.map(
-    (hopMs) => `SELECT id, born, sequence FROM told_${hopMs}
-WHERE tile <= forgotten AND event_type IN (${toldTypesSql(set, viewsOf(views, hopMs))})`,
+    (hopMs) => `SELECT id, incarnation, sequence FROM counted_${hopMs}
+WHERE tile <= forgotten AND event_type IN (${appliedTypesSql(set, viewsOf(views, hopMs))})`,
   )
   return `WITH ${[entriesCte(set, views, relations), ...ctes].join(',\n')}\n${late.join('\nUNION ')}`
 }
@@ -99,10 +99,10 @@ function hopCtes(
   return [
     keyedCte(views, hopMs),
     ...(hasFewReads ? [] : framedCtes),
-    `joined_reads_${hopMs} AS MATERIALIZED (SELECT read_id, id, born, sequence, time_ms, forgotten FROM ${unframed})`,
+    `joined_reads_${hopMs} AS MATERIALIZED (SELECT read_id, id, incarnation, sequence, time_ms, forgotten FROM ${unframed})`,
     `tiled_${hopMs} AS MATERIALIZED (SELECT * FROM keyed_${hopMs}
-  SEMI JOIN joined_reads_${hopMs} USING (id, born) WHERE told)`,
-    ...toldSql(groupOf(views, hopMs), tilesMax, column, viewsOf(views, hopMs)),
+  SEMI JOIN joined_reads_${hopMs} USING (id, incarnation) WHERE counted)`,
+    ...countedSql(groupOf(views, hopMs), tilesMax, column, viewsOf(views, hopMs)),
     ...(hasLabels ? [untilSql(hopMs)] : []),
     ...joined.ctes,
     `cells_${hopMs} AS (${hasFewReads ? '' : framedCells}${joined.select})`,
@@ -130,7 +130,7 @@ function runCellsOf(group: ReadGroup): string[] {
 const cutRunsOf = (groups: readonly ReadGroup[]) =>
   new Set(groups.filter(({ delayMs }) => delayMs === 0).flatMap(runCellsOf))
 
-const toldTypesSql = (set: FeatureSet, views: readonly View[]) => toldTypes(set, views).map(literal).join(', ')
+const appliedTypesSql = (set: FeatureSet, views: readonly View[]) => appliedTypes(set, views).map(literal).join(', ')
 
 function oddOf(set: FeatureSet, views: readonly View[], hopMs: number): string {
   const odd = oddSql(hopMs, tilesMaxOf(views))
@@ -145,30 +145,30 @@ function entriesCte(set: FeatureSet, views: readonly View[], relations: SqlRelat
 }
 
 /**
- * `told`: what the views observe. `step`: in the order of the numbers, reads before the observation of the same number.
+ * `counted`: what the views observe. `step`: in the order of the numbers, reads before the observation of the same number.
  * `known_ms`: the newest of these times among smaller sequence numbers. `previous`: the number before (for verify).
  * `is_twice`: an observation with the same number stands before. `subject`: what a label labels, where views look at labels. `moment`: times, and of one time the numbers, in order.
  */
 function knownSql(set: FeatureSet, views: readonly View[], { entries, column }: SqlRelations): string {
   const subject = lookAtLabels(set, views) ? `, ${subjectSql(set, column)} AS subject` : ''
-  return `SELECT *, max(time_ms) FILTER (told) OVER smaller AS known_ms, lag(sequence) OVER before AS previous,
-    told AND coalesce(lag(step) OVER before = step, false) AS is_twice${needsMoment(views) ? `,\n    ${momentSql} AS moment` : ''}
-  FROM (SELECT *, coalesce(is_observed AND event_type IN (${toldTypesSql(set, views)}), false) AS told,
-    2 * sequence + told::BIGINT AS step${subject} FROM ${entries} WHERE id IS NOT NULL)
-  WINDOW before AS (PARTITION BY id, born ORDER BY step ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING),
-    smaller AS (PARTITION BY id, born ORDER BY step RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)`
+  return `SELECT *, max(time_ms) FILTER (counted) OVER smaller AS known_ms, lag(sequence) OVER before AS previous,
+    counted AND coalesce(lag(step) OVER before = step, false) AS is_twice${needsMoment(views) ? `,\n    ${momentSql} AS moment` : ''}
+  FROM (SELECT *, coalesce(is_observed AND event_type IN (${appliedTypesSql(set, views)}), false) AS counted,
+    2 * sequence + counted::BIGINT AS step${subject} FROM ${entries} WHERE id IS NOT NULL)
+  WINDOW before AS (PARTITION BY id, incarnation ORDER BY step ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING),
+    smaller AS (PARTITION BY id, incarnation ORDER BY step RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)`
 }
 
 const momentSql = 'time_ms::HUGEINT * 4611686018427387904 + sequence'
 const needsMoment = (views: readonly View[]) =>
   views.flatMap(slotsOf).some(({ kind }) => kind === 'oldest' || kind === 'newest')
 
-/** With the tile of each entry, and the last tile that is forgotten before it (`forgotten`) and with it (`told_forgotten`). */
+/** With the tile of each entry, and the last tile that is forgotten before it (`forgotten`) and with it (`counted_forgotten`). */
 function keyedCte(views: readonly View[], hopMs: number): string {
   const horizon = horizonMs(views)
   return `keyed_${hopMs} AS (SELECT *, ${tileSql('time_ms', hopMs)} AS tile,
     ${tileSql(`known_ms - ${horizon}`, hopMs)} AS forgotten,
-    ${tileSql(`greatest(known_ms, time_ms) - ${horizon}`, hopMs)} AS told_forgotten,
+    ${tileSql(`greatest(known_ms, time_ms) - ${horizon}`, hopMs)} AS counted_forgotten,
     ${placeSql}
   FROM entries)`
 }

@@ -56,7 +56,7 @@ export function totalsOf(groups: readonly ReadGroup[], column: ColumnOf, flagOf:
       if (sql !== null) totals.cells.set(name, sql)
     }
     if (longestOf(group) === Infinity) {
-      totals.newest.set(group, totals.at(group.delayMs, 'max(sequence) FILTER (told) OVER before_it'))
+      totals.newest.set(group, totals.at(group.delayMs, 'max(sequence) FILTER (counted) OVER before_it'))
     }
     if (group.delayMs === 0) continue
     for (const { view, aggregate, window } of runsOf(group)) {

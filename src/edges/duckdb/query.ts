@@ -14,15 +14,15 @@ export interface QueryOptions {
 }
 
 /** Doubles keep their bits (-0, NaN); BIGINT is a number where that is exact; TIMESTAMP is milliseconds; BLOB bytes. */
-export type QueryCell = string | number | bigint | boolean | Uint8Array | null
+export type SqlValue = string | number | bigint | boolean | Uint8Array | null
 
 /** One connection to a database: one statement at a time, and temporary tables of its own. */
 export interface ConnectedQuery {
   run(sql: string): Promise<void>
   /** All rows at once: for results that fit into memory. */
-  rows(sql: string): Promise<readonly Readonly<Record<string, QueryCell>>[]>
+  rows(sql: string): Promise<readonly Readonly<Record<string, SqlValue>>[]>
   /** Rows as they come, at most about 2,000 at a time, each in the order of the columns. */
-  each(sql: string, take: (rows: readonly (readonly QueryCell[])[]) => void | Promise<void>): Promise<void>
+  each(sql: string, take: (rows: readonly (readonly SqlValue[])[]) => void | Promise<void>): Promise<void>
   /**
    * Columns as they come: a DOUBLE is the database's own array, to be read before the promise resolves, in which NULL is
    * anything; all others must be VARCHAR.
@@ -170,7 +170,7 @@ function columnOf(chunk: DuckDBDataChunk, index: number): QueryColumn {
   })
 }
 
-function cell(value: DuckDBValue): QueryCell {
+function cell(value: DuckDBValue): SqlValue {
   if (typeof value === 'bigint') {
     const number = Number(value)
     return Number.isSafeInteger(number) ? number : value

@@ -5,7 +5,7 @@ import { z } from 'zod'
 import type { Explanations } from '../../scoring/explain/explainer.ts'
 import { isRiverbankError, RiverbankError } from '../../base/errors.ts'
 import type { ServiceManifest } from '../../engine/feature-set.ts'
-import { modelFolder, type Lineup, type ModelReference } from '../../scoring/rollout/generation.ts'
+import { modelFolder, type Rollout, type ModelReference } from '../../scoring/rollout/generation.ts'
 import { compilePolicy, parsePolicy, type Decider, type PolicyScope } from '../../scoring/policy.ts'
 import { adaptModel, type Adaptation } from './adaptation.ts'
 import { readCovers } from './covers.ts'
@@ -108,7 +108,7 @@ export async function listModels(modelsDir: string): Promise<ModelReference[]> {
 }
 
 /** Who scores events of a type when a list of generations begins. Rejects with `model_refused`, as {@link readRegistry}. */
-export async function registeredLineup(modelsDir: string, eventType: string): Promise<Lineup> {
+export async function registeredRollout(modelsDir: string, eventType: string): Promise<Rollout> {
   const registry = await readRegistry(modelsDir)
   const found = Object.hasOwn(registry, eventType) ? registry[eventType] : undefined
   if (found === undefined) throw new ModelRefused('registry_invalid', `names no champion for ${eventType}`)
@@ -117,7 +117,7 @@ export async function registeredLineup(modelsDir: string, eventType: string): Pr
 
 /** The model that the registry names as champion of a type, loaded by {@link loadScorer}. */
 export async function loadChampion(options: LoadOptions & { readonly eventType: string }): Promise<OnnxScorer> {
-  const { champion } = await registeredLineup(options.modelsDir, options.eventType)
+  const { champion } = await registeredRollout(options.modelsDir, options.eventType)
   return loadScorer({ ...options, ...champion })
 }
 

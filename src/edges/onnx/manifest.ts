@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { lineupSchema, modelFolder, type Lineup } from '../../scoring/rollout/generation.ts'
+import { rolloutSchema, modelFolder, type Rollout } from '../../scoring/rollout/generation.ts'
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be a sha256 in lower-case hex')
 const columnName = z.string().min(1).max(256)
@@ -167,7 +167,7 @@ export function columnsOf(outputShape: readonly (number | string)[]): number {
   return typeof columns === 'number' ? columns : 0
 }
 
-const registeredLineup = lineupSchema.strict().superRefine(({ champion, shadows }, context) => {
+const registeredRollout = rolloutSchema.strict().superRefine(({ champion, shadows }, context) => {
   const complain = (message: string) => context.addIssue({ code: 'custom', path: ['shadows'], message })
   const names = shadows.map(({ name, version }) => `${name}/${version}`)
   if (isTwice(names)) complain('has a model twice')
@@ -179,5 +179,5 @@ const registeredLineup = lineupSchema.strict().superRefine(({ champion, shadows 
  * `models/registry.json`: by type of the scored events who decides, and whose scores are only logged, when a list of
  * generations begins.
  */
-export const modelRegistrySchema = z.record(z.string(), registeredLineup)
-export type ModelRegistry = Readonly<Record<string, Lineup>>
+export const modelRegistrySchema = z.record(z.string(), registeredRollout)
+export type ModelRegistry = Readonly<Record<string, Rollout>>

@@ -11,29 +11,30 @@ import {
   rowAt,
   tableOfRows,
   tileAt,
-  type Gap,
+  type MissingHistory,
   type TileTable,
 } from '../tiles/tiles.ts'
 
 /** A state as it was when it took a number, computed from its history with today's plan. */
-export type Earlier = Pick<EntityState, 'born' | 'newestTimeMs' | 'labels'> & StateTiles
+export type Earlier = Pick<EntityState, 'incarnation' | 'newestTimeMs' | 'labels'> & StateTiles
 
 /** The state as it is now, whatever becomes of it: from here on its tables belong to the copy. */
 export function earlierOf(state: EntityState): Earlier {
-  const { born, newestTimeMs, labels, firstTiles, moreTiles } = state
+  const { incarnation, newestTimeMs, labels, firstTiles, moreTiles } = state
   state.firstTiles = nextVersion(firstTiles)
   state.moreTiles = moreTiles.map(nextVersion)
-  return { born, newestTimeMs, labels, firstTiles, moreTiles }
+  return { incarnation, newestTimeMs, labels, firstTiles, moreTiles }
 }
 
 /** Which slots get their history: by group and slot. */
 export type WantedSlots = readonly (readonly boolean[])[]
 
 /** The numbers at which the wanted slots begin to know, ascending; empty when nothing is missing. */
-export function gapNumbers(state: StateTiles, wanted: WantedSlots): number[] {
+export function missingHistoryNumbers(state: StateTiles, wanted: WantedSlots): number[] {
   const numbers = new Set<number>()
-  for (const [g, { gaps }] of tablesOf(state).entries()) {
-    for (const [k, gap] of gaps?.entries() ?? []) if (gap !== null && wanted[g]?.[k] === true) numbers.add(gap.since)
+  for (const [g, { missingHistory }] of tablesOf(state).entries()) {
+    for (const [k, missing] of missingHistory?.entries() ?? [])
+      if (missing !== null && wanted[g]?.[k] === true) numbers.add(missing.since)
   }
   return [...numbers].sort((a, b) => a - b)
 }
@@ -42,7 +43,7 @@ export function gapNumbers(state: StateTiles, wanted: WantedSlots): number[] {
  * A state with what its gaps left out: history is earlier, what the state holds is later. `before` answers the state
  * below a number, null where it is not known; such a gap stays.
  */
-export function fillGaps(
+export function fillMissingHistory(
   plan: EntityPlan,
   state: EntityState,
   wanted: WantedSlots,
@@ -51,9 +52,9 @@ export function fillGaps(
   let { newestTimeMs, labels } = state
   const known = (since: number): Earlier | null => {
     const earlier = before(since)
-    return earlier?.born === state.born ? earlier : null
+    return earlier?.incarnation === state.incarnation ? earlier : null
   }
-  for (const since of gapNumbers(state, wanted)) {
+  for (const since of missingHistoryNumbers(state, wanted)) {
     const earlier = known(since)
     if (earlier !== null) labels = withWholeLabels(labels, earlier.labels, since)
     const other = earlier?.newestTimeMs ?? null
@@ -110,17 +111,17 @@ function fillTable(
 ): TileTable {
   const rows = new Map<number, TileRow>()
   for (let row = table.start; row < table.end; row += 1) rows.set(tileAt(table, row), rowAt(table, row))
-  const gaps: (Gap | null)[] = group.slots.map((_, k) => table.gaps?.[k] ?? null)
+  const missingHistory: (MissingHistory | null)[] = group.slots.map((_, k) => table.missingHistory?.[k] ?? null)
   let { base, cappedTile } = table
   for (const [k, slot] of group.slots.entries()) {
-    const gap = gaps[k] ?? null
-    const history = gap === null || wanted[k] !== true ? null : before(gap.since)
-    if (gap === null || history === null) continue
-    gaps[k] = null
+    const missing = missingHistory[k] ?? null
+    const history = missing === null || wanted[k] !== true ? null : before(missing.since)
+    if (missing === null || history === null) continue
+    missingHistory[k] = null
     for (let number = history.start; number < history.end; number += 1) {
       const tile = tileAt(history, number)
       // What is newer than the gap the slot knows itself.
-      if (tile > gap.tile) break
+      if (tile > missing.tile) break
       const row = rows.get(tile) ?? emptyRow(group.layout, tile)
       rows.set(tile, row)
       mergeEarlier(slot, row, rowAt(history, number))
@@ -131,10 +132,15 @@ function fillTable(
     }
     if (history.cappedTile !== null) cappedTile = Math.max(cappedTile ?? -Infinity, history.cappedTile)
   }
-  if (gaps.every((gap, k) => gap === (table.gaps?.[k] ?? null))) return nextVersion(table)
+  if (missingHistory.every((missing, k) => missing === (table.missingHistory?.[k] ?? null))) return nextVersion(table)
   const ordered = [...rows].sort(([a], [b]) => a - b).map(([, row]) => row)
   const filled = tableOfRows(group.layout, ordered)
-  return { ...filled, base, cappedTile, gaps: gaps.some((gap) => gap !== null) ? gaps : null }
+  return {
+    ...filled,
+    base,
+    cappedTile,
+    missingHistory: missingHistory.some((missing) => missing !== null) ? missingHistory : null,
+  }
 }
 
 /** The slots that some features of an entity read. */

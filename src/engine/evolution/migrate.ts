@@ -4,12 +4,20 @@ import { pickFields } from '../observe-label.ts'
 import type { EntityPlan, SlotPlan, TileGroupPlan } from '../plan.ts'
 import { noLabels, type Labels } from '../state/labels.ts'
 import { noIds } from '../state/recent-ids.ts'
-import type { PlacedSlot } from '../tiles/slot.ts'
+import type { AllocatedSlot } from '../tiles/slot.ts'
 import { eventTypeOfSlot, type BlobPlan } from '../state-codec/state-layout.ts'
 import { stateTiles, tableAt, type EntityState } from '../state/state.ts'
 import { noSubjects } from '../state/subjects.ts'
 import { emptyRow, isEmpty, putValue, valueIn, type TileRow } from '../tiles/tile-row.ts'
-import { emptyTiles, pruneTiles, rowAt, tableOfRows, tileAt, type Gap, type TileTable } from '../tiles/tiles.ts'
+import {
+  emptyTiles,
+  pruneTiles,
+  rowAt,
+  tableOfRows,
+  tileAt,
+  type MissingHistory,
+  type TileTable,
+} from '../tiles/tiles.ts'
 import { noWaiting } from '../state/waiting-labels.ts'
 
 /**
@@ -19,17 +27,17 @@ import { noWaiting } from '../state/waiting-labels.ts'
  * of observations that the old set did not look at. `from`: the plan, or the kept layout, with which the state was made.
  */
 export function migrateState(plan: EntityPlan, from: BlobPlan, state: EntityState, nowMs: number): EntityState {
-  const { sequence, born, newestTimeMs } = state
+  const { sequence, incarnation, newestTimeMs } = state
   return {
     sequence,
-    born,
+    incarnation,
     newestTimeMs,
     ...stateTiles(plan.groups.map((group) => migrateTable(plan, group, from, state, nowMs))),
     recentIds: plan.partitionKey ? state.recentIds : noIds,
     subjects: plan.partitionKey ? state.subjects : noSubjects,
     labels: migrateLabels(plan, state.labels),
     waiting: plan.partitionKey ? state.waiting : noWaiting,
-    partitions: state.partitions.map(({ partition, next }) => ({ partition, next, snapshots: [] })),
+    partitions: state.partitions.map(({ partition, next }) => ({ partition, next, responses: [] })),
   }
 }
 
@@ -42,8 +50,8 @@ function migrateLabels({ labels: known }: EntityPlan, labels: Labels): Labels {
 /** One slot on its way into the plan. */
 interface Moved {
   /** As the old table has it; null for a new slot. */
-  readonly before: PlacedSlot | null
-  readonly gap: Gap | null
+  readonly before: AllocatedSlot | null
+  readonly missing: MissingHistory | null
   /** What it holds below its gap is incomplete in two ways: none of it is kept, so that one gap says it all. */
   readonly forgets: boolean
 }
@@ -62,14 +70,15 @@ function migrateTable(
   const moved = group.slots.map((slot, index): Moved => {
     const at = oldSlots.findIndex(({ id }) => id === slot.id)
     const own = oldSlots[at] ?? null
-    if (own === null) return { before: null, gap: newGap(slot, group, from, state, nowMs), forgets: false }
-    const gap = before?.gaps?.[at] ?? null
-    const lost = lostGap(plan, group, index, { old, at, from, state, before, floors })
-    if (gap === null || lost === null) return { before: own, gap: gap ?? lost, forgets: lost !== null }
-    return { before: own, gap: { since: state.sequence, tile: Math.max(gap.tile, lost.tile) }, forgets: true }
+    if (own === null)
+      return { before: null, missing: newMissingHistory(slot, group, from, state, nowMs), forgets: false }
+    const missing = before?.missingHistory?.[at] ?? null
+    const lost = lostHistory(plan, group, index, { old, at, from, state, before, floors })
+    if (missing === null || lost === null) return { before: own, missing: missing ?? lost, forgets: lost !== null }
+    return { before: own, missing: { since: state.sequence, tile: Math.max(missing.tile, lost.tile) }, forgets: true }
   })
   const table = before === null ? emptyTiles(group) : movedRows(group, before, moved)
-  table.gaps = moved.some(({ gap }) => gap !== null) ? moved.map(({ gap }) => gap) : null
+  table.missingHistory = moved.some(({ missing }) => missing !== null) ? moved.map(({ missing }) => missing) : null
   table.cappedTile = before?.cappedTile ?? null
   const base = before?.base ?? null
   if (base !== null && group.slots.some((slot) => slot.lifetime)) {
@@ -102,13 +111,13 @@ function floorsOf(
 }
 
 /** Of a slot that the state did not have: everything so far is missing. */
-function newGap(
+function newMissingHistory(
   { id }: SlotPlan,
   { hopMs }: TileGroupPlan,
   from: BlobPlan,
   { sequence, newestTimeMs }: EntityState,
   nowMs: number,
-): Gap | null {
+): MissingHistory | null {
   const type = eventTypeOfSlot(id)
   const wasLookedAt = from.groups.some(({ slots }) => slots.some((slot) => eventTypeOfSlot(slot.id) === type))
   // The newest time is that of the events that some slot looked at.
@@ -126,19 +135,19 @@ interface Kept {
 }
 
 /** Of a slot that is kept, and now needs what was forgotten before: a longer horizon, or a lifetime. */
-function lostGap(plan: EntityPlan, group: TileGroupPlan, index: number, kept: Kept): Gap | null {
+function lostHistory(plan: EntityPlan, group: TileGroupPlan, index: number, kept: Kept): MissingHistory | null {
   const { old, at, from, state, before, floors } = kept
   if (old === null || before === null || state.newestTimeMs === null) return null
   // Whatever a table with a lifetime slot forgets leaves a base.
   const hasForgotten = before.base !== null || !old.slots.some((slot) => slot.lifetime)
   const wasLifetime = old.slots[at]?.lifetime === true
   const isLifetime = group.slots[index]?.lifetime === true
-  const gap = { since: state.sequence, tile: Math.max(floors.before, floors.now) }
-  if (isLifetime && !wasLifetime && hasForgotten) return gap
+  const missing = { since: state.sequence, tile: Math.max(floors.before, floors.now) }
+  if (isLifetime && !wasLifetime && hasForgotten) return missing
   if (plan.horizonMs <= from.horizonMs) return null
   // What came too late for the shorter horizon left no trace, not even in a base.
   // A base cannot be taken apart again; it is given up only for a window that needs its tiles.
-  return !isLifetime || reachMs(plan, group, index) > from.horizonMs ? gap : null
+  return !isLifetime || reachMs(plan, group, index) > from.horizonMs ? missing : null
 }
 
 /** How far back from the newest observation the finite windows of a slot look. */
@@ -156,14 +165,14 @@ function movedRows(group: TileGroupPlan, before: TileTable, moved: readonly Move
   const rows: TileRow[] = []
   for (let number = before.start; number < before.end; number += 1) {
     const tile = tileAt(before, number)
-    const kept = moved.map((one) => (one.forgets && one.gap !== null && tile <= one.gap.tile ? gone : one))
+    const kept = moved.map((one) => (one.forgets && one.missing !== null && tile <= one.missing.tile ? gone : one))
     const row = movedRow(group, rowAt(before, number), kept, tile)
     if (!group.slots.every((slot) => isEmpty(row, slot))) rows.push(row)
   }
   return tableOfRows(group.layout, rows)
 }
 
-const gone: Moved = { before: null, gap: null, forgets: true }
+const gone: Moved = { before: null, missing: null, forgets: true }
 
 function movedRow({ layout, slots }: TileGroupPlan, from: TileRow, moved: readonly Moved[], tile: number): TileRow {
   const row = emptyRow(layout, tile)

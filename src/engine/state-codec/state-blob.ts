@@ -23,7 +23,7 @@ import {
   tableAt,
   type EntityState,
   type PartitionProgress,
-  type Snapshot,
+  type StoredResponse,
 } from '../state/state.ts'
 import { noSubjects } from '../state/subjects.ts'
 import { noneReleased, noWaiting } from '../state/waiting-labels.ts'
@@ -34,7 +34,7 @@ import { readTiles, writeTiles } from '../tiles/tile-codec.ts'
  * bytes 1-8    sequence, big-endian
  * bytes 9-12   checksum of everything else
  * bytes 13-16  layout of the plan
- * then, as LEB128 unless said otherwise: born, newest time, tiles per group, recent ids, subjects, waiting labels,
+ * then, as LEB128 unless said otherwise: incarnation, newest time, tiles per group, recent ids, subjects, waiting labels,
  * labels, partitions with snapshots.
  */
 const format = 6
@@ -71,7 +71,7 @@ export function encodeState(plan: EntityPlan, state: EntityState): Uint8Array {
   writer.uint64(state.sequence)
   writer.uint32(0)
   writer.uint32(plan.layout)
-  writer.unsigned(state.sequence - state.born)
+  writer.unsigned(state.sequence - state.incarnation)
   writer.byte(state.newestTimeMs === null ? 0 : 1)
   if (state.newestTimeMs !== null) writer.signed(state.newestTimeMs)
   for (const [number, group] of plan.groups.entries()) {
@@ -84,11 +84,11 @@ export function encodeState(plan: EntityPlan, state: EntityState): Uint8Array {
   }
   writeLabels(writer, state.labels, state.sequence)
   writer.unsigned(state.partitions.length)
-  for (const { partition, next, snapshots } of state.partitions) {
+  for (const { partition, next, responses } of state.partitions) {
     writer.unsigned(partition)
     writer.unsigned(next)
-    writer.unsigned(snapshots.length)
-    for (const snapshot of snapshots) writeSnapshot(writer, snapshot, state)
+    writer.unsigned(responses.length)
+    for (const response of responses) writeResponse(writer, response, state)
   }
   const blob = writer.take()
   writeUint32(blob, checksumAt, checksumOf(blob))
@@ -131,7 +131,7 @@ export function decodeState(plan: BlobPlan, blob: Uint8Array): EntityState {
   if (reader.uint32() !== plan.layout) {
     throw new RiverbankError('state_layout', `a state of entity ${plan.name} was written by another feature set`)
   }
-  const born = sequence - reader.unsigned()
+  const incarnation = sequence - reader.unsigned()
   const newestTimeMs = reader.byte() === 0 ? null : reader.signed()
   const { firstTiles, moreTiles } = stateTiles(plan.groups.map((group) => readTiles(reader, group)))
   const recentIds = plan.partitionKey ? readRecentIds(reader) : noIds
@@ -143,11 +143,22 @@ export function decodeState(plan: BlobPlan, blob: Uint8Array): EntityState {
     const partition = reader.unsigned()
     const next = reader.unsigned()
     const count = reader.unsigned()
-    const snapshots = Array.from({ length: count }, () => readSnapshot(reader, sequence, born))
-    partitions.push({ partition, next, snapshots })
+    const responses = Array.from({ length: count }, () => readResponse(reader, sequence, incarnation))
+    partitions.push({ partition, next, responses })
   }
   if (!reader.done) throw new RiverbankError('state_corrupt', 'the state goes on after its end')
-  return { sequence, born, newestTimeMs, firstTiles, moreTiles, recentIds, subjects, labels, waiting, partitions }
+  return {
+    sequence,
+    incarnation,
+    newestTimeMs,
+    firstTiles,
+    moreTiles,
+    recentIds,
+    subjects,
+    labels,
+    waiting,
+    partitions,
+  }
 }
 
 /** Added to the byte of the outcome. */
@@ -156,28 +167,28 @@ const noFeatures = 255
 /** Tags of a feature's value: small integers are most of them. */
 const tag = { null: 0, integer: 1, double: 2 } as const
 
-function writeSnapshot(writer: ByteWriter, snapshot: Snapshot, state: EntityState): void {
-  writer.unsigned(snapshot.offset)
-  writer.unsigned(state.sequence - snapshot.sequence)
-  assert(snapshot.born === state.born, 'a snapshot belongs to the life of its state')
-  const { released } = snapshot
-  writer.byte(outcomes.indexOf(snapshot.outcome) + (released.length > 0 ? hasReleased : 0))
+function writeResponse(writer: ByteWriter, response: StoredResponse, state: EntityState): void {
+  writer.unsigned(response.offset)
+  writer.unsigned(state.sequence - response.sequence)
+  assert(response.incarnation === state.incarnation, 'a snapshot belongs to the life of its state')
+  const { released } = response
+  writer.byte(outcomes.indexOf(response.outcome) + (released.length > 0 ? hasReleased : 0))
   if (released.length > 0) {
     writer.unsigned(released.length)
     for (const record of released) writeText(writer, record)
   }
-  if (snapshot.features === null) {
+  if (response.features === null) {
     writer.byte(noFeatures)
     return
   }
-  assert(snapshot.features.length < noFeatures, 'an entity has fewer than 255 features')
-  writer.byte(snapshot.features.length)
-  writer.byte(snapshot.flags.length)
-  for (const { feature, flag } of snapshot.flags) {
+  assert(response.features.length < noFeatures, 'an entity has fewer than 255 features')
+  writer.byte(response.features.length)
+  writer.byte(response.flags.length)
+  for (const { feature, flag } of response.flags) {
     writer.byte(feature)
     writer.byte(flagKinds.indexOf(flag))
   }
-  for (const value of snapshot.features) {
+  for (const value of response.features) {
     if (value === null) {
       writer.byte(tag.null)
     } else if (Number.isInteger(value) && Math.abs(value) < 2 ** 48 && !Object.is(value, -0)) {
@@ -190,7 +201,7 @@ function writeSnapshot(writer: ByteWriter, snapshot: Snapshot, state: EntityStat
   }
 }
 
-function readSnapshot(reader: ByteReader, stateSequence: number, born: number): Snapshot {
+function readResponse(reader: ByteReader, stateSequence: number, incarnation: number): StoredResponse {
   const offset = reader.unsigned()
   const sequence = stateSequence - reader.unsigned()
   const found = reader.byte()
@@ -199,7 +210,7 @@ function readSnapshot(reader: ByteReader, stateSequence: number, born: number): 
   const released =
     found < hasReleased ? noneReleased : Array.from({ length: reader.unsigned() }, () => readText(reader))
   const count = reader.byte()
-  if (count === noFeatures) return { offset, sequence, born, outcome, features: null, flags: [], released }
+  if (count === noFeatures) return { offset, sequence, incarnation, outcome, features: null, flags: [], released }
   const flags = Array.from({ length: reader.byte() }, (): FeatureFlag => {
     const feature = reader.byte()
     const flag = flagKinds[reader.byte()]
@@ -212,5 +223,5 @@ function readSnapshot(reader: ByteReader, stateSequence: number, born: number): 
     if (kind === tag.null) features.push(null)
     else features.push(kind === tag.integer ? reader.signed() : reader.double())
   }
-  return { offset, sequence, born, outcome, features, flags, released }
+  return { offset, sequence, incarnation, outcome, features, flags, released }
 }

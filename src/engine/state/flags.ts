@@ -31,8 +31,8 @@ function hasEverything({ firstTiles, moreTiles }: EntityState): boolean {
   return isWholeTable(firstTiles) && (moreTiles.length === 0 || moreTiles.every(isWholeTable))
 }
 
-function isWholeTable({ gaps, cappedTile }: TileTable): boolean {
-  return gaps === null && cappedTile === null
+function isWholeTable({ missingHistory, cappedTile }: TileTable): boolean {
+  return missingHistory === null && cappedTile === null
 }
 
 function isSaturated({ cap }: EntityFeaturePlan, value: number | null | undefined): boolean {
@@ -42,13 +42,14 @@ function isSaturated({ cap }: EntityFeaturePlan, value: number | null | undefine
 function windowFlag(
   plan: EntityPlan,
   feature: EntityFeaturePlan,
-  { gaps, cappedTile }: TileTable,
+  { missingHistory, cappedTile }: TileTable,
   timeMs: number,
 ): FlagKind | null {
-  if (gaps === null && cappedTile === null) return null
+  if (missingHistory === null && cappedTile === null) return null
   const { delayMs, windowMs, group, slots } = feature
   const start = windowStartTile(timeMs, delayMs, windowMs, plan.groups[group]?.hopMs ?? 1)
-  if (gaps !== null && slots.some((slot) => start < (gaps[slot]?.tile ?? -Infinity))) return 'incomplete'
+  if (missingHistory !== null && slots.some((slot) => start < (missingHistory[slot]?.tile ?? -Infinity)))
+    return 'incomplete'
   // What a lifetime window reads of dropped tiles was merged, not lost.
   return cappedTile !== null && windowMs !== Infinity && start < cappedTile ? 'truncated' : null
 }

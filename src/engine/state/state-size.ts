@@ -64,9 +64,9 @@ function listBytes(list: SlotList): number {
   return bytes
 }
 
-function progressBytes({ snapshots }: PartitionProgress): number {
+function progressBytes({ responses }: PartitionProgress): number {
   let bytes = object
-  for (const { features, released } of snapshots) {
+  for (const { features, released } of responses) {
     bytes += 2 * object + (features?.length ?? 0) * featureBytes
     for (const record of released) bytes += object + record.length
   }

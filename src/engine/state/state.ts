@@ -22,7 +22,7 @@ export interface EntityState extends StateTiles {
   /** The sequence number that the next observation takes. */
   sequence: number
   /** First sequence number of this life. */
-  born: number
+  incarnation: number
   /** Newest observation time, null before the first. */
   newestTimeMs: number | null
   /** Partition-key entity only: the ids that would be duplicates. */
@@ -43,7 +43,7 @@ export interface PartitionProgress {
   /** The next offset to apply: everything below is applied (R1). */
   readonly next: number
   /** What was handed out for the partition's last batch (R3). */
-  readonly snapshots: readonly Snapshot[]
+  readonly responses: readonly StoredResponse[]
 }
 
 /**
@@ -54,11 +54,11 @@ export const outcomes = ['applied', 'too_late', 'duplicate', 'unknown_subject', 
 export type Outcome = (typeof outcomes)[number]
 
 /** What an entity answered to one event; stored until its batch is surely published. */
-export interface Snapshot {
+export interface StoredResponse {
   readonly offset: number
   /** The sequence number this event took. */
   readonly sequence: number
-  readonly born: number
+  readonly incarnation: number
   readonly outcome: Outcome
   /** The entity's features as the event saw them, in plan order; null for an event that reads nothing. */
   readonly features: readonly (number | null)[] | null
@@ -73,11 +73,11 @@ export interface Snapshot {
  */
 export function beginDraft(plan: EntityPlan, base: EntityState | null, appendTimeMs: number): EntityState {
   if (base === null) {
-    const born = appendTimeMs * 1_000
-    assert(Number.isSafeInteger(born), 'an append time is in milliseconds')
+    const incarnation = appendTimeMs * 1_000
+    assert(Number.isSafeInteger(incarnation), 'an append time is in milliseconds')
     return {
-      sequence: born,
-      born,
+      sequence: incarnation,
+      incarnation,
       newestTimeMs: null,
       firstTiles: emptyTiles(plan.groups[0] ?? noGroup),
       moreTiles: plan.groups.length < 2 ? noTables : plan.groups.slice(1).map(emptyTiles),
@@ -90,7 +90,7 @@ export function beginDraft(plan: EntityPlan, base: EntityState | null, appendTim
   }
   return {
     sequence: base.sequence,
-    born: base.born,
+    incarnation: base.incarnation,
     newestTimeMs: base.newestTimeMs,
     firstTiles: nextVersion(base.firstTiles),
     moreTiles: base.moreTiles.length === 0 ? noTables : base.moreTiles.map(nextVersion),

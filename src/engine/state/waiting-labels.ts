@@ -34,19 +34,19 @@ export const noneReleased: readonly string[] = []
 export function settleWaiting(
   { labelHours }: EntityPlan,
   state: EntityState,
-  { eventId, appendTimeMs, data, touch, record = null }: Observation,
+  { eventId, appendTimeMs, data, binding, record = null }: Observation,
   outcome: Outcome,
 ): readonly string[] {
-  if (touch.label !== null && outcome === 'unknown_subject') {
+  if (binding.label !== null && outcome === 'unknown_subject') {
     const text = record === null ? null : record()
     if (text === null) return noneReleased
-    const subject = subjectHash(touch.label.type, hashEventId(String(data[touch.label.subjectField])))
+    const subject = subjectHash(binding.label.type, hashEventId(String(data[binding.label.subjectField])))
     const label = { subject, label: hashEventId(eventId), appendTimeMs, record: text }
     state.waiting = withWaiting(state.waiting, label, labelHours * hourMs)
     return noneReleased
   }
-  if (touch.subject === null || state.waiting.length === 0 || outcome === 'duplicate') return noneReleased
-  const subject = subjectHash(touch.subject.type, hashEventId(eventId))
+  if (binding.subject === null || state.waiting.length === 0 || outcome === 'duplicate') return noneReleased
+  const subject = subjectHash(binding.subject.type, hashEventId(eventId))
   const released = state.waiting.filter((waiting) => isSameHash(waiting.subject, subject))
   if (released.length === 0) return noneReleased
   state.waiting = state.waiting.filter((waiting) => !isSameHash(waiting.subject, subject))

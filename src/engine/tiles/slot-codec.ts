@@ -1,7 +1,15 @@
 import type { ByteReader, ByteWriter } from '../../base/bytes.ts'
 import { cellAt, putNumber, squaresOf } from './cells.ts'
 import { RiverbankError } from '../../base/errors.ts'
-import { pointsOf, valuesOf, type Points, type PlacedSlot, type SlotList, type SlotValue, type Values } from './slot.ts'
+import {
+  pointsOf,
+  valuesOf,
+  type Points,
+  type AllocatedSlot,
+  type SlotList,
+  type SlotValue,
+  type Values,
+} from './slot.ts'
 import { putInColumn } from './tile-row.ts'
 
 /**
@@ -10,7 +18,7 @@ import { putInColumn } from './tile-row.ts'
  */
 export function writeSlot(
   writer: ByteWriter,
-  { kind, place, codes }: PlacedSlot,
+  { kind, place, codes }: AllocatedSlot,
   cells: readonly number[],
   from: number,
   list: SlotList | undefined,
@@ -47,7 +55,7 @@ export function writeSlot(
 
 export function readSlot(
   reader: ByteReader,
-  { kind, place, list, codes }: PlacedSlot,
+  { kind, place, list, codes }: AllocatedSlot,
   cells: number[],
   lists: SlotList[][],
   { row, width, tileMs }: { readonly row: number; readonly width: number; readonly tileMs: number },

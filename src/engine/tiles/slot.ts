@@ -28,7 +28,7 @@ export interface SlotShape {
 }
 
 /** A slot in a row of tiles. */
-export interface PlacedSlot extends SlotShape {
+export interface AllocatedSlot extends SlotShape {
   /** Its first cell; -1 for points. */
   readonly place: number
   /** The number of its list; -1 for numbers. */

@@ -4,21 +4,23 @@ import type { TileGroupPlan } from '../plan.ts'
 import { readSlot, writeSlot } from './slot-codec.ts'
 import type { SlotList } from './slot.ts'
 import { emptyRow } from './tile-row.ts'
-import { emptyTiles, keptFromRows, tableOf, tileAt, type Gap, type TileTable } from './tiles.ts'
+import { emptyTiles, keptFromRows, tableOf, tileAt, type MissingHistory, type TileTable } from './tiles.ts'
 
 /*
  * One table: a byte of what it has, the newest tile dropped at the cap, the gaps, the base; then the number of rows and
  * for each its tile and its slots. Times stand relative to their tile, so that with a hop of a second they take a byte.
  */
-const has = { cappedTile: 1, gaps: 2, base: 4 } as const
+const has = { cappedTile: 1, missingHistory: 2, base: 4 } as const
 
 export function writeTiles(writer: ByteWriter, group: TileGroupPlan, table: TileTable): void {
-  const { start, end, base, cappedTile, gaps } = table
+  const { start, end, base, cappedTile, missingHistory } = table
   writer.byte(
-    (cappedTile === null ? 0 : has.cappedTile) | (gaps === null ? 0 : has.gaps) | (base === null ? 0 : has.base),
+    (cappedTile === null ? 0 : has.cappedTile) |
+      (missingHistory === null ? 0 : has.missingHistory) |
+      (base === null ? 0 : has.base),
   )
   if (cappedTile !== null) writer.signed(cappedTile)
-  if (gaps !== null) for (const gap of gaps) writeGap(writer, gap)
+  if (missingHistory !== null) for (const missing of missingHistory) writeMissingHistory(writer, missing)
   if (base !== null)
     for (const slot of group.slots) if (slot.lifetime) writeSlot(writer, slot, base.cells, 0, base.lists[slot.list], 0)
   writer.unsigned(end - start)
@@ -86,7 +88,7 @@ export function readTiles(reader: ByteReader, group: TileGroupPlan): TileTable {
   const { slots, layout, hopMs } = group
   const found = reader.byte()
   const cappedTile = (found & has.cappedTile) === 0 ? null : reader.signed()
-  const gaps = (found & has.gaps) === 0 ? null : slots.map(() => readGap(reader))
+  const missingHistory = (found & has.missingHistory) === 0 ? null : slots.map(() => readMissingHistory(reader))
   const base = (found & has.base) === 0 ? null : emptyRow(layout, 0)
   if (base !== null) {
     const lists: SlotList[][] = []
@@ -95,7 +97,7 @@ export function readTiles(reader: ByteReader, group: TileGroupPlan): TileTable {
     for (const [list, column] of lists.entries()) base.lists[list] = column[0]
   }
   const count = reader.unsigned()
-  if (count === 0) return { ...emptyTiles(group), base, cappedTile, gaps }
+  if (count === 0) return { ...emptyTiles(group), base, cappedTile, missingHistory }
   const { width, empty } = layout
   // As `placed` made it: doubles side by side.
   const cells = empty.slice()
@@ -108,16 +110,16 @@ export function readTiles(reader: ByteReader, group: TileGroupPlan): TileTable {
     cells[at.row * width] = tile
     for (let number = 0; number < slots.length; number += 1) readSlot(reader, itemAt(slots, number), cells, lists, at)
   }
-  return { ...tableOf(width, cells, lists), base, cappedTile, gaps }
+  return { ...tableOf(width, cells, lists), base, cappedTile, missingHistory }
 }
 
-function writeGap(writer: ByteWriter, gap: Gap | null): void {
-  writer.byte(gap === null ? 0 : 1)
-  if (gap === null) return
-  writer.unsigned(gap.since)
-  writer.signed(gap.tile)
+function writeMissingHistory(writer: ByteWriter, missing: MissingHistory | null): void {
+  writer.byte(missing === null ? 0 : 1)
+  if (missing === null) return
+  writer.unsigned(missing.since)
+  writer.signed(missing.tile)
 }
 
-function readGap(reader: ByteReader): Gap | null {
+function readMissingHistory(reader: ByteReader): MissingHistory | null {
   return reader.byte() === 0 ? null : { since: reader.unsigned(), tile: reader.signed() }
 }

@@ -7,7 +7,7 @@ import {
   pointsOf,
   valuesOf,
   type Accumulator,
-  type PlacedSlot,
+  type AllocatedSlot,
   type Points,
   type SlotList,
   type SlotShape,
@@ -28,7 +28,7 @@ export interface RowLayout {
 export function placed<Shape extends SlotShape>(
   slots: readonly Shape[],
   codes: ValueCodes,
-): { readonly slots: (Shape & PlacedSlot)[]; readonly layout: RowLayout } {
+): { readonly slots: (Shape & AllocatedSlot)[]; readonly layout: RowLayout } {
   // A first number with a fraction: V8 then keeps doubles side by side, and not objects.
   const empty = [0.5]
   let lists = 0
@@ -60,13 +60,13 @@ export function emptyRow({ empty }: RowLayout, tile: number): TileRow {
 
 export const noPoints: Points = []
 
-export function valueIn({ cells, lists }: TileRow, { kind, place, list, codes }: PlacedSlot): Accumulator {
+export function valueIn({ cells, lists }: TileRow, { kind, place, list, codes }: AllocatedSlot): Accumulator {
   if (list < 0) return numberIn(kind, cells, place)
   const found = lists[list]
   return kind === 'distinct' ? codes.valuesIn(cellAt(cells, place), valuesOf(found)) : pointsOf(found)
 }
 
-export function putValue({ cells, lists }: TileRow, slot: PlacedSlot, value: Accumulator): void {
+export function putValue({ cells, lists }: TileRow, slot: AllocatedSlot, value: Accumulator): void {
   const { kind, place, list, codes } = slot
   if (typeof value !== 'object' || value === null) {
     assert(list < 0, `a slot of kind ${kind} takes a list`)
@@ -81,7 +81,7 @@ export function putValue({ cells, lists }: TileRow, slot: PlacedSlot, value: Acc
 }
 
 /** Merges what another row has collected earlier, by sequence number. */
-export function mergeEarlier(slot: PlacedSlot, row: TileRow, earlier: TileRow): void {
+export function mergeEarlier(slot: AllocatedSlot, row: TileRow, earlier: TileRow): void {
   const { kind, size, place, list, codes } = slot
   if (list < 0) {
     mergeCell(kind, row.cells, place, earlier.cells, place)
@@ -97,7 +97,7 @@ export function mergeEarlier(slot: PlacedSlot, row: TileRow, earlier: TileRow): 
 }
 
 /** Whether a slot holds nothing that could matter: a sum of zeros is as empty as one of nothing. */
-export function isEmpty(row: TileRow, slot: PlacedSlot): boolean {
+export function isEmpty(row: TileRow, slot: AllocatedSlot): boolean {
   const found = valueIn(row, slot)
   return found === null || (Array.isArray(found) ? found.length === 0 : found === 0 && emptyCell(slot.kind) === 0)
 }
@@ -113,7 +113,7 @@ export interface Rows {
 export function addValue(
   { width, cells, lists }: Rows,
   row: number,
-  slot: PlacedSlot,
+  slot: AllocatedSlot,
   value: SlotValue,
   timeMs: number,
 ): void {

@@ -5,7 +5,7 @@ import type { SlotList } from './slot.ts'
 import { emptyRow, mergeEarlier, noPoints, putInColumn, valueIn, type RowLayout, type TileRow } from './tile-row.ts'
 
 /** What a slot does not know: the observations with a smaller sequence number than `since`, up to and in `tile`. */
-export interface Gap {
+export interface MissingHistory {
   readonly since: number
   readonly tile: number
 }
@@ -29,7 +29,7 @@ export interface TileTable {
   /** The newest tile dropped because there were too many; null when there never were. */
   cappedTile: number | null
   /** By slot; null when nothing is missing. A new slot of a state that is older than it has one until history is added. */
-  gaps: readonly (Gap | null)[] | null
+  missingHistory: readonly (MissingHistory | null)[] | null
   written: WrittenRows
 }
 
@@ -65,7 +65,7 @@ export function emptyTiles({ layout }: Pick<TileGroupPlan, 'layout'>): TileTable
 export function tableOf(width: number, cells: number[], lists: SlotList[][]): TileTable {
   const end = cells.length / width
   const written = nothingWritten(end)
-  return { width, cells, lists, start: 0, end, ownFrom: 0, base: null, cappedTile: null, gaps: null, written }
+  return { width, cells, lists, start: 0, end, ownFrom: 0, base: null, cappedTile: null, missingHistory: null, written }
 }
 
 /** A table of its own, of rows in the order of their tiles. */
@@ -96,8 +96,8 @@ export function tileAt({ cells, width }: TileTable, row: number): number {
 
 /** A version to change: what it shares with `table` it copies before it changes it. */
 export function nextVersion(table: TileTable): TileTable {
-  const { width, cells, lists, start, end, base, cappedTile, gaps, written } = table
-  return { width, cells, lists, start, end, ownFrom: end, base, cappedTile, gaps, written }
+  const { width, cells, lists, start, end, base, cappedTile, missingHistory, written } = table
+  return { width, cells, lists, start, end, ownFrom: end, base, cappedTile, missingHistory, written }
 }
 
 /** A row of the tile that may be changed, made when there is none; the tile is above what the table has forgotten. */
@@ -178,7 +178,7 @@ const forgottenRowsMax = 64
 
 /** Forgets every tile up to and including `forgotten`, then the oldest ones above the group's limit. */
 export function pruneTiles(table: TileTable, group: TileGroupPlan, forgotten: number): void {
-  if (table.gaps !== null) closeGaps(table, group, forgotten)
+  if (table.missingHistory !== null) endMissingHistory(table, group, forgotten)
   let { start } = table
   while (start < table.end && tileAt(table, start) <= forgotten) start += 1
   const tooMany = table.end - start - group.tilesMax
@@ -193,11 +193,11 @@ export function pruneTiles(table: TileTable, group: TileGroupPlan, forgotten: nu
 }
 
 /** A gap in what is forgotten anyway is none; only a lifetime still misses it. */
-function closeGaps(table: TileTable, group: TileGroupPlan, forgotten: number): void {
-  const gaps = table.gaps?.map((gap, slot) =>
-    gap !== null && gap.tile <= forgotten && group.slots[slot]?.lifetime !== true ? null : gap,
+function endMissingHistory(table: TileTable, group: TileGroupPlan, forgotten: number): void {
+  const missingHistory = table.missingHistory?.map((missing, slot) =>
+    missing !== null && missing.tile <= forgotten && group.slots[slot]?.lifetime !== true ? null : missing,
   )
-  table.gaps = gaps?.some((gap) => gap !== null) === true ? gaps : null
+  table.missingHistory = missingHistory?.some((missing) => missing !== null) === true ? missingHistory : null
 }
 
 function mergeIntoBase(table: TileTable, { layout, slots }: TileGroupPlan, to: number): void {
@@ -225,7 +225,7 @@ export function plainTables({ groups }: Pick<EntityPlan, 'groups'>, tables: read
     for (let row = table.start; row < table.end; row += 1) {
       rows.push({ tile: tileAt(table, row), values: valuesOf(rowAt(table, row)) })
     }
-    const { base, cappedTile, gaps } = table
-    return { rows, base: base === null ? null : valuesOf(base), cappedTile, gaps }
+    const { base, cappedTile, missingHistory } = table
+    return { rows, base: base === null ? null : valuesOf(base), cappedTile, missingHistory }
   })
 }

@@ -100,14 +100,14 @@ async function readCheckpoints(folder: string, versions: readonly number[], faul
 }
 
 /** Versions that are told one by one, because each may come back from a copy; more than that are one run. */
-const toldMax = 10_000
+const reportedMax = 10_000
 
 /** What is not there between these two, both included. `listed`: what is, ascending. */
 function* missingRuns(listed: readonly number[], first: number, newest: number) {
   let next = first
   for (const version of [...listed, newest + 1]) {
     const count = version - next
-    if (count > toldMax) yield { version: next, count }
+    if (count > reportedMax) yield { version: next, count }
     else for (let missing = next; missing < version; missing += 1) yield { version: missing, count: 1 }
     next = version + 1
   }

@@ -35,7 +35,7 @@ export async function takeOwnership(lake: Lake, owner: Owner): Promise<void> {
 export async function flushPartition(buffer: PartitionBuffer, context: FlushContext): Promise<void> {
   if (buffer.isEmpty) return
   const { lake, clock, metrics, logger, writer, onPoint } = context
-  const { topic, partition } = buffer.claim
+  const { topic, partition } = buffer.assignment
   const { covered: from, position: next, oldestAppendTimeMs: oldestMs } = buffer
   const startedMs = clock.nowMs()
   const parts = buffer.parts()
@@ -62,25 +62,25 @@ export async function flushPartition(buffer: PartitionBuffer, context: FlushCont
 
 /** The group decides who lost: `fenced` ends this claim; else it takes the partition back and reads on from there. */
 async function retake(buffer: PartitionBuffer, { lake, isHeld }: FlushContext): Promise<void> {
-  const { claim, owner } = buffer
-  const { topic, partition } = claim
-  if (claim.signal.aborted || !isHeld()) {
+  const { assignment, owner } = buffer
+  const { topic, partition } = assignment
+  if (assignment.signal.aborted || !isHeld()) {
     throw new RiverbankError('fenced', `partition ${partition} of ${topic} has another owner`)
   }
   const seen = await lake.covered(topic, partition)
-  if (seen !== null) await claim.commit(seen)
+  if (seen !== null) await assignment.commit(seen)
   await takeOwnership(lake, { topic, partition, owner })
   buffer.resume(await lake.covered(topic, partition))
 }
 
 /** For lag and retention; the manifest is the truth. */
-export async function commitToGroup({ claim }: PartitionBuffer, next: number, logger: Logger): Promise<void> {
+export async function commitToGroup({ assignment }: PartitionBuffer, next: number, logger: Logger): Promise<void> {
   try {
-    await claim.commit(next)
+    await assignment.commit(next)
   } catch (error) {
     // The lake has the rows; the next flush commits again, and a restart resumes from the manifest.
     if (!isRiverbankError(error) || !error.canRetry) throw error
-    const { topic, partition } = claim
+    const { topic, partition } = assignment
     logger.warn('the group commit failed', { topic, partition, next, error: error.message })
   }
 }

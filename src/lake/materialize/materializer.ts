@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { isRiverbankError, RiverbankError } from '../../base/errors.ts'
 import type { EventCatalog } from '../../events/event.ts'
 import { unlessStalled } from '../../isolation/stall.ts'
-import type { Memos, Trial } from '../../isolation/trial.ts'
+import type { StoreMetadata, Trial } from '../../isolation/trial.ts'
 import type { Clock } from '../../ports/clock.ts'
-import type { Claim, GroupHandler, LogBatch, LogRecord } from '../../ports/log.ts'
+import type { PartitionAssignment, GroupHandler, LogBatch, LogRecord } from '../../ports/log.ts'
 import type { TableWriter } from '../../ports/tables.ts'
 import type { Logger, Meter } from '../../ports/telemetry.ts'
 import { partitionKey } from '../commit/commit.ts'
@@ -38,7 +38,7 @@ export interface MaterializerOptions {
   /** Of the loop clock: a file must be written, or a partition taken, within it (`handler_stalled`). */
   readonly stallMs: number
   /** Where deaths are counted, so that no record ends this role for good; null counts none. */
-  readonly memos: Memos | null
+  readonly metadataStores: StoreMetadata | null
   readonly clock: Clock
   readonly meter: Meter
   readonly logger: Logger
@@ -63,9 +63,9 @@ export interface Materializer extends GroupHandler {
 export function createMaterializer(options: MaterializerOptions): Materializer {
   const member = new Member(options)
   return {
-    assigned: (claim) => member.assigned(claim),
-    batch: (claim, batch) => member.batch(claim, batch),
-    released: (claim) => member.released(claim),
+    assigned: (assignment) => member.assigned(assignment),
+    batch: (assignment, batch) => member.batch(assignment, batch),
+    released: (assignment) => member.released(assignment),
     flush: () => member.flush(),
     stop: () => member.stop(),
   }
@@ -85,38 +85,38 @@ class Member {
     this.options = options
     this.metrics = lakeMetrics(options.meter)
     this.place = rowPlacement(options)
-    this.trials = new PartitionTrials(options.memos, options.logger)
+    this.trials = new PartitionTrials(options.metadataStores, options.logger)
   }
 
-  async assigned(claim: Claim): Promise<number> {
-    const next = await unlessStalled('taking a partition', this.options.stallMs, this.take(claim))
-    await this.trials.begin(claim, next)
+  async assigned(assignment: PartitionAssignment): Promise<number> {
+    const next = await unlessStalled('taking a partition', this.options.stallMs, this.take(assignment))
+    await this.trials.begin(assignment, next)
     return next
   }
 
-  private async take(claim: Claim): Promise<number> {
+  private async take(assignment: PartitionAssignment): Promise<number> {
     const { lake, logger, clock, orphanGraceMs } = this.options
-    const { topic, partition } = claim
+    const { topic, partition } = assignment
     const owner = randomUUID()
     const key = partitionKey(topic, partition)
     this.forget(key)
     await takeOwnership(lake, { topic, partition, owner })
     const covered = await lake.covered(topic, partition)
-    const grace = { graceMs: orphanGraceMs, nowMs: clock.nowMs(), logStart: claim.range.start }
+    const grace = { graceMs: orphanGraceMs, nowMs: clock.nowMs(), logStart: assignment.range.start }
     const orphans = await removeOrphans(lake, { topic, partition, ...grace })
     if (orphans.length > 0) logger.warn('removed orphaned lake files', { topic, partition, orphans })
     await lake.log.trim()
-    const buffer = new PartitionBuffer(claim, owner, covered)
+    const buffer = new PartitionBuffer(assignment, owner, covered)
     this.partitions.set(key, buffer)
     // Its last owner wrote, and did not live to tell the group: where nothing follows, nobody else would.
-    if (covered !== null && covered > (claim.committed ?? claim.range.start))
+    if (covered !== null && covered > (assignment.committed ?? assignment.range.start))
       await commitToGroup(buffer, covered, logger)
     return buffer.position
   }
 
-  async batch(claim: Claim, { records, next, topic, partition }: LogBatch): Promise<number> {
+  async batch(assignment: PartitionAssignment, { records, next, topic, partition }: LogBatch): Promise<number> {
     const buffer = this.partitions.get(partitionKey(topic, partition))
-    if (buffer?.claim !== claim || this.isStopped) {
+    if (buffer?.assignment !== assignment || this.isStopped) {
       throw new RiverbankError('fenced', `partition ${partition} of ${topic} is not held by this materializer`)
     }
     return buffer.serially(async () => {
@@ -133,7 +133,7 @@ class Member {
 
   private async add(buffer: PartitionBuffer, records: readonly LogRecord[], next: number): Promise<void> {
     const fresh = records.filter(({ offset }) => offset >= buffer.position)
-    const trial = this.trials.suspicious(buffer.claim)
+    const trial = this.trials.suspicious(buffer.assignment)
     if (trial !== null) return this.addAlone(buffer, fresh, next, trial)
     for (const record of fresh) buffer.add(record, this.place(record))
     buffer.position = Math.max(buffer.position, next)
@@ -156,13 +156,13 @@ class Member {
     await this.write(buffer)
   }
 
-  async released(claim: Claim): Promise<void> {
-    const key = partitionKey(claim.topic, claim.partition)
+  async released(assignment: PartitionAssignment): Promise<void> {
+    const key = partitionKey(assignment.topic, assignment.partition)
     const buffer = this.partitions.get(key)
-    if (buffer?.claim !== claim) return
+    if (buffer?.assignment !== assignment) return
     this.forget(key)
     await buffer.serially(() => Promise.resolve())
-    await this.trials.end(claim)
+    await this.trials.end(assignment)
     this.gauge()
   }
 
@@ -183,12 +183,12 @@ class Member {
     clearTimeout(this.timers.get(buffer))
     this.timers.delete(buffer)
     await this.flushOnce(buffer)
-    await this.trials.end(buffer.claim)
+    await this.trials.end(buffer.assignment)
     this.gauge()
   }
 
   private async flushOnce(buffer: PartitionBuffer): Promise<void> {
-    const { topic, partition } = buffer.claim
+    const { topic, partition } = buffer.assignment
     const isHeld = () => this.partitions.get(partitionKey(topic, partition)) === buffer
     const flushing = flushPartition(buffer, { ...this.options, metrics: this.metrics, isHeld })
     await unlessStalled('writing to the lake', this.options.stallMs, flushing)
@@ -219,14 +219,14 @@ class Member {
   }
 
   private async giveUp(buffer: PartitionBuffer, error: unknown): Promise<never> {
-    const { topic, partition } = buffer.claim
-    await this.trials.failed(buffer.claim, error)
+    const { topic, partition } = buffer.assignment
+    await this.trials.failed(buffer.assignment, error)
     // Whoever stops must not wait for it again.
     if (isRiverbankError(error, 'handler_stalled')) this.forget(partitionKey(topic, partition))
     throw error
   }
 
-  private fail({ claim: { topic, partition } }: PartitionBuffer, error: unknown): void {
+  private fail({ assignment: { topic, partition } }: PartitionBuffer, error: unknown): void {
     const { logger, onFailure } = this.options
     if (isRiverbankError(error, 'fenced')) {
       logger.info('lost a partition while writing it', { topic, partition })

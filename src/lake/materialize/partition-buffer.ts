@@ -1,4 +1,4 @@
-import type { Claim, LogRecord } from '../../ports/log.ts'
+import type { PartitionAssignment, LogRecord } from '../../ports/log.ts'
 import type { FilePart } from '../tables/table-files.ts'
 import { TableBuffer } from '../tables/table.ts'
 import type { TableSpec } from '../tables/table.ts'
@@ -23,7 +23,7 @@ interface Segment {
 
 /** What a materializer holds of one partition until it is written. Belongs to one claim. */
 export class PartitionBuffer {
-  readonly claim: Claim
+  readonly assignment: PartitionAssignment
   /** Names this claim in the manifest: whoever claims the partition later fences it. */
   readonly owner: string
   /** What the manifest covers (null: nothing yet); a commit must start here. */
@@ -39,23 +39,23 @@ export class PartitionBuffer {
   private segments: Segment[] = []
   private tail: Promise<unknown> = Promise.resolve()
 
-  constructor(claim: Claim, owner: string, covered: number | null) {
-    this.claim = claim
+  constructor(assignment: PartitionAssignment, owner: string, covered: number | null) {
+    this.assignment = assignment
     this.owner = owner
     this.covered = covered
-    this.position = covered ?? claim.range.start
+    this.position = covered ?? assignment.range.start
   }
 
   /** True when a flush would change nothing. */
   get isEmpty(): boolean {
-    return this.position === (this.covered ?? this.claim.range.start)
+    return this.position === (this.covered ?? this.assignment.range.start)
   }
 
   /** Goes on where the manifest ends; what was buffered is lost. */
   resume(covered: number | null): void {
     this.clear()
     this.covered = covered
-    this.position = covered ?? this.claim.range.start
+    this.position = covered ?? this.assignment.range.start
     this.rewindTo = this.position
   }
 
@@ -88,7 +88,7 @@ export class PartitionBuffer {
   }
 
   parts(): readonly FilePart[] {
-    const { topic, partition } = this.claim
+    const { topic, partition } = this.assignment
     return this.segments.flatMap(({ date, ranges }) =>
       [...ranges.values()].map(({ buffer, firstOffset, lastOffset }) => ({
         buffer,

@@ -1,5 +1,5 @@
-import { markName, mayBeRecords, Trial, type Memos } from '../../isolation/trial.ts'
-import type { Claim, LogRecord } from '../../ports/log.ts'
+import { markName, mayBeRecords, Trial, type StoreMetadata } from '../../isolation/trial.ts'
+import type { PartitionAssignment, LogRecord } from '../../ports/log.ts'
 import type { Logger } from '../../ports/telemetry.ts'
 
 /**
@@ -7,23 +7,23 @@ import type { Logger } from '../../ports/telemetry.ts'
  * out of reach, and deaths are not counted then.
  */
 export class PartitionTrials {
-  readonly #memos: Memos | null
+  readonly #metadataStores: StoreMetadata | null
   readonly #logger: Logger
-  readonly #trials = new WeakMap<Claim, Trial>()
+  readonly #trials = new WeakMap<PartitionAssignment, Trial>()
 
-  constructor(memos: Memos | null, logger: Logger) {
-    this.#memos = memos
+  constructor(metadataStores: StoreMetadata | null, logger: Logger) {
+    this.#metadataStores = metadataStores
     this.#logger = logger
   }
 
   /** After the lake was written to for this claim: a disk that hangs has hung there, and leaves no mark. */
-  async begin(claim: Claim, position: number): Promise<void> {
-    if (this.#memos === null) return
+  async begin(assignment: PartitionAssignment, position: number): Promise<void> {
+    if (this.#metadataStores === null) return
     try {
-      const trial = await Trial.begin(this.#memos, markName('materialize', claim), position)
-      this.#trials.set(claim, trial)
+      const trial = await Trial.begin(this.#metadataStores, markName('materialize', assignment), position)
+      this.#trials.set(assignment, trial)
       if (!trial.isSuspicious) return
-      const { topic, partition } = claim
+      const { topic, partition } = assignment
       this.#logger.warn('processes ended here before: one record at a time', { topic, partition, from: position })
     } catch (error) {
       this.#logger.warn('no mark could be left: a death here is not counted', { error })
@@ -31,23 +31,23 @@ export class PartitionTrials {
   }
 
   /** Null where records are taken together. */
-  suspicious(claim: Claim): Trial | null {
-    const trial = this.#trials.get(claim)
+  suspicious(assignment: PartitionAssignment): Trial | null {
+    const trial = this.#trials.get(assignment)
     return trial?.isSuspicious === true ? trial : null
   }
 
   /** The claim got on, or is given back by a process that lives. */
-  async end(claim: Claim): Promise<void> {
-    const trial = this.#trials.get(claim)
+  async end(assignment: PartitionAssignment): Promise<void> {
+    const trial = this.#trials.get(assignment)
     if (trial === undefined) return
-    this.#trials.delete(claim)
+    this.#trials.delete(assignment)
     await trial.end().catch((error: unknown) => this.#logger.warn('a mark was left behind', { error }))
   }
 
   /** The mark of what may be a record's fault stays, as where the process died of it. */
-  async failed(claim: Claim, error: unknown): Promise<void> {
-    if (mayBeRecords(error)) this.#trials.delete(claim)
-    else await this.end(claim)
+  async failed(assignment: PartitionAssignment, error: unknown): Promise<void> {
+    if (mayBeRecords(error)) this.#trials.delete(assignment)
+    else await this.end(assignment)
   }
 }
 

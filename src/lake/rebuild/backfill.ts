@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import {
-  fillGaps,
-  gapNumbers,
+  fillMissingHistory,
+  missingHistoryNumbers,
   slotsOf,
   type Earlier,
   type WantedSlots,
@@ -10,13 +10,13 @@ import {
   stateVersion,
   type EntityState,
 } from '../../engine/states.ts'
-import { GapHistory } from './missing-history.ts'
+import { MissingHistoryReader } from './missing-history.ts'
 import { LakeHistory, type Asked, type HistoryOptions, type Share } from './history.ts'
 import { RiverbankError } from '../../base/errors.ts'
 import type { EntityPlan } from '../../engine/plan.ts'
 import { hourMs } from '../../base/units.ts'
 import type { Clock } from '../../ports/clock.ts'
-import { stateMemos, type StateStore, type StateWrite } from '../../ports/states.ts'
+import { stateMetadata, type StateStore, type StateWrite } from '../../ports/states.ts'
 
 export interface BackfillOptions extends HistoryOptions {
   readonly store: StateStore
@@ -62,7 +62,7 @@ export async function backfillView(options: BackfillOptions): Promise<BackfillRe
   const features = new Set(schema.manifest.features.filter((feature) => feature.view === view).map(({ name }) => name))
   const entity = plan.entities.find((one) => one.features.some(({ name }) => features.has(name)))
   if (entity === undefined) throw new RiverbankError('view_unknown', `no view ${view} is in the feature set`)
-  if ((await store.memo(stateMemos.featureSet)) !== plan.featureSetHash) {
+  if ((await store.metadata(stateMetadata.featureSet)) !== plan.featureSetHash) {
     const reason = 'the states belong to another feature set: start the processors of this version first'
     throw new RiverbankError('states_not_taken_over', reason)
   }
@@ -108,12 +108,12 @@ class Backfill {
     const asked: Asked[] = []
     await this.history.ids(this.entity, share, async (ids) => {
       for (const { id, appendTimeMs } of ids) this.appended.set(id, appendTimeMs)
-      asked.push(...(await this.gapsOf(ids.map(({ id }) => id))))
+      asked.push(...(await this.missingHistoryOf(ids.map(({ id }) => id))))
     })
     if (asked.length === 0) return
     await this.history.ask(asked)
     const told = new Set<string>()
-    let current: GapHistory | null = null
+    let current: MissingHistoryReader | null = null
     const finish = async () => {
       if (current === null) return
       told.add(current.id)
@@ -123,7 +123,7 @@ class Backfill {
       for (const row of rows) {
         if (current?.id !== row.id) {
           await finish()
-          current = new GapHistory(this.entity, row.id, numbersSchema.parse(JSON.parse(row.asked)))
+          current = new MissingHistoryReader(this.entity, row.id, numbersSchema.parse(JSON.parse(row.asked)))
         }
         current.add(row)
       }
@@ -133,7 +133,7 @@ class Backfill {
   }
 
   /** Migrates what another feature set wrote; answers what is missing. */
-  private async gapsOf(ids: readonly string[]): Promise<Asked[]> {
+  private async missingHistoryOf(ids: readonly string[]): Promise<Asked[]> {
     const asked: Asked[] = []
     let pending = ids
     for (let round = 0; pending.length > 0; round += 1) {
@@ -149,7 +149,7 @@ class Backfill {
         else lost.push(id)
       }
       for (const { id, state } of found) {
-        const numbers = lost.includes(id) ? [] : gapNumbers(state, this.wanted)
+        const numbers = lost.includes(id) ? [] : missingHistoryNumbers(state, this.wanted)
         const below = numbers.at(-1)
         if (below !== undefined) asked.push({ id, below, text: JSON.stringify(numbers) })
       }
@@ -162,9 +162,9 @@ class Backfill {
     for (let round = 0; round < roundsMax; round += 1) {
       const [found] = await this.load([id])
       // It has expired, or forgotten by itself what was missing.
-      if (found === undefined || gapNumbers(found.state, this.wanted).length === 0) return
-      const state = fillGaps(this.entity, found.state, this.wanted, (since) => earlier.get(since) ?? null)
-      const isWhole = gapNumbers(state, this.wanted).length === 0
+      if (found === undefined || missingHistoryNumbers(found.state, this.wanted).length === 0) return
+      const state = fillMissingHistory(this.entity, found.state, this.wanted, (since) => earlier.get(since) ?? null)
+      const isWhole = missingHistoryNumbers(state, this.wanted).length === 0
       const [won] = await this.options.store.compareAndSet([this.write(id, found.blob, state)])
       if (won !== true) continue
       if (isWhole) this.filled += 1

@@ -2,7 +2,7 @@ import { placeOf, type WaitingRecords } from './waiting-records.ts'
 import type { Verdict } from '../../engine/observe.ts'
 import { valueOf } from '../tables/field-kind.ts'
 import type { FieldColumn } from '../tables/data-columns.ts'
-import type { EntityTouch } from '../../engine/plan.ts'
+import type { EntityBinding } from '../../engine/plan.ts'
 import { numbersIn, textsIn, type LakeColumn } from '../verify/lake-query.ts'
 
 /** The number of a duplicate, and of an event that was applied and not published. */
@@ -14,7 +14,7 @@ export interface HistoryRow {
   readonly id: string
   /** {@link untold} where the lake does not tell, {@link beyond} where it was perhaps not even handled. */
   readonly sequence: number
-  readonly born: number
+  readonly incarnation: number
   readonly partition: number
   readonly offset: number
   readonly appendTimeMs: number
@@ -25,7 +25,7 @@ export interface HistoryRow {
   readonly verdict: Verdict
   readonly isScored: boolean
   /** What the plan does with it. */
-  readonly touch: EntityTouch
+  readonly binding: EntityBinding
   /** Valid until the next row: the fields that the entity's slots look at. */
   readonly data: Readonly<Record<string, unknown>>
   /** Of a label that perhaps waits for its subject: its record as text, see `events/codec/resent-record.ts`. */
@@ -35,7 +35,7 @@ export interface HistoryRow {
 }
 
 /** Of an event that the plan does not know. */
-export const nothing: EntityTouch = { eventType: '', updates: [], subject: null, label: null }
+export const nothing: EntityBinding = { eventType: '', updates: [], subject: null, label: null }
 /** What a row of the database says of an event, by number. */
 export const verdicts: readonly Verdict[] = [null, 'duplicate', 'unknown_subject', 'contradicts_subject']
 
@@ -46,7 +46,7 @@ function readField({ kind, isOptional, isNullable }: FieldColumn, cell: string |
 }
 
 interface Meaning {
-  readonly touches: readonly EntityTouch[]
+  readonly bindings: readonly EntityBinding[]
   /** Numbers of types. */
   readonly scored: ReadonlySet<number>
   readonly fields: readonly FieldColumn[]
@@ -56,7 +56,7 @@ interface Meaning {
 export function* rowsOf(
   columns: readonly LakeColumn[],
   rows: number,
-  { touches, scored, fields, waiting }: Meaning,
+  { bindings, scored, fields, waiting }: Meaning,
 ): Iterable<HistoryRow> {
   const numbers = (column: number) => {
     const found = numbersIn(columns[column])
@@ -66,7 +66,7 @@ export function* rowsOf(
     const found = textsIn(columns[column])
     return (row: number) => found[row] ?? ''
   }
-  const [id, sequence, born, verdict] = [texts(0), numbers(1), numbers(2), numbers(3)]
+  const [id, sequence, incarnation, verdict] = [texts(0), numbers(1), numbers(2), numbers(3)]
   const [partition, offset, appended] = [numbers(4), numbers(5), numbers(6)]
   const [observed, eventTime, typeOf, eventId] = [numbers(7), numbers(8), numbers(9), texts(10)]
   const asked = columns.length > fieldsFrom + fields.length ? texts(fieldsFrom + fields.length) : () => ''
@@ -77,7 +77,7 @@ export function* rowsOf(
     yield {
       id: id(row),
       sequence: sequence(row),
-      born: born(row),
+      incarnation: incarnation(row),
       partition: partition(row),
       offset: offset(row),
       appendTimeMs: appended(row),
@@ -86,7 +86,7 @@ export function* rowsOf(
       eventId: eventId(row),
       verdict: verdicts[verdict(row)] ?? null,
       isScored: scored.has(type),
-      touch: touches[type] ?? nothing,
+      binding: bindings[type] ?? nothing,
       data,
       record: waiting.get(placeOf(partition(row), offset(row))) ?? null,
       asked: asked(row),

@@ -1,7 +1,7 @@
 import { fieldsOfSlot } from '../../engine/states.ts'
 import { identifier, literal } from '../../base/sql.ts'
 import { RiverbankError } from '../../base/errors.ts'
-import type { EntityPlan, EntityTouch, FeaturePlan } from '../../engine/plan.ts'
+import type { EntityPlan, EntityBinding, FeaturePlan } from '../../engine/plan.ts'
 import { beyond, nothing, rowsOf, untold, verdicts, type HistoryRow } from './history-row.ts'
 import { readWaitingRecords, type WaitingRecords } from './waiting-records.ts'
 import type { FieldColumn } from '../tables/data-columns.ts'
@@ -71,9 +71,15 @@ export class LakeHistory {
    */
   static async open(options: HistoryOptions): Promise<LakeHistory> {
     const { query, schema, topics, committed } = options
-    const frontier = { kind: 'committed', next: committed, settled: true } as const
+    const watermark = { kind: 'committed', next: committed, settled: true } as const
     const waiting = await options.fromWhole(async () => {
-      await createWorkingTables(query, { schema, topics, frontier, hasDoubles: false, fields: allFields(options.plan) })
+      await createWorkingTables(query, {
+        schema,
+        topics,
+        watermark,
+        hasDoubles: false,
+        fields: allFields(options.plan),
+      })
       return readWaitingRecords(options)
     })
     if (options.isLive === true) await query.run(answersAhead)
@@ -163,11 +169,11 @@ export class LakeHistory {
     const { plan, schema, query } = this.options
     const types = [...plan.events.keys()]
     const index = plan.entities.indexOf(entity)
-    const touches = types.map((type) => plan.events.get(type)?.touches[index] ?? nothing)
+    const bindings = types.map((type) => plan.events.get(type)?.bindings[index] ?? nothing)
     const scored = new Set(schema.scored.map(({ form }) => types.indexOf(form.eventType)))
-    const fields = fieldsOf(entity, touches).map((field) => columnOf(schema, field))
+    const fields = fieldsOf(entity, bindings).map((field) => columnOf(schema, field))
     await query.columns(this.sql(entity, types, fields, share), (columns, rows) =>
-      take(rowsOf(columns, rows, { touches, scored, fields, waiting: this.waiting })),
+      take(rowsOf(columns, rows, { bindings, scored, fields, waiting: this.waiting })),
     )
   }
 
@@ -190,16 +196,20 @@ export class LakeHistory {
       ],
       ...fields.map((column) => `${fieldSql(column, prefix)} AS ${identifier(`field_${column.field}`)}`),
     ]
-    const told = [`${own('id')} AS id`, `${own('sequence')}::DOUBLE AS sequence`, `${own('born')}::DOUBLE AS born`]
+    const told = [
+      `${own('id')} AS id`,
+      `${own('sequence')}::DOUBLE AS sequence`,
+      `${own('incarnation')}::DOUBLE AS incarnation`,
+    ]
     const key = entityIdSql(this.options.schema, entity, (column) => `t.${identifier(column)}`)
     const within = (partition: string, offset: string) =>
       `JOIN reach r ON r.log_partition = ${partition} AND ${offset} < r.next_offset`
     const number = `if(t.log_offset < r.next_offset, ${untold}, ${beyond})::DOUBLE`
-    const unanswered = `SELECT ${key} AS id, ${number} AS sequence, 0::DOUBLE AS born,
+    const unanswered = `SELECT ${key} AS id, ${number} AS sequence, 0::DOUBLE AS incarnation,
         (t.answered_elsewhere OR NOT t.ahead)::INTEGER::DOUBLE AS verdict,
         ${shared('t.log_partition', 't.log_offset', 't.').join(', ')}
       FROM unanswered t ${within('t.log_partition', `t.log_offset - ${batchRecordsMax}`)} WHERE ${key} IS NOT NULL`
-    return `SELECT id, sequence, born, verdict, partition, position, appended, observed, event_time, type, event_id
+    return `SELECT id, sequence, incarnation, verdict, partition, position, appended, observed, event_time, type, event_id
         ${fields.map(({ field }) => `, ${identifier(`field_${field}`)}`).join('')} ${asked ? ', told' : ''} FROM (
       SELECT ${told.join(', ')}, ${verdictSql(own('outcome'))} AS verdict,
         ${shared('t.source_partition', 't.source_offset', 't.cause_').join(', ')}
@@ -215,9 +225,9 @@ function verdictSql(outcome: string): string {
 }
 
 /** What the engine looks at: the values and conditions of slots, and what tells a label from one that does not count. */
-function fieldsOf({ groups, partitionKey }: EntityPlan, touches: readonly EntityTouch[]): string[] {
+function fieldsOf({ groups, partitionKey }: EntityPlan, bindings: readonly EntityBinding[]): string[] {
   const slots = groups.flatMap(({ slots }) => slots.flatMap(({ id }) => fieldsOfSlot(id)))
-  const named = touches.flatMap(({ label, subject }) => [
+  const named = bindings.flatMap(({ label, subject }) => [
     ...(label === null ? [] : [label.subjectField, ...label.ownerFields, ...(partitionKey ? label.fields : [])]),
     ...(subject === null || !partitionKey ? [] : subject.fields),
   ])
@@ -226,8 +236,8 @@ function fieldsOf({ groups, partitionKey }: EntityPlan, touches: readonly Entity
 
 function allFields({ entities, events }: FeaturePlan): string[] {
   return entities.flatMap((entity, index) => {
-    const touches = [...events.values()].map(({ touches }) => touches[index] ?? nothing)
-    return fieldsOf(entity, touches)
+    const bindings = [...events.values()].map(({ bindings }) => bindings[index] ?? nothing)
+    return fieldsOf(entity, bindings)
   })
 }
 

@@ -1,4 +1,4 @@
-import { beginDraft, setProgress, type EntityState, type Snapshot } from '../../engine/states.ts'
+import { beginDraft, setProgress, type EntityState, type StoredResponse } from '../../engine/states.ts'
 import { applyTo, type Observation } from '../../engine/observe.ts'
 import type { EntityPlan } from '../../engine/plan.ts'
 import { beyond, untold, type HistoryRow } from './history-row.ts'
@@ -17,7 +17,7 @@ type Untold = HistoryRow
  * One entity's last life, row by row, with the processor's own engine. Numbers that no row tells belong to duplicates and
  * to events that were applied and not published: they are put between the others as their partition's order demands.
  */
-export class LifeBuilder {
+export class IncarnationBuilder {
   readonly id: string
   private readonly plan: EntityPlan
   private readonly committed: ReadonlyMap<number, number>
@@ -25,7 +25,7 @@ export class LifeBuilder {
   private state: EntityState | null = null
   private appendTimeMs = 0
   private readonly next = new Map<number, number>()
-  private readonly snapshots = new Map<number, Snapshot[]>()
+  private readonly responses = new Map<number, StoredResponse[]>()
 
   constructor(plan: EntityPlan, id: string, committed: ReadonlyMap<number, number>) {
     this.plan = plan
@@ -40,7 +40,7 @@ export class LifeBuilder {
       return
     }
     let { state } = this
-    if (state?.born !== row.born) state = this.begin(row)
+    if (state?.incarnation !== row.incarnation) state = this.begin(row)
     if (state.sequence < row.sequence) this.fill(state, row)
     // After a loss two events can have one number; both count, and none is given again.
     state.sequence = Math.max(state.sequence, row.sequence)
@@ -53,20 +53,20 @@ export class LifeBuilder {
     if (state === null) return null
     for (const row of this.untold) if (row.sequence === untold) this.apply(state, row)
     for (const [partition, next] of this.next) {
-      setProgress(state, { partition, next, snapshots: this.snapshots.get(partition) ?? [] })
+      setProgress(state, { partition, next, responses: this.responses.get(partition) ?? [] })
     }
     return { id, state, appendTimeMs: Math.max(appendTimeMs, this.appendTimeMs) }
   }
 
   private begin(row: HistoryRow): EntityState {
     const state = beginDraft(this.plan, null, row.appendTimeMs)
-    state.born = row.born
-    state.sequence = row.born
+    state.incarnation = row.incarnation
+    state.sequence = row.incarnation
     // An earlier life ended so long before this one that nothing of it can be taken for late.
-    const oldestMs = row.born / 1_000 - this.plan.ttlMs / 2
+    const oldestMs = row.incarnation / 1_000 - this.plan.ttlMs / 2
     this.untold = this.untold.filter((one) => one.appendTimeMs >= oldestMs)
     this.next.clear()
-    this.snapshots.clear()
+    this.responses.clear()
     this.state = state
     return state
   }
@@ -89,20 +89,20 @@ export class LifeBuilder {
   }
 
   private apply(state: EntityState, row: HistoryRow): void {
-    const { partition, offset, appendTimeMs, eventId, timeMs, eventTimeMs, data, touch, verdict, isScored, record } =
+    const { partition, offset, appendTimeMs, eventId, timeMs, eventTimeMs, data, binding, verdict, isScored, record } =
       row
     const isUncommitted = offset >= (this.committed.get(partition) ?? 0)
     const reads = isUncommitted && isScored
     const observation: Observation = {
-      ...{ offset, appendTimeMs, eventId, timeMs, eventTimeMs, data, touch, reads, verdict },
+      ...{ offset, appendTimeMs, eventId, timeMs, eventTimeMs, data, binding, reads, verdict },
       record: () => record,
     }
-    const snapshot = applyTo(this.plan, state, observation)
+    const response = applyTo(this.plan, state, observation)
     this.next.set(partition, Math.max(this.next.get(partition) ?? 0, offset + 1))
     if (appendTimeMs > this.appendTimeMs) this.appendTimeMs = appendTimeMs
     if (!isUncommitted) return
-    const known = this.snapshots.get(partition)
-    if (known === undefined) this.snapshots.set(partition, [snapshot])
-    else known.push(snapshot)
+    const known = this.responses.get(partition)
+    if (known === undefined) this.responses.set(partition, [response])
+    else known.push(response)
   }
 }

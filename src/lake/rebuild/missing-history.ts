@@ -4,7 +4,7 @@ import type { EntityPlan } from '../../engine/plan.ts'
 import type { HistoryRow } from './history-row.ts'
 
 /** One entity's history, row by row, as it was before each of the numbers that somebody asks for. */
-export class GapHistory {
+export class MissingHistoryReader {
   readonly id: string
   private readonly plan: EntityPlan
   private readonly numbers: number[]
@@ -21,13 +21,13 @@ export class GapHistory {
   add(row: HistoryRow): void {
     this.keepBelow(row.sequence)
     if (this.numbers.length === 0) return
-    if (this.state?.born !== row.born) this.begin(row)
+    if (this.state?.incarnation !== row.incarnation) this.begin(row)
     const { state } = this
     if (state === null) return
     state.sequence = row.sequence
-    const { offset, appendTimeMs, eventId, timeMs, eventTimeMs, data, touch } = row
+    const { offset, appendTimeMs, eventId, timeMs, eventTimeMs, data, binding } = row
     applyTo(this.plan, state, {
-      ...{ offset, appendTimeMs, eventId, timeMs, eventTimeMs, data, touch, reads: false, verdict: row.verdict },
+      ...{ offset, appendTimeMs, eventId, timeMs, eventTimeMs, data, binding, reads: false, verdict: row.verdict },
     })
   }
 
@@ -40,9 +40,9 @@ export class GapHistory {
   /** A life whose beginning is not in the lake is not known. */
   private begin(row: HistoryRow): void {
     this.state = null
-    if (row.sequence !== row.born) return
+    if (row.sequence !== row.incarnation) return
     const state = beginDraft(this.plan, null, row.appendTimeMs)
-    state.born = row.born
+    state.incarnation = row.incarnation
     this.state = state
   }
 

@@ -1,11 +1,11 @@
 import { encodeState, stateVersion, layoutOf } from '../../engine/states.ts'
 import { z } from 'zod'
 import { LakeHistory, type HistoryOptions, type Reach } from './history.ts'
-import { LifeBuilder, type RebuiltState } from './incarnation.ts'
+import { IncarnationBuilder, type RebuiltState } from './incarnation.ts'
 import { assert, RiverbankError } from '../../base/errors.ts'
 import type { EntityPlan } from '../../engine/plan.ts'
 import type { Clock } from '../../ports/clock.ts'
-import { stateMemos, type StateStore, type StateWrite } from '../../ports/states.ts'
+import { stateMetadata, type StateStore, type StateWrite } from '../../ports/states.ts'
 
 export interface RebuildOptions extends HistoryOptions {
   readonly store: StateStore
@@ -62,7 +62,7 @@ export async function rebuildStates(options: RebuildOptions): Promise<RebuildRes
   const { progress, resumed } = await begin(options, history)
   await history.limit(progress.reach)
   await store.keepLayouts(new Map(plan.entities.map((entity) => [entity.layout, JSON.stringify(layoutOf(entity))])))
-  const memo = new ProgressMemo(store, progress)
+  const metadata = new ProgressMetadata(store, progress)
   let states = 0
   for (const [i, own] of progress.entities.entries()) {
     const entity = plan.entities[i]
@@ -71,7 +71,7 @@ export async function rebuildStates(options: RebuildOptions): Promise<RebuildRes
     for (let chunk = own.done; chunk < chunks; chunk += 1) {
       states += await rebuildChunk(options, history, entity, { chunk, chunks }, progress.reach)
       own.done = chunk + 1
-      await memo.write()
+      await metadata.write()
       options.onProgress?.({ entity: entity.name, chunk: chunk + 1, chunks, states })
     }
   }
@@ -80,9 +80,9 @@ export async function rebuildStates(options: RebuildOptions): Promise<RebuildRes
     ...progress.reach.map(({ partition, next }) => [partition, next] as const),
   ])
   for (const [partition, next] of nexts) await store.advance(options.topics.events, partition, next)
-  const owner = await store.memo(stateMemos.featureSet)
-  await store.replaceMemo(stateMemos.featureSet, owner, plan.featureSetHash)
-  await memo.remove()
+  const owner = await store.metadata(stateMetadata.featureSet)
+  await store.replaceMetadata(stateMetadata.featureSet, owner, plan.featureSetHash)
+  await metadata.remove()
   const rows = Object.fromEntries(progress.entities.map((one) => [one.name, one.rows]))
   return { states, rows, resumed }
 }
@@ -91,7 +91,7 @@ async function begin(
   { store, plan, topics, rowsPerChunk, committed, committedNow }: RebuildOptions,
   history: LakeHistory,
 ): Promise<{ progress: Progress; resumed: boolean }> {
-  const known = await store.memo(stateMemos.rebuild)
+  const known = await store.metadata(stateMetadata.rebuild)
   if (known !== null) {
     const progress = progressSchema.parse(JSON.parse(known))
     if (progress.featureSet === plan.featureSetHash) return { progress, resumed: true }
@@ -112,12 +112,12 @@ async function begin(
   }
   const progress: Progress = { featureSet: plan.featureSetHash, reach, entities }
   const text = JSON.stringify(progress)
-  if (!(await store.replaceMemo(stateMemos.rebuild, null, text))) throw contended()
+  if (!(await store.replaceMetadata(stateMetadata.rebuild, null, text))) throw contended()
   // Only now: a processor that begins writes its position first, and looks for the memo then.
   const isEmpty = (await store.positions(topics.events)).size === 0
   const isSame = sameOffsets(committed, (await committedNow?.()) ?? committed)
   if (isEmpty && isSame) return { progress, resumed: false }
-  await store.replaceMemo(stateMemos.rebuild, text, null)
+  await store.replaceMetadata(stateMetadata.rebuild, text, null)
   if (!isEmpty) throw notEmpty('the store knows positions')
   const reason = 'a batch that was under way was committed after the lake was read'
   throw new RiverbankError('lake_behind', reason, { canRetry: true })
@@ -137,7 +137,7 @@ function notEmpty(what: string): RiverbankError {
 }
 
 /** The progress in the store; whoever finds another one there is not alone. */
-class ProgressMemo {
+class ProgressMetadata {
   private readonly store: StateStore
   private readonly progress: Progress
   private text: string
@@ -150,12 +150,12 @@ class ProgressMemo {
 
   async write(): Promise<void> {
     const text = JSON.stringify(this.progress)
-    if (!(await this.store.replaceMemo(stateMemos.rebuild, this.text, text))) throw contended()
+    if (!(await this.store.replaceMetadata(stateMetadata.rebuild, this.text, text))) throw contended()
     this.text = text
   }
 
   async remove(): Promise<void> {
-    if (!(await this.store.replaceMemo(stateMemos.rebuild, this.text, null))) throw contended()
+    if (!(await this.store.replaceMetadata(stateMetadata.rebuild, this.text, null))) throw contended()
   }
 }
 
@@ -168,12 +168,12 @@ async function rebuildChunk(
   reach: readonly Reach[],
 ): Promise<number> {
   const committed = new Map(reach.map((one) => [one.partition, one.committed]))
-  let life: LifeBuilder | null = null
+  let incarnation: IncarnationBuilder | null = null
   let ready: RebuiltState[] = []
   let written = 0
   let writing: Promise<number> = Promise.resolve(0)
   const finish = () => {
-    const state = life?.finish() ?? null
+    const state = incarnation?.finish() ?? null
     if (state !== null) ready.push(state)
   }
   // The server writes while the next states are computed: one call on the way at a time.
@@ -185,11 +185,11 @@ async function rebuildChunk(
   }
   await history.each(entity, share, async (rows) => {
     for (const row of rows) {
-      if (life?.id !== row.id) {
+      if (incarnation?.id !== row.id) {
         finish()
-        life = new LifeBuilder(entity, row.id, committed)
+        incarnation = new IncarnationBuilder(entity, row.id, committed)
       }
-      life.add(row)
+      incarnation.add(row)
     }
     if (ready.length >= writesAtOnce) await flush()
   })

@@ -23,8 +23,8 @@ export async function readWaitingRecords({
   readonly schema: LakeSchema
   readonly topics: Topics
 }): Promise<WaitingRecords> {
-  const types = [...plan.events.values()].filter(({ touches }) =>
-    touches.some((touch) => (touch?.label ?? null) !== null),
+  const types = [...plan.events.values()].filter(({ bindings }) =>
+    bindings.some((binding) => (binding?.label ?? null) !== null),
   )
   if (types.length === 0) return new Map()
   const outcome = identifier(`${schema.key.name}_outcome`)

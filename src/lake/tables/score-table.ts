@@ -168,7 +168,7 @@ interface WithEntities {
   readonly data: { readonly entities: Readonly<Record<string, EntityPosition>> }
 }
 
-/** `<entity>_id`, `_sequence`, `_born` and `_outcome`; null where the event did not name the entity. */
+/** `<entity>_id`, `_sequence`, `_incarnation` and `_outcome`; null where the event did not name the entity. */
 function entityColumns<Row extends WithEntities>(
   manifest: FeatureSetManifest,
   taken: ReadonlySet<string>,
@@ -176,7 +176,7 @@ function entityColumns<Row extends WithEntities>(
   return manifest.entities.flatMap(({ name }): ColumnSpec<Row>[] => [
     ...(taken.has(`${name}_id`) ? [] : [entityColumn<Row>(name, 'id', 'VARCHAR')]),
     entityColumn<Row>(name, 'sequence', 'BIGINT'),
-    entityColumn<Row>(name, 'born', 'BIGINT'),
+    entityColumn<Row>(name, 'incarnation', 'BIGINT'),
     entityColumn<Row>(name, 'outcome', 'VARCHAR'),
   ])
 }

@@ -1,7 +1,7 @@
 import { assert } from '../../base/errors.ts'
 
-export type LakeCell = string | number | bigint | boolean | Uint8Array | null
-export type LakeRow = Readonly<Record<string, LakeCell>>
+export type SqlValue = string | number | bigint | boolean | Uint8Array | null
+export type LakeRow = Readonly<Record<string, SqlValue>>
 
 /** DOUBLE, in which NULL is anything, or VARCHAR. */
 export type LakeColumn = Float64Array | readonly (string | null)[]
@@ -12,7 +12,7 @@ export interface LakeQuery {
   /** All rows at once: for results that fit into memory. */
   rows(sql: string): Promise<readonly LakeRow[]>
   /** Rows as they come, each in the order of the columns. */
-  each(sql: string, take: (rows: readonly (readonly LakeCell[])[]) => void | Promise<void>): Promise<void>
+  each(sql: string, take: (rows: readonly (readonly SqlValue[])[]) => void | Promise<void>): Promise<void>
   /** Columns as they come, `rows` values in each: DOUBLE as numbers (NULL is anything), VARCHAR as text. */
   columns(sql: string, take: (columns: readonly LakeColumn[], rows: number) => void | Promise<void>): Promise<void>
   close(): void

@@ -47,7 +47,7 @@ export interface VerifyReport {
    * position, because the lake has caught up with the log. `seen`: everything below the newest event of its partition
    * that has a score or an observation in the lake.
    */
-  readonly frontier: 'committed' | 'seen'
+  readonly watermark: 'committed' | 'seen'
   readonly invariants: {
     readonly I1: InvariantReport
     readonly I2: InvariantReport

@@ -10,10 +10,10 @@ import { checkCauses } from './scores/causes.ts'
 import { checkDecisions, type DecisionsInput } from './scores/decisions.ts'
 import { checkEmission, scoresOf } from './scores/output-events.ts'
 import { checkDamage, checkFiles, checkOffsets, checkRanges, sizeDamage } from './files.ts'
-import { findFrontier, lagOf, type Frontier, type LogPositions, type Topics } from './watermark.ts'
+import { findWatermark, lagOf, type Watermark, type LogPositions, type Topics } from './watermark.ts'
 import { addVerdicts } from './entities/labels.ts'
 import type { LakeDatabase, LakeQuery } from './lake-query.ts'
-import { checkLives } from './entities/incarnations.ts'
+import { checkIncarnations } from './entities/incarnations.ts'
 import { checkStates, type StateSample, type StatesInput } from './entities/states.ts'
 import { Tally, type Pending, type VerifyReport } from './report.ts'
 import { createWorkingTables } from './working-tables.ts'
@@ -60,7 +60,7 @@ interface Tallies {
 interface RowsChecked {
   readonly snapshot: Snapshot
   readonly query: LakeDatabase
-  readonly frontier: Frontier
+  readonly watermark: Watermark
   readonly hasCopies: boolean
 }
 
@@ -123,7 +123,7 @@ export async function verifyLake(options: VerifyOptions): Promise<VerifyReport> 
     lakeVersion: snapshot.version,
     featureSet: schema.manifest.hash,
     scored: plurals,
-    frontier: judged?.frontier.kind ?? 'seen',
+    watermark: judged?.watermark.kind ?? 'seen',
     invariants,
     pending,
     oldestPendingMs: oldestMs === Infinity ? null : Math.max(0, startedMs - oldestMs),
@@ -149,7 +149,7 @@ async function checkRows(
   snapshot: Snapshot,
   tallies: Tallies,
   damage: Promise<boolean>,
-): Promise<{ readonly frontier: Frontier; readonly pending: JudgedPending } | null> {
+): Promise<{ readonly watermark: Watermark; readonly pending: JudgedPending } | null> {
   const { schema, sql, scorers } = options
   const progress = (phase: VerifyPhase) => {
     let done = 0
@@ -176,7 +176,7 @@ async function checkRows(
       besideOf(rows.query, (beside) => checkDecisions({ ...decisions, query: beside })),
     )
     tallies.I3.add(ofRows)
-    return { frontier: rows.frontier, pending }
+    return { watermark: rows.watermark, pending }
   } finally {
     rows.query.close()
   }
@@ -196,13 +196,13 @@ async function prepareRows(
     const hasDoubles = await checkOffsets(snapshot, query, positions?.dense ?? false, tally)
     await checkFiles(lake, snapshot, query, hasDoubles, tally)
     progress('events')(0)
-    const frontier = await findFrontier(query, snapshot, positions, topics)
+    const watermark = await findWatermark(query, snapshot, positions, topics)
     const { hasCopies } = await createWorkingTables(query, {
-      ...{ schema, topics, frontier, hasDoubles },
+      ...{ schema, topics, watermark, hasDoubles },
       fields: [...sql.fields, ...sql.eventFields],
     })
     await addVerdicts(query, { sql, schema })
-    return { snapshot, query, frontier, hasCopies }
+    return { snapshot, query, watermark, hasCopies }
   } catch (error) {
     query.close()
     throw error
@@ -211,7 +211,7 @@ async function prepareRows(
 
 async function checkHistory(
   options: VerifyOptions,
-  { snapshot, query, frontier, hasCopies }: RowsChecked,
+  { snapshot, query, watermark, hasCopies }: RowsChecked,
   tallies: Tallies,
   progress: (phase: VerifyPhase) => (rows: number) => void,
 ): Promise<JudgedPending> {
@@ -219,16 +219,16 @@ async function checkHistory(
   const scored = await checkEmission(query, schema, hasCopies, tallies.I2)
   await checkCauses(query, schema, topics, tallies.I2)
   const otherEvents = await checkApplication({ query, schema, snapshot, topics }, tallies.I1)
-  const reads = await checkLives({
+  const reads = await checkIncarnations({
     query,
     schema,
     sql,
-    settled: frontier.settled,
+    settled: watermark.settled,
     tallies: { apply: tallies.I1, parity: tallies.I3 },
     onProgress: progress('features'),
   })
   progress('states')(0)
-  if (options.states !== null) await checkStates(statesInput(options, options.states, query, frontier, tallies.I4))
+  if (options.states !== null) await checkStates(statesInput(options, options.states, query, watermark, tallies.I4))
   return { scored, otherEvents, reads, oldestMs: await oldestUnanswered(query) }
 }
 
@@ -272,12 +272,12 @@ function statesInput(
   { schema, sql, topics, positions, clock }: VerifyOptions,
   { store, plan, sample }: NonNullable<VerifyOptions['states']>,
   query: LakeQuery,
-  frontier: Frontier,
+  watermark: Watermark,
   tally: Tally,
 ): StatesInput {
   const committed = positions?.committed ?? null
   const nowMs = () => clock.nowMs()
-  return { query, schema, plan, sql, store, eventTopic: topics.events, frontier, committed, sample, tally, nowMs }
+  return { query, schema, plan, sql, store, eventTopic: topics.events, watermark, committed, sample, tally, nowMs }
 }
 
 function notesOf({ scorers, positions, fast, states }: VerifyOptions): string[] {

@@ -23,7 +23,7 @@ export interface Topics {
 }
 
 /** Which events must have left a trace in the lake. */
-export interface Frontier {
+export interface Watermark {
   readonly kind: 'committed' | 'seen'
   /** By partition of the event topic: events below must have been scored or observed, and be in the lake. */
   readonly next: ReadonlyMap<number, number>
@@ -65,12 +65,12 @@ export function lagOf(
  * answered event is there. Answers of one partition may be in several partitions of the score topic (a producer that
  * keys otherwise): each of them must have come that far.
  */
-export async function findFrontier(
+export async function findWatermark(
   query: LakeQuery,
   snapshot: Snapshot,
   positions: LogPositions | null,
   topics: Topics,
-): Promise<Frontier> {
+): Promise<Watermark> {
   if (positions !== null && lagOf(snapshot, positions, topics.scores) === 0) {
     const behind = [...positions.ends].some(([key, end]) => {
       if (!key.startsWith(`${topics.events}/`)) return false

@@ -2,14 +2,14 @@ import { identifier, literal } from '../../base/sql.ts'
 import type { EntityManifest } from '../../engine/feature-set.ts'
 import type { LakeSchema, ScoredColumns } from '../tables/lake-schema.ts'
 import { byScoredType } from '../tables/scored-sql.ts'
-import type { Frontier, Topics } from './watermark.ts'
+import type { Watermark, Topics } from './watermark.ts'
 import { idPartSql, idSeparator } from '../../engine/entity-id.ts'
 import type { LakeQuery } from './lake-query.ts'
 
 export interface WorkingTablesOptions {
   readonly schema: LakeSchema
   readonly topics: Topics
-  readonly frontier: Frontier
+  readonly watermark: Watermark
   /** Some position may stand twice. */
   readonly hasDoubles: boolean
   /** Fields of the events' data that are looked at; those that make ids of entities always are. */
@@ -31,14 +31,14 @@ export interface WorkingTablesOptions {
  */
 export async function createWorkingTables(
   query: LakeQuery,
-  { schema, topics, frontier, hasDoubles, fields }: WorkingTablesOptions,
+  { schema, topics, watermark, hasDoubles, fields }: WorkingTablesOptions,
 ): Promise<{ readonly hasCopies: boolean }> {
   const { manifest } = schema
   const owner = identifier(schema.owner)
   const [cause, timeMs] = [byScoredType(schema, idOf), byScoredType(schema, ({ timeMs }) => identifier(timeMs))]
   const data = columnsOf(schema, fields)
   const entities = manifest.entities.flatMap(({ name }) =>
-    ['id', 'sequence', 'born', 'outcome'].map((part) => identifier(`${name}_${part}`)),
+    ['id', 'sequence', 'incarnation', 'outcome'].map((part) => identifier(`${name}_${part}`)),
   )
   const isOurs = `feature_set = ${literal(manifest.hash)} AS is_ours`
   const shared = [isOurs, 'source_partition', 'source_offset', 'log_partition', 'log_offset', ...entities].join(', ')
@@ -70,7 +70,7 @@ export async function createWorkingTables(
       ${['c.event_time_ms', 'c.observed_time_ms', ...data.map(causeOf)].join(', ')}
     FROM first_copies a
     LEFT JOIN caused c ON c.log_partition = a.source_partition AND c.log_offset = a.source_offset`)
-  const next = [...frontier.next].map(([partition, offset]) => `(${partition}, ${offset})`)
+  const next = [...watermark.next].map(([partition, offset]) => `(${partition}, ${offset})`)
   await query.run('CREATE TEMP TABLE frontier (log_partition BIGINT, next_offset BIGINT)')
   if (next.length > 0) await query.run(`INSERT INTO frontier VALUES ${next.join(', ')}`)
   await query.run(`CREATE TEMP TABLE without_row AS

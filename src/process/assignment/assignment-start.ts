@@ -3,7 +3,7 @@ import type { ProcessMetrics } from '../metrics.ts'
 import { withRetry, type RetryPolicy, type Sleeper } from '../retry.ts'
 import type { StateMigration } from './state-migration.ts'
 import { isRiverbankError, RiverbankError } from '../../base/errors.ts'
-import type { Claim, LogBatch, PartitionRange } from '../../ports/log.ts'
+import type { PartitionAssignment, LogBatch, PartitionRange } from '../../ports/log.ts'
 import type { StateStore } from '../../ports/states.ts'
 import type { Logger } from '../../ports/telemetry.ts'
 
@@ -50,9 +50,9 @@ export type Start =
  * commit (R7). States without any position: nothing was committed (the guard of the states refuses what was lost), so the
  * log is applied from its beginning.
  */
-export function startOf(claim: Pick<Claim, 'committed' | 'range'>, applied: number | null): Start {
-  const { start, end } = claim.range
-  const committed = claim.committed ?? start
+export function startOf(assignment: Pick<PartitionAssignment, 'committed' | 'range'>, applied: number | null): Start {
+  const { start, end } = assignment.range
+  const committed = assignment.committed ?? start
   const position = Math.max(committed, applied ?? start)
   if (position > end) {
     const reason = `the log ends at ${end}, below the position ${position}: the topic was created anew`
@@ -72,61 +72,69 @@ export function startOf(claim: Pick<Claim, 'committed' | 'range'>, applied: numb
 
 export interface Starts {
   /** What a claim goes by now, undefined before it began. */
-  of(claim: Claim): Current | undefined
+  of(assignment: PartitionAssignment): Current | undefined
   /** Decides where a claim begins to read; waits for states that are whole. */
-  begin(claim: Claim): Promise<number>
+  begin(assignment: PartitionAssignment): Promise<number>
   /** The store may have lost writes: decides the start of a claim again. All before the batch is committed (R4). */
-  beginAgain(claim: Claim, batch: LogBatch, publishFrom: number): Promise<number>
+  beginAgain(assignment: PartitionAssignment, batch: LogBatch, publishFrom: number): Promise<number>
 }
 
 export function createStarts(options: StartOptions): Starts {
   const { store, states, migration } = options
-  const starts = new WeakMap<Claim, Current>()
+  const starts = new WeakMap<PartitionAssignment, Current>()
 
   /** What is retryable is retried as one attempt. */
-  const begin = (claim: Claim, committed: number | null, range: PartitionRange | null): Promise<number> =>
-    onceWhole(options, claim, range, (rangeThen) =>
-      retrying(options, claim, 'beginning', () => beginOnce(claim, committed, rangeThen)),
+  const begin = (
+    assignment: PartitionAssignment,
+    committed: number | null,
+    range: PartitionRange | null,
+  ): Promise<number> =>
+    onceWhole(options, assignment, range, (rangeThen) =>
+      retrying(options, assignment, 'beginning', () => beginOnce(assignment, committed, rangeThen)),
     )
 
   /** One attempt as a whole: whatever step of it fails, all of it may be repeated without harm. */
-  async function beginOnce(claim: Claim, committed: number | null, rangeThen: PartitionRange | null): Promise<number> {
-    const range = rangeThen ?? (await rangeNow(options, claim))
-    await migration.takeOver(claim.topic)
+  async function beginOnce(
+    assignment: PartitionAssignment,
+    committed: number | null,
+    rangeThen: PartitionRange | null,
+  ): Promise<number> {
+    const range = rangeThen ?? (await rangeNow(options, assignment))
+    await migration.takeOver(assignment.topic)
     const { epoch } = store
-    const positions = await store.positions(claim.topic)
-    const applied = positions.get(claim.partition) ?? null
-    await checkGuard(options, claim, applied)
+    const positions = await store.positions(assignment.topic)
+    const applied = positions.get(assignment.partition) ?? null
+    await checkGuard(options, assignment, applied)
     const known = startOf({ committed, range }, applied)
     // The range was read before the positions: another owner may have gone on since, and the log with it.
     const isEndOld = known.kind === 'stop' && known.code === 'log_recreated'
-    const start = isEndOld ? startOf({ committed, range: await rangeNow(options, claim) }, applied) : known
+    const start = isEndOld ? startOf({ committed, range: await rangeNow(options, assignment) }, applied) : known
     if (start.kind === 'stop') {
-      throw new RiverbankError(start.code, `${claim.topic}/${claim.partition}: ${start.reason}`)
+      throw new RiverbankError(start.code, `${assignment.topic}/${assignment.partition}: ${start.reason}`)
     }
     const { readFrom, publishFrom } = start
     // From now on a store without this position is one that was emptied.
-    if (applied === null) await holdPlace(options, claim, readFrom)
-    if (readFrom < publishFrom) tellRewind(options, claim, readFrom, publishFrom)
+    if (applied === null) await holdPlace(options, assignment, readFrom)
+    if (readFrom < publishFrom) tellRewind(options, assignment, readFrom, publishFrom)
     // Others may have written what this process still holds.
     states.clear()
-    starts.set(claim, { publishFrom, epoch, applied: applied ?? readFrom })
+    starts.set(assignment, { publishFrom, epoch, applied: applied ?? readFrom })
     return readFrom
   }
 
   return {
-    of: (claim) => starts.get(claim),
-    begin: (claim) => begin(claim, claim.committed, claim.range),
-    beginAgain(claim, batch, publishFrom) {
+    of: (assignment) => starts.get(assignment),
+    begin: (assignment) => begin(assignment, assignment.committed, assignment.range),
+    beginAgain(assignment, batch, publishFrom) {
       const position = batch.records[0]?.offset ?? batch.next
-      return begin(claim, Math.max(publishFrom, position), null)
+      return begin(assignment, Math.max(publishFrom, position), null)
     },
   }
 }
 
 export function retrying<Result>(
   { retry, clock, logger }: Pick<StartOptions, 'retry' | 'clock' | 'logger'>,
-  { signal }: Claim,
+  { signal }: PartitionAssignment,
   step: string,
   run: () => Promise<Result>,
 ): Promise<Result> {
@@ -136,12 +144,12 @@ export function retrying<Result>(
 /** Waits while the states are lost or being rebuilt: the claim is kept, and goes on with what `rebuild` has made. */
 async function onceWhole(
   options: StartOptions,
-  claim: Claim,
+  assignment: PartitionAssignment,
   range: PartitionRange | null,
   begin: (range: PartitionRange | null) => Promise<number>,
 ): Promise<number> {
   const { guard, clock, logger } = options
-  const { partition, signal } = claim
+  const { partition, signal } = assignment
   for (let waited = false; ; waited = true) {
     try {
       return await begin(waited ? null : range)
@@ -161,25 +169,34 @@ const mendedByRebuild: ReadonlySet<string> = new Set(['state_lost', 'state_rebui
  * Asked after the positions: a store that was emptied since then is seen. A partition that was committed and has no
  * position is never begun anew: what was published would be computed again, in another order (R7).
  */
-async function checkGuard({ guard, committed }: StartOptions, { topic, partition }: Claim, applied: number | null) {
+async function checkGuard(
+  { guard, committed }: StartOptions,
+  { topic, partition }: PartitionAssignment,
+  applied: number | null,
+) {
   if (guard === undefined) return
   await guard.require()
   if (applied !== null || ((await committed(topic, partition)) ?? 0) === 0) return
   throw new RiverbankError('state_lost', `the states know no position of ${topic}/${partition}, which was committed`)
 }
 
-function tellRewind({ metrics, logger }: StartOptions, { topic, partition }: Claim, from: number, publishFrom: number) {
+function tellRewind(
+  { metrics, logger }: StartOptions,
+  { topic, partition }: PartitionAssignment,
+  from: number,
+  publishFrom: number,
+) {
   metrics.rewound(topic, partition, publishFrom - from)
   logger.warn('the states lost their tail; applying again without publishing', { partition, from, publishFrom })
 }
 
 /** Either this sees a rebuild that has just begun, or the rebuild sees the position. */
-async function holdPlace({ store, migration }: StartOptions, { topic, partition }: Claim, next: number) {
+async function holdPlace({ store, migration }: StartOptions, { topic, partition }: PartitionAssignment, next: number) {
   await store.advance(topic, partition, next)
   await migration.checkWhole()
 }
 
-async function rangeNow(options: StartOptions, { topic, partition }: Claim): Promise<PartitionRange> {
+async function rangeNow(options: StartOptions, { topic, partition }: PartitionAssignment): Promise<PartitionRange> {
   const range = await options.range(topic, partition)
   if (range === null) throw new RiverbankError('log_recreated', `topic ${topic} was deleted`)
   return range

@@ -2,7 +2,7 @@ import { StateDecoder, layoutOf, type EntityState } from '../../engine/states.ts
 import { RiverbankError } from '../../base/errors.ts'
 import type { EntityPlan, FeaturePlan } from '../../engine/plan.ts'
 import type { Clock } from '../../ports/clock.ts'
-import { stateMemos, type StateStore } from '../../ports/states.ts'
+import { stateMetadata, type StateStore } from '../../ports/states.ts'
 import type { Logger } from '../../ports/telemetry.ts'
 
 export interface StateMigrationOptions {
@@ -37,19 +37,19 @@ export class StateMigration {
     const { store, plan, logger } = this.options
     await this.checkWhole()
     await store.keepLayouts(layoutsOf(plan))
-    const owner = await store.memo(stateMemos.featureSet)
+    const owner = await store.metadata(stateMetadata.featureSet)
     if (owner === plan.featureSetHash) return
     if (owner !== null) {
       await this.checkDrained(topic, owner)
       logger.warn('the states are those of another feature set; they migrate when they are read', { owner })
     }
-    if (await store.replaceMemo(stateMemos.featureSet, owner, plan.featureSetHash)) return
+    if (await store.replaceMetadata(stateMetadata.featureSet, owner, plan.featureSetHash)) return
     throw new RiverbankError('state_contended', 'another processor takes over the states', { canRetry: true })
   }
 
   /** A store that is being rebuilt looks whole long before it is. Errors: `state_rebuilding`. */
   async checkWhole(): Promise<void> {
-    if ((await this.options.store.memo(stateMemos.rebuild)) === null) return
+    if ((await this.options.store.metadata(stateMetadata.rebuild)) === null) return
     const reason = 'the states are being rebuilt: start again when riverbank rebuild has finished'
     throw new RiverbankError('state_rebuilding', reason)
   }
@@ -75,7 +75,7 @@ export class StateMigration {
   /** A processor that was there before must not turn the states back. */
   private async checkOwner(): Promise<void> {
     const { store, plan } = this.options
-    const owner = await store.memo(stateMemos.featureSet)
+    const owner = await store.metadata(stateMetadata.featureSet)
     if (owner === null || owner === plan.featureSetHash) return
     const reason = `a processor of feature set ${owner.slice(0, 12)} has taken over the states: stop this one`
     throw new RiverbankError('states_taken_over', reason)
@@ -92,8 +92,8 @@ export class StateMigration {
   }
 
   private async checkCommitted(topic: string, { partitions }: EntityState): Promise<void> {
-    for (const { partition, snapshots } of partitions) {
-      const newest = snapshots.at(-1)?.offset ?? -1
+    for (const { partition, responses } of partitions) {
+      const newest = responses.at(-1)?.offset ?? -1
       if (newest < (this.committed.get(partition) ?? 0)) continue
       this.committed = await this.options.committed(topic)
       if (newest < (this.committed.get(partition) ?? 0)) continue

@@ -27,12 +27,12 @@ export function textOf(record: LogRecord): string | null {
  * subject now. A copy after a crash is a duplicate, as any other.
  */
 export function releasedRecords(
-  { record, decoded: { event }, snapshots }: Pick<Applied, 'record' | 'decoded' | 'snapshots'>,
+  { record, decoded: { event }, responses }: Pick<Applied, 'record' | 'decoded' | 'responses'>,
   deadLetters: string,
 ): OutgoingRecord[] {
   const { topic } = record
   const subject = event.aggregateId
-  const released = snapshots.flatMap((snapshot) => snapshot?.released ?? []).map(resent)
+  const released = responses.flatMap((response) => response?.released ?? []).map(resent)
   return released.flatMap(({ value, headers, from }) => {
     const letterId = letterIdOf({ topic, ...from })
     const data = { letterId, replayedAtMs: record.appendTimeMs }

@@ -1,7 +1,7 @@
-import { isSame, modelName, type Generation, type Lineup } from '../../scoring/rollout/generation.ts'
+import { isSame, modelName, type Generation, type Rollout } from '../../scoring/rollout/generation.ts'
 import { isRiverbankError, RiverbankError } from '../../base/errors.ts'
 import type { GenerationStore } from '../../ports/generations.ts'
-import type { Claim, GroupHandler } from '../../ports/log.ts'
+import type { PartitionAssignment, GroupHandler } from '../../ports/log.ts'
 import type { Scorer } from '../../ports/scorer.ts'
 import type { Logger } from '../../ports/telemetry.ts'
 import type { ProcessMetrics } from '../metrics.ts'
@@ -15,7 +15,7 @@ export interface GenerationsOptions {
   readonly store: GenerationStore
   readonly pool: ModelPool
   /** What `models/registry.json` names: generation 1, and no more than that. */
-  readonly registry: Lineup
+  readonly registry: Rollout
   /** Between two looks at the list. */
   readonly everyMs: number
   readonly clock: Sleeper
@@ -30,7 +30,7 @@ export interface GenerationsOptions {
  */
 export class Generations {
   readonly #options: GenerationsOptions
-  readonly #held = new Map<Claim, { newest: number }>()
+  readonly #held = new Map<PartitionAssignment, { newest: number }>()
   /** What was refused, as it was read: after the store was emptied a number may come again. */
   readonly #refused = new Set<string>()
   #newest: Generation | null = null
@@ -61,7 +61,7 @@ export class Generations {
   async begin(): Promise<void> {
     const { store, pool, registry, clock, logger } = this.#options
     const { champion, shadows } = this.#newest ?? registry
-    await pool.lineup({ champion, shadows })
+    await pool.rollout({ champion, shadows })
     const reason = this.#newest === null ? 'models/registry.json' : 'the list was lost: what was live goes on'
     const isFirst = await store.append({ number: 1, champion, shadows, reason, timeMs: clock.nowMs() })
     if (isFirst) logger.info('the list of generations begins', { champion: modelName(champion), reason })
@@ -70,15 +70,15 @@ export class Generations {
   /** A handler that tells which partitions are held. */
   around(handler: GroupHandler): GroupHandler {
     return {
-      assigned: async (claim) => {
-        const from = await handler.assigned(claim)
-        this.#held.set(claim, { newest: 0 })
+      assigned: async (assignment) => {
+        const from = await handler.assigned(assignment)
+        this.#held.set(assignment, { newest: 0 })
         return from
       },
-      batch: (claim, batch) => handler.batch(claim, batch),
-      released: async (claim) => {
-        this.#held.delete(claim)
-        await handler.released?.(claim)
+      batch: (assignment, batch) => handler.batch(assignment, batch),
+      released: async (assignment) => {
+        this.#held.delete(assignment)
+        await handler.released?.(assignment)
       },
     }
   }
@@ -100,7 +100,7 @@ export class Generations {
   async look(): Promise<void> {
     const newest = await this.#loadNewest()
     if (newest === null) return
-    await Promise.all([...this.#held].map(([claim, held]) => this.#activate(claim, held, newest)))
+    await Promise.all([...this.#held].map(([assignment, held]) => this.#activate(assignment, held, newest)))
   }
 
   async #loadNewest(): Promise<Generation | null> {
@@ -109,7 +109,7 @@ export class Generations {
     for (const generation of found.toReversed()) {
       if (this.#refused.has(JSON.stringify(generation))) continue
       try {
-        const { champion } = await pool.lineup(generation)
+        const { champion } = await pool.rollout(generation)
         if (this.#newest?.number !== generation.number) this.#tellOfReasons(champion)
         this.#newest = generation
         return generation
@@ -142,9 +142,9 @@ export class Generations {
   }
 
   /** Every time: it costs a small script, and heals what a store has lost. */
-  async #activate(claim: Claim, held: { newest: number }, { number, champion }: Generation): Promise<void> {
+  async #activate(assignment: PartitionAssignment, held: { newest: number }, { number, champion }: Generation): Promise<void> {
     const { store, metrics, logger } = this.#options
-    const { topic, partition } = claim
+    const { topic, partition } = assignment
     const active = await store.activate(topic, partition, number)
     if (active === null || active.generation === held.newest) return
     held.newest = active.generation

@@ -1,20 +1,20 @@
-import type { Lineup, ModelReference } from '../../scoring/rollout/generation.ts'
+import type { Rollout, ModelReference } from '../../scoring/rollout/generation.ts'
 import { modelName } from '../../scoring/rollout/generation.ts'
 import type { Scorer } from '../../ports/scorer.ts'
-import type { LoadedLineup } from './serving.ts'
+import type { LoadedRollout } from './serving.ts'
 
 /** Generations whose models stay loaded: what is live, what a replay may need, and what is about to be. */
-const lineupsMax = 8
+const rolloutsMax = 8
 
 /**
  * Loaded models, each once, however many generations have it: a session costs memory, and loading anew leaks. Models
- * that none of the last {@link lineupsMax} generations asked for has are closed.
+ * that none of the last {@link rolloutsMax} generations asked for has are closed.
  */
 export class ModelPool {
   readonly #load: (model: ModelReference) => Promise<Scorer>
   readonly #models = new Map<string, Promise<Scorer>>()
   /** By the names in it; the one that was asked for last is last. */
-  readonly #lineups = new Map<string, LoadedLineup>()
+  readonly #lineups = new Map<string, LoadedRollout>()
 
   /** `load` proves that a model may score. Errors: `model_refused`. */
   constructor(load: (model: ModelReference) => Promise<Scorer>) {
@@ -22,7 +22,7 @@ export class ModelPool {
   }
 
   /** All models of a generation. Rejects with what was wrong with the first that could not be loaded. */
-  async lineup({ champion, shadows }: Lineup): Promise<LoadedLineup> {
+  async rollout({ champion, shadows }: Rollout): Promise<LoadedRollout> {
     const key = [champion, ...shadows].map(modelName).join(' ')
     const known = this.#lineups.get(key)
     const found = known ?? {
@@ -30,11 +30,11 @@ export class ModelPool {
       shadows: await Promise.all(shadows.map((shadow) => this.#model(shadow))),
     }
     // Two that asked at the same time get the same.
-    const lineup = this.#lineups.get(key) ?? found
+    const rollout = this.#lineups.get(key) ?? found
     this.#lineups.delete(key)
-    this.#lineups.set(key, lineup)
+    this.#lineups.set(key, rollout)
     if (known === undefined) await this.#drop()
-    return lineup
+    return rollout
   }
 
   async close(): Promise<void> {
@@ -58,7 +58,7 @@ export class ModelPool {
   }
 
   async #drop(): Promise<void> {
-    while (this.#lineups.size > lineupsMax) {
+    while (this.#lineups.size > rolloutsMax) {
       const [oldest] = this.#lineups.keys()
       this.#lineups.delete(oldest ?? '')
       const kept = new Set([...this.#lineups.keys()].flatMap((key) => key.split(' ')))

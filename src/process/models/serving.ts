@@ -1,11 +1,11 @@
-import { modelName, type Activation, type Lineup } from '../../scoring/rollout/generation.ts'
+import { modelName, type Activation, type Rollout } from '../../scoring/rollout/generation.ts'
 import { assert, isRiverbankError, RiverbankError } from '../../base/errors.ts'
 import type { GenerationStore } from '../../ports/generations.ts'
 import type { Scorer } from '../../ports/scorer.ts'
 import type { ModelPool } from './model-pool.ts'
 
 /** The models of a generation, loaded. Equal ones are the same object, so that it can be a key. */
-export interface LoadedLineup {
+export interface LoadedRollout {
   readonly champion: Scorer
   readonly shadows: readonly Scorer[]
 }
@@ -13,7 +13,7 @@ export interface LoadedLineup {
 /** Who scores the offsets from `from` on. */
 export interface Serving {
   readonly from: number
-  readonly lineup: LoadedLineup
+  readonly rollout: LoadedRollout
 }
 
 /**
@@ -44,32 +44,32 @@ export function createServingModels({ store, pool, begin }: ServingOptions): Ser
     }
     const servings: Serving[] = []
     for (const { offset, generation } of found) {
-      servings.push({ from: offset, lineup: await loaded(pool, generation, `${topic}/${partition} from ${offset} on`) })
+      servings.push({ from: offset, rollout: await loaded(pool, generation, `${topic}/${partition} from ${offset} on`) })
     }
     return servings
   }
 }
 
 /** Scoring with anything else would make another copy of what was published: it waits until the files are there. */
-async function loaded(pool: ModelPool, lineup: Lineup & { readonly number: number }, where: string) {
+async function loaded(pool: ModelPool, rollout: Rollout & { readonly number: number }, where: string) {
   try {
-    return await pool.lineup(lineup)
+    return await pool.rollout(rollout)
   } catch (error) {
     if (!isRiverbankError(error, 'model_refused')) throw error
-    const names = [lineup.champion, ...lineup.shadows].map(modelName).join(', ')
-    const why = `generation ${lineup.number} (${names}) scores ${where} and cannot be loaded here: ${error.message}`
+    const names = [rollout.champion, ...rollout.shadows].map(modelName).join(', ')
+    const why = `generation ${rollout.number} (${names}) scores ${where} and cannot be loaded here: ${error.message}`
     throw new RiverbankError('model_unavailable', why, { canRetry: true, cause: error })
   }
 }
 
 /** The same models for everything, always. */
 export function fixedModels(champion: Scorer, shadows: readonly Scorer[] = []): ServingModels {
-  const servings = [{ from: 0, lineup: { champion, shadows } }]
+  const servings = [{ from: 0, rollout: { champion, shadows } }]
   return () => Promise.resolve(servings)
 }
 
-export function lineupAt(servings: readonly Serving[], offset: number): LoadedLineup {
+export function rolloutAt(servings: readonly Serving[], offset: number): LoadedRollout {
   const serving = servings.find(({ from }) => from <= offset)
   assert(serving !== undefined, `offset ${offset} is scored by somebody`)
-  return serving.lineup
+  return serving.rollout
 }

@@ -15,11 +15,11 @@ export type ModelReference = z.infer<typeof modelReference>
 export const shadowsMax = 8
 
 /** Who decides, and whose scores are only logged. */
-export const lineupSchema = z.object({ champion: modelReference, shadows: z.array(modelReference).max(shadowsMax) })
-export type Lineup = z.infer<typeof lineupSchema>
+export const rolloutSchema = z.object({ champion: modelReference, shadows: z.array(modelReference).max(shadowsMax) })
+export type Rollout = z.infer<typeof rolloutSchema>
 
 /** One entry of the list of generations, which only grows. Generation 1 is what `models/registry.json` named. */
-export const generationSchema = lineupSchema.extend({
+export const generationSchema = rolloutSchema.extend({
   /** Its place in the list, from 1 on. */
   number: z.number().int().min(1),
   reason: z.string().max(400),
@@ -55,7 +55,7 @@ export type ChangeCode =
   | 'shadow_with_policy'
 
 export type Changed =
-  | { readonly kind: 'changed'; readonly lineup: Lineup; readonly restores: number | null }
+  | { readonly kind: 'changed'; readonly rollout: Rollout; readonly restores: number | null }
   | { readonly kind: 'refused'; readonly code: ChangeCode; readonly detail: string }
 
 /** `fraud/2`, or `fraud/2@3` with policy 3, as commands, events and columns spell it. */
@@ -84,7 +84,7 @@ export function changed(generations: readonly Generation[], lost: ReadonlySet<nu
   const { model } = change
   const { champion, shadows } = current
   const others = shadows.filter((shadow) => !isSame(shadow, model))
-  const to = (lineup: Lineup): Changed => ({ kind: 'changed', lineup, restores: null })
+  const to = (rollout: Rollout): Changed => ({ kind: 'changed', rollout, restores: null })
   switch (change.kind) {
     case 'promote':
       if (isSame(champion, model)) return refused('model_is_champion', `${modelName(model)} is the champion already`)
@@ -113,7 +113,7 @@ function rolledBack(generations: readonly Generation[], kept: readonly Generatio
   const former = isCurrentNewest ? kept.findLast(({ number }) => number < base) : current
   if (former === undefined) return refused('no_former_generation', `nothing comes before generation ${base}`)
   const { champion, shadows } = former
-  return { kind: 'changed', lineup: { champion, shadows }, restores: former.restores ?? former.number }
+  return { kind: 'changed', rollout: { champion, shadows }, restores: former.restores ?? former.number }
 }
 
 export function isSame(left: ModelReference, right: ModelReference): boolean {

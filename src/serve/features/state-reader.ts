@@ -7,16 +7,16 @@ import { compileExpression, eventFieldsOf, featuresOf, timeField } from '../../e
 import { readFeatures } from '../../engine/observe.ts'
 import type { FeaturePlan } from '../../engine/plan.ts'
 import { knowsEvent, StateDecoder } from '../../engine/states.ts'
-import type { Standing } from '../../engine/states-status.ts'
+import type { StatesStatus } from '../../engine/states-status.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { StateStore } from '../../ports/states.ts'
 
 type States = Pick<StateStore, 'load' | 'layouts'>
 
-/** How the states stand: {@link Standing} as it was last seen, and a look that begins after the call. */
-export interface StatesStanding {
-  standing(): Standing
-  look(): Promise<Standing>
+/** How the states stand: {@link StatesStatus} as it was last seen, and a look that begins after the call. */
+export interface StatesWatch {
+  statesStatus(): StatesStatus
+  look(): Promise<StatesStatus>
 }
 
 /**
@@ -28,7 +28,7 @@ export function createFeatureReader(
   store: States,
   plan: FeaturePlan,
   clock: Clock,
-  states?: StatesStanding,
+  states?: StatesWatch,
 ): FeatureReader {
   const { values: all } = plan
   const entities = new Map(plan.entities.map((entity) => [entity.name, entity]))
@@ -45,7 +45,7 @@ export function createFeatureReader(
   const decoder = new StateDecoder(() => store.layouts())
   return {
     async read(keys, atMs) {
-      if (states !== undefined) refuse(states.standing())
+      if (states !== undefined) refuse(states.statesStatus())
       const blobs = await store.load(keys)
       if (states !== undefined && blobs.includes(null)) refuse(await states.look())
       for (const entity of plan.entities) {
@@ -81,8 +81,9 @@ export function createFeatureReader(
   }
 }
 
-function refuse(standing: Standing): void {
-  if (standing.kind === 'refused') throw new RiverbankError(standing.code, standing.reason, { canRetry: true })
+function refuse(statesStatus: StatesStatus): void {
+  if (statesStatus.kind === 'refused')
+    throw new RiverbankError(statesStatus.code, statesStatus.reason, { canRetry: true })
 }
 
 /** Asks the states of the partition-key entity which event ids they remember. */

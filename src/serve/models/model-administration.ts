@@ -4,7 +4,7 @@ import {
   modelName,
   type Activation,
   type Generation,
-  type Lineup,
+  type Rollout,
   type ModelChange,
   type ModelReference,
   type Refusal,
@@ -85,7 +85,7 @@ export function createModelAdministration(options: ModelAdministrationOptions): 
       if (result.kind === 'refused') throw new RiverbankError(result.code, result.detail)
       const generation = generationSchema.parse({
         number: (generations.at(-1)?.number ?? 0) + 1,
-        ...result.lineup,
+        ...result.rollout,
         reason: reason === '' ? described(change) : reason,
         timeMs: clock.nowMs(),
         ...(result.restores === null ? {} : { restores: result.restores }),
@@ -159,7 +159,7 @@ function reportOf(
   }
 }
 
-function namesOf({ champion, shadows }: Lineup) {
+function namesOf({ champion, shadows }: Rollout) {
   return { champion: modelName(champion), shadows: shadows.map(modelName) }
 }
 

@@ -28,8 +28,8 @@ export class IdentityIndex {
   readonly #idLow: Uint32Array
   /** Number of the entry before this one that has the same event id; below {@link tail} it is forgotten, -1: none. */
   readonly #before: Float64Array
-  readonly #byKey: SlotTable
-  readonly #byId: SlotTable
+  readonly #byKey: HashTable
+  readonly #byId: HashTable
   #tail = 0
   #head = 0
 
@@ -40,8 +40,8 @@ export class IdentityIndex {
     this.#idHigh = new Uint32Array(capacity)
     this.#idLow = new Uint32Array(capacity)
     this.#before = new Float64Array(capacity)
-    this.#byKey = new SlotTable(capacity, this.#keyHigh, this.#keyLow)
-    this.#byId = new SlotTable(capacity, this.#idHigh, this.#idLow)
+    this.#byKey = new HashTable(capacity, this.#keyHigh, this.#keyLow)
+    this.#byId = new HashTable(capacity, this.#idHigh, this.#idLow)
   }
 
   /** Number of the oldest entry; they are numbered as they come, and the one numbered n has slot n % capacity. */
@@ -112,7 +112,7 @@ export class IdentityIndex {
 }
 
 /** Slots by their hash: open addressing, at most half full. */
-class SlotTable {
+class HashTable {
   readonly #high: Uint32Array
   readonly #low: Uint32Array
   /** Slot + 1; 0: free. */

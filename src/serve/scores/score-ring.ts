@@ -146,11 +146,11 @@ export class ScoreRing {
 
   /** The first held offset by partition, where a reader at `from` would miss something; empty when it would not. */
   missing(from: PartitionCursor): ReadonlyMap<number, number> {
-    const gaps = new Map<number, number>()
+    const missingHistory = new Map<number, number>()
     for (const [partition, next] of from.positions()) {
       const held = this.#held.next(partition)
-      if (held !== null && next < held) gaps.set(partition, held)
+      if (held !== null && next < held) missingHistory.set(partition, held)
     }
-    return gaps
+    return missingHistory
   }
 }

@@ -12,9 +12,9 @@ test('doctor names a damaged file and a missing commit of the lake, and says wha
     expect(await lakeFinding(folder.dir)).toMatchObject({ status: 'ok', detail: 'none yet' })
     const lake = await openLake({ dir: join(folder.dir, 'lake') })
     const m = await materializer(lake)
-    const claim = claimOf(topics.events, 0)
-    await m.assigned(claim)
-    await m.batch(claim, batchOf([record(topics.events, 0, '{')]))
+    const assignment = claimOf(topics.events, 0)
+    await m.assigned(assignment)
+    await m.batch(assignment, batchOf([record(topics.events, 0, '{')]))
     await m.stop()
     expect(await lakeFinding(folder.dir)).toMatchObject({ status: 'ok', detail: 'version 2, checksums of 1 files' })
     const [file] = (await lake.snapshot()).files

@@ -3,7 +3,7 @@ import {
   environmentName,
   readConfig,
   settingSchemas,
-  statesPlace,
+  stateLocation,
 } from '../../../src/app/installation/settings/config.ts'
 import { loadProject } from '../../../src/app/installation/settings/project.ts'
 import { settingRows } from '../../../src/app/doctor/doctor-command.ts'
@@ -100,10 +100,10 @@ describe('doctor', () => {
   })
 
   const three = new Map(['a:1', 'b:2', 'c:3'].map((address) => [address, good] as const))
-  const works = { state: 'ok', slotsServed: 16_384, primaries: three, replicas: 3 }
+  const works = { state: 'ok', hashSlotsServed: 16_384, primaries: three, replicas: 3 }
   test.each([
     ['good', {}, 'ok', '3 primaries, 3 replicas'],
-    ['with slots that nobody serves', { slotsServed: 10_000 }, 'fail', '10000 of 16384'],
+    ['with slots that nobody serves', { hashSlotsServed: 10_000 }, 'fail', '10000 of 16384'],
     ['that is down', { state: 'fail' }, 'fail', 'cluster_state fail'],
     [
       'with one node that evicts',
@@ -126,11 +126,11 @@ describe('doctor', () => {
   test('states may live on a cluster, the redis log may not', () => {
     const STATES_URL = 'redis+cluster://a:1,b:2'
     const config = readConfig({ RIVERBANK_STATES_URL: STATES_URL })
-    expect(statesPlace(config)).toEqual({ kind: 'cluster', seeds: ['redis://a:1', 'redis://b:2'] })
-    expect(statesPlace(readConfig({ REDIS_URL: 'redis://a:1' }))).toEqual({ kind: 'server', url: 'redis://a:1' })
+    expect(stateLocation(config)).toEqual({ kind: 'cluster', seeds: ['redis://a:1', 'redis://b:2'] })
+    expect(stateLocation(readConfig({ REDIS_URL: 'redis://a:1' }))).toEqual({ kind: 'server', url: 'redis://a:1' })
     expect(() => readConfig({ REDIS_URL: STATES_URL })).toThrow('the redis log needs a single server')
     const kafka = { RIVERBANK_LOG: 'kafka', KAFKA_BROKERS: 'k:9092' }
-    expect(statesPlace(readConfig({ ...kafka, REDIS_URL: STATES_URL })).kind).toBe('cluster')
+    expect(stateLocation(readConfig({ ...kafka, REDIS_URL: STATES_URL })).kind).toBe('cluster')
     expect(() => readConfig({ RIVERBANK_STATES_URL: 'redis+cluster://a:1/2' })).toThrow('no database')
   })
 

@@ -10,7 +10,7 @@ import { openEventLog, openStateStore } from '../../../src/app/installation/serv
 import { createTopics } from '../../../src/app/installation/servers/topics.ts'
 import { openLake } from '../../../src/lake/commit/lake.ts'
 import { takeOwnership } from '../../../src/lake/materialize/flush.ts'
-import { stateMemos } from '../../../src/ports/states.ts'
+import { stateMetadata } from '../../../src/ports/states.ts'
 import { riverbank } from '../../e2e/support/program.ts'
 import { redisAvailable, startTestRedis, type TestRedis } from '../../support/redis-server.ts'
 
@@ -30,7 +30,7 @@ describe.skipIf(redisAvailable() !== null)('settings that contradict what exists
     await createTopics(config, log)
     await log.close()
     const store = await openStateStore(config)
-    await store.replaceMemo(stateMemos.log, null, 'redis')
+    await store.replaceMetadata(stateMetadata.log, null, 'redis')
     await store.close()
     const lake = await openLake({ dir: join(dir, 'lake') })
     await takeOwnership(lake, { topic: 'payments.events', partition: 0, owner: 'somebody' })
@@ -56,8 +56,8 @@ describe.skipIf(redisAvailable() !== null)('settings that contradict what exists
   test.each(['process', 'serve', 'up'])('%s refuses states that were made of other accepted values', async (name) => {
     const other = { ...env, RIVERBANK_NAMESPACE: 'yen', RIVERBANK_DATA_DIR: join(dir, 'yen') }
     const store = await openStateStore(readConfig(other))
-    const before = await store.memo(stateMemos.accepts)
-    await store.replaceMemo(stateMemos.accepts, before, '[["payment.initiated",[["currency",["JPY"]]]]]')
+    const before = await store.metadata(stateMetadata.accepts)
+    await store.replaceMetadata(stateMetadata.accepts, before, '[["payment.initiated",[["currency",["JPY"]]]]]')
     await store.close()
     const { code, stderr } = await riverbank([name], other)
     expect(code).toBe(1)
@@ -99,7 +99,7 @@ describe.skipIf(redisAvailable() !== null)('settings that contradict what exists
     const settings = { ...env, RIVERBANK_NAMESPACE: namespace, RIVERBANK_DATA_DIR: join(dir, namespace) }
     const config = readConfig({ ...settings, RIVERBANK_CURRENCY: currency })
     const store = await openStateStore(config)
-    await store.replaceMemo(stateMemos.accepts, null, acceptedText(definitions(config).set.events))
+    await store.replaceMetadata(stateMetadata.accepts, null, acceptedText(definitions(config).set.events))
     await store.close()
     return { config, settings }
   }

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readConfig } from '../../../src/app/installation/settings/config.ts'
 import { contradictions } from '../../../src/app/installation/contradictions.ts'
 import { openEventLog, openStateStore } from '../../../src/app/installation/servers/event-log.ts'
-import { lookOnce } from '../../../src/app/roles/state-watch.ts'
+import { readStatusOnce } from '../../../src/app/roles/state-watch.ts'
 import { createTopics } from '../../../src/app/installation/servers/topics.ts'
 import { takeOwnership } from '../../../src/lake/materialize/flush.ts'
 import { openLake } from '../../../src/lake/commit/lake.ts'
@@ -43,9 +43,9 @@ describe.skipIf(redisAvailable() !== null)('a look at the states beside a lake t
   test('goes by store and log: scoring does not wait for a repair of the lake', async () => {
     const damaged = await openLake({ dir: join(dir, 'lake') })
     await expect(damaged.snapshot()).rejects.toMatchObject({ code: 'lake_corrupt' })
-    const look = () => lookOnce({ config, log, store, featureSet: 'any' }, { claims: true })
+    const look = () => readStatusOnce({ config, log, store, featureSet: 'any' }, { bindsLake: true })
     expect(await look()).toEqual({ kind: 'whole' })
-    await store.replaceMemo('rebuild', null, 'begun')
+    await store.replaceMetadata('rebuild', null, 'begun')
     expect(await look()).toMatchObject({ kind: 'refused', code: 'state_rebuilding' })
   })
 

@@ -41,10 +41,13 @@ beforeAll(async () => {
   lake = await openLake({ dir: join(folder.dir, 'lake') })
   writeFileSync(secret, 'a,b\n1,2\n')
   const m = await materializer(lake)
-  const claim = claimOf(topics.events, 0)
-  await m.assigned(claim)
+  const assignment = claimOf(topics.events, 0)
+  await m.assigned(assignment)
   const bad = record(topics.events, 50, new Uint8Array([1, 2, 255]))
-  await m.batch(claim, batchOf([...range(0, 50).map((i) => record(topics.events, i, payment(`p${i}`, day + i))), bad]))
+  await m.batch(
+    assignment,
+    batchOf([...range(0, 50).map((i) => record(topics.events, i, payment(`p${i}`, day + i))), bad]),
+  )
   await m.stop()
   runner = runnerWith()
 })

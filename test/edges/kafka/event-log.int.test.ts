@@ -107,8 +107,8 @@ describe.skipIf(kafkaMissing() !== null)('event log on Kafka', () => {
       await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '10' }] })
     }
     const member = new Member({
-      batch: async (claim, batch) => {
-        await claim.commit(5)
+      batch: async (assignment, batch) => {
+        await assignment.commit(5)
         await truncate()
         return Math.min(5, batch.next)
       },
@@ -171,7 +171,7 @@ describe.skipIf(kafkaMissing() !== null)('event log on Kafka', () => {
     const topic = await create(log)
     const member = new Member()
     const subscription = await log.consume(consumeOptions(topic), member)
-    await eventually(() => member.claims.length === 1, within)
+    await eventually(() => member.bindsLake.length === 1, within)
     await broker.kill()
     expect(await codeOf(subscription.finished)).toBe('log_unavailable')
     await broker.restart()
@@ -201,7 +201,7 @@ describe.skipIf(kafkaMissing() !== null)('event log on Kafka', () => {
     await eventually(() => zombie.told.some((line) => line.kind === 'done'), within)
     expect(zombie.told.find((line) => line.kind === 'done')?.code).toBe(code)
     await eventually(
-      () => heir.claims.length > 1 || zombie.told.filter((l) => l.kind === 'assigned').length > 1,
+      () => heir.bindsLake.length > 1 || zombie.told.filter((l) => l.kind === 'assigned').length > 1,
       within,
     )
     await subscription.stop()

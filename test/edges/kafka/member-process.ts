@@ -24,17 +24,17 @@ async function main(): Promise<void> {
       concurrency: 1,
     },
     {
-      assigned: (claim) => {
-        const first = claim.committed ?? claim.range.start
+      assigned: (assignment) => {
+        const first = assignment.committed ?? assignment.range.start
         tell({ kind: 'assigned', first })
         return Promise.resolve(first)
       },
-      batch: async (claim, batch) => {
+      batch: async (assignment, batch) => {
         tell({ kind: 'batch', offset: batch.records[0]?.offset })
         await lines.next()
         const blockedUntil = performance.now() + (habit === 'blocks' ? 2 * Number(sessionTimeoutMs) : 0)
         while (performance.now() < blockedUntil);
-        const code = habit === 'commits' ? await codeOf(claim.commit(batch.next)) : 'none'
+        const code = habit === 'commits' ? await codeOf(assignment.commit(batch.next)) : 'none'
         tell({ kind: 'done', code })
         return batch.next
       },

@@ -3,14 +3,14 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
 import type { FeatureSetManifest } from '../../../src/engine/feature-set.ts'
-import { loadScorer, registeredLineup } from '../../../src/edges/onnx/load.ts'
+import { loadScorer, registeredRollout } from '../../../src/edges/onnx/load.ts'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const modelsDir = join(root, 'models')
 const compiled = JSON.parse(
   readFileSync(join(root, 'features/compiled/feature-set.json'), 'utf8'),
 ) as FeatureSetManifest
-const { champion, shadows } = await registeredLineup(modelsDir, 'payment.initiated')
+const { champion, shadows } = await registeredRollout(modelsDir, 'payment.initiated')
 
 function load(model: { name: string; version: string }) {
   return loadScorer({ modelsDir, ...model, services: compiled.services })

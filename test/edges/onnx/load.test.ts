@@ -64,8 +64,8 @@ describe('a model that is what it says', () => {
   it('is the champion when the registry says so', async () => {
     const modelsDir = modelsFolder()
     writeModel(modelsDir)
-    const lineup = { champion: { name: 'fraud', version: '1' }, shadows: [{ name: 'fraud', version: '2' }] }
-    const registry = { 'payment.initiated': lineup }
+    const rollout = { champion: { name: 'fraud', version: '1' }, shadows: [{ name: 'fraud', version: '2' }] }
+    const registry = { 'payment.initiated': rollout }
     writeFileSync(join(modelsDir, 'registry.json'), JSON.stringify(registry))
     expect(await readRegistry(modelsDir)).toEqual(registry)
     const scorer = await loadChampion({ modelsDir, services, eventType: 'payment.initiated' })

@@ -134,7 +134,7 @@ describe.skipIf(redisAvailable() !== null)('a server that is up and refuses', ()
     ['state_unavailable', () => store.compareAndSet([write(name)])],
     ['state_unavailable', () => store.advance('events', 0, 1)],
     ['state_unavailable', () => store.keepLayouts(new Map([[1, name]]))],
-    ['state_unavailable', () => store.replaceMemo(name, null, 'held')],
+    ['state_unavailable', () => store.replaceMetadata(name, null, 'held')],
     ['state_unavailable', () => generations.refuse(1, { code: 'x', detail: name, timeMs: 1 })],
     ['log_unavailable', () => log.publish([{ topic: 'events', key: name, value: name }])],
   ]

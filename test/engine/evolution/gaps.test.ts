@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { compilePlan } from '../../../src/compile/plan.ts'
-import { fillGaps, slotsOf } from '../../../src/engine/evolution/fill-missing-history.ts'
+import { fillMissingHistory, slotsOf } from '../../../src/engine/evolution/fill-missing-history.ts'
 import { migrateState } from '../../../src/engine/evolution/migrate.ts'
 import { observe, readFeatures } from '../../../src/engine/observe.ts'
 import type { EntityPlan } from '../../../src/engine/plan.ts'
@@ -21,15 +21,15 @@ function planOf(views: readonly View[]): {
 } {
   const set = { events: [order], entities: [customer], derived: [], services: [orderService] }
   const { entities, events } = compilePlan(defineFeatureSet({ ...set, views }))
-  const [entity, touch] = [entities[0], events.get(order.type)?.touches[0] ?? null]
-  if (entity === undefined || touch === null) throw new Error('an order names its customer')
+  const [entity, binding] = [entities[0], events.get(order.type)?.bindings[0] ?? null]
+  if (entity === undefined || binding === null) throw new Error('an order names its customer')
   return {
     entity,
     see(before, hours) {
       const timeMs = startMs + hours * hourMs
       const data = { customerId: 'c1', shopId: 's1', amountMinor: hours, currency: 'EUR' }
       const names = { offset: hours, eventId: `e${hours}`, appendTimeMs: timeMs, timeMs, eventTimeMs: timeMs }
-      const { state } = observe(entity, before, [{ ...names, data, touch, reads: true, verdict: null }], 0, 0)
+      const { state } = observe(entity, before, [{ ...names, data, binding, reads: true, verdict: null }], 0, 0)
       if (state === null) throw new Error('an observation makes a state')
       return state
     },
@@ -61,7 +61,7 @@ it.each<[string, View, string]>([
   expect(migrated.partitions).toMatchObject([{ partition: 0, next: 242 }])
 
   const history = plan.see(plan.see(null, 0), 240)
-  const filled = fillGaps(
+  const filled = fillMissingHistory(
     plan.entity,
     migrated,
     slotsOf(plan.entity, () => true),
@@ -79,6 +79,6 @@ it('a new slot knows nothing of before, and its gap closes when all of that is f
     order_count_1h: 0,
     amount_max_1h: null,
   })
-  expect(plan.see(migrated, 10).firstTiles.gaps).not.toBeNull()
-  expect(plan.see(migrated, 40).firstTiles.gaps).toBeNull()
+  expect(plan.see(migrated, 10).firstTiles.missingHistory).not.toBeNull()
+  expect(plan.see(migrated, 40).firstTiles.missingHistory).toBeNull()
 })

@@ -5,7 +5,11 @@ import { compilePlan } from '../../../src/compile/plan.ts'
 import { referenceFeatures, type ReferenceObservation } from '../../../src/compile/reference/reference.ts'
 import { createMemoryEngine, type EngineAnswer, type MemoryEngine } from '../../../src/engine/engine.ts'
 import type { EventTimeMs } from '../../../src/base/units.ts'
-import { fillGaps, gapNumbers, slotsOf } from '../../../src/engine/evolution/fill-missing-history.ts'
+import {
+  fillMissingHistory,
+  missingHistoryNumbers,
+  slotsOf,
+} from '../../../src/engine/evolution/fill-missing-history.ts'
 import { migrateState } from '../../../src/engine/evolution/migrate.ts'
 import { verdictOf } from '../../../src/engine/observe.ts'
 import { entityIdOf, type EntityPlan, type FeaturePlan } from '../../../src/engine/plan.ts'
@@ -14,7 +18,7 @@ import type { Accumulator } from '../../../src/engine/tiles/slot.ts'
 import { StateDecoder } from '../../../src/engine/state-codec/state-decoder.ts'
 import { blobPlanOf, eventTypeOfSlot, layoutOf, parseLayout } from '../../../src/engine/state-codec/state-layout.ts'
 import { plainTables } from '../../../src/engine/tiles/tiles.ts'
-import type { EntityState, Snapshot } from '../../../src/engine/state/state.ts'
+import type { EntityState, StoredResponse } from '../../../src/engine/state/state.ts'
 import type { FeatureSet } from '../../../src/define/feature-set.ts'
 import { testSeed as firstSeed } from '../../support/seed.ts'
 
@@ -57,13 +61,13 @@ const copyOf = (entity: EntityPlan, state: EntityState) => decodeState(entity, e
 class History {
   readonly byEntity = new Map<string, ReferenceObservation[]>()
 
-  add(entity: EntityPlan, event: StreamEvent, snapshot: Snapshot): ReferenceObservation[] {
+  add(entity: EntityPlan, event: StreamEvent, response: StoredResponse): ReferenceObservation[] {
     const key = `${entity.name} ${entityIdOf(entity.keyFields, event.data)}`
     const known = this.byEntity.get(key) ?? []
     this.byEntity.set(key, known)
-    const { sequence, born, outcome } = snapshot
+    const { sequence, incarnation, outcome } = response
     const { timeMs, eventType, data } = event
-    const seen = { sequence, born, timeMs, eventTimeMs: eventTimeOf(event), eventType, data }
+    const seen = { sequence, incarnation, timeMs, eventTimeMs: eventTimeOf(event), eventType, data }
     if (verdictOf(outcome) === null) known.push(seen)
     return known
   }
@@ -86,14 +90,18 @@ describe('a state of another feature set', () => {
         for (const [offset, event] of events.entries()) {
           if (offset === switchAt) engine = evolved(engine, old, plan)
           const now = offset < switchAt ? old : plan
-          for (const [index, snapshot] of apply(engine, event, offset).entries()) {
+          for (const [index, response] of apply(engine, event, offset).entries()) {
             const entity = now.entities[index]
-            if (snapshot === null || entity === undefined) continue
-            const seen = history.add(entity, event, snapshot)
+            if (response === null || entity === undefined) continue
+            const seen = history.add(entity, event, response)
             if (offset < switchAt || !looksAtTheSame(entity, old)) continue
-            const { sequence, born } = snapshot
-            const expected = referenceFeatures(after, entity.name, seen, { sequence, born, timeMs: event.timeMs })
-            const flagged = new Set(snapshot.flags.filter(({ flag }) => flag === 'incomplete').map((f) => f.feature))
+            const { sequence, incarnation } = response
+            const expected = referenceFeatures(after, entity.name, seen, {
+              sequence,
+              incarnation,
+              timeMs: event.timeMs,
+            })
+            const flagged = new Set(response.flags.filter(({ flag }) => flag === 'incomplete').map((f) => f.feature))
             // What was too late for one horizon was in time for another, and a lifetime tells for ever.
             const isSameHorizon = old.entities.some((e) => e.name === entity.name && e.horizonMs === entity.horizonMs)
             for (const [i, { name, group, slots }] of entity.features.entries()) {
@@ -101,7 +109,7 @@ describe('a state of another feature set', () => {
               if (isLifetime && !isSameHorizon) continue
               totals.incomplete += flagged.has(i) ? 1 : 0
               if (flagged.has(i)) continue
-              expect(snapshot.features?.[i], `seed ${seed}, event ${offset}, ${name}`).toBe(expected[name])
+              expect(response.features?.[i], `seed ${seed}, event ${offset}, ${name}`).toBe(expected[name])
               totals.exact += 1
             }
           }
@@ -142,12 +150,12 @@ it(`knows everything again when the history is merged, seeds from ${firstSeed}`,
       }
       if (offset === fillAt) fillAll(engine, plan, earlier)
       const wanted = apply(always, event, offset)
-      for (const [index, snapshot] of apply(engine, event, offset).entries()) {
+      for (const [index, response] of apply(engine, event, offset).entries()) {
         const entity = plan.entities[index]
-        if (offset < fillAt || snapshot === null || entity === undefined || !isComparable(entity, old)) continue
-        const flags = snapshot.flags.filter(({ flag }) => flag === 'incomplete')
+        if (offset < fillAt || response === null || entity === undefined || !isComparable(entity, old)) continue
+        const flags = response.flags.filter(({ flag }) => flag === 'incomplete')
         expect(flags, `seed ${seed}, event ${offset}`).toEqual([])
-        expect(snapshot.features, `seed ${seed}, event ${offset}`).toEqual(wanted[index]?.features)
+        expect(response.features, `seed ${seed}, event ${offset}`).toEqual(wanted[index]?.features)
         values += entity.features.length
       }
     }
@@ -196,10 +204,10 @@ function fillAll(engine: MemoryEngine, plan: FeaturePlan, earlier: readonly Read
     const wanted = slotsOf(entity, () => true)
     for (const [id, state] of engine.states[index] ?? []) {
       const history = earlier[index]?.get(id) ?? null
-      for (const number of gapNumbers(state, wanted)) expect(number).toBe(history?.sequence)
+      for (const number of missingHistoryNumbers(state, wanted)) expect(number).toBe(history?.sequence)
       engine.states[index]?.set(
         id,
-        fillGaps(entity, state, wanted, () => history),
+        fillMissingHistory(entity, state, wanted, () => history),
       )
     }
   }

@@ -8,7 +8,7 @@ import { emptyRow, putValue, type TileRow } from '../../../src/engine/tiles/tile
 import { plainTables, tableOfRows, type TileTable } from '../../../src/engine/tiles/tiles.ts'
 import { recentIdsOf } from '../../../src/engine/state/recent-ids.ts'
 import { decodeState, encodeState, stateVersion } from '../../../src/engine/state-codec/state-blob.ts'
-import { stateTiles, type EntityState, type Snapshot } from '../../../src/engine/state/state.ts'
+import { stateTiles, type EntityState, type StoredResponse } from '../../../src/engine/state/state.ts'
 import { customerPlan, frozen, paymentTouch, terminalPlan } from '../support/plans.ts'
 import { testSeed as seed } from '../../support/seed.ts'
 
@@ -77,10 +77,10 @@ function stateOf(plan: EntityPlan): fc.Arbitrary<EntityState> {
       const rows = { minLength: index.length, maxLength: index.length }
       const columns = group.slots.map((slot) => fc.array(accumulator(slot), rows))
       const base = fc.option(fc.tuple(...group.slots.map((slot) => accumulator(slot))))
-      const gap = fc.option(fc.record({ since: offset, tile: fc.integer() }, plain))
-      const gaps = fc.option(fc.tuple(...group.slots.map(() => gap)))
+      const missing = fc.option(fc.record({ since: offset, tile: fc.integer() }, plain))
+      const missingHistory = fc.option(fc.tuple(...group.slots.map(() => missing)))
       return fc
-        .tuple(fc.tuple(...columns), base, fc.option(fc.integer()), gaps)
+        .tuple(fc.tuple(...columns), base, fc.option(fc.integer()), missingHistory)
         .map(([found, ofBase, cappedTile, ofGaps]): TileTable => ({
           ...tableOfRows(
             group.layout,
@@ -91,7 +91,7 @@ function stateOf(plan: EntityPlan): fc.Arbitrary<EntityState> {
               ? null
               : rowWith(group, 0, (slot, k) => (slot.lifetime ? (ofBase[k]?.(0) ?? null) : undefined)),
           cappedTile,
-          gaps: ofGaps,
+          missingHistory: ofGaps,
         }))
     }),
   )
@@ -107,13 +107,13 @@ function stateOf(plan: EntityPlan): fc.Arbitrary<EntityState> {
       newestHour: all.length === 0 ? null : Math.max(...all.map(([, , , hour]) => hour)),
     }))
   const unsigned = fc.integer({ min: 0, max: 2 ** 32 - 1 })
-  const labelsOf = (born: number) =>
+  const labelsOf = (incarnation: number) =>
     fc.array(
       fc.record(
         {
           ...{ high: unsigned, low: unsigned, timeMs: fc.integer({ min: -(10 ** 12), max: 10 ** 13 }) },
           eventTimeMs: fc.integer({ min: -(10 ** 12), max: 10 ** 13 }),
-          ...{ sequence: fc.integer({ min: born, max: born + 1_000 }), eventType: fc.string() },
+          ...{ sequence: fc.integer({ min: incarnation, max: incarnation + 1_000 }), eventType: fc.string() },
           data: fc.dictionary(fc.constantFrom('amount', 'kind'), fc.oneof(fc.integer(), fc.string()), plain),
         },
         plain,
@@ -128,12 +128,12 @@ function stateOf(plan: EntityPlan): fc.Arbitrary<EntityState> {
   const recentIds = fc
     .array(id, { maxLength: plan.partitionKey ? 20 : 0 })
     .map((ids) => recentIdsOf(ids.map(([high, low, at, appendHour]) => ({ high, low, offset: at, appendHour }))))
-  return fc.integer({ min: 0, max: 2 ** 52 }).chain((born) => {
-    const snapshot: fc.Arbitrary<Snapshot> = fc.record(
+  return fc.integer({ min: 0, max: 2 ** 52 }).chain((incarnation) => {
+    const response: fc.Arbitrary<StoredResponse> = fc.record(
       {
         offset,
-        sequence: fc.integer({ min: born, max: born + 1_000 }),
-        born: fc.constant(born),
+        sequence: fc.integer({ min: incarnation, max: incarnation + 1_000 }),
+        incarnation: fc.constant(incarnation),
         outcome: fc.constantFrom('applied' as const, 'too_late' as const, 'duplicate' as const),
         features: fc.option(fc.array(featureValue, { maxLength: 40 })),
         flags: fc.constant([]),
@@ -148,7 +148,7 @@ function stateOf(plan: EntityPlan): fc.Arbitrary<EntityState> {
             {
               partition: fc.constant(partition),
               next: offset,
-              snapshots: fc.array(snapshot, { maxLength: 6 }),
+              responses: fc.array(response, { maxLength: 6 }),
             },
             plain,
           ),
@@ -158,13 +158,13 @@ function stateOf(plan: EntityPlan): fc.Arbitrary<EntityState> {
     return fc
       .record(
         {
-          sequence: fc.constant(born + 1_001),
-          born: fc.constant(born),
+          sequence: fc.constant(incarnation + 1_001),
+          incarnation: fc.constant(incarnation),
           newestTimeMs: fc.option(fc.integer({ min: -62_167_219_200_000, max: 253_402_300_799_999 })),
           tiles: fc.tuple(...tiles),
           recentIds,
           subjects,
-          labels: labelsOf(born),
+          labels: labelsOf(incarnation),
           waiting: fc.array(waitingLabel, { maxLength: plan.partitionKey ? 3 : 0 }),
           partitions,
         },
@@ -191,7 +191,7 @@ const observed = (() => {
     timeMs: 1_780_000_000_000 - i * 1_000,
     eventTimeMs: 1_780_000_000_000,
     data: { customerId: 'c', terminalId: 't', amountMinor: 12_345 },
-    touch: paymentTouch.customer,
+    binding: paymentTouch.customer,
     reads: true,
     verdict: null,
   }))

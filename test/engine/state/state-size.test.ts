@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { observe, type Observation } from '../../../src/engine/observe.ts'
-import type { EntityPlan, EntityTouch } from '../../../src/engine/plan.ts'
+import type { EntityPlan, EntityBinding } from '../../../src/engine/plan.ts'
 import { noWaiting } from '../../../src/engine/state/waiting-labels.ts'
 import { noLabels } from '../../../src/engine/state/labels.ts'
 import { noSubjects } from '../../../src/engine/state/subjects.ts'
@@ -54,7 +54,7 @@ function measuredOnce(make: () => readonly EntityState[]): { readonly grown: num
 }
 
 /** States as a processor gets them: one observation after the other, written after each. */
-function observedStates(plan: EntityPlan, touch: EntityTouch, count: number, payments: number): EntityState[] {
+function observedStates(plan: EntityPlan, binding: EntityBinding, count: number, payments: number): EntityState[] {
   const states: (EntityState | null)[] = new Array<null>(count).fill(null)
   for (let step = 0; step < payments; step += 1) {
     for (let i = 0; i < count; i += 1) {
@@ -66,7 +66,7 @@ function observedStates(plan: EntityPlan, touch: EntityTouch, count: number, pay
         eventId: `e${i}-${step}`,
         ...times,
         data,
-        touch,
+        binding,
         reads: true,
         verdict: null,
       }
@@ -98,7 +98,7 @@ function listedStates(count: number, rows: number): EntityState[] {
       for (const [number, slot] of slots.entries()) putValue(made, slot, valueOf(i, row)[number] ?? null)
       return made
     })
-    const times = { sequence: 1, born: 0, newestTimeMs: beginMs }
+    const times = { sequence: 1, incarnation: 0, newestTimeMs: beginMs }
     const memory = { recentIds: noIds, subjects: noSubjects, labels: noLabels, waiting: noWaiting }
     return { ...times, ...memory, ...stateTiles([tableOfRows(layout, filled)]), partitions: [] }
   })

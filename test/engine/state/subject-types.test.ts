@@ -8,28 +8,28 @@ import { plan } from '../../lake/support/resets.ts'
 const [owner] = plan.entities
 if (owner === undefined) throw new Error('the partition-key entity comes first')
 const touchOf = (type: string) => {
-  const touch = plan.events.get(type)?.touches[0] ?? null
-  if (touch === null) throw new Error(`${type} names its account`)
-  return touch
+  const binding = plan.events.get(type)?.bindings[0] ?? null
+  if (binding === null) throw new Error(`${type} names its account`)
+  return binding
 }
 const startMs = Date.UTC(2026, 5, 1)
 const who = { accountId: 'a1', deviceId: 'd1' }
-type Told = Pick<Observation, 'eventId' | 'touch' | 'data'> & Partial<Observation>
+type Told = Pick<Observation, 'eventId' | 'binding' | 'data'> & Partial<Observation>
 
 const login = (eventId: string): Told => ({
-  ...{ eventId, touch: touchOf('login.attempted') },
+  ...{ eventId, binding: touchOf('login.attempted') },
   data: { ...who, succeeded: true, delayMs: null },
 })
 const reset = (eventId: string): Told => ({
-  ...{ eventId, touch: touchOf('password.reset_requested') },
+  ...{ eventId, binding: touchOf('password.reset_requested') },
   data: { ...who, via: 'sms', afterMs: null },
 })
 const takeover = (eventId: string, of: string): Told => ({
-  ...{ eventId, touch: touchOf('takeover.reported'), record: () => eventId },
+  ...{ eventId, binding: touchOf('takeover.reported'), record: () => eventId },
   data: { ...who, login: of, worked: true, loginTimeMs: startMs, channel: 'mail' },
 })
 const dispute = (eventId: string, of: string): Told => ({
-  ...{ eventId, touch: touchOf('reset.disputed'), record: () => eventId },
+  ...{ eventId, binding: touchOf('reset.disputed'), record: () => eventId },
   data: { ...who, login: of, resetTimeMs: startMs },
 })
 
@@ -43,7 +43,7 @@ function told(events: readonly Told[]): { readonly outcome: Outcome; readonly re
     state = observed.state
     const [answer] = observed.answers
     if (answer?.kind !== 'snapshot') throw new Error('nothing was told before')
-    return answer.snapshot
+    return answer.response
   })
 }
 

@@ -14,9 +14,9 @@ const owner = (() => {
   return first
 })()
 const touchOf = (type: string) => {
-  const touch = plan.events.get(type)?.touches[0] ?? null
-  if (touch === null) throw new Error(`${type} names its customer`)
-  return touch
+  const binding = plan.events.get(type)?.bindings[0] ?? null
+  if (binding === null) throw new Error(`${type} names its customer`)
+  return binding
 }
 const spent = { customerId: 'c1', terminalId: 't1', amountMinor: 1_000, currency: 'EUR' }
 const startMs = Date.UTC(2026, 5, 1)
@@ -26,10 +26,10 @@ function released(events: readonly Partial<Observation>[]): (readonly string[])[
   let state: EntityState | null = null
   return events.map((event, offset) => {
     const times = { appendTimeMs: startMs + offset, timeMs: startMs, eventTimeMs: startMs + offset }
-    const rest = { data: spent, touch: touchOf('payment.initiated'), reads: false, verdict: null }
+    const rest = { data: spent, binding: touchOf('payment.initiated'), reads: false, verdict: null }
     const observed = observe(owner, state, [{ offset, eventId: `e${offset}`, ...times, ...rest, ...event }], 0, offset)
     state = observed.state === null ? null : decodeState(owner, encodeState(owner, observed.state))
-    const stored = state?.partitions[0]?.snapshots.at(-1)
+    const stored = state?.partitions[0]?.responses.at(-1)
     return stored?.released ?? []
   })
 }
@@ -37,7 +37,7 @@ function released(events: readonly Partial<Observation>[]): (readonly string[])[
 const paid = (eventId: string, more: Partial<Observation> = {}) => ({ eventId, ...more })
 const report = (eventId: string, paymentId: string, record: string | null, more: Partial<Observation> = {}) => ({
   eventId,
-  touch: touchOf('fraud.reported'),
+  binding: touchOf('fraud.reported'),
   data: { ...spent, paymentId, paymentTimeMs: startMs, kind: 'chargeback' },
   record: () => record,
   ...more,

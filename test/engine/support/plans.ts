@@ -1,6 +1,6 @@
 import { riverbank } from '../../../features/index.ts'
 import { compilePlan } from '../../../src/compile/plan.ts'
-import type { EntityPlan, EntityTouch } from '../../../src/engine/plan.ts'
+import type { EntityPlan, EntityBinding } from '../../../src/engine/plan.ts'
 
 const plan = compilePlan(riverbank)
 
@@ -10,9 +10,9 @@ function entity(name: string): EntityPlan {
   return found
 }
 
-function touch(name: string): EntityTouch {
+function binding(name: string): EntityBinding {
   const index = plan.entities.indexOf(entity(name))
-  const found = plan.events.get('payment.initiated')?.touches[index] ?? null
+  const found = plan.events.get('payment.initiated')?.bindings[index] ?? null
   if (found === null) throw new Error(`a payment names its ${name}`)
   return found
 }
@@ -20,7 +20,7 @@ function touch(name: string): EntityTouch {
 /** The shipped definitions: the customer is the partition key, its first feature counts payments in 5 minutes. */
 export const customerPlan = entity('customer')
 export const terminalPlan = entity('terminal')
-export const paymentTouch = { customer: touch('customer'), terminal: touch('terminal') }
+export const paymentTouch = { customer: binding('customer'), terminal: binding('terminal') }
 
 /** Versions of a table append to the same arrays, behind what each of them sees. */
 const sharedByVersions = new Set(['cells', 'lists', 'written'])

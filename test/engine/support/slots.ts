@@ -1,6 +1,6 @@
 import type { SlotKind } from '../../../src/engine/slot-kind.ts'
 import type { DelayRead, TileGroupPlan } from '../../../src/engine/plan.ts'
-import type { Accumulator, PlacedSlot, SlotList, SlotValue } from '../../../src/engine/tiles/slot.ts'
+import type { Accumulator, AllocatedSlot, SlotList, SlotValue } from '../../../src/engine/tiles/slot.ts'
 import { squaresOf } from '../../../src/engine/tiles/cells.ts'
 import { addValue, emptyRow, mergeEarlier, placed, valueIn, type TileRow } from '../../../src/engine/tiles/tile-row.ts'
 import { ValueCodes } from '../../../src/engine/tiles/distinct.ts'
@@ -54,7 +54,7 @@ export function windowsOf(table: TileTable, group: TileGroupPlan, timeMs: number
   )
 }
 
-function cellOf({ numbers, highs, points }: WindowCells, { kind }: PlacedSlot, at: number): Accumulator {
+function cellOf({ numbers, highs, points }: WindowCells, { kind }: AllocatedSlot, at: number): Accumulator {
   const value = numbers[at] ?? NaN
   if (kind === 'oldest' || kind === 'newest') return points[at] ?? []
   if (kind === 'square_sum') return squaresOf(value, highs[at] ?? 0)
@@ -63,12 +63,12 @@ function cellOf({ numbers, highs, points }: WindowCells, { kind }: PlacedSlot, a
 
 /** One slot, by itself, over plain values. */
 export class OneSlot {
-  readonly slot: PlacedSlot
+  readonly slot: AllocatedSlot
   private readonly layout
 
   constructor(kind: SlotKind, size: number) {
     const { slots, layout } = placed([{ kind, size }], codes)
-    this.slot = slots[0] as PlacedSlot
+    this.slot = slots[0] as AllocatedSlot
     this.layout = layout
   }
 

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { ByteWriter } from '../../../src/base/bytes.ts'
 import type { TileGroupPlan } from '../../../src/engine/plan.ts'
-import type { Accumulator, PlacedSlot, SlotValue } from '../../../src/engine/tiles/slot.ts'
+import type { Accumulator, AllocatedSlot, SlotValue } from '../../../src/engine/tiles/slot.ts'
 import { addValue, putValue, type TileRow } from '../../../src/engine/tiles/tile-row.ts'
 import {
   emptyTiles,
@@ -40,8 +40,8 @@ function groupWithAll(tilesMax: number): TileGroupPlan {
 }
 
 /** The algebra of every slot, by itself: slot.test.ts proves it. */
-const algebras = new Map<PlacedSlot, OneSlot>()
-function algebraOf(slot: PlacedSlot) {
+const algebras = new Map<AllocatedSlot, OneSlot>()
+function algebraOf(slot: AllocatedSlot) {
   const own = algebras.get(slot) ?? new OneSlot(slot.kind, slot.size)
   algebras.set(slot, own)
   const rowOf = (value: Accumulator): TileRow => {
@@ -153,8 +153,8 @@ function bytesOf(group: TileGroupPlan, table: TileTable): Uint8Array {
 /** The same values in arrays that nobody else has. */
 function alone(group: TileGroupPlan, table: TileTable): TileTable {
   const rows = Array.from({ length: table.end - table.start }, (_, i) => rowAt(table, table.start + i))
-  const { base, cappedTile, gaps } = table
-  return { ...tableOfRows(group.layout, rows), base, cappedTile, gaps }
+  const { base, cappedTile, missingHistory } = table
+  return { ...tableOfRows(group.layout, rows), base, cappedTile, missingHistory }
 }
 
 function run(group: TileGroupPlan, all: readonly Branch[]): void {
@@ -183,7 +183,7 @@ function run(group: TileGroupPlan, all: readonly Branch[]): void {
     versions.push({ table, model })
     for (const [number, version] of versions.entries()) {
       const [plain] = plainTables({ groups: [group] }, [version.table])
-      expect(plain, `version ${number} of ${versions.length}`).toEqual({ ...version.model, gaps: null })
+      expect(plain, `version ${number} of ${versions.length}`).toEqual({ ...version.model, missingHistory: null })
       // Written again after every step, from what was kept: never other bytes than those of a table of its own.
       expect(bytesOf(group, version.table), `version ${number}`).toEqual(bytesOf(group, alone(group, version.table)))
     }

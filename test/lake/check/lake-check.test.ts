@@ -12,10 +12,10 @@ import { range } from '../support/read.ts'
 /** Five files of two offsets each. */
 async function write(): Promise<void> {
   const m = await materializer(lake)
-  const claim = claimOf(topics.events, 0)
-  await m.assigned(claim)
+  const assignment = claimOf(topics.events, 0)
+  await m.assigned(assignment)
   for (const flush of range(0, 5)) {
-    await m.batch(claim, batchOf([2 * flush, 2 * flush + 1].map((offset) => record(topics.events, offset, '{'))))
+    await m.batch(assignment, batchOf([2 * flush, 2 * flush + 1].map((offset) => record(topics.events, offset, '{'))))
     await m.flush()
   }
   await m.stop()

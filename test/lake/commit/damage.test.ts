@@ -12,10 +12,10 @@ const limits = { minFiles: 2, maxFiles: 100, targetBytes: 1 << 20, retireGraceMs
 /** Four files of one offset each. */
 async function write() {
   const m = await materializer(lake)
-  const claim = claimOf(topics.events, 0)
-  await m.assigned(claim)
+  const assignment = claimOf(topics.events, 0)
+  await m.assigned(assignment)
   for (const offset of range(0, 4)) {
-    await m.batch(claim, batchOf([record(topics.events, offset, '{')]))
+    await m.batch(assignment, batchOf([record(topics.events, offset, '{')]))
     await m.flush()
   }
   const mergeAndPurge = () => compact({ ...limits, lake, writer: m.writer, nowMs: Date.now() + 1_000 })

@@ -42,12 +42,12 @@ test('a name that is there already is ours when it names our own file, and nobod
 
 test('I5: a flush whose commit is true and told as refused keeps its files, and goes on above them', async () => {
   const m = await materializer(askedTwice(lake))
-  const claim = claimOf(topics.events, 0)
-  await m.assigned(claim)
-  await m.batch(claim, batchOf(payments(0, 3)))
+  const assignment = claimOf(topics.events, 0)
+  await m.assigned(assignment)
+  await m.batch(assignment, batchOf(payments(0, 3)))
   await m.flush()
-  expect(await m.batch(claim, batchOf(payments(3, 6)))).toBe(3)
-  expect(await m.batch(claim, batchOf(payments(3, 6)))).toBe(6)
+  expect(await m.batch(assignment, batchOf(payments(3, 6)))).toBe(3)
+  expect(await m.batch(assignment, batchOf(payments(3, 6)))).toBe(6)
   await m.flush()
   await m.stop()
   expect(await offsets(lake, topics.events)).toEqual(range(0, 6))
@@ -55,10 +55,10 @@ test('I5: a flush whose commit is true and told as refused keeps its files, and 
 
 test('I5: a merge whose commit is true and told as refused keeps its file', async () => {
   const m = await materializer(lake)
-  const claim = claimOf(topics.events, 0)
-  await m.assigned(claim)
+  const assignment = claimOf(topics.events, 0)
+  await m.assigned(assignment)
   for (const from of [0, 3]) {
-    await m.batch(claim, batchOf(payments(from, from + 3)))
+    await m.batch(assignment, batchOf(payments(from, from + 3)))
     await m.flush()
   }
   await m.stop()

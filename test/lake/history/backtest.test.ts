@@ -62,9 +62,12 @@ describe('a lake with decisions and their outcomes', () => {
 
   async function write(topic: string, values: readonly string[]): Promise<void> {
     const writer = await materializer(lake)
-    const claim = claimOf(topic, 0)
-    await writer.assigned(claim)
-    await writer.batch(claim, batchOf(values.map((value, i) => record(topic, i, value, { appendTimeMs: at(1_000) }))))
+    const assignment = claimOf(topic, 0)
+    await writer.assigned(assignment)
+    await writer.batch(
+      assignment,
+      batchOf(values.map((value, i) => record(topic, i, value, { appendTimeMs: at(1_000) }))),
+    )
     await writer.stop()
   }
 

@@ -29,10 +29,10 @@ test('a background is payments of the newest days with every feature, the same o
   try {
     const lake = await openLake({ dir: folder.dir })
     const writer = await materializer(lake)
-    const claim = claimOf(topics.scores, 0)
-    await writer.assigned(claim)
+    const assignment = claimOf(topics.scores, 0)
+    await writer.assigned(assignment)
     await writer.batch(
-      claim,
+      assignment,
       batchOf(
         payments.map((one, offset) => record(topics.scores, offset, one, { appendTimeMs: day + offset * dayMs })),
       ),

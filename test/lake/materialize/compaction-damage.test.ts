@@ -15,10 +15,10 @@ const limits = { minFiles: 2, maxFiles: 100, targetBytes: 1 << 20, retireGraceMs
 async function write(filesOfEach: number) {
   const m = await materializer(lake)
   for (const partition of [0, 1]) {
-    const claim = { ...claimOf(topics.events, partition), range: { partition, start: 0, end: 100 } }
-    await m.assigned(claim)
+    const assignment = { ...claimOf(topics.events, partition), range: { partition, start: 0, end: 100 } }
+    await m.assigned(assignment)
     for (const offset of range(0, filesOfEach)) {
-      await m.batch(claim, batchOf([record(topics.events, offset, '{', { partition })]))
+      await m.batch(assignment, batchOf([record(topics.events, offset, '{', { partition })]))
       await m.flush()
     }
   }

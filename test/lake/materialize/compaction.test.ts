@@ -15,15 +15,15 @@ const limits = { minFiles: 2, maxFiles: 100, targetBytes: 1 << 20, retireGraceMs
 
 test('I5: small files become one with the same rows, bit for bit; the old ones go after the grace period', async () => {
   const m = await materializer(lake)
-  const claim = claimOf(topics.scores, 0)
-  await m.assigned(claim)
+  const assignment = claimOf(topics.scores, 0)
+  await m.assigned(assignment)
   for (const flush of range(0, 6)) {
     const records = range(0, 50).map((i) => {
       const offset = flush * 100 + i
       const features = `{"spend__mean_7d":${i % 3 === 0 ? '-0' : i % 3 === 1 ? '0' : `0.${offset}`},"spend__count_7d":${i}}`
       return record(topics.scores, offset, score(`s${offset}`, `p${offset}`, day + offset, features))
     })
-    await m.batch(claim, batchOf(records, flush * 100 + 100))
+    await m.batch(assignment, batchOf(records, flush * 100 + 100))
     await m.flush()
   }
   const all = 'SELECT *, 1 / spend__mean_7d AS sign FROM scores'
@@ -51,10 +51,10 @@ test('the commits that no reader needs go with the files, and the lake stays as 
   const clock = { nowMs: () => Date.now() + 2 * hourMs }
   const aged = await openLake({ dir: folder.dir, clock, checkpointEvery: 5, keptVersions: 1 })
   const m = await materializer(aged)
-  const claim = claimOf(topics.events, 0)
-  await m.assigned(claim)
+  const assignment = claimOf(topics.events, 0)
+  await m.assigned(assignment)
   for (const offset of range(0, 20)) {
-    await m.batch(claim, batchOf([record(topics.events, offset, '{')]))
+    await m.batch(assignment, batchOf([record(topics.events, offset, '{')]))
     await m.flush()
   }
   const commits = () => readdirSync(join(folder.dir, '_log')).length
@@ -69,10 +69,10 @@ test('the commits that no reader needs go with the files, and the lake stays as 
 
 test('I5: of two compactions at once one wins, and no row is twice', async () => {
   const m = await materializer(lake)
-  const claim = claimOf(topics.events, 0)
-  await m.assigned(claim)
+  const assignment = claimOf(topics.events, 0)
+  await m.assigned(assignment)
   for (const offset of range(0, 5)) {
-    await m.batch(claim, batchOf([record(topics.events, offset, '{')]))
+    await m.batch(assignment, batchOf([record(topics.events, offset, '{')]))
     await m.flush()
   }
   const members = await Promise.all([openLake({ dir: folder.dir }), openLake({ dir: folder.dir })])

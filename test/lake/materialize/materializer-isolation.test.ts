@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { isRiverbankError, RiverbankError } from '../../../src/base/errors.ts'
-import type { Memos } from '../../../src/isolation/trial.ts'
+import type { StoreMetadata } from '../../../src/isolation/trial.ts'
 import type { MaterializerOptions } from '../../../src/lake/materialize/materializer.ts'
 import { openTableWriter } from '../../../src/edges/duckdb/table-writer.ts'
 import type { LogRecord } from '../../../src/ports/log.ts'
@@ -13,11 +13,11 @@ const count = 12
 const poisoned = 5
 const records = range(0, count).map((i): LogRecord => record(topics.events, i, payment(`p${i}`, day + i)))
 
-function memos() {
+function metadataStores() {
   const held = new Map<string, string>()
-  const kept: Memos = {
-    memo: (name) => Promise.resolve(held.get(name) ?? null),
-    replaceMemo: (name, before, after) => {
+  const kept: StoreMetadata = {
+    metadata: (name) => Promise.resolve(held.get(name) ?? null),
+    replaceMetadata: (name, before, after) => {
       const is = held.get(name) ?? null
       if (is !== before) return Promise.resolve(is === after)
       if (after === null) held.delete(name)
@@ -43,15 +43,16 @@ async function spoiledWriter(error: () => Error): Promise<TableWriter> {
 /** One process: from its claim to the end, or to what ended it. */
 async function run(change: Partial<MaterializerOptions>): Promise<unknown> {
   const m = await materializer(lake, change)
-  const claim = claimOf(topics.events, 0, count)
+  const assignment = claimOf(topics.events, 0, count)
   try {
-    for (let next = await m.assigned(claim); next < count;) next = await m.batch(claim, batchOf(records.slice(next)))
+    for (let next = await m.assigned(assignment); next < count;)
+      next = await m.batch(assignment, batchOf(records.slice(next)))
     await m.flush()
-    await m.released?.(claim)
+    await m.released?.(assignment)
     return null
   } catch (error) {
-    claim.abort.abort()
-    await m.released?.(claim)
+    assignment.abort.abort()
+    await m.released?.(assignment)
     return error
   } finally {
     await m.writer.close()
@@ -68,10 +69,10 @@ test.each([
   ['a bug of ours', () => new TypeError('not a function')],
   ['a value that the database cannot take', () => new RiverbankError('lake_rows_refused', 'no integer')],
 ])('I6: a record that cannot be written for %s is kept as its bytes, and no other', async (_, error) => {
-  const { held, kept } = memos()
+  const { held, kept } = metadataStores()
   const writer = await spoiledWriter(error)
   // The batch is full at once: the error is the batch's own.
-  const change = { memos: kept, writer, flushRows: 1 }
+  const change = { metadataStores: kept, writer, flushRows: 1 }
   const ends: unknown[] = []
   for (let end = await run(change); end !== null && ends.length < 10; end = await run(change)) ends.push(end)
   // Together, together after each was read alone, and twice alone.
@@ -81,13 +82,13 @@ test.each([
 })
 
 test('I6: an outage of the disk that ends the materializer ten times isolates nothing', async () => {
-  const { held, kept } = memos()
+  const { held, kept } = metadataStores()
   let isOut = true
   const outage = () => new RiverbankError('lake_write_failed', 'disk full', { canRetry: true })
   const spoiled = await spoiledWriter(outage)
   const whole = await openTableWriter(writerOptions)
   const change = {
-    memos: kept,
+    metadataStores: kept,
     flushRows: 1,
     writer: { ...whole, write: (...all: Parameters<typeof whole.write>) => (isOut ? spoiled : whole).write(...all) },
   }
@@ -102,6 +103,6 @@ test('I6: an outage of the disk that ends the materializer ten times isolates no
 
 test('I5: copying goes on where deaths cannot be counted', async () => {
   const away = () => Promise.reject(new RiverbankError('state_unavailable', 'away', { canRetry: true }))
-  expect(await run({ memos: { memo: away, replaceMemo: away } })).toBeNull()
+  expect(await run({ metadataStores: { metadata: away, replaceMetadata: away } })).toBeNull()
   expect(await faults()).toEqual([])
 })

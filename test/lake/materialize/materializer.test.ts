@@ -27,16 +27,19 @@ const payments = (from: number, to: number): LogRecord[] =>
 
 test('an event becomes a row with its fields, its text and its position', async () => {
   const m = await materializer(lake)
-  const claim = claimOf(topics.events, 0)
-  expect(await m.assigned(claim)).toBe(0)
+  const assignment = claimOf(topics.events, 0)
+  expect(await m.assigned(assignment)).toBe(0)
   const text = payment('p1', day - 5)
   const headers = { traceparent: '00-a-b-01', 'riverbank-attempts': '2' }
   const label = fraud('f1', 'p1', day, day - 5)
   expect(
-    await m.batch(claim, batchOf([record(topics.events, 3, text, { headers }), record(topics.events, 9, label)], 12)),
+    await m.batch(
+      assignment,
+      batchOf([record(topics.events, 3, text, { headers }), record(topics.events, 9, label)], 12),
+    ),
   ).toBe(12)
   await m.flush()
-  expect(claim.commits).toEqual([12])
+  expect(assignment.commits).toEqual([12])
   expect(await lake.covered(topics.events, 0)).toBe(12)
   const rows = await ask(lake, 'SELECT * FROM events ORDER BY log_offset')
   expect(rows[0]).toMatchObject({
@@ -83,9 +86,9 @@ test('I5: what cannot be decoded has its row and its bytes, in either topic', as
     payment('p', day, { amountMinor: -1 }),
     'x'.repeat(70_000),
   ]
-  const claim = claimOf(topics.events, 0)
-  await m.assigned(claim)
-  await m.batch(claim, batchOf(bad.map((value, i) => record(topics.events, i, value))))
+  const assignment = claimOf(topics.events, 0)
+  await m.assigned(assignment)
+  await m.batch(assignment, batchOf(bad.map((value, i) => record(topics.events, i, value))))
   const scores = claimOf(topics.scores, 0)
   await m.assigned(scores)
   const wrong = [...bad, score('s', 'p', day, '{"a":"text"}')].map((value, i) => record(topics.scores, i, value))
@@ -119,8 +122,8 @@ test('I5: what cannot be decoded has its row and its bytes, in either topic', as
 
 test('I3: features keep their bits, -0 and neighbours of other values included', async () => {
   const m = await materializer(lake)
-  const claim = claimOf(topics.scores, 0)
-  await m.assigned(claim)
+  const assignment = claimOf(topics.scores, 0)
+  await m.assigned(assignment)
   const values = [
     '-0',
     '0',
@@ -138,7 +141,7 @@ test('I3: features keep their bits, -0 and neighbours of other values included',
     const features = `{"spend__mean_7d":${value},"spend__count_7d":${i % 3 === 0 ? 'null' : String(2 ** 53 - 1)}}`
     return record(topics.scores, i, score(`s${i}`, `p${i}`, day, features))
   })
-  await m.batch(claim, batchOf(records))
+  await m.batch(assignment, batchOf(records))
   await m.flush()
   const rows = await ask(lake, 'SELECT spend__mean_7d, spend__count_7d FROM scores ORDER BY log_offset')
   const wrong = rows.filter((row, i) => !Object.is(row['spend__mean_7d'], JSON.parse(many[i] ?? '')))
@@ -149,14 +152,14 @@ test('I3: features keep their bits, -0 and neighbours of other values included',
 
 test('a score of another feature set loses nothing; observations carry their entities', async () => {
   const m = await materializer(lake)
-  const claim = claimOf(topics.scores, 0)
-  await m.assigned(claim)
+  const assignment = claimOf(topics.scores, 0)
+  await m.assigned(assignment)
   const first = record(
     topics.scores,
     0,
     score('s0', 'p0', day, '{"spend__count_7d":1.5,"unheard_of":2,"spend__mean_7d":3}'),
   )
-  await m.batch(claim, batchOf([first, record(topics.scores, 1, observed('o1', 'f1', 44))]))
+  await m.batch(assignment, batchOf([first, record(topics.scores, 1, observed('o1', 'f1', 44))]))
   await m.flush()
   const [row] = await ask(lake, 'SELECT * FROM scores')
   expect(row).toMatchObject({
@@ -184,12 +187,12 @@ test('a score of another feature set loses nothing; observations carry their ent
 
 test('a flush is split where the date of the log changes, back and forth', async () => {
   const m = await materializer(lake)
-  const claim = claimOf(topics.events, 0)
-  await m.assigned(claim)
+  const assignment = claimOf(topics.events, 0)
+  await m.assigned(assignment)
   const records = [0, 0, dayMs, 0, dayMs].map((later, i) =>
     record(topics.events, i, payment(`p${i}`, day), { appendTimeMs: day + dayMs - 10 + (later === 0 ? 0 : 20) }),
   )
-  await m.batch(claim, batchOf(records))
+  await m.batch(assignment, batchOf(records))
   await m.flush()
   const { files, version } = await lake.snapshot()
   expect(files.map(({ path }) => path.replace(/\.[0-9a-f]{8}\./, '.'))).toEqual([
@@ -205,12 +208,12 @@ test('a flush is split where the date of the log changes, back and forth', async
 
 test('rows are written when there are enough, when they are large, and when they are old', async () => {
   const byRows = await materializer(lake, { flushRows: 10 })
-  const claim = claimOf(topics.events, 0)
-  await byRows.assigned(claim)
-  await byRows.batch(claim, batchOf(payments(0, 9)))
-  expect(claim.commits).toEqual([])
-  await byRows.batch(claim, batchOf(payments(9, 10)))
-  expect(claim.commits).toEqual([10])
+  const assignment = claimOf(topics.events, 0)
+  await byRows.assigned(assignment)
+  await byRows.batch(assignment, batchOf(payments(0, 9)))
+  expect(assignment.commits).toEqual([])
+  await byRows.batch(assignment, batchOf(payments(9, 10)))
+  expect(assignment.commits).toEqual([10])
   await byRows.stop()
 
   const byBytes = await materializer(lake, { bufferBytes: 1000 })
@@ -231,12 +234,12 @@ test('rows are written when there are enough, when they are large, and when they
 
 test('what the last owner wrote and did not commit is committed by the next, also where nothing follows', async () => {
   const first = await materializer(lake)
-  const claim = claimOf(topics.events, 0)
-  claim.refuse = new RiverbankError('log_unavailable', 'gone', { canRetry: true })
-  await first.assigned(claim)
-  await first.batch(claim, batchOf(payments(0, 5)))
+  const assignment = claimOf(topics.events, 0)
+  assignment.refuse = new RiverbankError('log_unavailable', 'gone', { canRetry: true })
+  await first.assigned(assignment)
+  await first.batch(assignment, batchOf(payments(0, 5)))
   await first.stop()
-  expect(claim.commits).toEqual([])
+  expect(assignment.commits).toEqual([])
 
   const next = await materializer(lake)
   const later: TestClaim = { ...claimOf(topics.events, 0), committed: 2 }
@@ -247,12 +250,12 @@ test('what the last owner wrote and did not commit is committed by the next, als
 
 test('a restart resumes where the manifest ends, whatever the group says', async () => {
   const first = await materializer(lake)
-  const claim = claimOf(topics.events, 0)
-  await first.assigned(claim)
-  claim.refuse = new RiverbankError('log_unavailable', 'gone', { canRetry: true })
-  await first.batch(claim, batchOf(payments(0, 7)))
+  const assignment = claimOf(topics.events, 0)
+  await first.assigned(assignment)
+  assignment.refuse = new RiverbankError('log_unavailable', 'gone', { canRetry: true })
+  await first.batch(assignment, batchOf(payments(0, 7)))
   await first.flush()
-  await first.batch(claim, batchOf(payments(7, 9)))
+  await first.batch(assignment, batchOf(payments(7, 9)))
   const second = await materializer(await openLake({ dir: folder.dir }))
   const again = claimOf(topics.events, 0)
   expect(await second.assigned(again)).toBe(7)
@@ -268,9 +271,9 @@ test('I5: of two materializers with one partition the former owner loses, and le
   await zombie.assigned(old)
   await zombie.batch(old, batchOf(payments(0, 5)))
   const heir = await materializer(await openLake({ dir: folder.dir }))
-  const claim = claimOf(topics.events, 0)
-  expect(await heir.assigned(claim)).toBe(0)
-  await heir.batch(claim, batchOf(payments(0, 8)))
+  const assignment = claimOf(topics.events, 0)
+  expect(await heir.assigned(assignment)).toBe(0)
+  await heir.batch(assignment, batchOf(payments(0, 8)))
   old.refuse = new RiverbankError('fenced', 'not yours')
   old.abort.abort()
   await expect(zombie.flush()).rejects.toMatchObject({ code: 'fenced' })
@@ -283,9 +286,9 @@ test('I5: of two materializers with one partition the former owner loses, and le
 
 test('an owner whose partition was taken by mistake takes it back and reads on where the lake ends', async () => {
   const owner = await materializer(lake)
-  const claim = claimOf(topics.events, 0)
-  await owner.assigned(claim)
-  await owner.batch(claim, batchOf(payments(0, 5)))
+  const assignment = claimOf(topics.events, 0)
+  await owner.assigned(assignment)
+  await owner.batch(assignment, batchOf(payments(0, 5)))
   const thief = await materializer(await openLake({ dir: folder.dir }))
   const stolen = claimOf(topics.events, 0)
   await thief.assigned(stolen)
@@ -293,8 +296,8 @@ test('an owner whose partition was taken by mistake takes it back and reads on w
   await thief.flush()
   await owner.flush()
   // Its buffer is gone: the next batch is not taken, and reading goes back.
-  expect(await owner.batch(claim, batchOf(payments(5, 8)))).toBe(3)
-  expect(await owner.batch(claim, batchOf(payments(3, 8)))).toBe(8)
+  expect(await owner.batch(assignment, batchOf(payments(5, 8)))).toBe(3)
+  expect(await owner.batch(assignment, batchOf(payments(3, 8)))).toBe(8)
   await owner.flush()
   expect(await offsets(lake, topics.events)).toEqual(range(0, 8))
   await thief.stop()
@@ -307,19 +310,19 @@ test('I5: two materializers that fight for a partition write every offset once',
   const end = 60
   await Promise.all(
     members.map(async (member) => {
-      const claim = claimOf(topics.events, 0)
-      let next = await member.assigned(claim)
+      const assignment = claimOf(topics.events, 0)
+      let next = await member.assigned(assignment)
       for (let turns = 0; next < end && turns < 500; turns += 1) {
-        next = await member.batch(claim, batchOf(payments(next, Math.min(next + 5, end))))
+        next = await member.batch(assignment, batchOf(payments(next, Math.min(next + 5, end))))
       }
       await member.flush()
     }),
   )
   // Whoever lost last has given its rows up: a final owner completes the range.
   const last = await materializer(lake)
-  const claim = claimOf(topics.events, 0)
-  const from = await last.assigned(claim)
-  if (from < end) await last.batch(claim, batchOf(payments(from, end)))
+  const assignment = claimOf(topics.events, 0)
+  const from = await last.assigned(assignment)
+  if (from < end) await last.batch(assignment, batchOf(payments(from, end)))
   await last.flush()
   expect(await offsets(lake, topics.events)).toEqual(range(0, end))
   const onDisk = readdirSync(join(folder.dir, 'events/dt=2026-03-01'))
@@ -329,9 +332,9 @@ test('I5: two materializers that fight for a partition write every offset once',
 
 test('orphans of the own partition are removed on assignment, younger ones and other files stay', async () => {
   const m = await materializer(lake)
-  const claim = claimOf(topics.events, 0)
-  await m.assigned(claim)
-  await m.batch(claim, batchOf(payments(0, 3)))
+  const assignment = claimOf(topics.events, 0)
+  await m.assigned(assignment)
+  await m.batch(assignment, batchOf(payments(0, 3)))
   await m.flush()
   const folderOf = join(folder.dir, 'events/dt=2026-03-01')
   mkdirSync(join(folder.dir, '_staging'), { recursive: true })
@@ -361,24 +364,24 @@ test('a write that fails in the background is reported once, and again by the ne
     close: () => Promise.resolve(),
   }
   const m = await materializer(lake, { flushMs: 10, writer, onFailure: (error) => failures.push(error) })
-  const claim = claimOf(topics.events, 0)
-  await m.assigned(claim)
-  await m.batch(claim, batchOf(payments(0, 3)))
+  const assignment = claimOf(topics.events, 0)
+  await m.assigned(assignment)
+  await m.batch(assignment, batchOf(payments(0, 3)))
   await until(() => failures.length === 1)
-  await expect(m.batch(claim, batchOf(payments(3, 4)))).rejects.toMatchObject({ code: 'lake_write_failed' })
-  expect(claim.commits).toEqual([])
+  await expect(m.batch(assignment, batchOf(payments(3, 4)))).rejects.toMatchObject({ code: 'lake_write_failed' })
+  expect(assignment.commits).toEqual([])
   expect(await lake.covered(topics.events, 0)).toBe(null)
 })
 
 test('a partition that was released is not written any more', async () => {
   const m = await materializer(lake)
-  const claim = claimOf(topics.events, 0)
-  await m.assigned(claim)
-  await m.batch(claim, batchOf(payments(0, 3)))
-  claim.abort.abort()
-  await m.released?.(claim)
+  const assignment = claimOf(topics.events, 0)
+  await m.assigned(assignment)
+  await m.batch(assignment, batchOf(payments(0, 3)))
+  assignment.abort.abort()
+  await m.released?.(assignment)
   await m.flush()
   expect((await lake.snapshot()).files).toEqual([])
-  await expect(m.batch(claim, batchOf(payments(3, 4)))).rejects.toMatchObject({ code: 'fenced' })
+  await expect(m.batch(assignment, batchOf(payments(3, 4)))).rejects.toMatchObject({ code: 'fenced' })
   await m.stop()
 })

@@ -47,8 +47,8 @@ test('a hole below what the lake has is one also while it is written', async () 
   const [first, , third] = all.events
   if (first === undefined || third === undefined) throw new Error('there are four')
   await write(lake, { ...all, events: [first] })
-  const gap = { ...all, scores: [], events: [third] }
-  await write(lake, gap)
+  const missing = { ...all, scores: [], events: [third] }
+  await write(lake, missing)
   await expect(open(all, { isLive: true })).rejects.toThrow('1 answers to events that it does not have')
 })
 

@@ -10,7 +10,7 @@ import { emptyStates, statesOf } from '../../process/support/states.ts'
 import { traffic } from '../../process/support/traffic.ts'
 import { compiled } from '../../process/support/wiring.ts'
 import { World, type Around } from '../../process/support/world.ts'
-import { stateMemos } from '../../../src/ports/states.ts'
+import { stateMetadata } from '../../../src/ports/states.ts'
 import { redisAvailable, startTestRedis, type TestRedis } from '../../support/redis-server.ts'
 import { eventually } from '../../support/wait.ts'
 import { tempFolder } from '../support/feed.ts'
@@ -107,7 +107,7 @@ describe.skipIf(redisAvailable() !== null)(`states from the lake alone, seed ${s
     await emptyStates(world, server.url)
     const committedNow = () => Promise.resolve(new Map([[0, 1_000_000]]))
     await expect(rebuild({ committedNow })).rejects.toMatchObject({ code: 'lake_behind', canRetry: true })
-    expect(await world.store.memo(stateMemos.rebuild)).toBeNull()
+    expect(await world.store.metadata(stateMetadata.rebuild)).toBeNull()
     const starts = new Map([[7, 3]])
     await rebuild({ starts })
     expect((await world.store.positions(world.topics.events)).get(7), 'a partition with nothing to tell').toBe(3)
@@ -126,7 +126,7 @@ describe.skipIf(redisAvailable() !== null)(`states from the lake alone, seed ${s
       const range = { table, topic, partition, firstOffset, lastOffset, rows: null }
       await lake.log.commit({ removed: [file.path], lost: [range] })
       await expect(rebuildWorld(world, lake, compiled, folder.dir)).rejects.toMatchObject({ code: 'lake_lost' })
-      expect(await world.store.memo(stateMemos.rebuild)).toBeNull()
+      expect(await world.store.metadata(stateMetadata.rebuild)).toBeNull()
       await lake.log.commit({ added: [file], found: [range] })
       expect(await rebuild()).toMatchObject({ resumed: false })
     },

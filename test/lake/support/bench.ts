@@ -16,14 +16,14 @@ const bytes = records.reduce((sum, { value }) => sum + value.length, 0)
 const { dir, remove } = tempFolder()
 const lake = await openLake({ dir })
 const m = await materializer(lake, { schema: schemaOf(wide), flushRows: total })
-const claim = claimOf(topics.scores, 0)
-await m.assigned(claim)
+const assignment = claimOf(topics.scores, 0)
+await m.assigned(assignment)
 const cpu = process.cpuUsage()
 const started = performance.now()
 let longestMs = 0
 for (let i = 0; i < total; i += 500) {
   const t = performance.now()
-  await m.batch(claim, batchOf(records.slice(i, i + 500)))
+  await m.batch(assignment, batchOf(records.slice(i, i + 500)))
   if (i + 500 < total) longestMs = Math.max(longestMs, performance.now() - t)
 }
 const took = performance.now() - started

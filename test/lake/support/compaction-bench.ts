@@ -15,8 +15,8 @@ for (let round = 0; round < rounds; round += 1) {
   const { dir, remove } = tempFolder()
   const lake = await openLake({ dir })
   const m = await materializer(lake, { schema: schemaOf(manifest) })
-  const claim = claimOf(topics.scores, 0)
-  await m.assigned(claim)
+  const assignment = claimOf(topics.scores, 0)
+  await m.assigned(assignment)
   for (let file = 0; file < files; file += 1) {
     const records = Array.from({ length: rows }, (_, i) => {
       const n = file * rows + i
@@ -26,7 +26,7 @@ for (let round = 0; round < rounds; round += 1) {
       })
       return record(topics.scores, n, score(`s${n}`, `p${n}`, day + n, `{${values.join(',')}}`, n))
     })
-    await m.batch(claim, batchOf(records))
+    await m.batch(assignment, batchOf(records))
     await m.flush()
   }
   bytes = (await lake.snapshot()).files.reduce((sum, file) => sum + file.bytes, 0)

@@ -9,7 +9,7 @@ import { lakeSchema, scoredOfType } from '../../../src/lake/tables/lake-schema.t
 import { createMaterializer } from '../../../src/lake/materialize/materializer.ts'
 import type { MaterializerOptions } from '../../../src/lake/materialize/materializer.ts'
 import type { Lake } from '../../../src/lake/commit/lake.ts'
-import type { Claim, LogBatch, LogRecord } from '../../../src/ports/log.ts'
+import type { PartitionAssignment, LogBatch, LogRecord } from '../../../src/ports/log.ts'
 import type { Logger, Meter } from '../../../src/ports/telemetry.ts'
 
 export const topics = { events: 'payments.events', scores: 'payments.scores' } as const
@@ -92,7 +92,7 @@ export async function materializer(lake: Lake, change: Partial<MaterializerOptio
     bufferBytes: 1 << 28,
     orphanGraceMs: 0,
     stallMs: 60_000,
-    memos: null,
+    metadataStores: null,
     clock: { nowMs: () => Date.now() },
     meter,
     logger: recordingLogger(lines),
@@ -101,7 +101,7 @@ export async function materializer(lake: Lake, change: Partial<MaterializerOptio
   return Object.assign(created, { lines, writer })
 }
 
-export interface TestClaim extends Claim {
+export interface TestClaim extends PartitionAssignment {
   readonly commits: number[]
   readonly abort: AbortController
   /** Set to reject the next commits. */
@@ -177,7 +177,7 @@ export function fraud(id: string, paymentId: string, timeMs: number, paymentTime
 const at = { topic: topics.events, partition: 0 }
 
 export function score(id: string, paymentId: string, timeMs: number, features: string, offset = 0): string {
-  const position = (name: string) => ({ id: name, sequence: 7, born: 1, outcome: 'applied' })
+  const position = (name: string) => ({ id: name, sequence: 7, incarnation: 1, outcome: 'applied' })
   const data = {
     ...spent,
     paymentId,
@@ -197,7 +197,7 @@ export function score(id: string, paymentId: string, timeMs: number, features: s
 }
 
 export function observed(id: string, observedId: string, offset: number, outcome = 'too_late', sequence = 9): string {
-  const entities = { customer: { id: 'c1', sequence, born: 1, outcome } }
+  const entities = { customer: { id: 'c1', sequence, incarnation: 1, outcome } }
   const data = { observedId, observedType: 'fraud.reported', entities, featureSet: 'x', position: { ...at, offset } }
   return envelope(id, 'event.observed', 1, day, data, observedId)
 }

@@ -1,10 +1,10 @@
 import { openQuery } from '../../../src/edges/duckdb/query.ts'
-import type { QueryCell } from '../../../src/edges/duckdb/query.ts'
+import type { SqlValue } from '../../../src/edges/duckdb/query.ts'
 import type { Lake } from '../../../src/lake/commit/lake.ts'
 import { sqlCatalog } from '../../../src/lake/tables/sql-catalog.ts'
 import { schema } from './feed.ts'
 
-export async function ask(lake: Lake, sql: string): Promise<readonly Readonly<Record<string, QueryCell>>[]> {
+export async function ask(lake: Lake, sql: string): Promise<readonly Readonly<Record<string, SqlValue>>[]> {
   const { setup } = await sqlCatalog(lake, schema)
   const query = await openQuery({ threads: 1, memoryMb: 512, tempDir: lake.dir, tempMb: 0, setup })
   try {

@@ -28,12 +28,12 @@ async function listing() {
   const listed = withFileList(lake, { schema, onFailure: fail })
   await publishFileList(listed, schema)
   const m = await materializer(listed)
-  const claim = claimOf(topics.scores, 0)
-  await m.assigned(claim)
+  const assignment = claimOf(topics.scores, 0)
+  await m.assigned(assignment)
   return {
     listed,
     async write(flush: number) {
-      await m.batch(claim, batchOf(scores(flush)))
+      await m.batch(assignment, batchOf(scores(flush)))
       await m.flush()
     },
     async merge() {

@@ -32,16 +32,16 @@ const files = () => readdirSync(join(folder.dir, '_ids'))
 
 async function written(flushes: number): Promise<void> {
   const m = await materializer(lake)
-  const claims = { events: claimOf(topics.events, 0), scores: claimOf(topics.scores, 0) }
-  for (const claim of Object.values(claims)) await m.assigned(claim)
+  const bindsLake = { events: claimOf(topics.events, 0), scores: claimOf(topics.scores, 0) }
+  for (const assignment of Object.values(bindsLake)) await m.assigned(assignment)
   for (const flush of range(0, flushes)) {
     const offsets = range(flush * 10, flush * 10 + 10)
     await m.batch(
-      claims.events,
+      bindsLake.events,
       batchOf(offsets.map((i) => record(topics.events, i, i % 10 === 9 ? '{' : payment(`p${i}`, day + i)))),
     )
     await m.batch(
-      claims.scores,
+      bindsLake.scores,
       batchOf(offsets.map((i) => record(topics.scores, i, score(`s${i}`, `p${i}`, day + i, features)))),
     )
     await m.flush()
@@ -178,11 +178,11 @@ test('a damaged file of the lake is named, and answers nothing', async () => {
 
 test('an event of history is found as the log took it', async () => {
   const m = await materializer(lake)
-  const claim = claimOf(topics.events, 0)
-  await m.assigned(claim)
+  const assignment = claimOf(topics.events, 0)
+  await m.assigned(assignment)
   const timeMs = day - 200 * 86_400_000
   const told = { 'riverbank-history-from': new Date(timeMs).toISOString() }
-  await m.batch(claim, batchOf([{ ...record(topics.events, 0, payment('old', timeMs)), headers: told }]))
+  await m.batch(assignment, batchOf([{ ...record(topics.events, 0, payment('old', timeMs)), headers: told }]))
   await m.flush()
   await m.stop()
   expect(await lookUp().event({ aggregateId: 'c1', eventId: 'old' })).toMatchObject({ partition: 0, offset: 0 })

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { openQuery } from '../../../src/edges/duckdb/query.ts'
 import { encodeState } from '../../../src/engine/state-codec/state-blob.ts'
 import { LakeHistory } from '../../../src/lake/rebuild/history.ts'
-import { LifeBuilder } from '../../../src/lake/rebuild/incarnation.ts'
+import { IncarnationBuilder } from '../../../src/lake/rebuild/incarnation.ts'
 import { createFeatureSql } from '../../../src/compile/sql/feature-sql.ts'
 import { lakeLookupDefaults, openLakeLookup } from '../../../src/app/roles/score-lookup.ts'
 import { catalogOf as relationsOf } from '../../../src/lake/tables/sql-catalog.ts'
@@ -173,10 +173,10 @@ test('states that rebuild makes of the lake have the features of its history, wh
     await history.limit(await history.reach())
     const made = new Map<string, Uint8Array>()
     for (const entity of logins.plan.entities) {
-      const lives = new Map<string, LifeBuilder>()
+      const lives = new Map<string, IncarnationBuilder>()
       await history.each(entity, { chunk: 0, chunks: 1 }, (rows) => {
         for (const row of rows) {
-          const life = lives.get(row.id) ?? new LifeBuilder(entity, row.id, committed)
+          const life = lives.get(row.id) ?? new IncarnationBuilder(entity, row.id, committed)
           lives.set(row.id, life)
           life.add(row)
         }

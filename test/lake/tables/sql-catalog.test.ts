@@ -23,10 +23,10 @@ const hour = 3_600_000
 
 async function feed(change: { readonly schema?: LakeSchema }, topic: string, values: readonly string[], from = 0) {
   const m = await materializer(lake, change)
-  const claim = claimOf(topic, 0)
-  await m.assigned(claim)
+  const assignment = claimOf(topic, 0)
+  await m.assigned(assignment)
   await m.batch(
-    claim,
+    assignment,
     batchOf(values.map((value, i) => record(topic, from + i, value, { appendTimeMs: day + 10 * hour }))),
   )
   await m.stop()

@@ -48,7 +48,7 @@ test('the SQL that people are shown runs as it is, and says what the SQL of the 
     return `('e${i % 2}', 1000, ${1_000 + i}, ${timeMs}, '${label ? 'fraud.reported' : 'payment.initiated'}', true, ${i}, ${i * 10}, 't${i % 3}', 'p${i % 8}', 'c${i % 3}', ${timeMs + i * 7})`
   })
   await query.run(`CREATE TABLE history AS SELECT * FROM (VALUES ${rows.join(', ')})
-    v(id, born, sequence, time_ms, event_type, is_observed, read_id, "amountMinor", "terminalId", "paymentId", "customerId", event_time_ms)`)
+    v(id, incarnation, sequence, time_ms, event_type, is_observed, read_id, "amountMinor", "terminalId", "paymentId", "customerId", event_time_ms)`)
   const whole = createFeatureSql(riverbank)
   const column = (field: string) => `"${field}"`
   for (const [entity, names] of [

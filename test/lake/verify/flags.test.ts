@@ -17,7 +17,7 @@ const counted = 'customer_spend__payment_count_30d'
 const reach = 'customer_reach__terminal_distinct_7d'
 
 /** Says of one score that a feature is another value than it should be, and which flags it had. */
-function claim(
+function assignment(
   content: LogContent,
   id: string,
   values: Record<string, number>,
@@ -42,7 +42,7 @@ describe('I3 and a value that its score calls', () => {
   test('incomplete: nobody can recompute it, so it is counted and not judged; all others are', async () => {
     const content = await few()
     // No derived feature reads this one, and no vector.
-    claim(content, 'c1/p3:scored', { [reach]: 7 }, { [reach]: 'incomplete' })
+    assignment(content, 'c1/p3:scored', { [reach]: 7 }, { [reach]: 'incomplete' })
     const { report, counts, byFeature } = await found(content)
     expect(report, renderVerify(report)).toMatchObject({ ok: true, mismatches: 0 })
     expect(counts['incomplete values']).toBe(1)
@@ -51,8 +51,8 @@ describe('I3 and a value that its score calls', () => {
 
   test('incomplete excuses that feature and no other, that score and no other', async () => {
     const content = await few()
-    claim(content, 'c1/p3:scored', { [counted]: 9, [reach]: 7 }, { [reach]: 'incomplete' })
-    claim(content, 'c1/p2:scored', { [reach]: 7 }, null)
+    assignment(content, 'c1/p3:scored', { [counted]: 9, [reach]: 7 }, { [reach]: 'incomplete' })
+    assignment(content, 'c1/p2:scored', { [reach]: 7 }, null)
     const { byFeature, counts } = await found(content)
     expect(byFeature).toMatchObject({ [counted]: 1, [reach]: 1 })
     expect(counts['incomplete values']).toBe(1)
@@ -62,7 +62,7 @@ describe('I3 and a value that its score calls', () => {
     '%s: the definition says what it is, so it is recomputed',
     async (flag) => {
       const content = await few()
-      claim(content, 'c1/p3:scored', { [reach]: 7 }, { [reach]: flag })
+      assignment(content, 'c1/p3:scored', { [reach]: 7 }, { [reach]: flag })
       const { byFeature, counts } = await found(content)
       expect(byFeature).toEqual({ [reach]: 1 })
       expect(counts['incomplete values'] ?? 0).toBe(0)

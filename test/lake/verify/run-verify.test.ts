@@ -36,7 +36,7 @@ test('the command finds the lake and the log by the configuration, and says what
     onProgress: (line) => lines.push(line),
   })
   const text = renderVerify(report)
-  expect(report, text).toMatchObject({ ok: true, mismatches: 0, frontier: 'committed' })
+  expect(report, text).toMatchObject({ ok: true, mismatches: 0, watermark: 'committed' })
   expect(report.notes).toEqual([
     'states were not compared: no store',
     'scores were not recomputed: no model',

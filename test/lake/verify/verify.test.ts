@@ -14,7 +14,7 @@ test(`I1 I2 I3 I5: late, out-of-order, repeated and poisonous events verify, wha
   const content = await run(story(seed))
   await write(lake, content)
   const report = await verify(lake, { positions: positionsOf(content) })
-  expect(report, renderVerify(report)).toMatchObject({ ok: true, mismatches: 0, violations: 0, frontier: 'committed' })
+  expect(report, renderVerify(report)).toMatchObject({ ok: true, mismatches: 0, violations: 0, watermark: 'committed' })
   const { I1, I2, I3, I5 } = report.invariants
   const scored = content.scores.map(read).filter(({ type }) => type === 'payment.scored')
   expect(I2.counts).toMatchObject({ payments: 120, scores: 120, copies: 0 })

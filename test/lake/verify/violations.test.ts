@@ -167,7 +167,7 @@ describe('I2', () => {
     content.scores = content.scores.filter((record) => record.partition === 0 || read(record).id !== 'c1/p4:scored')
     const { codes, result } = await found(content, { positions: null })
     expect(codes).toEqual([])
-    expect(result).toMatchObject({ frontier: 'seen', pending: { payments: 1, eventRecords: null } })
+    expect(result).toMatchObject({ watermark: 'seen', pending: { payments: 1, eventRecords: null } })
     const taken = content.events.find((record) => read(record).id === 'p4')
     const beginMs = (taken?.appendTimeMs ?? NaN) + 7_000
     let nowMs = beginMs - 60_000

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { beginDraft } from '../../../src/engine/state/state.ts'
 import { encodeState } from '../../../src/engine/state-codec/state-blob.ts'
 import { StateMigration } from '../../../src/process/assignment/state-migration.ts'
-import { stateMemos, type StateStore } from '../../../src/ports/states.ts'
+import { stateMetadata, type StateStore } from '../../../src/ports/states.ts'
 import { evolved } from '../support/evolution.ts'
 import { memoryVault } from '../support/protocol-states.ts'
 import { clock, compiled, quiet } from '../support/wiring.ts'
@@ -24,10 +24,10 @@ it('takes over what was drained, and nothing else', async () => {
   await store.advance(topic, 0, 7)
   committed.set(0, 6)
   await expect(after.takeOver(topic)).rejects.toMatchObject({ code: 'states_undrained' })
-  expect(await store.memo(stateMemos.featureSet)).toBe(compiled.plan.featureSetHash)
+  expect(await store.metadata(stateMetadata.featureSet)).toBe(compiled.plan.featureSetHash)
   committed.set(0, 7)
   await after.takeOver(topic)
-  expect(await store.memo(stateMemos.featureSet)).toBe(evolved.plan.featureSetHash)
+  expect(await store.metadata(stateMetadata.featureSet)).toBe(evolved.plan.featureSetHash)
   expect((await store.layouts()).size).toBeGreaterThan(compiled.plan.entities.length)
 })
 
@@ -44,6 +44,6 @@ it('stops a processor of the version before that is still there', async () => {
 
 it('begins nothing while the states are being rebuilt', async () => {
   const { store, before } = versions()
-  await store.replaceMemo(stateMemos.rebuild, null, '{}')
+  await store.replaceMetadata(stateMetadata.rebuild, null, '{}')
   await expect(before.takeOver(topic)).rejects.toMatchObject({ code: 'state_rebuilding' })
 })

@@ -78,15 +78,15 @@ export async function rebuildWorld(
   tempDir: string,
   change: Partial<RebuildOptions> = {},
 ): Promise<RebuildResult> {
-  const snapshot = await lake.snapshot()
-  const { setup } = catalogOf(lake, snapshot, own.lakeSchema)
+  const response = await lake.snapshot()
+  const { setup } = catalogOf(lake, response, own.lakeSchema)
   const query = await openQuery({ threads: 1, memoryMb: 512, tempDir, tempMb: 1_024, setup })
   try {
     return await rebuildStates({
       ...{ store: world.store, query, plan: own.plan, schema: own.lakeSchema, topics: world.topics, clock },
       committed: await world.log.committed(world.group, world.topics.events),
       rowsPerChunk: 100,
-      fromWhole: (read) => onlyFromWhole(lake, snapshot, read),
+      fromWhole: (read) => onlyFromWhole(lake, response, read),
       ...change,
     })
   } finally {

@@ -190,7 +190,7 @@ async function checkStates(
       const sequences = life.map((one) => one.entities[entity.name]?.sequence ?? NaN)
       expect(new Set(sequences).size, `${where}: a sequence number was given twice`).toBe(life.length)
       const handled = life.length + (duplicates.get(id) ?? 0)
-      expect(stored.sequence - stored.born, `${where}: events counted`).toBe(handled)
+      expect(stored.sequence - stored.incarnation, `${where}: events counted`).toBe(handled)
       const replayed = replay(entity, index, life, stored)
       expect(plainTables(entity, tablesOf(replayed)), where).toEqual(plainTables(entity, tablesOf(stored)))
       expect([replayed.newestTimeMs, replayed.sequence], where).toEqual([stored.newestTimeMs, stored.sequence])
@@ -229,10 +229,10 @@ function replay(entity: EntityPlan, index: number, life: readonly Told[], stored
   let state: EntityState | null = null
   for (const { record, event, observedAtMs, entities } of inOrder) {
     const position = entities[entity.name]
-    const touch = plan.events.get(event.eventType)?.touches[index] ?? null
-    if (touch === null || position === undefined) throw new Error(`${event.eventId} touches ${entity.name}`)
-    expect(position.born, `${entity.name} ${position.id}: one life`).toBe(stored.born)
-    state ??= observe(entity, null, [], 0, 0).state ?? emptyLife(entity, stored.born)
+    const binding = plan.events.get(event.eventType)?.bindings[index] ?? null
+    if (binding === null || position === undefined) throw new Error(`${event.eventId} touches ${entity.name}`)
+    expect(position.incarnation, `${entity.name} ${position.id}: one life`).toBe(stored.incarnation)
+    state ??= observe(entity, null, [], 0, 0).state ?? emptyLife(entity, stored.incarnation)
     state.sequence = position.sequence
     const observation = {
       offset: record.offset,
@@ -241,13 +241,13 @@ function replay(entity: EntityPlan, index: number, life: readonly Told[], stored
       timeMs: observedAtMs,
       eventTimeMs: event.timestamp,
       data: event.data as Record<string, unknown>,
-      touch,
+      binding,
       reads: false,
       verdict: verdictOf(position.outcome),
     }
     // Each in a partition of its own: what was applied before is the stored state's business, not this one's.
     state = observe(entity, { ...state, partitions: [] }, [observation], record.partition, record.offset).state
-    const outcome = state?.partitions[0]?.snapshots[0]?.outcome
+    const outcome = state?.partitions[0]?.responses[0]?.outcome
     expect(outcome, `${event.eventId} at ${entity.name} ${position.id}`).toBe(position.outcome)
   }
   if (state === null) throw new Error('a life has events')
@@ -257,10 +257,10 @@ function replay(entity: EntityPlan, index: number, life: readonly Told[], stored
 
 const hashesOf = ({ recentIds }: EntityState) => recentIdList(recentIds).map(({ high, low }) => [high, low])
 
-function emptyLife(entity: EntityPlan, born: number): EntityState {
+function emptyLife(entity: EntityPlan, incarnation: number): EntityState {
   return {
-    sequence: born,
-    born,
+    sequence: incarnation,
+    incarnation,
     newestTimeMs: null,
     ...stateTiles(entity.groups.map(emptyTiles)),
     recentIds: recentIdsOf([]),
@@ -289,8 +289,8 @@ async function checkFeatures(told: readonly Told[], scorerOf: ScorerOf): Promise
   for (const { scored, observedAtMs, event } of told) {
     if (scored === null) continue
     const aggregated: Record<string, number | null> = {}
-    for (const [entity, { id, sequence, born }] of Object.entries(scored.entities)) {
-      const read = { sequence, born, timeMs: observedAtMs }
+    for (const [entity, { id, sequence, incarnation }] of Object.entries(scored.entities)) {
+      const read = { sequence, incarnation, timeMs: observedAtMs }
       Object.assign(aggregated, referenceFeatures(set, entity, observations.get(`${entity}:${id}`) ?? [], read))
     }
     const request = { amountMinor: scored.amountMinor, timeMs: observedAtMs }

@@ -1,6 +1,6 @@
 import {
   EntityStates,
-  type BatchPlace,
+  type BatchPosition,
   type EntityStatesOptions,
   type Written,
 } from '../../../src/process/entity-states.ts'
@@ -8,7 +8,7 @@ import type { Answering, Loaded, Touched } from '../../../src/process/settle.ts'
 import type { Observation } from '../../../src/engine/observe.ts'
 import type { EntityState } from '../../../src/engine/state/state.ts'
 import { stateVersion } from '../../../src/engine/state-codec/state-blob.ts'
-import type { Claim, OutgoingRecord } from '../../../src/ports/log.ts'
+import type { PartitionAssignment, OutgoingRecord } from '../../../src/ports/log.ts'
 import type { StateStore } from '../../../src/ports/states.ts'
 import type { Plant } from './protocol-member.ts'
 
@@ -20,19 +20,19 @@ export interface PlantedBug extends Plant {
 
 /** What states do otherwise than they should. */
 interface Changes {
-  readonly load?: (touched: readonly Touched[], at: BatchPlace) => { touched: readonly Touched[]; at: BatchPlace }
-  readonly write?: (answering: readonly Answering[], at: BatchPlace) => readonly Answering[]
+  readonly load?: (touched: readonly Touched[], at: BatchPosition) => { touched: readonly Touched[]; at: BatchPosition }
+  readonly write?: (answering: readonly Answering[], at: BatchPosition) => readonly Answering[]
 }
 
 /** States that look differently at what a batch touches, or at what they write. */
 function statesWith({ load, write }: Changes): (options: EntityStatesOptions) => EntityStates {
   class Changed extends EntityStates {
-    override load(touched: readonly Touched[], at: BatchPlace): Promise<Loaded[]> {
+    override load(touched: readonly Touched[], at: BatchPosition): Promise<Loaded[]> {
       const changed = load?.(touched, at) ?? { touched, at }
       return super.load(changed.touched, changed.at)
     }
 
-    override write(answering: readonly Answering[], at: BatchPlace): Promise<Written> {
+    override write(answering: readonly Answering[], at: BatchPosition): Promise<Written> {
       return super.write(write?.(answering, at) ?? answering, at)
     }
   }
@@ -47,7 +47,7 @@ function eachObservation(touched: readonly Touched[], change: (one: Observation)
 function prunedBelow(offset: number, partition: number, state: EntityState): EntityState {
   const partitions = state.partitions.map((progress) =>
     progress.partition === partition
-      ? { ...progress, snapshots: progress.snapshots.filter((snapshot) => snapshot.offset >= offset) }
+      ? { ...progress, responses: progress.responses.filter((response) => response.offset >= offset) }
       : progress,
   )
   return { ...state, partitions }
@@ -65,16 +65,16 @@ function storeWith(store: StateStore, replaced: Partial<StateStore>): StateStore
 }
 
 /** The claim without its batch's own commit: that comes when the next batch is done. */
-function commitsLate(claim: Claim): Claim {
+function commitsLate(assignment: PartitionAssignment): PartitionAssignment {
   let due: number | null = null
-  const { topic, partition, committed, range, signal } = claim
+  const { topic, partition, committed, range, signal } = assignment
   return {
     ...{ topic, partition, committed, range, signal },
     commit: async (next) => {
       const before = due
       due = next
-      if (before !== null) await claim.commit(before)
-      if (next >= claim.range.end) await claim.commit(next)
+      if (before !== null) await assignment.commit(before)
+      if (next >= assignment.range.end) await assignment.commit(next)
     },
   }
 }
@@ -121,7 +121,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'a batch that begins before the one before it is committed',
     breaks: 'R4',
     needsLosses: false,
-    claim: commitsLate,
+    assignment: commitsLate,
   },
   {
     name: 'a position that is written before its entities',
@@ -144,9 +144,9 @@ export const plantedBugs: readonly PlantedBug[] = [
     needsLosses: false,
     handler: (handler, { ledger }) => ({
       ...handler,
-      assigned: async (claim) => {
-        const first = await handler.assigned(claim)
-        return Math.max(first, (await ledger.store.positions(claim.topic)).get(claim.partition) ?? 0)
+      assigned: async (assignment) => {
+        const first = await handler.assigned(assignment)
+        return Math.max(first, (await ledger.store.positions(assignment.topic)).get(assignment.partition) ?? 0)
       },
     }),
   },

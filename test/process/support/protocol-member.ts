@@ -1,5 +1,5 @@
 import { isRiverbankError, RiverbankError } from '../../../src/base/errors.ts'
-import type { Claim, EventLog, GroupHandler } from '../../../src/ports/log.ts'
+import type { PartitionAssignment, EventLog, GroupHandler } from '../../../src/ports/log.ts'
 import type { StateStore } from '../../../src/ports/states.ts'
 import { EntityStates, type EntityStatesOptions } from '../../../src/process/entity-states.ts'
 import type { Pipeline } from '../../../src/process/pipeline.ts'
@@ -15,7 +15,7 @@ export interface Plant {
   readonly states?: (options: EntityStatesOptions) => EntityStates
   readonly pipeline?: (pipeline: Pipeline, store: StateStore) => Pipeline
   readonly publish?: (publish: EventLog['publish']) => EventLog['publish']
-  readonly claim?: (claim: Claim) => Claim
+  readonly assignment?: (assignment: PartitionAssignment) => PartitionAssignment
   readonly handler?: (handler: GroupHandler, protocol: Protocol) => GroupHandler
   /** The log takes every commit, whoever it is from. */
   readonly isUnfenced?: boolean
@@ -121,7 +121,7 @@ export class Member {
     const generation = memory.take(partition)
     this.#held.set(partition, { generation, ending })
     const range = () => memory.range(topics.events, partition)
-    const plain: Claim = {
+    const plain: PartitionAssignment = {
       topic: topics.events,
       partition,
       committed: memory.committed(partition),
@@ -134,14 +134,14 @@ export class Member {
           memory.commit(partition, plant.isUnfenced === true ? memory.generation(partition) : generation, next)
         }),
     }
-    const claim = plant.claim?.(plain) ?? plain
+    const assignment = plant.assignment?.(plain) ?? plain
     try {
-      let next = await this.#handler.assigned(claim)
+      let next = await this.#handler.assigned(assignment)
       for (let batch = 0; next < range().end && !ending.signal.aborted; batch += 1) {
         const size = 1 + ((this.#seed * 7 + partition * 5 + batch * 3 + setup.seed) % setup.batchMax)
         const records = memory.slice(topics.events, partition, next, next + size)
         const end = next + records.length
-        next = await this.#handler.batch(claim, {
+        next = await this.#handler.batch(assignment, {
           topic: topics.events,
           partition,
           records,

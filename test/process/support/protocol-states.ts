@@ -4,7 +4,7 @@ import { entityIdOf } from '../../../src/engine/plan.ts'
 import { decodeState, stateVersion } from '../../../src/engine/state-codec/state-blob.ts'
 import type { LogRecord } from '../../../src/ports/log.ts'
 import type { EntityKey, StateStore, StateWrite } from '../../../src/ports/states.ts'
-import { StateLives } from '../../../src/edges/redis/states/store-incarnations.ts'
+import { StoreIncarnations } from '../../../src/edges/redis/states/store-incarnations.ts'
 import { compiled } from './wiring.ts'
 
 /** Where states are, and how to put back what was there before: a server that loses its tail does that. */
@@ -23,7 +23,7 @@ export interface Vault {
 export function memoryVault(): Vault {
   const blobs = new Map<string, Uint8Array>()
   const layouts = new Map<number, string>()
-  const memos = new Map<string, string>()
+  const metadataStores = new Map<string, string>()
   const positions = new Map<string, Map<number, number>>()
   const known = (topic: string) => positions.get(topic) ?? new Map<number, number>()
   const write = ({ key, expected, blob }: StateWrite): boolean => {
@@ -55,12 +55,12 @@ export function memoryVault(): Vault {
       keepLayouts: async (kept) => {
         for (const [layout, text] of kept) layouts.set(layout, text)
       },
-      memo: async (name) => memos.get(name) ?? null,
-      replaceMemo: async (name, before, after) => {
-        const found = memos.get(name) ?? null
+      metadata: async (name) => metadataStores.get(name) ?? null,
+      replaceMetadata: async (name, before, after) => {
+        const found = metadataStores.get(name) ?? null
         if (found !== before && found !== after) return false
-        if (after === null) memos.delete(name)
-        else memos.set(name, after)
+        if (after === null) metadataStores.delete(name)
+        else metadataStores.set(name, after)
         return true
       },
       close: async () => undefined,
@@ -84,7 +84,7 @@ let livesBegun = 0
 
 /** As the drivers keep lives: each topic's positions have one from the first on. `lives` are those of the store. */
 function living(store: Vault['store'], lives: Map<string, string>): StateStore {
-  const met = new StateLives()
+  const met = new StoreIncarnations()
   return {
     ...store,
     get epoch() {
@@ -204,10 +204,10 @@ export class Ledger {
     for (const record of events) {
       const decoded = readRecordEvent(record, compiled.catalog)
       if (decoded.kind === 'invalid') continue
-      const touches = compiled.plan.events.get(decoded.event.eventType)?.touches ?? []
+      const bindings = compiled.plan.events.get(decoded.event.eventType)?.bindings ?? []
       for (const [i, entity] of compiled.plan.entities.entries()) {
-        const touch = touches[i] ?? null
-        if (touch === null) continue
+        const binding = bindings[i] ?? null
+        if (binding === null) continue
         const id = entityIdOf(entity.keyFields, decoded.event.data)
         const name = nameOf({ entity: entity.name, id })
         expected.set(name, [...(expected.get(name) ?? []), `${record.partition}:${record.offset}`])
@@ -235,9 +235,9 @@ function visitsOf({ key, blobs }: Chain): Visit[] {
   let next: number | null = null
   for (const blob of blobs) {
     const state = decodeState(plan, blob)
-    const from: number = next ?? state.born
-    const added = state.partitions.flatMap(({ partition, snapshots }) =>
-      snapshots.filter(({ sequence }) => sequence >= from).map(({ offset }) => ({ partition, offset })),
+    const from: number = next ?? state.incarnation
+    const added = state.partitions.flatMap(({ partition, responses }) =>
+      responses.filter(({ sequence }) => sequence >= from).map(({ offset }) => ({ partition, offset })),
     )
     expect(added.length, `I1: ${nameOf(key)} counts what it was told`).toBe(state.sequence - from)
     visits.push(...added)

@@ -61,7 +61,7 @@ export class Protocol implements Outside {
   /** Said by whoever may not say it: a violated assumption, a publish below the commit. */
   readonly failures: unknown[] = []
   readonly #members: Member[] = []
-  #born = 0
+  #incarnation = 0
 
   constructor(setup: Setup, vault: Vault, plant: Plant) {
     this.setup = setup
@@ -221,8 +221,8 @@ export class Protocol implements Outside {
   }
 
   #join(): Member {
-    this.#born += 1
-    const member = new Member(this, this.#born)
+    this.#incarnation += 1
+    const member = new Member(this, this.#incarnation)
     this.#members.push(member)
     return member
   }

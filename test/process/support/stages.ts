@@ -5,7 +5,7 @@ import type { LogRecord } from '../../../src/ports/log.ts'
 import { createAssemble } from '../../../src/process/assemble.ts'
 import { createDecide } from '../../../src/process/decide.ts'
 import { createScore } from '../../../src/process/score.ts'
-import type { LoadedLineup } from '../../../src/process/models/serving.ts'
+import type { LoadedRollout } from '../../../src/process/models/serving.ts'
 import type { Applied, Decided, DecodedEvent } from '../../../src/process/stages.ts'
 
 /** An event at an offset of partition 0, as decoding leaves it. */
@@ -26,18 +26,18 @@ export function decodedEvent(
 }
 
 /** The same once the states have taken it. */
-export function appliedEvent(decoded: DecodedEvent, snapshots: EngineAnswer): Applied {
-  return { kind: 'applied', record: decoded.record, decoded, snapshots, verdict: null }
+export function appliedEvent(decoded: DecodedEvent, responses: EngineAnswer): Applied {
+  return { kind: 'applied', record: decoded.record, decoded, responses, verdict: null }
 }
 
 /** What the stages from assembling to deciding make of events of one type, scored by one lineup. */
 export async function decidedBy(
   plan: FeaturePlan,
-  lineup: LoadedLineup,
+  rollout: LoadedRollout,
   events: readonly Applied[],
 ): Promise<readonly Decided[]> {
   const metrics = { shadowFailed: () => undefined, unscored: () => undefined }
-  const servings = new Map(events.map(({ decoded }) => [decoded.event.eventType, [{ from: 0, lineup }]]))
+  const servings = new Map(events.map(({ decoded }) => [decoded.event.eventType, [{ from: 0, rollout }]]))
   const assembled = createAssemble(plan)(events, servings)
   return createDecide(plan)(await createScore({ plan, metrics })(assembled))
 }

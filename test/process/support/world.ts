@@ -15,11 +15,11 @@ import type { Pipeline } from '../../../src/process/pipeline.ts'
 import { StateMigration } from '../../../src/process/assignment/state-migration.ts'
 import { clock, compiled, quiet, wire, type Counts, type Wiring } from './wiring.ts'
 import { Witness } from './witness.ts'
-import type { Claim, GroupHandler, LogRecord } from '../../../src/ports/log.ts'
+import type { PartitionAssignment, GroupHandler, LogRecord } from '../../../src/ports/log.ts'
 import type { StateStore } from '../../../src/ports/states.ts'
 
 /** One call of a worker to the outside, in the order of a batch. */
-export type Step = 'layouts' | 'memo' | 'positions' | 'load' | 'write' | 'advance' | 'publish' | 'commit'
+export type Step = 'layouts' | 'metadata' | 'positions' | 'load' | 'write' | 'advance' | 'publish' | 'commit'
 
 /** Runs before and after each call; what it throws is what the call throws. */
 export type Around = <Result>(step: Step, partition: number | null, call: () => Promise<Result>) => Promise<Result>
@@ -113,8 +113,9 @@ export class World {
         around('advance', partition, () => real.advance(topic, partition, next, from)),
       layouts: () => real.layouts(),
       keepLayouts: (layouts) => around('layouts', null, () => real.keepLayouts(layouts)),
-      memo: (name) => around('memo', null, () => real.memo(name)),
-      replaceMemo: (name, before, after) => around('memo', null, () => real.replaceMemo(name, before, after)),
+      metadata: (name) => around('metadata', null, () => real.metadata(name)),
+      replaceMetadata: (name, before, after) =>
+        around('metadata', null, () => real.replaceMetadata(name, before, after)),
       close: () => real.close(),
     }
     const own = this.#options.compiled ?? compiled
@@ -140,23 +141,23 @@ export class World {
       ...(scoring.models === undefined ? {} : { models: scoring.models }),
       ...(scoring.metrics === undefined ? {} : { metrics: scoring.metrics }),
     })
-    const guarded = (claim: Claim): Claim => {
-      const known = claims.get(claim)
+    const guarded = (assignment: PartitionAssignment): PartitionAssignment => {
+      const known = bindsLake.get(assignment)
       if (known !== undefined) return known
-      const { topic, partition, committed, range, signal } = claim
+      const { topic, partition, committed, range, signal } = assignment
       const commit = (next: number) =>
         around('commit', partition, async () => {
           await this.witness.committing(this, partition, next)
-          await claim.commit(next)
+          await assignment.commit(next)
         })
-      const wrapped: Claim = { topic, partition, committed, range, signal, commit }
-      claims.set(claim, wrapped)
+      const wrapped: PartitionAssignment = { topic, partition, committed, range, signal, commit }
+      bindsLake.set(assignment, wrapped)
       return wrapped
     }
-    const claims = new WeakMap<Claim, Claim>()
+    const bindsLake = new WeakMap<PartitionAssignment, PartitionAssignment>()
     const handler: GroupHandler = {
-      assigned: (claim) => processor.assigned(guarded(claim)),
-      batch: (claim, batch) => processor.batch(guarded(claim), batch),
+      assigned: (assignment) => processor.assigned(guarded(assignment)),
+      batch: (assignment, batch) => processor.batch(guarded(assignment), batch),
     }
     return { store, pipeline, handler: scoring.handler?.(handler) ?? handler, counts }
   }

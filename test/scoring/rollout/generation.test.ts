@@ -16,14 +16,14 @@ const model = (text: string) => {
 }
 
 /** `a/1 +b/1 +c/1`: a champion and its shadows. */
-function lineup(text: string) {
+function rollout(text: string) {
   const [champion = '', ...shadows] = text.split(' +')
   return { champion: model(champion), shadows: shadows.map(model) }
 }
 
 const written = (result: Changed): string => {
   if (result.kind === 'refused') return result.code
-  const { champion, shadows } = result.lineup
+  const { champion, shadows } = result.rollout
   return [modelName(champion), ...shadows.map(modelName)].join(' +')
 }
 
@@ -32,13 +32,13 @@ class Story {
   readonly generations: Generation[]
   readonly lost = new Set<number>()
   constructor(first: string) {
-    this.generations = [{ number: 1, ...lineup(first), reason: '', timeMs: 0 }]
+    this.generations = [{ number: 1, ...rollout(first), reason: '', timeMs: 0 }]
   }
   do(kind: ModelChange['kind'], name?: string): string {
     const change = kind === 'rollback' ? { kind } : { kind, model: model(name ?? '') }
     const result = changed(this.generations, this.lost, change)
     if (result.kind === 'changed') {
-      const { lineup: next, restores } = result
+      const { rollout: next, restores } = result
       const number = this.generations.length + 1
       this.generations.push({ number, ...next, reason: '', timeMs: 0, ...(restores === null ? {} : { restores }) })
     }

@@ -3,7 +3,7 @@ import { riverbank } from '../../../features/index.ts'
 import { seeded } from '../../../scripts/fuzz/definitions.ts'
 import { compilePlan } from '../../../src/compile/plan.ts'
 import { createMemoryEngine } from '../../../src/engine/engine.ts'
-import type { Standing } from '../../../src/engine/states-status.ts'
+import type { StatesStatus } from '../../../src/engine/states-status.ts'
 import type { EventTimeMs } from '../../../src/base/units.ts'
 import { encodeState } from '../../../src/engine/state-codec/state-blob.ts'
 import { createValues } from '../../../src/scoring/vector.ts'
@@ -147,11 +147,11 @@ test('one entity: the same values as for many', async () => {
 })
 
 describe('states that are refused', () => {
-  const lost: Standing = { kind: 'refused', code: 'state_lost', reason: 'run riverbank rebuild' }
+  const lost: StatesStatus = { kind: 'refused', code: 'state_lost', reason: 'run riverbank rebuild' }
   const key = { entity: 'customer', id: 'c-1' }
-  const reader = (standing: Standing, look: () => Promise<Standing>) =>
+  const reader = (statesStatus: StatesStatus, look: () => Promise<StatesStatus>) =>
     createFeatureReader({ load: async (keys) => keys.map(() => null), layouts: async () => new Map() }, plan, at, {
-      standing: () => standing,
+      statesStatus: () => statesStatus,
       look,
     })
   const at = { nowMs: () => nowMs }

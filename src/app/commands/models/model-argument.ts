@@ -1,6 +1,6 @@
 import { RiverbankError } from '../../../base/errors.ts'
 import { parseModelName, type ModelReference } from '../../../scoring/rollout/generation.ts'
-import { registeredLineup } from '../../../edges/onnx/load.ts'
+import { registeredRollout } from '../../../edges/onnx/load.ts'
 import { servicePlan } from '../../../scoring/service.ts'
 import type { Config } from '../../installation/settings/config.ts'
 import { modelLoader, type Definitions } from '../../installation/settings/definitions.ts'
@@ -36,7 +36,7 @@ export async function modelInUse(
 ): Promise<ModelReference> {
   const { lakeSchema } = compiled
   const found = await withLakeQuery(config, compiled, (query) => scoringModel(query, lakeSchema, scored), limits)
-  return found ?? (await registeredLineup(config.MODELS_DIR, scored.form.eventType)).champion
+  return found ?? (await registeredRollout(config.MODELS_DIR, scored.form.eventType)).champion
 }
 
 /**

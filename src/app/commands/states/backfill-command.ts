@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { names, type Config } from '../../installation/settings/config.ts'
 import { definitions } from '../../installation/settings/definitions.ts'
-import { openPlaces } from '../../installation/servers/event-log.ts'
+import { openStores } from '../../installation/servers/event-log.ts'
 import { requireLake } from '../../installation/lake/lake-binding.ts'
 import { lakeFolder } from '../../installation/lake/lake-folder.ts'
 import { bringLakeToEnd } from '../../installation/lake/lake-end.ts'
@@ -23,7 +23,7 @@ const query = { threads: 1, memoryMb: 2_048, tempMb: 65_536 } as const
 export async function runBackfill(config: Config, view: string, say: (line: string) => void): Promise<BackfillResult> {
   const { plan, lakeSchema: schema } = definitions(config)
   const { topics, groups } = names(config)
-  const { log, store } = await openPlaces(config)
+  const { log, store } = await openStores(config)
   const lake = await openLake({ dir: lakeFolder(config), clock: systemClock })
   const logger = pinoLogger({ level: 'warn', fields: { role: 'backfill' } })
   const committed = (topic: string) => log.committed(groups.process, topic)

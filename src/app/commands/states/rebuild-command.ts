@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { names, type Config } from '../../installation/settings/config.ts'
 import { definitions } from '../../installation/settings/definitions.ts'
-import { openPlaces, type Places as Opened } from '../../installation/servers/event-log.ts'
+import { openStores, type Stores as Opened } from '../../installation/servers/event-log.ts'
 import { requireLake } from '../../installation/lake/lake-binding.ts'
 import { lakeFolder } from '../../installation/lake/lake-folder.ts'
 import { bringLakeToEnd } from '../../installation/lake/lake-end.ts'
@@ -29,7 +29,7 @@ const attemptsMax = 5
  * those of {@link rebuildStates}.
  */
 export async function runRebuild(config: Config, say: (line: string) => void): Promise<RebuildResult> {
-  const { log, store } = await openPlaces(config)
+  const { log, store } = await openStores(config)
   try {
     const lake = await openLake({ dir: lakeFolder(config), clock: systemClock })
     await requireLake(config, lake, store, log)
@@ -47,13 +47,13 @@ export async function runRebuild(config: Config, say: (line: string) => void): P
   }
 }
 
-interface Places extends Opened {
+interface Stores extends Opened {
   readonly lake: Lake
 }
 
 async function rebuildOnce(
   config: Config,
-  { log, store, lake }: Places,
+  { log, store, lake }: Stores,
   say: (line: string) => void,
 ): Promise<RebuildResult> {
   const { plan, lakeSchema: schema } = definitions(config)

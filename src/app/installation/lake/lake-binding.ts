@@ -1,19 +1,19 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { names, statesPlace, type Config } from '../settings/config.ts'
+import { names, stateLocation, type Config } from '../settings/config.ts'
 import { openStateStore } from '../servers/event-log.ts'
 import { lakeFolder } from './lake-folder.ts'
 import { RiverbankError } from '../../../base/errors.ts'
-import { lakeMismatch, refused, type LakeSeen, type Standing } from '../../../engine/states-status.ts'
+import { lakeMismatch, refused, type LakeSeen, type StatesStatus } from '../../../engine/states-status.ts'
 import { openRedisStateStore } from '../../../edges/redis/states/state-store.ts'
 import { partitionKey } from '../../../lake/commit/commit.ts'
 import { lakeIdentity } from '../../../lake/commit/identity.ts'
 import { openLake, type Lake } from '../../../lake/commit/lake.ts'
 import type { EventLog } from '../../../ports/log.ts'
-import { stateMemos, type StateStore } from '../../../ports/states.ts'
+import { stateMetadata, type StateStore } from '../../../ports/states.ts'
 
 /** Where the id of the lake stands: beside the states, and beside the log where that is another Redis. */
-export type LakeMemos = readonly Pick<StateStore, 'memo' | 'replaceMemo'>[]
+export type LakeMetadata = readonly Pick<StateStore, 'metadata' | 'replaceMetadata'>[]
 
 /** The lake of this installation where its folder is there; null where this machine has none (yet). */
 export async function existingLake(config: Pick<Config, 'DATA_DIR'>): Promise<Lake | null> {
@@ -21,8 +21,8 @@ export async function existingLake(config: Pick<Config, 'DATA_DIR'>): Promise<La
 }
 
 /** A second store for the memo beside the log; null where log and states share a server, or the log is Kafka. */
-export async function openLogMemos(config: Config): Promise<StateStore | null> {
-  const place = statesPlace(config)
+export async function openLogMetadata(config: Config): Promise<StateStore | null> {
+  const place = stateLocation(config)
   const isApart = config.LOG === 'redis' && !(place.kind === 'server' && place.url === config.REDIS_URL)
   if (!isApart) return null
   const { NAMESPACE: namespace, STATE_TIMEOUT_MS: commandTimeoutMs, REDIS_URL: url } = config
@@ -55,14 +55,14 @@ export async function lakeReaching(
  * Gives the states and the log the id of this lake where they have none, in one step each: of two installations that
  * begin at once, one is refused. A lake without a file is none of a log that was materialized. Answers why not, or null.
  */
-export async function claimLake(
+export async function bindLake(
   config: Config,
   lake: LakeSeen,
-  memos: LakeMemos,
+  metadataStores: LakeMetadata,
   log: Pick<EventLog, 'committed'>,
-): Promise<Extract<Standing, { kind: 'refused' }> | null> {
-  for (const memo of memos) {
-    const known = await memo.memo(stateMemos.lake)
+): Promise<Extract<StatesStatus, { kind: 'refused' }> | null> {
+  for (const metadata of metadataStores) {
+    const known = await metadata.metadata(stateMetadata.lake)
     const foreign = lakeMismatch(known, lake, config.NAMESPACE)
     if (foreign?.kind === 'refused') return foreign
     if (known !== null) continue
@@ -73,8 +73,8 @@ export async function claimLake(
           'or run riverbank lake adopt where the lake was given up',
       )
     }
-    if (!(await memo.replaceMemo(stateMemos.lake, null, lake.id))) {
-      return lakeMismatchAt(await memo.memo(stateMemos.lake), lake, config)
+    if (!(await metadata.replaceMetadata(stateMetadata.lake, null, lake.id))) {
+      return lakeMismatchAt(await metadata.metadata(stateMetadata.lake), lake, config)
     }
   }
   return null
@@ -97,13 +97,13 @@ export async function requireLake(config: Config, lake: Lake, store: StateStore,
 
 /** {@link requireLake} for what was seen of it. */
 export async function requireSeen(config: Config, lake: LakeSeen, store: StateStore, log: EventLog): Promise<void> {
-  const logMemos = await openLogMemos(config)
+  const logMetadata = await openLogMetadata(config)
   try {
-    const memos = logMemos === null ? [store] : [store, logMemos]
-    const refusal = await claimLake(config, lake, memos, log)
+    const metadataStores = logMetadata === null ? [store] : [store, logMetadata]
+    const refusal = await bindLake(config, lake, metadataStores, log)
     if (refusal !== null) throw new RiverbankError(refusal.code, refusal.reason)
   } finally {
-    await logMemos?.close()
+    await logMetadata?.close()
   }
 }
 
@@ -116,15 +116,15 @@ export interface Adopted {
 export async function adoptLake(config: Config): Promise<Adopted> {
   const lake = await openLake({ dir: lakeFolder(config) })
   const id = await lakeIdentity(join(lake.dir, '_log'))
-  const [store, logMemos] = [await openStateStore(config), await openLogMemos(config)]
+  const [store, logMetadata] = [await openStateStore(config), await openLogMetadata(config)]
   try {
-    const before = await store.memo(stateMemos.lake)
-    for (const memo of logMemos === null ? [store] : [store, logMemos]) {
-      if (await memo.replaceMemo(stateMemos.lake, await memo.memo(stateMemos.lake), id)) continue
+    const before = await store.metadata(stateMetadata.lake)
+    for (const metadata of logMetadata === null ? [store] : [store, logMetadata]) {
+      if (await metadata.replaceMetadata(stateMetadata.lake, await metadata.metadata(stateMetadata.lake), id)) continue
       throw new RiverbankError('state_contended', 'another command adopts a lake at the same time', { canRetry: true })
     }
     return { lake: id, before }
   } finally {
-    await Promise.allSettled([store.close(), logMemos?.close()])
+    await Promise.allSettled([store.close(), logMetadata?.close()])
   }
 }

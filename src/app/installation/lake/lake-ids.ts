@@ -4,7 +4,7 @@ import { onlyFromWhole } from '../../../lake/commit/damage.ts'
 import { createIdListKeeper, type KeepLimits } from '../../../lake/tables/id-lists.ts'
 import type { Lake } from '../../../lake/commit/lake.ts'
 import type { LakeSchema } from '../../../lake/tables/lake-schema.ts'
-import type { QueryCell } from '../../../edges/duckdb/query.ts'
+import type { SqlValue } from '../../../edges/duckdb/query.ts'
 
 const memoryMb = 256
 
@@ -22,6 +22,6 @@ export function keepIdLists(lake: Lake, schema: LakeSchema): (limits: KeepLimits
   })
 }
 
-function textOf(cell: QueryCell | undefined): string | null {
+function textOf(cell: SqlValue | undefined): string | null {
   return typeof cell === 'string' ? cell : null
 }

@@ -23,7 +23,7 @@ import { verifyLake } from '../../../lake/verify/verify.ts'
 import { servicePlan } from '../../../scoring/service.ts'
 import type { EventLog } from '../../../ports/log.ts'
 import type { Scorer } from '../../../ports/scorer.ts'
-import { stateMemos, type StateStore } from '../../../ports/states.ts'
+import { stateMetadata, type StateStore } from '../../../ports/states.ts'
 
 export { renderVerify } from '../../../lake/verify/text.ts'
 export type { VerifyReport } from '../../../lake/verify/report.ts'
@@ -71,7 +71,7 @@ interface Opened {
 
 /** States of another lake would differ from this one everywhere, and nothing would be wrong with either. */
 async function checkLake(config: Config, lake: Lake, store: StateStore): Promise<void> {
-  const foreign = lakeMismatch(await store.memo(stateMemos.lake), await lakeSeen(config, lake), config.NAMESPACE)
+  const foreign = lakeMismatch(await store.metadata(stateMetadata.lake), await lakeSeen(config, lake), config.NAMESPACE)
   if (foreign?.kind === 'refused') throw new RiverbankError(foreign.code, foreign.reason)
 }
 
@@ -122,10 +122,10 @@ async function catchUp(
   topics: Topics,
   { isAttended, say }: { readonly isAttended: () => Promise<boolean>; readonly say: (line: string) => void },
 ): Promise<void> {
-  let isTold = false
+  let isReported = false
   const onLook = (left: number) => {
-    if (!isTold) say(`waiting for the lake: ${left} records behind the log`)
-    isTold = true
+    if (!isReported) say(`waiting for the lake: ${left} records behind the log`)
+    isReported = true
   }
   await untilNoneLeft(() => lakeLag(lake, positions, topics), { isAttended, clock: systemClock, onLook })
 }

@@ -1,5 +1,5 @@
 import { RiverbankError } from '../../../base/errors.ts'
-import { statesPlace, type Config } from '../settings/config.ts'
+import { stateLocation, type Config } from '../settings/config.ts'
 import { openClusterStateStore } from '../../../edges/redis/cluster/cluster-state-store.ts'
 import { openClusterGenerationStore, openRedisGenerationStore } from '../../../edges/redis/states/generation-store.ts'
 import { openRedisEventLog } from '../../../edges/redis/log/event-log.ts'
@@ -31,7 +31,7 @@ export async function openEventLog(config: Config, logger?: Logger): Promise<Eve
 /** The states where the configuration says. Errors: `state_unavailable`, `invalid_config`. */
 export async function openStateStore(config: Config): Promise<StateStore> {
   const options = { namespace: config.NAMESPACE, commandTimeoutMs: config.STATE_TIMEOUT_MS }
-  const place = statesPlace(config)
+  const place = stateLocation(config)
   switch (place.kind) {
     case 'server':
       return openRedisStateStore({ ...options, url: place.url })
@@ -43,7 +43,7 @@ export async function openStateStore(config: Config): Promise<StateStore> {
 /** Which models score events of a type, beside the states. Errors: `state_unavailable`, `invalid_config`. */
 export async function openGenerationStore(config: Config, eventType: string): Promise<GenerationStore> {
   const options = { namespace: config.NAMESPACE, eventType, commandTimeoutMs: config.STATE_TIMEOUT_MS }
-  const place = statesPlace(config)
+  const place = stateLocation(config)
   switch (place.kind) {
     case 'server':
       return openRedisGenerationStore({ ...options, url: place.url })
@@ -67,13 +67,13 @@ export async function openGenerationStores(
   }
 }
 
-export interface Places {
+export interface Stores {
   readonly log: EventLog
   readonly store: StateStore
 }
 
 /** Both, or neither: an open connection would keep a command from ending. Errors: those of log and store. */
-export async function openPlaces(config: Config, logger?: Logger): Promise<Places> {
+export async function openStores(config: Config, logger?: Logger): Promise<Stores> {
   const log = await openEventLog(config, logger)
   try {
     return { log, store: await openStateStore(config) }

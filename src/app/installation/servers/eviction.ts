@@ -1,4 +1,4 @@
-import { statesPlace, type Config } from '../settings/config.ts'
+import { stateLocation, type Config } from '../settings/config.ts'
 import { clusterFinding, redisFinding } from '../../doctor/doctor-redis.ts'
 import { probeCluster, probeRedis } from '../../../edges/redis/server/probe.ts'
 import type { Logger } from '../../../ports/telemetry.ts'
@@ -8,7 +8,7 @@ import type { Logger } from '../../../ports/telemetry.ts'
  * state that is missing alone looks like an entity that nobody has seen. Never in the way of a start.
  */
 export async function tellEviction(config: Config, logger: Logger): Promise<void> {
-  const place = statesPlace(config)
+  const place = stateLocation(config)
   try {
     const finding =
       place.kind === 'cluster'

@@ -212,10 +212,10 @@ function mistakesOf({ issues }: z.ZodError): string[] {
 }
 
 /** Where the states live: one URL of a server, or seeds of a cluster. */
-export type StatesPlace =
+export type StateLocation =
   { readonly kind: 'server'; readonly url: string } | { readonly kind: 'cluster'; readonly seeds: readonly string[] }
 
-export function statesPlace({ STATES_URL, REDIS_URL }: Pick<Config, 'STATES_URL' | 'REDIS_URL'>): StatesPlace {
+export function stateLocation({ STATES_URL, REDIS_URL }: Pick<Config, 'STATES_URL' | 'REDIS_URL'>): StateLocation {
   const url = STATES_URL === '' ? REDIS_URL : STATES_URL
   const seeds = clusterSeeds(url)
   return seeds === null ? { kind: 'server', url } : { kind: 'cluster', seeds }

@@ -9,7 +9,7 @@ import { outOfRangeIn, toLogError } from '../errors.ts'
 import { checkInRange } from './range.ts'
 import { GroupSession } from './session.ts'
 import type { Mark, SessionContext, SessionEnd } from './session-context.ts'
-import { slotKey } from './partition-run.ts'
+import { partitionKeyOf } from './partition-run.ts'
 
 export interface ConsumptionContext {
   readonly kafka: Kafka
@@ -133,7 +133,7 @@ class Consumption {
     const outOfRange = outOfRangeIn(end.error)
     try {
       if (outOfRange !== null) {
-        const position = this.#marks.get(slotKey(outOfRange.topic, outOfRange.partition))?.position
+        const position = this.#marks.get(partitionKeyOf(outOfRange.topic, outOfRange.partition))?.position
         const range = (await admin.describeTopic(outOfRange.topic))?.[outOfRange.partition]
         if (position !== undefined && range !== undefined) checkInRange(outOfRange.topic, range, position)
       }

@@ -1,33 +1,33 @@
 import type { EachBatchPayload } from 'kafkajs'
 import { assert } from '../../../base/errors.ts'
-import type { Claim, LogBatch } from '../../../ports/log.ts'
+import type { PartitionAssignment, LogBatch } from '../../../ports/log.ts'
 import { toLogRecord } from '../record.ts'
-import type { Slot } from './partition-run.ts'
+import type { PartitionRun } from './partition-run.ts'
 
 /** What the delivery of a batch asks of the session it belongs to. */
 export interface Course {
   readonly maxRecords: number
   /** What a record of this topic may have; see {@link toLogRecord}. */
   readonly recordBytesMax: (topic: string) => number
-  mayDeliver(slot: Slot, payload: EachBatchPayload): Promise<boolean>
+  mayDeliver(run: PartitionRun, payload: EachBatchPayload): Promise<boolean>
   /** The handler's answer, or null when it was fenced. */
-  handle(claim: Claim, batch: LogBatch): Promise<number | null>
+  handle(assignment: PartitionAssignment, batch: LogBatch): Promise<number | null>
   /** Remembers where the partition stands, and the highest offset it was read to. */
-  move(slot: Slot, position: number, highest: number): void
-  seek(slot: Slot, offset: number): void
+  move(run: PartitionRun, position: number, highest: number): void
+  seek(run: PartitionRun, offset: number): void
 }
 
 /**
  * Hands what one fetch brought of one partition to the handler, `maxRecords` at a time. What is left when it may not go
  * on, or was told to go back, is fetched again.
  */
-export async function deliverBatch(slot: Slot, payload: EachBatchPayload, course: Course): Promise<void> {
+export async function deliverBatch(run: PartitionRun, payload: EachBatchPayload, course: Course): Promise<void> {
   const { batch } = payload
-  const { claim, topic, partition } = slot
-  assert(claim !== null, 'a ready slot has a claim')
-  let from = batch.messages.findIndex(({ offset }) => Number(offset) >= slot.position)
+  const { assignment, topic, partition } = run
+  assert(assignment !== null, 'a ready slot has a claim')
+  let from = batch.messages.findIndex(({ offset }) => Number(offset) >= run.position)
   while (from >= 0 && from < batch.messages.length) {
-    if (!(await course.mayDeliver(slot, payload))) return
+    if (!(await course.mayDeliver(run, payload))) return
     const messages = batch.messages.slice(from, from + course.maxRecords)
     from += messages.length
     // A batch may end with markers that readers never see: its own last offset is past them.
@@ -35,13 +35,13 @@ export async function deliverBatch(slot: Slot, payload: EachBatchPayload, course
     const next = Number(lastOffset) + 1
     const end = Math.max(next, Number(batch.highWatermark))
     const records = messages.map((message) => toLogRecord(topic, partition, message, course.recordBytesMax(topic)))
-    const answer = await course.handle(claim, { topic, partition, records, next, end })
+    const answer = await course.handle(assignment, { topic, partition, records, next, end })
     // After an abort kafkajs may be in the next generation: its position is no longer this slot's to move.
-    if (answer === null || slot.isAborted()) return
+    if (answer === null || run.isAborted()) return
     assert(Number.isInteger(answer) && answer >= 0 && answer <= next, `the handler answered ${answer} for ${next}`)
-    course.move(slot, answer, next)
+    course.move(run, answer, next)
     if (answer < next) {
-      course.seek(slot, answer)
+      course.seek(run, answer)
       return
     }
     payload.resolveOffset(String(next - 1))

@@ -1,15 +1,15 @@
-import type { Claim } from '../../../ports/log.ts'
+import type { PartitionAssignment } from '../../../ports/log.ts'
 
 /**
  * One partition during one generation of the group. It ends in two steps: aborted, when it is about to be given back
  * (the running call may still commit), and revoked, when another member may have it.
  */
-export class Slot {
+export class PartitionRun {
   readonly topic: string
   readonly partition: number
   readonly #controller = new AbortController()
   /** What the handler holds; null until it was called for the first time. */
-  claim: Claim | null = null
+  assignment: PartitionAssignment | null = null
   /** Where reading goes on; meaningless before `ready`. */
   position = -1
   /** The handler has said where to start: batches may come. */
@@ -23,7 +23,7 @@ export class Slot {
   }
 
   get key(): string {
-    return slotKey(this.topic, this.partition)
+    return partitionKeyOf(this.topic, this.partition)
   }
 
   get signal(): AbortSignal {
@@ -66,13 +66,13 @@ export class Slot {
   }
 }
 
-export function slotKey(topic: string, partition: number): string {
+export function partitionKeyOf(topic: string, partition: number): string {
   return `${topic}/${partition}`
 }
 
 /** The partitions of one session, and the release of each that it gives back. */
-export class SlotTable {
-  readonly #slots = new Map<string, Slot>()
+export class PartitionRuns {
+  readonly #runs = new Map<string, PartitionRun>()
   /** The last release of each partition, also across sessions: the next claim of it waits for that. */
   readonly #releases: Map<string, Promise<void>>
 
@@ -81,51 +81,51 @@ export class SlotTable {
   }
 
   get size(): number {
-    return this.#slots.size
+    return this.#runs.size
   }
 
   get busy(): boolean {
-    return [...this.#slots.values()].some((slot) => slot.busy)
+    return [...this.#runs.values()].some((run) => run.busy)
   }
 
-  add(slot: Slot): void {
-    this.#slots.set(slot.key, slot)
+  add(run: PartitionRun): void {
+    this.#runs.set(run.key, run)
   }
 
-  get(topic: string, partition: number): Slot | undefined {
-    return this.#slots.get(slotKey(topic, partition))
+  get(topic: string, partition: number): PartitionRun | undefined {
+    return this.#runs.get(partitionKeyOf(topic, partition))
   }
 
   async idle(): Promise<void> {
-    await Promise.all([...this.#slots.values()].map((slot) => slot.idle()))
+    await Promise.all([...this.#runs.values()].map((run) => run.idle()))
   }
 
   /** Resolves when the partitions have been released by their last holders. */
-  async free(slots: readonly Slot[]): Promise<void> {
-    await Promise.all(slots.map(async (slot) => this.#releases.get(slot.key)))
+  async free(runs: readonly PartitionRun[]): Promise<void> {
+    await Promise.all(runs.map(async (run) => this.#releases.get(run.key)))
   }
 
   /** Tells the running calls to come to an end; they may still commit. */
   abortAll(): void {
-    for (const slot of this.#slots.values()) slot.abort()
+    for (const run of this.#runs.values()) run.abort()
   }
 
   /** Takes every partition away; `released` is called for each after its last call has settled, and must not reject. */
-  async revokeAll(released: (slot: Slot) => Promise<void>): Promise<void> {
-    const slots = [...this.#slots.values()]
-    this.#slots.clear()
-    await Promise.all(slots.map((slot) => this.#revoke(slot, released)))
+  async revokeAll(released: (run: PartitionRun) => Promise<void>): Promise<void> {
+    const runs = [...this.#runs.values()]
+    this.#runs.clear()
+    await Promise.all(runs.map((run) => this.#revoke(run, released)))
   }
 
-  #revoke(slot: Slot, released: (slot: Slot) => Promise<void>): Promise<void> {
-    slot.revoke()
-    const release = slot
+  #revoke(run: PartitionRun, released: (run: PartitionRun) => Promise<void>): Promise<void> {
+    run.revoke()
+    const release = run
       .idle()
-      .then(() => released(slot))
+      .then(() => released(run))
       .finally(() => {
-        if (this.#releases.get(slot.key) === release) this.#releases.delete(slot.key)
+        if (this.#releases.get(run.key) === release) this.#releases.delete(run.key)
       })
-    this.#releases.set(slot.key, release)
+    this.#releases.set(run.key, release)
     return release
   }
 }

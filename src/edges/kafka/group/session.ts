@@ -1,13 +1,13 @@
 import type { Consumer, ConsumerGroupJoinEvent, EachBatchPayload } from 'kafkajs'
 import { loopClock } from '../../../clock/loop-clock.ts'
 import { RiverbankError, isRiverbankError } from '../../../base/errors.ts'
-import type { Claim, PartitionRange } from '../../../ports/log.ts'
+import type { PartitionAssignment, PartitionRange } from '../../../ports/log.ts'
 import { deliverBatch, type Course } from './delivery.ts'
 import { protocolTypeOf, toLogError } from '../errors.ts'
 import { createGroupClient, heartbeatMsOf } from './group-client.ts'
 import { checkInRange } from './range.ts'
 import type { SessionContext, SessionEnd } from './session-context.ts'
-import { Slot, SlotTable } from './partition-run.ts'
+import { PartitionRun, PartitionRuns } from './partition-run.ts'
 
 /**
  * One kafkajs consumer from its first join to its end. kafkajs fetches, waits until every partition of that fetch is
@@ -17,7 +17,7 @@ export class GroupSession {
   readonly ended: Promise<SessionEnd>
   readonly #context: SessionContext
   readonly #consumer: Consumer
-  readonly #slots: SlotTable
+  readonly #runs: PartitionRuns
   readonly #watch: NodeJS.Timeout
   readonly #course: Course
   #end: (end: SessionEnd) => void = () => undefined
@@ -37,17 +37,17 @@ export class GroupSession {
 
   constructor(context: SessionContext) {
     this.#context = context
-    this.#slots = new SlotTable(context.releases)
+    this.#runs = new PartitionRuns(context.releases)
     this.ended = new Promise((resolve) => (this.#end = resolve))
     this.#consumer = createGroupClient(context)
     this.#course = {
       maxRecords: context.options.maxRecords,
       recordBytesMax: (topic) => context.recordBytesMax.get(topic) ?? Infinity,
-      mayDeliver: (slot, payload) => this.#mayDeliver(slot, payload),
-      handle: (claim, batch) =>
-        context.handler.batch(claim, batch).catch((error: unknown) => this.#unlessFenced(error)),
-      move: (slot, position, highest) => this.#move(slot, position, highest),
-      seek: (slot, offset) => this.#seek(slot, offset),
+      mayDeliver: (run, payload) => this.#mayDeliver(run, payload),
+      handle: (assignment, batch) =>
+        context.handler.batch(assignment, batch).catch((error: unknown) => this.#unlessFenced(error)),
+      move: (run, position, highest) => this.#move(run, position, highest),
+      seek: (run, offset) => this.#seek(run, offset),
     }
     this.#listen()
     this.#watch = setInterval(() => this.#onWatch(), heartbeatMsOf(context.options))
@@ -84,7 +84,7 @@ export class GroupSession {
   /** Gives every partition back and disconnects; after {@link ended}. Calls that run may still commit. */
   async close(): Promise<void> {
     const { drainMs, requestTimeoutMs } = this.#context.limits
-    await loopClock.within(drainMs, this.#slots.idle())
+    await loopClock.within(drainMs, this.#runs.idle())
     await loopClock.within(drainMs, this.#revokeAll())
     clearInterval(this.#watch)
     const disconnect = () => this.#consumer.disconnect().catch(() => undefined)
@@ -118,22 +118,22 @@ export class GroupSession {
     for (const [topic, partitions] of Object.entries(memberAssignment)) {
       // Nothing is fetched of a partition before the handler has said from where.
       this.#consumer.pause([{ topic, partitions }])
-      const slots = partitions.map((partition) => new Slot(topic, partition))
-      for (const slot of slots) this.#slots.add(slot)
-      this.#assign(topic, slots).catch((error: unknown) => this.#onFailure(error))
+      const runs = partitions.map((partition) => new PartitionRun(topic, partition))
+      for (const run of runs) this.#runs.add(run)
+      this.#assign(topic, runs).catch((error: unknown) => this.#onFailure(error))
     }
   }
 
-  async #assign(topic: string, slots: readonly Slot[]): Promise<void> {
-    await this.#slots.free(slots)
+  async #assign(topic: string, runs: readonly PartitionRun[]): Promise<void> {
+    await this.#runs.free(runs)
     const found = await this.#lookUp(topic)
     if (found === null) return
     const { ranges, committed } = found
     await Promise.all(
-      slots.map(async (slot) => {
-        const range = ranges.find(({ partition }) => partition === slot.partition)
-        if (range === undefined) throw new RiverbankError('topic_missing', `${slot.key} is gone`)
-        await slot.during(this.#begin(slot, range, committed.get(slot.partition) ?? null))
+      runs.map(async (run) => {
+        const range = ranges.find(({ partition }) => partition === run.partition)
+        if (range === undefined) throw new RiverbankError('topic_missing', `${run.key} is gone`)
+        await run.during(this.#begin(run, range, committed.get(run.partition) ?? null))
       }),
     )
   }
@@ -151,33 +151,40 @@ export class GroupSession {
     }
   }
 
-  async #begin(slot: Slot, range: PartitionRange, committed: number | null): Promise<void> {
-    if (slot.isAborted()) return
-    const { topic, partition, signal } = slot
-    const { highest } = this.#context.marks.get(slot.key) ?? { highest: 0 }
+  async #begin(run: PartitionRun, range: PartitionRange, committed: number | null): Promise<void> {
+    if (run.isAborted()) return
+    const { topic, partition, signal } = run
+    const { highest } = this.#context.marks.get(run.key) ?? { highest: 0 }
     // Kafka forgets a group's positions with the topic, so the handler could not tell.
     if (highest > range.end) checkInRange(topic, range, highest)
-    const claim: Claim = { topic, partition, committed, range, signal, commit: (next) => this.#commit(slot, next) }
-    slot.claim = claim
-    const first = await this.#context.handler.assigned(claim).catch((error: unknown) => {
+    const assignment: PartitionAssignment = {
+      topic,
+      partition,
+      committed,
+      range,
+      signal,
+      commit: (next) => this.#commit(run, next),
+    }
+    run.assignment = assignment
+    const first = await this.#context.handler.assigned(assignment).catch((error: unknown) => {
       // The claim ended with its assignment, as a rebalance ends it: the member has another one by now.
       if (signal.aborted && isRiverbankError(error, 'fenced')) return null
       return this.#unlessFenced(error)
     })
-    if (first === null || slot.isAborted()) return
+    if (first === null || run.isAborted()) return
     checkInRange(topic, range, first)
-    this.#move(slot, first, first)
-    slot.ready = true
-    this.#seek(slot, first)
+    this.#move(run, first, first)
+    run.ready = true
+    this.#seek(run, first)
     this.#consumer.resume([{ topic, partitions: [partition] }])
   }
 
   async #onBatch(payload: EachBatchPayload): Promise<void> {
     this.#payload = payload
     this.#batches += 1
-    const slot = this.#slots.get(payload.batch.topic, payload.batch.partition)
-    if (slot?.ready === true && !payload.isStale()) {
-      await slot.during(deliverBatch(slot, payload, this.#course)).catch((error: unknown) => this.#onFailure(error))
+    const run = this.#runs.get(payload.batch.topic, payload.batch.partition)
+    if (run?.ready === true && !payload.isStale()) {
+      await run.during(deliverBatch(run, payload, this.#course)).catch((error: unknown) => this.#onFailure(error))
     }
     this.#batches -= 1
     if (this.#lost !== null && !this.#over) throw this.#lost
@@ -187,20 +194,20 @@ export class GroupSession {
    * False when the partition is, or may be, no longer this member's. After a long silence (a blocked event loop, a
    * frozen process) the coordinator is asked first: others may have had the partition for a while.
    */
-  async #mayDeliver(slot: Slot, payload: EachBatchPayload): Promise<boolean> {
+  async #mayDeliver(run: PartitionRun, payload: EachBatchPayload): Promise<boolean> {
     const { sessionTimeoutMs } = this.#context.options
     const unheardMs = () => performance.now() - this.#lastContactMs
     if (unheardMs() > sessionTimeoutMs / 2) {
       await payload.heartbeat().catch((error: unknown) => this.#onSilence(error))
       this.#checkSilence()
     }
-    if (slot.isAborted() || this.#over || this.#rebalancing || this.#lost !== null) return false
+    if (run.isAborted() || this.#over || this.#rebalancing || this.#lost !== null) return false
     return unheardMs() <= sessionTimeoutMs
   }
 
-  async #commit(slot: Slot, next: number): Promise<void> {
-    const { topic, partition } = slot
-    if (slot.revoked) throw new RiverbankError('fenced', `${slot.key} is no longer this member's`)
+  async #commit(run: PartitionRun, next: number): Promise<void> {
+    const { topic, partition } = run
+    if (run.revoked) throw new RiverbankError('fenced', `${run.key} is no longer this member's`)
     const offset = String(next)
     try {
       // Straight to the coordinator: the other way kafkajs tries again by itself, maybe after another join, when the
@@ -209,7 +216,7 @@ export class GroupSession {
       else await this.#payload.commitOffsetsIfNecessary({ topics: [{ topic, partitions: [{ partition, offset }] }] })
       this.#contact()
     } catch (error) {
-      const failure = toLogError(error, `commit ${slot.key}`)
+      const failure = toLogError(error, `commit ${run.key}`)
       if (failure.code === 'fenced') this.#loseMembership(error)
       throw failure
     }
@@ -230,7 +237,7 @@ export class GroupSession {
     if (protocolTypeOf(error) === 'REBALANCE_IN_PROGRESS') {
       this.#contact()
       this.#rebalancing = true
-      this.#slots.abortAll()
+      this.#runs.abortAll()
     } else if (toLogError(error, 'send a heartbeat').code === 'fenced') {
       this.#loseMembership(error)
     }
@@ -254,7 +261,7 @@ export class GroupSession {
   }
 
   #onWatch(): void {
-    const { busy } = this.#slots
+    const { busy } = this.#runs
     if (busy) this.#payload?.heartbeat().catch((error: unknown) => this.#onSilence(error))
     this.#checkSilence()
     const { limits, options } = this.#context
@@ -266,35 +273,35 @@ export class GroupSession {
 
   #checkSilence(): void {
     const silentMs = loopClock.nowMs() - this.#heardContactMs
-    if (this.#slots.size === 0 || silentMs <= this.#context.options.sessionTimeoutMs) return
+    if (this.#runs.size === 0 || silentMs <= this.#context.options.sessionTimeoutMs) return
     const error = new Error(`no word from the coordinator for ${Math.round(silentMs)} ms`)
     this.#finish({ kind: 'lost', error })
     void this.#revokeAll()
   }
 
   #revokeAll(): Promise<void> {
-    return this.#slots.revokeAll(async (slot) => {
+    return this.#runs.revokeAll(async (run) => {
       try {
-        if (slot.claim !== null) await this.#context.handler.released?.(slot.claim)
+        if (run.assignment !== null) await this.#context.handler.released?.(run.assignment)
       } catch (error) {
         this.#onFailure(error)
       }
     })
   }
 
-  #seek({ topic, partition }: Slot, offset: number): void {
+  #seek({ topic, partition }: PartitionRun, offset: number): void {
     this.#consumer.seek({ topic, partition, offset: String(offset) })
   }
 
-  #move(slot: Slot, position: number, highest: number): void {
-    slot.position = position
+  #move(run: PartitionRun, position: number, highest: number): void {
+    run.position = position
     const { marks } = this.#context
-    marks.set(slot.key, { position, highest: Math.max(highest, marks.get(slot.key)?.highest ?? 0) })
+    marks.set(run.key, { position, highest: Math.max(highest, marks.get(run.key)?.highest ?? 0) })
   }
 
   #finish(end: SessionEnd): void {
     this.#over = true
-    this.#slots.abortAll()
+    this.#runs.abortAll()
     this.#end(end)
   }
 }

@@ -36,8 +36,8 @@ export async function startTail(
       concurrency: 1,
     },
     {
-      assigned: (claim) => Promise.resolve(positions.get(claim.partition) ?? claim.range.start),
-      batch: async (_claim, batch) => {
+      assigned: (assignment) => Promise.resolve(positions.get(assignment.partition) ?? assignment.range.start),
+      batch: async (_assignment, batch) => {
         await handler(batch)
         positions.set(batch.partition, batch.next)
         return batch.next

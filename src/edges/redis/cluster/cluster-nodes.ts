@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis'
 import { RiverbankError } from '../../../base/errors.ts'
-import { parseSlots, type Redirection, type SlotOwners } from './hash-slots.ts'
+import { parseHashSlots, type Redirection, type HashSlotOwners } from './hash-slots.ts'
 import { addressOf, nodeUrl } from './cluster-url.ts'
 import { connectRedis, createConnection, redisFailure, type ConnectionOptions } from '../server/connection.ts'
 
@@ -57,11 +57,11 @@ export class ClusterNodes {
   }
 
   /** The connection to a slot's owner, ready now. Throws `state_unavailable`. */
-  ownerOf(slot: number): Redis {
-    const address = this.#owners[slot]
+  ownerOf(hashSlot: number): Redis {
+    const address = this.#owners[hashSlot]
     if (address !== undefined) return this.at(address)
     this.refresh()
-    throw new RiverbankError('state_unavailable', `slot ${slot} is served by no node`, { canRetry: true })
+    throw new RiverbankError('state_unavailable', `slot ${hashSlot} is served by no node`, { canRetry: true })
   }
 
   /** The connection to a node, ready now: nothing is queued for later. Throws `state_unavailable`, and connects. */
@@ -73,9 +73,9 @@ export class ClusterNodes {
   }
 
   /** A node said that a slot is no longer its own. Its new owner may be a replica that was promoted. */
-  moved({ slot, address }: Redirection): void {
-    if (this.#owners[slot] !== address) {
-      this.#owners[slot] = address
+  moved({ hashSlot, address }: Redirection): void {
+    if (this.#owners[hashSlot] !== address) {
+      this.#owners[hashSlot] = address
       this.#epoch += 1
     }
     if (!this.#nodes.has(address)) this.#open(address)
@@ -103,7 +103,7 @@ export class ClusterNodes {
       const [address, node] = ready[(this.#turn + i) % ready.length] ?? []
       if (address === undefined || node === undefined) continue
       try {
-        this.#apply(parseSlots(await node.cluster('SLOTS'), hostOf(address)))
+        this.#apply(parseHashSlots(await node.cluster('SLOTS'), hostOf(address)))
         return
       } catch {
         continue
@@ -119,7 +119,7 @@ export class ClusterNodes {
       let seed: Redis | null = null
       try {
         seed = await connectRedis({ ...this.#options, url }, 'state_unavailable')
-        this.#apply(parseSlots(await seed.cluster('SLOTS'), hostOf(addressOf(url))))
+        this.#apply(parseHashSlots(await seed.cluster('SLOTS'), hostOf(addressOf(url))))
         return
       } catch (error) {
         if (error instanceof Error && error.message.includes('cluster support disabled')) {
@@ -134,10 +134,10 @@ export class ClusterNodes {
     throw last
   }
 
-  #apply(owners: SlotOwners): void {
+  #apply(owners: HashSlotOwners): void {
     if (this.#closed) return
     const isFirst = this.#owners.length === 0
-    if (!isFirst && owners.some((address, slot) => address !== this.#owners[slot])) this.#epoch += 1
+    if (!isFirst && owners.some((address, hashSlot) => address !== this.#owners[hashSlot])) this.#epoch += 1
     this.#owners = [...owners]
     const primaries = new Set(owners)
     for (const address of primaries) if (address !== undefined && !this.#nodes.has(address)) this.#open(address)

@@ -3,16 +3,16 @@ import type { EntityKey, StateStore, StateWrite } from '../../../ports/states.ts
 import { ClusterNodes } from './cluster-nodes.ts'
 import { redisFailure } from '../server/connection.ts'
 import { fieldsOf, layoutsIn } from '../states/layout-fields.ts'
-import { SlotCaller, type SlotCall, type SlotCommand } from './hash-slot-caller.ts'
+import { HashSlotCaller, type HashSlotCall, type HashSlotCommand } from './hash-slot-caller.ts'
 import { bucketOf, stateBuckets, type StateBucket } from '../states/state-buckets.ts'
-import { newLife, positionsIn, StateLives } from '../states/store-incarnations.ts'
+import { newIncarnation, positionsIn, StoreIncarnations } from '../states/store-incarnations.ts'
 import {
   advanced,
   advanceScript,
   argumentsOf,
   chunksOf,
   compareAndSetScript,
-  replaceMemoScript,
+  replaceMetadataScript,
   type Advanced,
 } from '../states/state-scripts.ts'
 import { bufferOrNullIn, buffersIn, integerIn, listIn } from '../server/reply.ts'
@@ -44,12 +44,12 @@ interface Placed<Value> {
   readonly value: Value
 }
 
-const loading: SlotCommand<Placed<EntityKey>, Buffer | null> = {
+const loading: HashSlotCommand<Placed<EntityKey>, Buffer | null> = {
   encode: (items) => ['MGET', items.map(({ key }) => key)],
   decode: (reply) => listIn(reply).map(bufferOrNullIn),
 }
 
-const writing: SlotCommand<Placed<StateWrite>, number> = {
+const writing: HashSlotCommand<Placed<StateWrite>, number> = {
   encode: (items, script) => {
     const keys = items.map(({ key }) => key)
     const args = items.flatMap(({ value }) => argumentsOf(value))
@@ -59,7 +59,7 @@ const writing: SlotCommand<Placed<StateWrite>, number> = {
 }
 
 /** Field and value in turn. */
-const readingPositions: SlotCommand<string, Buffer[]> = {
+const readingPositions: HashSlotCommand<string, Buffer[]> = {
   encode: (keys) => ['HGETALL', [...keys]],
   decode: (reply) => [buffersIn(reply)],
 }
@@ -78,14 +78,14 @@ export async function openClusterStateStore(options: ClusterStateStoreOptions): 
     commandTimeoutMs,
     reconnectMaxDelayMs: options.reconnectMaxDelayMs ?? 1_000,
   })
-  const caller = new SlotCaller(nodes)
-  const lives = new StateLives()
-  const positionCalls = (topic: string): SlotCall<string>[] =>
-    stateBuckets.map(({ tag, slot }) => ({ slot, items: [`${namespace}:positions:{${tag}}:${topic}`] }))
+  const caller = new HashSlotCaller(nodes)
+  const incarnations = new StoreIncarnations()
+  const positionCalls = (topic: string): HashSlotCall<string>[] =>
+    stateBuckets.map(({ tag, hashSlot }) => ({ hashSlot, items: [`${namespace}:positions:{${tag}}:${topic}`] }))
 
   return {
     get epoch() {
-      return nodes.epoch + lives.ended
+      return nodes.epoch + incarnations.ended
     },
     load: (keys) =>
       guarded('loading states', () => {
@@ -105,30 +105,34 @@ export async function openClusterStateStore(options: ClusterStateStoreOptions): 
       guarded('reading positions', async () => {
         const calls = positionCalls(topic)
         const found = (await caller.run(readingPositions, calls)).map(([fields]) => positionsIn(fields ?? []))
-        for (const [i, { items }] of calls.entries()) lives.met(items[0] ?? '', found[i]?.life ?? '')
+        for (const [i, { items }] of calls.entries()) incarnations.met(items[0] ?? '', found[i]?.incarnation ?? '')
         return lowest(found.map(({ positions }) => positions))
       }),
     advance: (topic, partition, next, from = -1) =>
       guarded('advancing a position', async () => {
-        const advancing: SlotCommand<string, Advanced> = {
+        const advancing: HashSlotCommand<string, Advanced> = {
           encode: (keys, script) =>
-            advanceScript.command(keys, [partition, next, from, lives.of(keys[0] ?? ''), newLife()], script),
+            advanceScript.command(
+              keys,
+              [partition, next, from, incarnations.of(keys[0] ?? ''), newIncarnation()],
+              script,
+            ),
           decode: (reply) => [advanced(reply)],
         }
         const calls = positionCalls(topic)
         const replies = (await caller.run(advancing, calls)).flat()
-        for (const [i, { items }] of calls.entries()) lives.met(items[0] ?? '', replies[i]?.life ?? '')
+        for (const [i, { items }] of calls.entries()) incarnations.met(items[0] ?? '', replies[i]?.incarnation ?? '')
         return replies.every(({ raised }) => raised)
       }),
     layouts: () => guarded('reading layouts', () => keptLayouts(caller, namespace)),
     keepLayouts: (layouts) => guarded('keeping layouts', () => keep(caller, namespace, layouts)),
-    memo: (name) =>
+    metadata: (name) =>
       guarded('reading a memo', async () => {
-        const [[found] = []] = await caller.run(readingMemo, [memoCall(namespace, name)])
+        const [[found] = []] = await caller.run(readingMetadata, [metadataCall(namespace, name)])
         return found?.toString() ?? null
       }),
-    replaceMemo: (name, before, after) =>
-      guarded('writing a memo', () => replaceMemo(caller, memoCall(namespace, name), before, after)),
+    replaceMetadata: (name, before, after) =>
+      guarded('writing a memo', () => replaceMetadata(caller, metadataCall(namespace, name), before, after)),
     close: () => {
       nodes.close()
       return Promise.resolve()
@@ -138,8 +142,8 @@ export async function openClusterStateStore(options: ClusterStateStoreOptions): 
 
 /** Runs a command over entities, one call for each bucket (or several); answers in the order of the values. */
 async function byBucket<Value, Answer>(
-  caller: SlotCaller,
-  command: SlotCommand<Placed<Value>, Answer>,
+  caller: HashSlotCaller,
+  command: HashSlotCommand<Placed<Value>, Answer>,
   namespace: string,
   values: readonly Value[],
   entityOf: (value: Value) => EntityKey,
@@ -154,8 +158,8 @@ async function byBucket<Value, Answer>(
     if (known === undefined) buckets.set(bucket, [placed])
     else known.push(placed)
   }
-  const calls = [...buckets].flatMap(([{ slot }, placed]) =>
-    chunksOf(placed, ({ value }) => bytesOf(value)).map((items) => ({ slot, items })),
+  const calls = [...buckets].flatMap(([{ hashSlot }, placed]) =>
+    chunksOf(placed, ({ value }) => bytesOf(value)).map((items) => ({ hashSlot, items })),
   )
   const replies = await caller.run(command, calls)
   const answers = new Array<Answer>(values.length)
@@ -167,19 +171,19 @@ async function byBucket<Value, Answer>(
   return answers
 }
 
-const readingMemo: SlotCommand<string, Buffer | null> = {
+const readingMetadata: HashSlotCommand<string, Buffer | null> = {
   encode: (keys) => ['GET', [...keys]],
   decode: (reply) => [bufferOrNullIn(reply)],
 }
 
-async function replaceMemo(
-  caller: SlotCaller,
-  call: SlotCall<string>,
+async function replaceMetadata(
+  caller: HashSlotCaller,
+  call: HashSlotCall<string>,
   before: string | null,
   after: string | null,
 ): Promise<boolean> {
-  const replacing: SlotCommand<string, unknown> = {
-    encode: (keys, script) => replaceMemoScript.command(keys, [before ?? '', after ?? ''], script),
+  const replacing: HashSlotCommand<string, unknown> = {
+    encode: (keys, script) => replaceMetadataScript.command(keys, [before ?? '', after ?? ''], script),
     decode: (reply) => [reply],
   }
   const [[answer] = []] = await caller.run(replacing, [call])
@@ -187,27 +191,27 @@ async function replaceMemo(
 }
 
 /** All memos are in the first bucket. */
-function memoCall(namespace: string, name: string): SlotCall<string> {
+function metadataCall(namespace: string, name: string): HashSlotCall<string> {
   const [bucket] = stateBuckets
   assert(bucket !== undefined, 'there are buckets')
-  return { slot: bucket.slot, items: [`${namespace}:memo:{${bucket.tag}}:${name}`] }
+  return { hashSlot: bucket.hashSlot, items: [`${namespace}:memo:{${bucket.tag}}:${name}`] }
 }
 
-function layoutCalls(namespace: string): SlotCall<string>[] {
-  return stateBuckets.map(({ tag, slot }) => ({ slot, items: [`${namespace}:layouts:{${tag}}`] }))
+function layoutCalls(namespace: string): HashSlotCall<string>[] {
+  return stateBuckets.map(({ tag, hashSlot }) => ({ hashSlot, items: [`${namespace}:layouts:{${tag}}`] }))
 }
 
 /** In every bucket: a node that loses its layouts has lost the states that name them, too. */
-async function keep(caller: SlotCaller, namespace: string, layouts: ReadonlyMap<number, string>): Promise<void> {
+async function keep(caller: HashSlotCaller, namespace: string, layouts: ReadonlyMap<number, string>): Promise<void> {
   if (layouts.size === 0) return
-  const keeping: SlotCommand<string, unknown> = {
+  const keeping: HashSlotCommand<string, unknown> = {
     encode: (keys) => ['HSET', [...keys, ...fieldsOf(layouts).flat()]],
     decode: (reply) => [reply],
   }
   await caller.run(keeping, layoutCalls(namespace))
 }
 
-async function keptLayouts(caller: SlotCaller, namespace: string): Promise<Map<number, string>> {
+async function keptLayouts(caller: HashSlotCaller, namespace: string): Promise<Map<number, string>> {
   const replies = await caller.run(readingPositions, layoutCalls(namespace))
   const fields = new Map<string, string>()
   for (const [found = []] of replies) {

@@ -5,14 +5,14 @@ import { parseRedirection } from './hash-slots.ts'
 import { isUnknownScript, type Argument } from '../server/connection.ts'
 
 /** A command over any number of keys of one slot: one item and one answer for each key. */
-export interface SlotCommand<Item, Answer> {
+export interface HashSlotCommand<Item, Answer> {
   encode(items: readonly Item[], script: 'by hash' | 'in full'): readonly [name: string, args: Argument[]]
   decode(reply: unknown): readonly Answer[]
 }
 
 /** Items whose keys share a slot; never empty. */
-export interface SlotCall<Item> {
-  readonly slot: number
+export interface HashSlotCall<Item> {
+  readonly hashSlot: number
   readonly items: readonly Item[]
 }
 
@@ -32,7 +32,7 @@ type Outcome<Answer> = { readonly answers: readonly Answer[] } | { readonly erro
  * nodes, because it is being moved), or to the node that has the key by now (ASK). A slot that has moved for good
  * moves the epoch and fails the calls. Every error is thrown after all nodes have answered.
  */
-export class SlotCaller {
+export class HashSlotCaller {
   readonly #nodes: ClusterNodes
 
   constructor(nodes: ClusterNodes) {
@@ -41,13 +41,13 @@ export class SlotCaller {
 
   /** Answers per call, in their order. */
   async run<Item, Answer>(
-    command: SlotCommand<Item, Answer>,
-    calls: readonly SlotCall<Item>[],
+    command: HashSlotCommand<Item, Answer>,
+    calls: readonly HashSlotCall<Item>[],
   ): Promise<readonly (readonly Answer[])[]> {
     const how: How = { script: 'by hash', asking: false, epoch: this.#nodes.epoch }
     const byNode = new Map<Redis, number[]>()
-    for (const [i, { slot }] of calls.entries()) {
-      const node = this.#nodes.ownerOf(slot)
+    for (const [i, { hashSlot }] of calls.entries()) {
+      const node = this.#nodes.ownerOf(hashSlot)
       const known = byNode.get(node)
       if (known === undefined) byNode.set(node, [i])
       else known.push(i)
@@ -68,8 +68,8 @@ export class SlotCaller {
 
   async #onNode<Item, Answer>(
     node: Redis,
-    command: SlotCommand<Item, Answer>,
-    calls: readonly SlotCall<Item>[],
+    command: HashSlotCommand<Item, Answer>,
+    calls: readonly HashSlotCall<Item>[],
     how: How,
   ): Promise<Outcome<Answer>[]> {
     if (this.#nodes.epoch !== how.epoch) return calls.map(() => ({ error: changed() }))
@@ -91,8 +91,8 @@ export class SlotCaller {
 
   async #redirected<Item, Answer>(
     node: Redis,
-    command: SlotCommand<Item, Answer>,
-    call: SlotCall<Item>,
+    command: HashSlotCommand<Item, Answer>,
+    call: HashSlotCall<Item>,
     error: Error,
     how: How,
   ): Promise<Outcome<Answer>> {
@@ -104,7 +104,7 @@ export class SlotCaller {
     }
     const isMoving = redirection?.kind === 'ask' || message.startsWith('TRYAGAIN')
     if (isMoving && call.items.length > 1) {
-      const singles = call.items.map((item) => ({ slot: call.slot, items: [item] }))
+      const singles = call.items.map((item) => ({ hashSlot: call.hashSlot, items: [item] }))
       return joined(await this.#onNode(node, command, singles, how))
     }
     if (redirection?.kind === 'ask' && !how.asking) {

@@ -1,6 +1,6 @@
 import { integerIn, listIn, textIn } from '../server/reply.ts'
 /** What a cluster divides among its nodes. */
-export const slotCount = 16_384
+export const hashSlotCount = 16_384
 
 /** CRC16 (XMODEM): polynomial 0x1021, nothing reflected. */
 export function crc16(text: string): number {
@@ -14,18 +14,18 @@ export function crc16(text: string): number {
 }
 
 /** The slot of a key, or of the hash tag in it: what stands between the first `{` and the next `}`. */
-export function slotOf(key: string): number {
+export function hashSlotOf(key: string): number {
   const open = key.indexOf('{')
   const close = open < 0 ? -1 : key.indexOf('}', open + 1)
-  return crc16(close > open + 1 ? key.slice(open + 1, close) : key) % slotCount
+  return crc16(close > open + 1 ? key.slice(open + 1, close) : key) % hashSlotCount
 }
 
 /** `host:port` of the primary of each slot; undefined where nobody serves it. */
-export type SlotOwners = readonly (string | undefined)[]
+export type HashSlotOwners = readonly (string | undefined)[]
 
 /** What CLUSTER SLOTS answers; `askedHost` stands for a host that the node does not name: it is the node's own. */
-export function parseSlots(reply: unknown, askedHost: string): SlotOwners {
-  const owners = new Array<string | undefined>(slotCount).fill(undefined)
+export function parseHashSlots(reply: unknown, askedHost: string): HashSlotOwners {
+  const owners = new Array<string | undefined>(hashSlotCount).fill(undefined)
   for (const range of listIn(reply)) {
     const [from, to, primary] = listIn(range)
     const [host, port] = listIn(primary)
@@ -38,17 +38,17 @@ export function parseSlots(reply: unknown, askedHost: string): SlotOwners {
 export interface Redirection {
   /** `moved` for good, `ask` for this one call: the slot is being moved. */
   readonly kind: 'moved' | 'ask'
-  readonly slot: number
+  readonly hashSlot: number
   readonly address: string
 }
 
 /** `MOVED 3999 127.0.0.1:6381` or `ASK ...`; null for any other message. */
 export function parseRedirection(message: string, askedHost: string): Redirection | null {
-  const [, kind, slot, host, port] = /^(MOVED|ASK) (\d+) (.*):(\d+)$/.exec(message) ?? []
-  if (kind === undefined || Number(slot) >= slotCount) return null
+  const [, kind, hashSlot, host, port] = /^(MOVED|ASK) (\d+) (.*):(\d+)$/.exec(message) ?? []
+  if (kind === undefined || Number(hashSlot) >= hashSlotCount) return null
   return {
     kind: kind === 'MOVED' ? 'moved' : 'ask',
-    slot: Number(slot),
+    hashSlot: Number(hashSlot),
     address: `${hostOr(askedHost, host ?? '')}:${port}`,
   }
 }

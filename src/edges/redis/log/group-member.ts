@@ -4,7 +4,7 @@ import { RiverbankError } from '../../../base/errors.ts'
 import type { ConsumeOptions, GroupHandler, Subscription } from '../../../ports/log.ts'
 import { redisFailure } from '../server/connection.ts'
 import { heartbeatScript } from './group-scripts.ts'
-import { HeldClaim, type ClaimContext } from './held-assignment.ts'
+import { HeldAssignment, type AssignmentContext } from './held-assignment.ts'
 import { Limiter, Pause } from './limiter.ts'
 import { topicKeys } from './log-keys.ts'
 import type { RedisTopics, TopicInfo } from './log-topics.ts'
@@ -33,14 +33,14 @@ export class GroupMember implements Subscription {
   readonly finished: Promise<void>
   readonly #parts: GroupMemberParts
   readonly #infos: readonly TopicInfo[]
-  readonly #context: ClaimContext
+  readonly #context: AssignmentContext
   readonly #beatMs: number
   readonly #pause = new Pause()
-  readonly #held = new Map<string, { readonly claim: HeldClaim; readonly done: Promise<void> }>()
+  readonly #held = new Map<string, { readonly assignment: HeldAssignment; readonly done: Promise<void> }>()
   #stopping = false
   #beatAtMs = performance.now()
   #failure: { readonly error: unknown } | null = null
-  #claims = 0
+  #bindsLake = 0
 
   private constructor(parts: GroupMemberParts, infos: readonly TopicInfo[]) {
     const { group, maxBytes, maxRecords, concurrency, sessionTimeoutMs } = parts.options
@@ -94,7 +94,7 @@ export class GroupMember implements Subscription {
         const failure = redisFailure('log_unavailable', `a beat of group ${this.#context.group}`, error)
         if (!failure.canRetry) this.#fail(failure)
       }
-      for (const { claim } of this.#held.values()) claim.loseWhenStale()
+      for (const { assignment } of this.#held.values()) assignment.loseWhenStale()
       await this.#pause.atMost(this.#beatMs)
     }
     await this.#leave()
@@ -113,29 +113,29 @@ export class GroupMember implements Subscription {
     if (incarnation !== info.incarnation) {
       throw new RiverbankError('log_recreated', `topic ${info.topic} was created anew while it was consumed`)
     }
-    const held = [...this.#held.values()].filter(({ claim }) => claim.topic === info.topic)
-    await Promise.all(held.map(({ claim }) => claim.renew()))
+    const held = [...this.#held.values()].filter(({ assignment }) => assignment.topic === info.topic)
+    await Promise.all(held.map(({ assignment }) => assignment.renew()))
     for (const partition of info.partitions.keys()) {
       const mine = members[partition % members.length] === member
       const current = this.#held.get(`${info.topic}/${partition}`)
-      if (current !== undefined && !mine) current.claim.drain()
+      if (current !== undefined && !mine) current.assignment.drain()
       if (current === undefined && mine && !this.#stopping) await this.#take(info, partition)
     }
   }
 
   async #take(info: TopicInfo, partition: number): Promise<void> {
-    this.#claims += 1
-    const claim = await HeldClaim.take(this.#context, info, partition, this.#claims)
-    if (claim === null) return
+    this.#bindsLake += 1
+    const assignment = await HeldAssignment.take(this.#context, info, partition, this.#bindsLake)
+    if (assignment === null) return
     const name = `${info.topic}/${partition}`
-    const done = claim
+    const done = assignment
       .work()
       .catch((error: unknown) => this.#fail(error))
       .finally(() => {
         this.#held.delete(name)
         this.#pause.wake()
       })
-    this.#held.set(name, { claim, done })
+    this.#held.set(name, { assignment, done })
   }
 
   #fail(error: unknown): void {
@@ -144,13 +144,13 @@ export class GroupMember implements Subscription {
   }
 
   #loseAll(): void {
-    for (const { claim } of this.#held.values()) claim.lose()
+    for (const { assignment } of this.#held.values()) assignment.lose()
     this.#pause.wake()
   }
 
   /** Leases are kept alive while the last handlers run: what they commit must count. */
   async #leave(): Promise<void> {
-    for (const { claim } of this.#held.values()) claim.drain()
+    for (const { assignment } of this.#held.values()) assignment.drain()
     let settled = false
     const all = Promise.all([...this.#held.values()].map(({ done }) => done)).then(() => {
       settled = true
@@ -159,7 +159,7 @@ export class GroupMember implements Subscription {
     void all.finally(() => pause.wake())
     while (!settled) {
       await pause.atMost(this.#beatMs)
-      await Promise.all([...this.#held.values()].map(({ claim }) => claim.renew().catch(() => undefined)))
+      await Promise.all([...this.#held.values()].map(({ assignment }) => assignment.renew().catch(() => undefined)))
     }
     const { group, member, redis } = this.#context
     for (const { topic } of this.#infos) {

@@ -39,7 +39,7 @@ return redis.call('ZCOUNT', KEYS[1], clock[1] * 1000 + math.floor(clock[2] / 100
  * KEYS lease, meta, groups. ARGV token, member, session timeout, group. Takes a free partition, or one this member held
  * before it lost its connection. → ['held'] | ['absent'] | ['claimed', committed or '', incarnation, start, end, bytes].
  */
-export const claimScript = new RedisScript(
+export const assignScript = new RedisScript(
   `
 local holder = redis.call('GET', KEYS[1])
 if holder and string.sub(holder, 1, #ARGV[2] + 1) ~= ARGV[2] .. '/' then return {'held'} end

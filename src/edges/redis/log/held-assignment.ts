@@ -2,9 +2,9 @@ import type { Redis } from 'ioredis'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { loopClock } from '../../../clock/loop-clock.ts'
 import { isRiverbankError, RiverbankError } from '../../../base/errors.ts'
-import type { Claim, GroupHandler, PartitionRange } from '../../../ports/log.ts'
+import type { PartitionAssignment, GroupHandler, PartitionRange } from '../../../ports/log.ts'
 import { connectionLost, redisFailure } from '../server/connection.ts'
-import { claimScript, commitScript, releaseScript, renewScript } from './group-scripts.ts'
+import { assignScript, commitScript, releaseScript, renewScript } from './group-scripts.ts'
 import type { Limiter } from './limiter.ts'
 import type { RedisTopics, TopicInfo } from './log-topics.ts'
 import { outOfRange, PartitionFeed, type FeedLimits } from './partition-feed.ts'
@@ -15,7 +15,7 @@ import { textsIn } from '../server/reply.ts'
 const confirmPauseMs = 50
 
 /** What all claims of one member share. */
-export interface ClaimContext {
+export interface AssignmentContext {
   readonly redis: Redis
   readonly topics: RedisTopics
   readonly reader: StreamReader
@@ -32,13 +32,13 @@ export interface ClaimContext {
  * until the running batch has settled), `lose` (the lease or the connection is gone: commits are fenced), or by itself
  * with an error that ends the consumption.
  */
-export class HeldClaim implements Claim {
+export class HeldAssignment implements PartitionAssignment {
   readonly topic: string
   readonly partition: number
   readonly committed: number | null
   readonly range: PartitionRange
   readonly signal: AbortSignal
-  readonly #context: ClaimContext
+  readonly #context: AssignmentContext
   readonly #info: TopicInfo
   readonly #token: string
   readonly #ending = new AbortController()
@@ -50,7 +50,7 @@ export class HeldClaim implements Claim {
   #heardAtMs = loopClock.nowMs()
 
   private constructor(
-    context: ClaimContext,
+    context: AssignmentContext,
     info: TopicInfo,
     token: string,
     askedAtMs: number,
@@ -72,24 +72,24 @@ export class HeldClaim implements Claim {
 
   /** Takes the lease of a partition if it is free; null when somebody holds it. */
   static async take(
-    context: ClaimContext,
+    context: AssignmentContext,
     info: TopicInfo,
     partition: number,
     number: number,
-  ): Promise<HeldClaim | null> {
+  ): Promise<HeldAssignment | null> {
     const { group, member, redis, sessionTimeoutMs } = context
     const keys = info.partitions[partition]
     if (keys === undefined) return null
     const token = `${member}/${number}`
     const askedAtMs = performance.now()
     const scriptKeys = [keys.lease(group), keys.meta, keys.groups]
-    const reply = await claimScript.run(redis, scriptKeys, [token, member, sessionTimeoutMs, group])
+    const reply = await assignScript.run(redis, scriptKeys, [token, member, sessionTimeoutMs, group])
     const [status, position, incarnation, start, end, bytes] = textsIn(reply)
     if (status !== 'claimed') return null
     if (incarnation !== info.incarnation) throw recreated(info.topic)
     const committed = position === '' ? null : Number(position)
     const range = { partition, start: Number(start), end: Number(end), bytes: Number(bytes) }
-    return new HeldClaim(context, info, token, askedAtMs, committed, range)
+    return new HeldAssignment(context, info, token, askedAtMs, committed, range)
   }
 
   async commit(next: number): Promise<void> {

@@ -14,7 +14,7 @@ export interface ClusterFacts {
   /** `ok`, or what the first primary says of the whole. */
   readonly state: string
   /** Of 16,384; a slot that nobody serves stops every batch. */
-  readonly slotsServed: number
+  readonly hashSlotsServed: number
   /** By address. */
   readonly primaries: ReadonlyMap<string, RedisFacts>
   /** Replicas of all primaries that are connected now. */
@@ -42,7 +42,7 @@ export async function probeCluster(seeds: readonly string[], timeoutMs: number):
     const told = String(await found[0]?.[1].cluster('INFO'))
     return {
       state: field(told, 'cluster_state'),
-      slotsServed: Number(field(told, 'cluster_slots_ok')),
+      hashSlotsServed: Number(field(told, 'cluster_slots_ok')),
       primaries: new Map(facts),
       replicas: replicas.reduce((sum, count) => sum + Number(count), 0),
     }

@@ -8,7 +8,7 @@ import type { GenerationStore } from '../../../ports/generations.ts'
 import { ClusterNodes } from '../cluster/cluster-nodes.ts'
 import { connectRedis, redisFailure, refuseClusterNode, type Argument, type RedisScript } from '../server/connection.ts'
 import { activateScript, activationsScript, appendScript } from './generation-scripts.ts'
-import { SlotCaller } from '../cluster/hash-slot-caller.ts'
+import { HashSlotCaller } from '../cluster/hash-slot-caller.ts'
 import { stateBuckets } from './state-buckets.ts'
 import { itemAt } from '../../../base/arrays.ts'
 import { buffersIn } from '../server/reply.ts'
@@ -24,7 +24,7 @@ export interface GenerationStoreOptions {
 }
 
 /** One server, or the node of a cluster that has the slot of all these keys. */
-interface Place {
+interface GenerationConnection {
   command(name: string, args: readonly Argument[]): Promise<unknown>
   script(script: RedisScript, keys: readonly string[], args: readonly Argument[]): Promise<unknown>
   readonly keys: Keys
@@ -71,13 +71,13 @@ export async function openClusterGenerationStore(
   const [bucket] = stateBuckets
   if (bucket === undefined) throw new Error('there are buckets')
   const nodes = await ClusterNodes.connect({ ...connectionOf(options), seeds })
-  const caller = new SlotCaller(nodes)
-  const { tag, slot } = bucket
+  const caller = new HashSlotCaller(nodes)
+  const { tag, hashSlot } = bucket
   const prefix = `${namespace}:models:{${tag}}:${eventType}`
   const run = async (encode: (how: 'by hash' | 'in full') => readonly [string, Argument[]]): Promise<unknown> => {
     const [[reply] = []] = await caller.run(
       { encode: (_items: readonly null[], how) => encode(how), decode: (answer) => [answer] },
-      [{ slot, items: [null] }],
+      [{ hashSlot, items: [null] }],
     )
     return reply
   }
@@ -98,10 +98,10 @@ function connectionOf({ namespace, commandTimeoutMs, reconnectMaxDelayMs = 1_000
   return { name: `${namespace}:models`, commandTimeoutMs, reconnectMaxDelayMs }
 }
 
-function createStore(place: Place): GenerationStore {
+function createStore(place: GenerationConnection): GenerationStore {
   const { keys } = place
-  const command: Place['command'] = (name, args) => place.command(name, args)
-  const script: Place['script'] = (lua, names, args) => place.script(lua, names, args)
+  const command: GenerationConnection['command'] = (name, args) => place.command(name, args)
+  const script: GenerationConnection['script'] = (lua, names, args) => place.script(lua, names, args)
   return {
     generations: (limit) =>
       guarded('reading generations', async () => {

@@ -1,11 +1,11 @@
 import type { EntityKey } from '../../../ports/states.ts'
-import { crc16, slotCount, slotOf } from '../cluster/hash-slots.ts'
+import { crc16, hashSlotCount, hashSlotOf } from '../cluster/hash-slots.ts'
 
 /** Entities that share a slot of the cluster, and so a node, whatever is moved, with the positions they have reached. */
 export interface StateBucket {
   /** The hash tag of every key in it. */
   readonly tag: string
-  readonly slot: number
+  readonly hashSlot: number
 }
 
 /**
@@ -28,9 +28,9 @@ function spread(): StateBucket[] {
   const found = new Map<number, StateBucket>()
   for (let number = 0; found.size < bucketCount; number += 1) {
     const tag = String(number)
-    const slot = slotOf(tag)
-    const share = Math.floor((slot * bucketCount) / slotCount)
-    if (!found.has(share)) found.set(share, { tag, slot })
+    const hashSlot = hashSlotOf(tag)
+    const share = Math.floor((hashSlot * bucketCount) / hashSlotCount)
+    if (!found.has(share)) found.set(share, { tag, hashSlot })
   }
   return [...found].sort(([a], [b]) => a - b).map(([, bucket]) => bucket)
 }

@@ -1,6 +1,6 @@
 import type { StateWrite } from '../../../ports/states.ts'
 import { asBuffer, RedisScript } from '../server/connection.ts'
-import { lifeField } from './store-incarnations.ts'
+import { incarnationField } from './store-incarnations.ts'
 import { integerIn, listIn, textIn } from '../server/reply.ts'
 
 /** Keys of one command: the server does nothing else meanwhile, about 7 µs a key. */
@@ -38,20 +38,20 @@ return answers
  * that have none. → 0 where the position is below the least one or the life is another; and the life.
  */
 export const advanceScript = new RedisScript(`
-local life = redis.call('HGET', KEYS[1], '${lifeField}')
+local life = redis.call('HGET', KEYS[1], '${incarnationField}')
 if ARGV[4] ~= '' and life ~= ARGV[4] then return {0, life or ''} end
 local found = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or '-1')
 if found < tonumber(ARGV[3]) then return {0, life or ''} end
 if not life then
   life = ARGV[5]
-  redis.call('HSET', KEYS[1], '${lifeField}', life)
+  redis.call('HSET', KEYS[1], '${incarnationField}', life)
 end
 if found < tonumber(ARGV[2]) then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end
 return {1, life}
 `)
 
 /** KEYS memo. ARGV before, after; '' for none. → 1 where it was `before`, or is `after` already. */
-export const replaceMemoScript = new RedisScript(`
+export const replaceMetadataScript = new RedisScript(`
 local found = redis.call('GET', KEYS[1]) or ''
 if found == ARGV[2] then return 1 end
 if found ~= ARGV[1] then return 0 end
@@ -62,12 +62,12 @@ return 1
 /** What {@link advanceScript} answers. */
 export interface Advanced {
   readonly raised: boolean
-  readonly life: string
+  readonly incarnation: string
 }
 
 export function advanced(reply: unknown): Advanced {
-  const [raised, life] = listIn(reply)
-  return { raised: integerIn(raised) === 1, life: textIn(life) }
+  const [raised, incarnation] = listIn(reply)
+  return { raised: integerIn(raised) === 1, incarnation: textIn(incarnation) }
 }
 
 const none = Buffer.alloc(0)

@@ -3,14 +3,14 @@ import { assert } from '../../../base/errors.ts'
 import type { EntityKey, StateStore } from '../../../ports/states.ts'
 import { connectRedis, redisFailure, refuseClusterNode } from '../server/connection.ts'
 import { fieldsOf, layoutsIn } from './layout-fields.ts'
-import { newLife, positionsIn, StateLives } from './store-incarnations.ts'
+import { newIncarnation, positionsIn, StoreIncarnations } from './store-incarnations.ts'
 import {
   advanced,
   advanceScript,
   argumentsOf,
   chunksOf,
   compareAndSetScript,
-  replaceMemoScript,
+  replaceMetadataScript,
 } from './state-scripts.ts'
 import { integerIn, listIn } from '../server/reply.ts'
 
@@ -47,14 +47,14 @@ export function statesOn(redis: Redis, namespace: string): StateStore {
   redis.on('close', () => {
     connections += 1
   })
-  const lives = new StateLives()
+  const incarnations = new StoreIncarnations()
   const keyOf = ({ entity, id }: EntityKey): string => `${namespace}:state:{${entity}:${id}}`
-  const memoKey = (name: string): string => `${namespace}:memo:${name}`
+  const metadataKey = (name: string): string => `${namespace}:memo:${name}`
   const positionsKey = (topic: string): string => `${namespace}:positions:${topic}`
 
   return {
     get epoch() {
-      return connections + lives.ended
+      return connections + incarnations.ended
     },
     load: (keys) =>
       guarded('loading states', async () => {
@@ -79,16 +79,16 @@ export function statesOn(redis: Redis, namespace: string): StateStore {
     positions: (topic) =>
       guarded('reading positions', async () => {
         const key = positionsKey(topic)
-        const { life, positions } = positionsIn(Object.entries(await redis.hgetall(key)).flat())
-        lives.met(key, life)
+        const { incarnation, positions } = positionsIn(Object.entries(await redis.hgetall(key)).flat())
+        incarnations.met(key, incarnation)
         return positions
       }),
     advance: (topic, partition, next, from = -1) =>
       guarded('advancing a position', async () => {
         const key = positionsKey(topic)
-        const args = [partition, next, from, lives.of(key), newLife()]
-        const { raised, life } = advanced(await advanceScript.run(redis, [key], args))
-        lives.met(key, life)
+        const args = [partition, next, from, incarnations.of(key), newIncarnation()]
+        const { raised, incarnation } = advanced(await advanceScript.run(redis, [key], args))
+        incarnations.met(key, incarnation)
         return raised
       }),
     layouts: () =>
@@ -97,10 +97,10 @@ export function statesOn(redis: Redis, namespace: string): StateStore {
       guarded('keeping layouts', async () => {
         if (layouts.size > 0) await redis.hset(`${namespace}:layouts`, new Map(fieldsOf(layouts)))
       }),
-    memo: (name) => guarded('reading a memo', () => redis.get(memoKey(name))),
-    replaceMemo: (name, before, after) =>
+    metadata: (name) => guarded('reading a memo', () => redis.get(metadataKey(name))),
+    replaceMetadata: (name, before, after) =>
       guarded('writing a memo', async () => {
-        return (await replaceMemoScript.run(redis, [memoKey(name)], [before ?? '', after ?? ''])) === 1
+        return (await replaceMetadataScript.run(redis, [metadataKey(name)], [before ?? '', after ?? ''])) === 1
       }),
     close: () => {
       redis.disconnect()

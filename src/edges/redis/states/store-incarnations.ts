@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto'
 
 /** The field of a hash of positions that names its life, beside the partitions. */
-export const lifeField = 'life'
+export const incarnationField = 'life'
 
 /** Of a life that is not known: nothing is compared. */
-const unknownLife = ''
+const unknownIncarnation = ''
 
 /** What a hash without positions would call its life. */
-export function newLife(): string {
+export function newIncarnation(): string {
   return randomBytes(12).toString('base64url')
 }
 
@@ -16,31 +16,34 @@ export function newLife(): string {
  * is emptied. A position says how far a life has come, not which one it is: whoever slept while the store was emptied
  * and filled again would take one for the other.
  */
-export class StateLives {
+export class StoreIncarnations {
   /** How many have ended, as far as this connection noticed: part of the store's epoch. */
   ended = 0
   readonly #known = new Map<string, string>()
 
   of(key: string): string {
-    return this.#known.get(key) ?? unknownLife
+    return this.#known.get(key) ?? unknownIncarnation
   }
 
-  met(key: string, life: string): void {
+  met(key: string, incarnation: string): void {
     const before = this.of(key)
-    if (before === life) return
-    if (before !== unknownLife) this.ended += 1
-    this.#known.set(key, life)
+    if (before === incarnation) return
+    if (before !== unknownIncarnation) this.ended += 1
+    this.#known.set(key, incarnation)
   }
 }
 
 /** Fields and values in turn, as HGETALL answers. */
-export function positionsIn(fields: readonly (string | Buffer)[]): { life: string; positions: Map<number, number> } {
+export function positionsIn(fields: readonly (string | Buffer)[]): {
+  incarnation: string
+  positions: Map<number, number>
+} {
   const positions = new Map<number, number>()
-  let life = unknownLife
+  let incarnation = unknownIncarnation
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const [name, value] = [String(fields[i]), String(fields[i + 1])]
-    if (name === lifeField) life = value
+    if (name === incarnationField) incarnation = value
     else positions.set(Number(name), Number(value))
   }
-  return { life, positions }
+  return { incarnation, positions }
 }

@@ -70,12 +70,14 @@ function appliedTwice(schema: LakeSchema): string {
 
 /** Events that were applied under an id that their owner had applied before, and whether it must have known the id. */
 function repeatsSql({ key: { name } }: LakeSchema): string {
-  const [sequence, born, outcome] = ['sequence', 'born', 'outcome'].map((part) => identifier(`${name}_${part}`))
+  const [sequence, incarnation, outcome] = ['sequence', 'incarnation', 'outcome'].map((part) =>
+    identifier(`${name}_${part}`),
+  )
   // A label that counts nowhere is not remembered: it may come again.
   const counts = `${outcome} IN ('applied', 'too_late')`
   return `SELECT *, same_life AND numbers_later <= ${deduplication.ids} AND ms_later <= ${deduplication.hours * hourMs} AS is_within
     FROM (
-      SELECT *, ${sequence} - lag(${sequence}) OVER w AS numbers_later, ${born} = lag(${born}) OVER w AS same_life,
+      SELECT *, ${sequence} - lag(${sequence}) OVER w AS numbers_later, ${incarnation} = lag(${incarnation}) OVER w AS same_life,
         append_time_ms - lag(append_time_ms) OVER w AS ms_later, lag(source_offset) OVER w AS earlier_offset
       FROM applied WHERE ${counts} AND (owner_id, cause_id) IN (
         SELECT (owner_id, cause_id) FROM applied WHERE ${counts} GROUP BY owner_id, cause_id HAVING count(*) > 1)

@@ -4,12 +4,12 @@ import { identifier, literal } from '../../../base/sql.ts'
 import type { FeatureSql } from '../../../compile/sql/feature-sql.ts'
 import type { EntityManifest, FeatureManifest } from '../../../engine/feature-set.ts'
 import { createIncomplete, readIdSql, recomputeEntity } from './recompute.ts'
-import { countOf, type LakeCell, type LakeQuery } from '../lake-query.ts'
+import { countOf, type SqlValue, type LakeQuery } from '../lake-query.ts'
 import { shown, type Shown, type Tally } from '../report.ts'
 import type { LakeSchema } from '../../tables/lake-schema.ts'
 import { entityIdSql } from '../working-tables.ts'
 
-export interface LivesInput {
+export interface IncarnationsInput {
   readonly query: LakeQuery
   readonly schema: LakeSchema
   readonly sql: FeatureSql
@@ -23,7 +23,7 @@ export interface LivesInput {
 interface Visit {
   readonly id: string
   readonly sequence: number
-  readonly born: number
+  readonly incarnation: number
   readonly outcome: string
   readonly cause: string
   /** Null when the event is not in the lake. */
@@ -50,12 +50,12 @@ const value = z.union([z.number(), z.string()]).nullable()
 const differencesSchema = z.array(z.object({ feature: z.string(), logged: value, recomputed: value }))
 
 /** An entity's life so far. */
-interface Life {
+interface WalkedIncarnation {
   readonly id: string
-  readonly born: number
+  readonly incarnation: number
   next: number
-  gaps: number
-  isGapTold: boolean
+  missingHistory: number
+  isGapReported: boolean
   /** An observation is unknown: nothing that follows can be recomputed. */
   isBroken: boolean
 }
@@ -67,7 +67,7 @@ interface Life {
  * see; through the events of all other entities it walks in the order of their numbers, one life in memory at a time.
  * Answers how many reads could not be judged yet.
  */
-export async function checkLives(input: LivesInput): Promise<number> {
+export async function checkIncarnations(input: IncarnationsInput): Promise<number> {
   const { query, schema, sql, onProgress } = input
   const { manifest } = schema
   let unjudged = 0
@@ -77,7 +77,7 @@ export async function checkLives(input: LivesInput): Promise<number> {
     await recomputeEntity({ query, schema, sql, entity, features, onProgress })
     await query.run(`CREATE OR REPLACE TEMP TABLE suspects AS ${suspectsSql(entity)}`)
     await countOthers(input, entity, features)
-    const walk = new LifeWalk(input, entity, features)
+    const walk = new IncarnationWalk(input, entity, features)
     await query.each(visitsSql(schema, entity), (rows) => {
       for (const row of rows) walk.visit(visitOf(row))
     })
@@ -88,10 +88,10 @@ export async function checkLives(input: LivesInput): Promise<number> {
 
 /** Ids of entities with a gap, a number twice, several lives, an unknown event, or anything that differs. */
 function suspectsSql(entity: EntityManifest): string {
-  const [id, sequence, born, outcome] = columnsOf(entity)
+  const [id, sequence, incarnation, outcome] = columnsOf(entity)
   return `SELECT id FROM disordered UNION
     SELECT ${id} FROM applied a
-    LEFT JOIN late l ON l.id = ${id} AND l.born = ${born} AND l.sequence = ${sequence}
+    LEFT JOIN late l ON l.id = ${id} AND l.incarnation = ${incarnation} AND l.sequence = ${sequence}
     LEFT JOIN differing d ON a.is_score AND d.read_id = ${readIdSql}
     WHERE ${sequence} IS NOT NULL AND (NOT coalesce(a.cause_valid, false) OR d.read_id IS NOT NULL
       OR (a.is_ours AND ${outcome} IS DISTINCT FROM ${impliedOutcomeSql}))`
@@ -99,7 +99,7 @@ function suspectsSql(entity: EntityManifest): string {
 
 /** What is in order is counted, and that is all. */
 async function countOthers(
-  { query, tallies }: LivesInput,
+  { query, tallies }: IncarnationsInput,
   entity: EntityManifest,
   features: readonly FeatureManifest[],
 ): Promise<void> {
@@ -123,11 +123,11 @@ const impliedOutcomeSql = `coalesce(a.verdict, CASE WHEN l.sequence IS NULL THEN
 
 function columnsOf({ name }: EntityManifest) {
   const column = (part: string) => `a.${identifier(`${name}_${part}`)}`
-  return [column('id'), column('sequence'), column('born'), column('outcome')] as const
+  return [column('id'), column('sequence'), column('incarnation'), column('outcome')] as const
 }
 
 function visitsSql(schema: LakeSchema, entity: EntityManifest): string {
-  const [id, sequence, born, outcome] = columnsOf(entity)
+  const [id, sequence, incarnation, outcome] = columnsOf(entity)
   const key = entityIdSql(schema, entity)
   // Without a column to look at, every gap has its reason.
   const unanswered =
@@ -138,7 +138,7 @@ function visitsSql(schema: LakeSchema, entity: EntityManifest): string {
          FROM unanswered WHERE ${key} IS NOT NULL GROUP BY 1`
   const missing = key === null ? 'CAST(9007199254740991 AS BIGINT)' : '0'
   const columns = [
-    ...[id, sequence, born, outcome, 'a.cause_id'],
+    ...[id, sequence, incarnation, outcome, 'a.cause_id'],
     ...['a.event_type', 'a.is_score', 'a.is_ours'],
     ...[`coalesce(u.known, ${missing})`, 'coalesce(u.ahead, 0)', 'a.cause_valid'],
     ...[impliedOutcomeSql, 'd.differing', 's.flags'],
@@ -146,19 +146,33 @@ function visitsSql(schema: LakeSchema, entity: EntityManifest): string {
   return `SELECT ${columns.join(', ')} FROM applied a SEMI JOIN suspects x ON x.id = ${id}
     LEFT JOIN score_rows s ON s.log_partition = a.log_partition AND s.log_offset = a.log_offset
     LEFT JOIN differing d ON a.is_score AND d.read_id = ${readIdSql}
-    LEFT JOIN late l ON l.id = ${id} AND l.born = ${born} AND l.sequence = ${sequence}
+    LEFT JOIN late l ON l.id = ${id} AND l.incarnation = ${incarnation} AND l.sequence = ${sequence}
     LEFT JOIN (${unanswered}) u ON u.id = ${id}
     WHERE ${sequence} IS NOT NULL
     ORDER BY ${id}, ${sequence}, a.source_partition, a.source_offset`
 }
 
-function visitOf(row: readonly LakeCell[]): Visit {
-  const [id, sequence, born, outcome, cause, eventType, isScore, ours, known, ahead, valid, implied, differing, flags] =
-    row
+function visitOf(row: readonly SqlValue[]): Visit {
+  const [
+    id,
+    sequence,
+    incarnation,
+    outcome,
+    cause,
+    eventType,
+    isScore,
+    ours,
+    known,
+    ahead,
+    valid,
+    implied,
+    differing,
+    flags,
+  ] = row
   return {
     id: String(id),
     sequence: Number(sequence),
-    born: Number(born),
+    incarnation: Number(incarnation),
     outcome: String(outcome),
     cause: String(cause),
     eventType: valid === true ? String(eventType) : null,
@@ -172,24 +186,24 @@ function visitOf(row: readonly LakeCell[]): Visit {
   }
 }
 
-class LifeWalk {
+class IncarnationWalk {
   unjudged = 0
-  private readonly input: LivesInput
+  private readonly input: IncarnationsInput
   private readonly entity: EntityManifest
   private readonly features: readonly FeatureManifest[]
-  private life: Life | null = null
+  private walked: WalkedIncarnation | null = null
 
-  constructor(input: LivesInput, entity: EntityManifest, features: readonly FeatureManifest[]) {
+  constructor(input: IncarnationsInput, entity: EntityManifest, features: readonly FeatureManifest[]) {
     this.input = input
     this.entity = entity
     this.features = features
   }
 
   visit(visit: Visit): void {
-    const life = this.lifeOf(visit)
-    const isJudged = this.follow(life, visit)
+    const walked = this.walkOf(visit)
+    const isJudged = this.follow(walked, visit)
     if (visit.eventType === null) {
-      life.isBroken = true
+      walked.isBroken = true
       return
     }
     if (visit.isScore && visit.isOurs) {
@@ -200,43 +214,51 @@ class LifeWalk {
     if (isJudged && visit.isOurs && outcome !== impliedOutcome) this.mismatch(visit, 'outcome', outcome, impliedOutcome)
   }
 
-  private lifeOf(visit: Visit): Life {
+  private walkOf(visit: Visit): WalkedIncarnation {
     const { entity, input } = this
-    const before = this.life
-    if (before !== null && before.id === visit.id && before.born === visit.born) return before
+    const before = this.walked
+    if (before !== null && before.id === visit.id && before.incarnation === visit.incarnation) return before
     const { apply } = input.tallies
     if (before?.id !== visit.id) apply.count(pluralOf(entity.name))
-    else if (visit.born < before.next) {
-      apply.violation('lives_overlap', () => ({ ...this.place(visit), born: visit.born, earlier: before.born }))
+    else if (visit.incarnation < before.next) {
+      apply.violation('lives_overlap', () => ({
+        ...this.place(visit),
+        incarnation: visit.incarnation,
+        earlier: before.incarnation,
+      }))
     }
-    const { id, born } = visit
-    this.life = { id, born, next: born, gaps: 0, isGapTold: false, isBroken: false }
-    return this.life
+    const { id, incarnation } = visit
+    this.walked = { id, incarnation, next: incarnation, missingHistory: 0, isGapReported: false, isBroken: false }
+    return this.walked
   }
 
   /** Checks the visit's number against the life so far. Answers whether all before it is known. */
-  private follow(life: Life, visit: Visit): boolean {
+  private follow(walked: WalkedIncarnation, visit: Visit): boolean {
     const { apply } = this.input.tallies
     const { sequence } = visit
     apply.count('sequence numbers')
-    if (sequence < life.born) {
-      apply.violation('sequence_before_birth', () => ({ ...this.place(visit), born: life.born }))
-    } else if (sequence < life.next) {
+    if (sequence < walked.incarnation) {
+      apply.violation('sequence_before_birth', () => ({ ...this.place(visit), incarnation: walked.incarnation }))
+    } else if (sequence < walked.next) {
       apply.violation('sequence_twice', () => this.place(visit))
     } else {
-      life.gaps += sequence - life.next
-      life.next = sequence + 1
+      walked.missingHistory += sequence - walked.next
+      walked.next = sequence + 1
     }
-    if (life.isBroken) return false
-    if (life.gaps === 0) return true
+    if (walked.isBroken) return false
+    if (walked.missingHistory === 0) return true
     // Only other partitions can owe an entity something that came before: those of its own arrive in order.
     const owed = this.entity.partitionKey ? 0 : visit.unansweredAhead
-    if (life.gaps <= visit.unansweredKnown && owed === 0) return true
+    if (walked.missingHistory <= visit.unansweredKnown && owed === 0) return true
     if (!this.input.settled) return false
-    if (!life.isGapTold) {
-      life.isGapTold = true
-      const { gaps } = life
-      apply.violation('sequence_gap', () => ({ ...this.place(visit), gaps, explained: visit.unansweredKnown }))
+    if (!walked.isGapReported) {
+      walked.isGapReported = true
+      const { missingHistory } = walked
+      apply.violation('sequence_gap', () => ({
+        ...this.place(visit),
+        missingHistory,
+        explained: visit.unansweredKnown,
+      }))
     }
     return true
   }

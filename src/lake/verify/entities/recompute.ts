@@ -18,7 +18,7 @@ export interface Recomputation extends FieldSource {
 
 /**
  * Makes the temporary tables that checkLives looks at, from the rows of `applied` alone: `recomputed` has a row for each
- * read of this feature set, with `read_id` (see {@link readIdSql}) and every feature; `late` has id, born and sequence of
+ * read of this feature set, with `read_id` (see {@link readIdSql}) and every feature; `late` has id, incarnation and sequence of
  * the observations that the state must have refused; `differing` has `read_id` and, as JSON, the features whose logged
  * value is another one, bit for bit; `disordered` the ids whose sequence numbers do not follow one another.
  */
@@ -47,7 +47,7 @@ export async function recomputeEntity(input: Recomputation): Promise<void> {
 
 /** More than one life, or a number that is not one more than the number before. */
 const disorderedSql = `SELECT id FROM entries_of_chunk GROUP BY id
-  HAVING min(born) <> max(born) OR bool_or(sequence IS DISTINCT FROM coalesce(previous + 1, born))`
+  HAVING min(incarnation) <> max(incarnation) OR bool_or(sequence IS DISTINCT FROM coalesce(previous + 1, incarnation))`
 
 /** The fields that the definitions look at, and where they stand. */
 export interface FieldSource {
@@ -61,9 +61,11 @@ export function entriesSql(
   { name }: Pick<EntityManifest, 'name'>,
   ofChunk = 'true',
 ): string {
-  const [id, sequence, born] = ['id', 'sequence', 'born'].map((part) => `a.${identifier(`${name}_${part}`)}`)
+  const [id, sequence, incarnation] = ['id', 'sequence', 'incarnation'].map(
+    (part) => `a.${identifier(`${name}_${part}`)}`,
+  )
   const fields = sql.fields.map((field) => `a.${causeOfField(schema, field)} AS ${fieldColumn(field)}`)
-  const shared = `${id} AS id, ${born} AS born, ${sequence} AS sequence, a.observed_time_ms AS time_ms,
+  const shared = `${id} AS id, ${incarnation} AS incarnation, ${sequence} AS sequence, a.observed_time_ms AS time_ms,
       a.event_time_ms, a.event_type`
   return `SELECT ${[shared, ...fields].join(', ')}, a.verdict IS NULL AS is_observed,
       CASE WHEN a.is_score AND a.is_ours THEN ${readIdSql} END AS read_id
@@ -72,9 +74,11 @@ export function entriesSql(
 
 /** What the partition-key entity met, by the ids of the events. */
 export function ownEntriesSql({ sql, schema }: FieldSource, { name }: Pick<EntityManifest, 'name'>): string {
-  const [id, sequence, born] = ['id', 'sequence', 'born'].map((part) => `a.${identifier(`${name}_${part}`)}`)
+  const [id, sequence, incarnation] = ['id', 'sequence', 'incarnation'].map(
+    (part) => `a.${identifier(`${name}_${part}`)}`,
+  )
   const fields = sql.fields.map((field) => `a.${causeOfField(schema, field)} AS ${fieldColumn(field)}`)
-  return `SELECT ${id} AS id, ${born} AS born, ${sequence} AS sequence, a.observed_time_ms AS time_ms, a.event_type,
+  return `SELECT ${id} AS id, ${incarnation} AS incarnation, ${sequence} AS sequence, a.observed_time_ms AS time_ms, a.event_type,
       a.event_id, ${causePositionSql('a')} AS position, ${fields.join(', ')}
     FROM applied a WHERE ${sequence} IS NOT NULL AND a.cause_valid`
 }

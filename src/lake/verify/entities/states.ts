@@ -7,7 +7,7 @@ import type { LakeSchema } from '../../tables/lake-schema.ts'
 import { readFeatures } from '../../../engine/observe.ts'
 import type { EntityPlan, FeaturePlan } from '../../../engine/plan.ts'
 import type { StateStore } from '../../../ports/states.ts'
-import type { Frontier } from '../watermark.ts'
+import type { Watermark } from '../watermark.ts'
 import { countOf, type LakeQuery } from '../lake-query.ts'
 import { entriesSql, fieldColumn } from './recompute.ts'
 import { shown, type Tally, type Violation } from '../report.ts'
@@ -27,7 +27,7 @@ export interface StatesInput {
   readonly sql: FeatureSql
   readonly store: Pick<StateStore, 'load' | 'positions'>
   readonly eventTopic: string
-  readonly frontier: Frontier
+  readonly watermark: Watermark
   /** The processor's commits, read before the states; null without a log. */
   readonly committed: ReadonlyMap<number, number> | null
   readonly sample: StateSample
@@ -38,7 +38,7 @@ export interface StatesInput {
 /** What the lake says of one entity's newest life. */
 interface Implied {
   readonly id: string
-  readonly born: number
+  readonly incarnation: number
   /** One past the newest sequence number that has a row. */
   readonly next: number
   readonly appendTimeMs: number
@@ -71,7 +71,7 @@ export async function checkStates(input: StatesInput): Promise<void> {
     const [counted] = await input.query.rows('SELECT count(*) AS total FROM sampled')
     for (let from = 0; from < countOf(counted, 'total'); from += chunkSize) {
       await input.query.run(`CREATE OR REPLACE TEMP TABLE chosen AS
-        SELECT id, born FROM sampled WHERE number >= ${from} AND number < ${from + chunkSize}`)
+        SELECT id, incarnation FROM sampled WHERE number >= ${from} AND number < ${from + chunkSize}`)
       await checkChosen(input, entity)
     }
   }
@@ -90,11 +90,11 @@ async function checkPositions({ store, eventTopic, committed, tally }: StatesInp
 
 /** `sampled`: ids with their newest life, numbered. Answers how many there are to choose from. */
 async function createSample({ query, sample }: StatesInput, { name }: EntityPlan): Promise<number> {
-  const [id, born] = ['id', 'born'].map((part) => identifier(`${name}_${part}`))
-  const all = `SELECT ${id} AS id, max(${born}) AS born FROM applied WHERE ${id} IS NOT NULL GROUP BY 1`
+  const [id, incarnation] = ['id', 'incarnation'].map((part) => identifier(`${name}_${part}`))
+  const all = `SELECT ${id} AS id, max(${incarnation}) AS incarnation FROM applied WHERE ${id} IS NOT NULL GROUP BY 1`
   const limit = Number.isFinite(sample.perEntity) ? `LIMIT ${sample.perEntity}` : ''
   await query.run(`CREATE OR REPLACE TEMP TABLE sampled AS
-    SELECT id, born, row_number() OVER () - 1 AS number FROM (
+    SELECT id, incarnation, row_number() OVER () - 1 AS number FROM (
       SELECT * FROM (${all}) ORDER BY hash(id || ${literal(`/${sample.seed}`)}), id ${limit})`)
   const [counted] = await query.rows(`SELECT count(DISTINCT ${id}) AS total FROM applied WHERE ${id} IS NOT NULL`)
   return countOf(counted, 'total')
@@ -120,7 +120,7 @@ async function checkChosen(input: StatesInput, entity: EntityPlan): Promise<void
     }
     const state = decoded(entity, blob)
     if (typeof state === 'string') tally.violation('state_unreadable', () => ({ ...place, reason: state }))
-    else if (hasMovedOn(state, input.frontier)) tally.count('moved on')
+    else if (hasMovedOn(state, input.watermark)) tally.count('moved on')
     else if (agrees(tally, place, one, state)) still.push({ implied: one, state })
   }
   tally.count('states compared', still.length)
@@ -137,7 +137,7 @@ function decoded(entity: EntityPlan, blob: Uint8Array): EntityState | string {
 }
 
 /** The lake need not have what is at or above the frontier. */
-function hasMovedOn({ partitions }: EntityState, { next }: Frontier): boolean {
+function hasMovedOn({ partitions }: EntityState, { next }: Watermark): boolean {
   return partitions.some((progress) => progress.next > (next.get(progress.partition) ?? 0))
 }
 
@@ -146,7 +146,8 @@ function agrees(tally: Tally, place: Violation['fields'], one: Implied, state: E
     tally.violation(code, () => ({ ...place, sequence: state.sequence, what, state: found, implied }))
     return false
   }
-  if (state.born !== one.born) return told('state_differs', 'born', state.born, one.born)
+  if (state.incarnation !== one.incarnation)
+    return told('state_differs', 'incarnation', state.incarnation, one.incarnation)
   // Duplicates take a number and leave no row.
   const extra = state.sequence - one.next
   if (extra < 0 || extra > one.unanswered) return told('state_differs', 'sequence', state.sequence, one.next)
@@ -163,7 +164,9 @@ function agrees(tally: Tally, place: Violation['fields'], one: Implied, state: E
 }
 
 async function impliedOf({ query, schema }: StatesInput, { name }: EntityPlan): Promise<Implied[]> {
-  const [id, born, sequence] = ['id', 'born', 'sequence'].map((part) => `a.${identifier(`${name}_${part}`)}`)
+  const [id, incarnation, sequence] = ['id', 'incarnation', 'sequence'].map(
+    (part) => `a.${identifier(`${name}_${part}`)}`,
+  )
   const key = entityIdSql(schema, schema.manifest.entities.find((entity) => entity.name === name) ?? { keyFields: [] })
   const unanswered =
     key === null
@@ -171,11 +174,11 @@ async function impliedOf({ query, schema }: StatesInput, { name }: EntityPlan): 
       : `SELECT ${key} AS id, log_partition, max(log_offset) + 1 AS handled, count(*) AS total
          FROM unanswered WHERE answered_elsewhere AND ${key} IN (SELECT id FROM chosen) GROUP BY ALL`
   const rows =
-    await query.rows(`SELECT coalesce(r.id, u.id) AS id, c.born, coalesce(r.log_partition, u.log_partition) AS log_partition,
+    await query.rows(`SELECT coalesce(r.id, u.id) AS id, c.incarnation, coalesce(r.log_partition, u.log_partition) AS log_partition,
       r.next, r.applied, greatest(r.applied, u.handled) AS handled, coalesce(u.total, 0) AS unanswered, r.append_time_ms
-    FROM (SELECT ${id} AS id, ${born} AS born, a.source_partition AS log_partition, max(${sequence}) + 1 AS next,
+    FROM (SELECT ${id} AS id, ${incarnation} AS incarnation, a.source_partition AS log_partition, max(${sequence}) + 1 AS next,
         max(a.source_offset) + 1 AS applied, max(a.append_time_ms) AS append_time_ms
-      FROM applied a SEMI JOIN chosen c ON c.id = ${id} AND c.born = ${born} GROUP BY ALL) r
+      FROM applied a SEMI JOIN chosen c ON c.id = ${id} AND c.incarnation = ${incarnation} GROUP BY ALL) r
     FULL JOIN (${unanswered}) u ON u.id = r.id AND u.log_partition = r.log_partition
     JOIN chosen c ON c.id = coalesce(r.id, u.id)`)
   const found = new Map<string, Implied & { offsets: Map<number, { applied: number; handled: number }> }>()
@@ -186,7 +189,7 @@ async function impliedOf({ query, schema }: StatesInput, { name }: EntityPlan): 
     offsets.set(countOf(row, 'log_partition'), { applied, handled })
     found.set(String(row['id']), {
       id: String(row['id']),
-      born: countOf(row, 'born'),
+      incarnation: countOf(row, 'incarnation'),
       next: Math.max(before?.next ?? 0, countOf(row, 'next')),
       appendTimeMs: Math.max(before?.appendTimeMs ?? 0, countOf(row, 'append_time_ms')),
       unanswered: (before?.unanswered ?? 0) + countOf(row, 'unanswered'),
@@ -202,13 +205,13 @@ async function compareFeatures(input: StatesInput, entity: EntityPlan, still: re
   if (still.length === 0) return
   const timeOf = ({ state }: Still) => state.newestTimeMs ?? 0
   const reads = still.map(
-    (one, i) => `(${literal(one.implied.id)}, ${one.state.born}, ${one.state.sequence}, ${timeOf(one)}, ${i})`,
+    (one, i) => `(${literal(one.implied.id)}, ${one.state.incarnation}, ${one.state.sequence}, ${timeOf(one)}, ${i})`,
   )
   await query.run(`CREATE OR REPLACE TEMP TABLE asked AS
-    SELECT * FROM (VALUES ${reads.join(', ')}) r(id, born, sequence, time_ms, read_id)`)
+    SELECT * FROM (VALUES ${reads.join(', ')}) r(id, incarnation, sequence, time_ms, read_id)`)
   const entries = entriesSql(input, entity)
   const relations = {
-    entries: `(SELECT * REPLACE (NULL::BIGINT AS read_id) FROM (${entries}) SEMI JOIN chosen USING (id, born)
+    entries: `(SELECT * REPLACE (NULL::BIGINT AS read_id) FROM (${entries}) SEMI JOIN chosen USING (id, incarnation)
       UNION ALL BY NAME SELECT *, false AS is_observed FROM asked)`,
     column: fieldColumn,
     hasFewReads: true,

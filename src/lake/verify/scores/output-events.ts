@@ -1,5 +1,5 @@
 import { literal } from '../../../base/sql.ts'
-import { countOf, type LakeCell, type LakeQuery } from '../lake-query.ts'
+import { countOf, type SqlValue, type LakeQuery } from '../lake-query.ts'
 import type { LakeSchema, ScoredColumns } from '../../tables/lake-schema.ts'
 import { shown, type Tally } from '../report.ts'
 
@@ -58,8 +58,8 @@ async function checkCopies(query: LakeQuery, table: 'scores' | 'observations', t
   const described = await query.rows(`DESCRIBE SELECT * EXCLUDE (${ownToACopy.join(', ')}) FROM ${table}`)
   const columns = described.map((row) => String(row['column_name']))
   const at = ['source_topic', 'source_partition', 'source_offset', 'event_id'].map((name) => columns.indexOf(name))
-  let first: readonly LakeCell[] | null = null
-  const isOf = (a: readonly LakeCell[], b: readonly LakeCell[]) => at.slice(0, 3).every((i) => a[i] === b[i])
+  let first: readonly SqlValue[] | null = null
+  const isOf = (a: readonly SqlValue[], b: readonly SqlValue[]) => at.slice(0, 3).every((i) => a[i] === b[i])
   await query.each(
     `SELECT * EXCLUDE (${ownToACopy.join(', ')}) FROM ${table}
      SEMI JOIN (SELECT source_topic, source_partition, source_offset FROM ${table} GROUP BY ALL HAVING count(*) > 1)

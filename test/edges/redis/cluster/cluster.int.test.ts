@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { slotOf } from '../../../../src/edges/redis/cluster/hash-slots.ts'
+import { hashSlotOf } from '../../../../src/edges/redis/cluster/hash-slots.ts'
 import { clusterStateKey, openClusterStateStore } from '../../../../src/edges/redis/cluster/cluster-state-store.ts'
 import { openRedisEventLog } from '../../../../src/edges/redis/log/event-log.ts'
 import { bucketOf, stateBuckets } from '../../../../src/edges/redis/states/state-buckets.ts'
@@ -43,7 +43,7 @@ describe.skipIf(redisAvailable() !== null)('states on a redis cluster', () => {
   it('computes slots as the server does', async () => {
     const [node] = cluster.nodes
     for (const key of ['', 'ü', '{}foo', 'a{ü}{b}', '{a', 'a}b{c}', ...stateBuckets.map(({ tag }) => `x:{${tag}}:y`)]) {
-      expect(await node?.call('CLUSTER', 'KEYSLOT', key), key).toBe(slotOf(key))
+      expect(await node?.call('CLUSTER', 'KEYSLOT', key), key).toBe(hashSlotOf(key))
     }
   })
 
@@ -79,8 +79,8 @@ describe.skipIf(redisAvailable() !== null)('states on a redis cluster', () => {
 
   it('loses no write and applies none twice while a slot moves, and moves the epoch when it has', async () => {
     const [writer, other] = [await open('moving'), await open('moving')]
-    const { slot } = bucketOf(customer('hot'))
-    const inSlot = (key: EntityKey) => bucketOf(key).slot === slot
+    const { hashSlot } = bucketOf(customer('hot'))
+    const inSlot = (key: EntityKey) => bucketOf(key).hashSlot === hashSlot
     const keys = Array.from({ length: 4_000 }, (_, i) => customer(`${i}`)).filter(inSlot)
     expect(keys.length).toBeGreaterThan(30)
     await writer.compareAndSet(keys.map((key) => write(key, null, blob(1))))
@@ -114,17 +114,17 @@ describe.skipIf(redisAvailable() !== null)('states on a redis cluster', () => {
       return rounds
     }
     const counters = [counting(writer, 0), counting(other, 1)]
-    await cluster.beginMove(slot, from, to)
+    await cluster.beginMove(hashSlot, from, to)
     // Half of the keys here, half there: calls for several of them are refused by both nodes.
-    await cluster.moveKeys(slot, from, to, Math.ceil(keys.length / 2))
+    await cluster.moveKeys(hashSlot, from, to, Math.ceil(keys.length / 2))
     const half = won.get(keys[0]?.id ?? '') ?? 0
     await eventually(() => (won.get(keys[0]?.id ?? '') ?? 0) > half + 10, within)
     const fresh = Array.from({ length: 9_000 }, (_, i) => customer(`new-${i}`)).filter(inSlot)
     const made = await retrying(() => writer.compareAndSet(fresh.map((key) => write(key, null, blob(1)))))
     expect(made.value).toEqual(fresh.map(() => true))
     expect([writer.epoch, other.epoch], 'nothing is lost by asking').toEqual(before)
-    while ((await cluster.moveKeys(slot, from, to, 100)) > 0);
-    await cluster.endMove(slot, to)
+    while ((await cluster.moveKeys(hashSlot, from, to, 100)) > 0);
+    await cluster.endMove(hashSlot, to)
     const whole = won.get(keys[0]?.id ?? '') ?? 0
     await eventually(() => (won.get(keys[0]?.id ?? '') ?? 0) > whole + 10, within)
     stopped = true

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { parseRedirection, parseSlots, slotOf } from '../../../../src/edges/redis/cluster/hash-slots.ts'
+import { parseRedirection, parseHashSlots, hashSlotOf } from '../../../../src/edges/redis/cluster/hash-slots.ts'
 import { addressOf, clusterSeeds, namesCluster, nodeUrl } from '../../../../src/edges/redis/cluster/cluster-url.ts'
 import { bucketOf, stateBuckets } from '../../../../src/edges/redis/states/state-buckets.ts'
 
@@ -13,12 +13,12 @@ describe('slots of a cluster', () => {
     ['a{foo}{bar}', 12_182],
     ['{}foo', 9_500],
     ['ü', 9_552],
-  ])('slot of "%s" is %i', (key, slot) => {
-    expect(slotOf(key)).toBe(slot)
+  ])('slot of "%s" is %i', (key, hashSlot) => {
+    expect(hashSlotOf(key)).toBe(hashSlot)
   })
 
   test('reads the map, and takes a host that is not named for the one that was asked', () => {
-    const owners = parseSlots(
+    const owners = parseHashSlots(
       [
         [0, 99, ['10.0.0.1', 7000, 'id', []], ['10.0.0.9', 7009, 'replica', []]],
         [200, 200, [null, 7001, 'id', []]],
@@ -26,15 +26,15 @@ describe('slots of a cluster', () => {
       ],
       '10.0.0.7',
     )
-    expect([0, 99, 100, 199, 200, 201, 202].map((slot) => owners[slot])).toEqual([
+    expect([0, 99, 100, 199, 200, 201, 202].map((hashSlot) => owners[hashSlot])).toEqual([
       ...['10.0.0.1:7000', '10.0.0.1:7000', undefined, undefined, '10.0.0.7:7001', '::1:7002', undefined],
     ])
   })
 
   test.each([
-    ['MOVED 3999 127.0.0.1:6381', { kind: 'moved', slot: 3_999, address: '127.0.0.1:6381' }],
-    ['ASK 3999 ::1:6381', { kind: 'ask', slot: 3_999, address: '::1:6381' }],
-    ['MOVED 3999 :6381', { kind: 'moved', slot: 3_999, address: 'asked:6381' }],
+    ['MOVED 3999 127.0.0.1:6381', { kind: 'moved', hashSlot: 3_999, address: '127.0.0.1:6381' }],
+    ['ASK 3999 ::1:6381', { kind: 'ask', hashSlot: 3_999, address: '::1:6381' }],
+    ['MOVED 3999 :6381', { kind: 'moved', hashSlot: 3_999, address: 'asked:6381' }],
     ['MOVED 16384 127.0.0.1:6381', null],
     ['MOVED __proto__ 127.0.0.1:6381', null],
     ['ERR MOVED 1 127.0.0.1:6381', null],
@@ -46,8 +46,10 @@ describe('slots of a cluster', () => {
 describe('state buckets', () => {
   test('stand at equal distances, so that equal shares of the slots hold equally many', () => {
     expect(stateBuckets).toHaveLength(64)
-    expect(stateBuckets.map(({ slot }) => Math.floor(slot / 256))).toEqual(Array.from({ length: 64 }, (_, i) => i))
-    for (const { tag, slot } of stateBuckets) expect(slotOf(`ns:state:{${tag}}:customer:1`)).toBe(slot)
+    expect(stateBuckets.map(({ hashSlot }) => Math.floor(hashSlot / 256))).toEqual(
+      Array.from({ length: 64 }, (_, i) => i),
+    )
+    for (const { tag, hashSlot } of stateBuckets) expect(hashSlotOf(`ns:state:{${tag}}:customer:1`)).toBe(hashSlot)
   })
 
   test('hold entities evenly, the same ones in every process', () => {

@@ -21,18 +21,18 @@ const subscription = await log.consume(
     concurrency: 1,
   },
   {
-    assigned: (claim) => {
-      say(`assigned ${claim.partition} ${claim.committed ?? 'never'}`)
-      return Promise.resolve(claim.committed ?? claim.range.start)
+    assigned: (assignment) => {
+      say(`assigned ${assignment.partition} ${assignment.committed ?? 'never'}`)
+      return Promise.resolve(assignment.committed ?? assignment.range.start)
     },
-    batch: async (claim, batch) => {
+    batch: async (assignment, batch) => {
       say(`batch ${batch.records[0]?.offset ?? -1} ${batch.next}`)
       await new Promise<void>((resolve) => lines.once('line', () => resolve()))
       try {
-        await claim.commit(batch.next)
+        await assignment.commit(batch.next)
         say(`committed ${batch.next}`)
       } catch (error) {
-        say(`commit ${isRiverbankError(error) ? error.code : String(error)} ${claim.signal.aborted}`)
+        say(`commit ${isRiverbankError(error) ? error.code : String(error)} ${assignment.signal.aborted}`)
         throw error
       }
       return batch.next

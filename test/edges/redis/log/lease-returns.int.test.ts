@@ -1,7 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { connectRedis } from '../../../../src/edges/redis/server/connection.ts'
 import { openRedisEventLog, type RedisEventLog } from '../../../../src/edges/redis/log/event-log.ts'
-import { claimScript, commitScript, releaseScript, renewScript } from '../../../../src/edges/redis/log/group-scripts.ts'
+import {
+  assignScript,
+  commitScript,
+  releaseScript,
+  renewScript,
+} from '../../../../src/edges/redis/log/group-scripts.ts'
 import { partitionKeys } from '../../../../src/edges/redis/log/log-keys.ts'
 import { onPartition } from '../../../contract/event-log-group-suite.ts'
 import { Member } from '../../../contract/log-probe.ts'
@@ -38,15 +43,15 @@ describe.skipIf(redisAvailable() !== null)('a member whose loop was blocked for 
   it('goes on with its claim, and its commit counts, when nobody else came', async () => {
     await log.publish(onPartition('events', 0, 6))
     const member = new Member({
-      batch: async (claim, batch) => {
+      batch: async (assignment, batch) => {
         block(sessionTimeoutMs * 2)
-        await claim.commit(batch.next)
+        await assignment.commit(batch.next)
         return batch.next
       },
     })
     await log.consume(options, member)
     await eventually(async () => (await log.committed('workers', 'events')).get(0) === 6, within)
-    expect(member.claims).toHaveLength(1)
+    expect(member.bindsLake).toHaveLength(1)
     expect(member.records).toHaveLength(6)
   })
 
@@ -59,23 +64,23 @@ describe.skipIf(redisAvailable() !== null)('a member whose loop was blocked for 
     const keys = partitionKeys('b', 'events', 0)
     const lease = keys.lease('workers')
     const incarnation = (await redis.hget(keys.meta, 'incarnation')) ?? ''
-    const claim = (token: string, member: string) =>
-      claimScript.run(redis, [lease, keys.meta, keys.groups], [token, member, 60_000, 'workers'])
+    const assignment = (token: string, member: string) =>
+      assignScript.run(redis, [lease, keys.meta, keys.groups], [token, member, 60_000, 'workers'])
     const commit = async (token: string, next: number) =>
       String(await commitScript.run(redis, [lease, keys.meta, keys.groups], [token, 'workers', next, incarnation]))
     const owned = async (token: string) => {
       const reply = await renewScript.run(redis, [lease, keys.meta], [token, 60_000, 'workers'])
       return String((reply as unknown[])[0])
     }
-    await claim('first/1', 'first')
+    await assignment('first/1', 'first')
     await redis.del(lease)
     expect(await commit('first/1', 1)).toBe('ok')
-    await claim('second/1', 'second')
+    await assignment('second/1', 'second')
     expect([await commit('first/1', 2), await owned('first/1')]).toEqual(['fenced', '0'])
     expect(await commit('second/1', 2)).toBe('ok')
     await releaseScript.run(redis, [lease, keys.meta], ['second/1', 'workers'])
     expect([await commit('first/1', 3), await owned('first/1')]).toEqual(['fenced', '0'])
-    await claim('first/2', 'first')
+    await assignment('first/2', 'first')
     expect([await owned('first/2'), await commit('first/2', 3)]).toEqual(['1', 'ok'])
     redis.disconnect()
   })

@@ -35,9 +35,9 @@ describe.skipIf(redisAvailable() !== null)('a lease', () => {
       }
       let settled = 0
       const slow = new Member({
-        batch: async (claim, batch) => {
+        batch: async (assignment, batch) => {
           await sleep(sessionTimeoutMs * 3)
-          await claim.commit(batch.next)
+          await assignment.commit(batch.next)
           settled += 1
           return batch.next
         },
@@ -46,18 +46,18 @@ describe.skipIf(redisAvailable() !== null)('a lease', () => {
       await eventually(() => slow.batches.length === 2, { deadlineMs: 5_000 })
       let settledAtTakeover = -1
       const waiting = new Member({
-        assigned: (claim) => {
+        assigned: (assignment) => {
           settledAtTakeover = settled
-          return claim.committed ?? -1
+          return assignment.committed ?? -1
         },
       })
       await other.consume(options, waiting)
-      await eventually(() => waiting.claims.length === 1, { deadlineMs: 10_000 })
+      await eventually(() => waiting.bindsLake.length === 1, { deadlineMs: 10_000 })
       expect(settledAtTakeover).toBeGreaterThan(0)
-      expect(waiting.claims[0]?.committed).toBe(1)
+      expect(waiting.bindsLake[0]?.committed).toBe(1)
       expect(waiting.records).toEqual([])
       await eventually(() => settled === 2, { deadlineMs: 5_000 })
-      expect(slow.claims.length).toBe(2)
+      expect(slow.bindsLake.length).toBe(2)
       expect((await log.committed('workers', 'events')).size).toBe(2)
     } finally {
       await Promise.all([log.close(), other.close()])

@@ -35,9 +35,9 @@ describe.skipIf(redisAvailable() !== null)('reading ahead', () => {
     await log.publish(Array.from({ length: records }, (_, i) => ({ topic: 'events', key: 'k', value: `${i}` })))
     let [seen, most] = [0, 0]
     const handler: GroupHandler = {
-      assigned: (claim) => Promise.resolve(claim.range.start),
-      batch: (claim, batch) => {
-        most = Math.max(most, traces(claim.signal))
+      assigned: (assignment) => Promise.resolve(assignment.range.start),
+      batch: (assignment, batch) => {
+        most = Math.max(most, traces(assignment.signal))
         seen += batch.records.length
         return Promise.resolve(batch.next)
       },

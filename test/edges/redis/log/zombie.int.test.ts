@@ -55,7 +55,7 @@ describe.skipIf(redisAvailable() !== null)('a member that was frozen', () => {
       heir,
     )
     await eventually(() => heir.records.length === 10, within)
-    expect(heir.claims[0]?.committed).toBeNull()
+    expect(heir.bindsLake[0]?.committed).toBeNull()
     await eventually(async () => (await log.committed('workers', 'events')).get(0) === 10, within)
 
     child.stdin?.write('commit now\n')

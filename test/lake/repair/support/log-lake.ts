@@ -71,11 +71,11 @@ export class LogLake {
     const m = await materializer(await this.open())
     for (const topic of Object.values(topics)) {
       const own = (await this.log.describeTopic(topic))?.[0]
-      const claim = { ...claimOf(topic, 0), range: own ?? { partition: 0, start: 0, end: 0 } }
-      const from = await m.assigned(claim)
+      const assignment = { ...claimOf(topic, 0), range: own ?? { partition: 0, start: 0, end: 0 } }
+      const from = await m.assigned(assignment)
       const records = (await this.records(topic)).filter(({ offset }) => offset >= from)
       for (let at = 0; at < records.length; at += recordsPerFlush) {
-        await m.batch(claim, batchOf(records.slice(at, at + recordsPerFlush)))
+        await m.batch(assignment, batchOf(records.slice(at, at + recordsPerFlush)))
         await m.flush()
       }
     }

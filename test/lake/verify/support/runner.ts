@@ -11,7 +11,7 @@ import { createDecide } from '../../../../src/process/decide.ts'
 import { createDecode } from '../../../../src/process/decode.ts'
 import { createExplain } from '../../../../src/process/explain.ts'
 import { createScore } from '../../../../src/process/score.ts'
-import type { LoadedLineup } from '../../../../src/process/models/serving.ts'
+import type { LoadedRollout } from '../../../../src/process/models/serving.ts'
 import type { Decoded, Observed } from '../../../../src/process/stages.ts'
 import { batchOf, topics } from '../../support/feed.ts'
 
@@ -40,7 +40,7 @@ export interface RunDefinitions {
 /** Runs events through the engine and the stages of the processor, in this order, and answers both topics. */
 export async function runWith(
   { plan, catalog, manifest }: RunDefinitions,
-  models: ReadonlyMap<string, LoadedLineup>,
+  models: ReadonlyMap<string, LoadedRollout>,
   sentEvents: readonly Sent[],
 ): Promise<LogContent> {
   const engine = createMemoryEngine(plan, { asStored: true })
@@ -53,13 +53,13 @@ export async function runWith(
   ]
   const observe = (decoded: Decoded): Observed => {
     if (decoded.kind === 'invalid') return decoded
-    const snapshots = engine.apply(decoded.event, decoded.observedAtMs, decoded.record, decoded.isScored)
-    const verdict = verdictOf(snapshots[0]?.outcome ?? 'applied')
+    const responses = engine.apply(decoded.event, decoded.observedAtMs, decoded.record, decoded.isScored)
+    const verdict = verdictOf(responses[0]?.outcome ?? 'applied')
     return verdict === 'duplicate'
       ? { kind: 'duplicate', record: decoded.record, decoded }
-      : { kind: 'applied', record: decoded.record, decoded, snapshots, verdict }
+      : { kind: 'applied', record: decoded.record, decoded, responses, verdict }
   }
-  const servings = new Map([...models].map(([eventType, lineup]) => [eventType, [{ from: 0, lineup }]]))
+  const servings = new Map([...models].map(([eventType, rollout]) => [eventType, [{ from: 0, rollout }]]))
   const ends = new Map<string, number>()
   const place = (
     topic: string,

@@ -122,11 +122,11 @@ export async function write(
   for (const topic of [topics.events, topics.scores]) {
     const all = topic === topics.events ? content.events : content.scores
     for (const partition of new Set(all.map((record) => record.partition))) {
-      const claim = claimOf(topic, partition)
-      await m.assigned(claim)
+      const assignment = claimOf(topic, partition)
+      await m.assigned(assignment)
       const records = all.filter((record) => record.partition === partition)
       for (let i = 0; i < records.length; i += rowsPerFile) {
-        await m.batch(claim, batchOf(records.slice(i, i + rowsPerFile)))
+        await m.batch(assignment, batchOf(records.slice(i, i + rowsPerFile)))
         await m.flush()
       }
     }
@@ -174,7 +174,7 @@ export interface Editable {
   type: string
   data: {
     features: Record<string, number | null>
-    entities: Record<string, { id: string; sequence: number; born: number; outcome: string }>
+    entities: Record<string, { id: string; sequence: number; incarnation: number; outcome: string }>
     score: number
     decision: string
     paymentTimeMs: number
