@@ -4,7 +4,7 @@ import type { Installation } from './installation.ts'
 import { definitions, type Definitions } from '../../src/app/installation/settings/definitions.ts'
 import { openStateStore } from '../../src/app/installation/servers/event-log.ts'
 import { referenceVerdict, type ReferenceEvent } from '../../src/compile/reference/labels.ts'
-import { emittedTypes } from '../../src/scoring/emitted.ts'
+import { outputTypes } from '../../src/scoring/output-events.ts'
 import { readRecordEvent } from '../../src/events/codec/record-event.ts'
 import { entityIdOf } from '../../src/engine/plan.ts'
 import type { LogRecord } from '../../src/ports/log.ts'
@@ -19,7 +19,7 @@ export interface Comparison {
   readonly invalid: number
 }
 
-interface Emitted {
+interface OutputEvent {
   readonly type: string
   /** Of a dead letter. */
   readonly code: string | null
@@ -59,8 +59,8 @@ export async function compareWithInput(installation: Installation): Promise<Comp
 }
 
 /** By the position of what caused them. */
-function emittedAt(records: readonly LogRecord[]): ReadonlyMap<string, readonly Emitted[]> {
-  const found = new Map<string, Map<string, Emitted>>()
+function emittedAt(records: readonly LogRecord[]): ReadonlyMap<string, readonly OutputEvent[]> {
+  const found = new Map<string, Map<string, OutputEvent>>()
   for (const record of records) {
     const text = decoder.decode(record.value)
     const envelope = parsed(text) as {
@@ -74,9 +74,9 @@ function emittedAt(records: readonly LogRecord[]): ReadonlyMap<string, readonly 
     // Poison in a topic of ours: the lake has it, and nothing caused it.
     if (envelope?.data?.position === undefined) continue
     // Caused by a person, not by a record; its position is that of a letter.
-    if (envelope.type === emittedTypes.deadLetterReplayed) continue
+    if (envelope.type === outputTypes.deadLetterReplayed) continue
     const at = `${envelope.data.position.partition}:${envelope.data.position.offset}`
-    const here = found.get(at) ?? new Map<string, Emitted>()
+    const here = found.get(at) ?? new Map<string, OutputEvent>()
     found.set(at, here)
     const { type, data } = envelope
     const known = here.get(envelope.id) ?? { type, code: data.code ?? null, bytes: new Set<string>(), copies: 0 }
@@ -95,7 +95,7 @@ function parsed(text: string): unknown {
   }
 }
 
-type Answer = Pick<Emitted, 'type' | 'code'>
+type Answer = Pick<OutputEvent, 'type' | 'code'>
 
 /** What the records before have come to. */
 interface Known {

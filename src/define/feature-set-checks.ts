@@ -172,13 +172,13 @@ function checkServices(set: FeatureSet, known: ReadonlySet<string>): void {
 /** Each scored type has a service, each score a type of its own, and no service is of anything else. */
 function checkScored(set: FeatureSet): void {
   const served = new Set(set.services.map((service) => scoredTypeOf(service, set)))
-  const emitted = new Map<string, string>()
+  const outputEvents = new Map<string, string>()
   for (const { type, scored } of set.events) {
     if (scored === undefined) continue
     if (!served.has(type)) throw new Error(`event type "${type}": it is scored, and no service is of it`)
-    const other = emitted.get(scored.emits)
+    const other = outputEvents.get(scored.emits)
     if (other !== undefined) throw new Error(`event type "${type}": the scores of ${other} are ${scored.emits}, too`)
-    emitted.set(scored.emits, type)
+    outputEvents.set(scored.emits, type)
     if (set.events.some((event) => event.type === scored.emits)) {
       throw new Error(`event type "${type}": its scores are ${scored.emits}, which is a type of events`)
     }

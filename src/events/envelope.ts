@@ -8,7 +8,7 @@ export const eventLimits = {
   maxIdLength: 256,
   maxEventIdLength: 240,
   /** Of what an event causes: made of the ids of its aggregate and its own. */
-  maxEmittedIdLength: 512,
+  outputIdLengthMax: 512,
   maxKeyDepth: 16,
 } as const
 

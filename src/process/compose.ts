@@ -1,5 +1,5 @@
 import { deadLetterRecord } from './dead-letters/dead-letter.ts'
-import { createScoreRecord, observedRecord } from './emit.ts'
+import { createScoreRecord, observedRecord } from './output-records.ts'
 import type { LoadedRollout } from './models/serving.ts'
 import type { Applied, Explained, ExplainedEvent } from './stages.ts'
 import { releasedRecords } from './dead-letters/waiting.ts'

@@ -1,4 +1,4 @@
-import type { Decision } from './emitted.ts'
+import type { Decision } from './output-events.ts'
 
 /** What decisions cost, in the unit of what the events are worth: minor units, where that is money. */
 export interface CostModel {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { decide } from './decision.ts'
-import type { Decision } from './emitted.ts'
+import type { Decision } from './output-events.ts'
 import { RiverbankError } from '../base/errors.ts'
 import type { ScoredField, ServicePlan } from '../engine/plan.ts'
 import { deadRule, type Domain } from './rule-bounds.ts'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { scoreSchema } from './emitted.ts'
+import { scoreSchema } from './output-events.ts'
 import type { EventType } from '../events/event.ts'
 import { fieldForm, type FieldKind } from '../events/field-form.ts'
 import type { ScoredRule } from '../events/scored-rule.ts'

@@ -1,6 +1,6 @@
 import type { NamedFlags } from '../engine/flags.ts'
 import { itemAt } from '../base/arrays.ts'
-import { emittedId, type Decision, type EntityPosition, type Score } from './emitted.ts'
+import { outputEventId, type Decision, type EntityPosition, type Score } from './output-events.ts'
 import { schemaOf } from '../events/event.ts'
 import type { Unexplained } from './explain/explainer.ts'
 import type { Reason } from './explain/reason.ts'
@@ -100,8 +100,8 @@ export function createScoreWriter(options: ScoreWriterOptions): (parts: ScorePar
   return (parts) => {
     const { position } = parts
     const id = stringText(parts.eventId)
-    const emitted = stringText(emittedId(parts.aggregateId, parts.eventId, 'scored'))
-    const head = `{"specversion":"1.0","id":${emitted},${opening}${stringText(parts.aggregateId)}`
+    const outputEvents = stringText(outputEventId(parts.aggregateId, parts.eventId, 'scored'))
+    const head = `{"specversion":"1.0","id":${outputEvents},${opening}${stringText(parts.aggregateId)}`
     const time = `,"time":"${new Date(parts.timeMs).toISOString()}${afterTime}${stringText(parts.correlationId)}`
     const cause = `,"causationid":${id},"data":{${idKey}:${id}${repeatedOf(parts.data)},${timeKey}:${parts.observedAtMs}`
     const judged = `,"score":${numberText(parts.score)},"decision":"${parts.decision}${afterDecision}`

@@ -3,7 +3,7 @@ import { cloudEventSchema } from '../../src/events/envelope.ts'
 import type { LogRecord, Position } from '../../src/ports/log.ts'
 import { redisAvailable, startTestRedis, type TestRedis } from '../support/redis-server.ts'
 import { eventually } from '../support/wait.ts'
-import { checkInvariants, type Emitted } from './support/invariants.ts'
+import { checkInvariants, type OutputEvent } from './support/invariants.ts'
 import { traffic } from './support/traffic.ts'
 import { compiled } from './support/wiring.ts'
 import { World, type Around, type Step } from './support/world.ts'
@@ -64,7 +64,7 @@ describe.skipIf(redisAvailable() !== null)(`the pipeline on a real log and real 
       (await world.read(topics.events)).map((record) => [`${record.partition}:${record.offset}`, record]),
     )
     const all = [...scored, ...deadLetters, ...observedOf(await world.read(topics.scores))]
-    for (const emitted of all) checkEnvelope(emitted, records)
+    for (const outputEvents of all) checkEnvelope(outputEvents, records)
   })
 
   it('I6: counts how often a dead letter was tried, and applies one that is well by now', async () => {
@@ -156,7 +156,7 @@ describe.skipIf(redisAvailable() !== null)(`the pipeline on a real log and real 
   })
 })
 
-function observedOf(records: readonly LogRecord[]): Emitted<{ position: { partition: number; offset: number } }>[] {
+function observedOf(records: readonly LogRecord[]): OutputEvent<{ position: { partition: number; offset: number } }>[] {
   return records.map((record) => {
     const envelope = JSON.parse(Buffer.from(record.value).toString()) as Record<string, unknown>
     const data = envelope['data'] as { position: { partition: number; offset: number } }
@@ -171,7 +171,7 @@ function checkEnvelope(
     envelope,
     data,
     copies,
-  }: Emitted<{ readonly position: { readonly partition: number; readonly offset: number } }>,
+  }: OutputEvent<{ readonly position: { readonly partition: number; readonly offset: number } }>,
   records: ReadonlyMap<string, LogRecord>,
 ): void {
   const cause = records.get(`${data.position.partition}:${data.position.offset}`)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { deadLetterSchema, type DeadLetter } from '../../src/scoring/emitted.ts'
+import { deadLetterSchema, type DeadLetter } from '../../src/scoring/output-events.ts'
 import { RiverbankError } from '../../src/base/errors.ts'
 import type { PartitionAssignment, LogBatch, LogRecord, OutgoingRecord } from '../../src/ports/log.ts'
 import type { Scorer } from '../../src/ports/scorer.ts'

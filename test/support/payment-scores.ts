@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import { scoreForms } from '../../src/scoring/score-form.ts'
-import type { ScoreData } from '../../src/scoring/emitted.ts'
+import type { ScoreData } from '../../src/scoring/output-events.ts'
 import { paymentInitiated, type PaymentInitiated } from '../../features/sources.ts'
 
 const [form] = scoreForms([paymentInitiated])

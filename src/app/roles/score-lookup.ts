@@ -1,4 +1,4 @@
-import type { ScoreData } from '../../scoring/emitted.ts'
+import type { ScoreData } from '../../scoring/output-events.ts'
 import { RiverbankError } from '../../base/errors.ts'
 import { historyHeader, type EventDoor } from '../../events/event-time.ts'
 import { decodeEvent, type EventCatalog } from '../../events/event.ts'

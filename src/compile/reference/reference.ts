@@ -41,11 +41,11 @@ export function referenceFeatures(
     .sort((a, b) => a.sequence - b.sequence)
   const result: Record<string, number | null> = {}
   for (const hop of new Set(views.map((view) => view.hop))) {
-    const told = tell(seen, views, durationMs(hop))
-    const current = currentOnly(set, told.applied)
+    const applied = applyInOrder(seen, views, durationMs(hop))
+    const current = currentOnly(set, applied.applied)
     for (const view of views.filter((v) => durationMs(v.hop) === durationMs(hop))) {
       for (const window of view.windows) {
-        const isInside = insideOf(view, windowMs(window), read.timeMs, told.forgotten)
+        const isInside = insideOf(view, windowMs(window), read.timeMs, applied.forgotten)
         const inside = current.filter(isInside)
         for (const aggregate of view.aggregates) {
           result[featureName(view.name, aggregate.name, window)] = valueOf(view, aggregate, inside, read.timeMs)
@@ -91,7 +91,7 @@ interface AppliedHistory {
  * What one hop's tiles were told, one observation after the other: each is too late or counts, then what is older than
  * the horizon is forgotten, then the oldest tiles above the limit.
  */
-function tell(seen: readonly ReferenceObservation[], views: readonly View[], hopMs: number): AppliedHistory {
+function applyInOrder(seen: readonly ReferenceObservation[], views: readonly View[], hopMs: number): AppliedHistory {
   const [horizon, tilesMax] = [horizonMs(views), views[0]?.entity.tilesMax ?? 0]
   const slots = views.filter((view) => durationMs(view.hop) === hopMs).flatMap(slotsOf)
   const applied: ReferenceObservation[] = []

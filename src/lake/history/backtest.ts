@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { identifier } from '../../base/sql.ts'
-import { decisions, type Decision } from '../../scoring/emitted.ts'
+import { decisions, type Decision } from '../../scoring/output-events.ts'
 import { OutcomeTally, type CostModel, type OutcomeReport } from '../../scoring/outcome-tally.ts'
 import type { PolicyInput, PolicyVerdict } from '../../scoring/policy.ts'
 import type { LakeSchema, ScoredColumns } from '../tables/lake-schema.ts'

@@ -1,6 +1,6 @@
 import { OutcomeTally, type OutcomeReport } from '../../scoring/outcome-tally.ts'
 import { stabilityIndex, withUsual, type Distribution, type TrainingProfile } from '../../scoring/drift.ts'
-import { decisions, type Decision } from '../../scoring/emitted.ts'
+import { decisions, type Decision } from '../../scoring/output-events.ts'
 import { identifier, literal } from '../../base/sql.ts'
 import type { LakeSchema, ScoredColumns } from '../tables/lake-schema.ts'
 import { observedWithin, trainingSlice, worthSql } from '../tables/views.ts'

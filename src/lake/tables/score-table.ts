@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { cloudEventSchema, eventLimits, type CloudEvent } from '../../events/envelope.ts'
-import { emittedTypes, eventObservedSchema } from '../../scoring/emitted.ts'
-import type { EntityPosition, EventObserved, ScoreData } from '../../scoring/emitted.ts'
+import { outputTypes, eventObservedSchema } from '../../scoring/output-events.ts'
+import type { EntityPosition, EventObserved, ScoreData } from '../../scoring/output-events.ts'
 import type { ScoreForm } from '../../scoring/score-form.ts'
 import type { FeatureManifest, FeatureSetManifest } from '../../engine/feature-set.ts'
 import type { RecordFaultCode } from '../../events/codec/record-parts.ts'
@@ -16,7 +16,7 @@ import { scoreType } from './scored-sql.ts'
 import { tableSpec } from './table.ts'
 import type { ColumnSpec, TableSpec } from './table.ts'
 
-interface Emitted<Data> {
+interface OutputEvent<Data> {
   readonly record: LogRecord
   readonly envelope: CloudEvent
   readonly data: Data
@@ -24,8 +24,8 @@ interface Emitted<Data> {
   readonly unmapped: string | null
 }
 
-export type ScoreRow = Emitted<ScoreData>
-export type ObservationRow = Emitted<EventObserved>
+export type ScoreRow = OutputEvent<ScoreData>
+export type ObservationRow = OutputEvent<EventObserved>
 
 export interface UnreadableRow {
   readonly record: LogRecord
@@ -35,7 +35,7 @@ export interface UnreadableRow {
   readonly detail: string
 }
 
-export type EmittedRow =
+export type OutputRow =
   | { readonly kind: 'score'; readonly row: ScoreRow }
   | { readonly kind: 'observation'; readonly row: ObservationRow }
   | { readonly kind: 'unreadable'; readonly row: UnreadableRow }
@@ -46,19 +46,19 @@ export interface ScoreTables {
   readonly observations: TableSpec<ObservationRow>
   readonly unreadable: TableSpec<UnreadableRow>
   /** Total: every record becomes a row of one of the tables. */
-  read(record: LogRecord): EmittedRow
+  read(record: LogRecord): OutputRow
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /** Ids of what we emit hold two ids, and are longer than those that we take. */
-const emittedEnvelope = cloudEventSchema.extend({ id: z.string().min(1).max(eventLimits.maxEmittedIdLength) })
+const outputEnvelope = cloudEventSchema.extend({ id: z.string().min(1).max(eventLimits.outputIdLengthMax) })
 
 type Check<Event> = (json: unknown) => json is Event
 
 /** Whether it is a score as we write it: asked first, because zod costs as much as all the rest. It explains what is not. */
 function plainScore({ emits, schema }: ScoreForm): Check<CloudEvent & { readonly data: ScoreData }> {
-  const check = compileCheck(emittedEnvelope.extend({ type: z.literal(emits), data: schema }))
+  const check = compileCheck(outputEnvelope.extend({ type: z.literal(emits), data: schema }))
   // The schema is made of the form at run time: the compiler cannot know what it says of the data.
   return (check ?? (() => false)) as Check<CloudEvent & { readonly data: ScoreData }>
 }
@@ -74,7 +74,7 @@ export function scoreTables(schema: Pick<LakeSchema, 'manifest' | 'scored' | 'ow
     scores: scoreTable(schema),
     observations: observationTable(manifest),
     unreadable: unreadableTable,
-    read: (record) => readEmitted(record, known),
+    read: (record) => readOutputEvent(record, known),
   }
 }
 
@@ -96,7 +96,7 @@ function typeOf(json: unknown): string {
   return typeof type === 'string' ? type : ''
 }
 
-function readEmitted(record: LogRecord, known: Known): EmittedRow {
+function readOutputEvent(record: LogRecord, known: Known): OutputRow {
   const unreadable = (errorCode: UnreadableRow['errorCode'], detail: string, eventType: string | null = null) =>
     ({ kind: 'unreadable', row: { record, eventType, errorCode, detail } }) as const
   if (record.fault !== undefined) return unreadable(record.fault.code, record.fault.detail)
@@ -114,7 +114,7 @@ function readEmitted(record: LogRecord, known: Known): EmittedRow {
   }
   const usual = known.scores.get(typeOf(json))
   if (usual !== undefined && usual.isPlain(json)) return scoreRow(record, json, json.data, known)
-  const envelope = emittedEnvelope.safeParse(json)
+  const envelope = outputEnvelope.safeParse(json)
   if (!envelope.success) return unreadable('invalid_envelope', z.prettifyError(envelope.error))
   const { type } = envelope.data
   const score = known.scores.get(type)
@@ -124,7 +124,7 @@ function readEmitted(record: LogRecord, known: Known): EmittedRow {
     // As above.
     return scoreRow(record, envelope.data, data.data as ScoreData, known)
   }
-  if (type === emittedTypes.observed) {
+  if (type === outputTypes.observed) {
     const data = eventObservedSchema.safeParse(envelope.data.data)
     if (!data.success) return unreadable('invalid_data', z.prettifyError(data.error), type)
     const unmapped = unmappedOf(data.data.entities, {}, known)
@@ -133,7 +133,7 @@ function readEmitted(record: LogRecord, known: Known): EmittedRow {
   return unreadable('unknown_event_type', `no table for events of type "${type}"`, type)
 }
 
-function scoreRow(record: LogRecord, envelope: CloudEvent, data: ScoreData, known: Known): EmittedRow {
+function scoreRow(record: LogRecord, envelope: CloudEvent, data: ScoreData, known: Known): OutputRow {
   const unmapped = unmappedOf(data.entities, data.features, known)
   return { kind: 'score', row: { record, envelope, data, unmapped } }
 }
@@ -191,8 +191,8 @@ function entityColumn<Row extends WithEntities>(
 }
 
 /** The envelope, the position of the cause and the own position. */
-function emittedColumns<Data extends { readonly position: ScoreData['position'] }>(): readonly ColumnSpec<
-  Emitted<Data>
+function outputColumns<Data extends { readonly position: ScoreData['position'] }>(): readonly ColumnSpec<
+  OutputEvent<Data>
 >[] {
   return [
     { name: 'source_topic', type: 'VARCHAR', read: (r) => r.data.position.topic },
@@ -205,7 +205,7 @@ function emittedColumns<Data extends { readonly position: ScoreData['position'] 
     { name: 'unmapped', type: 'VARCHAR', read: (r) => r.unmapped },
     { name: 'log_key', type: 'VARCHAR', read: (r) => r.record.key },
     { name: 'headers', type: 'VARCHAR', read: (r) => otherHeaders(r.record.headers) },
-    ...logColumns<Emitted<Data>>((r) => r.record),
+    ...logColumns<OutputEvent<Data>>((r) => r.record),
   ]
 }
 
@@ -229,7 +229,7 @@ const judgement: readonly ColumnSpec<ScoreRow>[] = [
 ]
 
 /** The columns that every table of scores has, whatever is scored. */
-export const scoreEnvelopeColumns: readonly Column[] = [...judgement, ...emittedColumns<ScoreData>()]
+export const scoreEnvelopeColumns: readonly Column[] = [...judgement, ...outputColumns<ScoreData>()]
 
 function scoreTable({
   manifest,
@@ -256,7 +256,7 @@ function scoreTable({
   }))
   const taken = new Set(ofEvent.map(({ name }) => name))
   const entities = entityColumns<ScoreRow>(manifest, taken)
-  const columns = [...ofEvent, ...judgement, ...features, ...entities, ...emittedColumns<ScoreData>()]
+  const columns = [...ofEvent, ...judgement, ...features, ...entities, ...outputColumns<ScoreData>()]
   return tableSpec('scores', columns, {
     eventTimes: scored.map(({ timeMs }) => timeMs),
     // What caused a score is the scored event, whatever its type calls its id.
@@ -277,7 +277,7 @@ function observationTable(manifest: FeatureSetManifest): TableSpec<ObservationRo
     { name: 'observed_type', type: 'VARCHAR', read: (r) => r.data.observedType },
     { name: 'feature_set', type: 'VARCHAR', read: (r) => r.data.featureSet },
     ...entityColumns<ObservationRow>(manifest, new Set()),
-    ...emittedColumns<EventObserved>(),
+    ...outputColumns<EventObserved>(),
   ]
   return tableSpec('observations', columns)
 }

@@ -8,7 +8,7 @@ import { catalogOf } from '../tables/sql-catalog.ts'
 import { checkApplication } from './entities/application.ts'
 import { checkCauses } from './scores/causes.ts'
 import { checkDecisions, type DecisionsInput } from './scores/decisions.ts'
-import { checkEmission, scoresOf } from './scores/output-events.ts'
+import { checkOutputEvents, scoresOf } from './scores/output-events.ts'
 import { checkDamage, checkFiles, checkOffsets, checkRanges, sizeDamage } from './files.ts'
 import { findWatermark, lagOf, type Watermark, type LogPositions, type Topics } from './watermark.ts'
 import { addVerdicts } from './entities/labels.ts'
@@ -216,7 +216,7 @@ async function checkHistory(
   progress: (phase: VerifyPhase) => (rows: number) => void,
 ): Promise<JudgedPending> {
   const { schema, topics, sql } = options
-  const scored = await checkEmission(query, schema, hasCopies, tallies.I2)
+  const scored = await checkOutputEvents(query, schema, hasCopies, tallies.I2)
   await checkCauses(query, schema, topics, tallies.I2)
   const otherEvents = await checkApplication({ query, schema, snapshot, topics }, tallies.I1)
   const reads = await checkIncarnations({

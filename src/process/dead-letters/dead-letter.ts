@@ -1,6 +1,6 @@
-import { emissionOf, positionOf } from '../emit.ts'
+import { outputOf, positionOf } from '../output-records.ts'
 import type { Applied, Duplicate, Unreadable, Unscored } from '../stages.ts'
-import { emittedTypes, type DeadLetter } from '../../scoring/emitted.ts'
+import { outputTypes, type DeadLetter } from '../../scoring/output-events.ts'
 import { eventLimits, idPattern } from '../../events/envelope.ts'
 import type { ExactHeader, ExactParts } from '../../events/codec/record-parts.ts'
 import { attemptsIn } from '../../events/codec/resent-record.ts'
@@ -31,9 +31,9 @@ export function deadLetterRecord(
     ...keyAndHeaders(record),
     ...valueOf(record.value),
   }
-  return emissionOf(topic, record, {
+  return outputOf(topic, record, {
     eventId,
-    eventType: emittedTypes.deadLettered,
+    eventType: outputTypes.deadLettered,
     // A key that no event could have as its aggregate's id is not made one.
     aggregateId: isAggregateId(record.key) ? record.key : eventId,
     aggregateType: 'record',

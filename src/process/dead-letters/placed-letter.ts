@@ -4,11 +4,11 @@ import { kafkaBinding, isBinaryMode } from '../../events/codec/binary-event.ts'
 import {
   deadLetterReplayedSchema,
   deadLetterSchema,
-  emittedTypes,
+  outputTypes,
   replaySource,
   type DeadLetter,
   type DeadLetterReplayed,
-} from '../../scoring/emitted.ts'
+} from '../../scoring/output-events.ts'
 import { encodeEvent, structuredHeaders } from '../../events/event.ts'
 import { idOf, typeOf } from '../../events/codec/json-rules.ts'
 import type { ExactHeader } from '../../events/codec/record-parts.ts'
@@ -25,12 +25,12 @@ const attributes = {
 }
 const letterSchema = z.object({
   ...attributes,
-  type: z.literal(emittedTypes.deadLettered),
+  type: z.literal(outputTypes.deadLettered),
   data: deadLetterSchema,
 })
 const replayedSchema = z.object({
   ...attributes,
-  type: z.literal(emittedTypes.deadLetterReplayed),
+  type: z.literal(outputTypes.deadLetterReplayed),
   data: deadLetterReplayedSchema,
 })
 const found = z.discriminatedUnion('type', [letterSchema, replayedSchema])
@@ -52,7 +52,7 @@ export function readLetter(record: LogRecord): LetterReading {
   const parsed = record.fault === undefined ? found.safeParse(jsonOf(record.value)) : null
   if (parsed?.success !== true) return { kind: 'foreign' }
   const event = parsed.data
-  if (event.type === emittedTypes.deadLetterReplayed) return { kind: 'replayed', replayed: event.data }
+  if (event.type === outputTypes.deadLetterReplayed) return { kind: 'replayed', replayed: event.data }
   return { kind: 'letter', letter: { ...event, record } }
 }
 
@@ -93,7 +93,7 @@ export function replayedEvent(
   const { letterId: id, replayedAtMs } = data
   const value = encodeEvent({
     eventId: `${id}:replayed:${replayedAtMs}`,
-    eventType: emittedTypes.deadLetterReplayed,
+    eventType: outputTypes.deadLetterReplayed,
     timestamp: eventTime(replayedAtMs),
     aggregateId: subject,
     aggregateType: 'record',

@@ -1,6 +1,6 @@
 import { keyAndHeadersOf } from './dead-letter.ts'
 import { attemptsHeader } from '../../events/codec/resent-record.ts'
-import type { DeadLetter } from '../../scoring/emitted.ts'
+import type { DeadLetter } from '../../scoring/output-events.ts'
 import { historyHeader } from '../../events/event-time.ts'
 import type { ExactHeader } from '../../events/codec/record-parts.ts'
 import type { OutgoingRecord } from '../../ports/log.ts'

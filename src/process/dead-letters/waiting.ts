@@ -1,7 +1,7 @@
 import { letterIdOf } from './dead-letter.ts'
 import type { Applied } from '../stages.ts'
 import { replayedEvent } from './placed-letter.ts'
-import { processorSource } from '../../scoring/emitted.ts'
+import { processorSource } from '../../scoring/output-events.ts'
 import { isBinaryRecord } from '../../events/codec/record-event.ts'
 import { traceHeader } from '../../events/trace.ts'
 import { otherHeaders, resent, waitingText } from '../../events/codec/resent-record.ts'

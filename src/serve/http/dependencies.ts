@@ -1,5 +1,5 @@
 import type { ScoreForm } from '../../scoring/score-form.ts'
-import type { Score } from '../../scoring/emitted.ts'
+import type { Score } from '../../scoring/output-events.ts'
 import type { EventCatalog } from '../../events/event.ts'
 import type { Explanations } from '../../scoring/explain/explainer.ts'
 import type { FeatureSetManifest } from '../../engine/feature-set.ts'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { decisions, scoreSchema } from '../../scoring/emitted.ts'
+import { decisions, scoreSchema } from '../../scoring/output-events.ts'
 import type { FoundScore } from './score-entry.ts'
 import { RiverbankError } from '../../base/errors.ts'
 import { scoreOf, type Explainer } from '../../scoring/explain/explainer.ts'

@@ -1,4 +1,4 @@
-import { emittedTypes, type Decision, type ScoreData } from '../../scoring/emitted.ts'
+import { outputTypes, type Decision, type ScoreData } from '../../scoring/output-events.ts'
 import { scoreHead, type ScoreHead } from '../../scoring/scored-text.ts'
 import type { LogRecord } from '../../ports/log.ts'
 import { isRecord } from '../../base/record.ts'
@@ -106,7 +106,7 @@ export function scoreIn(value: Uint8Array): FoundScore | null {
 }
 
 /** What of a CloudEvent is read here; nothing of it was checked. */
-interface Emitted {
+interface OutputEvent {
   readonly id?: unknown
   readonly type?: unknown
   readonly subject?: unknown
@@ -115,7 +115,13 @@ interface Emitted {
 }
 
 /** Null where it is no score: every one says its cause and its decision. */
-function headOf({ id, type, subject, causationid, data }: Emitted): (ScoreHead & { readonly data: ScoreData }) | null {
+function headOf({
+  id,
+  type,
+  subject,
+  causationid,
+  data,
+}: OutputEvent): (ScoreHead & { readonly data: ScoreData }) | null {
   if (typeof id !== 'string' || typeof type !== 'string' || typeof subject !== 'string') return null
   if (typeof causationid !== 'string' || !isScore(data)) return null
   return { id, type, aggregateId: subject, eventId: causationid, data }
@@ -147,7 +153,7 @@ export function readScore(
   const event = parse(utf8.decode(record.value))
   if (typeof event?.type !== 'string') return 'unreadable'
   const { subject, data } = event
-  if (event.type === emittedTypes.observed) {
+  if (event.type === outputTypes.observed) {
     if (typeof subject !== 'string' || !isRecord(data)) return null
     const { observedId: eventId, entities, position } = data
     return typeof eventId === 'string'
@@ -167,7 +173,7 @@ function uncountedPlace(entities: unknown, position: unknown): ObservedEntry['un
   return isUncounted && typeof partition === 'number' && typeof offset === 'number' ? { partition, offset } : null
 }
 
-function parse(text: string): Emitted | null {
+function parse(text: string): OutputEvent | null {
   try {
     const json: unknown = JSON.parse(text)
     return isRecord(json) ? json : null

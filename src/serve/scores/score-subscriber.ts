@@ -1,5 +1,5 @@
 import { loopClock } from '../../clock/loop-clock.ts'
-import type { Decision } from '../../scoring/emitted.ts'
+import type { Decision } from '../../scoring/output-events.ts'
 import type { PartitionCursor } from './partition-cursor.ts'
 import type { FrameFormat } from './score-frames.ts'
 import type { ScoreEntry } from './score-entry.ts'

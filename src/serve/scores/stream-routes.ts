@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { HttpBindings } from '@hono/node-server'
-import { decisions, type Decision } from '../../scoring/emitted.ts'
+import { decisions, type Decision } from '../../scoring/output-events.ts'
 import { idSchema } from '../../events/envelope.ts'
 import { RiverbankError } from '../../base/errors.ts'
 import type { ServeDependencies } from '../http/dependencies.ts'

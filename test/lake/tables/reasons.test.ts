@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { lakeLookupDefaults, openLakeLookup } from '../../../src/app/roles/score-lookup.ts'
-import type { ScoreData } from '../../../src/scoring/emitted.ts'
+import type { ScoreData } from '../../../src/scoring/output-events.ts'
 import { openLake } from '../../../src/lake/commit/lake.ts'
 import type { Scorer } from '../../../src/ports/scorer.ts'
 import { catalog, day, tempFolder } from '../support/feed.ts'

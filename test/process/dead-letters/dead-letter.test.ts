@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { replayOf } from '../../../src/process/dead-letters/replay.ts'
-import { deadLetterSchema, type DeadLetter } from '../../../src/scoring/emitted.ts'
+import { deadLetterSchema, type DeadLetter } from '../../../src/scoring/output-events.ts'
 import type { ExactHeader } from '../../../src/events/codec/record-parts.ts'
 import type { LogRecord } from '../../../src/ports/log.ts'
 import { deadLetterRecord, keyAndHeadersOf } from '../../../src/process/dead-letters/dead-letter.ts'

@@ -1,10 +1,15 @@
 import { Kafka, CloudEvent } from 'cloudevents'
 import { describe, expect, test } from 'vitest'
-import { deadLetterReplayedSchema } from '../../../src/scoring/emitted.ts'
+import { deadLetterReplayedSchema } from '../../../src/scoring/output-events.ts'
 import { schemaUrn } from '../../../src/events/envelope.ts'
 import type { LogRecord, OutgoingRecord } from '../../../src/ports/log.ts'
 import { deadLetterRecord } from '../../../src/process/dead-letters/dead-letter.ts'
-import { namesIn, readLetter, replayedRecord, type PlacedLetter } from '../../../src/process/dead-letters/placed-letter.ts'
+import {
+  namesIn,
+  readLetter,
+  replayedRecord,
+  type PlacedLetter,
+} from '../../../src/process/dead-letters/placed-letter.ts'
 
 const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
 const nowMs = Date.UTC(2026, 3, 2)

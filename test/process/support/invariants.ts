@@ -5,11 +5,11 @@ import { paymentScored, paymentScoredSchema, type PaymentScored } from '../../su
 import { deadLetterCodes } from '../../../src/scoring/dead-letter-code.ts'
 import {
   deadLetterSchema,
-  emittedTypes,
+  outputTypes,
   eventObservedSchema,
   type DeadLetter,
   type EntityPosition,
-} from '../../../src/scoring/emitted.ts'
+} from '../../../src/scoring/output-events.ts'
 import type { DomainEvent } from '../../../src/events/event.ts'
 import { noLabels } from '../../../src/engine/state/labels.ts'
 import { observe, verdictOf } from '../../../src/engine/observe.ts'
@@ -43,7 +43,7 @@ export interface Outside {
 }
 
 /** One emitted event, with every copy of it that is in the log. */
-export interface Emitted<Data> {
+export interface OutputEvent<Data> {
   readonly id: string
   readonly type: string
   readonly envelope: Readonly<Record<string, unknown>>
@@ -62,8 +62,8 @@ interface Told {
 
 export interface Findings {
   readonly told: readonly Told[]
-  readonly scored: readonly Emitted<PaymentScored>[]
-  readonly deadLetters: readonly Emitted<DeadLetter>[]
+  readonly scored: readonly OutputEvent<PaymentScored>[]
+  readonly deadLetters: readonly OutputEvent<DeadLetter>[]
   readonly copies: number
 }
 
@@ -79,7 +79,7 @@ export async function checkInvariants(world: Outside, scorerOf: ScorerOf = () =>
   const scores = byId(await world.read(world.topics.scores))
   // That a letter was replayed is caused by a person, and nothing to recompute.
   const letters = byId(await world.read(world.topics.deadLetters)).filter(
-    ({ type }) => type !== emittedTypes.deadLetterReplayed,
+    ({ type }) => type !== outputTypes.deadLetterReplayed,
   )
   const deadLetters = letters.map((letter) => ({ ...letter, data: deadLetterSchema.parse(letter.data) }))
   checkCopies([...scores, ...letters])
@@ -87,7 +87,7 @@ export async function checkInvariants(world: Outside, scorerOf: ScorerOf = () =>
   await checkStates(world, told, events, deadLetters)
   await checkFeatures(told, scorerOf)
   await checkPositions(world)
-  const scored = scores.filter(({ type }) => type === 'payment.scored') as Emitted<PaymentScored>[]
+  const scored = scores.filter(({ type }) => type === 'payment.scored') as OutputEvent<PaymentScored>[]
   return {
     told,
     scored,
@@ -96,7 +96,7 @@ export async function checkInvariants(world: Outside, scorerOf: ScorerOf = () =>
   }
 }
 
-function byId(records: readonly LogRecord[]): Emitted<unknown>[] {
+function byId(records: readonly LogRecord[]): OutputEvent<unknown>[] {
   const found = new Map<string, LogRecord[]>()
   const envelopes = new Map<string, Record<string, unknown>>()
   for (const record of records) {
@@ -112,8 +112,8 @@ function byId(records: readonly LogRecord[]): Emitted<unknown>[] {
 }
 
 /** I2: one id, one event, byte for byte; also in its key, its headers and its partition. */
-function checkCopies(emitted: readonly Emitted<unknown>[]): void {
-  for (const { id, copies } of emitted) {
+function checkCopies(outputEvents: readonly OutputEvent<unknown>[]): void {
+  for (const { id, copies } of outputEvents) {
     const shapes = copies.map(({ partition, key, headers, value }) =>
       JSON.stringify([partition, key, headers, decoder.decode(value)]),
     )
@@ -124,8 +124,8 @@ function checkCopies(emitted: readonly Emitted<unknown>[]): void {
 /** I2 and I6: every record has one answer, and no answer is without its record. */
 function tell(
   events: readonly LogRecord[],
-  scores: readonly Emitted<unknown>[],
-  deadLetters: readonly Emitted<DeadLetter>[],
+  scores: readonly OutputEvent<unknown>[],
+  deadLetters: readonly OutputEvent<DeadLetter>[],
 ): Told[] {
   const place = (at: { partition: number; offset: number }) => `${at.partition}:${at.offset}`
   const dead = new Map(deadLetters.map((letter) => [place(letter.data.position), letter]))
@@ -173,7 +173,7 @@ async function checkStates(
   world: Outside,
   told: readonly Told[],
   events: readonly LogRecord[],
-  deadLetters: readonly Emitted<DeadLetter>[],
+  deadLetters: readonly OutputEvent<DeadLetter>[],
 ): Promise<void> {
   for (const [index, entity] of plan.entities.entries()) {
     const lives = new Map<string, Told[]>()
@@ -203,7 +203,7 @@ async function checkStates(
 function duplicatesOf(
   entity: EntityPlan,
   events: readonly LogRecord[],
-  deadLetters: readonly Emitted<DeadLetter>[],
+  deadLetters: readonly OutputEvent<DeadLetter>[],
 ): ReadonlyMap<string, number> {
   const counts = new Map<string, number>()
   for (const { data } of deadLetters) {

@@ -10,7 +10,7 @@ import { createServingModels, type ServingModels } from '../../../src/process/mo
 import { createModelAdministration } from '../../../src/serve/models/model-administration.ts'
 import type { GroupHandler } from '../../../src/ports/log.ts'
 import type { Scorer } from '../../../src/ports/scorer.ts'
-import { checkInvariants, type Emitted, type Findings } from './invariants.ts'
+import { checkInvariants, type OutputEvent, type Findings } from './invariants.ts'
 import { clock, quiet, scorer } from './wiring.ts'
 import type { World } from './world.ts'
 
@@ -135,7 +135,7 @@ export class Operator {
     return { ...found, byGeneration }
   }
 
-  async #governing({ position }: Emitted<PaymentScored>['data']) {
+  async #governing({ position }: OutputEvent<PaymentScored>['data']) {
     const { topic, partition, offset } = position
     const [governing] = (await this.store.activations(topic, partition, offset)).filter((one) => one.offset <= offset)
     if (governing === undefined) throw new Error(`${partition}:${offset} belongs to a generation`)

@@ -1,5 +1,5 @@
 import { names, type Config } from '../../installation/settings/config.ts'
-import type { DeadLetterReplayed } from '../../../scoring/emitted.ts'
+import type { DeadLetterReplayed } from '../../../scoring/output-events.ts'
 import { readLetter, type PlacedLetter } from '../../../process/dead-letters/placed-letter.ts'
 import type { EventLog, LogRecord } from '../../../ports/log.ts'
 

@@ -1,5 +1,5 @@
 import { identifier, literal } from '../../../base/sql.ts'
-import { processorSource } from '../../../scoring/emitted.ts'
+import { processorSource } from '../../../scoring/output-events.ts'
 import { tallyRows } from './output-events.ts'
 import type { Topics } from '../watermark.ts'
 import type { LakeSchema, ScoredColumns } from '../../tables/lake-schema.ts'

@@ -7,7 +7,7 @@ import { shown, type Tally } from '../report.ts'
  * I2: every valid event of each scored type below the frontier has a score, and all copies of a score are equal. Answers the
  * pending of each type, by its word.
  */
-export async function checkEmission(
+export async function checkOutputEvents(
   query: LakeQuery,
   { scored }: Pick<LakeSchema, 'scored'>,
   hasCopies: boolean,

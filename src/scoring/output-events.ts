@@ -129,7 +129,7 @@ export type Decision = (typeof decisions)[number]
  * The id of what an event causes. An event id is one only of its aggregate, and subscribers tell events apart by id
  * alone: so both stand in it.
  */
-export function emittedId(aggregateId: string, cause: string, what: 'scored' | 'observed'): string {
+export function outputEventId(aggregateId: string, cause: string, what: 'scored' | 'observed'): string {
   return `${aggregateId}/${cause}:${what}`
 }
 
@@ -139,7 +139,7 @@ export const processorSource = 'urn:riverbank:processor'
 /** Who replays dead letters: a person, by the command. */
 export const replaySource = 'urn:riverbank:dead-letters'
 
-export const emittedTypes = {
+export const outputTypes = {
   observed: 'event.observed',
   deadLettered: 'event.dead_lettered',
   deadLetterReplayed: 'event.dead_letter_replayed',

@@ -2,12 +2,12 @@ import type { StoredResponse } from '../engine/states.ts'
 import { namedFlags, type NamedFlags } from '../engine/flags.ts'
 import type { Applied, ExplainedEvent, Unscored } from './stages.ts'
 import {
-  emittedId,
-  emittedTypes,
+  outputEventId,
+  outputTypes,
   processorSource,
   type EntityPosition,
   type EventObserved,
-} from '../scoring/emitted.ts'
+} from '../scoring/output-events.ts'
 import { encodeEvent, structuredHeaders, type DomainEvent } from '../events/event.ts'
 import type { FeaturePlan, ServicePlan } from '../engine/plan.ts'
 import { createScoreWriter } from '../scoring/scored-text.ts'
@@ -91,20 +91,23 @@ export function observedRecord(plan: FeaturePlan, topic: string, observed: Appli
   }
   const { eventId, aggregateId, aggregateType } = event
   const cause = verdict === null ? eventId : `${record.topic}:${record.partition}:${record.offset}`
-  const id = emittedId(aggregateId, cause, 'observed')
-  const names = { eventId: id, eventType: emittedTypes.observed, aggregateId, aggregateType }
-  return emissionOf(topic, record, { ...names, cause: event, data })
+  const id = outputEventId(aggregateId, cause, 'observed')
+  const names = { eventId: id, eventType: outputTypes.observed, aggregateId, aggregateType }
+  return outputOf(topic, record, { ...names, cause: event, data })
 }
 
-export interface Emitted extends Pick<DomainEvent, 'eventId' | 'eventType' | 'aggregateId' | 'aggregateType' | 'data'> {
+export interface OutputEvent extends Pick<
+  DomainEvent,
+  'eventId' | 'eventType' | 'aggregateId' | 'aggregateType' | 'data'
+> {
   /** Null when the record could not be read as an event. */
   readonly cause: DomainEvent | null
 }
 
 /** What a record caused, as a record: at its time, with its trace, correlated with it (version 1 of every type). */
-export function emissionOf(topic: string, record: LogRecord, { cause, ...event }: Emitted): OutgoingRecord {
+export function outputOf(topic: string, record: LogRecord, { cause, ...event }: OutputEvent): OutgoingRecord {
   const { data, ...names } = event
-  const emittedEvent: DomainEvent = {
+  const outputEvent: DomainEvent = {
     ...names,
     timestamp: eventTime(record.appendTimeMs),
     version: 1,
@@ -112,7 +115,7 @@ export function emissionOf(topic: string, record: LogRecord, { cause, ...event }
     data,
     metadata: { source: processorSource },
   }
-  return { topic, key: event.aggregateId, value: encodeEvent(emittedEvent), headers: headersOf(record) }
+  return { topic, key: event.aggregateId, value: encodeEvent(outputEvent), headers: headersOf(record) }
 }
 
 /** An event without a correlation id begins a correlation of its own. */
