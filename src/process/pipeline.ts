@@ -8,7 +8,7 @@ import type { ProcessMetrics } from './metrics.ts'
 import { withRetry, type RetryPolicy, type Sleeper } from './retry.ts'
 import { createScore } from './score.ts'
 import type { ServingModels } from './models/serving.ts'
-import { answer, observe, settlingOrder, binding, writesOf, type Answering, type Touched } from './settle.ts'
+import { answer, observe, settlingOrder, groupByEntity, writesOf, type Answering, type Touched } from './settle.ts'
 import type { Observed, Unscored } from './stages.ts'
 import { assert } from '../base/errors.ts'
 import type { EventCatalog } from '../events/event.ts'
@@ -98,7 +98,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     const settled = await within('observing', async () => {
       let settled: readonly Answering[] = []
       for (const entities of settlingOrder(plan)) {
-        let touched: readonly Touched[] = binding(plan, entities, decoded, settled)
+        let touched: readonly Touched[] = groupByEntity(plan, entities, decoded, settled)
         while (touched.length > 0) {
           const loaded = await states.load(touched, place)
           const answering = observe(loaded, place)

@@ -5,7 +5,7 @@ import type { Decoded, DecodedEvent, Observed } from './stages.ts'
 import { textOf } from './dead-letters/waiting.ts'
 
 /*
- * What a batch does to the states. A batch is a list of events here, and a list of entities: `touch` turns the one into
+ * What a batch does to the states. A batch is a list of events here, and a list of entities: `groupByEntity` turns the one into
  * the other, the stages in between (load, observe, write) add to what is known of each entity, and `answer` turns
  * the entities' answers back into what came of each event.
  */
@@ -57,7 +57,7 @@ export function settlingOrder({ entities }: FeaturePlan): readonly (readonly Ent
 }
 
 /** The instances of these entities that the events name; `settled` are those that settled before. */
-export function binding(
+export function groupByEntity(
   { entities: all }: FeaturePlan,
   entities: readonly EntityPlan[],
   decoded: readonly Decoded[],
@@ -69,12 +69,12 @@ export function binding(
     const byId = new Map<string, { observations: Observation[]; places: number[] }>()
     for (const [place, event] of decoded.entries()) {
       if (event.kind === 'invalid') continue
-      const entityTouch = event.plan.bindings[index] ?? null
+      const entityBinding = event.plan.bindings[index] ?? null
       const id = event.entityIds[index] ?? null
-      if (entityTouch === null || id === null) continue
+      if (entityBinding === null || id === null) continue
       const known = byId.get(id) ?? { observations: [], places: [] }
       if (known.places.length === 0) byId.set(id, known)
-      known.observations.push(observationOf(event, entityTouch, verdicts[place] ?? null))
+      known.observations.push(observationOf(event, entityBinding, verdicts[place] ?? null))
       known.places.push(place)
     }
     return Array.from(byId, ([id, { observations, places }]) => {
