@@ -157,14 +157,8 @@ export class GroupSession {
     const { highest } = this.#context.marks.get(run.key) ?? { highest: 0 }
     // Kafka forgets a group's positions with the topic, so the handler could not tell.
     if (highest > range.end) checkInRange(topic, range, highest)
-    const assignment: PartitionAssignment = {
-      topic,
-      partition,
-      committed,
-      range,
-      signal,
-      commit: (next) => this.#commit(run, next),
-    }
+    const commit = (next: number) => this.#commit(run, next)
+    const assignment: PartitionAssignment = { topic, partition, committed, range, signal, commit }
     run.assignment = assignment
     const first = await this.#context.handler.assigned(assignment).catch((error: unknown) => {
       // The claim ended with its assignment, as a rebalance ends it: the member has another one by now.
@@ -247,8 +241,7 @@ export class GroupSession {
     if (this.#lost !== null) return
     void this.#revokeAll()
     // kafkajs joins again on errors of this type, and asks for a new member id on the other.
-    const unknown = protocolTypeOf(cause) === 'UNKNOWN_MEMBER_ID'
-    const type = unknown ? 'UNKNOWN_MEMBER_ID' : 'REBALANCE_IN_PROGRESS'
+    const type = protocolTypeOf(cause) === 'UNKNOWN_MEMBER_ID' ? 'UNKNOWN_MEMBER_ID' : 'REBALANCE_IN_PROGRESS'
     this.#lost = Object.assign(new Error('the membership was lost'), { type })
     // Only a batch can throw it into kafkajs; without one the whole session is made anew.
     if (this.#batches === 0) this.#finish({ kind: 'lost', error: cause })
