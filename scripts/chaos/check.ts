@@ -20,8 +20,8 @@ const ofOrder: ReadonlySet<string> = new Set([
   'copies_differ',
   'sequence_twice',
   'sequence_gap',
-  'sequence_before_birth',
-  'lives_overlap',
+  'sequence_before_incarnation',
+  'incarnations_overlap',
 ])
 
 const processedMs = 120_000

@@ -95,6 +95,6 @@ async function whileHeld<Result>(assignment: PartitionAssignment, work: () => Pr
   } catch (error) {
     if (!assignment.signal.aborted || !isRiverbankError(error)) throw error
     if (!error.canRetry && error.code !== 'state_moved') throw error
-    throw new RiverbankError('fenced', 'the claim ended meanwhile', { cause: error })
+    throw new RiverbankError('fenced', 'the assignment ended meanwhile', { cause: error })
   }
 }

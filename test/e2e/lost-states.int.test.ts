@@ -74,7 +74,7 @@ describe.skipIf(reason !== null)(`states that are emptied under running roles${s
       body: { detail: expect.stringContaining('state_lost') as string },
     })
     expect(await (await fetch(`${rb.url}/metrics`)).text()).toMatch(
-      /riverbank_states\{[^}]*standing="state_lost"[^}]*\} 1/,
+      /riverbank_states\{[^}]*status="state_lost"[^}]*\} 1/,
     )
     const doctor = await rb.run('doctor', '--json')
     expect(doctor.code).toBe(1)

@@ -42,7 +42,7 @@ export interface StateWatch {
   look(): Promise<StatesStatus>
   /** Null when the states may be used, else why not; also when nobody can tell. */
   ready(): Promise<string | null>
-  /** Errors: the code of a standing that is refused, and those of {@link look}. */
+  /** Errors: the code of a status that is refused, and those of {@link look}. */
   require(): Promise<void>
   /** Rejects when the role must end: another lake, another log. */
   readonly failed: Promise<never>
@@ -158,7 +158,7 @@ class StatusReader {
     this.#gauge = options.meter?.gauge(
       'riverbank_states',
       'How the states stand: 1 for empty, whole, or the code with which they are refused',
-      ['standing'],
+      ['status'],
     )
   }
 
@@ -203,11 +203,11 @@ class StatusReader {
     if (labelOf(statesStatus) !== labelOf(this.statesStatus)) {
       if (statesStatus.kind === 'refused')
         logger?.error('the states are refused', { code: statesStatus.code, reason: statesStatus.reason })
-      else logger?.info('the states are in order', { statesStatus: statesStatus.kind })
+      else logger?.info('the states are in order', { status: statesStatus.kind })
     }
     this.statesStatus = statesStatus
     this.#gauge?.clear()
-    this.#gauge?.set(1, { statesStatus: labelOf(statesStatus) })
+    this.#gauge?.set(1, { status: labelOf(statesStatus) })
     return statesStatus
   }
 

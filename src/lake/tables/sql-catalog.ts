@@ -117,11 +117,16 @@ function widened(table: TableName, name: string, a: ColumnType, b: ColumnType): 
   throw new RiverbankError('lake_schema_conflict', `column ${table}.${name} is ${a} in some files and ${b} in others`)
 }
 
-/** What a file does not have is NULL, but for the type of its scores: that follows from its other columns. */
+/** `<entity>_incarnation` was called so in the files of former versions. */
+const formerName = (name: string) => name.replace(/_incarnation$/, '_born')
+
+/** What a file does not have is NULL, but for the type of its scores, which follows from its other columns, and for a former name. */
 function castColumns(columns: readonly Column[], schema: TableSchema | null, lakeSchema: LakeSchema): string {
   const present = new Set(schema?.columns.map(({ name }) => name) ?? [])
-  const missing = (name: string) =>
-    schema?.table === 'scores' && name === scoreType ? scoreTypeOfColumns(lakeSchema, present) : 'NULL'
+  const missing = (name: string) => {
+    if (schema?.table === 'scores' && name === scoreType) return scoreTypeOfColumns(lakeSchema, present)
+    return present.has(formerName(name)) ? identifier(formerName(name)) : 'NULL'
+  }
   return columns
     .map(({ name, type }) => `${present.has(name) ? identifier(name) : missing(name)}::${type} AS ${identifier(name)}`)
     .join(', ')

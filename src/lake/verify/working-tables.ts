@@ -58,21 +58,21 @@ export async function createWorkingTables(
   const hasCopies = await findCopies(query)
   const firstOnly = hasCopies ? firstCopies : ''
   await query.run(`CREATE TABLE applied AS
-    WITH emitted AS (
+    WITH output_events AS (
       SELECT true AS is_score, ${cause} AS cause_id, ${timeMs} AS stated_time_ms, ${shared}
       FROM score_rows WHERE ${ofEvents}
       UNION ALL
       SELECT false, observed_id, NULL, ${shared} FROM observations WHERE ${ofEvents}
     ), first_copies AS (
-      SELECT *, ${owner} AS owner_id, ${shares.join(', ')} FROM emitted ${firstOnly}
+      SELECT *, ${owner} AS owner_id, ${shares.join(', ')} FROM output_events ${firstOnly}
     )
     SELECT a.*, c.valid AS cause_valid, c.event_type, c.event_id, c.owner_id AS cause_owner_id, c.append_time_ms,
       ${['c.event_time_ms', 'c.observed_time_ms', ...data.map(causeOf)].join(', ')}
     FROM first_copies a
     LEFT JOIN caused c ON c.log_partition = a.source_partition AND c.log_offset = a.source_offset`)
   const next = [...watermark.next].map(([partition, offset]) => `(${partition}, ${offset})`)
-  await query.run('CREATE TEMP TABLE frontier (log_partition BIGINT, next_offset BIGINT)')
-  if (next.length > 0) await query.run(`INSERT INTO frontier VALUES ${next.join(', ')}`)
+  await query.run('CREATE TEMP TABLE watermark (log_partition BIGINT, next_offset BIGINT)')
+  if (next.length > 0) await query.run(`INSERT INTO watermark VALUES ${next.join(', ')}`)
   await query.run(`CREATE TEMP TABLE without_row AS
     SELECT * FROM caused c
     ANTI JOIN applied a ON a.source_partition = c.log_partition AND a.source_offset = c.log_offset
@@ -82,7 +82,7 @@ export async function createWorkingTables(
         SELECT (owner_id, cause_id) FROM applied WHERE cause_id IN (SELECT event_id FROM without_row)
       ) AS answered_elsewhere
     FROM without_row c
-    LEFT JOIN frontier f ON f.log_partition = c.log_partition`)
+    LEFT JOIN watermark f ON f.log_partition = c.log_partition`)
   return { hasCopies }
 }
 

@@ -199,6 +199,17 @@ test('files of an older feature set are read with the newest columns, and a coun
   expect(types).toEqual([{ t: 'DOUBLE' }, { t: 'DOUBLE' }])
 })
 
+test('the number of an incarnation is read from files that call it by its former name', async () => {
+  await feed({}, topics.scores, [score('s1', 'p1', day)])
+  const snapshot = await lake.snapshot()
+  const former = snapshot.schemas.map((one) => ({
+    ...one,
+    columns: one.columns.map((column) => ({ ...column, name: column.name.replace(/_incarnation$/, '_born') })),
+  }))
+  const view = catalogOf(lake, { ...snapshot, schemas: former }, schema).setup.find((sql) => / VIEW scores /.test(sql))
+  expect(view).toContain('"customer_born"::BIGINT AS "customer_incarnation"')
+})
+
 test('columns whose types have nothing in common are an error, not text', async () => {
   const snapshot = await lake.snapshot()
   const columns = [{ name: 'score', type: 'VARCHAR' as const }]

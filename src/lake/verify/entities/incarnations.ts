@@ -54,7 +54,7 @@ interface WalkedIncarnation {
   readonly id: string
   readonly incarnation: number
   next: number
-  missingHistory: number
+  gaps: number
   isGapReported: boolean
   /** An observation is unknown: nothing that follows can be recomputed. */
   isBroken: boolean
@@ -221,14 +221,14 @@ class IncarnationWalk {
     const { apply } = input.tallies
     if (before?.id !== visit.id) apply.count(pluralOf(entity.name))
     else if (visit.incarnation < before.next) {
-      apply.violation('lives_overlap', () => ({
+      apply.violation('incarnations_overlap', () => ({
         ...this.place(visit),
         incarnation: visit.incarnation,
         earlier: before.incarnation,
       }))
     }
     const { id, incarnation } = visit
-    this.walked = { id, incarnation, next: incarnation, missingHistory: 0, isGapReported: false, isBroken: false }
+    this.walked = { id, incarnation, next: incarnation, gaps: 0, isGapReported: false, isBroken: false }
     return this.walked
   }
 
@@ -238,25 +238,25 @@ class IncarnationWalk {
     const { sequence } = visit
     apply.count('sequence numbers')
     if (sequence < walked.incarnation) {
-      apply.violation('sequence_before_birth', () => ({ ...this.place(visit), incarnation: walked.incarnation }))
+      apply.violation('sequence_before_incarnation', () => ({ ...this.place(visit), incarnation: walked.incarnation }))
     } else if (sequence < walked.next) {
       apply.violation('sequence_twice', () => this.place(visit))
     } else {
-      walked.missingHistory += sequence - walked.next
+      walked.gaps += sequence - walked.next
       walked.next = sequence + 1
     }
     if (walked.isBroken) return false
-    if (walked.missingHistory === 0) return true
+    if (walked.gaps === 0) return true
     // Only other partitions can owe an entity something that came before: those of its own arrive in order.
     const owed = this.entity.partitionKey ? 0 : visit.unansweredAhead
-    if (walked.missingHistory <= visit.unansweredKnown && owed === 0) return true
+    if (walked.gaps <= visit.unansweredKnown && owed === 0) return true
     if (!this.input.settled) return false
     if (!walked.isGapReported) {
       walked.isGapReported = true
-      const { missingHistory } = walked
+      const { gaps } = walked
       apply.violation('sequence_gap', () => ({
         ...this.place(visit),
-        missingHistory,
+        gaps,
         explained: visit.unansweredKnown,
       }))
     }
