@@ -200,7 +200,7 @@ test('files of an older feature set are read with the newest columns, and a coun
 })
 
 test('the number of an incarnation is read from files that call it by its former name', async () => {
-  await feed({}, topics.scores, [score('s1', 'p1', day)])
+  await feed({}, topics.scores, [score('s1', 'p1', day, '{"spend__count_7d":4,"spend__mean_7d":0.5}')])
   const snapshot = await lake.snapshot()
   const former = snapshot.schemas.map((one) => ({
     ...one,
