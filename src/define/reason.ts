@@ -35,8 +35,8 @@ export function measure(
   if (digits !== undefined && unit !== 'amount' && unit !== 'minor_units')
     throw new Error(`reason "${text}": digits are of amounts`)
   // What was always so is not said: sets of such definitions keep their hash.
-  const told = digits === undefined || digits === 2 ? {} : { digits }
-  return Object.freeze({ kind: 'measure', text, unit, ...told, ...codeOf(options) })
+  const ownDigits = digits === undefined || digits === 2 ? {} : { digits }
+  return Object.freeze({ kind: 'measure', text, unit, ...ownDigits, ...codeOf(options) })
 }
 
 /** One sentence for a feature that is 1, and one for 0. */

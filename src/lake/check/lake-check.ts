@@ -17,7 +17,7 @@ export interface FileFault extends LostRange {
 
 export type Fault = FileFault | LogFault
 
-/** A file that no commit names: no reader sees it. Positions as far as its name tells them. */
+/** A file that no commit names, so no reader sees it. Positions as far as its name has them. */
 export interface UnnamedFile {
   readonly path: string
   readonly topic: string | null
@@ -65,7 +65,7 @@ export interface LakeCheck {
 export async function checkLake(options: LakeCheckOptions): Promise<LakeCheck> {
   const { dir, signal, onProgress } = options
   const startedMs = performance.now()
-  // Listed before the log is read: a file that is committed in between is in the state.
+  // Listed before the log is read: the state then has a file that is committed in between.
   const listed = await listFiles(dir)
   const log = await checkLog(join(dir, logFolder))
   const { state } = log
@@ -80,7 +80,7 @@ export async function checkLake(options: LakeCheckOptions): Promise<LakeCheck> {
       onProgress?.({ files: files.length, filesChecked, bytesChecked })
     },
   })
-  // What somebody has merged meanwhile may be gone.
+  // A file merged meanwhile may be gone.
   const live = damages.length === 0 ? state.files : (await checkLog(join(dir, logFolder))).state.files
   const damagedFiles = new Map<string, FileEntry>()
   const faults: Fault[] = [...log.faults]

@@ -4,8 +4,8 @@ import { tableNames } from '../tables/table.ts'
 
 /**
  * The manifest's files, as they are on disk; paths are relative to the lake's folder. Format 2 carries the chain: each
- * commit names the checksum of the one before it. A program that knows format 1 alone takes a gap for the end of the lake,
- * so it must not read or write here; format 1 is still read.
+ * commit names the checksum of the one before it. A program that knows format 1 alone takes a missing version for the
+ * end of the lake, so it must not read or write here; this one still reads format 1.
  */
 
 const relativePath = z.string().regex(/^[a-z]+\/dt=\d{4}-\d{2}-\d{2}\/[\w.-]+\.parquet$/)
@@ -35,7 +35,7 @@ const fileEntrySchema = z.object({
   maxEventTimeMs: z.number().int().nullable(),
 })
 
-/** `from` is what was covered before (null: nothing); a commit whose `from` is not the truth is no commit. */
+/** `from` is what was covered before (null: nothing); a commit whose `from` is wrong is refused. */
 const coverSchema = z.object({
   topic: z.string(),
   partition: z.number().int().nonnegative(),
@@ -89,7 +89,7 @@ export const checkpointSchema = z.object({
   lost: z.array(lostSchema).optional(),
 })
 
-/** The newest version that somebody finished, beside the commits: with it a reader misses the last ones. */
+/** The newest finished version, beside the commits: with it a reader notices that the last ones are missing. */
 export const headSchema = z.object({
   format: z.literal(1),
   version: z.number().int().nonnegative(),
@@ -121,7 +121,7 @@ export interface Proposal {
 /** The lake at one version. Only {@link applyCommit} changes it. */
 export interface LakeState {
   version: number
-  /** sha256 of the version's commit, null where it is not known: nothing is committed, or an old program's checkpoint. */
+  /** sha256 of the version's commit; null when nothing is committed, or after an old program's checkpoint. */
   digest: string | null
   /** True from the first commit of format 2 on: whatever follows must be one. */
   isChained: boolean
@@ -172,7 +172,9 @@ export function refusalOf(state: LakeState, proposal: Proposal): Refusal | null 
   return lossRefusal(state, proposal)
 }
 
-/** Positions are lost once and found once: of two repairs that read the same ones again, the second must not commit them. */
+/**
+ * Positions are lost once and found once: of two repairs that reread the same ones, the second must not commit them.
+ */
 function lossRefusal(
   state: LakeState,
   { lost, found }: { [key in 'lost' | 'found']?: readonly LostRange[] | undefined },
@@ -184,8 +186,8 @@ function lossRefusal(
 }
 
 /**
- * Why a commit that was read is not the one that was written after this state, or null: it follows another commit, it lacks
- * the chain, or it changes what is not there.
+ * Why a commit that was read cannot follow this state, or null: it follows another commit, lacks the chain, or changes
+ * what is not there.
  */
 export function faultOf(state: LakeState, commit: Commit): string | null {
   if (commit.version !== state.version + 1) return `says it is version ${commit.version}`

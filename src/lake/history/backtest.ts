@@ -7,7 +7,7 @@ import type { LakeSchema, ScoredColumns } from '../tables/lake-schema.ts'
 import { policyInput, policyCellsSql } from '../tables/policy-input.ts'
 import { observedWithin, trainingSlice, worthSql } from '../tables/views.ts'
 
-/** The query and the model that a backtest needs; see Query and Scorer. */
+/** What a backtest needs of a query and of a model; see Query and Scorer. */
 type Cell = string | number | bigint | boolean | Uint8Array | null
 interface Rows {
   each(sql: string, take: (rows: readonly (readonly Cell[])[]) => Promise<void>): Promise<void>
@@ -47,13 +47,13 @@ export interface Backtest {
   }[]
   /** How often each rule, list or the model decided. */
   readonly decidedBy: Readonly<Record<string, number>>
-  /** Rows without a value that the model needs: scored under another feature set. Not counted anywhere else. */
+  /** Rows that lack a value the model needs: scored under another feature set. Counted nowhere else. */
   readonly incomplete: number
 }
 
 /**
- * Runs a candidate over the lake's features as they were, and sets its decisions beside those that were made. Reads
- * only. An event is fraud when a report of it is in the lake. Rejects with the signal's reason when stopped.
+ * Runs a candidate over the features as the lake logged them, and compares its decisions with those that were made.
+ * Reads only. An event is fraud when the lake has a report of it. Rejects with the signal's reason when stopped.
  */
 export async function runBacktest(options: BacktestOptions): Promise<Backtest> {
   const { vector, model, signal } = options

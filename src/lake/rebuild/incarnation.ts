@@ -6,16 +6,17 @@ import { beyond, untold, type HistoryRow } from './history-row.ts'
 export interface RebuiltState {
   readonly id: string
   readonly state: EntityState
-  /** When the log took the newest event of it. */
+  /** When the log took its newest event. */
   readonly appendTimeMs: number
 }
 
-/** An event whose number is not told, kept as long as it may come before others. */
+/** An event without a sequence number in the lake, kept as long as it may come before others. */
 type Untold = HistoryRow
 
 /**
- * One entity's last life, row by row, with the processor's own engine. Numbers that no row tells belong to duplicates and
- * to events that were applied and not published: they are put between the others as their partition's order demands.
+ * Rebuilds one entity's last incarnation row by row with the processor's engine. Numbers without a row belong to
+ * duplicates and to events that were applied and not published: it puts these between the others in their partition's
+ * order.
  */
 export class IncarnationBuilder {
   readonly id: string
@@ -47,7 +48,7 @@ export class IncarnationBuilder {
     this.apply(state, row)
   }
 
-  /** Null for an entity of which no row tells. */
+  /** Null for an entity without a numbered row. */
   finish(): RebuiltState | null {
     const { id, state, appendTimeMs } = this
     if (state === null) return null
@@ -62,7 +63,7 @@ export class IncarnationBuilder {
     const state = beginDraft(this.plan, null, row.appendTimeMs)
     state.incarnation = row.incarnation
     state.sequence = row.incarnation
-    // An earlier life ended so long before this one that nothing of it can be taken for late.
+    // Events older than half a TTL before this incarnation belong to an earlier one.
     const oldestMs = row.incarnation / 1_000 - this.plan.ttlMs / 2
     this.untold = this.untold.filter((one) => one.appendTimeMs >= oldestMs)
     this.next.clear()
@@ -71,12 +72,12 @@ export class IncarnationBuilder {
     return state
   }
 
-  /** Numbers below the row's are free: first what its own partition had before it, then whatever was in the log first. */
+  /** Fills the free numbers below the row's: first with its own partition's earlier events, then in the log's order. */
   private fill(state: EntityState, { sequence, partition, offset, appendTimeMs }: HistoryRow): void {
     const isBefore = (one: Untold) => one.partition === partition && one.offset < offset
     const isElsewhere = (one: Untold) => one.partition !== partition && one.sequence === untold
     const isEarly = (one: Untold) => isElsewhere(one) && one.appendTimeMs <= appendTimeMs
-    // Before the first row of a life nothing is known, and nothing under way is that old.
+    // Before an incarnation's first row nothing is known, and no event under way is that old.
     const isUnderWay = (one: Untold) => one.partition !== partition && one.sequence === beyond && this.next.size > 0
     for (const isDue of [isBefore, isEarly, isElsewhere, isUnderWay]) {
       while (state.sequence < sequence) {

@@ -9,7 +9,7 @@ export const columnTypes: Readonly<Record<FieldKind, ColumnType>> = {
   JSON: 'VARCHAR',
 }
 
-/** Null where the value is none, and where it is of another kind: a column has one type. */
+/** Null for a missing value and for one of another kind: a column has one type. */
 export function cellOf(kind: FieldKind, value: unknown): string | number | boolean | null {
   if (value === undefined || value === null) return null
   switch (kind) {
