@@ -14,7 +14,7 @@ export interface LiveOptions {
   readonly seed: number
   /** Put before every event id; must differ between runs on one log. */
   readonly idPrefix: string
-  /** That of the installation; the default one when left out. */
+  /** The installation's currency; the default one when left out. */
   readonly currency?: string
   /** When day 0 of the history began: the same terminals and customers stay compromised that were. */
   readonly originMs: number
@@ -26,14 +26,14 @@ export interface LiveOptions {
   readonly pending?: readonly LabelEvent[]
   /** Ends after so many payments; without it, never. */
   readonly payments?: number
-  /** Unreported frauds that are remembered; above it a fraud stays unreported. */
+  /** How many frauds wait for their report; above it a fraud stays unreported. */
   readonly waitingLabelsMax?: number
 }
 
 /**
- * The same population goes on: customers pay as often in proportion, as much and where they did, and cheat by the
- * same three scenarios. Each step asks the clock and yields a label that is due, else a payment made now; the
- * caller decides the pace by when it asks.
+ * Continues with the same population: customers pay in the same proportions, amounts and places, and cheat by the same
+ * three scenarios. Each step asks the clock and yields a label that is due, else a payment made now; the caller sets
+ * the pace.
  */
 export function* liveTraffic(options: LiveOptions): Generator<SimulatedEvent> {
   const { population, labelDelayMs, idPrefix, currency = defaultSettings.CURRENCY, nowMs } = options
@@ -118,7 +118,7 @@ class Crooks {
     this.#customers = customers
   }
 
-  /** The scenario of a payment, a later one overwriting, and its amount after scenario 3. */
+  /** Applies the scenarios to a payment: a later one overwrites, and scenario 3 changes the amount. */
   binding(
     customer: number,
     terminal: number,

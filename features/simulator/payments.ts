@@ -35,7 +35,7 @@ export interface PaymentOptions extends Partial<WorldOptions> {
   readonly population?: Population
 }
 
-/** The world of these options, defaults filled in; throws one sentence on numbers that make no sense. */
+/** The world of these options with defaults; throws one sentence on numbers that make no sense. */
 export function worldOf(options: Partial<WorldOptions>): WorldOptions {
   const world: WorldOptions = {
     customers: options.customers ?? publishedWorld.customers,
@@ -85,7 +85,7 @@ function paymentsUntil(population: Population, world: WorldOptions, fromDay: num
     for (const column of rawColumns) swapWithPrevious(column, row)
   })
   const scenario = markFrauds(rows, world, toDay)
-  // Scenario 3 changed amounts: the order among ties may have changed with them.
+  // Scenario 3 changed amounts, which may have changed the order among ties.
   const columns = [...rawColumns, scenario]
   orderTies(rows, (row) => {
     for (const column of columns) swapWithPrevious(column, row)

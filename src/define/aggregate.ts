@@ -93,7 +93,9 @@ export function last<Column extends string, Name extends Column>(
 
 const lastKMax = 32
 
-/** The values of the newest k observations, one feature each: `amount_last_1` is the newest. Null where there are fewer. */
+/**
+ * The values of the newest k observations, one feature each; `amount_last_1` is the newest. Null where there are fewer.
+ */
 export function lastK<Column extends string, Name extends Column>(
   source: Source<string, Column>,
   column: Name,
@@ -141,9 +143,9 @@ export function secondsSinceLast<Name extends string>(
 }
 
 /**
- * How many of `among` in an unbroken run back from the newest one are matched by one of `source` at the same time, such
- * as logins that failed. Time has the resolution of the hop: a tile belongs to the run when it holds
- * as many of `source` as of `among`.
+ * How many of `among`, in an unbroken run back from the newest, have one of `source` at the same time, such as logins
+ * that failed. Time has the resolution of the hop: a tile belongs to the run when it holds as many of `source` as of
+ * `among`.
  */
 export function run<Name extends string>(source: Source<Name>, among: Source): Aggregate<`${Name}_run`, false> {
   return aggregate(`${source.name}_run`, 'run', [slot('count', source, null), slot('count', among, null)])
@@ -155,7 +157,7 @@ function aggregate<Name extends string, Nullable extends boolean>(
   slots: readonly SlotDefinition[],
   position = 1,
 ): Aggregate<Name, Nullable> {
-  // Each function above states of its kind what the rule of the kind says.
+  // Each function above states `nullable` as the rule of its kind does.
   return { name, kind, nullable: aggregateRules[kind].nullable as Nullable, slots, position }
 }
 
