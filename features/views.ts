@@ -44,7 +44,7 @@ export function customerSpendIn(currency: string) {
 
 export const customerSpend = customerSpendIn(defaultSettings.CURRENCY)
 
-/** What is usual for a customer: how much the amounts vary, and when the last payment was. */
+/** A customer's habits: how much the amounts vary, and when the last payment was. */
 export const customerHabits = defineView({
   name: 'customer_habits',
   version: 1,

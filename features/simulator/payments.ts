@@ -70,7 +70,7 @@ export function generatePayments(options: PaymentOptions = {}): PaymentColumns {
   const population = options.population ?? generatePopulation(world)
   const { limit } = options
   if (limit === undefined) return paymentsUntil(population, world, fromDay, lastDay)
-  // Enough days for the limit, most likely; else as many again.
+  // Most likely enough days for the limit; else adds as many.
   const estimatedDays = limit / Math.max(expectedPaymentsPerDay(population), 1)
   for (let toDay = fromDay + Math.ceil(estimatedDays * 1.03) + 1; ; toDay += Math.ceil(estimatedDays) + 1) {
     const columns = paymentsUntil(population, world, fromDay, Math.min(toDay, lastDay))

@@ -84,7 +84,7 @@ function isSame(a: unknown, b: unknown): boolean {
   return canonicalJson(a) === canonicalJson(b)
 }
 
-/** What every feature of a view has in common. */
+/** The properties that all features of a view share. */
 const ofTheView = ['version', 'hop', 'delay'] as const
 
 function viewsOf({ features }: FeatureSetManifest): Named {

@@ -17,7 +17,7 @@ export interface Aggregate<Name extends string = string, Nullable extends boolea
   readonly kind: AggregateKind
   readonly nullable: Nullable
   readonly slots: readonly SlotDefinition[]
-  /** From the newest (1), for `last`; 1 for the others. */
+  /** Counted from the newest (1), for `last`; 1 for the others. */
   readonly position: number
 }
 
@@ -128,14 +128,14 @@ export function rate<Name extends string>(source: Source<Name>, among: Source): 
   return aggregate(`${source.name}_rate`, 'rate', [slot('count', source, null), slot('count', among, null)])
 }
 
-/** From the oldest observation to the read; null when there is none. */
+/** Seconds from the oldest observation to the read; null when there is none. */
 export function secondsSinceFirst<Name extends string>(
   source: Source<Name>,
 ): Aggregate<`${Name}_seconds_since_first`, true> {
   return aggregate(`${source.name}_seconds_since_first`, 'seconds_since_first', [slot('oldest_time', source, null)])
 }
 
-/** From the newest observation to the read; null when there is none. */
+/** Seconds from the newest observation to the read; null when there is none. */
 export function secondsSinceLast<Name extends string>(
   source: Source<Name>,
 ): Aggregate<`${Name}_seconds_since_last`, true> {

@@ -49,7 +49,7 @@ interface EventOptions<Type extends string, Schema extends z.ZodObject> {
 }
 
 interface LabelOptions<Field extends string> {
-  /** What the events of this type label. */
+  /** The event type that these events label. */
   readonly of: EventType
   /** The field that holds the event id of the labelled event. */
   readonly subject: Field
@@ -62,7 +62,7 @@ interface LabelOptions<Field extends string> {
   readonly withdraws?: true
   /** What it reports, in lower case: reports and model cards say `takeover` and `takeovers`. Left out: `report`. */
   readonly says?: string
-  /** The field that says which kind of report it is. */
+  /** The field with the kind of the report. */
   readonly kind?: Field
 }
 

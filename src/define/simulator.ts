@@ -65,7 +65,7 @@ export interface SimulatedHistory {
   lines?(): Iterable<string>
 }
 
-/** Where a history lies in time, and how its events are named. */
+/** The history's place in time, and the prefix of its event ids. */
 export interface HistoryPlace {
   /** When day 0 begins, milliseconds UTC. */
   readonly originMs: number

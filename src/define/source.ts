@@ -54,7 +54,7 @@ export interface Source<Name extends string = string, Numeric extends string = s
   readonly text: readonly Text[]
   /** Columns that an event may lack: an observation without the value adds nothing to aggregates of the column. */
   readonly optional: readonly string[]
-  /** Of columns that are categories. */
+  /** The values of columns that are categories. */
   readonly categories: Readonly<Record<string, Categories>>
   readonly where: readonly Condition[]
 }

@@ -57,7 +57,7 @@ export function defineView<const A extends Aggregate, const W extends WindowLeng
   const mistake = (text: string) => new Error(`view "${name}": ${text}`)
   checkView(options, mistake)
   const delay = options.delay ?? '0s'
-  // Its keys are names of aggregates; a view knows them as names.
+  // Its keys are names of aggregates; a view has them as strings.
   const reasons = { ...options.reasons } as Readonly<Record<string, Reason>>
   const view: View = {
     name,

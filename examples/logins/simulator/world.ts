@@ -5,7 +5,7 @@ interface Attempted {
   /** Seconds since the beginning of its day. */
   readonly second: number
   readonly account: number
-  /** null: the client does not say it. */
+  /** null: the client does not send it. */
   readonly device: string | null
   readonly ip: string
   readonly country: string

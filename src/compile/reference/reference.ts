@@ -81,7 +81,7 @@ function currentOnly(set: FeatureSet, applied: readonly ReferenceObservation[]):
 }
 
 interface AppliedHistory {
-  /** All that were not too late when they came. */
+  /** The observations that were not too late when they came. */
   readonly applied: readonly ReferenceObservation[]
   /** The newest tile that is forgotten after the last of them. */
   readonly forgotten: number

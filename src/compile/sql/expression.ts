@@ -19,7 +19,7 @@ export interface ExpressionRows {
  * A SELECT of the rows with a column for every derived feature, named `derived <feature>`. A derived feature that reads
  * another reads the recomputed one; `columns.feature` answers aggregated features only. Each operation is computed once
  * for each row, by a subquery of its own level, over operands that are columns: the text grows with the number of
- * operations, however deep they are nested, and {@link presentSql} stands around every one of them.
+ * operations, however deep they are nested, and {@link presentSql} wraps every one of them.
  */
 export function derivedSql(
   { derived }: Pick<FeatureSet, 'derived'>,

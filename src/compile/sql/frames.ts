@@ -22,7 +22,7 @@ export const placeSql = `tile BETWEEN -${tilesReach} AND ${tilesReach} AND seque
 /** The ranks of so many tiles. Multiplied here: a small literal is a small integer in SQL. */
 const ranksOf = (tiles: number) => `${BigInt(tiles) * ranks}::BIGINT`
 const byIncarnation = 'PARTITION BY id, incarnation ORDER BY place'
-/** From an entry's place back to the first place of a tile so far before its own. */
+/** The distance from an entry's place back to the first place of a tile so far before its own. */
 const backSql = (ms: number, hopMs: number) => `(${ranksOf(ms / hopMs - 1)} + rank)`
 /** No delay cuts a tile: hops divide delays. */
 const endSql = ({ delayMs, hopMs }: ReadGroup) =>

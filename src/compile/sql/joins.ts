@@ -26,7 +26,7 @@ function boundsSql(group: ReadGroup): string {
   return `(SELECT r.*, ${[`${endSql(group)} AS window_end`, ...starts].join(', ')} FROM asked_${group.hopMs} r) r`
 }
 
-/** Where views read labels (`hasLabels`), with the number of the label that replaced this one. */
+/** Applied observations; where views read labels (`hasLabels`), with the number of the label that replaced each. */
 function appliedSql({ hopMs }: ReadGroup, hasLabels: boolean): string {
   const applied = `SELECT * FROM counted_${hopMs} WHERE forgotten IS NULL OR tile > forgotten`
   return hasLabels
@@ -52,7 +52,7 @@ FROM ${boundsSql(group)} LEFT JOIN ${appliedSql(group, hasLabels)} ON ${insideSq
 GROUP BY r.read_id`
 }
 
-/** For each window: how many of the newest observations, tile by tile, all match. By the name of the column. */
+/** By column, SQL that counts, tile by tile, how many of a window's newest observations all match. */
 export function runsSql(group: ReadGroup, column: ColumnOf, hasLabels: boolean): ReadonlyMap<string, string> {
   const runs = new Map<string, string>()
   for (const view of group.views) {

@@ -105,7 +105,7 @@ SELECT * FROM (
 WHERE verdict IS NOT NULL`
 }
 
-/** What labels of one type repeat: as columns of a label `l`, and how these differ from those of its subject `p`. */
+/** The columns of a label `l` that its type repeats, and SQL that compares them with those of its subject `p`. */
 function comparedWith({ events }: FeatureSet, type: string, number: number, column: ColumnOf) {
   const labels = events.filter(isLabel).filter(({ label }) => label.subjectType === type)
   const names = labels[0] === undefined ? [] : repeatedFields(labels[0].label).filter((name) => name !== 'time')

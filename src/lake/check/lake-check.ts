@@ -8,7 +8,7 @@ import { positionsIn } from '../tables/table-files.ts'
 import { tableNames } from '../tables/table.ts'
 import { checkLog, type LogCheck, type LogFault } from './log-check.ts'
 
-/** A file that is not what the manifest says, and the positions that it held. */
+/** A file that differs from the manifest, and the positions that it held. */
 export interface FileFault extends LostRange {
   readonly kind: 'file'
   readonly damage: Damage['kind']
@@ -27,7 +27,7 @@ export interface UnnamedFile {
 }
 
 export interface LakeCheckReport {
-  /** Nothing is damaged, and everything was looked at. */
+  /** Nothing is damaged, and everything was checked. */
   readonly ok: boolean
   /** False when it was stopped. */
   readonly isComplete: boolean

@@ -34,7 +34,7 @@ export interface LogCheck {
   readonly commits: number
   /** The newest checkpoint that can be read; 0 where there is none. Readers need nothing below it. */
   readonly base: number
-  /** What the intact commits come to, at the newest version that is known of. */
+  /** The state after the intact commits, at the newest known version. */
   readonly state: LakeState
   /** Positions that a later commit assumes covered and that only a missing commit can have named. */
   readonly holes: readonly LostRange[]

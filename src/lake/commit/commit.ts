@@ -52,7 +52,7 @@ const lostSchema = z.object({
   partition: z.number().int().nonnegative(),
   firstOffset: offset,
   lastOffset: offset,
-  /** Null where nobody knows how many of these offsets held a row. */
+  /** Null where it is unknown how many of these offsets held a row. */
   rows: z.number().int().nonnegative().nullable(),
 })
 
@@ -62,7 +62,7 @@ export const commitSchema = z.object({
   /** Format 2: sha256 of the file of the version before, null for the first. */
   previous: sha256.nullable().optional(),
   committedAtMs: z.number().int(),
-  /** Who writes a partition from here on: the commits of its former owners are refused. */
+  /** The owners of partitions from here on: the lake refuses commits of their former owners. */
   owners: z.array(ownerSchema),
   schemas: z.array(tableSchemaSchema),
   added: z.array(fileEntrySchema),
@@ -105,7 +105,7 @@ export type Head = z.infer<typeof headSchema>
 export type Commit = z.infer<typeof commitSchema>
 export type Checkpoint = z.infer<typeof checkpointSchema>
 
-/** What a writer wants to become true. `owner` fences: it must own every partition in `covered`. */
+/** The content of a commit before it is accepted. `owner` fences: it must own every partition in `covered`. */
 export interface Proposal {
   readonly owner?: string
   readonly owners?: readonly Owner[]
@@ -193,7 +193,7 @@ export function faultOf(state: LakeState, commit: Commit): string | null {
   if (commit.version !== state.version + 1) return `says it is version ${commit.version}`
   if (commit.format === 1 && state.isChained) return 'names no commit before it, and the one before it does'
   if (commit.format === 2) {
-    // Above an old program's checkpoint nobody knows the commit before; the first of a lake follows nothing.
+    // Above an old program's checkpoint the commit before is unknown; a lake's first commit follows nothing.
     const isKnown = state.digest !== null || state.version === 0
     if (isKnown && (commit.previous ?? null) !== state.digest)
       return `does not follow version ${state.version} as it is here`

@@ -42,7 +42,7 @@ export async function findDamage(
   return files.flatMap((file) => found.get(file) ?? [])
 }
 
-/** Null for a file that is what the manifest says. */
+/** Null for a file that matches the manifest. */
 async function damageOf(lake: Pick<Lake, 'pathOf'>, file: FileEntry): Promise<Damage | null> {
   const { path } = file
   try {
@@ -61,7 +61,7 @@ export function isUnreadable(error: unknown): boolean {
   return isErrno(error, 'EIO') || isErrno(error, 'EISDIR')
 }
 
-/** What {@link withWholeFiles} found instead: nothing was made of the files, or what was made must be thrown away. */
+/** The result, or the damage: then the work did not run, or the caller must discard its result. */
 export type WholeResult<Result> =
   | { readonly kind: 'whole'; readonly result: Result }
   | { readonly kind: 'damaged'; readonly damages: readonly Damage[] }

@@ -19,7 +19,7 @@ interface Model {
 export interface BacktestOptions {
   readonly query: Rows
   readonly schema: LakeSchema
-  /** What the model scores. */
+  /** The type that the model scores. */
   readonly scored: ScoredColumns
   readonly model: Model
   /** The model's inputs in their order: indices into `names`. */
@@ -35,7 +35,7 @@ export interface BacktestOptions {
 }
 
 export interface Backtest {
-  /** What was decided then, on the same events. */
+  /** The outcome of the decisions made then, on the same events. */
   readonly champion: OutcomeReport
   readonly candidate: OutcomeReport
   /** Events by decision then and decision now, where these differ. */
@@ -103,7 +103,7 @@ function textOrNumber(cell: Cell | undefined): string | number | null {
   return typeof cell === 'string' || typeof cell === 'number' ? cell : null
 }
 
-/** What was decided, whether it was fraud, and what it was worth; what the score repeats of its event follows. */
+/** Decision, label and worth come first; what the score repeats of its event follows. */
 const ownColumns = 3
 
 function selectRows({ schema, scored, names, fromMs, toMs }: BacktestOptions): string {

@@ -13,7 +13,7 @@ interface Query {
 export interface MonitorOptions {
   readonly query: Query
   readonly schema: LakeSchema
-  /** What the model scores. */
+  /** The type that the model scores. */
   readonly scored: ScoredColumns
   readonly model: { readonly name: string; readonly version: string }
   readonly profile: TrainingProfile

@@ -20,7 +20,6 @@ export interface SampleOptions {
   /** The scored type of these events. */
   readonly scored: ScoredColumns
   readonly features: readonly string[]
-  /** At most so many events. */
   readonly rowsMax: number
   /** Only events that the log took in its newest so many milliseconds, whatever their own time. */
   readonly spanMs: number

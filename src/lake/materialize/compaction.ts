@@ -38,7 +38,7 @@ export interface CompactionResult {
   readonly purged: number
   /** Merges given up because another compaction was first. */
   readonly lost: number
-  /** Files that were to be merged and are not what the manifest says: they stay as they are, and readers go on. */
+  /** Files to merge that differ from the manifest: they stay as they are, and readers continue. */
   readonly damaged: readonly Damage[]
   readonly failed: readonly FailedMerge[]
 }
@@ -47,10 +47,9 @@ export interface CompactionResult {
  * Merges neighbouring small files of one table, day, partition and schema; then deletes what was retired long enough
  * ago, and the commits that no reader needs, because every opening of the lake lists them. The rows and their order
  * stay, so a reader of any version reads the same. Safe to run anywhere, any number of times at once: the lake refuses
- * the second commit. A damaged file is left out and ends the run that it stands in, because a merged file would have a
- * fresh checksum over its bytes; its neighbours on both sides are still merged. A merge that fails ends neither the
- * others nor the deleting: it may fail at every turn, and what is retired would fill the disk meanwhile. Errors: those
- * of the log.
+ * the second commit. Leaves out a damaged file, which ends its run, because a merged file would have a fresh checksum
+ * over its bytes; its neighbours on both sides are still merged. A merge that fails ends neither the others nor the
+ * deleting: it may fail at every turn, and what is retired would fill the disk meanwhile. Errors: those of the log.
  */
 export async function compact(options: CompactionOptions): Promise<CompactionResult> {
   const { lake } = options

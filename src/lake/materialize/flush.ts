@@ -75,7 +75,7 @@ async function retake(buffer: PartitionBuffer, { lake, isHeld }: FlushContext): 
   buffer.resume(await lake.covered(topic, partition))
 }
 
-/** For lag and retention; the manifest is the truth. */
+/** Commits to the consumer group for lag and retention; the manifest is the truth. */
 export async function commitToGroup({ assignment }: PartitionBuffer, next: number, logger: Logger): Promise<void> {
   try {
     await assignment.commit(next)

@@ -108,7 +108,7 @@ class Member {
     await lake.log.trim()
     const buffer = new PartitionBuffer(assignment, owner, covered)
     this.partitions.set(key, buffer)
-    // The last owner died between lake and group commit; without new records nobody else would commit to the group.
+    // The last owner died between lake and group commit; without new records no later flush would commit to the group.
     if (covered !== null && covered > (assignment.committed ?? assignment.range.start))
       await commitToGroup(buffer, covered, logger)
     return buffer.position

@@ -135,7 +135,7 @@ async function apply(step: RepairStep, options: RepairOptions, ranges: LogRanges
 
 /** Checksums the copy while writing it: the bytes put in place are those that have the checksum. */
 async function restoreFile(dir: string, file: FileEntry, from: string): Promise<void> {
-  // Its name begins with its partition, so that the partition's next owner clears away what an interruption leaves.
+  // Its name begins with its partition, so that the partition's next owner removes what an interruption leaves.
   const staged = join(dir, stagingFolder, `${basename(file.path)}.${randomBytes(6).toString('hex')}`)
   await makeFolder(dirname(staged))
   await makeFolder(dirname(join(dir, file.path)))

@@ -14,7 +14,7 @@ export interface DataColumn extends Column {
   readonly sources: ReadonlyMap<string, string | typeof ownId>
 }
 
-/** The column of a field, and what NULL means there: that some event type leaves it out, or says null. */
+/** The column of a field, and what NULL means there: that some event type leaves it out, or has null. */
 export interface FieldColumn extends Column, Omit<FieldForm, 'inner'> {
   readonly field: string
 }
@@ -84,7 +84,7 @@ export function nameOf(field: string): string {
 
 interface Filled {
   readonly kind: FieldKind
-  /** Who said so first. */
+  /** The event type that first named the column. */
   readonly says: string
   readonly sources: Map<string, string | typeof ownId>
 }
@@ -117,7 +117,7 @@ class Columns {
     this.fill(name, type, field, kind)
   }
 
-  /** Throws where another field of that type stands there already. */
+  /** Throws when another field of that type fills the column already. */
   fill(name: string, type: string, source: string | typeof ownId, kind: FieldKind = 'text'): void {
     const column = this.#columns.get(name) ?? { kind, says: type, sources: new Map<string, string | typeof ownId>() }
     this.#columns.set(name, column)
@@ -139,7 +139,7 @@ class Columns {
   }
 }
 
-/** In a row of scores the event's id, what is repeated of it and its time stand side by side. */
+/** Refuses a field of the event whose column has the name of the score's time: a row of scores may have both. */
 function checkScoredNames(form: ScoreForm, types: readonly EventType[]): void {
   const timeMs = nameOf(form.timeField)
   const taken = [timeMs, timeMs.replace(/_ms$/, '')]

@@ -55,7 +55,7 @@ export function withoutEvent(record: LogRecord, errorCode: EventRow['errorCode']
   return { record, event: null, observedTimeMs: null, body: null, eventId: eventId ?? null, errorCode, raw }
 }
 
-/** Where a row came from; the same in every table. */
+/** The columns for a row's position in the log; the same in every table. */
 export function logColumns<Source>(recordOf: (source: Source) => LogRecord): readonly ColumnSpec<Source>[] {
   return [
     { name: 'log_topic', type: 'VARCHAR', read: (s) => recordOf(s).topic },
@@ -88,7 +88,7 @@ const tail: readonly ColumnSpec<EventRow>[] = [
   ...logColumns<EventRow>((r) => r.record),
 ]
 
-/** The columns that every lake has, whatever its events say. */
+/** The columns that every lake has, whatever its event types. */
 export const envelopeColumns: readonly Column[] = [...head, ...tail]
 
 /**

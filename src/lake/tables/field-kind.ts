@@ -26,7 +26,6 @@ export function cellOf(kind: FieldKind, value: unknown): string | number | boole
   }
 }
 
-/** What the database answers for a column of an event's data. */
 type LakeValue = string | number | bigint | boolean | Uint8Array | null | undefined
 
 /** The value of a cell, undefined for NULL: the opposite of {@link cellOf}. Numbers may be bigints. */

@@ -24,7 +24,7 @@ export interface Candidate {
   readonly identities: readonly number[] | null
 }
 
-/** Which files of the lake may hold an id, without a query. */
+/** Finds the files of the lake that may hold an id, without a query. */
 export class IdLists {
   readonly #options: IdListsOptions
   readonly #held = new Map<string, { readonly list: Promise<IdList | null>; readonly bytes: number }>()

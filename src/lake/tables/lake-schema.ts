@@ -31,7 +31,7 @@ export interface LakeSchema {
   /** One for each event type that is no label. */
   readonly views: readonly EventView[]
   readonly tables: Readonly<Record<TableName, readonly Column[]>>
-  /** Of the tables whose rows are looked up by id. */
+  /** Of the tables in which readers look up rows by id. */
   readonly identities: Readonly<Partial<Record<TableName, IdentityColumns>>>
 }
 
@@ -44,10 +44,10 @@ export interface ScoredColumns {
   readonly id: string
   /** The fields that a score repeats of its event, in the order of its rule. */
   readonly repeats: readonly FieldColumn[]
-  /** When it was observed, as a TIMESTAMP and in milliseconds. */
+  /** The columns with its observation time, as a TIMESTAMP and in milliseconds. */
   readonly time: string
   readonly timeMs: string
-  /** What an event is worth, where its type says so. */
+  /** The column with an event's worth, where its type has one. */
   readonly worth: string | null
   readonly labels: readonly LabelColumns[]
   /** The word for what its labels report, such as `fraud`. */

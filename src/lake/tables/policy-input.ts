@@ -13,7 +13,7 @@ interface PolicySchema extends Pick<LakeSchema, 'manifest'> {
  */
 export function policyCellsSql({ scored, manifest }: PolicySchema): string[] {
   const repeated = scored.repeats.map(({ name, type }) => {
-    // No value is NaN: here it stands for none.
+    // No value is NaN: NaN marks a missing one.
     return type === 'VARCHAR' ? identifier(name) : `coalesce(${identifier(name)}::DOUBLE, 'NaN'::DOUBLE)`
   })
   return [...repeated, ...manifest.entities.map(({ name }) => identifier(`${name}_id`))]

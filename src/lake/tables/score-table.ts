@@ -62,7 +62,7 @@ type Check<Event> = (json: unknown) => json is Event
  */
 function plainScore({ emits, schema }: ScoreForm): Check<CloudEvent & { readonly data: ScoreData }> {
   const check = compileCheck(outputEnvelope.extend({ type: z.literal(emits), data: schema }))
-  // The schema is made of the form at run time: the compiler cannot know what it says of the data.
+  // The schema is made of the form at run time: the compiler cannot know its type of the data.
   return (check ?? (() => false)) as Check<CloudEvent & { readonly data: ScoreData }>
 }
 
@@ -211,7 +211,7 @@ function outputColumns<Data extends { readonly position: ScoreData['position'] }
   ]
 }
 
-/** What every score says of its event, whatever was scored. */
+/** The columns that every score fills, whatever its type. */
 const judgement: readonly ColumnSpec<ScoreRow>[] = [
   { name: 'score', type: 'DOUBLE', read: (r) => r.data.score },
   { name: 'decision', type: 'VARCHAR', read: (r) => r.data.decision },

@@ -60,7 +60,7 @@ export type PlaceOf = (file: Pick<FileEntry, 'path'>) => string
 
 const lostRelation = 'lost_positions'
 
-/** What an operator declared lost: `covered` is above these positions, and no row has them. */
+/** The positions that an operator declared lost: `covered` is above them, and no row has them. */
 function lostView(lost: Snapshot['lost']): string {
   const columns = 'table_name, log_topic, log_partition, first_offset, last_offset, rows'
   const rows = lost.map(({ table, topic, partition, firstOffset, lastOffset, rows }) => {

@@ -9,7 +9,7 @@ import { idListOfColumns, listName, removeIdList, writeIdList } from './id-list.
 import type { Lake } from '../commit/lake.ts'
 import type { TableBuffer } from './table.ts'
 
-/** Where a crash leaves something behind; tests stop the process there. */
+/** Points at which a crash leaves files behind; tests stop the process there. */
 export type WritePoint = 'staged' | 'renamed' | 'committed'
 
 export interface FilePart {

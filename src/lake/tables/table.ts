@@ -24,7 +24,7 @@ export interface TableSpec<Source> {
 export interface ColumnRoles {
   /** The manifest keeps the smallest and the largest value of these columns for each file. */
   readonly eventTimes?: readonly string[]
-  /** Of a table whose rows are looked up by id. */
+  /** Of a table in which readers look up rows by id. */
   readonly identity?: IdentityColumns
 }
 

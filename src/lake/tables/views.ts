@@ -153,9 +153,9 @@ function labels(schema: LakeSchema, scored: ScoredColumns): string {
 interface TrainingRows {
   /** Which scores, by columns in which copies of a score are equal. */
   readonly condition?: string
-  /** Which labels are known. */
+  /** Which labels to join. */
   readonly known?: string
-  /** Which rows stay. */
+  /** Which rows to keep. */
   readonly rest?: string
 }
 
@@ -197,7 +197,7 @@ export function observedWithin(
   return `${isOfType(schema, scored)} AND ${timeMs} >= ${fromMs} AND ${timeMs} < ${toMs}`
 }
 
-/** What an event is worth, 0 where its type does not say. */
+/** SQL of an event's worth, 0 where its type has none. */
 export function worthSql({ worth }: ScoredColumns): string {
   return worth === null ? '0' : identifier(worth)
 }

@@ -19,7 +19,7 @@ export interface InvariantReport {
 }
 
 export interface ParityReport extends InvariantReport {
-  /** Mismatches by feature; `score`, `decision` and `outcome` stand beside the features. */
+  /** Mismatches by feature; `score`, `decision` and `outcome` are listed beside the features. */
   readonly byFeature: Readonly<Record<string, number>>
 }
 

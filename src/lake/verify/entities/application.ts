@@ -62,7 +62,7 @@ export async function checkApplication(input: ApplicationInput, tally: Tally): P
   return countOf(counts, 'pending')
 }
 
-/** The same id twice, so close that the owner's state must have known it. */
+/** Events applied twice under one id, so close that the owner's state must have known it. */
 function appliedTwice(schema: LakeSchema): string {
   return `SELECT owner_id, cause_id, source_partition, earlier_offset, source_offset FROM (${repeatsSql(schema)})
     WHERE is_within`

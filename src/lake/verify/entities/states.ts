@@ -15,7 +15,7 @@ import { entityIdSql } from '../working-tables.ts'
 
 /** Which entities to compare with the store: the same seed chooses the same ones. */
 export interface StateSample {
-  /** Of each kind of entity; Infinity for all. */
+  /** How many of each kind of entity; Infinity for all. */
   readonly perEntity: number
   readonly seed: number
 }

@@ -115,7 +115,7 @@ function requestSql(schema: LakeSchema, field: string): string {
   )
 }
 
-/** Whether a row of `score_rows` stands in `applied` only through another: a copy, or an answer to another topic. */
+/** Whether `applied` lacks a row of `score_rows`: a copy, or an answer to another topic. */
 async function needsFirstCopies(query: LakeQuery): Promise<boolean> {
   const [counts] = await query.rows(
     'SELECT (SELECT count(*) FROM score_rows) AS total, (SELECT count(*) FROM applied WHERE is_score) AS applied',

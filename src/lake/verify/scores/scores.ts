@@ -81,7 +81,7 @@ async function compareScores(
   { name, logged, counted }: { readonly name: string; readonly logged: string; readonly counted: string },
 ): Promise<void> {
   const definition = `model ${scorer.name}/${scorer.version} on the vector of ${scorer.service}`
-  // No logged score is NaN: here it stands for none.
+  // No logged score is NaN: NaN marks a missing one.
   const column = `coalesce(${logged}, 'NaN'::DOUBLE)`
   await eachVector(input, rows, [column], { name, definition }, async (chunk) => {
     const found = numbersIn(chunk.others[0])

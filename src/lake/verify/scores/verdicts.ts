@@ -57,7 +57,7 @@ async function checkPolicy(
   definition: string,
 ): Promise<void> {
   const present = (column: string) => `coalesce(${column}::DOUBLE, 'NaN'::DOUBLE)`
-  // No value is NaN: here it stands for none.
+  // No value is NaN: NaN marks a missing one.
   const values = names.map((name) => present(identifier(name)))
   const ofType = { manifest: input.schema.manifest, scored }
   const repeated = policyCellsSql(ofType)
@@ -86,7 +86,7 @@ function numberOrNull(value: number | undefined): number | null {
 
 /**
  * Checks, to the letter, the reasons of what was not approved, or why its model gives none; approved rows have neither.
- * Rows written before that column need not say why.
+ * Rows written before that column need no reason.
  */
 export async function checkReasons(input: RowsInput, scorer: Scorer, rows: string): Promise<void> {
   const service = input.schema.manifest.services.find(({ name }) => name === scorer.service)
