@@ -113,7 +113,7 @@ class Steps {
 
 /**
  * The one place that decides when SQL misses a value: what is not finite. NULL is missing already. DuckDB computes an
- * operation that is named twice here once for each row.
+ * operation named twice here only once per row.
  */
 function presentSql(value: string): string {
   return `CASE WHEN isfinite(${value}) THEN ${value} END`

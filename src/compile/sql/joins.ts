@@ -41,7 +41,7 @@ function windowSql(group: ReadGroup, window: number): string {
   return `${start} AND o.tile <= r.window_end AND o.tile > coalesce(r.forgotten, -9223372036854775807)`
 }
 
-/** One row per read of `asked_<hop>`, one column per slot and window, each window joined by itself. */
+/** One row per read of `asked_<hop>`, one column per slot and window: joins the longest window, filters each. */
 export function joinSql(group: ReadGroup, column: ColumnOf, hasLabels: boolean): string {
   const cells = [...cellsOf(group)].map(([name, { slot, window }]) => {
     const filter = `FILTER (${windowSql(group, window)} AND ${conditionSql(slot.source, column, 'o.')})`
