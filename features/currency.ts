@@ -1,6 +1,6 @@
 /**
- * The currencies of ISO 4217 that have amounts, by the digits of their minor unit: list one of the maintenance agency (SIX),
- * published 2024-06-25, and XCG, which took the place of ANG in 2025. Codes that were withdrawn since stay: history has them.
+ * The currencies of ISO 4217 that have amounts, by the digits of their minor unit: list one of the maintenance agency
+ * (SIX), published 2024-06-25, and XCG, which replaced ANG in 2025. Codes withdrawn since then stay: history has them.
  * Metals, funds without minor units and codes for tests are left out.
  */
 const codesByDigits = {

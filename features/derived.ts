@@ -37,7 +37,7 @@ export const night = defineDerived(
   condition({ yes: 'a payment before 07:00 (UTC)', no: 'a payment from 07:00 on (UTC)' }),
 )
 
-/** In words, for reasons. */
+/** Lengths of windows in words, for reasons. */
 const lengths = { '1d': 'a day', '7d': '7 days', '30d': '30 days' } as const
 
 function withThisPayment(window: '1d' | '7d' | '30d', currency: string) {
@@ -80,7 +80,7 @@ export function amountsIn(currency: string) {
   }
 }
 
-/** What services name of them, they name alike in all currencies. */
+/** Services name these features, whose names are the same in all currencies. */
 export const { amount, customer1d, customer7d, customer30d } = amountsIn(defaultSettings.CURRENCY)
 
 function riskOrZero(window: '1d' | '7d' | '30d') {

@@ -3,7 +3,7 @@ import { defineEntity } from '../src/define/entity.ts'
 /** Who pays. Events are partitioned by customer, so one customer's events are in order. */
 export const customer = defineEntity({ name: 'customer', keyFields: ['customerId'], partitionKey: true })
 
-/** Where it is paid. Terminals are shared by all partitions. */
+/** Where it is paid. All partitions share terminals. */
 export const terminal = defineEntity({ name: 'terminal', keyFields: ['terminalId'] })
 
 /** One customer at one terminal. */

@@ -38,7 +38,7 @@ const handbook = [
   risk30d,
 ] as const
 
-/** What else the first model looks at. */
+/** The further inputs of the first model. */
 const behaviour = [
   derived.amountToMean30d,
   derived.shareOfDay,
@@ -53,7 +53,7 @@ const behaviour = [
 
 export const fraudService = defineService({ name: 'fraud_v1', vector: [...handbook, ...behaviour] })
 
-/** With what fraud work asks for: how unusual, how fast, how new, and what is known of the terminal. */
+/** Adds what fraud analysts ask: how unusual, how fast, how new, and what is known of the terminal. */
 export const fraudService2 = defineService({
   name: 'fraud_v2',
   vector: [
@@ -119,7 +119,7 @@ export function paymentFeatures({ CURRENCY }: FeatureSettings): FeatureSet {
   })
 }
 
-/** As they are committed, and as the models that come with them know them. */
+/** The committed definitions, which the models that come with them know. */
 export const riverbank = paymentFeatures(defaultSettings)
 
 /** Payments and their frauds. */

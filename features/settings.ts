@@ -2,8 +2,8 @@ import { z } from 'zod'
 import { currencyCodes } from './currency.ts'
 
 /**
- * What an installation may choose of these definitions; the programs read it with their own settings. An installation with
- * data keeps what it began with.
+ * What an installation may choose of these definitions; the programs read it with their own settings. Once an
+ * installation has data it keeps its choice.
  */
 export const featureSettings = {
   CURRENCY: z
@@ -18,5 +18,5 @@ export interface FeatureSettings {
   readonly CURRENCY: string
 }
 
-/** What the committed feature set and the models that come with it are made for. */
+/** The settings of the committed feature set and of the models that come with it. */
 export const defaultSettings: FeatureSettings = z.object(featureSettings).parse({})

@@ -4,14 +4,14 @@ import { defaultSettings } from './settings.ts'
 import { eventId } from '../src/define/event-id.ts'
 import { defineEvent } from '../src/define/event-type.ts'
 
-/** An id of an entity: printable, short, and nothing that a key, a path (`.`, `..`) or a terminal could stumble over. */
+/** An id of an entity: printable, short, and safe in keys, paths (`.`, `..`) and terminals. */
 const entityId = z
   .string()
   .regex(/^(?!\.\.?$)[\w.:@-]{1,64}$/, 'must be 1 to 64 letters, digits or _ . : @ -, and not "." or ".."')
 const currency = z.enum(currencyCodes, 'must be an ISO 4217 code')
 /**
- * In minor units: up to 100 million units of a currency with two digits. 900,000 payments of this size in one window still sum exactly
- * (2^53 minor units).
+ * In minor units: up to 100 million units of a currency with two digits. In one window 900,000 payments of this size
+ * still sum exactly (2^53 minor units).
  */
 const amountMinor = z.number().int().min(0).max(10_000_000_000)
 const timeMs = z.number().int().min(0).max(8_640_000_000_000_000)
@@ -26,7 +26,7 @@ const fieldCodes = {
 const paymentV1 = z.object({ customerId: entityId, terminalId: entityId, amountMinor })
 const paymentV2 = paymentV1.extend({ currency })
 
-/** What every label repeats of its payment, so that nobody must look it up. */
+/** What every label repeats of its payment, so that no reader must look it up. */
 const labelled = z.object({
   paymentId: eventId,
   customerId: entityId,
@@ -44,13 +44,13 @@ const profileV1 = z.object({
 })
 
 /**
- * The events of an installation whose amounts are in one currency: sums over several would be wrong, and nothing here converts
- * them, so payments and labels in another one are refused (`value_not_accepted`).
+ * The events of an installation with amounts in one currency: sums over several would be wrong, and nothing here
+ * converts them, so intake refuses payments and labels in another one (`value_not_accepted`).
  */
 export function paymentEvents(installed: string) {
   const accepts = { currency: [installed] }
 
-  /** A customer pays at a terminal. To be scored. */
+  /** A customer pays at a terminal. Scored. */
   const paymentInitiated = defineEvent({
     type: 'payment.initiated',
     aggregateType: 'customer',
@@ -113,12 +113,12 @@ export function paymentEvents(installed: string) {
     paymentInitiated,
     /** A label: this payment was fraud. Of all labels of a payment the newest one by its own time counts. */
     fraudReported: labelOfPayment('fraud.reported', ['chargeback', 'confirmed_fraud']),
-    /** Takes back what was reported of a payment: from now on it has no label. */
+    /** Withdraws the report of a payment, which has no label from now on. */
     fraudWithdrawn: labelOfPayment('fraud.withdrawn', ['chargeback_won', 'reported_in_error'], { withdraws: true }),
   }
 }
 
-/** In the currency of the default. What views read of events, and what their types are, is the same in all currencies. */
+/** The events in the default currency. Views read the same fields, of the same types, in all currencies. */
 export const { paymentInitiated, fraudReported, fraudWithdrawn } = paymentEvents(defaultSettings.CURRENCY)
 
 /** Event-carried state: a customer's profile as it is from now on, complete in itself. */

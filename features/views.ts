@@ -44,7 +44,7 @@ export function customerSpendIn(currency: string) {
 
 export const customerSpend = customerSpendIn(defaultSettings.CURRENCY)
 
-/** What is usual for a customer: how much the amounts vary, and when the last payment was. */
+/** A customer's habits: how much the amounts vary, and when the last payment was. */
 export const customerHabits = defineView({
   name: 'customer_habits',
   version: 1,
@@ -76,7 +76,7 @@ export const terminalActivity = defineView({
   reasons: { payment_count: measure('{value} payment{s} at the terminal in {window}') },
 })
 
-/** How much of what happened at a terminal turned out to be fraud, as far as it is known a week later. */
+/** Payments at a terminal and the frauds among them, as far as known a week later. */
 export const terminalRisk = defineView({
   name: 'terminal_risk',
   version: 1,

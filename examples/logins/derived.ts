@@ -13,7 +13,7 @@ import {
 import { loginAttempted, resetRequested } from './events.ts'
 import { accountLogins, accountOnDevice, accountRhythm, deviceLogins, ipLogins, ipTakeovers } from './views.ts'
 
-/** Of logins and of resets: a feature knows no type, only what an event says. */
+/** For logins and resets: a feature reads fields, whatever the event's type. */
 export const night = defineDerived(
   'night',
   '1 until 05:59 (UTC)',
@@ -28,7 +28,7 @@ export const failed = defineDerived(
   condition({ yes: 'a failed login', no: 'a login with the right secret' }),
 )
 
-/** A login that does not say its device touches none: its features of the device are missing. */
+/** A login without a device names none: its features of the device are missing. */
 export const noDevice = defineDerived(
   'device_unknown',
   '1 when the login does not say its device',

@@ -9,14 +9,14 @@ const fieldCodes = { accountId: idCodes, deviceId: idCodes, ip: idCodes } as con
 
 const login = z.object({
   accountId: id,
-  /** Left out where the client does not say it, as old browsers do. */
+  /** Left out where the client does not send it, as with old browsers. */
   deviceId: id.optional(),
   ip,
   country,
   succeeded: z.boolean(),
 })
 
-/** Somebody gave the name of an account and a secret. To be scored, whether it was the right one or not. */
+/** Somebody gave the name of an account and a secret. Scored, whether the secret was right or not. */
 export const loginAttempted = defineEvent({
   type: 'login.attempted',
   aggregateType: 'account',
@@ -36,7 +36,7 @@ export const loginAttempted = defineEvent({
 
 const reset = z.object({
   accountId: id,
-  /** Left out where the client does not say it, as old browsers do. */
+  /** Left out where the client does not send it, as with old browsers. */
   deviceId: id.optional(),
   ip,
   country,
@@ -44,7 +44,9 @@ const reset = z.object({
   bySms: z.boolean(),
 })
 
-/** Somebody says that the secret of an account is forgotten. To be scored, too: whoever cannot guess it asks for another. */
+/**
+ * Somebody claims to have forgotten an account's secret. Scored, too: an attacker who cannot guess it requests a reset.
+ */
 export const resetRequested = defineEvent({
   type: 'password.reset_requested',
   aggregateType: 'account',
@@ -62,7 +64,7 @@ export const resetRequested = defineEvent({
   current: reset,
 })
 
-/** What a label repeats of its login, so that nobody must look it up. */
+/** What a label repeats of its login, so that no reader must look it up. */
 const labelled = z.object({
   loginId: eventId,
   accountId: id,
@@ -99,7 +101,7 @@ function labelOfLogin<Type extends string, const Kinds extends readonly string[]
 
 /** A label: this login was somebody else's. */
 export const takeoverReported = labelOfLogin('takeover.reported', ['owner_report', 'support_review'])
-/** Takes back what was reported of a login. */
+/** Withdraws the report of a login. */
 export const takeoverWithdrawn = labelOfLogin('takeover.withdrawn', ['owner_remembered', 'reported_in_error'], {
   withdraws: true,
 })

@@ -39,7 +39,7 @@ export const takeoverService = defineService({
   ],
 })
 
-/** What a reset is judged by: some of it is what a login is judged by, too. */
+/** The inputs for a reset, some of which logins share. */
 export const resetService = defineService({
   name: 'reset_v1',
   of: resetRequested,
@@ -92,7 +92,7 @@ export const loginFeatures = defineFeatureSet({
   services: [takeoverService, resetService],
 })
 
-/** Logins and requests for another password, and which of them were somebody else's. */
+/** Logins and password resets, and which of them were somebody else's. */
 export const logins = defineProject({
   name: 'logins',
   features: () => loginFeatures,

@@ -87,7 +87,7 @@ export const ipLogins = defineView({
   },
 })
 
-/** How much of what came from an address turned out to be takeovers, as far as it is known three days later. */
+/** Takeovers from an address and their share of its logins, as far as known three days later. */
 export const ipTakeovers = defineView({
   name: 'ip_takeovers',
   version: 1,
@@ -109,7 +109,7 @@ export const accountOnDevice = defineView({
   hop: '1h',
 })
 
-/** How often another secret is asked for. */
+/** How often somebody requests a reset. */
 export const accountResets = defineView({
   name: 'account_resets',
   version: 1,

@@ -16,8 +16,8 @@ export const fraudRules = Object.freeze({
   customerShare: 3,
   customerFactor: 5,
   /**
-   * The largest amount an event may carry. In the published world nobody comes near; among a handful of customers
-   * one payment can be multiplied again and again.
+   * The largest amount an event may carry. In the published world no payment comes near; among a handful of customers
+   * scenario 3 can multiply one again and again.
    */
   centsMax: 10_000_000_000,
 })

@@ -14,7 +14,7 @@ export interface HistoryOptions {
   readonly originMs?: number
   /** Put before every event id. Runs that share a log need different ones, or their events count as duplicates. */
   readonly idPrefix?: string
-  /** That of the installation; the default one when left out. */
+  /** The installation's currency; the default one when left out. */
   readonly currency?: string
   /** How long after its payment a fraud is reported; null: never. */
   readonly labelDelayMs: number | null
@@ -23,9 +23,9 @@ export interface HistoryOptions {
 }
 
 /**
- * Payments and the labels of their frauds, in time order. At equal times the label comes first: whoever reads a window
- * that ends at `t − delay` must know the label of a payment at exactly that moment. Labels of payments before the range
- * are not in it.
+ * Payments and the labels of their frauds, in time order. At equal times the label comes first: a read of a window that
+ * ends at `t − delay` must see the label of a payment at exactly that moment. It has no labels of payments before the
+ * range.
  */
 export function* history(columns: PaymentColumns, options: HistoryOptions): Generator<SimulatedEvent> {
   const { originMs, naming, labelDelayMs, labelsBeforeMs } = resolve(columns, options)

@@ -14,7 +14,7 @@ export interface LiveOptions {
   readonly seed: number
   /** Put before every event id; must differ between runs on one log. */
   readonly idPrefix: string
-  /** That of the installation; the default one when left out. */
+  /** The installation's currency; the default one when left out. */
   readonly currency?: string
   /** When day 0 of the history began: the same terminals and customers stay compromised that were. */
   readonly originMs: number
@@ -26,14 +26,14 @@ export interface LiveOptions {
   readonly pending?: readonly LabelEvent[]
   /** Ends after so many payments; without it, never. */
   readonly payments?: number
-  /** Unreported frauds that are remembered; above it a fraud stays unreported. */
+  /** How many frauds wait for their report; above it a fraud stays unreported. */
   readonly waitingLabelsMax?: number
 }
 
 /**
- * The same population goes on: customers pay as often in proportion, as much and where they did, and cheat by the
- * same three scenarios. Each step asks the clock and yields a label that is due, else a payment made now; the
- * caller decides the pace by when it asks.
+ * Continues with the same population: customers pay in the same proportions, amounts and places, and cheat by the same
+ * three scenarios. Each step asks the clock and yields a label that is due, else a payment made now; the caller sets
+ * the pace.
  */
 export function* liveTraffic(options: LiveOptions): Generator<SimulatedEvent> {
   const { population, labelDelayMs, idPrefix, currency = defaultSettings.CURRENCY, nowMs } = options
@@ -57,7 +57,7 @@ export function* liveTraffic(options: LiveOptions): Generator<SimulatedEvent> {
     const terminal = population.nearby[first + Math.floor(random.double() * choices)] ?? 0
     const cents = drawCents(random, population.meanAmount[customer] ?? 0)
     crooks.moveTo(Math.floor((timeMs - options.originMs) / dayMs))
-    const payment: Payment = { index, timeMs, customer, terminal, ...crooks.binding(customer, terminal, cents, random) }
+    const payment: Payment = { index, timeMs, customer, terminal, ...crooks.tamper(customer, terminal, cents, random) }
     if (payment.scenario > 0 && labelDelayMs !== null && live.length < waitingMax) {
       live.add(labelEvent(payment, naming, labelDelayMs))
     }
@@ -118,8 +118,8 @@ class Crooks {
     this.#customers = customers
   }
 
-  /** The scenario of a payment, a later one overwriting, and its amount after scenario 3. */
-  binding(
+  /** Applies the scenarios to a payment: a later one overwrites, and scenario 3 changes the amount. */
+  tamper(
     customer: number,
     terminal: number,
     cents: number,

@@ -11,7 +11,7 @@ export const datasetEpochMs = Date.UTC(2018, 3, 1)
 
 /** One payment as the generators know it. */
 export interface Payment {
-  /** Unique within one prefix; both ids are made of it. */
+  /** Unique within one prefix; both ids contain it. */
   readonly index: number
   readonly timeMs: number
   readonly customer: number
@@ -20,11 +20,11 @@ export interface Payment {
   readonly scenario: number
 }
 
-/** What a run says of each payment. */
+/** What a run adds to each payment. */
 export interface Naming {
   /** Before every event id. */
   readonly idPrefix: string
-  /** That of the installation: others are refused. */
+  /** The installation's currency: intake refuses others. */
   readonly currency: string
 }
 
@@ -47,7 +47,10 @@ export function paymentEvent(payment: Payment, { idPrefix, currency }: Naming) {
   })
 }
 
-/** The label of a payment, `delayMs` after it. An amount above the limit a bank sees itself; the rest comes back. */
+/**
+ * The label of a payment, `delayMs` after it. A bank itself notices an amount above the limit; the rest are
+ * chargebacks.
+ */
 export function labelEvent(payment: Payment, { idPrefix, currency }: Naming, delayMs: number) {
   const cause = paymentId(payment.index, idPrefix)
   return simulatedEvent(fraudReported, {

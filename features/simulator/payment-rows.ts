@@ -40,7 +40,7 @@ export function drawPayments(population: Population, world: WorldOptions, untilD
     const mean = population.meanAmount[c] ?? 0
     const first = population.nearbyStart[c] ?? 0
     const choices = nearbyCount(population, c)
-    // Without a terminal in reach the draws lead to nothing, and nobody else uses this seed.
+    // Without a terminal in reach the draws have no effect, and no other customer uses this seed.
     if (choices === 0) continue
     numpy.seed(world.seedOffset + c)
     python.seed(world.seedOffset + c)

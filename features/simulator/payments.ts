@@ -35,7 +35,7 @@ export interface PaymentOptions extends Partial<WorldOptions> {
   readonly population?: Population
 }
 
-/** The world of these options, defaults filled in; throws one sentence on numbers that make no sense. */
+/** The world of these options with defaults; throws one sentence on numbers that make no sense. */
 export function worldOf(options: Partial<WorldOptions>): WorldOptions {
   const world: WorldOptions = {
     customers: options.customers ?? publishedWorld.customers,
@@ -70,7 +70,7 @@ export function generatePayments(options: PaymentOptions = {}): PaymentColumns {
   const population = options.population ?? generatePopulation(world)
   const { limit } = options
   if (limit === undefined) return paymentsUntil(population, world, fromDay, lastDay)
-  // Enough days for the limit, most likely; else as many again.
+  // Most likely enough days for the limit; else adds as many.
   const estimatedDays = limit / Math.max(expectedPaymentsPerDay(population), 1)
   for (let toDay = fromDay + Math.ceil(estimatedDays * 1.03) + 1; ; toDay += Math.ceil(estimatedDays) + 1) {
     const columns = paymentsUntil(population, world, fromDay, Math.min(toDay, lastDay))
@@ -85,7 +85,7 @@ function paymentsUntil(population: Population, world: WorldOptions, fromDay: num
     for (const column of rawColumns) swapWithPrevious(column, row)
   })
   const scenario = markFrauds(rows, world, toDay)
-  // Scenario 3 changed amounts: the order among ties may have changed with them.
+  // Scenario 3 changed amounts, which may have changed the order among ties.
   const columns = [...rawColumns, scenario]
   orderTies(rows, (row) => {
     for (const column of columns) swapWithPrevious(column, row)

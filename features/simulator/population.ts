@@ -62,7 +62,7 @@ export function generatePopulation(world: WorldOptions): Population {
     const y = customerY[c] ?? 0
     for (let t = 0; t < terminals; t += 1) {
       const dx = x - (terminalX[t] ?? 0)
-      // Most terminals are too far in one direction already: no root for those.
+      // Most terminals are too far in one direction already: skips the root for those.
       if (dx >= world.radius || dx <= -world.radius) continue
       const dy = y - (terminalY[t] ?? 0)
       if (Math.sqrt(dx * dx + dy * dy) < world.radius) nearby.push(t)

@@ -30,7 +30,7 @@ export function expressionText(tree: Expression): string {
   }
 }
 
-/** Every inner operation in brackets: nobody has to remember what binds tighter than what. */
+/** Puts every inner operation in brackets: nobody has to remember what binds tighter. */
 function operandText(tree: Expression): string {
   return 'left' in tree ? `(${expressionText(tree)})` : expressionText(tree)
 }

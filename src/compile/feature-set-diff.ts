@@ -1,7 +1,7 @@
 import type { FeatureManifest, FeatureSetManifest, ServiceManifest } from '../engine/feature-set.ts'
 import { canonicalJson } from './hash.ts'
 
-/** One thing that is not as it was; null where there was nothing, or is nothing any more. */
+/** One difference; null where there was nothing before, or is nothing after. */
 export interface Change {
   readonly what: string
   readonly before: unknown
@@ -19,7 +19,7 @@ export interface Difference {
   readonly changed: readonly Changed[]
 }
 
-/** A view's version, entity, hop and delay are said once, at the view, and not again at each of its features. */
+/** Lists a view's version, entity, hop and delay once, at the view, and not at each of its features. */
 export interface FeatureSetDifference {
   readonly equal: boolean
   readonly hash: { readonly before: string; readonly after: string }
@@ -30,7 +30,7 @@ export interface FeatureSetDifference {
   readonly services: Difference
 }
 
-/** What happened between two compiled feature sets. They are equal when nothing differs, the order of features included. */
+/** Compares two compiled feature sets. They are equal when nothing differs, the order of features included. */
 export function featureSetDifference(before: FeatureSetManifest, after: FeatureSetManifest): FeatureSetDifference {
   return {
     equal: isSame(before, after),
@@ -84,7 +84,7 @@ function isSame(a: unknown, b: unknown): boolean {
   return canonicalJson(a) === canonicalJson(b)
 }
 
-/** What every feature of a view has in common. */
+/** The properties that all features of a view share. */
 const ofTheView = ['version', 'hop', 'delay'] as const
 
 function viewsOf({ features }: FeatureSetManifest): Named {
@@ -118,7 +118,7 @@ function servicesDifference(before: FeatureSetManifest, after: FeatureSetManifes
   return { ...namesOf(then, now), changed }
 }
 
-/** The same vector with another hash: one of its features, or what that is derived from, means something else. */
+/** The same vector with another hash: one of its features, or an input of it, means something else. */
 function serviceChanges(before: ServiceManifest, after: ServiceManifest): Change[] {
   const [old, now] = [new Set(before.features), new Set(after.features)]
   const gone = before.features.filter((name) => !now.has(name))

@@ -5,8 +5,8 @@ import type { View } from '../define/view.ts'
 const allowedLatenessMs = dayMs
 
 /**
- * What the state of an entity with these views remembers: longest window + delay + allowed lateness. A lifetime window
- * adds nothing to it: what the state forgets is merged into what such a window reads always.
+ * How far back the state of an entity with these views remembers: longest window + delay + allowed lateness. A lifetime
+ * window adds nothing: the state merges what it forgets into what such a window always reads.
  */
 export function horizonMs(views: readonly View[]): number {
   const reach = views.flatMap((view) => view.windows.map((window) => finite(window) + durationMs(view.delay)))

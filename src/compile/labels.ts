@@ -12,7 +12,7 @@ export function isLabel(event: EventType): event is LabelType {
   return event.label !== undefined
 }
 
-/** How many hours older than the newest subject one may be that labels still find: the longest horizon of any entity. */
+/** How many hours behind the newest subject labels still find another: the longest horizon of any entity. */
 export function labelHours(set: FeatureSet): number {
   if (!set.events.some(isLabel)) return 0
   const horizons = set.entities.map((entity) => horizonMs(set.views.filter((view) => view.entity === entity)))
@@ -44,7 +44,9 @@ export function labelPlan(set: FeatureSet, event: EventType): LabelPlan | null {
   return { type: hashEventId(subjectType), subjectField, ownerFields: ownerFields(set), fields }
 }
 
-/** What makes the id of the entity that decides what is a duplicate, and whose events are labelled. */
+/**
+ * The fields of the partition-key entity's id: that entity decides what is a duplicate, and has the labelled events.
+ */
 export function ownerFields({ entities }: FeatureSet): readonly string[] {
   return entities.find(({ partitionKey }) => partitionKey)?.keyFields ?? []
 }

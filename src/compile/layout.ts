@@ -1,7 +1,7 @@
 import type { StateLayout } from '../engine/states.ts'
 import { canonicalJson, hash32 } from './hash.ts'
 
-/** What a blob names. */
+/** The hash by which a state's blob names its layout. */
 export function layoutHash(layout: StateLayout): number {
   return hash32(canonicalJson(layout))
 }

@@ -11,9 +11,9 @@ import { canonicalJson, hashText } from './hash.ts'
 import { horizonMs } from './horizon.ts'
 import { fieldOf } from './slots.ts'
 
-/** The feature set as data: what is committed, and what models, lake and readers know of it. */
+/** Compiles the feature set to data: the repository holds it, and models, lake and readers use it. */
 export function compileManifest(set: FeatureSet): FeatureSetManifest {
-  // Of any scored type: a feature is described once.
+  // Missing for any scored type: a feature has one description.
   const missing = new Set([null, ...scoredTypes(set)].flatMap((type) => [...missingFeatures(set, type).keys()]))
   const features = [
     ...set.views.flatMap((view) => viewManifest(view, missing)),
@@ -45,7 +45,7 @@ export function compileManifest(set: FeatureSet): FeatureSetManifest {
   return { ...content, hash: hashText(canonicalJson(content)) }
 }
 
-/** A word changes no feature. */
+/** A label's word changes no feature. */
 function meaningOf({ says: _, ...label }: LabelRule): LabelRule {
   return label
 }
@@ -54,7 +54,7 @@ export function featureSetHash(set: FeatureSet): string {
   return compileManifest(set).hash
 }
 
-/** A view that is added, or a feature that no model takes, changes no service: models stay valid. */
+/** A new view, or a feature that no model takes, changes no service: models stay valid. */
 function serviceHash(set: FeatureSet, vector: readonly string[], features: readonly FeatureManifest[]): string {
   const known = new Map(features.map((feature) => [feature.name, feature]))
   const needed = new Set(vector)

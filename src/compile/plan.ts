@@ -25,7 +25,7 @@ import { compileService, compileValues } from './service-plan.ts'
 import { slotId, slotValue } from './slots.ts'
 import { layoutHash } from './layout.ts'
 
-/** How much longer a silent state is kept than any window could need it. */
+/** How much longer the store keeps a silent state than any window could need it. */
 const ttlSlackMs = dayMs
 /** A lifetime ends when nothing was observed for this long; the next observation begins another. */
 const lifetimeTtlMs = 400 * dayMs
@@ -238,7 +238,7 @@ function updatesOf(slots: readonly AllocatedSlot[], eventType: string): SlotUpda
     .map(({ group, slot, definition }) => ({ group, slot, value: slotValue(definition) }))
 }
 
-/** Null where no slot is fed by labels. */
+/** Null where labels feed no slot. */
 function entityLabels(set: FeatureSet, slots: readonly AllocatedSlot[], groups: number): EntityLabels | null {
   const types = set.events.filter(isLabel).map(({ type }) => type)
   const fed = slots.filter(({ definition }) => types.includes(definition.source.eventType))

@@ -3,7 +3,7 @@ import type { SlotDefinition } from '../define/aggregate.ts'
 import { assert } from '../base/errors.ts'
 import { isScalar, type Categories, type Condition, type Scalar } from '../define/source.ts'
 
-/** Two aggregates that mean the same share a slot, whatever their views and sources are called. */
+/** Two aggregates that mean the same share a slot, whatever the names of their views and sources. */
 export function slotId({ kind, source, column, size }: SlotDefinition): string {
   const where = source.where.map(({ field: name, is, value }) => [name, is, value])
   return JSON.stringify([kind, source.eventType, fieldOf(source, column), where, ...(size === 0 ? [] : [size])])

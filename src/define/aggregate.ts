@@ -17,7 +17,7 @@ export interface Aggregate<Name extends string = string, Nullable extends boolea
   readonly kind: AggregateKind
   readonly nullable: Nullable
   readonly slots: readonly SlotDefinition[]
-  /** From the newest (1), for `last`; 1 for the others. */
+  /** Counted from the newest (1), for `last`; 1 for the others. */
   readonly position: number
 }
 
@@ -93,7 +93,9 @@ export function last<Column extends string, Name extends Column>(
 
 const lastKMax = 32
 
-/** The values of the newest k observations, one feature each: `amount_last_1` is the newest. Null where there are fewer. */
+/**
+ * The values of the newest k observations, one feature each; `amount_last_1` is the newest. Null where there are fewer.
+ */
 export function lastK<Column extends string, Name extends Column>(
   source: Source<string, Column>,
   column: Name,
@@ -126,14 +128,14 @@ export function rate<Name extends string>(source: Source<Name>, among: Source): 
   return aggregate(`${source.name}_rate`, 'rate', [slot('count', source, null), slot('count', among, null)])
 }
 
-/** From the oldest observation to the read; null when there is none. */
+/** Seconds from the oldest observation to the read; null when there is none. */
 export function secondsSinceFirst<Name extends string>(
   source: Source<Name>,
 ): Aggregate<`${Name}_seconds_since_first`, true> {
   return aggregate(`${source.name}_seconds_since_first`, 'seconds_since_first', [slot('oldest_time', source, null)])
 }
 
-/** From the newest observation to the read; null when there is none. */
+/** Seconds from the newest observation to the read; null when there is none. */
 export function secondsSinceLast<Name extends string>(
   source: Source<Name>,
 ): Aggregate<`${Name}_seconds_since_last`, true> {
@@ -141,9 +143,9 @@ export function secondsSinceLast<Name extends string>(
 }
 
 /**
- * How many of `among` in an unbroken run back from the newest one are matched by one of `source` at the same time, such
- * as logins that failed. Time has the resolution of the hop: a tile belongs to the run when it holds
- * as many of `source` as of `among`.
+ * How many of `among`, in an unbroken run back from the newest, have one of `source` at the same time, such as logins
+ * that failed. Time has the resolution of the hop: a tile belongs to the run when it holds as many of `source` as of
+ * `among`.
  */
 export function run<Name extends string>(source: Source<Name>, among: Source): Aggregate<`${Name}_run`, false> {
   return aggregate(`${source.name}_run`, 'run', [slot('count', source, null), slot('count', among, null)])
@@ -155,7 +157,7 @@ function aggregate<Name extends string, Nullable extends boolean>(
   slots: readonly SlotDefinition[],
   position = 1,
 ): Aggregate<Name, Nullable> {
-  // Each function above states of its kind what the rule of the kind says.
+  // Each function above states `nullable` as the rule of its kind does.
   return { name, kind, nullable: aggregateRules[kind].nullable as Nullable, slots, position }
 }
 

@@ -3,20 +3,20 @@ export interface Entity<Name extends string = string, KeyField extends string = 
   readonly name: Name
   /**
    * The fields of an event's data that make the id, in this order. An event that lacks one of them, or has null there,
-   * does not touch the entity: its features are missing for that event.
+   * does not name the entity: its features are missing for that event.
    */
   readonly keyFields: readonly KeyField[]
   /** Exactly one entity of a feature set is the log's partition key. */
   readonly partitionKey: boolean
   /**
-   * What one state holds at most of each hop. A hot entity that exceeds it forgets its oldest tiles, and its features
-   * say so: a longer hop holds more time in as many tiles.
+   * What one state holds at most of each hop. A hot entity that exceeds it forgets its oldest tiles, and flags its
+   * features: a longer hop holds more time in as many tiles.
    */
   readonly tilesMax: number
 }
 
 const defaultTilesMax = 4_096
-/** A state is read and written whole: beyond this a single hot entity would slow its whole partition down. */
+/** The processor reads and writes a state whole: beyond this one hot entity would slow its whole partition down. */
 const largestTilesMax = 65_536
 
 interface EntityOptions<Name extends string, KeyField extends string> {

@@ -3,7 +3,7 @@ import { magnitudeBetween, truthMagnitude, type Magnitude } from './magnitude.ts
 import type { EventType } from '../events/event.ts'
 import { fieldForm, shapeOfEvent } from '../events/field-form.ts'
 
-/** A field of an event's data, as far as definitions look at it. */
+/** What definitions need to know of a field of an event's data. */
 export interface EventField {
   /** `other`: what no definition can read, such as a list. */
   readonly kind: 'number' | 'boolean' | 'text' | 'other'

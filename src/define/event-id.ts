@@ -1,4 +1,4 @@
 import { eventIdSchema } from '../events/envelope.ts'
 
-/** A field of the data that names an event: what an event can have as its id, and nothing else. */
+/** The schema of a field that names an event: it takes every id of an event, and nothing else. */
 export const eventId: typeof eventIdSchema = eventIdSchema

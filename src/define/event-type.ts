@@ -6,7 +6,7 @@ import { scoreFields, type ScoredRule } from '../events/scored-rule.ts'
 import { usualPastMs, type EventTimeLimits } from '../events/event-time.ts'
 import { durationMs, type Duration } from '../base/units.ts'
 
-/** An event type together with the type of its current data; `Data` exists for the compiler only. */
+/** An event type together with the schema of its current data. */
 export interface EventDefinition<Type extends string, Schema extends z.ZodObject> extends EventType {
   readonly type: Type
   readonly current: Schema
@@ -28,7 +28,7 @@ interface EventOptions<Type extends string, Schema extends z.ZodObject> {
   readonly aggregateField: keyof z.infer<Schema> & string
   /** `time` (the envelope's) or the field of the data that holds the time of the observation, in milliseconds. */
   readonly timestamp: 'time' | (keyof z.infer<Schema> & string)
-  /** Every version ever published. All but the newest say how to read them as the next one. */
+  /** Every version ever published. All but the newest upcast their data to the next one. */
   readonly versions: Readonly<Record<number, EventVersion>>
   /** The newest version's schema. */
   readonly current: Schema
@@ -38,16 +38,18 @@ interface EventOptions<Type extends string, Schema extends z.ZodObject> {
   readonly scored?: ScoredOptions<keyof z.infer<Schema> & string>
   /** Data of the newest version, for people and for the API description. */
   readonly examples?: readonly z.infer<Schema>[]
-  /** What the view of its events is called in SQL over the lake, such as `logins`; left out: the type, with `_` for each dot. */
+  /**
+   * Name of the view of its events in SQL over the lake, such as `logins`; left out: the type, with `_` for each dot.
+   */
   readonly view?: string
-  /** Text fields of which this installation takes these values only, though the schema knows more. */
+  /** Text fields of which this installation accepts these values only, though the schema knows more. */
   readonly accepts?: {
     readonly [Field in keyof z.infer<Schema> & string]?: readonly (z.infer<Schema>[Field] & string)[]
   }
 }
 
 interface LabelOptions<Field extends string> {
-  /** What the events of this type label. */
+  /** The event type that these events label. */
   readonly of: EventType
   /** The field that holds the event id of the labelled event. */
   readonly subject: Field
@@ -56,23 +58,23 @@ interface LabelOptions<Field extends string> {
    * time of the label's own observation is one of them, and so are the fields that make the ids of its entities.
    */
   readonly repeats: Readonly<Partial<Record<Field, string>>>
-  /** It takes back what was reported of its subject; left out: it reports. */
+  /** It withdraws the report of its subject; left out: it reports. */
   readonly withdraws?: true
   /** What it reports, in lower case: reports and model cards say `takeover` and `takeovers`. Left out: `report`. */
   readonly says?: string
-  /** The field that says which kind of report it is. */
+  /** The field with the kind of the report. */
   readonly kind?: Field
 }
 
 interface ScoredOptions<Field extends string> {
-  /** Type of the event that says a score. */
+  /** Type of the output event with the score. */
   readonly emits: string
-  /** How its data names the id of the scored event, and the time at which that was observed: `<name>Ms`. */
+  /** The field of its data with the scored event's id, and the one with its observation time: `<name>Ms`. */
   readonly id: string
   readonly time: `${string}Ms`
   /** The fields of the scored event that it repeats; those of the aggregate's id are among them. */
   readonly repeats: readonly Field[]
-  /** One of these: what the event is worth, a whole number such as an amount; left out: reports count events alone. */
+  /** One of these: what the event is worth, a whole number such as an amount; left out: reports only count events. */
   readonly worth?: Field
 }
 
@@ -113,13 +115,13 @@ export function defineEvent<Type extends string, Schema extends z.ZodObject>(
     timestampField: options.timestamp,
     times,
     examples: checkedExamples(type, options.current, options.examples ?? []),
-    // Its keys are fields of this schema; an event type knows them as names.
+    // Its keys are fields of this schema; an event type has them as strings.
     accepts: Object.freeze({ ...options.accepts }) as EventType['accepts'],
     fieldCodes: options.fieldCodes ?? {},
   })
 }
 
-/** An object without a field of such a name has it all the same, from its prototype: no schema can tell that it is absent. */
+/** Refuses names that every object inherits from its prototype: no schema could notice that such a field is absent. */
 function checkFieldNames(type: string, versions: EventType['versions']): void {
   for (const [version, { schema }] of Object.entries(versions)) {
     const inherited = fieldsOf(schema).find((field) => field in Object.prototype)
@@ -134,7 +136,7 @@ function fieldsOf(schema: z.ZodType): string[] {
   return 'shape' in schema ? Object.keys(schema.shape as object) : []
 }
 
-/** Every field that the type names is one of its data. */
+/** Refuses a type that names a field its data lacks. */
 function checkFields({
   type,
   current,
@@ -159,7 +161,7 @@ function labelRule<Type extends string, Schema extends z.ZodObject>(options: Eve
   const { type, label, aggregateField, timestamp } = options
   if (label === undefined) throw new Error(`event type "${type}" labels nothing`)
   const { of, subject } = label
-  // The same.
+  // The keys of `repeats` are fields of this schema, too.
   const repeats = label.repeats as Readonly<Record<string, string>>
   if (of.label !== undefined) throw new Error(`event type "${type}": labels ${of.type}, which is a label itself`)
   const { schema } = of.versions[of.currentVersion] ?? {}
@@ -246,7 +248,7 @@ function timeLimitsOf(type: string, timestamp: string, { past, observedPast, fut
   if (timestamp === 'time' && observedPastMs !== pastMs) {
     throw new Error(`event type "${type}": its time is that of the observation: give past alone`)
   }
-  // States that change their layout rest on it: nothing newer than this was observed.
+  // Layout migrations of states rely on it: no observation is newer than this.
   if (futureMs > eventLimits.maxFutureMs) throw new Error(`event type "${type}": times: future is 5m at most`)
   return Object.freeze({ pastMs, observedPastMs, futureMs })
 }

@@ -13,9 +13,9 @@ import {
 } from './magnitude.ts'
 
 /**
- * An expression that knows whether its value can be missing. A service accepts values that never are, so an empty window
- * cannot become NaN in a model's vector by accident. The type says what the compiler can know; `nullable` is also true
- * where an operation can leave the finite numbers, which depends on constants.
+ * An expression that knows whether its value can be missing. A service accepts values that never are, so an empty
+ * window cannot become NaN in a model's vector by accident. The type states what the compiler can know; `nullable` is
+ * also true where an operation can leave the finite numbers, which depends on constants.
  */
 export interface Typed<Nullable extends boolean = boolean> {
   readonly tree: Expression
@@ -29,8 +29,8 @@ type Mixed<A extends Operand, B extends Operand> = IsNullable<A> extends true ? 
 type IsNullable<O extends Operand> = O extends Typed<infer Nullable> ? Nullable : false
 
 /**
- * What can leave the finite numbers can be missing; a value that is there is finite. `Nullable` says of types what `nullable` says
- * of values: the compiler cannot follow from one to the other, so that whoever calls this states it.
+ * A value that can leave the finite numbers can be missing; a present value is finite. The compiler cannot derive the
+ * type `Nullable` from the value `nullable`, so the caller states it.
  */
 function typed<Nullable extends boolean>(
   tree: Expression,
@@ -64,7 +64,7 @@ type ReadableField<Schema extends z.ZodObject> = {
 type MayLack<Value> = undefined extends Value ? true : null extends Value ? true : false
 
 /**
- * A number of the event being scored, or a truth as 1 or 0; missing where the event lacks the field. `event` is a scored
+ * A number of the scored event, or a truth as 1 or 0; missing where the event lacks the field. `event` is a scored
  * type: every one that has the field reads its own.
  */
 export function eventField<Schema extends z.ZodObject, Field extends ReadableField<Schema>>(
@@ -76,10 +76,10 @@ export function eventField<Schema extends z.ZodObject, Field extends ReadableFie
   return typed<MayLack<Fields<Schema>[Field]>>({ op: 'request', field }, found.optional, found.magnitude)
 }
 
-/** When the event being scored was observed, in milliseconds UTC. */
+/** When the scored event was observed, in milliseconds UTC. */
 export const eventTime: Typed<false> = typed({ op: 'request', field: timeField }, false, timeMagnitude)
 
-/** Made by a view's `feature`, and by a derived feature, which knows its own bound. */
+/** A view's `feature` makes it, and so does a derived feature, which knows its own bound. */
 export function featureReference<Nullable extends boolean>(
   name: string,
   nullable: Nullable,
@@ -138,7 +138,7 @@ export function zScore(value: Operand, mean: Operand, deviation: Operand): Typed
 
 /**
  * A count and a sum of a window with the scored event itself, which the window by definition has not seen: `value` is
- * what it adds to the sum. `mean` is their quotient, null never: the event is there.
+ * what it adds to the sum. `mean` is their quotient, never null: the event itself counts.
  */
 export function includingThisEvent(counted: Typed<false>, summed: Typed<false>, value: Typed<false>) {
   const count = add(counted, 1)

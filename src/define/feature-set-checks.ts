@@ -31,7 +31,7 @@ function checkOnce(what: string, all: readonly { readonly name: string }[]): voi
   if (repeated !== undefined) throw new Error(`two ${what} are both named ${repeated.name}`)
 }
 
-/** An id is a text. What the log is keyed by decides what is a duplicate, so that no event may leave it open. */
+/** An id is a text. The log's key decides what is a duplicate, so every event must have it. */
 function checkKeys({ entities }: FeatureSet, event: EventType): void {
   const fields = fieldsOfEvent(event)
   for (const { name, keyFields, partitionKey } of entities) {
@@ -50,7 +50,7 @@ function checkKeys({ entities }: FeatureSet, event: EventType): void {
   }
 }
 
-/** Every feature, each defined once and after what it reads. */
+/** All features; throws unless each is defined once, after those that it reads. */
 function knownFeatures(set: FeatureSet): ReadonlySet<string> {
   const known = new Set<string>()
   const addOnce = (name: string) => {
@@ -89,7 +89,7 @@ function checkSource(set: FeatureSet, view: View, eventType: string): void {
     )
 }
 
-/** The features on a way from the last of these back to the first feature; null where there is none. */
+/** The features on a path from the last of these back to the first feature; null where there is none. */
 function cycleOf(set: FeatureSet, feature: string, way: readonly string[]): readonly string[] | null {
   const last = way.at(-1)
   if (last === feature) return way
@@ -101,7 +101,7 @@ function cycleOf(set: FeatureSet, feature: string, way: readonly string[]): read
   return null
 }
 
-/** A scored event has it, and nothing but a number or a truth is counted with. */
+/** Refuses a field that no scored event has, or that is neither number nor boolean. */
 function checkEventField({ events }: FeatureSet, feature: string, field: string): void {
   const scored = events.filter((event) => event.scored !== undefined)
   const own = scored.filter((event) => fieldsOfEvent(event).has(field))
@@ -116,7 +116,7 @@ function checkEventField({ events }: FeatureSet, feature: string, field: string)
   if (unreadable !== undefined) throw mistake(`, which is no number and no boolean in ${unreadable.type}`)
 }
 
-/** A code says which feature it was. */
+/** Refuses two features with one reason code. */
 function checkReasons({ views, derived }: FeatureSet): void {
   const codes = new Set<string>()
   const add = (feature: string, reason: Reason | undefined, window: string | null) => {
@@ -132,7 +132,7 @@ function checkReasons({ views, derived }: FeatureSet): void {
   for (const { name, reason } of derived) add(name, reason, null)
 }
 
-/** What the partition-key entity knows of a scored event must be enough to tell whether a label of it is right. */
+/** The partition-key entity must know enough of a scored event to decide whether a label of it is right. */
 function checkLabels({ events, entities }: FeatureSet): void {
   const scored = new Set(scoredTypes({ events }))
   const firsts = new Map<string, string>()
@@ -156,7 +156,7 @@ function checkLabels({ events, entities }: FeatureSet): void {
   }
 }
 
-/** A model's vector has no holes. */
+/** Refuses unknown features in a vector, and those that can be missing. */
 function checkServices(set: FeatureSet, known: ReadonlySet<string>): void {
   for (const service of set.services) {
     const { name, vector } = service
@@ -169,7 +169,7 @@ function checkServices(set: FeatureSet, known: ReadonlySet<string>): void {
   }
 }
 
-/** Each scored type has a service, each score a type of its own, and no service is of anything else. */
+/** Each scored type needs a service, each score a type of its own, and each service a scored type. */
 function checkScored(set: FeatureSet): void {
   const served = new Set(set.services.map((service) => scoredTypeOf(service, set)))
   const outputEvents = new Map<string, string>()

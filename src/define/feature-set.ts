@@ -10,7 +10,7 @@ export interface Derived<Nullable extends boolean = boolean> extends Typed<Nulla
   readonly name: string
   readonly description: string
   readonly expression: Typed<Nullable>
-  /** Left out: the description is said. */
+  /** Left out: the description is the reason. */
   readonly reason?: Reason
 }
 
@@ -29,7 +29,7 @@ export function defineDerived<Nullable extends boolean>(
 /** The ordered features that one model takes. */
 export interface Service {
   readonly name: string
-  /** The type of the events that its models score; null: the only one that is scored. */
+  /** The type of the events that its models score; null: the only scored type. */
   readonly eventType: string | null
   readonly vector: readonly string[]
 }
@@ -62,7 +62,7 @@ export function defineService(options: {
   return Object.freeze({ name: options.name, eventType: options.of?.type ?? null, vector })
 }
 
-/** The type of an element cannot know what its constants do. */
+/** The static type of an element cannot know what its constants do. */
 function canBeMissing({ nullable }: Typed): boolean {
   return nullable
 }

@@ -10,7 +10,7 @@ export interface Magnitude {
 }
 
 /**
- * Of an aggregated feature: a sum of integers has fewer than 128 bits, and everything else is made from less. A mean or a
+ * Of an aggregated feature: a sum of integers has fewer than 128 bits, and all others compute from less. A mean or a
  * share is at least one part in 2^53 observations, a deviation at least one part in 2^64.
  */
 export const aggregateMagnitude: Magnitude = { least: 2 ** -64, most: 2 ** 128 }
@@ -28,7 +28,7 @@ export function constantMagnitude(value: number): Magnitude {
   return { least: value === 0 ? Number.MAX_VALUE : Math.abs(value), most: Math.abs(value) }
 }
 
-/** Rounding never passes a bound that was rounded alike, so bounds of the operands give the bound of the result. */
+/** Rounding never passes an equally rounded bound, so the operands' bounds give the result's bound. */
 const results: Readonly<Record<BinaryOperation, (a: Magnitude, b: Magnitude) => Magnitude>> = {
   add: sum,
   subtract: sum,

@@ -4,7 +4,7 @@ import { fieldsOfEvent, type EventField } from './event-field.ts'
 import type { FeatureSet } from './feature-set.ts'
 import { featureName } from './view.ts'
 
-/** Why a feature can be missing for a scored event: in words that stand after its name. */
+/** Why a feature can be missing for a scored event: words that follow its name. */
 export type MissingFeatures = ReadonlyMap<string, string>
 
 type Defined = Pick<FeatureSet, 'events' | 'views' | 'derived'>
@@ -42,7 +42,7 @@ function isAlwaysNamed({ keyFields }: Entity, fields: ReadonlyMap<string, EventF
   return keyFields.every((field) => fields.get(field)?.optional === false)
 }
 
-/** What an operand lacks, the result lacks; of a `coalesce` the last value decides. */
+/** A result is missing when an operand is; of a `coalesce` the last value decides. */
 function inherited(
   tree: Expression,
   missing: MissingFeatures,

@@ -6,9 +6,9 @@ import type { Simulator } from './simulator.ts'
 export type SettingSchemas = Readonly<Record<string, z.ZodType>>
 export type SettingsOf<Schemas extends SettingSchemas> = { readonly [Name in keyof Schemas]: z.infer<Schemas[Name]> }
 
-/** What the demo says and proposes to try. */
+/** What the demo names in its output and proposes to try. */
 export interface ProjectSamples {
-  /** An instance of an entity that simulated events touch, by the entity's name. */
+  /** An instance of an entity that simulated events name, by the entity's name. */
   readonly entity: { readonly name: string; readonly id: string }
   /** In the plural: what is scored, such as `logins`. */
   readonly scored: string
@@ -16,22 +16,21 @@ export interface ProjectSamples {
 
 interface ProjectOptions<Schemas extends SettingSchemas> {
   readonly name: string
-  /** What an installation may choose of the definitions; an installation with data keeps what it began with. */
+  /** What an installation may choose of the definitions; once it has data it keeps its choice. */
   readonly settings?: Schemas
-  /** The definitions of an installation with these settings; those of the defaults are committed. */
+  /** The definitions of an installation with these settings; the repository holds those of the defaults. */
   features(settings: SettingsOf<Schemas>): FeatureSet
   readonly samples: ProjectSamples
-  /** Left out: `npm start` waits for the events of others. */
+  /** Left out: `npm start` waits for events from outside. */
   simulate?(settings: SettingsOf<Schemas>): Simulator
 }
 
-/** Everything that is particular to one domain: what the index of a project's folder exports. */
+/** Everything particular to one domain: the export of the index in a project's folder. */
 export interface Project<Schemas extends SettingSchemas = SettingSchemas> extends ProjectOptions<Schemas> {
   readonly kind: 'riverbank project'
   readonly settings: Schemas
 }
 
-/** Of a project without any. */
 const noSettings = {} as const satisfies SettingSchemas
 
 /** Defines a project; throws one sentence on a mistake. */
@@ -41,7 +40,7 @@ export function defineProject<const Schemas extends SettingSchemas = typeof noSe
   const { name } = options
   if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(name))
     throw new Error(`project "${name}": write the name in lower-case-with-hyphens`)
-  // Who leaves settings out has the type of none.
+  // Where settings are left out, their type is that of none.
   const settings = options.settings ?? (noSettings as SettingSchemas as Schemas)
   for (const setting of Object.keys(settings)) {
     if (!/^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$/.test(setting))

@@ -2,8 +2,8 @@ import type { ReasonForm, ReasonUnit } from '../engine/reason-form.ts'
 import { durationMs, minuteMs, hourMs, dayMs, secondMs } from '../base/units.ts'
 
 /**
- * What is said when a feature pushes a score towards fraud; made by {@link measure} and {@link condition}. The code is
- * the feature's name unless one is given.
+ * The sentence for a feature that pushes a score towards fraud; made by {@link measure} and {@link condition}. The code
+ * is the feature's name unless one is given.
  */
 export type Reason =
   | {
@@ -16,7 +16,7 @@ export type Reason =
   | { readonly kind: 'condition'; readonly code?: string; readonly yes: string; readonly no: string }
 
 interface Coded {
-  /** Stable, for programs: in a view the window is appended to it. */
+  /** Stable, for programs; a view appends the window. */
   readonly code?: string
 }
 
@@ -34,9 +34,9 @@ export function measure(
   const { unit = 'number', digits } = options
   if (digits !== undefined && unit !== 'amount' && unit !== 'minor_units')
     throw new Error(`reason "${text}": digits are of amounts`)
-  // What was always so is not said: sets of such definitions keep their hash.
-  const told = digits === undefined || digits === 2 ? {} : { digits }
-  return Object.freeze({ kind: 'measure', text, unit, ...told, ...codeOf(options) })
+  // Leaves out the default: sets that relied on it keep their hash.
+  const ownDigits = digits === undefined || digits === 2 ? {} : { digits }
+  return Object.freeze({ kind: 'measure', text, unit, ...ownDigits, ...codeOf(options) })
 }
 
 /** One sentence for a feature that is 1, and one for 0. */
@@ -58,7 +58,7 @@ function codeOf({ code }: Coded): Coded {
   return { code }
 }
 
-/** Of a feature, resolved: with `window`, of a view's feature over it. */
+/** Resolves the reason of a feature; with `window`, of a view's feature over it. */
 export function reasonForm(reason: Reason, feature: string, window: string | null = null): ReasonForm {
   const suffix = window === null ? '' : `_${window}`
   const code = reason.code === undefined ? feature : `${reason.code}${suffix}`

@@ -10,23 +10,23 @@ export type SimulatedEvent = DomainEvent
 export type SimulatedEvents = Iterable<SimulatedEvent> | AsyncIterable<SimulatedEvent>
 
 /**
- * A project's own generator. Days are numbered from 0; the same request gives the same events, in any process. It reads no clock:
- * what depends on the present is told.
+ * A project's own generator. Days are numbered from 0; the same request gives the same events, in any process. It reads
+ * no clock: the caller passes in the present.
  */
 export interface Simulator {
   /** What is simulated, in one sentence, for help texts. */
   readonly about: string
   /** Day 0 of a history that is not moved, milliseconds UTC at 00:00. */
   readonly epochMs: number
-  /** From a scored event to its label, where nobody says otherwise. */
+  /** Default delay from a scored event to its label. */
   readonly labelDelayMs: number
-  /** Days of history there are. */
+  /** How many days of history there are. */
   days(choice: SimulatorChoice): number
   /** Whole numbers that a run may choose, such as the size of the world; each with a default and a description. */
   readonly options: Readonly<Record<string, SimulatorOption>>
-  /** Draws a history; not its events yet, which depend on where it lies in time. */
+  /** Draws a history without its events, which depend on where it lies in time. */
   draw(range: SimulatedRange): SimulatedHistory
-  /** What goes on after a history: each step asks the clock and yields a label that is due, else an event to be scored. */
+  /** Continues after a history: each step asks the clock and yields a label that is due, else an event to score. */
   live(request: LiveRequest): SimulatedEvents
 }
 
@@ -53,7 +53,10 @@ export interface SimulatedRange {
 export interface SimulatedHistory {
   /** Events that are scored. */
   readonly scored: number
-  /** Where it ends, milliseconds after the beginning of day 0: the end of its last day, or just after its last event where it is limited. */
+  /**
+   * Its end in milliseconds since the beginning of day 0: that of its last day or, if limited, just after its last
+   * event.
+   */
   readonly endMs: number
   /** The days from this one on. */
   fromDay(day: number): SimulatedHistory
@@ -62,7 +65,7 @@ export interface SimulatedHistory {
   lines?(): Iterable<string>
 }
 
-/** Where a history lies in time, and how its events are named. */
+/** The history's place in time, and the prefix of its event ids. */
 export interface HistoryPlace {
   /** When day 0 begins, milliseconds UTC. */
   readonly originMs: number
@@ -111,7 +114,7 @@ export function simulatedEvent<Type extends string, Schema extends z.ZodObject>(
   return {
     eventId: id,
     eventType: type.type,
-    // Whoever simulates an event says its time.
+    // The simulator sets the event's time.
     timestamp: timeMs as EventTimeMs,
     // The schema of every type is one of an object.
     aggregateId: String((data as Readonly<Record<string, unknown>>)[type.aggregateField]),

@@ -5,8 +5,8 @@ import type { EventDefinition } from './event-type.ts'
 export type Comparison = '==' | '!=' | '<' | '<=' | '>' | '>='
 
 /**
- * `field` is a field of the event's data, in the event's own spelling. What an event does not have meets no condition;
- * `present` is met by whatever it has, and its value is true; `among` by one of several values.
+ * `field` is a field of the event's data, in the event's own spelling. A missing field meets no condition; any value
+ * meets `present`, whose value is true; one of several values meets `among`.
  */
 export interface Condition {
   readonly field: string
@@ -29,8 +29,8 @@ export interface Category<Field extends string = string> {
 }
 
 /**
- * A text or a boolean as a number: 0 for the first of the values, 1 for the second. What is none of them adds nothing.
- * A value that is added stands at the end: the numbers of the others are what models know.
+ * A text or a boolean as a number: 0 for the first of the values, 1 for the second. Other values add nothing. Append
+ * new values at the end: models know the numbers of the others.
  */
 export function category<Field extends string>(field: Field, ...categories: Categories): Category<Field> {
   if (categories.length === 0) throw new Error(`category "${field}": name its values`)
@@ -41,20 +41,20 @@ export function category<Field extends string>(field: Field, ...categories: Cate
 
 /**
  * The observations that views aggregate: the events of one type, those of them that meet every condition, with the
- * fields that aggregates may use. Feature names are made of the names given here.
+ * fields that aggregates may use. Feature names contain the names given here.
  */
 export interface Source<Name extends string = string, Numeric extends string = string, Text extends string = string> {
   readonly name: Name
   readonly eventType: string
   /** Column name to field of the event's data. */
   readonly columns: Readonly<Record<string, string>>
-  /** Columns of whole numbers: what can be summed. */
+  /** Columns of whole numbers: sums need one of these. */
   readonly numeric: readonly Numeric[]
-  /** Columns of text: what can be told apart, and nothing else. */
+  /** Columns of text: aggregates can only count their distinct values. */
   readonly text: readonly Text[]
   /** Columns that an event may lack: an observation without the value adds nothing to aggregates of the column. */
   readonly optional: readonly string[]
-  /** Of columns that are categories. */
+  /** The values of columns that are categories. */
   readonly categories: Readonly<Record<string, Categories>>
   readonly where: readonly Condition[]
 }
@@ -120,7 +120,7 @@ export function defineSource<
   for (const { field } of options.where ?? []) {
     if (!fields.has(field)) throw new Error(`source "${name}": where: ${event.type} has no field ${field}`)
   }
-  // The compiler divides columns by the types of their fields, and this by the schemas that the types are made of.
+  // The compiler divides columns by the types of their fields, this code by the schemas behind these types.
   return Object.freeze({
     name,
     eventType: event.type,
@@ -143,7 +143,7 @@ function columnsOf(given: Readonly<Record<string, string | Category>>) {
   return { columns, categories }
 }
 
-/** Null for what is no column. */
+/** Null for a field that cannot be a column. */
 function columnKind({ kind, whole }: EventField, categories: Categories | null): 'number' | 'text' | null {
   if (categories !== null) {
     const type = kind === 'text' ? 'string' : kind

@@ -13,9 +13,9 @@ export interface View {
   readonly windows: readonly WindowLength[]
   /** Width of a tile: the resolution of every window's ends. */
   readonly hop: Duration
-  /** How long ago every window ends: what is known only later is read only later. */
+  /** How long ago every window ends: a read sees only what is known by then. */
   readonly delay: Duration | '0s'
-  /** By aggregate, as far as more than the description is to be said. */
+  /** By aggregate, where a reason says more than the description. */
   readonly reasons: Readonly<Record<string, Reason>>
 }
 
@@ -27,7 +27,7 @@ type NullableOf<A extends Aggregate, W extends string, Name extends string> =
       : never
     : never
 
-/** A view whose features can be named by whoever defines derived features and services; a wrong name does not compile. */
+/** A view whose features derived features and services can name; a wrong name does not compile. */
 export interface TypedView<A extends Aggregate, W extends string> extends View {
   feature<Name extends FeatureNameOf<A, W>>(name: Name): Typed<NullableOf<A, W, Name>>
 }
@@ -57,7 +57,7 @@ export function defineView<const A extends Aggregate, const W extends WindowLeng
   const mistake = (text: string) => new Error(`view "${name}": ${text}`)
   checkView(options, mistake)
   const delay = options.delay ?? '0s'
-  // Its keys are names of aggregates; a view knows them as names.
+  // Its keys are names of aggregates; a view has them as strings.
   const reasons = { ...options.reasons } as Readonly<Record<string, Reason>>
   const view: View = {
     name,
@@ -77,7 +77,7 @@ export function defineView<const A extends Aggregate, const W extends WindowLeng
         const known = aggregates.flatMap((a) => windows.map((w) => `${a.name}_${w}`))
         throw mistake(`has no feature ${feature}; it has ${known.join(', ')}`)
       }
-      // The name says which aggregate it is, and its type whether the value can be missing.
+      // The name determines the aggregate, and the aggregate's type whether the value can be missing.
       return featureReference(`${name}__${feature}`, aggregate.nullable as NullableOf<A, W, Name>)
     },
   })

@@ -40,7 +40,7 @@ export function markName(
  * blamed. A kill at any other moment, and an outage that the process lives to see, blames nobody.
  */
 export class Trial {
-  readonly #metadataStores: StoreMetadata
+  readonly #storeMetadata: StoreMetadata
   readonly #name: string
   readonly #position: number
   readonly #begins: number
@@ -48,8 +48,8 @@ export class Trial {
   readonly #diedTogether: boolean
   #text: string | null
 
-  private constructor(metadataStores: StoreMetadata, name: string, position: number, found: string | null) {
-    this.#metadataStores = metadataStores
+  private constructor(storeMetadata: StoreMetadata, name: string, position: number, found: string | null) {
+    this.#storeMetadata = storeMetadata
     this.#name = name
     this.#text = found
     this.#position = position
@@ -62,8 +62,8 @@ export class Trial {
     this.#diedTogether = isNear && mark?.diedTogether === true
   }
 
-  static async begin(metadataStores: StoreMetadata, name: string, position: number): Promise<Trial> {
-    const trial = new Trial(metadataStores, name, position, await metadataStores.metadata(name))
+  static async begin(storeMetadata: StoreMetadata, name: string, position: number): Promise<Trial> {
+    const trial = new Trial(storeMetadata, name, position, await storeMetadata.metadata(name))
     await trial.#leave({ diedTogether: trial.#diedTogether })
     return trial
   }
@@ -107,7 +107,7 @@ export class Trial {
 
   async #replace(text: string | null): Promise<void> {
     // Where it is not ours any more, another member has the partition, and its mark stands.
-    await this.#metadataStores.replaceMetadata(this.#name, this.#text, text)
+    await this.#storeMetadata.replaceMetadata(this.#name, this.#text, text)
     this.#text = text
   }
 }

@@ -81,7 +81,7 @@ function drawn(rows: readonly Row[], endMs: number | null): SimulatedHistory {
   }
 }
 
-/** In time order: all take equally long. */
+/** In time order: all labels take equally long. */
 function labelsOf(rows: readonly Row[], { originMs, idPrefix, labelDelayMs }: HistoryPlace) {
   if (labelDelayMs === null) return []
   return rows
@@ -136,7 +136,7 @@ function whose({ account, device }: Login | Reset): { readonly accountId: string
   return { accountId: `a-${account}`, ...(device === null ? {} : { deviceId: device }) }
 }
 
-/** What will be reported and is remembered; above it one stays unreported. */
+/** How many attempts wait for their report; above it one stays unreported. */
 const waitingMax = 100_000
 
 function* live(request: LiveRequest): Generator<SimulatedEvent> {
@@ -167,7 +167,7 @@ function* live(request: LiveRequest): Generator<SimulatedEvent> {
   }
 }
 
-/** What one of them does now. */
+/** Draws the attempts of one owner or attacker now. */
 function someonesAttempts(world: World, random: Random, day: number): Iterable<Login | Reset> {
   const account = random.below(world.accounts)
   const isAway = random.chance(0.02)

@@ -1,15 +1,17 @@
 import { Random } from './random.ts'
 
-/** What the generator knows of a login and of a request for another password. */
+/** What the generator knows of a login and of a reset. */
 interface Attempted {
   /** Seconds since the beginning of its day. */
   readonly second: number
   readonly account: number
-  /** null: the client does not say it. */
+  /** null: the client does not send it. */
   readonly device: string | null
   readonly ip: string
   readonly country: string
-  /** An attacker's, and the owner will say so: of a login that took the account over, of a reset nobody else asked for. */
+  /**
+   * Whether the owner will report it: a login that took the account over, or a reset that only the attacker requested.
+   */
   readonly isReported: boolean
 }
 
@@ -34,7 +36,7 @@ const attackerDays = 6
 const attackers = 4
 export const daySeconds = 86_400
 
-/** What an account is like, whatever the day. */
+/** The habits of an account's owner, the same on all days. */
 function owner({ seed }: World, account: number) {
   const random = new Random(seed, 1, account)
   return {
@@ -71,13 +73,16 @@ interface Attempt {
   readonly world: World
   readonly account: number
   readonly random: Random
-  /** Draws who asks for another password. */
+  /** Draws who requests a reset. */
   readonly resets: Random
   readonly isAway: boolean
   readonly second: number
 }
 
-/** The owner, who mistypes now and then, forgets the secret, travels, and buys a new device every few months. */
+/**
+ * Attempts of the owner, who mistypes now and then, forgets the secret, travels, and buys a new device every few
+ * months.
+ */
 export function* honestAttempts(attempt: Attempt): Generator<Login | Reset> {
   const { world, account, random, resets, isAway, second } = attempt
   const who = owner(world, account)
@@ -96,7 +101,7 @@ export function* honestAttempts(attempt: Attempt): Generator<Login | Reset> {
   for (let tries = 0; tries < mistakes; tries += 1) {
     yield { kind: 'login', ...place, second: atMost(second + 12 * tries), succeeded: false }
   }
-  // Who mistypes twice has forgotten it, most often; some forget it before they try.
+  // An owner who mistypes twice has most often forgotten the secret; some forget it before they try.
   if (resets.chance(mistakes === 2 ? 0.6 : 0.015)) {
     yield { kind: 'reset', ...place, second: atMost(second + 12 * mistakes + 5), bySms: resets.chance(0.7) }
   }
@@ -127,7 +132,7 @@ function attackersDevice(attacker: number, isCareful: boolean, random: Random, t
   return random.chance(0.3) ? null : `d-x${attacker}-${random.below(10_000)}`
 }
 
-/** A few guesses, and a try to get another secret; where one is right the attacker stays and comes back. */
+/** A few guesses, and a reset; where one works the attacker stays and comes back. */
 export function* attackOn(attempt: Attempt, attacker: number, day: number): Generator<Login | Reset> {
   const { world, account, random, resets, second } = attempt
   const tools = new Random(world.seed, 4, attacker, Math.floor(day / attackerDays))
@@ -143,7 +148,7 @@ export function* attackOn(attempt: Attempt, attacker: number, day: number): Gene
   for (let guess = 0; guess < guesses; guess += 1) {
     yield { kind: 'login', ...place, second: atMost(second + 4 * guess), succeeded: false, isReported }
   }
-  // Who reads the mailbox needs no guesses.
+  // An attacker who reads the mailbox needs no guesses.
   if (resets.chance(0.5)) {
     const asked = { second: atMost(second + 4 * guesses + 2), bySms: resets.chance(0.2) }
     yield { kind: 'reset', ...place, ...asked, isReported: resets.chance(0.9) }

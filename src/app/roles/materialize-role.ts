@@ -45,7 +45,7 @@ export async function startMaterialize(role: Role, between: Between = (parts) =>
   await refuseContradictions(config, { log, store, lake: true })
   const watch = await startStateWatch({ ...role, log, store, featureSet: definitions(config).manifest.hash })
   const work = await startMaterializer(role, ({ options, consume }) =>
-    between({ options: { ...options, metadataStores: store }, consume }),
+    between({ options: { ...options, storeMetadata: store }, consume }),
   )
   return {
     finished: Promise.race([work.finished, watch.failed]),
@@ -97,7 +97,7 @@ async function materializeFrom(role: Role, log: EventLog, between: Between): Pro
     bufferBytes: config.LAKE_BUFFER_MB * mebibyte,
     orphanGraceMs: 600_000,
     stallMs: config.STALL_MS,
-    metadataStores: null,
+    storeMetadata: null,
     clock,
     meter,
     logger,

@@ -141,7 +141,7 @@ type StatusReaderOptions = Omit<StateWatchOptions, 'clock' | 'logger' | 'meter'>
 class StatusReader {
   statesStatus: StatesStatus = { kind: 'empty' }
   readonly #options: StatusReaderOptions
-  readonly #metadataStores: LakeMetadata
+  readonly #storeMetadata: LakeMetadata
   readonly #bindsLake: boolean
   readonly #remembered = new Map<number, number>()
   #hasOwned = false
@@ -151,9 +151,9 @@ class StatusReader {
   #running: Promise<StatesStatus> | null = null
   #next: Promise<StatesStatus> | null = null
 
-  constructor(options: StatusReaderOptions, metadataStores: LakeMetadata, bindsLake = true) {
+  constructor(options: StatusReaderOptions, storeMetadata: LakeMetadata, bindsLake = true) {
     this.#options = options
-    this.#metadataStores = metadataStores
+    this.#storeMetadata = storeMetadata
     this.#bindsLake = bindsLake
     this.#gauge = options.meter?.gauge(
       'riverbank_states',
@@ -196,7 +196,7 @@ class StatusReader {
     }
     let statesStatus = statusOf(states, seenLog, seenLake, viewer)
     if (statesStatus.kind !== 'refused' && seenLake !== null && this.#bindsLake) {
-      statesStatus = (await bindLake(config, seenLake, this.#metadataStores, log)) ?? statesStatus
+      statesStatus = (await bindLake(config, seenLake, this.#storeMetadata, log)) ?? statesStatus
     }
     for (const [partition, next] of states.positions) this.#remembered.set(partition, next)
     this.#hasOwned ||= states.featureSet === featureSet

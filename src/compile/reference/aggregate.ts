@@ -55,7 +55,7 @@ function secondsSince(value: ReferenceValue | undefined, readMs: number): number
   return value === undefined ? null : Math.max(0, readMs - value.timeMs) / 1_000
 }
 
-/** All in arbitrary precision, until the one conversion that the definition names. */
+/** Computes in arbitrary precision, until the one conversion that the definition names. */
 function deviation(numbers: readonly number[]): number | null {
   const n = BigInt(numbers.length)
   if (n < 2n) return null

@@ -7,7 +7,7 @@ export type NamedValues = Readonly<Record<string, number | null>>
 /** Recomputes the derived features from the aggregated ones and the scored event: its data with its `timeMs`. */
 export type DerivedEvaluator = (aggregated: NamedValues, request: RequestValues) => NamedValues
 
-/** With the oracle of expressions, not the compiled closures. */
+/** Evaluates with the oracle of expressions, not the compiled closures. */
 export function createDerivedEvaluator(set: FeatureSet): DerivedEvaluator {
   return (aggregated, request) => {
     const values: Record<string, number | null> = { ...aggregated }

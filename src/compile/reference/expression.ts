@@ -3,8 +3,8 @@ import type { BinaryOperation, Expression, RequestValues } from '../../engine/ex
 type Features = Readonly<Record<string, number | null>>
 
 /**
- * The oracle of derived features: walks the tree anew for every row. Shares nothing with the compiled closures. A missing
- * operand makes every operation but `coalesce` missing, and so does an answer that is not finite.
+ * The oracle of derived features: walks the tree anew for every row. Shares nothing with the compiled closures. A
+ * missing operand makes every operation but `coalesce` missing; a result that is not finite is missing.
  */
 export function referenceExpression(tree: Expression, features: Features, request: RequestValues): number | null {
   const answer = answerOf(tree, features, request)

@@ -4,16 +4,17 @@ import type { FeatureSet } from '../../define/feature-set.ts'
 import { labelHours } from '../labels.ts'
 import type { ReferenceObservation } from './reference.ts'
 
-/** An event as the partition-key entity was told it, in the life that began at `incarnation`. */
+/** An event at the partition-key entity, in the incarnation that began at `incarnation`. */
 export interface ReferenceEvent extends ReferenceObservation {
   readonly eventId: string
   readonly incarnation: number
 }
 
 /**
- * The oracle of labels: why one counts nowhere, null when it counts. A label counts when its subject is among the last
- * {@link subjectsMax} events of all labelled types that the entity was told before, is of the type that the label is about, is
- * not too old beside the newest of these, and says what the label repeats. `earlier`: what the entity was told before, duplicates left out.
+ * The oracle of labels: why one counts nowhere, null when it counts. A label counts when its subject is among the
+ * entity's last {@link subjectsMax} earlier events of all labelled types, has the type that the label is about, is not
+ * too old beside the newest of these, and agrees with what the label repeats. `earlier`: the entity's earlier events,
+ * without duplicates.
  */
 export function referenceVerdict(
   set: FeatureSet,

@@ -7,17 +7,17 @@ import { featureName, type View } from '../../define/view.ts'
 import { horizonMs } from '../horizon.ts'
 import { referenceAggregate, type ReferenceValue } from './aggregate.ts'
 
-/** An event as one entity saw it, with the sequence number it took there. Duplicates are not observations. */
+/** An event at one entity, with the sequence number it took there. Duplicates are not observations. */
 export interface ReferenceObservation {
   readonly sequence: number
   readonly timeMs: number
-  /** The event's own time, which says which label of a subject is the newest. */
+  /** The event's own time, which decides which label of a subject is the newest. */
   readonly eventTimeMs: number
   readonly eventType: string
   readonly data: Readonly<Record<string, unknown>>
 }
 
-/** A read: at event time `timeMs`, by the event with number `sequence`, in the life that began at `incarnation`. */
+/** A read at event time `timeMs`, by the event with number `sequence`, in one incarnation. */
 export interface ReferenceRead {
   readonly sequence: number
   readonly incarnation: number
@@ -56,14 +56,14 @@ export function referenceFeatures(
   return result
 }
 
-/** The event types that the views look at; where a label is one of them, all labels. */
+/** The event types that the views read; where a label is one of them, all label types. */
 function fedTypes(set: FeatureSet, views: readonly View[]): ReadonlySet<string> {
   const types = views.flatMap(slotsOf).map((slot) => slot.source.eventType)
   const labels = set.events.filter(({ label }) => label !== undefined).map(({ type }) => type)
   return new Set(types.some((type) => labels.includes(type)) ? [...types, ...labels] : types)
 }
 
-/** Of the labels of one subject the newest one, of equally new ones the last. An event id is one only of its aggregate. */
+/** Keeps each subject's newest label, of equally new ones the last. An event id is unique only within its aggregate. */
 function currentOnly(set: FeatureSet, applied: readonly ReferenceObservation[]): ReferenceObservation[] {
   const owner = set.entities.find(({ partitionKey }) => partitionKey)?.keyFields ?? []
   const subjects = applied.map(({ eventType, data }) => {
@@ -81,15 +81,15 @@ function currentOnly(set: FeatureSet, applied: readonly ReferenceObservation[]):
 }
 
 interface AppliedHistory {
-  /** All that were not too late when they came. */
+  /** The observations that were not too late when they came. */
   readonly applied: readonly ReferenceObservation[]
   /** The newest tile that is forgotten after the last of them. */
   readonly forgotten: number
 }
 
 /**
- * What one hop's tiles were told, one observation after the other: each is too late or counts, then what is older than
- * the horizon is forgotten, then the oldest tiles above the limit.
+ * Applies observations to one hop's tiles, one after the other: each is too late or counts; then the tiles beyond the
+ * horizon are forgotten, then the oldest tiles above the limit.
  */
 function applyInOrder(seen: readonly ReferenceObservation[], views: readonly View[], hopMs: number): AppliedHistory {
   const [horizon, tilesMax] = [horizonMs(views), views[0]?.entity.tilesMax ?? 0]
@@ -112,7 +112,7 @@ function applyInOrder(seen: readonly ReferenceObservation[], views: readonly Vie
   return { applied, forgotten }
 }
 
-/** What is forgotten is outside every window but a lifetime's, which holds it whatever the time of the read. */
+/** Forgotten observations are outside every window but a lifetime's, which holds them at every read. */
 function insideOf(
   view: View,
   lengthMs: number,

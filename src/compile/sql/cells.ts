@@ -4,7 +4,7 @@ import type { View } from '../../define/view.ts'
 import { categoriesOf, fieldOf, slotId } from '../slots.ts'
 import { scalarSql } from './text.ts'
 
-/** The views of one hop and delay: their windows end at the same tile. */
+/** The views of one hop and delay; their windows end at the same tile. */
 export interface ReadGroup {
   readonly name: string
   readonly hopMs: number
@@ -53,7 +53,7 @@ export function runCell(group: ReadGroup, view: View, aggregate: Aggregate, wind
   return `${group.name}_${view.name}_${aggregate.name}_w${group.windowsMs.indexOf(window)}`
 }
 
-/** What an observation adds to a slot; NULL, also where a category knows no such value. */
+/** What an observation adds to a slot; NULL also for a value that its category does not list. */
 export function valueSql({ source, column: name }: SlotDefinition, column: ColumnOf, prefix = ''): string {
   const field = fieldOf(source, name)
   if (field === null) return '1'
@@ -63,7 +63,7 @@ export function valueSql({ source, column: name }: SlotDefinition, column: Colum
   return `(CASE ${prefix}${column(field)} ${cases.join(' ')} END)::BIGINT`
 }
 
-/** `scope` says over which observations: a filter, and for window functions a frame. */
+/** SQL of a slot over the observations of `scope`: a filter, and for window functions a frame. */
 export function cellSql(slot: SlotDefinition, column: ColumnOf, prefix: string, scope: string): string {
   const value = valueSql(slot, column, prefix)
   switch (slot.kind) {

@@ -2,10 +2,10 @@ import { identifier } from '../../base/sql.ts'
 import type { BinaryOperation, Expression, UnaryOperation } from '../../engine/expression.ts'
 import type { FeatureSet } from '../../define/feature-set.ts'
 
-/** Where an expression finds what it reads; each answers SQL of type DOUBLE. */
+/** The columns that an expression reads; each answers SQL of type DOUBLE. */
 export interface ExpressionColumns {
   readonly feature: (name: string) => string
-  /** Of the scored event: a field of its data, a truth as 1 or 0, NULL where it has none; `timeMs` is its time. */
+  /** A field of the scored event's data, a truth as 1 or 0, NULL where it is missing; `timeMs` is its time. */
   readonly request: (field: string) => string
 }
 
@@ -19,7 +19,7 @@ export interface ExpressionRows {
  * A SELECT of the rows with a column for every derived feature, named `derived <feature>`. A derived feature that reads
  * another reads the recomputed one; `columns.feature` answers aggregated features only. Each operation is computed once
  * for each row, by a subquery of its own level, over operands that are columns: the text grows with the number of
- * operations, however deep they are nested, and {@link presentSql} stands around every one of them.
+ * operations, however deep they are nested, and {@link presentSql} wraps every one of them.
  */
 export function derivedSql(
   { derived }: Pick<FeatureSet, 'derived'>,
@@ -46,7 +46,7 @@ class Steps {
   readonly #columns: ExpressionColumns
   /** By level, the columns that its SELECT adds. */
   readonly #levels: string[][] = []
-  /** What was computed already, by its SQL. */
+  /** Operations computed already, by their SQL. */
   readonly #known = new Map<string, Operand>()
   readonly #derived = new Map<string, Operand>()
 
@@ -62,7 +62,7 @@ class Steps {
     return this.#derived.get(name) ?? this.#step(presentSql(this.#columns.feature(name)), 0)
   }
 
-  /** The rows inside, one subquery for each level around them; outside, the results without the columns of the steps. */
+  /** Wraps the rows in one subquery per level; the outermost selects the results without the columns of the steps. */
   select(rows: ExpressionRows, results: readonly string[]): string {
     let { select, from } = rows
     for (const added of this.#levels) {
@@ -95,7 +95,7 @@ class Steps {
 
   #operation(trees: readonly Expression[], sqlOf: (...operands: string[]) => string): Operand {
     const operands = trees.map((tree) => this.#operand(tree))
-    // Inputs are level 0, so that an operation over constants alone stands on level 1 like the others.
+    // Inputs are level 0, so that an operation over constants alone is on level 1 like the others.
     const level = 1 + Math.max(0, ...operands.map((operand) => operand.level))
     return this.#step(sqlOf(...operands.map(({ sql }) => sql)), level)
   }
@@ -112,8 +112,8 @@ class Steps {
 }
 
 /**
- * The one place that says when SQL misses a value: what is not finite is missing. NULL is missing already. DuckDB computes
- * an operation that stands here twice once for each row.
+ * The one place that decides when SQL misses a value: what is not finite. NULL is missing already. DuckDB computes an
+ * operation named twice here only once per row.
  */
 function presentSql(value: string): string {
   return `CASE WHEN isfinite(${value}) THEN ${value} END`
@@ -125,8 +125,8 @@ function fieldSql(value: string): string {
 }
 
 /**
- * A literal would be a decimal first: text is rounded once. −0 is written as 0: to DuckDB, 0 − a and −0 − a are one common
- * subexpression, since their constants are equal.
+ * A literal would be a decimal first; DuckDB rounds text once. Writes −0 as 0: to DuckDB, 0 − a and −0 − a are one
+ * common subexpression, since their constants are equal.
  */
 function constantSql(value: number): string {
   return Number.isFinite(value) ? `'${String(value)}'::DOUBLE` : 'NULL::DOUBLE'

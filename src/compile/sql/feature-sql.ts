@@ -8,13 +8,13 @@ import { derivedColumn, derivedSql, type ExpressionColumns, type ExpressionRows 
 import { entitySql, entriesSql, outcomesSql, type SqlRelations } from './sql.ts'
 import { verdictsSql } from './labels.ts'
 
-/** The SQL of a feature set, for whoever has history in tables and no definitions. */
+/** The SQL of a feature set, for callers that have history in tables and no definitions. */
 export interface FeatureSql {
-  /** Fields of an event's data that the definitions look at. */
+  /** Fields of an event's data that the definitions read. */
   readonly fields: readonly string[]
   /** Fields of a scored event's data that derived features read; not its time. */
   readonly eventFields: readonly string[]
-  /** What the other two may read instead of the entries themselves, with `isPrepared`. */
+  /** The relation that the other two may read instead of the entries, with `isPrepared`. */
   entries(entity: string, relations: SqlRelations): string
   features(entity: string, relations: SqlRelations): string
   outcomes(entity: string, relations: SqlRelations): string

@@ -5,26 +5,26 @@ import { conditionSql } from './text.ts'
 import { conditionsOf, edgeName, runsOf, totalsOf, type FlagOf, type Totals } from './totals.ts'
 
 /**
- * An entry's place on one line: its tile, then its rank in its life. So many ranks fit into a tile, and so many tiles to
- * either side of zero; a life that has more, or reaches further, is read by joins.
+ * An entry's place on one line: its tile, then its rank in its incarnation. So many ranks fit into a tile, and so many
+ * tiles to either side of zero; joins read an incarnation that has more, or reaches further.
  */
 const ranks = 1_073_741_824n
 const tilesReach = 4_294_967_295n
 
 /**
- * Whether an entry has a place on the line, and the place. `tile`, `sequence` and `incarnation` are there; an entry without a
- * place makes its whole life one that is read by joins.
+ * Whether an entry has a place on the line, and the place. Needs `tile`, `sequence` and `incarnation`; joins read the
+ * whole incarnation of an entry without a place.
  */
 export const placeSql = `tile BETWEEN -${tilesReach} AND ${tilesReach} AND sequence >= incarnation AND sequence - incarnation < ${ranks} AS has_place,
     CASE WHEN has_place THEN sequence - incarnation ELSE 0 END AS rank,
     CASE WHEN has_place THEN tile * ${ranks} + rank ELSE 0 END AS place`
 
-/** Of so many tiles. Multiplied here: a small literal is a small integer in SQL. */
+/** The ranks of so many tiles. Multiplied here: a small literal is a small integer in SQL. */
 const ranksOf = (tiles: number) => `${BigInt(tiles) * ranks}::BIGINT`
 const byIncarnation = 'PARTITION BY id, incarnation ORDER BY place'
-/** From an entry's place back to the first place of a tile so far before its own. */
+/** The distance from an entry's place back to the first place of a tile so far before its own. */
 const backSql = (ms: number, hopMs: number) => `(${ranksOf(ms / hopMs - 1)} + rank)`
-/** Reads see nothing of the tile that a delay of less than a tile would cut: there is none, hops divide delays. */
+/** No delay cuts a tile: hops divide delays. */
 const endSql = ({ delayMs, hopMs }: ReadGroup) =>
   delayMs === 0 ? '1 PRECEDING' : `(${ranksOf(delayMs / hopMs - 1)} + rank + 1) PRECEDING`
 const startSql = ({ delayMs, hopMs }: ReadGroup, window: number) => `${backSql(delayMs + window, hopMs)} PRECEDING`
@@ -32,10 +32,10 @@ const startSql = ({ delayMs, hopMs }: ReadGroup, window: number) => `${backSql(d
 const frameName = (group: ReadGroup, window: number) => `${group.name}_w${group.windowsMs.indexOf(window)}`
 
 /**
- * Every slot of every window over the entries of one hop: what a read at an entry saw, if everything in its longest frame
- * came before it (`is_framed`). Entries out of order, forgotten tiles and tiles beyond the limit are left to the joins.
- * What is a difference of running totals is read at the edges of the windows, all totals of an edge at once; the rest is a
- * window function over the frame. Reads `keyed_<hop>` and `odd_<hop>`.
+ * Every slot of every window over the entries of one hop: what a read at an entry saw, if everything in its longest
+ * frame came before it (`is_framed`). Joins handle entries out of order, forgotten tiles and tiles beyond the limit.
+ * Running totals are read at the edges of the windows, all totals of an edge at once; the rest is a window function
+ * over the frame. Reads `keyed_<hop>` and `odd_<hop>`.
  */
 export function framedSql(hopMs: number, groups: readonly ReadGroup[], column: ColumnOf): string {
   const conditions = conditionsOf(groups, column)
@@ -54,8 +54,8 @@ export function framedSql(hopMs: number, groups: readonly ReadGroup[], column: C
 }
 
 /**
- * Lives that frames do not read: an entry has no place, an observation stands there twice or was refused, or there may be more
- * tiles than the limit. Reads `keyed_<hop>`.
+ * Incarnations that frames cannot read: an entry has no place, an observation is there twice or was refused, or there
+ * may be more tiles than the limit. Reads `keyed_<hop>`.
  */
 export function oddSql(hopMs: number, tilesMax: number): string {
   const isOrdinary = 'has_place AND NOT is_twice AND NOT (counted AND coalesce(tile <= counted_forgotten, false))'
@@ -63,19 +63,19 @@ export function oddSql(hopMs: number, tilesMax: number): string {
   HAVING NOT coalesce(bool_and(${isOrdinary}), false) OR count(*) FILTER (counted) > ${tilesMax}`
 }
 
-/** A read in an ordinary life that came after all it looks at, and where nothing is forgotten. */
+/** A read in an ordinary incarnation, after all that its windows hold, where nothing is forgotten. */
 function isFramedSql(groups: readonly ReadGroup[], totals: Totals): string {
   const reads = groups.map((group) => {
     const finite = group.windowsMs.filter((window) => window !== Infinity).at(-1) ?? 0
     const newest = totals.newest.get(group) ?? `${group.name}_newest`
     return `coalesce(${newest} < sequence, true) AND coalesce(forgotten <= tile - ${(group.delayMs + finite) / group.hopMs}, true)`
   })
-  // A run ends at a tile that is not all matching: with no delay the newest tile would be cut.
+  // A run ends at a tile that does not match as a whole; without a delay the read would cut the newest tile.
   const hasCutRun = groups.some((group) => group.delayMs === 0 && runsOf(group).length > 0)
   return ['odd_id IS NULL', ...reads, ...(hasCutRun ? ['false'] : [])].join(' AND ')
 }
 
-/** Runs look at whole tiles, which is a pass of its own. */
+/** Adds what runs need of whole tiles, in a pass of its own. */
 function tilesSql(source: string, { ofTiles }: Totals): string {
   if (ofTiles.size === 0) return source
   const tileEnd = `(${ranks - 1n} - rank) FOLLOWING`
@@ -84,7 +84,7 @@ function tilesSql(source: string, { ofTiles }: Totals): string {
       until_tile AS (${byIncarnation} RANGE BETWEEN UNBOUNDED PRECEDING AND ${tileEnd}))`
 }
 
-/** The tiles of the observations of the same value before and after. */
+/** Adds the tiles of the previous and the next observation of the same value. */
 function neighboursSql(source: string, { neighbours }: Totals): string {
   const all = [...neighbours.values()]
   if (all.length === 0) return source
@@ -97,7 +97,7 @@ function neighboursSql(source: string, { neighbours }: Totals): string {
   return `(SELECT *, ${columns.join(', ')} FROM ${source} WINDOW ${windows.join(', ')})`
 }
 
-/** Reads that stand where an observation stands come before it: they change no total. */
+/** Adds the running totals. A read at an observation's place comes before it, and changes no total. */
 function runningSql(source: string, { running }: Totals): string {
   if (running.size === 0) return source
   return `(SELECT *, ${columnsSql(running)} FROM ${source}
@@ -105,8 +105,8 @@ function runningSql(source: string, { running }: Totals): string {
 }
 
 /**
- * The totals at the first entry from each edge on, the read itself at the latest; the greatest sequence number in the longest
- * frame; and the cells that are no difference of totals.
+ * Adds the totals at the first entry from each edge on, the read itself at the latest; the greatest sequence number in
+ * the longest frame; and the cells that are no difference of totals.
  */
 function windowsSql(
   source: string,

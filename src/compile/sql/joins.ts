@@ -6,7 +6,9 @@ import { conditionSql, tileSql } from './text.ts'
 const endSql = ({ delayMs, hopMs }: ReadGroup) => tileSql(`r.time_ms - ${delayMs}`, hopMs)
 const startSql = ({ delayMs, hopMs }: ReadGroup, window: number) => tileSql(`r.time_ms - ${delayMs + window}`, hopMs)
 
-/** What was observed before a read, and is in the longest window: comparisons only, so that it stays a hash join. */
+/**
+ * Selects what was observed before a read within the longest window: comparisons only, so that it stays a hash join.
+ */
 function insideSql(group: ReadGroup, longest: number, hasLabels: boolean): string {
   const finite = `o.tile <= r.window_end AND o.tile > coalesce(r.forgotten, -9223372036854775807)`
   const reach =
@@ -24,7 +26,7 @@ function boundsSql(group: ReadGroup): string {
   return `(SELECT r.*, ${[`${endSql(group)} AS window_end`, ...starts].join(', ')} FROM asked_${group.hopMs} r) r`
 }
 
-/** Where views look at labels (`hasLabels`), with the number of the label that took its place. */
+/** Applied observations; where views read labels (`hasLabels`), with the number of the label that replaced each. */
 function appliedSql({ hopMs }: ReadGroup, hasLabels: boolean): string {
   const applied = `SELECT * FROM counted_${hopMs} WHERE forgotten IS NULL OR tile > forgotten`
   return hasLabels
@@ -39,7 +41,7 @@ function windowSql(group: ReadGroup, window: number): string {
   return `${start} AND o.tile <= r.window_end AND o.tile > coalesce(r.forgotten, -9223372036854775807)`
 }
 
-/** One row per read of `asked_<hop>`, one column per slot and window: what is in a window, found one by one. */
+/** One row per read of `asked_<hop>`, one column per slot and window: joins the longest window, filters each. */
 export function joinSql(group: ReadGroup, column: ColumnOf, hasLabels: boolean): string {
   const cells = [...cellsOf(group)].map(([name, { slot, window }]) => {
     const filter = `FILTER (${windowSql(group, window)} AND ${conditionSql(slot.source, column, 'o.')})`
@@ -50,7 +52,7 @@ FROM ${boundsSql(group)} LEFT JOIN ${appliedSql(group, hasLabels)} ON ${insideSq
 GROUP BY r.read_id`
 }
 
-/** For each window: how many of the newest observations, tile by tile, all match. By the name of the column. */
+/** By column, SQL that counts, tile by tile, how many of a window's newest observations all match. */
 export function runsSql(group: ReadGroup, column: ColumnOf, hasLabels: boolean): ReadonlyMap<string, string> {
   const runs = new Map<string, string>()
   for (const view of group.views) {
@@ -73,7 +75,7 @@ export function runsSql(group: ReadGroup, column: ColumnOf, hasLabels: boolean):
   return runs
 }
 
-/** All columns of a hop for the reads of `asked_<hop>`. Names the common tables that it needs, in order. */
+/** All columns of a hop for the reads of `asked_<hop>`, with the common tables that they need, in order. */
 export function joinedSql(
   groups: readonly ReadGroup[],
   column: ColumnOf,
@@ -98,9 +100,9 @@ export function joinedSql(
 }
 
 /**
- * Per hop: `counted` has the tile of each observation and what was forgotten when it came, `asked` what was forgotten when
- * a read was made: what is older than the horizon, and, for an entity with more tiles than its limit, the tile after
- * those that fit (NULL where neither). Reads `tiled_<hop>` (observations) and `joined_reads_<hop>`.
+ * Per hop: `counted` has the tile of each observation and the last tile forgotten when it came, `asked` the last tile
+ * forgotten at a read: what is older than the horizon, and, for an entity with more tiles than its limit, the tile
+ * after those that fit (NULL where neither). Reads `tiled_<hop>` (observations) and `joined_reads_<hop>`.
  */
 export function countedSql(group: ReadGroup, tilesMax: number, column: ColumnOf, views: ReadGroup['views']): string[] {
   const { hopMs } = group

@@ -15,19 +15,19 @@ export function labelTypes(set: FeatureSet): string[] {
   return set.events.filter(isLabel).map(({ type }) => type)
 }
 
-/** The event types that change something for these views: all labels, where one of them is looked at. */
+/** The event types that these views apply: all label types, where views read one of them. */
 export function appliedTypes(set: FeatureSet, views: readonly View[]): string[] {
   const types = [...new Set(views.flatMap(slotsOf).map((slot) => slot.source.eventType))]
   const labels = labelTypes(set)
   return types.some((type) => labels.includes(type)) ? [...new Set([...types, ...labels])] : types
 }
 
-/** Whether these views look at labels. */
+/** Whether these views read labels. */
 export function lookAtLabels(set: FeatureSet, views: readonly View[]): boolean {
   return appliedTypes(set, views).some((type) => labelTypes(set).includes(type))
 }
 
-/** Names what an entry labels among the subjects of all aggregates and types, NULL for an entry that is no label. */
+/** SQL of the key of an entry's subject among all aggregates and types, NULL for an entry that is no label. */
 export function subjectSql(set: FeatureSet, column: ColumnOf): string {
   const owner = ownerFields(set).map((field) => `${idPartSql(column(field))} || ${literal(idSeparator)} || `)
   const types = subjectTypes(set)
@@ -36,32 +36,32 @@ export function subjectSql(set: FeatureSet, column: ColumnOf): string {
   return `${owner.join('')}${ofType}${subjectIdSql(set, column)}`
 }
 
-/** The event id of what an entry labels. */
+/** The event id of an entry's subject. */
 function subjectIdSql(set: FeatureSet, column: ColumnOf): string {
   return byLabelSql(set.events, (label) => column(label.subjectField))
 }
 
-/** The type of what an entry labels. */
+/** The event type of an entry's subject. */
 function subjectTypeSql(set: FeatureSet): string {
   return byLabelSql(set.events, (label) => literal(label.subjectType))
 }
 
-/** What labels of a type say, NULL for an entry that is none of these. */
+/** SQL that picks an expression by label type, NULL for other entries. */
 function byLabelSql(events: readonly EventType[], said: (label: LabelRule) => string): string {
   const cases = events.filter(isLabel).map(({ type, label }) => `WHEN ${literal(type)} THEN ${said(label)}`)
   return `CASE event_type ${cases.join(' ')} END`
 }
 
-/** Lives in which a label took another one's place: frames hold what came, not what stands. */
+/** Incarnations in which a label replaced another one: frames hold all labels, not only the current one. */
 export function relabelledSql(hopMs: number): string {
   return `SELECT id, incarnation FROM keyed_${hopMs} WHERE counted AND subject IS NOT NULL
   GROUP BY id, incarnation, subject HAVING count(*) > 1`
 }
 
 /**
- * `until`: the number of the label that takes the place of another one, by the place of that one; by its subject, too,
- * because after a loss two events can have one number. A label that is older than one before it is never read: its own
- * number. Reads `counted_<hop>`.
+ * `until`: the sequence number of the label that replaces this one, by this one's number and subject, because after a
+ * loss two events can have one number. A label older than one before it has its own number: no read sees it. Reads
+ * `counted_<hop>`.
  */
 export function untilSql(hopMs: number): string {
   return `until_${hopMs} AS MATERIALIZED (SELECT id, incarnation, sequence, subject, event_time_ms,
@@ -74,9 +74,9 @@ export function untilSql(hopMs: number): string {
 }
 
 /**
- * Why labels count nowhere, from the events of the partition-key entity alone: `position` and `verdict` of each label that
- * counts nowhere. `entries` has a row for each event that the entity was counted, with its `event_id` and a `position` of its own:
- * after a loss two events can have one sequence number.
+ * Why labels count nowhere, from the partition-key entity's events alone: `position` and `verdict` of each such label.
+ * `entries` has a row for each of the entity's events, with its `event_id` and a `position` of its own: after a loss
+ * two events can have one sequence number.
  */
 export function verdictsSql(
   set: FeatureSet,
@@ -90,9 +90,9 @@ export function verdictsSql(
   const isForgotten = `n.place - p.place >= ${subjectsMax} OR p.hour <= n.newest_hour - ${labelHours(set)}`
   const named = `${subjectTypeSql(set)} AS subject_type, ${subjectIdSql(set, column)} AS subject`
   return `WITH subjects AS MATERIALIZED (
-  SELECT *, row_number() OVER life AS place, max(hour) OVER life AS newest_hour FROM (
+  SELECT *, row_number() OVER per_incarnation AS place, max(hour) OVER per_incarnation AS newest_hour FROM (
     SELECT *, ${tileSql('time_ms', hourMs)} AS hour FROM ${entries} WHERE event_type IN (${types.map(literal).join(', ')}))
-  WINDOW life AS (PARTITION BY id, incarnation ORDER BY sequence)),
+  WINDOW per_incarnation AS (PARTITION BY id, incarnation ORDER BY sequence)),
 labels AS (SELECT id, incarnation, sequence, position, time_ms, ${[named, ...said].join(', ')}
   FROM ${entries} WHERE event_type IN (${labelTypes(set).map(literal).join(', ')}))
 SELECT * FROM (
@@ -105,7 +105,7 @@ SELECT * FROM (
 WHERE verdict IS NOT NULL`
 }
 
-/** What labels of one type repeat: as columns of a label `l`, and how these differ from those of its subject `p`. */
+/** The columns of a label `l` that its type repeats, and SQL that compares them with those of its subject `p`. */
 function comparedWith({ events }: FeatureSet, type: string, number: number, column: ColumnOf) {
   const labels = events.filter(isLabel).filter(({ label }) => label.subjectType === type)
   const names = labels[0] === undefined ? [] : repeatedFields(labels[0].label).filter((name) => name !== 'time')

@@ -13,16 +13,16 @@ import { tileSql } from './text.ts'
 /** What the generated SQL reads. All times in milliseconds, all numbers BIGINT, ids and event types VARCHAR. */
 export interface SqlRelations {
   /**
-   * One row for each event that an entity met (one without an `id` names none, and is left out): `id, incarnation, sequence, time_ms, event_type`, `event_time_ms` (of the event
-   * itself: it says which label of a subject is the newest), a column for every field that
-   * the definitions look at, under the name that {@link column} gives it; `is_observed`, false for what changed nothing
-   * (a duplicate, a read that is no event); `read_id`, unique, NULL where nobody read the features.
+   * One row for each event of an entity (rows without an `id` name none, and are left out): `id, incarnation, sequence,
+   * time_ms, event_type`, `event_time_ms` (the event's own: it decides which label of a subject is the newest), a
+   * column for every field that the definitions read, named by {@link column}; `is_observed`, false for what changed
+   * nothing (a duplicate, a read that is no event); `read_id`, unique, NULL where nobody read the features.
    */
   readonly entries: string
   readonly column: (field: string) => string
-  /** `entries` is a table of {@link entriesSql}, made once for all that is asked of it. */
+  /** `entries` is a table of {@link entriesSql}, made once for several queries. */
   readonly isPrepared?: boolean
-  /** There are few reads among many entries: frames, which look at all of them, are left out. */
+  /** There are few reads among many entries: leaves out frames, which scan all of them. */
   readonly hasFewReads?: boolean
 }
 
@@ -34,11 +34,11 @@ export function entriesSql(set: FeatureSet, entity: string, relations: SqlRelati
 const viewsOfEntity = (set: FeatureSet, entity: string) => set.views.filter((view) => view.entity.name === entity)
 
 /**
- * One SELECT that recomputes every feature of an entity for every read, from history alone: `read_id`, then the features
- * by name. It says what the window semantics say: an observation is in a window when its sequence number is smaller than
- * the read's, its tile is in the window, and the entity had not forgotten it. Where the entries of a life stand in the
- * order of their times, that is a frame of a window function; for all other reads it is a join. `asked` leaves out
- * features, or whole views: what is forgotten still follows from all views of the entity.
+ * One SELECT that recomputes every feature of an entity for every read, from history alone: `read_id`, then the
+ * features by name. It follows the window semantics: an observation is in a window when its sequence number is smaller
+ * than the read's, its tile is in the window, and the entity had not forgotten it. Where an incarnation's entries are
+ * in the order of their times, that is a frame of a window function; for all other reads it is a join. `asked` leaves
+ * out features, or whole views: what is forgotten still follows from all views of the entity.
  */
 export function entitySql(set: FeatureSet, entity: string, relations: SqlRelations, asked?: readonly View[]): string {
   const views = viewsOfEntity(set, entity)
@@ -54,7 +54,7 @@ export function entitySql(set: FeatureSet, entity: string, relations: SqlRelatio
   )}`
 }
 
-/** Like {@link entitySql}, but for observations: `id, incarnation, sequence` of those that the state refused as too late. */
+/** Like {@link entitySql} for observations: `id, incarnation, sequence` of those that the state refused as too late. */
 export function outcomesSql(set: FeatureSet, entity: string, relations: SqlRelations): string {
   const views = viewsOfEntity(set, entity)
   const hops = hopsOf(views)
@@ -145,9 +145,10 @@ function entriesCte(set: FeatureSet, views: readonly View[], relations: SqlRelat
 }
 
 /**
- * `counted`: what the views observe. `step`: in the order of the numbers, reads before the observation of the same number.
+ * `counted`: what the views observe. `step`: orders by number, reads before the observation of the same number.
  * `known_ms`: the newest of these times among smaller sequence numbers. `previous`: the number before (for verify).
- * `is_twice`: an observation with the same number stands before. `subject`: what a label labels, where views look at labels. `moment`: times, and of one time the numbers, in order.
+ * `is_twice`: an observation with the same number comes before. `subject`: the subject of a label, where views read
+ * labels. `moment`: orders by time, then by number.
  */
 function knownSql(set: FeatureSet, views: readonly View[], { entries, column }: SqlRelations): string {
   const subject = lookAtLabels(set, views) ? `, ${subjectSql(set, column)} AS subject` : ''
@@ -163,7 +164,7 @@ const momentSql = 'time_ms::HUGEINT * 4611686018427387904 + sequence'
 const needsMoment = (views: readonly View[]) =>
   views.flatMap(slotsOf).some(({ kind }) => kind === 'oldest' || kind === 'newest')
 
-/** With the tile of each entry, and the last tile that is forgotten before it (`forgotten`) and with it (`counted_forgotten`). */
+/** Adds each entry's tile, and the last tile forgotten before it (`forgotten`) and with it (`counted_forgotten`). */
 function keyedCte(views: readonly View[], hopMs: number): string {
   const horizon = horizonMs(views)
   return `keyed_${hopMs} AS (SELECT *, ${tileSql('time_ms', hopMs)} AS tile,

@@ -8,23 +8,23 @@ import { conditionSql } from './text.ts'
 export type FlagOf = (source: SlotDefinition['source']) => string
 
 /**
- * Totals over the entries of one hop, from the first of their life on: what a window holds is a difference of two. Collects the
- * SQL that `sql-frames.ts` puts together.
+ * Running totals over the entries of one hop, from the first of their incarnation on: a window is the difference of
+ * two. Collects the SQL that `frames.ts` assembles.
  */
 export class Totals {
-  /** By name, the SQL over all that comes before an entry in its life, on the line. */
+  /** By name, the SQL over all entries before this one in its incarnation, on the line. */
   readonly running = new Map<string, string>()
-  /** How many milliseconds back totals are looked up, and which. */
+  /** By milliseconds before the read, the totals to look up there. */
   readonly edges = new Map<number, Set<string>>()
-  /** By name of the column, what a read takes from them. */
+  /** By column, what a read computes from the totals. */
   readonly cells = new Map<string, string>()
-  /** The greatest sequence number that a read of the group looks at, where the longest window is a lifetime. */
+  /** The greatest sequence number that a read of the group covers, where the longest window is a lifetime. */
   readonly newest = new Map<ReadGroup, string>()
-  /** Columns that must be there beside every entry: its neighbours of the same value, and what runs say of whole tiles. */
+  /** Columns that every entry needs beside it: its neighbours of the same value, and what runs need of whole tiles. */
   readonly neighbours = new Map<string, { readonly partition: string; readonly name: string }>()
   readonly ofTiles = new Map<string, string>()
 
-  /** The total of what came before the window's edge, so many milliseconds before the read. */
+  /** The total of all entries before the window's edge, so many milliseconds before the read. */
   at(ms: number, sql: string): string {
     const known = [...this.running].find(([, other]) => other === sql)?.[0]
     const name = known ?? `total_${this.running.size}`
@@ -45,8 +45,8 @@ export class Totals {
 export const edgeName = (ms: number) => `edge_${ms}`
 
 /**
- * What of these groups is a difference of totals: counts, sums, distinct values, runs, the newest time. The others (least and
- * greatest values, lists) need the frame itself, unless the window is a lifetime: a total is all that is in it.
+ * Collects what is a difference of totals: counts, sums, distinct values, runs, the newest time. Least and greatest
+ * values and lists need the frame itself, unless the window is a lifetime, which is one total.
  */
 export function totalsOf(groups: readonly ReadGroup[], column: ColumnOf, flagOf: FlagOf): Totals {
   const totals = new Totals()
@@ -99,7 +99,7 @@ function cellOfTotals(
     case 'square_sum':
       return `${within(`coalesce(sum(${value}::HUGEINT * ${value}) ${over}, 0)`)}::HUGEINT`
     case 'newest_time': {
-      // The newest of all before the end is the newest of the window, or there is none in it.
+      // The newest entry before the end is the window's newest, or the window is empty.
       const newest = end(`max(time_ms) ${over}`)
       if (window === Infinity) return newest
       return `CASE WHEN ${newest} >= (tile - ${(delayMs + window) / hopMs - 1}) * ${hopMs} THEN ${newest} END`
@@ -112,8 +112,8 @@ function cellOfTotals(
 }
 
 /**
- * Different values are those that follow no equal one within the window. Of two equal ones closer than a window that is
- * before its first tile, the later one may be in it, and was not counted: it is given back.
+ * Counts values without an equal one within a window's length before. Where that equal one is before the window, the
+ * second total leaves it out, which gives the value back.
  */
 function distinctOfTotals(
   totals: Totals,
@@ -131,7 +131,7 @@ function distinctOfTotals(
   return `${first} - ${last}`
 }
 
-/** How many of all stand after the last tile that is not all matching. */
+/** Counts entries after the last tile that does not match as a whole. */
 function runOfTotals(
   totals: Totals,
   group: ReadGroup,

@@ -61,9 +61,9 @@ function checkOutputs(graph: ModelGraph, { outputs, probability }: StatedSignatu
     const map = maps.get(output.name)
     return map === undefined ? output : { ...output, type: elementTypes.float32, shape: ['rows', classesOf(map)] }
   })
-  const untold = found.find(({ type }) => type === null)
-  if (untold !== undefined) {
-    throw refused(`${untold.name} is no tensor: export the model with options={"zipmap": False}`)
+  const unnumbered = found.find(({ type }) => type === null)
+  if (unnumbered !== undefined) {
+    throw refused(`${unnumbered.name} is no tensor: export the model with options={"zipmap": False}`)
   }
   // Of what is never read the type is enough: exporters are wrong about the shape of labels.
   const one = (value: { readonly name: string }, whole: string, type: string) =>

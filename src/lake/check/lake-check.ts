@@ -8,7 +8,7 @@ import { positionsIn } from '../tables/table-files.ts'
 import { tableNames } from '../tables/table.ts'
 import { checkLog, type LogCheck, type LogFault } from './log-check.ts'
 
-/** A file that is not what the manifest says, and the positions that it held. */
+/** A file that differs from the manifest, and the positions that it held. */
 export interface FileFault extends LostRange {
   readonly kind: 'file'
   readonly damage: Damage['kind']
@@ -17,7 +17,7 @@ export interface FileFault extends LostRange {
 
 export type Fault = FileFault | LogFault
 
-/** A file that no commit names: no reader sees it. Positions as far as its name tells them. */
+/** A file that no commit names, so no reader sees it. Positions as far as its name has them. */
 export interface UnnamedFile {
   readonly path: string
   readonly topic: string | null
@@ -27,7 +27,7 @@ export interface UnnamedFile {
 }
 
 export interface LakeCheckReport {
-  /** Nothing is damaged, and everything was looked at. */
+  /** Nothing is damaged, and everything was checked. */
   readonly ok: boolean
   /** False when it was stopped. */
   readonly isComplete: boolean
@@ -65,7 +65,7 @@ export interface LakeCheck {
 export async function checkLake(options: LakeCheckOptions): Promise<LakeCheck> {
   const { dir, signal, onProgress } = options
   const startedMs = performance.now()
-  // Listed before the log is read: a file that is committed in between is in the state.
+  // Listed before the log is read: the state then has a file that is committed in between.
   const listed = await listFiles(dir)
   const log = await checkLog(join(dir, logFolder))
   const { state } = log
@@ -80,7 +80,7 @@ export async function checkLake(options: LakeCheckOptions): Promise<LakeCheck> {
       onProgress?.({ files: files.length, filesChecked, bytesChecked })
     },
   })
-  // What somebody has merged meanwhile may be gone.
+  // A file merged meanwhile may be gone.
   const live = damages.length === 0 ? state.files : (await checkLog(join(dir, logFolder))).state.files
   const damagedFiles = new Map<string, FileEntry>()
   const faults: Fault[] = [...log.faults]

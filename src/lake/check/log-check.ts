@@ -23,7 +23,7 @@ export interface LogFault {
   /** Null for the head. */
   readonly version: number | null
   readonly detail: string
-  /** What the file's checksum must be, null where nothing tells. */
+  /** What the file's checksum must be, null where nothing proves it. */
   readonly digest: string | null
 }
 
@@ -34,16 +34,16 @@ export interface LogCheck {
   readonly commits: number
   /** The newest checkpoint that can be read; 0 where there is none. Readers need nothing below it. */
   readonly base: number
-  /** What the intact commits come to, at the newest version that is known of. */
+  /** The state after the intact commits, at the newest known version. */
   readonly state: LakeState
-  /** Positions that a later commit takes for covered and that only a missing commit can have named. */
+  /** Positions that a later commit assumes covered and that only a missing commit can have named. */
   readonly holes: readonly LostRange[]
 }
 
 /** Reads every commit, checkpoint and the head of a log; changes nothing. */
 export async function checkLog(folder: string): Promise<LogCheck> {
   const faults: LogFault[] = []
-  // Before the folder is listed: the commit that the head names is in the list then.
+  // Read before the listing, so that the list has the commit that the head names.
   const head = await readOr(() => readHead(folder), { kind: 'head', name: headName, version: null }, faults)
   const listing = await listLog(folder)
   const { checkpoint, digests: known } = await readCheckpoints(folder, listing.checkpoints, faults)
@@ -52,7 +52,7 @@ export async function checkLog(folder: string): Promise<LogCheck> {
   const first = firstExpected(base, listing.commits)
   const commits = new Map<number, ReadCommit>()
   const inList = listing.commits.filter((version) => version >= first)
-  // A list that is made while others write may lack one in the middle.
+  // A list made while others write may lack one in the middle.
   const unlisted = [...missingRuns(inList, first, newest)].flatMap(({ version, count }) => (count === 1 ? version : []))
   for (const version of [...inList, ...unlisted].sort((a, b) => a - b)) {
     const what = { kind: 'commit', name: commitName(version), version } as const
@@ -99,10 +99,10 @@ async function readCheckpoints(folder: string, versions: readonly number[], faul
   return { checkpoint, digests }
 }
 
-/** Versions that are told one by one, because each may come back from a copy; more than that are one run. */
+/** Missing versions listed one by one, because a copy may restore each; more than that are one run. */
 const reportedMax = 10_000
 
-/** What is not there between these two, both included. `listed`: what is, ascending. */
+/** The versions missing between these two, both included. `listed`: those that exist, ascending. */
 function* missingRuns(listed: readonly number[], first: number, newest: number) {
   let next = first
   for (const version of [...listed, newest + 1]) {
@@ -113,7 +113,7 @@ function* missingRuns(listed: readonly number[], first: number, newest: number) 
   }
 }
 
-/** Below the newest checkpoint versions are trimmed from the bottom; what stands above one that is kept must be there. */
+/** Below the newest checkpoint versions are trimmed from the bottom; all above a kept one must be there. */
 function firstExpected(base: number, commits: readonly number[]): number {
   if (base === 0) return 1
   const kept = base - keptVersionsDefault + 1
@@ -135,8 +135,8 @@ async function readOr<Value>(
 }
 
 /**
- * What the checksum of each version must be, from the newest down: the head and the checkpoints prove theirs, and a commit
- * that is proved proves the one before it.
+ * What the checksum of each version must be, from the newest down: the head and the checkpoints prove theirs, and a
+ * proved commit proves the one before it.
  */
 function expectedDigests(
   known: ReadonlyMap<number, string>,
@@ -149,7 +149,7 @@ function expectedDigests(
     const expected = digests.get(version)
     if (found === undefined || digests.has(version - 1)) continue
     const isNewest = version === newest
-    // One that nothing proves may be the wrong one of two that do not fit; it speaks for a commit that is missing.
+    // An unproved commit may be the wrong one of two that do not fit; it may prove only a missing commit's checksum.
     const isProved = expected === found.digest || (expected === undefined && (isNewest || !commits.has(version - 1)))
     const { previous } = found.commit
     if (isProved && typeof previous === 'string') digests.set(version - 1, previous)
@@ -157,7 +157,9 @@ function expectedDigests(
   return digests
 }
 
-/** The state that the intact commits come to; what a commit takes for granted behind a gap is believed, and is a hole. */
+/**
+ * Replays the intact commits; after a missing version it believes what a commit assumes, and records that as a hole.
+ */
 function replay(
   checkpoint: Checkpoint | undefined,
   commits: ReadonlyMap<number, ReadCommit>,
@@ -196,7 +198,7 @@ function holesBefore(state: LakeState, { covered, purged }: Commit): LostRange[]
     if (from === null || from <= known) continue
     holes.push({ table: null, topic, partition, firstOffset: known, lastOffset: from - 1, rows: null })
   }
-  // A file that is gone from disk was merged into another one by the commit that is missing.
+  // The missing commit merged a purged file into another one.
   for (const path of purged) {
     const file = state.files.get(path)
     if (file === undefined) continue
@@ -207,8 +209,8 @@ function holesBefore(state: LakeState, { covered, purged }: Commit): LostRange[]
 }
 
 /**
- * A merge of files that nobody knows: the commit that is missing made them of others, which are here still. What the later
- * merge holds must not stand beside it, or its rows would count twice.
+ * Retires what a merge of unknown files holds: a missing commit made those of files that are still here. Beside the
+ * later merge their rows would count twice.
  */
 function retireMerged(state: LakeState, { added, removed, committedAtMs }: Commit): void {
   if (removed.every((path) => state.files.has(path))) return
@@ -226,7 +228,6 @@ function isWithin(file: FileEntry, merged: FileEntry): boolean {
   return isSamePartition && file.firstOffset >= merged.firstOffset && file.lastOffset <= merged.lastOffset
 }
 
-/** The positions of a file. */
 export function rangeOf({ table, topic, partition, firstOffset, lastOffset, rows }: FileEntry): LostRange {
   return { table, topic, partition, firstOffset, lastOffset, rows }
 }

@@ -1,7 +1,7 @@
 import type { LostRange } from '../commit/commit.ts'
 import type { Fault, LakeCheckReport } from './lake-check.ts'
 
-/** The report for people: what is damaged, what is only told, and a last line that counts. */
+/** The report for people: damage, then what was only noticed, and a last line that counts. */
 export function renderLakeCheck(report: LakeCheckReport): string {
   const lines = [
     ...report.damaged.map((fault) => `damaged  ${faultText(fault)}`),

@@ -10,10 +10,10 @@ import { trimAgeMs, trimFolder, writeCheckpoint, writeHead, type ReadCommit } fr
 export type CommitResult = { readonly kind: 'committed'; readonly version: number } | Refusal
 
 /**
- * The lake's truth: numbered files, each made by whoever creates its name first. Any number of processes may commit;
- * a reader sees a prefix of the same history, never a part of a commit. Each commit names the checksum of the one before
- * it, and the head names the newest: a commit that is missing, altered or another lake's is an error, never the end.
- * Errors: `lake_corrupt`, `lake_contended` (canRetry), `lake_stale`.
+ * The lake's truth: numbered files; the first writer that creates a name makes that version. Any number of processes
+ * may commit; a reader sees a prefix of the same history, never a part of a commit. Each commit names the checksum of
+ * the one before it, and the head names the newest: a commit that is missing, altered or another lake's is an error,
+ * never the end. Errors: `lake_corrupt`, `lake_contended` (canRetry), `lake_stale`.
  */
 export interface CommitLog {
   /** The newest state. Belongs to the log: read it before the next call, and do not change it. */
@@ -29,7 +29,7 @@ export interface CommitLogOptions {
   readonly clock: Clock
   /** A checkpoint is written every so many versions: a reader reads one, and at most about twice as many commits. */
   readonly checkpointEvery?: number
-  /** Versions kept below the newest checkpoint, for whoever still walks up to it. */
+  /** Versions kept below the newest checkpoint, for readers that still walk up to it. */
   readonly keptVersions?: number
 }
 
@@ -60,7 +60,7 @@ export async function openCommitLog(options: CommitLogOptions): Promise<CommitLo
     const state = await reader.refresh()
     const refusal = refusalOf(state, proposal)
     if (refusal !== null) return refusal
-    // Before the first commit that is chained: from then on a lake without a head has lost it.
+    // Before the first chained commit: from then on a lake without a head has lost it.
     if (reader.head === null) await writeHead(folder, state)
     const commit = commitOf(state, proposal, clock.nowMs())
     const text = JSON.stringify(commit)
@@ -111,14 +111,14 @@ class LogReader {
     const nowMs = performance.now()
     if (nowMs - this.refreshedAtMs > staleMs) await this.reload()
     await this.follow()
-    // Whoever commits raises the head afterwards, so whatever it names is there to be read now.
+    // A writer raises the head after its commit, so the version that it names can be read now.
     const head = await readHead(this.folder)
     if (head !== null && head.version > this.state.version) {
       this.known = Math.max(this.known, head.version)
       await this.follow()
     }
     if (this.state.version < this.known) {
-      // A process that slept may look for what was trimmed meanwhile: only a cold start decides.
+      // A process that slept may look for trimmed versions: only a cold start decides.
       await this.reload()
       await this.follow()
     }

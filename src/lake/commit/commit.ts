@@ -4,8 +4,8 @@ import { tableNames } from '../tables/table.ts'
 
 /**
  * The manifest's files, as they are on disk; paths are relative to the lake's folder. Format 2 carries the chain: each
- * commit names the checksum of the one before it. A program that knows format 1 alone takes a gap for the end of the lake,
- * so it must not read or write here; format 1 is still read.
+ * commit names the checksum of the one before it. A program that knows format 1 alone takes a missing version for the
+ * end of the lake, so it must not read or write here; this one still reads format 1.
  */
 
 const relativePath = z.string().regex(/^[a-z]+\/dt=\d{4}-\d{2}-\d{2}\/[\w.-]+\.parquet$/)
@@ -35,7 +35,7 @@ const fileEntrySchema = z.object({
   maxEventTimeMs: z.number().int().nullable(),
 })
 
-/** `from` is what was covered before (null: nothing); a commit whose `from` is not the truth is no commit. */
+/** `from` is what was covered before (null: nothing); a commit whose `from` is wrong is refused. */
 const coverSchema = z.object({
   topic: z.string(),
   partition: z.number().int().nonnegative(),
@@ -52,7 +52,7 @@ const lostSchema = z.object({
   partition: z.number().int().nonnegative(),
   firstOffset: offset,
   lastOffset: offset,
-  /** Null where nobody knows how many of these offsets held a row. */
+  /** Null where it is unknown how many of these offsets held a row. */
   rows: z.number().int().nonnegative().nullable(),
 })
 
@@ -62,7 +62,7 @@ export const commitSchema = z.object({
   /** Format 2: sha256 of the file of the version before, null for the first. */
   previous: sha256.nullable().optional(),
   committedAtMs: z.number().int(),
-  /** Who writes a partition from here on: the commits of its former owners are refused. */
+  /** The owners of partitions from here on: the lake refuses commits of their former owners. */
   owners: z.array(ownerSchema),
   schemas: z.array(tableSchemaSchema),
   added: z.array(fileEntrySchema),
@@ -89,7 +89,7 @@ export const checkpointSchema = z.object({
   lost: z.array(lostSchema).optional(),
 })
 
-/** The newest version that somebody finished, beside the commits: with it a reader misses the last ones. */
+/** The newest finished version, beside the commits: with it a reader notices that the last ones are missing. */
 export const headSchema = z.object({
   format: z.literal(1),
   version: z.number().int().nonnegative(),
@@ -105,7 +105,7 @@ export type Head = z.infer<typeof headSchema>
 export type Commit = z.infer<typeof commitSchema>
 export type Checkpoint = z.infer<typeof checkpointSchema>
 
-/** What a writer wants to become true. `owner` fences: it must own every partition in `covered`. */
+/** The content of a commit before it is accepted. `owner` fences: it must own every partition in `covered`. */
 export interface Proposal {
   readonly owner?: string
   readonly owners?: readonly Owner[]
@@ -121,7 +121,7 @@ export interface Proposal {
 /** The lake at one version. Only {@link applyCommit} changes it. */
 export interface LakeState {
   version: number
-  /** sha256 of the version's commit, null where it is not known: nothing is committed, or an old program's checkpoint. */
+  /** sha256 of the version's commit; null when nothing is committed, or after an old program's checkpoint. */
   digest: string | null
   /** True from the first commit of format 2 on: whatever follows must be one. */
   isChained: boolean
@@ -172,7 +172,9 @@ export function refusalOf(state: LakeState, proposal: Proposal): Refusal | null 
   return lossRefusal(state, proposal)
 }
 
-/** Positions are lost once and found once: of two repairs that read the same ones again, the second must not commit them. */
+/**
+ * Positions are lost once and found once: of two repairs that reread the same ones, the second must not commit them.
+ */
 function lossRefusal(
   state: LakeState,
   { lost, found }: { [key in 'lost' | 'found']?: readonly LostRange[] | undefined },
@@ -184,14 +186,14 @@ function lossRefusal(
 }
 
 /**
- * Why a commit that was read is not the one that was written after this state, or null: it follows another commit, it lacks
- * the chain, or it changes what is not there.
+ * Why a commit that was read cannot follow this state, or null: it follows another commit, lacks the chain, or changes
+ * what is not there.
  */
 export function faultOf(state: LakeState, commit: Commit): string | null {
   if (commit.version !== state.version + 1) return `says it is version ${commit.version}`
   if (commit.format === 1 && state.isChained) return 'names no commit before it, and the one before it does'
   if (commit.format === 2) {
-    // Above an old program's checkpoint nobody knows the commit before; the first of a lake follows nothing.
+    // Above an old program's checkpoint the commit before is unknown; a lake's first commit follows nothing.
     const isKnown = state.digest !== null || state.version === 0
     if (isKnown && (commit.previous ?? null) !== state.digest)
       return `does not follow version ${state.version} as it is here`

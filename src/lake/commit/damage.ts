@@ -12,11 +12,11 @@ export interface Damage {
 export interface DamageOptions {
   /** Aborted: no further file is begun, and the answer is what was found so far. */
   readonly signal?: AbortSignal
-  /** After each file; a damaged one is told. */
+  /** Called after each file, with its damage. */
   readonly onFile?: (file: FileEntry, damage: Damage | null) => void
 }
 
-/** Files read at the same time: one is summed up while the next one comes from the disk. */
+/** Files read at the same time: one is hashed while the next one comes from the disk. */
 const filesAtOnce = 2
 
 /**
@@ -42,7 +42,7 @@ export async function findDamage(
   return files.flatMap((file) => found.get(file) ?? [])
 }
 
-/** Null for a file that is what the manifest says. */
+/** Null for a file that matches the manifest. */
 async function damageOf(lake: Pick<Lake, 'pathOf'>, file: FileEntry): Promise<Damage | null> {
   const { path } = file
   try {
@@ -61,16 +61,16 @@ export function isUnreadable(error: unknown): boolean {
   return isErrno(error, 'EIO') || isErrno(error, 'EISDIR')
 }
 
-/** What {@link withWholeFiles} found instead: nothing was made of the files, or what was made must be thrown away. */
+/** The result, or the damage: then the work did not run, or the caller must discard its result. */
 export type WholeResult<Result> =
   | { readonly kind: 'whole'; readonly result: Result }
   | { readonly kind: 'damaged'; readonly damages: readonly Damage[] }
 
 /**
- * Makes something of files whose bytes are those of the manifest. They are summed up before the work, so that damage is
- * named and nothing is done for nothing, and once more after it: a file is never changed in place, so equal sums on both
- * sides of the work are the sum of the bytes in between. The result is nobody's until then. `stillNamed` leaves out what is
- * no damage after work that ended well.
+ * Makes something of files whose bytes are those of the manifest. Computes checksums before the work, so that damage is
+ * named early, and once more after it: a file is never changed in place, so equal checksums on both sides hold for the
+ * bytes in between. Nobody uses the result until then. `stillNamed` leaves out what is no damage after work that ended
+ * well.
  */
 export async function withWholeFiles<Result>(
   lake: Pick<Lake, 'pathOf'>,
@@ -94,9 +94,9 @@ export async function withWholeFiles<Result>(
 const namedMax = 5
 
 /**
- * For those who need every file of a snapshot, and every row, while others merge and delete. Errors: `lake_corrupt`, which
- * names the first files, `lake_moved` (canRetry) where files were merged and deleted before they were read, and `lake_lost`
- * where positions were declared lost: what is made of the rest would lack them in silence.
+ * For readers that need every file and every row of a snapshot while others merge and delete. Errors: `lake_corrupt`,
+ * which names the first files, `lake_moved` (canRetry) where files were merged and deleted before they were read, and
+ * `lake_lost` where positions were declared lost: what is made of the rest would lack them in silence.
  */
 export async function onlyFromWhole<Result>(
   lake: Pick<Lake, 'pathOf' | 'log'>,
@@ -112,7 +112,7 @@ export async function onlyFromWhole<Result>(
   throw new RiverbankError('lake_moved', why, { canRetry: true })
 }
 
-/** Opens what reads the files' own descriptions, before anybody compares checksums: where that fails, damage is named. */
+/** Opens files by their own metadata, before anybody compares checksums; where that fails, names the damage. */
 export async function openFiles<Opened>(
   lake: Pick<Lake, 'pathOf' | 'log'>,
   { files }: Pick<Snapshot, 'files'>,
@@ -127,13 +127,13 @@ export async function openFiles<Opened>(
   }
 }
 
-/** A file that the newest version does not name was merged into another one, and is deleted from disk some time later. */
+/** Leaves out files that the newest version no longer names: they were merged, and are deleted from disk later. */
 async function withoutDeleted(lake: Pick<Lake, 'log'>, damages: readonly Damage[]): Promise<readonly Damage[]> {
   const { files } = await lake.log.refresh()
   return damages.filter(({ path, kind }) => kind !== 'missing' || files.has(path))
 }
 
-/** What cannot be read by anybody counts nowhere, so nothing lacks it. */
+/** Nothing lacks a lost unreadable record: it counts nowhere. */
 function refuseLost(lost: Snapshot['lost']): void {
   const missed = lost.filter(({ table }) => table !== 'unreadable')
   const [first] = missed

@@ -38,7 +38,9 @@ export async function sealFile(path: string): Promise<{ readonly bytes: number; 
 const chunkBytesMax = 1 << 20
 const chunkBytesMin = 1 << 16
 
-/** Through one handle and one buffer of the file's size: most files are small, and a stream takes a megabyte for each. */
+/**
+ * Reads through one handle and one buffer of the file's size: most files are small, and each stream takes a megabyte.
+ */
 export async function digestFile(path: string): Promise<{ readonly bytes: number; readonly sha256: string }> {
   const handle = await open(path, 'r')
   try {
@@ -70,8 +72,8 @@ export async function createFile(folder: string, name: string, text: string): Pr
 }
 
 /**
- * Gives a file a second name that nobody had: false when another file has it. A network file system that asks twice is
- * told EEXIST although its first question made the name, so the file itself decides.
+ * Gives a file a second name that nobody had: false when another file has it. A network file system that repeats its
+ * request gets EEXIST although the first one made the name, so the file itself decides.
  */
 export async function linkFile(from: string, to: string): Promise<boolean> {
   try {
@@ -112,7 +114,7 @@ async function stage(folder: string, name: string, text: string): Promise<string
   return staged
 }
 
-/** Copies a file and puts it on disk; answers the checksum of the bytes that were written, not of those that are there. */
+/** Copies a file and syncs it; answers the checksum of the bytes that it wrote, not of those on disk. */
 export async function copyDurably(
   from: string,
   to: string,

@@ -9,8 +9,8 @@ export const identityName = 'identity.json'
 const identitySchema = z.object({ format: z.literal(1), id: z.uuid() })
 
 /**
- * The lake's own id: random, made once by whoever asks first, and copied with the folder, so that a lake that is moved or
- * restored stays the same lake. `folder` holds the commits. Errors: `lake_corrupt`.
+ * The lake's own id: random, made on the first call, and copied with the folder, so that a moved or restored lake stays
+ * the same lake. `folder` holds the commits. Errors: `lake_corrupt`.
  */
 export async function lakeIdentity(folder: string): Promise<string> {
   const known = await readIdentity(folder)

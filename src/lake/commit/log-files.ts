@@ -25,7 +25,7 @@ export interface LogListing {
   /** Versions, ascending. */
   readonly commits: readonly number[]
   readonly checkpoints: readonly number[]
-  /** What no writer of this lake leaves here. */
+  /** Names that no writer of this lake uses. */
   readonly others: readonly string[]
 }
 
@@ -35,7 +35,7 @@ export async function listLog(folder: string): Promise<LogListing> {
   const others: string[] = []
   for (const name of await readdir(folder)) {
     const match = /^(\d{20})\.(checkpoint\.)?json$/.exec(name)
-    // No writer counts beyond what can be counted: what has such a name is somebody else's.
+    // No writer counts beyond safe integers: another program wrote such a name.
     if (match !== null && Number.isSafeInteger(Number(match[1])))
       (match[2] === undefined ? commits : checkpoints).push(Number(match[1]))
     else if (name !== headName && name !== identityName && !isLeftover(name)) others.push(name)
@@ -84,7 +84,7 @@ export async function readHead(folder: string): Promise<Head | null> {
   return head
 }
 
-/** After a crash the head may be an older one: it says what is there at least. */
+/** After a crash the head may be older: it names a version that is there at least. */
 export function writeHead(folder: string, { version, digest }: Pick<Head, 'version' | 'digest'>): Promise<void> {
   return exchangeFile(folder, headName, sealed({ format: 1, version, digest } satisfies Head))
 }
@@ -94,7 +94,7 @@ export function corrupt(folder: string, name: string, why: string, cause?: unkno
   return new RiverbankError('lake_corrupt', `${join(folder, name)} ${why}: see riverbank lake check`, options)
 }
 
-/** The checksum of the rest, inside the file: nothing else would notice a digit that has changed. */
+/** The file carries the checksum of the rest: nothing else would notice a changed digit. */
 function sealed(body: object): string {
   return JSON.stringify({ ...body, checksum: digestOf(JSON.stringify(body)) })
 }
@@ -126,7 +126,7 @@ function parse<Schema extends z.ZodType>(folder: string, name: string, text: str
 /** Versions younger than this are never trimmed. */
 export const trimAgeMs: number = hourMs
 
-/** Deletes versions so far below the newest checkpoint, and what crashes left; answers how many files. */
+/** Deletes versions so far below the newest checkpoint, and the leftovers of crashes; answers how many files. */
 export async function trimFolder(folder: string, keptVersions: number, nowMs: number): Promise<number> {
   const newest = (await listLog(folder)).checkpoints.at(-1)
   if (newest === undefined) return 0

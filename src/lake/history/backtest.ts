@@ -7,7 +7,7 @@ import type { LakeSchema, ScoredColumns } from '../tables/lake-schema.ts'
 import { policyInput, policyCellsSql } from '../tables/policy-input.ts'
 import { observedWithin, trainingSlice, worthSql } from '../tables/views.ts'
 
-/** The query and the model that a backtest needs; see Query and Scorer. */
+/** What a backtest needs of a query and of a model; see Query and Scorer. */
 type Cell = string | number | bigint | boolean | Uint8Array | null
 interface Rows {
   each(sql: string, take: (rows: readonly (readonly Cell[])[]) => Promise<void>): Promise<void>
@@ -19,7 +19,7 @@ interface Model {
 export interface BacktestOptions {
   readonly query: Rows
   readonly schema: LakeSchema
-  /** What the model scores. */
+  /** The type that the model scores. */
   readonly scored: ScoredColumns
   readonly model: Model
   /** The model's inputs in their order: indices into `names`. */
@@ -35,7 +35,7 @@ export interface BacktestOptions {
 }
 
 export interface Backtest {
-  /** What was decided then, on the same events. */
+  /** The outcome of the decisions made then, on the same events. */
   readonly champion: OutcomeReport
   readonly candidate: OutcomeReport
   /** Events by decision then and decision now, where these differ. */
@@ -47,13 +47,13 @@ export interface Backtest {
   }[]
   /** How often each rule, list or the model decided. */
   readonly decidedBy: Readonly<Record<string, number>>
-  /** Rows without a value that the model needs: scored under another feature set. Not counted anywhere else. */
+  /** Rows that lack a value the model needs: scored under another feature set. Counted nowhere else. */
   readonly incomplete: number
 }
 
 /**
- * Runs a candidate over the lake's features as they were, and sets its decisions beside those that were made. Reads
- * only. An event is fraud when a report of it is in the lake. Rejects with the signal's reason when stopped.
+ * Runs a candidate over the features as the lake logged them, and compares its decisions with those that were made.
+ * Reads only. An event is fraud when the lake has a report of it. Rejects with the signal's reason when stopped.
  */
 export async function runBacktest(options: BacktestOptions): Promise<Backtest> {
   const { vector, model, signal } = options
@@ -103,7 +103,7 @@ function textOrNumber(cell: Cell | undefined): string | number | null {
   return typeof cell === 'string' || typeof cell === 'number' ? cell : null
 }
 
-/** What was decided, whether it was fraud, and what it was worth; what the score repeats of its event follows. */
+/** Decision, label and worth come first; what the score repeats of its event follows. */
 const ownColumns = 3
 
 function selectRows({ schema, scored, names, fromMs, toMs }: BacktestOptions): string {

@@ -7,7 +7,7 @@ interface Measured {
   readonly report: MonitorReport
 }
 
-/** Says on /metrics what `riverbank monitor` prints. `value` is a feature of the model, or its score. */
+/** Exports on /metrics what `riverbank monitor` prints. `value` is a feature of the model, or its score. */
 export function monitorMetrics(meter: Meter): (measured: readonly Measured[], atMs: number) => void {
   const all: ReturnType<Meter['gauge']>[] = []
   const gauge = (name: string, help: string, labels: readonly string[] = []) => {
@@ -50,13 +50,12 @@ export function monitorMetrics(meter: Meter): (measured: readonly Measured[], at
     }
   }
   return (measured, atMs) => {
-    // Another model, or a shadow less: what was said of the former ones is over.
+    // The model or its shadows may have changed: gauges of the former ones end.
     for (const one of all) one.clear()
     for (const one of measured) expose(one, atMs)
   }
 }
 
-/** Of every decision and outcome. */
 export function judgedEvents({ confusion }: Pick<OutcomeReport, 'confusion'>): number {
   const { fraud, honest } = confusion
   return [fraud, honest].reduce((sum, { approve, review, block }) => sum + approve + review + block, 0)

@@ -13,14 +13,14 @@ interface Query {
 export interface MonitorOptions {
   readonly query: Query
   readonly schema: LakeSchema
-  /** What the model scores. */
+  /** The type that the model scores. */
   readonly scored: ScoredColumns
   readonly model: { readonly name: string; readonly version: string }
   readonly profile: TrainingProfile
-  /** Events of this time are looked at; `to` is left out. */
+  /** Judges events of this time; `to` is left out. */
   readonly fromMs: number
   readonly toMs: number
-  /** Outcomes are judged as long before, when labels have had this time to arrive. */
+  /** Outcomes are judged this much earlier, so that labels had time to arrive. */
   readonly labelDelayMs: number
 }
 
@@ -28,7 +28,7 @@ export interface ValueDrift {
   readonly name: string
   readonly psi: number
   readonly nullRate: number
-  /** Share of the value that was the most frequent in training, now and then. */
+  /** Share, now and in training, of the value that was most frequent in training. */
   readonly usualRate: number
   readonly usualRateThen: number
 }
@@ -61,7 +61,7 @@ export interface MonitorReport {
   }[]
 }
 
-/** What the lake says of a model: drift from its training, and how its decisions turned out. Reads only. */
+/** Measures a model from the lake: drift from its training, and how its decisions turned out. Reads only. */
 export async function monitorModel(options: MonitorOptions): Promise<MonitorReport> {
   const { query, profile, labelDelayMs, fromMs, toMs } = options
   const ofFeatures = Object.entries(profile.features)
@@ -87,7 +87,7 @@ export async function monitorModel(options: MonitorOptions): Promise<MonitorRepo
 /** One scan: for each value how many are missing, how many usual, and how many below each edge. */
 function driftSql(options: MonitorOptions, measured: readonly (readonly [string, Distribution])[]): string {
   const counts = measured.flatMap(([name, { edges, usual }], i) => {
-    // The profile is of what the model saw, and that is float32.
+    // The profile holds what the model saw: float32.
     const value = `${identifier(name)}::FLOAT`
     return [
       `count(*) FILTER (${value} IS NULL) AS nulls_${i}`,

@@ -2,7 +2,7 @@ import { identifier } from '../../base/sql.ts'
 import type { LakeSchema, ScoredColumns } from '../tables/lake-schema.ts'
 import { isOfType } from '../tables/scored-sql.ts'
 
-/** Scored events that stand for all, as the vectors that a model takes. */
+/** A sample of scored events, as the vectors that a model takes. */
 export interface SampledBackground {
   /** `rows` × features, row-major. */
   readonly vectors: Float32Array
@@ -17,18 +17,17 @@ interface Query {
 
 export interface SampleOptions {
   readonly schema: Pick<LakeSchema, 'scored'>
-  /** Whose events these are. */
+  /** The scored type of these events. */
   readonly scored: ScoredColumns
   readonly features: readonly string[]
-  /** At most so many events. */
   readonly rowsMax: number
-  /** Of those that the log took in its newest so many milliseconds, whatever time they were made at. */
+  /** Only events that the log took in its newest so many milliseconds, whatever their own time. */
   readonly spanMs: number
 }
 
 /**
- * Events that were scored in the newest days, each as likely as any other, and the same ones whenever the same events are there.
- * Events that lack a feature are left out: they were scored by another feature set. Null where none is left.
+ * Samples events scored in the newest days, each as likely as any other; the same events give the same sample. Leaves
+ * out events that lack a feature: another feature set scored them. Null where none is left.
  */
 export async function sampleBackground(
   query: Query,

@@ -38,18 +38,18 @@ export interface CompactionResult {
   readonly purged: number
   /** Merges given up because another compaction was first. */
   readonly lost: number
-  /** Files that were to be merged and are not what the manifest says: they stay as they are, and readers go on. */
+  /** Files to merge that differ from the manifest: they stay as they are, and readers continue. */
   readonly damaged: readonly Damage[]
   readonly failed: readonly FailedMerge[]
 }
 
 /**
  * Merges neighbouring small files of one table, day, partition and schema; then deletes what was retired long enough
- * ago, and the commits that no reader needs: whoever opens the lake lists them. The rows and their order stay, so a
- * reader of any version reads the same. Safe to run anywhere, any number of times at once: the commit that comes second
- * is refused. A damaged file is left out and ends the run that it stands in, because a merged file would have a fresh
- * checksum over its bytes; its neighbours on both sides are still merged. A merge that fails ends neither the others nor
- * the deleting: it may fail at every turn, and what is retired would fill the disk meanwhile. Errors: those of the log.
+ * ago, and the commits that no reader needs, because every opening of the lake lists them. The rows and their order
+ * stay, so a reader of any version reads the same. Safe to run anywhere, any number of times at once: the lake refuses
+ * the second commit. Leaves out a damaged file, which ends its run, because a merged file would have a fresh checksum
+ * over its bytes; its neighbours on both sides are still merged. A merge that fails ends neither the others nor the
+ * deleting: it may fail at every turn, and what is retired would fill the disk meanwhile. Errors: those of the log.
  */
 export async function compact(options: CompactionOptions): Promise<CompactionResult> {
   const { lake } = options
@@ -82,14 +82,14 @@ export async function compact(options: CompactionOptions): Promise<CompactionRes
   return { ...totals, failed, damaged: await stillLive(lake, damaged), purged: await purge(options) }
 }
 
-/** A file that another compaction has retired meanwhile is nobody's damage. */
+/** A file that another compaction retired meanwhile is not damaged. */
 async function stillLive(lake: Lake, damaged: ReadonlyMap<string, Damage>): Promise<readonly Damage[]> {
   if (damaged.size === 0) return []
   const { files } = await lake.log.refresh()
   return [...damaged.values()].filter(({ path }) => files.has(path))
 }
 
-/** Neighbours that can become one file; those that are known to be damaged cannot. Pure. */
+/** Neighbours that can become one file, without those known to be damaged. Pure. */
 export function mergeRuns(
   files: readonly FileEntry[],
   limits: Pick<CompactionOptions, 'minFiles' | 'maxFiles' | 'targetBytes'>,
@@ -156,7 +156,7 @@ async function mergeRun(
   }
 }
 
-/** Where one is missing, there is none of the merged file either: see completeIdLists. */
+/** Where a list is missing, the merged file gets none: `createIdListKeeper` makes it later. */
 async function mergeIdLists({ dir }: Lake, run: readonly FileEntry[], path: string): Promise<void> {
   const lists = await Promise.all(run.map((file) => readIdList(dir, file.path)))
   const whole = lists.filter((list) => list !== null)

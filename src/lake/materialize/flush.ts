@@ -17,12 +17,12 @@ export interface FlushContext {
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: LakeMetrics
-  /** False once the partition was given up, or claimed again. */
+  /** False once the partition was given up, or assigned again. */
   readonly isHeld: () => boolean
   readonly onPoint?: (point: WritePoint) => Promise<void>
 }
 
-/** From here on, commits of the partition's former owners are refused. */
+/** From here on the lake refuses commits of the partition's former owners. */
 export async function takeOwnership(lake: Lake, owner: Owner): Promise<void> {
   const taken = await lake.log.commit({ owners: [owner] })
   if (taken.kind !== 'committed') throw new Error(`ownership of ${owner.topic} was refused: ${taken.kind}`)
@@ -60,7 +60,9 @@ export async function flushPartition(buffer: PartitionBuffer, context: FlushCont
   await commitToGroup(buffer, next, logger)
 }
 
-/** The group decides who lost: `fenced` ends this claim; else it takes the partition back and reads on from there. */
+/**
+ * The consumer group decides who lost: `fenced` ends this assignment; else it takes the partition back and reads on.
+ */
 async function retake(buffer: PartitionBuffer, { lake, isHeld }: FlushContext): Promise<void> {
   const { assignment, owner } = buffer
   const { topic, partition } = assignment
@@ -73,7 +75,7 @@ async function retake(buffer: PartitionBuffer, { lake, isHeld }: FlushContext): 
   buffer.resume(await lake.covered(topic, partition))
 }
 
-/** For lag and retention; the manifest is the truth. */
+/** Commits to the consumer group for lag and retention; the manifest is the truth. */
 export async function commitToGroup({ assignment }: PartitionBuffer, next: number, logger: Logger): Promise<void> {
   try {
     await assignment.commit(next)

@@ -18,9 +18,9 @@ export interface OrphanOptions {
 }
 
 /**
- * Deletes files of one partition that no version names: what a crash left between writing and committing. Only the
- * partition's owner may call it, after its ownership is committed: a former owner can then no longer commit them. A file
- * whose rows are neither in other files nor in the log stays: its commit may be the one that is missing.
+ * Deletes files of one partition that no version names: a crash left them between write and commit. Only the
+ * partition's owner may call it, after its ownership is committed: a former owner can then no longer commit them. A
+ * file whose rows are neither in other files nor in the log stays: its commit may be the one that is missing.
  */
 export async function removeOrphans(lake: Lake, options: OrphanOptions): Promise<readonly string[]> {
   const prefix = filePrefix(options.topic, options.partition)
@@ -35,7 +35,7 @@ export async function removeOrphans(lake: Lake, options: OrphanOptions): Promise
       }
     }
   }
-  // Listed first, then compared: a file committed in between is in the state, and stays.
+  // List first, then compare: the state has a file committed in between, which stays.
   const state = await lake.log.refresh()
   const orphans = found.filter(
     (path) => !state.files.has(path) && !state.retired.has(path) && !isLast(path, state, options),
@@ -50,9 +50,9 @@ export async function removeOrphans(lake: Lake, options: OrphanOptions): Promise
   return removed
 }
 
-/** Whether nobody else has the rows of a file that no commit names, or nobody can tell. */
+/** Whether an unnamed file is, or may be, the last to have its rows. */
 function isLast(path: string, state: LakeState, { topic, partition, logStart }: OrphanOptions): boolean {
-  // What is staged was never committed: the log's readers have not passed it.
+  // A staged file was never committed: the log still has its records.
   if (path.startsWith(`${stagingFolder}/`)) return false
   const found = positionsIn(path.slice(path.lastIndexOf('/') + 1))
   if (found === null) return true

@@ -35,10 +35,10 @@ export interface MaterializerOptions {
   readonly bufferBytes: number
   /** Age of an orphaned file that is deleted when its partition is assigned. */
   readonly orphanGraceMs: number
-  /** Of the loop clock: a file must be written, or a partition taken, within it (`handler_stalled`). */
+  /** On the loop clock: writing a file or taking a partition must end within it (`handler_stalled`). */
   readonly stallMs: number
-  /** Where deaths are counted, so that no record ends this role for good; null counts none. */
-  readonly metadataStores: StoreMetadata | null
+  /** Counts deaths, so that no record ends this role for good; null counts none. */
+  readonly storeMetadata: StoreMetadata | null
   readonly clock: Clock
   readonly meter: Meter
   readonly logger: Logger
@@ -51,14 +51,14 @@ export interface MaterializerOptions {
 export interface Materializer extends GroupHandler {
   /** Writes everything that is buffered. */
   flush(): Promise<void>
-  /** Flushes, and takes no more rows. What comes later is read again by the next owner. */
+  /** Flushes, and takes no more rows. The next owner reads later records again. */
   stop(): Promise<void>
 }
 
 /**
  * Copies the log into the lake, every offset once (I5). The manifest is the truth: reading resumes where it ends, and
- * whoever is assigned a partition takes its ownership there, so that a former owner's late commit is refused
- * (`lake_conflict`). The group's commit comes after, for the log's retention and for lag.
+ * each partition assignment takes ownership there, so that the lake refuses a former owner's late commit
+ * (`lake_conflict`). The consumer group's commit comes after, for the log's retention and for lag.
  */
 export function createMaterializer(options: MaterializerOptions): Materializer {
   const member = new Member(options)
@@ -85,7 +85,7 @@ class Member {
     this.options = options
     this.metrics = lakeMetrics(options.meter)
     this.place = rowPlacement(options)
-    this.trials = new PartitionTrials(options.metadataStores, options.logger)
+    this.trials = new PartitionTrials(options.storeMetadata, options.logger)
   }
 
   async assigned(assignment: PartitionAssignment): Promise<number> {
@@ -108,7 +108,7 @@ class Member {
     await lake.log.trim()
     const buffer = new PartitionBuffer(assignment, owner, covered)
     this.partitions.set(key, buffer)
-    // Its last owner wrote, and did not live to tell the group: where nothing follows, nobody else would.
+    // The last owner died between lake and group commit; without new records no later flush would commit to the group.
     if (covered !== null && covered > (assignment.committed ?? assignment.range.start))
       await commitToGroup(buffer, covered, logger)
     return buffer.position
@@ -124,7 +124,7 @@ class Member {
       if (buffer.rewindTo === null) {
         await this.add(buffer, records, next).catch((error: unknown) => this.giveUp(buffer, error))
       }
-      // A position above `next` (another writer covered more) is reached by reading on: such records are skipped.
+      // Reading on reaches a position above `next` (another writer covered more), and skips such records.
       const answer = Math.min(buffer.rewindTo ?? next, next)
       buffer.rewindTo = null
       return answer
@@ -142,7 +142,7 @@ class Member {
     else this.startTimer(buffer)
   }
 
-  /** One after the other, each with its mark; written together, unless a process ended while it did that. */
+  /** Adds records one by one, each with its mark; writes them together, unless a process ended doing that. */
   private async addAlone(buffer: PartitionBuffer, records: readonly LogRecord[], next: number, trial: Trial) {
     for (const record of records) {
       const known = await judged(trial, record)
@@ -221,7 +221,7 @@ class Member {
   private async giveUp(buffer: PartitionBuffer, error: unknown): Promise<never> {
     const { topic, partition } = buffer.assignment
     await this.trials.failed(buffer.assignment, error)
-    // Whoever stops must not wait for it again.
+    // `stop` must not wait for it again.
     if (isRiverbankError(error, 'handler_stalled')) this.forget(partitionKey(topic, partition))
     throw error
   }
@@ -248,8 +248,8 @@ class Member {
 }
 
 /**
- * Which table a record belongs to, and its row there. Total: what a bug of ours cannot read is a row of bytes like any other
- * record that cannot be read (I6).
+ * Maps a record to its table and row. Total: a record that a bug of ours cannot read becomes a row of bytes like any
+ * unreadable one (I6).
  */
 export function rowPlacement({
   topics,

@@ -21,10 +21,10 @@ interface Segment {
   readonly ranges: Map<string, Range>
 }
 
-/** What a materializer holds of one partition until it is written. Belongs to one claim. */
+/** What a materializer holds of one partition until it is written. Belongs to one assignment. */
 export class PartitionBuffer {
   readonly assignment: PartitionAssignment
-  /** Names this claim in the manifest: whoever claims the partition later fences it. */
+  /** Names this assignment in the manifest; the partition's next assignment fences it. */
   readonly owner: string
   /** What the manifest covers (null: nothing yet); a commit must start here. */
   covered: number | null
@@ -34,7 +34,7 @@ export class PartitionBuffer {
   bytes = 0
   /** When the oldest buffered row came in, on the log's clock. */
   oldestAppendTimeMs: number | null = null
-  /** Set when what was buffered is lost: where reading must go on. */
+  /** Set when buffered rows are lost: where reading must resume. */
   rewindTo: number | null = null
   private segments: Segment[] = []
   private tail: Promise<unknown> = Promise.resolve()
@@ -51,7 +51,7 @@ export class PartitionBuffer {
     return this.position === (this.covered ?? this.assignment.range.start)
   }
 
-  /** Goes on where the manifest ends; what was buffered is lost. */
+  /** Resumes where the manifest ends; drops what was buffered. */
   resume(covered: number | null): void {
     this.clear()
     this.covered = covered

@@ -3,24 +3,24 @@ import type { PartitionAssignment, LogRecord } from '../../ports/log.ts'
 import type { Logger } from '../../ports/telemetry.ts'
 
 /**
- * The marks of the partitions that a materializer holds: what its predecessors died of. Copying goes on where the memos are
- * out of reach, and deaths are not counted then.
+ * The marks of the partitions that a materializer holds: what its predecessors died of. Without the store metadata
+ * copying goes on, and deaths are not counted.
  */
 export class PartitionTrials {
-  readonly #metadataStores: StoreMetadata | null
+  readonly #storeMetadata: StoreMetadata | null
   readonly #logger: Logger
   readonly #trials = new WeakMap<PartitionAssignment, Trial>()
 
-  constructor(metadataStores: StoreMetadata | null, logger: Logger) {
-    this.#metadataStores = metadataStores
+  constructor(storeMetadata: StoreMetadata | null, logger: Logger) {
+    this.#storeMetadata = storeMetadata
     this.#logger = logger
   }
 
-  /** After the lake was written to for this claim: a disk that hangs has hung there, and leaves no mark. */
+  /** Called after this assignment's first write to the lake: a disk that hangs did so there, and leaves no mark. */
   async begin(assignment: PartitionAssignment, position: number): Promise<void> {
-    if (this.#metadataStores === null) return
+    if (this.#storeMetadata === null) return
     try {
-      const trial = await Trial.begin(this.#metadataStores, markName('materialize', assignment), position)
+      const trial = await Trial.begin(this.#storeMetadata, markName('materialize', assignment), position)
       this.#trials.set(assignment, trial)
       if (!trial.isSuspicious) return
       const { topic, partition } = assignment
@@ -36,7 +36,7 @@ export class PartitionTrials {
     return trial?.isSuspicious === true ? trial : null
   }
 
-  /** The claim got on, or is given back by a process that lives. */
+  /** The assignment made progress, or a live process gives it back. */
   async end(assignment: PartitionAssignment): Promise<void> {
     const trial = this.#trials.get(assignment)
     if (trial === undefined) return
@@ -44,14 +44,14 @@ export class PartitionTrials {
     await trial.end().catch((error: unknown) => this.#logger.warn('a mark was left behind', { error }))
   }
 
-  /** The mark of what may be a record's fault stays, as where the process died of it. */
+  /** Keeps the mark of what may be a record's fault, as if the process had died of it. */
   async failed(assignment: PartitionAssignment, error: unknown): Promise<void> {
     if (mayBeRecords(error)) this.#trials.delete(assignment)
     else await this.end(assignment)
   }
 }
 
-/** A record under which processes died, alone, as what can be told of it: its bytes, and a fault. */
+/** Tries a record alone; answers one under which processes died as its bytes and a fault. */
 export async function judged(trial: Trial, record: LogRecord): Promise<LogRecord> {
   const blame = await trial.tryAlone(record.offset)
   return blame === null ? record : { ...record, fault: { code: blame.code, detail: blame.detail } }

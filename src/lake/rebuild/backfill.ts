@@ -31,31 +31,31 @@ export interface BackfillOptions extends HistoryOptions {
 export interface BackfillProgress {
   readonly chunk: number
   readonly chunks: number
-  /** States that have their history now. */
+  /** States whose history this filled. */
   readonly filled: number
 }
 
 export interface BackfillResult {
   readonly entity: string
-  /** States that another feature set had written, and are migrated. */
+  /** States of another feature set that this migrated. */
   readonly migrated: number
   readonly filled: number
   /** States whose history is not in the lake from its beginning: their features stay incomplete. */
   readonly left: number
 }
 
-/** What {@link Asked} carries here: the numbers that are missing. */
+/** What {@link Asked} carries here: the sequence numbers below which history is missing. */
 const numbersSchema = z.array(z.number())
 
-/** Lost compare-and-sets of one state: a processor writes a hot one all the time. */
+/** Compare-and-sets that one state may lose: a processor writes a hot one all the time. */
 const roundsMax = 100
 
 /**
- * Gives a view its history from the lake, while processors run: each state that has a gap is migrated first, its rows
- * below the gap go through the engine, and what came of them is merged into the state by compare-and-set. The lake must
- * hold all that was published when this begins: whatever is missing from a state was published before the processors of
- * this feature set took over. A second run finds no gaps, and one that was interrupted finds the others. Errors:
- * `view_unknown`, `states_not_taken_over`, `state_contended` (canRetry), and those of store and lake.
+ * Fills a view's missing history from the lake while processors run: it migrates each state that lacks history, runs
+ * the earlier rows through the engine, and merges the result into the state by compare-and-set. When it begins, the
+ * lake must hold all that was published: the missing history was published before this feature set's processors took
+ * over. A second run finds no missing history; after an interruption it finds the rest. Errors: `view_unknown`,
+ * `states_not_taken_over`, `state_contended` (canRetry), and those of store and lake.
  */
 export async function backfillView(options: BackfillOptions): Promise<BackfillResult> {
   const { store, plan, schema, view } = options
@@ -93,7 +93,7 @@ class Backfill {
   private readonly history: LakeHistory
   private readonly entity: EntityPlan
   private readonly wanted: WantedSlots
-  /** By id, of the share at hand: when the log took the newest event. */
+  /** By id of the current share: when the log took the newest event. */
   private readonly appended = new Map<string, number>()
 
   constructor(options: BackfillOptions, history: LakeHistory, entity: EntityPlan, wanted: WantedSlots) {
@@ -132,7 +132,7 @@ class Backfill {
     this.left += asked.filter(({ id }) => !told.has(id)).length
   }
 
-  /** Migrates what another feature set wrote; answers what is missing. */
+  /** Migrates what another feature set wrote; answers the missing history. */
   private async missingHistoryOf(ids: readonly string[]): Promise<Asked[]> {
     const asked: Asked[] = []
     let pending = ids
@@ -161,7 +161,7 @@ class Backfill {
   private async fill(id: string, earlier: ReadonlyMap<number, Earlier>): Promise<void> {
     for (let round = 0; round < roundsMax; round += 1) {
       const [found] = await this.load([id])
-      // It has expired, or forgotten by itself what was missing.
+      // The state has expired, or forgotten the range of the missing history.
       if (found === undefined || missingHistoryNumbers(found.state, this.wanted).length === 0) return
       const state = fillMissingHistory(this.entity, found.state, this.wanted, (since) => earlier.get(since) ?? null)
       const isWhole = missingHistoryNumbers(state, this.wanted).length === 0
@@ -183,7 +183,7 @@ class Backfill {
     })
   }
 
-  /** It lives as long as its newest event lets it, not longer because somebody looked. */
+  /** The newest event sets the state's expiry; a backfill does not prolong it. */
   private write(id: string, before: Uint8Array, state: EntityState): StateWrite {
     const age = Math.max(0, this.options.clock.nowMs() - (this.appended.get(id) ?? 0))
     return {

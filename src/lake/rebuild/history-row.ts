@@ -6,13 +6,13 @@ import type { EntityBinding } from '../../engine/plan.ts'
 import { numbersIn, textsIn, type LakeColumn } from '../verify/lake-query.ts'
 
 /** The number of a duplicate, and of an event that was applied and not published. */
-export const untold = -1
+export const unnumbered = -1
 /** The number of an event above everything that was answered: a batch that was under way may have applied it. */
 export const beyond = -2
-/** One event as one entity met it. */
+/** One event at one entity. */
 export interface HistoryRow {
   readonly id: string
-  /** {@link untold} where the lake does not tell, {@link beyond} where it was perhaps not even handled. */
+  /** {@link unnumbered} where the lake has no number, {@link beyond} where perhaps no processor handled the event. */
   readonly sequence: number
   readonly incarnation: number
   readonly partition: number
@@ -24,22 +24,22 @@ export interface HistoryRow {
   readonly eventId: string
   readonly verdict: Verdict
   readonly isScored: boolean
-  /** What the plan does with it. */
+  /** How the plan updates the entity. */
   readonly binding: EntityBinding
-  /** Valid until the next row: the fields that the entity's slots look at. */
+  /** Valid until the next row: the fields that the entity's slots read. */
   readonly data: Readonly<Record<string, unknown>>
-  /** Of a label that perhaps waits for its subject: its record as text, see `events/codec/resent-record.ts`. */
+  /** For a label that may wait for its subject, its record as text: see `events/codec/resent-record.ts`. */
   readonly record: string | null
-  /** See `LakeHistory.ask`; empty where nobody asked. */
+  /** The text of `Asked`; empty without one. */
   readonly asked: string
 }
 
-/** Of an event that the plan does not know. */
+/** The binding of an event that the plan does not know. */
 export const nothing: EntityBinding = { eventType: '', updates: [], subject: null, label: null }
-/** What a row of the database says of an event, by number. */
+/** The verdicts, by their number in the database. */
 export const verdicts: readonly Verdict[] = [null, 'duplicate', 'unknown_subject', 'contradicts_subject']
 
-/** As the event said it. What was left out is undefined, what was null is null, where its schemas tell the two apart. */
+/** The field as the event had it: undefined for left out and null for null, where its schemas distinguish the two. */
 function readField({ kind, isOptional, isNullable }: FieldColumn, cell: string | number | null | undefined): unknown {
   const value = typeof cell === 'number' && Number.isNaN(cell) ? undefined : valueOf(kind, cell)
   return value === undefined && isNullable && !isOptional ? null : value
@@ -94,5 +94,5 @@ export function* rowsOf(
   }
 }
 
-/** The number of the first column with a field: those before it say what the event was to the entity. */
+/** The number of the first column with a field; those before it describe the event at the entity. */
 const fieldsFrom = 11

@@ -2,7 +2,7 @@ import { fieldsOfSlot } from '../../engine/states.ts'
 import { identifier, literal } from '../../base/sql.ts'
 import { RiverbankError } from '../../base/errors.ts'
 import type { EntityPlan, EntityBinding, FeaturePlan } from '../../engine/plan.ts'
-import { beyond, nothing, rowsOf, untold, verdicts, type HistoryRow } from './history-row.ts'
+import { beyond, nothing, rowsOf, unnumbered, verdicts, type HistoryRow } from './history-row.ts'
 import { readWaitingRecords, type WaitingRecords } from './waiting-records.ts'
 import type { FieldColumn } from '../tables/data-columns.ts'
 import type { LakeSchema } from '../tables/lake-schema.ts'
@@ -10,27 +10,27 @@ import type { Topics } from '../verify/watermark.ts'
 import { countOf, type LakeQuery } from '../verify/lake-query.ts'
 import { createWorkingTables, entityIdSql } from '../verify/working-tables.ts'
 
-/** How far each partition of the event topic is: committed by the processors, and answered in the lake. */
+/** How far one partition of the event topic is: committed by the processors, and answered in the lake. */
 export interface Reach {
   readonly partition: number
   readonly committed: number
-  /** Everything below was applied and published, or is told here. */
+  /** Every event below was applied and published, or has a row here. */
   readonly next: number
 }
 
-/** Ids that are looked at together. */
+/** Ids read together. */
 const idsAtOnce = 500
 /** The largest batch that can be configured. */
 const batchRecordsMax = 10_000
 
-/** Which rows are told: a share of the ids, and whether only those that were asked for. */
+/** Which rows to read: one chunk of the ids, and whether only those that {@link Asked} names. */
 export interface Share {
   readonly chunk: number
   readonly chunks: number
   readonly asked?: boolean
 }
 
-/** Somebody wants the rows of an id that are below a number; `text` comes back with each of them. */
+/** Asks for the rows of an id below a sequence number; each row carries `text` back. */
 export interface Asked {
   readonly id: string
   readonly below: number
@@ -44,17 +44,17 @@ export interface HistoryOptions {
   readonly topics: Topics
   readonly committed: ReadonlyMap<number, number>
   /**
-   * Runs what reads the lake's files; rejects with `lake_corrupt` unless their bytes are those of the manifest, and with
+   * Runs a read of the lake's files; rejects with `lake_corrupt` unless their bytes are those of the manifest, and with
    * `lake_lost` where rows were declared lost.
    */
   readonly fromWhole: <Result>(read: () => Promise<Result>) => Promise<Result>
-  /** The materializer goes on: answers may have come into the lake before their events, and are left aside. */
+  /** The materializer runs on: answers that reached the lake before their events are left out. */
   readonly isLive?: boolean
 }
 
 const answersAhead = `DELETE FROM applied WHERE cause_valid IS NULL AND source_offset >
   coalesce((SELECT max(log_offset) FROM caused WHERE caused.log_partition = applied.source_partition), -1)`
-/** What the lake tells of each entity, in the order of its sequence numbers. */
+/** Reads each entity's events from the lake, in the order of its sequence numbers. */
 export class LakeHistory {
   private readonly options: HistoryOptions
   private readonly waiting: WaitingRecords
@@ -65,9 +65,9 @@ export class LakeHistory {
   }
 
   /**
-   * Copies what states are made of into tables of the database; the files are not read again, so nothing is made of a
-   * damaged one. Errors: `lake_corrupt`, `lake_lost`, and `lake_incomplete` where the lake has an answer and not the event that was
-   * answered.
+   * Copies what states are made of into tables of the database, and reads the files no more, so that no state is made
+   * of a damaged one. Errors: `lake_corrupt`, `lake_lost`, and `lake_incomplete` where the lake has an answer without
+   * its event.
    */
   static async open(options: HistoryOptions): Promise<LakeHistory> {
     const { query, schema, topics, committed } = options
@@ -89,7 +89,7 @@ export class LakeHistory {
     throw new RiverbankError('lake_incomplete', `the lake has ${total} answers to events that it does not have`)
   }
 
-  /** By partition; those that nothing was ever answered or committed in are missing. */
+  /** One entry per partition in which anything was answered or committed. */
   async reach(): Promise<readonly Reach[]> {
     const { query, committed } = this.options
     const rows = await query.rows(
@@ -103,7 +103,7 @@ export class LakeHistory {
     })
   }
 
-  /** Answers that were not committed, and that this feature set would give in other bytes. */
+  /** Counts uncommitted answers that this feature set would give in other bytes. */
   async foreign(reach: readonly Reach[]): Promise<number> {
     const { query } = this.options
     if (reach.length === 0) return 0
@@ -116,7 +116,7 @@ export class LakeHistory {
     return countOf(counted, 'total')
   }
 
-  /** Nothing at or above this is told from now on. */
+  /** Leaves out events at or above this reach from now on. */
   async limit(reach: readonly Reach[]): Promise<void> {
     const { query } = this.options
     await query.run('CREATE OR REPLACE TEMP TABLE reach (log_partition BIGINT, next_offset BIGINT)')
@@ -137,7 +137,7 @@ export class LakeHistory {
     take: (ids: readonly { readonly id: string; readonly appendTimeMs: number }[]) => Promise<void>,
   ): Promise<void> {
     const id = identifier(`${name}_id`)
-    // In memory as a whole, so that the connection is free for whoever takes them.
+    // All in memory, so that the connection is free for the caller's queries.
     const rows = await this.options.query.rows(
       `SELECT ${id} AS id, max(append_time_ms) AS appended FROM applied
        WHERE ${id} IS NOT NULL AND hash(${id}) % ${chunks} = ${chunk} GROUP BY 1 ORDER BY 1`,
@@ -148,7 +148,7 @@ export class LakeHistory {
     }
   }
 
-  /** From now on `asked` shares tell of these, and nothing else. */
+  /** Sets what shares with `asked` read from now on. */
   async ask(asked: readonly Asked[]): Promise<void> {
     const { query } = this.options
     await query.run('CREATE OR REPLACE TEMP TABLE asked (id VARCHAR, below BIGINT, told VARCHAR)')
@@ -196,7 +196,7 @@ export class LakeHistory {
       ],
       ...fields.map((column) => `${fieldSql(column, prefix)} AS ${identifier(`field_${column.field}`)}`),
     ]
-    const told = [
+    const numbered = [
       `${own('id')} AS id`,
       `${own('sequence')}::DOUBLE AS sequence`,
       `${own('incarnation')}::DOUBLE AS incarnation`,
@@ -204,19 +204,19 @@ export class LakeHistory {
     const key = entityIdSql(this.options.schema, entity, (column) => `t.${identifier(column)}`)
     const within = (partition: string, offset: string) =>
       `JOIN reach r ON r.log_partition = ${partition} AND ${offset} < r.next_offset`
-    const number = `if(t.log_offset < r.next_offset, ${untold}, ${beyond})::DOUBLE`
+    const number = `if(t.log_offset < r.next_offset, ${unnumbered}, ${beyond})::DOUBLE`
     const unanswered = `SELECT ${key} AS id, ${number} AS sequence, 0::DOUBLE AS incarnation,
         (t.answered_elsewhere OR NOT t.ahead)::INTEGER::DOUBLE AS verdict,
         ${shared('t.log_partition', 't.log_offset', 't.').join(', ')}
       FROM unanswered t ${within('t.log_partition', `t.log_offset - ${batchRecordsMax}`)} WHERE ${key} IS NOT NULL`
     return `SELECT id, sequence, incarnation, verdict, partition, position, appended, observed, event_time, type, event_id
         ${fields.map(({ field }) => `, ${identifier(`field_${field}`)}`).join('')} ${asked ? ', told' : ''} FROM (
-      SELECT ${told.join(', ')}, ${verdictSql(own('outcome'))} AS verdict,
+      SELECT ${numbered.join(', ')}, ${verdictSql(own('outcome'))} AS verdict,
         ${shared('t.source_partition', 't.source_offset', 't.cause_').join(', ')}
       FROM applied t ${within('t.source_partition', 't.source_offset')} WHERE ${own('sequence')} IS NOT NULL
       ${key === null || asked ? '' : `UNION ALL ${unanswered}`}
     ) ${asked ? 'JOIN (SELECT id, below, told FROM asked) USING (id)' : ''}
-      WHERE ${asked ? 'sequence < below AND' : ''} hash(id) % ${chunks} = ${chunk} ORDER BY id, greatest(sequence, ${untold}), appended, position`
+      WHERE ${asked ? 'sequence < below AND' : ''} hash(id) % ${chunks} = ${chunk} ORDER BY id, greatest(sequence, ${unnumbered}), appended, position`
   }
 }
 
@@ -224,7 +224,7 @@ function verdictSql(outcome: string): string {
   return `coalesce(list_position([${verdicts.map((verdict) => literal(verdict ?? '')).join(', ')}], ${outcome}) - 1, 0)::DOUBLE`
 }
 
-/** What the engine looks at: the values and conditions of slots, and what tells a label from one that does not count. */
+/** Fields that the engine reads: values and conditions of slots, and what decides whether a label counts. */
 function fieldsOf({ groups, partitionKey }: EntityPlan, bindings: readonly EntityBinding[]): string[] {
   const slots = groups.flatMap(({ slots }) => slots.flatMap(({ id }) => fieldsOfSlot(id)))
   const named = bindings.flatMap(({ label, subject }) => [

@@ -1,27 +1,28 @@
 import { beginDraft, setProgress, type EntityState, type StoredResponse } from '../../engine/states.ts'
 import { applyTo, type Observation } from '../../engine/observe.ts'
 import type { EntityPlan } from '../../engine/plan.ts'
-import { beyond, untold, type HistoryRow } from './history-row.ts'
+import { beyond, unnumbered, type HistoryRow } from './history-row.ts'
 
 export interface RebuiltState {
   readonly id: string
   readonly state: EntityState
-  /** When the log took the newest event of it. */
+  /** When the log took its newest event. */
   readonly appendTimeMs: number
 }
 
-/** An event whose number is not told, kept as long as it may come before others. */
-type Untold = HistoryRow
+/** An event without a sequence number in the lake, kept as long as it may come before others. */
+type Unnumbered = HistoryRow
 
 /**
- * One entity's last life, row by row, with the processor's own engine. Numbers that no row tells belong to duplicates and
- * to events that were applied and not published: they are put between the others as their partition's order demands.
+ * Rebuilds one entity's last incarnation row by row with the processor's engine. Numbers without a row belong to
+ * duplicates and to events that were applied and not published: it puts these between the others in their partition's
+ * order.
  */
 export class IncarnationBuilder {
   readonly id: string
   private readonly plan: EntityPlan
   private readonly committed: ReadonlyMap<number, number>
-  private untold: Untold[] = []
+  private unnumbered: Unnumbered[] = []
   private state: EntityState | null = null
   private appendTimeMs = 0
   private readonly next = new Map<number, number>()
@@ -36,7 +37,7 @@ export class IncarnationBuilder {
   /** Rows without a number come first, the others in the order of their numbers. */
   add(row: HistoryRow): void {
     if (row.sequence < 0) {
-      this.untold.push({ ...row, data: { ...row.data } })
+      this.unnumbered.push({ ...row, data: { ...row.data } })
       return
     }
     let { state } = this
@@ -47,11 +48,11 @@ export class IncarnationBuilder {
     this.apply(state, row)
   }
 
-  /** Null for an entity of which no row tells. */
+  /** Null for an entity without a numbered row. */
   finish(): RebuiltState | null {
     const { id, state, appendTimeMs } = this
     if (state === null) return null
-    for (const row of this.untold) if (row.sequence === untold) this.apply(state, row)
+    for (const row of this.unnumbered) if (row.sequence === unnumbered) this.apply(state, row)
     for (const [partition, next] of this.next) {
       setProgress(state, { partition, next, responses: this.responses.get(partition) ?? [] })
     }
@@ -62,27 +63,27 @@ export class IncarnationBuilder {
     const state = beginDraft(this.plan, null, row.appendTimeMs)
     state.incarnation = row.incarnation
     state.sequence = row.incarnation
-    // An earlier life ended so long before this one that nothing of it can be taken for late.
+    // Events older than half a TTL before this incarnation belong to an earlier one.
     const oldestMs = row.incarnation / 1_000 - this.plan.ttlMs / 2
-    this.untold = this.untold.filter((one) => one.appendTimeMs >= oldestMs)
+    this.unnumbered = this.unnumbered.filter((one) => one.appendTimeMs >= oldestMs)
     this.next.clear()
     this.responses.clear()
     this.state = state
     return state
   }
 
-  /** Numbers below the row's are free: first what its own partition had before it, then whatever was in the log first. */
+  /** Fills the free numbers below the row's: first with its own partition's earlier events, then in the log's order. */
   private fill(state: EntityState, { sequence, partition, offset, appendTimeMs }: HistoryRow): void {
-    const isBefore = (one: Untold) => one.partition === partition && one.offset < offset
-    const isElsewhere = (one: Untold) => one.partition !== partition && one.sequence === untold
-    const isEarly = (one: Untold) => isElsewhere(one) && one.appendTimeMs <= appendTimeMs
-    // Before the first row of a life nothing is known, and nothing under way is that old.
-    const isUnderWay = (one: Untold) => one.partition !== partition && one.sequence === beyond && this.next.size > 0
+    const isBefore = (one: Unnumbered) => one.partition === partition && one.offset < offset
+    const isElsewhere = (one: Unnumbered) => one.partition !== partition && one.sequence === unnumbered
+    const isEarly = (one: Unnumbered) => isElsewhere(one) && one.appendTimeMs <= appendTimeMs
+    // Before an incarnation's first row nothing is known, and no event under way is that old.
+    const isUnderWay = (one: Unnumbered) => one.partition !== partition && one.sequence === beyond && this.next.size > 0
     for (const isDue of [isBefore, isEarly, isElsewhere, isUnderWay]) {
       while (state.sequence < sequence) {
-        const at = this.untold.findIndex(isDue)
+        const at = this.unnumbered.findIndex(isDue)
         if (at < 0) break
-        const [row] = this.untold.splice(at, 1)
+        const [row] = this.unnumbered.splice(at, 1)
         if (row !== undefined) this.apply(state, row)
       }
     }

@@ -3,7 +3,7 @@ import { applyTo } from '../../engine/observe.ts'
 import type { EntityPlan } from '../../engine/plan.ts'
 import type { HistoryRow } from './history-row.ts'
 
-/** One entity's history, row by row, as it was before each of the numbers that somebody asks for. */
+/** Computes one entity's history, row by row, as it was before each requested sequence number. */
 export class MissingHistoryReader {
   readonly id: string
   private readonly plan: EntityPlan
@@ -31,13 +31,13 @@ export class MissingHistoryReader {
     })
   }
 
-  /** By number; what the lake does not know from its beginning is missing. */
+  /** By number; without histories whose beginning the lake lacks. */
   finish(): ReadonlyMap<number, Earlier> {
     this.keepBelow(Infinity)
     return this.earlier
   }
 
-  /** A life whose beginning is not in the lake is not known. */
+  /** An incarnation whose beginning is not in the lake is unknown. */
   private begin(row: HistoryRow): void {
     this.state = null
     if (row.sequence !== row.incarnation) return

@@ -12,9 +12,9 @@ export interface RebuildOptions extends HistoryOptions {
   /** Rows of one entity that are sorted at once: bounds what the database needs. */
   readonly rowsPerChunk: number
   readonly clock: Clock
-  /** The group's committed positions now: `committed` is as old as the lake that it was read before. */
+  /** Reads the group's committed positions now: `committed` was read before the lake. */
   readonly committedNow?: () => Promise<ReadonlyMap<number, number>>
-  /** Where the log begins, by partition: the position of one that has nothing to tell. */
+  /** Where the log begins, by partition: the position of a partition without history. */
   readonly starts?: ReadonlyMap<number, number>
   readonly onProgress?: (progress: RebuildProgress) => void
 }
@@ -46,15 +46,15 @@ type Progress = z.infer<typeof progressSchema>
 
 /** States written by one call. */
 const writesAtOnce = 500
-/** Tries to write over one state: a batch that was under way when the states were lost writes it once at most. */
+/** Tries to overwrite one state: a batch that was under way at the loss writes it once at most. */
 const overwriteRoundsMax = 5
 
 /**
- * Fills an empty store from the lake: the last life of each entity, observation by observation, with the engine of the
- * processors; positions last. The lake holds whatever the score topic held. As long as it runs a memo in the store makes
- * every processor wait. Without positions nobody can finish a batch (R6), so processors may run meanwhile; what one of them
- * had begun to write after the loss is written over. Errors: `states_not_empty`, `states_undrained`, `rebuild_other`,
- * `rebuild_contended`, `lake_behind` (canRetry), `lake_incomplete`, and those of store and lake.
+ * Fills an empty online store from the lake: the last incarnation of each entity, observation by observation, with the
+ * processors' engine; positions last. The lake holds all that the score topic held. While it runs, store metadata makes
+ * every processor wait. Without positions no processor can finish a batch (R6), so processors may run meanwhile; the
+ * rebuild overwrites what one of them began to write after the loss. Errors: `states_not_empty`, `states_undrained`,
+ * `rebuild_other`, `rebuild_contended`, `lake_behind` (canRetry), `lake_incomplete`, and those of store and lake.
  */
 export async function rebuildStates(options: RebuildOptions): Promise<RebuildResult> {
   const { store, plan } = options
@@ -113,7 +113,7 @@ async function begin(
   const progress: Progress = { featureSet: plan.featureSetHash, reach, entities }
   const text = JSON.stringify(progress)
   if (!(await store.replaceMetadata(stateMetadata.rebuild, null, text))) throw contended()
-  // Only now: a processor that begins writes its position first, and looks for the memo then.
+  // Only now: a starting processor writes its position first, and reads the metadata then.
   const isEmpty = (await store.positions(topics.events)).size === 0
   const isSame = sameOffsets(committed, (await committedNow?.()) ?? committed)
   if (isEmpty && isSame) return { progress, resumed: false }
@@ -136,7 +136,7 @@ function notEmpty(what: string): RiverbankError {
   return new RiverbankError('states_not_empty', reason)
 }
 
-/** The progress in the store; whoever finds another one there is not alone. */
+/** The progress in the store; a rebuild that finds another's progress there is not alone. */
 class ProgressMetadata {
   private readonly store: StateStore
   private readonly progress: Progress
@@ -159,7 +159,7 @@ class ProgressMetadata {
   }
 }
 
-/** One share of an entity's states; answers how many were written. */
+/** Rebuilds one share of an entity's states; answers how many it wrote. */
 async function rebuildChunk(
   options: RebuildOptions,
   history: LakeHistory,
@@ -176,7 +176,7 @@ async function rebuildChunk(
     const state = incarnation?.finish() ?? null
     if (state !== null) ready.push(state)
   }
-  // The server writes while the next states are computed: one call on the way at a time.
+  // The server writes while this computes the next states: one call under way at a time.
   const flush = async () => {
     written += await writing
     writing = writeStates(options, entity, ready)
@@ -206,7 +206,7 @@ async function writeStates(
   const nowMs = clock.nowMs()
   const writes: StateWrite[] = []
   for (const { id, state, appendTimeMs } of states) {
-    // It would have expired where it was.
+    // In the lost store it would have expired.
     const ttlMs = Math.floor(entity.ttlMs - Math.max(0, nowMs - appendTimeMs))
     if (ttlMs <= 0) continue
     writes.push({ key: { entity: entity.name, id }, expected: null, blob: encodeState(entity, state), ttlMs })
@@ -221,7 +221,9 @@ async function writeStates(
   return writes.length
 }
 
-/** Left over where positions alone or one node of a cluster were lost, or written by a batch that was under way. */
+/**
+ * Overwrites states that remained when only positions or one cluster node were lost, or that a batch under way wrote.
+ */
 async function overwrite(store: StateStore, writes: readonly StateWrite[]): Promise<void> {
   let pending = writes
   for (let round = 0; round < overwriteRoundsMax && pending.length > 0; round += 1) {

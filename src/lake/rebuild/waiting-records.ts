@@ -5,13 +5,15 @@ import { waitingText } from '../../events/codec/resent-record.ts'
 import type { Topics } from '../verify/watermark.ts'
 import { countOf, type LakeQuery } from '../verify/lake-query.ts'
 
-/** Records of labels whose subject was not known, as states keep them, by {@link placeOf}. */
+/** Records of labels with an unknown subject, as states keep them, by {@link placeOf}. */
 export type WaitingRecords = ReadonlyMap<number, string | null>
 
 /** One number for a position of the event topic. */
 export const placeOf = (partition: number, offset: number) => partition * 2 ** 44 + offset
 
-/** Of every label that the lake says was not known, or says nothing of: which of them wait, the engine finds out. */
+/**
+ * Reads the record of every label that the lake logs as unknown or does not log; the engine decides which of them wait.
+ */
 export async function readWaitingRecords({
   query,
   plan,

@@ -5,7 +5,7 @@ import type { LogRanges } from './log-range.ts'
 
 export type HeldOffsets = (paths: readonly string[], range: LostRange) => Promise<ReadonlySet<number>>
 
-/** What is missing of the holes: a later commit may have merged the rows of a missing one into files that are here. */
+/** What the holes still lack: a later commit may have merged the rows of a missing one into files that are here. */
 export async function openHoles(
   dir: string,
   check: LakeCheck,
@@ -25,7 +25,7 @@ export async function openHoles(
   return open
 }
 
-/** Nothing says that the lake had a partition from 0 on, where no commit below the hole is known. */
+/** Where no commit below the hole is known, nothing shows that the lake had the partition from 0 on. */
 function lowestOf(hole: LostRange, { log, report }: LakeCheck, ranges: LogRanges | null): number {
   const start = ranges?.get(partitionKey(hole.topic, hole.partition))?.start
   if (hole.firstOffset > 0 || hole.table !== null || start === undefined) return hole.firstOffset
@@ -36,7 +36,9 @@ function lowestOf(hole: LostRange, { log, report }: LakeCheck, ranges: LogRanges
   return lowest > hole.lastOffset ? hole.firstOffset : Math.min(lowest, start)
 }
 
-/** Without the held offsets at its ends; null when nothing is left. Of one table: whether as many rows are held. */
+/**
+ * The hole without the held offsets at its ends; null when nothing is left. A hole of one table is full or stays whole.
+ */
 function without(hole: LostRange, held: ReadonlySet<number>): LostRange | null {
   if (hole.rows !== null) return held.size === hole.rows ? null : hole
   let { firstOffset, lastOffset } = hole

@@ -17,7 +17,7 @@ export async function readRanges(log: RangeLog, topics: readonly string[]): Prom
   return ranges
 }
 
-/** The partition that ends before what the lake has of it, null where none does. Of another log: it was made anew. */
+/** The partition whose log ends below what the lake has of it, null where none does: that log was made anew. */
 export function endsBelow(ranges: LogRanges, covered: ReadonlyMap<string, number>): string | null {
   for (const [key, next] of covered) {
     const end = ranges.get(key)?.end
@@ -45,7 +45,7 @@ export async function readLogRange(
     finish = resolve
     fail = reject
   })
-  // Everything else is above its end.
+  // The scan begins at the end of every other partition.
   const from = new Map(
     ranges.map((range) => [range.partition, range.partition === partition ? firstOffset : range.end]),
   )

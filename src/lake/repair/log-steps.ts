@@ -9,7 +9,9 @@ import type { LogRanges } from './log-range.ts'
 import { splitHole } from './plan.ts'
 import { keepInQuarantine, moveToQuarantine } from './quarantine.ts'
 
-/** The steps that repair the log itself. Each leaves a log that says no more than is there, wherever it is interrupted. */
+/**
+ * The steps that repair the log itself. Interrupted anywhere, each leaves a log that names nothing that is not there.
+ */
 
 export async function restoreCommit(dir: string, version: number, text: string): Promise<void> {
   await keepInQuarantine(dir, join(logFolder, commitName(version)))
@@ -17,10 +19,10 @@ export async function restoreCommit(dir: string, version: number, text: string):
 }
 
 /**
- * A checkpoint of the newest version, with what the intact commits say; positions that only a missing commit named are
- * recorded as lost until they are read again. Commits follow it as they would have followed the newest one, because the
- * chain names its checksum. Errors: `lake_contended` (canRetry), and nothing has changed, when another version than this one
- * is the newest: who writes beside a repair knows commits that the checkpoint does not, and what it writes follows those.
+ * Writes a checkpoint of the newest version from the intact commits; it records positions that only a missing commit
+ * named as lost until a repair rereads them. Commits follow it as they would have followed the newest one, because the
+ * chain names its checksum. Errors: `lake_contended` (canRetry), and nothing has changed, when another version is the
+ * newest: a writer beside the repair knows commits that the checkpoint lacks, and its commits follow those.
  */
 export async function beginAnew(
   dir: string,
@@ -33,7 +35,7 @@ export async function beginAnew(
   for (const hole of holes.flatMap((one): readonly LostRange[] => splitHole(one, ranges))) {
     state.lost.set(lostKey(hole), hole)
   }
-  // A damaged one of the same name would be what readers begin with.
+  // Readers would begin with a damaged one of the same name.
   const name = checkpointName(version)
   const before = (await keepInQuarantine(dir, join(logFolder, name)))
     ? await readFile(join(folder, name), 'utf8')
@@ -55,7 +57,10 @@ function goesOn(folder: string, version: number): RiverbankError {
   return new RiverbankError('lake_contended', why, { canRetry: true })
 }
 
-/** Commits and checkpoints below a checkpoint that is whole. From the bottom: what is left is a history without a gap. */
+/**
+ * Removes commits and checkpoints below a whole checkpoint, from the bottom: the remaining history has no missing
+ * version.
+ */
 export async function retireHistory(dir: string, below: number): Promise<void> {
   const { commits, checkpoints } = await listLog(join(dir, logFolder))
   const names = [
@@ -63,7 +68,7 @@ export async function retireHistory(dir: string, below: number): Promise<void> {
     ...commits.filter((version) => version < below).map(commitName),
   ]
   for (const name of names) await moveToQuarantine(dir, join(logFolder, name))
-  // The commit that the checkpoint stands for is needed by nobody either; a damaged one would be told again.
+  // Nobody needs the checkpoint's own commit either; the next check would report a damaged one again.
   const { faults } = await checkLog(join(dir, logFolder))
   for (const { kind, name, version } of faults) {
     if (kind === 'commit' && version === below) await moveToQuarantine(dir, join(logFolder, name))

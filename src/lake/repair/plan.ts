@@ -16,16 +16,16 @@ export interface PlanInput {
   readonly copyDir: string | null
   /** Null when the log was not asked. */
   readonly ranges: LogRanges | null
-  /** Whether what nobody has any more may be declared lost. */
+  /** Whether to declare lost what neither copy nor log has. */
   readonly declareLost: boolean
-  /** A missing commit made from what is on disk, null where that cannot be proved. */
+  /** Makes a missing commit from what is on disk, null where it cannot be proved. */
   readonly reconstruct: (log: LogCheck, fault: LogFault) => Promise<string | null>
 }
 
-/** What can be done for each damage, in this order: a copy, the log, and only then declaring it lost. Changes nothing. */
+/** Plans each damage's repair: from a copy, else from the log, else by declaring it lost. Changes nothing. */
 export async function planRepair(check: LakeCheck, input: PlanInput): Promise<RepairPlan> {
   const log = await planLog(check, input)
-  // The commits that come back may name other files.
+  // Restored commits may name other files.
   if (log.steps.some(({ kind }) => kind === 'restore_commit') || log.left.length > 0) return log
   const begins = log.steps.some(({ kind }) => kind === 'begin_anew')
   const files = await planFiles(check, input)
@@ -65,7 +65,7 @@ async function planLog({ log, report }: LakeCheck, input: PlanInput): Promise<Re
   return { steps, left: [] }
 }
 
-/** What a missing commit may have covered above everything that is known, and the log does not hold any more. */
+/** What a missing commit may have covered above all that is known, and the log no longer holds. */
 function unreadTails({ state }: LogCheck, { unnamed }: LakeCheckReport, ranges: LogRanges | null): LostRange[] {
   return [...(ranges ?? [])].flatMap(([key, { start }]) => {
     const { topic, partition } = splitKey(key)
@@ -120,7 +120,7 @@ function whyNot({ topic, partition }: FileEntry, { copyDir, ranges }: PlanInput)
   return `${copy}, and ${log}: --declare-lost takes it out of the lake and records that`
 }
 
-/** Ranges that no file holds: read again where the log has them. */
+/** Plans ranges that no file holds: a reread where the log has them. */
 function planRanges({ state, holes }: LogCheck, begins: boolean, input: PlanInput): RepairPlan {
   const { ranges, declareLost } = input
   const lost = [...state.lost.values(), ...(begins ? holes.flatMap((hole) => splitHole(hole, ranges)) : [])]
@@ -141,7 +141,7 @@ function planRanges({ state, holes }: LogCheck, begins: boolean, input: PlanInpu
   return { steps, left }
 }
 
-/** The part that the log does not hold any more, and the part that it does. */
+/** Splits a hole into the part that the log no longer holds and the part that it does. */
 export function splitHole(hole: LostRange, ranges: LogRanges | null): readonly LostRange[] {
   const start = ranges?.get(partitionKey(hole.topic, hole.partition))?.start ?? Infinity
   if (hole.table !== null || start <= hole.firstOffset || start > hole.lastOffset) return [hole]

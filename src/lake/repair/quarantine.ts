@@ -6,8 +6,8 @@ export const quarantineFolder = '_quarantine'
 const copiesMax = 1_000
 
 /**
- * Gives a file a second name in the quarantine, under its own path there; nothing of it is copied, and it stays where it is.
- * Called again for the same file, it changes nothing. False when the file is gone.
+ * Links a file into the quarantine under its own path; copies nothing, and leaves the file where it is. A second call
+ * changes nothing. False when the file is gone.
  */
 export async function keepInQuarantine(dir: string, path: string): Promise<boolean> {
   const from = join(dir, path)

@@ -20,7 +20,7 @@ export interface RepairOptions extends Omit<RereadOptions, 'lake' | 'log'> {
   readonly dir: string
   readonly copyDir: string | null
   readonly declareLost: boolean
-  /** Null: only copies are asked. */
+  /** Null: only a copy can help. */
   readonly log: RangeLog | null
   readonly topics: readonly string[]
   /** Offsets of a range that these files hold. */
@@ -38,10 +38,10 @@ export interface RepairResult {
   readonly check: LakeCheckReport
 }
 
-/** What is repaired may show what else is: commits first, then the files that they name. */
+/** One repair may uncover another fault: commits first, then the files that they name. */
 const roundsMax = 10
 
-/** Looks, and says what could be done. Changes nothing. */
+/** Checks the lake and plans a repair. Changes nothing. */
 export async function explainRepair(
   options: RepairOptions,
 ): Promise<{ readonly plan: RepairPlan; readonly check: LakeCheckReport }> {
@@ -51,8 +51,8 @@ export async function explainRepair(
 
 /**
  * Repairs what can be repaired, step by step, until nothing more can. A damaged file is never deleted: it is in the
- * quarantine before its replacement is committed. Interrupted at any point, the lake is as readable as before or more, and
- * another run goes on from there. Errors: those of the log and the lake.
+ * quarantine before its replacement is committed. Interrupted at any point, the lake is at least as readable as before,
+ * and another run continues from there. Errors: those of the log and the lake.
  */
 export async function repairLake(options: RepairOptions): Promise<RepairResult> {
   const done: RepairStep[] = []
@@ -82,7 +82,7 @@ export async function repairLake(options: RepairOptions): Promise<RepairResult> 
 async function planOf(options: RepairOptions) {
   const { dir, copyDir, declareLost, topics, log } = options
   const check = await checkLake({ dir })
-  // After the lake was read: a log that goes on reaches further than what the lake had of it.
+  // Read after the lake: a log that continues reaches beyond what the lake had of it.
   const found = log === null ? null : await readRanges(log, topics)
   const short = found === null ? null : endsBelow(found, check.log.state.covered)
   if (short !== null) options.onProgress?.(`repair: the log is not asked, it is another one: ${short}`)
@@ -133,9 +133,9 @@ async function apply(step: RepairStep, options: RepairOptions, ranges: LogRanges
   }
 }
 
-/** The copy is summed up while it is written: the bytes that are put in place are those that have the checksum. */
+/** Checksums the copy while writing it: the bytes put in place are those that have the checksum. */
 async function restoreFile(dir: string, file: FileEntry, from: string): Promise<void> {
-  // Its name begins with its partition, so that the partition's next owner clears away what an interruption leaves.
+  // Its name begins with its partition, so that the partition's next owner removes what an interruption leaves.
   const staged = join(dir, stagingFolder, `${basename(file.path)}.${randomBytes(6).toString('hex')}`)
   await makeFolder(dirname(staged))
   await makeFolder(dirname(join(dir, file.path)))
@@ -198,7 +198,7 @@ async function declareFileLost(dir: string, file: FileEntry): Promise<void> {
   await lake.log.commit({ removed: [file.path], lost: [rangeOf(file)] })
 }
 
-/** The lake goes on where the log begins; whoever writes the partition is fenced, and takes it again. */
+/** The lake continues where the log begins; the partition's writer is fenced, and takes it again. */
 async function declareRangeLost(
   dir: string,
   { topic, partition, from, next }: Extract<RepairStep, { readonly kind: 'declare_range_lost' }>,

@@ -21,16 +21,16 @@ export interface RereadOptions {
 
 export type Reread =
   | { readonly kind: 'written'; readonly added: readonly FileEntry[]; readonly schemas: readonly TableSchema[] }
-  /** The log does not hold what the file held: it was made anew, or its records changed places. */
+  /** The log no longer holds what the file held: it was made anew, or its records moved. */
   | { readonly kind: 'differs'; readonly why: string }
 
-/** Which rows of the range are wanted: those of one table, and none whose offset the lake has. */
+/** Selects rows of the range: those of one table whose offset the lake lacks. */
 interface Wanted {
   readonly table: TableName | null
   readonly held: ReadonlySet<number>
 }
 
-/** Files of the same rows as this one, from the log; nobody reads them until they are committed. */
+/** Writes files with the same rows as this one, from the log; nobody reads them until they are committed. */
 export async function rereadFile(options: RereadOptions, file: FileEntry): Promise<Reread> {
   const read = await rereadRange(options, file, { table: file.table, held: new Set() })
   const why = differenceOf(file, read.added)
@@ -39,7 +39,7 @@ export async function rereadFile(options: RereadOptions, file: FileEntry): Promi
   return { kind: 'differs', why }
 }
 
-/** Everything that the log has in a range and the lake does not, in files of at most so many rows. */
+/** Writes what the log has in a range and the lake lacks, in files of at most so many rows. */
 export async function rereadRange(
   options: RereadOptions,
   range: Pick<LostRange, 'topic' | 'partition' | 'firstOffset' | 'lastOffset'>,

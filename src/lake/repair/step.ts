@@ -3,7 +3,7 @@ import type { FileEntry, LostRange } from '../commit/commit.ts'
 import { rangeOf } from '../check/log-check.ts'
 import { rangeText } from '../check/text.ts'
 
-/** One thing that a repair does. Each is done whole or not at all, and a second time changes nothing. */
+/** One action of a repair: done whole or not at all, and a second time changes nothing. */
 export type RepairStep =
   | {
       readonly kind: 'restore_commit'
@@ -33,7 +33,7 @@ export type RepairStep =
       readonly next: number
     }
 
-/** What cannot be repaired with what was given, and what would help. */
+/** A fault that the given sources cannot repair, and what would help. */
 export interface LeftFault {
   readonly what: string
   readonly why: string

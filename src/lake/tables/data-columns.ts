@@ -7,22 +7,21 @@ import { columnTypes } from './field-kind.ts'
 import { scoreEnvelopeColumns } from './score-table.ts'
 import { materializedAtColumn } from './table.ts'
 
-/** A column of `events` that the data of events fill. */
+/** A column of `events` that data fields fill. */
 export interface DataColumn extends Column {
   readonly kind: FieldKind
   /** By event type: the field that fills it, or the event's own id. */
   readonly sources: ReadonlyMap<string, string | typeof ownId>
 }
 
-/** Where a field stands, and what NULL means there: that some event type leaves it out, or says null. */
+/** The column of a field, and what NULL means there: that some event type leaves it out, or has null. */
 export interface FieldColumn extends Column, Omit<FieldForm, 'inner'> {
   readonly field: string
 }
 
-/** What the columns follow from. */
 export interface DataColumnsOptions {
   readonly types: readonly EventType[]
-  /** Of the types that are scored. */
+  /** Of the scored types. */
   readonly forms: readonly ScoreForm[]
   /** The column with the id of the key entity. */
   readonly owner: string
@@ -36,15 +35,15 @@ export interface DataColumns {
 /** Says which kind of report a label is. */
 const labelKind = 'label_kind'
 
-/** Names that views give beside those of the tables. */
+/** Names of columns that only views have. */
 const ofViews = [
   ...['label_id', 'is_fraud', labelKind, 'reported_time', 'reported_time_ms', 'counts', 'outcome', 'label'],
   ...['table_name', 'first_offset', 'last_offset', 'observed_id', 'observed_type'],
 ]
 
 /**
- * One typed column for each field of any event type, in the order in which the types name them. A field of scored events
- * and of others is one column; so are the id of a scored event and the fields that name one.
+ * One typed column for each field of any event type, in the order in which the types name them. Scored and other events
+ * share the column of a field; the id of a scored event shares one with the fields that name it.
  */
 export function dataColumns({ types, forms, owner }: DataColumnsOptions): DataColumns {
   const columns = new Columns()
@@ -85,7 +84,7 @@ export function nameOf(field: string): string {
 
 interface Filled {
   readonly kind: FieldKind
-  /** Who said so first. */
+  /** The event type that first named the column. */
   readonly says: string
   readonly sources: Map<string, string | typeof ownId>
 }
@@ -118,7 +117,7 @@ class Columns {
     this.fill(name, type, field, kind)
   }
 
-  /** Throws where another field of that type stands there already. */
+  /** Throws when another field of that type fills the column already. */
   fill(name: string, type: string, source: string | typeof ownId, kind: FieldKind = 'text'): void {
     const column = this.#columns.get(name) ?? { kind, says: type, sources: new Map<string, string | typeof ownId>() }
     this.#columns.set(name, column)
@@ -140,7 +139,7 @@ class Columns {
   }
 }
 
-/** In a row of scores the event's id, what is repeated of it and its time stand side by side. */
+/** Refuses a field of the event whose column has the name of the score's time: a row of scores may have both. */
 function checkScoredNames(form: ScoreForm, types: readonly EventType[]): void {
   const timeMs = nameOf(form.timeField)
   const taken = [timeMs, timeMs.replace(/_ms$/, '')]

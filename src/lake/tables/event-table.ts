@@ -20,7 +20,7 @@ export interface EventRow {
   readonly record: LogRecord
   readonly event: DomainEvent | null
   readonly observedTimeMs: number | null
-  /** The CloudEvent as it was received; of one in binary mode, as structured mode spells it. */
+  /** The CloudEvent as received; one in binary mode as structured mode spells it. */
   readonly body: string | null
   readonly eventId: string | null
   readonly errorCode: EventErrorCode | RecordFaultCode | null
@@ -28,7 +28,7 @@ export interface EventRow {
   readonly raw: Uint8Array | null
 }
 
-// A byte order mark is part of the text: what is stored must give back the bytes.
+// A byte order mark is part of the text: the stored text must give back the bytes.
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /** Total: every record becomes a row. The rules are those of the processor, at the record's append time. */
@@ -49,13 +49,13 @@ export function readEventRow(record: LogRecord, catalog: EventCatalog): EventRow
   }
 }
 
-/** A record that is no event: its bytes, and why. */
+/** A record that is no event: its bytes, and the error code. */
 export function withoutEvent(record: LogRecord, errorCode: EventRow['errorCode'], eventId?: string): EventRow {
   const { value: raw } = record
   return { record, event: null, observedTimeMs: null, body: null, eventId: eventId ?? null, errorCode, raw }
 }
 
-/** Where a row came from; the same in every table. */
+/** The columns for a row's position in the log; the same in every table. */
 export function logColumns<Source>(recordOf: (source: Source) => LogRecord): readonly ColumnSpec<Source>[] {
   return [
     { name: 'log_topic', type: 'VARCHAR', read: (s) => recordOf(s).topic },
@@ -88,13 +88,13 @@ const tail: readonly ColumnSpec<EventRow>[] = [
   ...logColumns<EventRow>((r) => r.record),
 ]
 
-/** The columns that every lake has, whatever its events say. */
+/** The columns that every lake has, whatever its event types. */
 export const envelopeColumns: readonly Column[] = [...head, ...tail]
 
 /**
- * Every record of the event topic. The fields of the data are those of its current version (`version`), each a column of its
- * own; `body` is the event as received. Invalid ones have `valid` false, `error_code` and their bytes in `raw`; of one in
- * binary mode `raw` has the data's bytes.
+ * Every record of the event topic. The fields of the data are those of its current version (`version`), each a column
+ * of its own; `body` is the event as received. Invalid ones have `valid` false, `error_code` and their bytes in `raw`:
+ * in binary mode, the bytes of the data.
  */
 export function eventTable({ data, owner }: Pick<LakeSchema, 'data' | 'owner'>): TableSpec<EventRow> {
   const columns = [...head, ...data.map(dataColumn), ...tail]

@@ -9,7 +9,7 @@ export const columnTypes: Readonly<Record<FieldKind, ColumnType>> = {
   JSON: 'VARCHAR',
 }
 
-/** Null where the value is none, and where it is of another kind: a column has one type. */
+/** Null for a missing value and for one of another kind: a column has one type. */
 export function cellOf(kind: FieldKind, value: unknown): string | number | boolean | null {
   if (value === undefined || value === null) return null
   switch (kind) {
@@ -26,7 +26,6 @@ export function cellOf(kind: FieldKind, value: unknown): string | number | boole
   }
 }
 
-/** What the database answers for a column of an event's data. */
 type LakeValue = string | number | bigint | boolean | Uint8Array | null | undefined
 
 /** The value of a cell, undefined for NULL: the opposite of {@link cellOf}. Numbers may be bigints. */

@@ -7,8 +7,8 @@ import { catalogOf } from './sql-catalog.ts'
 import { tableNames } from './table.ts'
 
 /**
- * The committed files, for whoever reads Parquet without this program. A glob over the folders counts rows twice: what a
- * compaction merged stays on disk for a while beside what it became, and a crash leaves files that no commit names.
+ * The committed files, for readers of Parquet without this program. A glob over the folders counts rows twice: merged
+ * files stay on disk for a while beside the file that replaced them, and a crash leaves files that no commit names.
  */
 export const fileListNames = { json: 'files.json', sql: 'views.sql' } as const
 
@@ -18,7 +18,7 @@ const attemptsMax = 20
 
 type Files = Pick<Lake, 'dir' | 'pathOf'>
 
-/** One version of the lake: `root` is absolute, every `path` relative to it. Offsets are those of the log, inclusive. */
+/** One version of the lake: `root` is absolute, every `path` relative to it. Offsets are the log's, inclusive. */
 export function fileListJson(lake: Files, snapshot: Snapshot): string {
   const tables = tableNames.map((table) => {
     const files = filesOf(snapshot, table).map(({ table: _table, ...file }) => file)
@@ -29,7 +29,7 @@ export function fileListJson(lake: Files, snapshot: Snapshot): string {
 }
 
 /**
- * Views over exactly these files, for the shell of DuckDB (1.1 or newer): the relations that `riverbank sql` has. Paths are
+ * Views over exactly these files, for DuckDB's shell (1.1 or newer): the relations of `riverbank sql`. Paths are
  * absolute, because the shell resolves others in its own folder.
  */
 export function fileListSql(lake: Files, snapshot: Snapshot, schema: LakeSchema): string {
@@ -46,8 +46,8 @@ export function fileListSql(lake: Files, snapshot: Snapshot, schema: LakeSchema)
 }
 
 /**
- * Writes both lists of the newest version into the lake's folder, each whole or not at all; answers the version. Whoever
- * writes last has looked last: an older list never stands for long over a newer one.
+ * Writes both lists of the newest version into the lake's folder, each whole or not at all; answers the version. The
+ * last writer also read last: an older list never stays long over a newer one.
  */
 export async function publishFileList(lake: Lake, schema: LakeSchema): Promise<number> {
   let version = -1
@@ -62,17 +62,17 @@ export async function publishFileList(lake: Lake, schema: LakeSchema): Promise<n
 }
 
 export interface ListedLake extends Lake {
-  /** Resolves when the lists are those of the newest commit that was made here, or could not be written. */
+  /** Resolves when the lists of the newest commit made here are written, or have failed. */
   listed(): Promise<void>
 }
 
 export interface ListingOptions {
   readonly schema: LakeSchema
-  /** The commit stands, and the lists are those of an older one: as right, and not as new. */
+  /** The commit stands, and the lists are those of an older commit. */
   readonly onFailure: (error: unknown) => void
 }
 
-/** The lake, with its lists written anew after each commit; commits that come meanwhile share one writing. */
+/** The lake, rewriting its lists after each commit; commits that come meanwhile share one writing. */
 export function withFileList(lake: Lake, { schema, onFailure }: ListingOptions): ListedLake {
   let writing: Promise<void> | null = null
   let isDue = false

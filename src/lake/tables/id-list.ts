@@ -7,9 +7,9 @@ import { isErrno, makeFolder } from '../commit/durable.ts'
 import type { IdentityColumns } from './table.ts'
 
 /**
- * Which ids a file of the lake holds: 32 bits of each event id, sorted, and 32 bits of aggregate and id together. It stands
- * beside the file in a folder of its own, and says that an id is not there without a query. It is made of the file, and so
- * no part of the lake's truth: one that is missing or torn means that the file itself must be asked.
+ * Which ids a file of the lake holds: 32 bits of each event id, sorted, and 32 bits of aggregate and id together. It
+ * lies in a folder of its own, and rules an id out without a query. It is derived from the file, so no part of the
+ * lake's truth: where it is missing or torn, the reader queries the file itself.
  *
  *   bytes 0-3  'RBID'   4-7  format 1   8-11  entries n   12-43  sha256 of what follows
  *   n × 4 bytes of ids, ascending; n × 4 bytes of identities, in the order of the ids; little-endian
@@ -62,7 +62,7 @@ export function idListOfColumns(
   return idListOf(Array.from({ length: rows }, (_, i): IdRow => [text(aggregates[i]), text(ids[i])]))
 }
 
-/** Not synced: a torn one is seen, and made again. */
+/** Not synced: readers detect a torn list, and the keeper makes it again. */
 export async function writeIdList(dir: string, path: string, { ids, identities }: IdList): Promise<void> {
   await makeFolder(join(dir, idListFolder))
   const body = Buffer.alloc(ids.length * 8)

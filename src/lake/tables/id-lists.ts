@@ -9,20 +9,22 @@ import { tableNames, type TableName } from './table.ts'
 
 export interface IdListsOptions {
   readonly lake: Lake
-  /** Memory of the lists, at most: 8 bytes a row. Files beyond it, the oldest, are read from the disk when they are asked for. */
+  /**
+   * Most memory for lists, at 8 bytes a row. Lists beyond it, those of the oldest files, are read from disk on demand.
+   */
   readonly bytesMax: number
   /** How old the view of the lake may be. */
   readonly maxAgeMs: number
   readonly nowMs: () => number
 }
 
-/** Files that may hold an id. `identities`: of the rows under this id, where a list says so; null where there is no list. */
+/** A file that may hold an id. `identities`: of its rows under this id; null where it has no list. */
 export interface Candidate {
   readonly file: FileEntry
   readonly identities: readonly number[] | null
 }
 
-/** Which files of the lake may hold an id, without a query. */
+/** Finds the files of the lake that may hold an id, without a query. */
 export class IdLists {
   readonly #options: IdListsOptions
   readonly #held = new Map<string, { readonly list: Promise<IdList | null>; readonly bytes: number }>()
@@ -52,7 +54,7 @@ export class IdLists {
     return found
   }
 
-  /** Held while there is room; a file never changes. */
+  /** Caches a list while there is room; a file never changes. */
   #list(file: FileEntry): Promise<IdList | null> {
     const held = this.#held.get(file.path)
     if (held !== undefined) return held.list
@@ -61,7 +63,7 @@ export class IdLists {
     if (this.#bytes + bytes > this.#options.bytesMax) return list
     this.#held.set(file.path, { list, bytes })
     this.#bytes += bytes
-    // One that is missing may come.
+    // A missing list may come.
     const drop = () => this.#drop(file.path)
     list.then((found) => (found === null ? drop() : undefined), drop)
     return list
@@ -102,13 +104,13 @@ export class IdLists {
   }
 }
 
-/** Of a file, the identities of its rows. */
+/** Reads the identities of a file's rows. */
 export type ReadIds = (
   file: FileEntry,
   columns: { readonly aggregate: string; readonly id: string },
 ) => Promise<IdRow[]>
 
-/** Of an orphaned list: the file beside it may be about to be committed. */
+/** How long an orphaned list stays: its file may be about to be committed. */
 const orphanGraceMs = 600_000
 
 export interface KeepLimits {
@@ -118,8 +120,8 @@ export interface KeepLimits {
 }
 
 /**
- * Makes the lists that are missing or not to be trusted (of files of an older program, or repaired ones), and removes those of
- * files that are gone; answers how many it made. Each list is read once.
+ * Makes lists that are missing or cannot be trusted (of files that an older program or a repair wrote), and removes
+ * those of files that are gone; answers how many it made. Reads each list once.
  */
 export function createIdListKeeper(
   lake: Lake,
@@ -128,7 +130,7 @@ export function createIdListKeeper(
 ): (limits: KeepLimits) => Promise<number> {
   let trusted = new Set<string>()
   return async ({ max, nowMs }) => {
-    // Listed first, then compared: the list of a file that was committed in between is of a known file.
+    // List first, then compare: a file that was committed in between is known by then.
     const listed = await listedFiles(lake.dir)
     const { files: byPath, retired } = await lake.log.refresh()
     const files = [...byPath.values()]

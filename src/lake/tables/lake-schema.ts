@@ -7,15 +7,14 @@ import { scoreTables } from './score-table.ts'
 import { declaredColumns, type IdentityColumns, type TableName } from './table.ts'
 import type { Column } from '../../ports/tables.ts'
 
-/** What a lake is made for: events of these types, scored with these features. */
+/** What a lake stores: events of these types, scored with these features. */
 export interface LakeDefinitions {
   readonly catalog: EventCatalog
   readonly manifest: FeatureSetManifest
 }
 
 /**
- * The columns and views of a lake, described once: how files are written, what SQL finds and what `verify` and `rebuild` read
- * follows from this, and this from the definitions.
+ * The columns and views of a lake, derived from the definitions: writers, SQL, `verify` and `rebuild` all follow it.
  */
 export interface LakeSchema {
   readonly manifest: FeatureSetManifest
@@ -23,7 +22,7 @@ export interface LakeSchema {
   readonly key: EntityManifest
   /** The column with its id, of every table: `<entity>_id`. */
   readonly owner: string
-  /** The columns of `events` that the data of the events fill. */
+  /** The columns of `events` that data fields fill. */
   readonly data: readonly DataColumn[]
   /** By field of any event's data: its column in `events`. */
   readonly fields: ReadonlyMap<string, FieldColumn>
@@ -32,23 +31,23 @@ export interface LakeSchema {
   /** One for each event type that is no label. */
   readonly views: readonly EventView[]
   readonly tables: Readonly<Record<TableName, readonly Column[]>>
-  /** Of the tables whose rows are looked up by id. */
+  /** Of the tables in which readers look up rows by id. */
   readonly identities: Readonly<Partial<Record<TableName, IdentityColumns>>>
 }
 
-/** How the events of one scored type, their scores and their labels are called in the tables. */
+/** What the tables call the events of one scored type, their scores and their labels. */
 export interface ScoredColumns {
   readonly form: ScoreForm
-  /** Name of the view of the scored events; people read it as the word for several of them. */
+  /** Name of the view of the scored events, and the word for several of them in reports. */
   readonly plural: string
   /** The column with the scored event's id: in `events` its own, of a label that of its subject. */
   readonly id: string
-  /** What a score repeats of its event, in the order of its rule. */
+  /** The fields that a score repeats of its event, in the order of its rule. */
   readonly repeats: readonly FieldColumn[]
-  /** When it was observed, as a TIMESTAMP and in milliseconds. */
+  /** The columns with its observation time, as a TIMESTAMP and in milliseconds. */
   readonly time: string
   readonly timeMs: string
-  /** What an event is worth, where its type says so. */
+  /** The column with an event's worth, where its type has one. */
   readonly worth: string | null
   readonly labels: readonly LabelColumns[]
   /** The word for what its labels report, such as `fraud`. */
@@ -56,7 +55,9 @@ export interface ScoredColumns {
   readonly relations: ScoredRelations
 }
 
-/** The relations of one scored type: with several of them, each begins with the name of its view, as `logins_training_set`. */
+/**
+ * The relations of one scored type; with several types each begins with the name of its view: `logins_training_set`.
+ */
 export interface ScoredRelations {
   readonly labelEvents: string
   readonly labels: string
@@ -71,7 +72,7 @@ export interface LabelColumns {
   readonly withdraws: boolean
   /** The column with the id of its subject. */
   readonly subject: string
-  /** The columns of `events` that say the same of a label and of its subject; those of times are left out. */
+  /** The columns of `events` in which a label and its subject agree, without times. */
   readonly repeats: readonly { readonly own: string; readonly subject: string }[]
 }
 
@@ -92,7 +93,7 @@ const ownRelations = [
   ...['label_events', 'labels', 'training_set', 'training_set_as_of'],
 ]
 
-/** Throws one sentence where definitions cannot share a table. */
+/** Throws one sentence when definitions cannot share a table. */
 export function lakeSchema({ catalog, manifest }: LakeDefinitions): LakeSchema {
   const types = [...catalog.values()]
   const key = manifest.entities.find(({ partitionKey }) => partitionKey)
@@ -167,7 +168,7 @@ export function scoredOfService(schema: Pick<LakeSchema, 'scored' | 'manifest'>,
   return scoredOfType(schema, found.eventType)
 }
 
-/** Where a table would have two columns of one name, here is where it is refused. */
+/** Refuses a table with two columns of one name. */
 function withTables(schema: Omit<LakeSchema, 'tables' | 'identities'>): LakeSchema {
   const events = eventTable(schema)
   const { scores, observations, unreadable } = scoreTables(schema)
@@ -182,7 +183,7 @@ function withTables(schema: Omit<LakeSchema, 'tables' | 'identities'>): LakeSche
   return { ...schema, tables, identities }
 }
 
-/** A score has the id of an entity once: as the field that it repeats, where that is the id. */
+/** A score has the id of an entity once: in the field that it repeats, where that is the id. */
 function checkEntityIds({ entities }: FeatureSetManifest, { repeats, form }: ScoredColumns): void {
   for (const { name, keyFields } of entities) {
     const repeated = repeats.find((one) => one.name === `${name}_id`)
@@ -217,7 +218,7 @@ function eventViews(
   return views
 }
 
-/** With several scored types their relations are called after their views, and so may be the view of another type. */
+/** With several scored types relations are named after views, so another type's view may have the same name. */
 function checkRelations(scored: readonly ScoredColumns[], names: Map<string, string>): void {
   for (const { relations, form } of scored) {
     const { labelEvents, labels, trainingSet, trainingSetAsOf } = relations

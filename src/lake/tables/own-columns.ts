@@ -5,14 +5,17 @@ import type { LakeSchema, ScoredColumns } from './lake-schema.ts'
 import type { ScoreRow } from './score-table.ts'
 import type { ColumnSpec } from './table.ts'
 
-/** What a column has of a scored event: by type of the score, the field of its data. */
+/** A column that scores repeat of their events: by type of the score, the field of its data. */
 export interface OwnColumn extends Column {
   readonly kind: FieldKind
   readonly holds: string
   readonly fields: Map<string, string>
 }
 
-/** The id, what is repeated and the time of a scored event, of any type; one column where types call theirs alike. */
+/**
+ * Columns for the id, the repeated fields and the time of scored events of any type; types that name them alike share
+ * one.
+ */
 export function ownColumns(scored: readonly ScoredColumns[]): readonly OwnColumn[] {
   const columns = new Map<string, OwnColumn>()
   const add = ({ form }: ScoredColumns, column: Omit<OwnColumn, 'fields'>, field: string) => {
@@ -39,13 +42,13 @@ export function ownColumns(scored: readonly ScoredColumns[]): readonly OwnColumn
   return [...columns.values()]
 }
 
-/** Of a lake of one scored type: every score has all of its columns. */
+/** For a lake of one scored type: every score fills all of its columns. */
 export function onlyColumnSpec({ name, type, kind, holds, fields }: OwnColumn): ColumnSpec<ScoreRow> {
   const [field = ''] = fields.values()
   return { name, type, holds, read: ({ data }) => cellOf(kind, data[field]) }
 }
 
-/** A type that does not repeat the id of an entity says it beside the entity's number. */
+/** A score that does not repeat the id of an entity has it beside the entity's sequence number. */
 export function typedColumnSpec(
   { name, type, kind, holds, fields }: OwnColumn,
   ofEntity: string | null,
@@ -60,7 +63,7 @@ export function typedColumnSpec(
   }
 }
 
-/** Columns of scores that no score of this type fills; those of entities are none of them. */
+/** Columns that no score of this type fills, without those of the entities. */
 export function foreignColumns(
   { manifest, scored }: Pick<LakeSchema, 'manifest' | 'scored'>,
   of: ScoredColumns,

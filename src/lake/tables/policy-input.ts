@@ -3,24 +3,23 @@ import type { PolicyInput } from '../../scoring/policy.ts'
 import { valueOf } from './field-kind.ts'
 import type { LakeSchema, ScoredColumns } from './lake-schema.ts'
 
-/** Of a row of one scored type. */
 interface PolicySchema extends Pick<LakeSchema, 'manifest'> {
   readonly scored: ScoredColumns
 }
 
 /**
- * What a policy is asked of a row of scores, beside its score and its features: what the score repeats of its event, and the
- * ids of the entities.
+ * What a policy reads of a row beside score and features: what the score repeats of its event, and the ids of the
+ * entities.
  */
 export function policyCellsSql({ scored, manifest }: PolicySchema): string[] {
   const repeated = scored.repeats.map(({ name, type }) => {
-    // No value is NaN: here it stands for none.
+    // No value is NaN: NaN marks a missing one.
     return type === 'VARCHAR' ? identifier(name) : `coalesce(${identifier(name)}::DOUBLE, 'NaN'::DOUBLE)`
   })
   return [...repeated, ...manifest.entities.map(({ name }) => identifier(`${name}_id`))]
 }
 
-/** The input of a policy from the cells of {@link policyCellsSql}, by the names that the fields of the event have. */
+/** Names the cells of {@link policyCellsSql} as the event names its fields. */
 export function policyInput(
   { scored, manifest }: PolicySchema,
   cells: (column: number) => string | number | null,

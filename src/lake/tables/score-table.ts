@@ -20,7 +20,7 @@ interface OutputEvent<Data> {
   readonly record: LogRecord
   readonly envelope: CloudEvent
   readonly data: Data
-  /** What the record names and this feature set does not, as JSON: a row of another feature set loses nothing. */
+  /** What the record names and this feature set does not, as JSON: rows of another feature set lose nothing. */
   readonly unmapped: string | null
 }
 
@@ -40,7 +40,7 @@ export type OutputRow =
   | { readonly kind: 'observation'; readonly row: ObservationRow }
   | { readonly kind: 'unreadable'; readonly row: UnreadableRow }
 
-/** The tables that come out of the score topic, and how its records are read. */
+/** The tables filled from the score topic, and how its records are read. */
 export interface ScoreTables {
   readonly scores: TableSpec<ScoreRow>
   readonly observations: TableSpec<ObservationRow>
@@ -51,15 +51,18 @@ export interface ScoreTables {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-/** Ids of what we emit hold two ids, and are longer than those that we take. */
+/** Ids of output events hold two ids, so they are longer than ids of events. */
 const outputEnvelope = cloudEventSchema.extend({ id: z.string().min(1).max(eventLimits.outputIdLengthMax) })
 
 type Check<Event> = (json: unknown) => json is Event
 
-/** Whether it is a score as we write it: asked first, because zod costs as much as all the rest. It explains what is not. */
+/**
+ * Whether it is a score as we write it. Checked first, because zod costs as much as all the rest; zod explains a
+ * refusal.
+ */
 function plainScore({ emits, schema }: ScoreForm): Check<CloudEvent & { readonly data: ScoreData }> {
   const check = compileCheck(outputEnvelope.extend({ type: z.literal(emits), data: schema }))
-  // The schema is made of the form at run time: the compiler cannot know what it says of the data.
+  // The schema is made of the form at run time: the compiler cannot know its type of the data.
   return (check ?? (() => false)) as Check<CloudEvent & { readonly data: ScoreData }>
 }
 
@@ -83,7 +86,6 @@ interface KnownScore {
   readonly isPlain: ReturnType<typeof plainScore>
 }
 
-/** What of a record is understood. */
 interface Known {
   /** By the type of the score. */
   readonly scores: ReadonlyMap<string, KnownScore>
@@ -121,7 +123,7 @@ function readOutputEvent(record: LogRecord, known: Known): OutputRow {
   if (score !== undefined) {
     const data = score.form.schema.safeParse(envelope.data.data)
     if (!data.success) return unreadable('invalid_data', z.prettifyError(data.error), type)
-    // As above.
+    // The schema is the form's, as in {@link plainScore}.
     return scoreRow(record, envelope.data, data.data as ScoreData, known)
   }
   if (type === outputTypes.observed) {
@@ -168,7 +170,7 @@ interface WithEntities {
   readonly data: { readonly entities: Readonly<Record<string, EntityPosition>> }
 }
 
-/** `<entity>_id`, `_sequence`, `_incarnation` and `_outcome`; null where the event did not name the entity. */
+/** `<entity>_id`, `_sequence`, `_incarnation` and `_outcome`; null where the event does not name the entity. */
 function entityColumns<Row extends WithEntities>(
   manifest: FeatureSetManifest,
   taken: ReadonlySet<string>,
@@ -190,7 +192,7 @@ function entityColumn<Row extends WithEntities>(
   return { name: `${entity}_${part}`, type, holds, read: (r) => r.data.entities[entity]?.[part] ?? null }
 }
 
-/** The envelope, the position of the cause and the own position. */
+/** The envelope, the position of the cause, and the record's own position. */
 function outputColumns<Data extends { readonly position: ScoreData['position'] }>(): readonly ColumnSpec<
   OutputEvent<Data>
 >[] {
@@ -209,7 +211,7 @@ function outputColumns<Data extends { readonly position: ScoreData['position'] }
   ]
 }
 
-/** What every score says of its event, whatever was scored. */
+/** The columns that every score fills, whatever its type. */
 const judgement: readonly ColumnSpec<ScoreRow>[] = [
   { name: 'score', type: 'DOUBLE', read: (r) => r.data.score },
   { name: 'decision', type: 'VARCHAR', read: (r) => r.data.decision },
@@ -217,7 +219,7 @@ const judgement: readonly ColumnSpec<ScoreRow>[] = [
   { name: 'model_version', type: 'VARCHAR', read: (r) => r.data.model.version },
   { name: 'service', type: 'VARCHAR', read: (r) => r.data.service },
   { name: 'feature_set', type: 'VARCHAR', read: (r) => r.data.featureSet },
-  // Features by name, as JSON; null for almost every event.
+  // As JSON by feature; null for almost every event.
   { name: 'flags', type: 'VARCHAR', read: (r) => jsonOrNull(r.data.flags) },
   // Scores of models that decide nothing, by `<name>/<version>`, as JSON; null where there were none.
   { name: 'shadows', type: 'VARCHAR', read: (r) => jsonOrNull(r.data.shadows) },
@@ -259,7 +261,7 @@ function scoreTable({
   const columns = [...ofEvent, ...judgement, ...features, ...entities, ...outputColumns<ScoreData>()]
   return tableSpec('scores', columns, {
     eventTimes: scored.map(({ timeMs }) => timeMs),
-    // What caused a score is the scored event, whatever its type calls its id.
+    // The scored event causes a score, whatever its type calls its id.
     identity: { aggregate: owner, id: 'causation_id' },
   })
 }
@@ -282,7 +284,7 @@ function observationTable(manifest: FeatureSetManifest): TableSpec<ObservationRo
   return tableSpec('observations', columns)
 }
 
-/** Records of the score topic that are no event of ours. Nothing reads them, and nothing is lost. */
+/** Records of the score topic that are no output event of ours: kept so that nothing is lost. */
 const unreadableTable: TableSpec<UnreadableRow> = tableSpec<UnreadableRow>('unreadable', [
   { name: 'event_type', type: 'VARCHAR', read: (r) => r.eventType },
   { name: 'error_code', type: 'VARCHAR', read: (r) => r.errorCode },

@@ -1,12 +1,12 @@
 import { literal } from '../../base/sql.ts'
 import type { LakeSchema, ScoredColumns } from './lake-schema.ts'
 
-/** The column of `scores` with the type of a score. A lake of one scored type has none: all its scores are of that type. */
+/** The column of `scores` with the type of a score. A lake of one scored type has no such column. */
 export const scoreType = 'event_type'
 
 type Schema = Pick<LakeSchema, 'scored'>
 
-/** SQL over a row of scores: what each scored type says of its own. NULL for a score of a type that is no longer defined. */
+/** SQL that picks each score's expression by its scored type. NULL for a type that is no longer defined. */
 export function byScoredType({ scored }: Schema, said: (one: ScoredColumns) => string, row = ''): string {
   const [only, ...others] = scored
   if (only !== undefined && others.length === 0) return said(only)
@@ -20,8 +20,8 @@ export function isOfType({ scored }: Schema, { form }: Pick<ScoredColumns, 'form
 }
 
 /**
- * Of which type all scores of a file are that has these columns and no {@link scoreType}, as SQL: when it was written one type
- * was scored, and the file has the columns of that one.
+ * SQL for the type of all scores of a file without {@link scoreType}: one type was scored when it was written, and the
+ * file has that type's columns.
  */
 export function scoreTypeOfColumns({ scored }: Schema, columns: ReadonlySet<string>): string {
   const found = scored.find(({ id, timeMs }) => columns.has(id) && columns.has(timeMs))

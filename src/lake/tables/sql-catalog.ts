@@ -20,7 +20,7 @@ export async function sqlCatalog(lake: Lake, schema: LakeSchema): Promise<SqlCat
   return catalogOf(lake, await lake.snapshot(), schema)
 }
 
-/** {@link sqlCatalog} for many queries: made anew only when the lake has changed. */
+/** {@link sqlCatalog} for many queries: builds it anew only when the lake has changed. */
 export function sqlCatalogSource(lake: Lake, schema: LakeSchema): () => Promise<SqlCatalog> {
   let cached: SqlCatalog | null = null
   let version = -1
@@ -60,7 +60,7 @@ export type PlaceOf = (file: Pick<FileEntry, 'path'>) => string
 
 const lostRelation = 'lost_positions'
 
-/** What an operator declared lost: `covered` is above these positions, and no row has them. */
+/** The positions that an operator declared lost: `covered` is above them, and no row has them. */
 function lostView(lost: Snapshot['lost']): string {
   const columns = 'table_name, log_topic, log_partition, first_offset, last_offset, rows'
   const rows = lost.map(({ table, topic, partition, firstOffset, lastOffset, rows }) => {
@@ -75,8 +75,8 @@ function lostView(lost: Snapshot['lost']): string {
 }
 
 /**
- * Files are read schema by schema, each column cast to one declared type: reading them together by name alone would
- * turn conflicting types into VARCHAR in silence, and opens every file before the query runs.
+ * Reads files schema by schema and casts each column to one declared type: reading them together by name alone would
+ * turn conflicting types into VARCHAR in silence, and open every file before the query runs.
  */
 function tableView(placeOf: PlaceOf, snapshot: Snapshot, table: TableName, lakeSchema: LakeSchema): string {
   const files = filesOf(snapshot, table)
@@ -98,7 +98,7 @@ function tableView(placeOf: PlaceOf, snapshot: Snapshot, table: TableName, lakeS
   return `CREATE VIEW ${table} AS ${selects.join('\nUNION ALL\n')}`
 }
 
-/** The newest columns first; what only older files have follows. A whole number that became a double is a double. */
+/** The newest columns first, then those of older files only. A whole number that became a double is a double. */
 function mergeColumns(table: TableName, lists: readonly (readonly Column[])[]): readonly Column[] {
   const merged = new Map<string, ColumnType>()
   for (const columns of lists) {
@@ -117,10 +117,10 @@ function widened(table: TableName, name: string, a: ColumnType, b: ColumnType): 
   throw new RiverbankError('lake_schema_conflict', `column ${table}.${name} is ${a} in some files and ${b} in others`)
 }
 
-/** `<entity>_incarnation` was called so in the files of former versions. */
+/** What files of former versions call `<entity>_incarnation`. */
 const formerName = (name: string) => name.replace(/_incarnation$/, '_born')
 
-/** What a file does not have is NULL, but for the type of its scores, which follows from its other columns, and for a former name. */
+/** A column that the file lacks, under its former name too, is NULL; the type of its scores follows from its other columns. */
 function castColumns(columns: readonly Column[], schema: TableSchema | null, lakeSchema: LakeSchema): string {
   const present = new Set(schema?.columns.map(({ name }) => name) ?? [])
   const missing = (name: string) => {

@@ -9,7 +9,7 @@ import { idListOfColumns, listName, removeIdList, writeIdList } from './id-list.
 import type { Lake } from '../commit/lake.ts'
 import type { TableBuffer } from './table.ts'
 
-/** Where a crash leaves something behind; tests stop the process there. */
+/** Points at which a crash leaves files behind; tests stop the process there. */
 export type WritePoint = 'staged' | 'renamed' | 'committed'
 
 export interface FilePart {
@@ -36,7 +36,7 @@ export function filePrefix(topic: string, partition: number): string {
   return `${topic}-${partition}-`
 }
 
-/** What a data file's name says, null for the name of another file. */
+/** The positions in a data file's name, null for the name of another file. */
 export function positionsIn(
   name: string,
 ): Pick<FileEntry, 'topic' | 'partition' | 'firstOffset' | 'lastOffset'> | null {
@@ -85,7 +85,10 @@ export async function discardFiles(dir: string, entries: readonly Pick<FileEntry
   }
 }
 
-/** Removes files whose commit was refused, but none that a commit names: the answer to one that was true can be lost. */
+/**
+ * Removes files whose commit was refused, but none that a commit names: a commit may stand although its answer was
+ * lost.
+ */
 export async function discardRefused(
   { dir, log }: Pick<Lake, 'dir' | 'log'>,
   entries: readonly Pick<FileEntry, 'path'>[],

@@ -5,7 +5,7 @@ export type Cell = string | number | boolean | Uint8Array | null
 
 /** A column and how a row's source fills it. */
 export interface ColumnSpec<Source> extends Column {
-  /** What it holds, for whoever gives two things one name; left out: a column that every such table has. */
+  /** What it holds, for the error when two things get one name; left out: a column that every such table has. */
   readonly holds?: string
   readonly read: (source: Source) => Cell
 }
@@ -21,21 +21,20 @@ export interface TableSpec<Source> {
   readonly schemaId: string
 }
 
-/** What some columns are for, beside being read. */
 export interface ColumnRoles {
-  /** The columns of whose values the manifest keeps the smallest and the largest of each file. */
+  /** The manifest keeps the smallest and the largest value of these columns for each file. */
   readonly eventTimes?: readonly string[]
-  /** Of a table whose rows are looked up by id. */
+  /** Of a table in which readers look up rows by id. */
   readonly identity?: IdentityColumns
 }
 
-/** The columns that say which event a row is about: an event id is one only of its aggregate. */
+/** The columns that identify a row's event: an event id is unique only within its aggregate. */
 export interface IdentityColumns {
   readonly aggregate: string
   readonly id: string
 }
 
-/** Filled when the file is written, not when the row came in: it says when the row became visible. */
+/** The writer fills it when it writes the file: the time when the row became visible. */
 export const materializedAtColumn: Column = { name: 'materialized_at_ms', type: 'BIGINT' }
 
 export function tableSpec<Source>(
@@ -69,7 +68,7 @@ export function schemaIdOf(columns: readonly Column[]): string {
 
 const initialRows = 256
 
-/** One column of rows on their way to a file. */
+/** One column of buffered rows. */
 interface Store<Source> {
   readonly column: Column
   readonly values: ColumnData['values']
@@ -125,7 +124,7 @@ function storeOf<Source>(column: ColumnSpec<Source>): Store<Source> {
   return column.type === 'BLOB' ? new BytesStore(column) : new NumberStore(column)
 }
 
-/** Rows on their way to a file, column by column. */
+/** Buffers rows column by column until a file is written. */
 export class TableBuffer<Source> {
   readonly spec: TableSpec<Source>
   rows = 0
@@ -153,7 +152,7 @@ export class TableBuffer<Source> {
     let max = -Infinity
     for (const store of this.#eventTimes()) {
       for (let row = 0; row < this.rows; row += 1) {
-        // What a row does not have is NaN, and neither smaller nor larger.
+        // A missing value is NaN, neither smaller nor larger.
         const value = store[row] ?? NaN
         if (value < min) min = value
         if (value > max) max = value

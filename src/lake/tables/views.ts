@@ -15,7 +15,7 @@ const envelope = `source, correlation_id, causation_id, ${place}, append_time_ms
 
 /**
  * A log may hold copies of one event: a client's retry, also in another partition, or a score published again after a
- * crash. An id of an aggregate counts once, and of its `copies` all but one are left out: `others` says which.
+ * crash. An id of an aggregate counts once: `others` selects the `copies` that are left out.
  */
 function oneCopy(owner: string, table: string, condition: string, others = otherCopies(owner, 'copies')): string {
   return `SELECT * FROM (SELECT * FROM ${table} WHERE ${condition}) ANTI JOIN (
@@ -26,13 +26,13 @@ function oneCopy(owner: string, table: string, condition: string, others = other
   ) USING (${place})`
 }
 
-/** The first copy stands. */
+/** Keeps the first copy. */
 function otherCopies(owner: string, copies: string, before = ''): string {
   return `SELECT ${place} FROM ${copies}
     QUALIFY row_number() OVER (PARTITION BY ${owner}, event_id ORDER BY ${before}append_time_ms, ${place}) > 1`
 }
 
-/** The copy stands that the aggregate's state took: it was scored. Of scores only those of copies are looked at. */
+/** Keeps the copy that the aggregate's state applied: it was scored. Reads only the scores of copies. */
 function unscoredCopies(owner: string): string {
   return otherCopies(
     owner,
@@ -67,7 +67,7 @@ function eventView(schema: LakeSchema, { name, type, timestampField, scored, col
   FROM (${copies})`
 }
 
-/** Of a label `e`, what one type of labels calls otherwise than another. */
+/** A column of a label `e` that label types name differently. */
 function byLabel(labels: readonly LabelColumns[], columnOf: (label: LabelColumns) => string): string {
   const [first] = labels
   if (first === undefined) return 'NULL::VARCHAR'
@@ -77,7 +77,9 @@ function byLabel(labels: readonly LabelColumns[], columnOf: (label: LabelColumns
   return `CASE e.event_type ${cases.join(' ')} END`
 }
 
-/** What labels repeat of their subject, by the subject's names: its aggregate first. All labels of one type repeat the same. */
+/**
+ * What labels repeat of their subject, by its names, its aggregate first. Labels of one type repeat the same fields.
+ */
 function repeatedBy(owner: string, { labels }: ScoredColumns): string[] {
   return [...new Set([owner, ...(labels[0]?.repeats ?? []).map(({ subject }) => subject)])]
 }
@@ -86,9 +88,9 @@ const typesIn = (labels: readonly LabelColumns[]) =>
   labels.length === 0 ? 'false' : `event_type IN (${labels.map(({ type }) => literal(type)).join(', ')})`
 
 /**
- * Every label that the aggregate's state was told, in its order. `counts` is true once for each label, and false where no
- * subject is as the label says; of those that count the newest one by its own time is the subject's label. The state remembers subjects as long as windows
- * look at their labels; a label may come later than that, and counts here because the lake remembers all of them.
+ * Every label that the aggregate's state applied, in its order. `counts` is true once for each label, and false where
+ * no subject is as the label says; of those that count, the newest by its own time is the subject's label. The state
+ * remembers subjects as long as windows read their labels; the lake remembers all, so a later label counts here.
  */
 function labelEvents(schema: LakeSchema, scored: ScoredColumns): string {
   const { key } = schema
@@ -130,7 +132,7 @@ function labelEvents(schema: LakeSchema, scored: ScoredColumns): string {
   FROM told LEFT JOIN forgotten USING (${place})`
 }
 
-/** The label of each subject as far as it was reported up to a time; one whose report was withdrawn has none. */
+/** The label of each subject as reported up to a time; a withdrawn report leaves none. */
 function currentLabels({ owner, key }: LakeSchema, { id, relations }: ScoredColumns, condition: string): string {
   const [aggregate, subject, sequence] = [owner, id, `${key.name}_sequence`].map(identifier)
   return `SELECT * FROM (
@@ -151,15 +153,15 @@ function labels(schema: LakeSchema, scored: ScoredColumns): string {
 interface TrainingRows {
   /** Which scores, by columns in which copies of a score are equal. */
   readonly condition?: string
-  /** Which labels are known. */
+  /** Which labels to join. */
   readonly known?: string
-  /** Which rows stay. */
+  /** Which rows to keep. */
   readonly rest?: string
 }
 
 /**
- * Features as they were when the event was scored; `label` is 1 where its label reports it. Known means reported (the
- * report's own time): for events that were backfilled, the time they reached the log says nothing.
+ * The point-in-time join: features as they were when the event was scored; `label` is 1 where its label reports it. A
+ * label is known from the report's own time on, because backfilled events reach the log at any time.
  */
 function training(
   schema: LakeSchema,
@@ -178,7 +180,7 @@ function training(
 }
 
 /**
- * The rows of a training set that meet a condition over columns in which copies of a score are equal; it is asked first,
+ * The rows of a training set that meet a condition over columns in which copies of a score are equal; it filters first,
  * so that a day costs no more than a day.
  */
 export function trainingSlice(schema: LakeSchema, scored: ScoredColumns, condition: string): string {
@@ -195,7 +197,7 @@ export function observedWithin(
   return `${isOfType(schema, scored)} AND ${timeMs} >= ${fromMs} AND ${timeMs} < ${toMs}`
 }
 
-/** What an event is worth, 0 where its type does not say. */
+/** SQL of an event's worth, 0 where its type has none. */
 export function worthSql({ worth }: ScoredColumns): string {
   return worth === null ? '0' : identifier(worth)
 }

@@ -10,8 +10,8 @@ import { lostOffsets } from './lost.ts'
 import { shown, type Tally, type Violation } from './report.ts'
 
 /**
- * Files that are not what the manifest says, apart from what is violated: the promise was kept, and the disk was not.
- * `fast` looks at their sizes only, and finds no flipped bit.
+ * Finds files that differ from the manifest, apart from violations: the disk failed, not the promise. `fast` compares
+ * sizes only, and finds no flipped bit.
  */
 export async function checkDamage(
   lake: Lake,
@@ -29,7 +29,7 @@ export async function checkDamage(
   })
 }
 
-/** Files that are missing, or not as long as they should be: nobody should try to read these. */
+/** Files that are missing or have another size: nobody should try to read these. */
 export async function sizeDamage(lake: Lake, snapshot: Snapshot): Promise<readonly Damage[]> {
   const found: Damage[] = []
   for (const file of snapshot.files) {
@@ -44,7 +44,7 @@ export async function sizeDamage(lake: Lake, snapshot: Snapshot): Promise<readon
   return found
 }
 
-/** What the manifest alone can say: ranges of one table do not overlap, and `covered` is above all of them. */
+/** Checks the manifest alone: ranges of one table do not overlap, and `covered` is above all of them. */
 export function checkRanges(snapshot: Snapshot, tally: Tally): void {
   for (const file of snapshot.files) {
     const covered = snapshot.covered.get(partitionKey(file.topic, file.partition)) ?? 0
@@ -67,7 +67,7 @@ export function checkRanges(snapshot: Snapshot, tally: Tally): void {
 }
 
 /**
- * Every file against its entry: rows, offsets and partition are what the manifest says. Unless some offset stands twice
+ * Checks every file against its manifest entry: rows, offsets and partition. Unless some offset stands twice
  * (`hasDoubles`, see {@link checkOffsets}), the different offsets of a file are its rows.
  */
 export async function checkFiles(
@@ -77,7 +77,7 @@ export async function checkFiles(
   hasDoubles: boolean,
   tally: Tally,
 ): Promise<void> {
-  // One schema at a time: files of different schemas are not read together by name.
+  // One schema at a time: reading different schemas together by name would mix types.
   for (const files of groupBy(snapshot.files, ({ table, schemaId }) => `${table}/${schemaId}`)) {
     const byPath = new Map(files.map((file) => [lake.pathOf(file), file]))
     const paths = [...byPath.keys()].map(literal).join(', ')
@@ -107,8 +107,8 @@ export async function checkFiles(
 }
 
 /**
- * The rows of all tables that one topic feeds: no offset twice, and, where the log gives every offset to a record
- * (`dense`), none missing between the first row and `covered`. Answers whether any stands twice.
+ * Checks the rows of all tables that one topic feeds: no offset twice, and, where the log gives every offset to a
+ * record (`dense`), no gap between the first row and `covered`. Answers whether any stands twice.
  */
 export async function checkOffsets(
   snapshot: Snapshot,
@@ -145,7 +145,7 @@ export async function checkOffsets(
     }
     const covered = snapshot.covered.get(partitionKey(topic, partition)) ?? 0
     const firstOffset = countOf(row, 'first_offset')
-    // Those below the first row are told, and excuse nothing above it.
+    // Lost offsets below the first row are reported, and excuse nothing above it.
     const below = await lostOffsets(snapshot, query, { topic, partition, firstOffset: 0, lastOffset: firstOffset - 1 })
     const lost = await lostOffsets(snapshot, query, { topic, partition, firstOffset, lastOffset: covered - 1 })
     if (below + lost > 0) tally.count('offsets lost', below + lost)
@@ -157,10 +157,12 @@ export async function checkOffsets(
   return hasDoubles
 }
 
-/** Bits that one aggregation may need for all partitions, in every thread: 16 MB. (The database takes a range of 10⁹.) */
+/**
+ * Bits that one aggregation may need for all partitions, in every thread: 16 MB. (The database allows a range of 10⁹.)
+ */
 const bitsMax = 2 ** 27
 
-/** How many different offsets: a bit for each that there may be, as long as these are not too many. */
+/** SQL that counts different offsets: with a bit for each possible one, unless these are too many. */
 function differentSql(partitions: readonly LakeRow[]): string {
   const first = Math.min(...partitions.map((row) => countOf(row, 'first_offset')))
   const last = Math.max(...partitions.map((row) => countOf(row, 'last_offset')))

@@ -6,7 +6,7 @@ export type LakeRow = Readonly<Record<string, SqlValue>>
 /** DOUBLE, in which NULL is anything, or VARCHAR. */
 export type LakeColumn = Float64Array | readonly (string | null)[]
 
-/** A database over the lake for SQL that this project wrote; doubles keep their bits. src/edges/duckdb/query.ts is one. */
+/** A database over the lake for this project's own SQL; doubles keep their bits. src/edges/duckdb/query.ts is one. */
 export interface LakeQuery {
   run(sql: string): Promise<void>
   /** All rows at once: for results that fit into memory. */
@@ -22,22 +22,20 @@ export interface LakeQuery {
 export interface LakeDatabase extends LakeQuery {
   /** Another connection. Close it before the database. */
   beside(): Promise<LakeQuery>
-  /** What runs on any connection, and all that is asked from now on, ends with `query_failed`. */
+  /** Running and later queries of all connections end with `query_failed`. */
   interrupt(): void
 }
 
-/** A number that SQL counted; 0 for what is missing. */
+/** A count from SQL; 0 when it is missing. */
 export function countOf(row: LakeRow | undefined, column: string): number {
   return Number(row?.[column] ?? 0)
 }
 
-/** A column that was asked for as DOUBLE. */
 export function numbersIn(column: LakeColumn | undefined): Float64Array {
   assert(column instanceof Float64Array, 'the column was asked for as DOUBLE')
   return column
 }
 
-/** A column that was asked for as VARCHAR. */
 export function textsIn(column: LakeColumn | undefined): readonly (string | null)[] {
   assert(column !== undefined && !(column instanceof Float64Array), 'the column was asked for as VARCHAR')
   return column

@@ -9,7 +9,7 @@ export interface Violation {
 
 export interface InvariantReport {
   readonly title: string
-  /** Null when it was checked, else why it could not be. What was not checked is not ok. */
+  /** Null when it was checked, else why not. Unchecked is not ok. */
   readonly unchecked: string | null
   readonly counts: Readonly<Record<string, number>>
   readonly violations: number
@@ -19,11 +19,11 @@ export interface InvariantReport {
 }
 
 export interface ParityReport extends InvariantReport {
-  /** Mismatches by feature; `score`, `decision` and `outcome` stand beside the features. */
+  /** Mismatches by feature; `score`, `decision` and `outcome` are listed beside the features. */
   readonly byFeature: Readonly<Record<string, number>>
 }
 
-/** What is on its way and was therefore not judged. Never a failure. */
+/** What was under way and therefore not judged. Never a failure. */
 export interface Pending {
   /** Records of the event and the score topic that are in the log and not yet in the lake; null without a log. */
   readonly eventRecords: number | null
@@ -32,7 +32,10 @@ export interface Pending {
   readonly otherEvents: number
   /** Reads of an entity that cannot be recomputed yet, because an earlier observation of it may still come. */
   readonly reads: number
-  /** By the word for the events of each scored type ({@link VerifyReport.scored}): those in the lake whose score may still come. */
+  /**
+   * By the word for each scored type's events ({@link VerifyReport.scored}): those in the lake whose score may still
+   * come.
+   */
   readonly [scored: string]: number | null
 }
 
@@ -40,12 +43,12 @@ export interface VerifyReport {
   readonly ok: boolean
   readonly lakeVersion: number
   readonly featureSet: string
-  /** The words for the events of each scored type, as their views are called. */
+  /** The words for the events of each scored type: the names of their views. */
   readonly scored: readonly string[]
   /**
-   * How it is known which events must have been scored. `committed`: everything below the processor's committed
-   * position, because the lake has caught up with the log. `seen`: everything below the newest event of its partition
-   * that has a score or an observation in the lake.
+   * What shows which events must have been scored. `committed`: everything below the processor's committed position,
+   * because the lake has caught up with the log. `seen`: everything below the newest event of its partition that has a
+   * score or an observation in the lake.
    */
   readonly watermark: 'committed' | 'seen'
   readonly invariants: {
@@ -57,9 +60,9 @@ export interface VerifyReport {
     readonly I5: InvariantReport
   }
   readonly pending: Pending
-  /** From when the log took the oldest of what is pending to when verify began to look; null when nothing is. */
+  /** Age of the oldest pending record, from its append time to the start of verify; null without one. */
   readonly oldestPendingMs: number | null
-  /** Files and commits of the lake that are not what was written: no promise is broken, but what they held is unknown. */
+  /** Files and commits that are not what was written: no promise is broken, but their content is unknown. */
   readonly damaged: readonly Violation[]
   /** Values that differ from their recomputation: the violations of I3. */
   readonly mismatches: number
@@ -89,7 +92,7 @@ export class Tally {
     this.counts.set(name, (this.counts.get(name) ?? 0) + by)
   }
 
-  /** `fields` is asked only while there are few examples of the code. `times`: how many violations this one stands for. */
+  /** `fields` is called only while the code has few examples. `times`: how many violations this one stands for. */
   violation(code: string, fields: () => Violation['fields'], times = 1): void {
     const before = this.byCode.get(code) ?? 0
     this.byCode.set(code, before + times)
@@ -102,14 +105,14 @@ export class Tally {
     this.violation('mismatch', fields, times)
   }
 
-  /** So many mismatches of a feature, of which these few are known closer. */
+  /** Counts mismatches of a feature, with examples of some. */
   mismatches(feature: string, total: number, examples: readonly Violation['fields'][]): void {
     for (const [i, fields] of examples.entries()) {
       this.mismatch(feature, () => fields, i === 0 ? total - examples.length + 1 : 1)
     }
   }
 
-  /** What another one counted beside this one: its examples come after those of this one. */
+  /** Adds another tally; its examples come after this one's. */
   add(other: Tally): void {
     for (const [name, total] of other.counts) this.count(name, total)
     for (const [feature, total] of other.byFeature)

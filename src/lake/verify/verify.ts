@@ -26,17 +26,17 @@ export interface VerifyOptions {
   readonly openQuery: (setup: readonly string[]) => Promise<LakeDatabase>
   readonly schema: LakeSchema
   readonly topics: Topics
-  /** Recomputes features, aggregated and derived. */
+  /** The SQL that recomputes features, aggregated and derived. */
   readonly sql: FeatureSql
-  /** The models at hand, champions and shadows of any time; what others scored is counted. */
+  /** The models at hand, champions and shadows of any time; scores of others are only counted. */
   readonly scorers: readonly Scorer[]
-  /** Recomputes what policies decided; left out, none of them is at hand. */
+  /** Loads policies, to recompute their decisions; left out, none is at hand. */
   readonly loadPolicy?: DecisionsInput['loadPolicy']
   /** Read before the lake; null without a log. */
   readonly positions: LogPositions | null
   /** When the log took the oldest record that this version of the lake lacks; null when it lacks none. */
   readonly oldestUnreadMs?: (snapshot: Snapshot) => Promise<number | null>
-  /** Whose states are compared with the lake, and which; null leaves them out, and the report says so. */
+  /** The store and the sample of states to compare with the lake; null leaves them out, and the report says so. */
   readonly states: {
     readonly store: StatesInput['store']
     readonly plan: FeaturePlan
@@ -56,7 +56,6 @@ interface Tallies {
   readonly I5: Tally
 }
 
-/** What all checks of rows begin with. */
 interface RowsChecked {
   readonly snapshot: Snapshot
   readonly query: LakeDatabase
@@ -64,7 +63,7 @@ interface RowsChecked {
   readonly hasCopies: boolean
 }
 
-/** What history says is on its way, and when the log took the oldest of it. */
+/** What the lake shows to be under way, and when the log took the oldest of it. */
 interface JudgedPending {
   /** Events of each scored type, by its word. */
   readonly scored: ReadonlyMap<string, number>
@@ -74,9 +73,10 @@ interface JudgedPending {
 }
 
 /**
- * Recomputes I1, I2, I3 and I5 from one version of the lake, and I4 from it and the state store. What may still be on its way is `pending`, never a
- * failure; what could not be checked is not ok. In memory: one entity's life, one batch of rows, and what the database
- * may use. Errors: those of the lake and `query_failed`; a damaged file is told in the report.
+ * Recomputes I1, I2, I3 and I5 from one version of the lake, and I4 from it and the online store. What may still be
+ * under way is `pending`, never a failure; what could not be checked is not ok. In memory: one entity's incarnation,
+ * one batch of rows, and what the database may use. Errors: those of the lake and `query_failed`; the report lists
+ * damaged files.
  */
 export async function verifyLake(options: VerifyOptions): Promise<VerifyReport> {
   const { lake, schema, positions, topics, clock } = options
@@ -134,15 +134,15 @@ export async function verifyLake(options: VerifyOptions): Promise<VerifyReport> 
   }
 }
 
-/** What I2 counts, in the order of the report. */
+/** The counters of I2, in the order of the report. */
 function countedOf(plurals: readonly string[]): string[] {
   const ofTypes = plurals.flatMap((plural) => (plurals.length === 1 ? [plural] : [plural, scoresOf(plural)]))
   return [...ofTypes, 'scores', 'copies']
 }
 
 /**
- * Null when the files turn out to be damaged: what was read from them says nothing, not even that it cannot be read. They are
- * summed up while the database reads them for the first time.
+ * Null when files turn out to be damaged: then nothing read from them proves anything, not even a failed read.
+ * Checksums the files while the database reads them for the first time.
  */
 async function checkRows(
   options: VerifyOptions,
@@ -166,7 +166,7 @@ async function checkRows(
   const rows = await preparing
   try {
     tallies.I5.add(ofFiles)
-    // What follows from a score's own row needs none of what follows from history: a model computes while the database does.
+    // Checks of a score's own row need no history: a model computes while the database does.
     const ofRows = new Tally('parity', [])
     const loadPolicy = options.loadPolicy ?? (() => Promise.resolve(null))
     const decisions = { schema, sql, scorers, loadPolicy, tally: ofRows, onProgress: progress('decisions') }
@@ -182,7 +182,7 @@ async function checkRows(
   }
 }
 
-/** Opens the database, checks what it says of the files, and makes the tables that all further checks share. */
+/** Opens the database, checks the files with it, and makes the tables that all further checks share. */
 async function prepareRows(
   options: VerifyOptions,
   snapshot: Snapshot,
@@ -232,7 +232,7 @@ async function checkHistory(
   return { scored, otherEvents, reads, oldestMs: await oldestUnanswered(query) }
 }
 
-/** When the log took the oldest event that is in the lake and may still be answered. */
+/** When the log took the oldest event in the lake that may still be answered. */
 async function oldestUnanswered(query: LakeQuery): Promise<number | null> {
   const [row] = await query.rows(
     'SELECT min(append_time_ms) AS oldest FROM unanswered WHERE ahead AND NOT answered_elsewhere',
@@ -250,7 +250,10 @@ async function besideOf(database: LakeDatabase, work: (query: LakeQuery) => Prom
   }
 }
 
-/** Nobody may close the database under one of them. When one fails the other is stopped, and the first error is told. */
+/**
+ * Waits for both, so that nobody closes the database under one. When one fails it stops the other and throws the first
+ * error.
+ */
 async function bothOf<First, Second>(
   database: LakeDatabase,
   first: Promise<First>,

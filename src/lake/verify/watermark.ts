@@ -5,8 +5,8 @@ import type { Snapshot } from '../commit/lake.ts'
 import { countOf, type LakeQuery } from './lake-query.ts'
 
 /**
- * What the log said, read in this order and before the lake's snapshot: first the processor's positions, then the ends.
- * So everything below the positions was published below the ends.
+ * Positions of the log, read before the lake's snapshot: first the processor's, then the ends. So everything below the
+ * processor's positions was published below the ends.
  */
 export interface LogPositions {
   /** Next offset of the event topic that the processor has not committed, by partition. */
@@ -22,12 +22,12 @@ export interface Topics {
   readonly scores: string
 }
 
-/** Which events must have left a trace in the lake. */
+/** Which events the lake must have. */
 export interface Watermark {
   readonly kind: 'committed' | 'seen'
-  /** By partition of the event topic: events below must have been scored or observed, and be in the lake. */
+  /** By partition of the event topic: the lake must have events below, and their scores or observations. */
   readonly next: ReadonlyMap<number, number>
-  /** Nothing at all is on its way: what is missing now is lost. */
+  /** Nothing at all is under way: what is missing now is lost. */
   readonly settled: boolean
 }
 
@@ -60,10 +60,10 @@ export function lagOf(
 }
 
 /**
- * With a log whose scores are all in the lake: the processor's positions, because it commits after it has published
- * (I4). Else what the lake itself proves: one partition's events are answered in order, so everything below the newest
- * answered event is there. Answers of one partition may be in several partitions of the score topic (a producer that
- * keys otherwise): each of them must have come that far.
+ * When the lake has all scores of the log, the watermark is the processor's positions, because it commits after it
+ * publishes (I4). Else it is what the lake proves: a processor answers one partition's events in order, so everything
+ * below the newest answered event is there. One partition's answers may be in several partitions of the score topic (a
+ * producer that keys otherwise): each of them must have come that far.
  */
 export async function findWatermark(
   query: LakeQuery,

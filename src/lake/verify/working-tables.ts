@@ -10,24 +10,24 @@ export interface WorkingTablesOptions {
   readonly schema: LakeSchema
   readonly topics: Topics
   readonly watermark: Watermark
-  /** Some position may stand twice. */
+  /** Some positions may be there twice. */
   readonly hasDoubles: boolean
-  /** Fields of the events' data that are looked at; those that make ids of entities always are. */
+  /** Fields of the events' data to copy; those that make ids of entities always are. */
   readonly fields: readonly string[]
 }
 
 /**
- * Narrow tables that all checks share, each position once (what stands twice is I5's to report):
+ * Makes narrow tables that all checks share, each position once (I5 reports what stands twice):
  * - `score_rows`: the scores, copied only when some stand twice;
  * - `caused`: the records of the event topic, with their fields;
  * - `applied`: the first copy of every score and observation, by the position of its cause, with the cause beside it
- *   (`cause_valid` is null when the cause is not in the lake, or only as bytes: see {@link validSql}); `is_ours`: of this
- *   feature set;
- * - `unanswered`: valid events without a row of their own. `answered_elsewhere`: a duplicate, because another event of
- *   this aggregate with this id was applied. `ahead`: at or above the frontier, so the answer may still come.
+ *   (`cause_valid` is null when the cause is not in the lake, or only as bytes: see {@link validSql}); `is_ours`: of
+ *   this feature set;
+ * - `unanswered`: valid events without a row of their own. `answered_elsewhere`: a duplicate of an applied event of
+ *   this aggregate with this id. `ahead`: at or above the watermark, so the answer may still come.
  *
- * `score_rows` and `applied` are there for every connection to the database, the others are temporary. Answers whether there
- * may be copies at all.
+ * `score_rows` and `applied` are there for every connection to the database, the others are temporary. Answers whether
+ * there may be copies at all.
  */
 export async function createWorkingTables(
   query: LakeQuery,
@@ -46,7 +46,7 @@ export async function createWorkingTables(
     return `(hash(${identifier(`${name}_id`)}) % ${sharesMax})::USMALLINT AS ${shareColumn(name)}`
   })
   const ofEvents = `source_topic = ${literal(topics.events)}`
-  // Sorting wide rows is slow, and hardly ever is one of them there twice.
+  // Sorting wide rows is slow, and hardly ever is one there twice.
   const once = hasDoubles ? 'QUALIFY row_number() OVER (PARTITION BY log_partition, log_offset) = 1' : ''
   const whole = 'SELECT * FROM scores'
   await query.run(hasDoubles ? `CREATE TABLE score_rows AS ${whole} ${once}` : `CREATE VIEW score_rows AS ${whole}`)
@@ -88,10 +88,10 @@ export async function createWorkingTables(
 
 const idOf = ({ id }: ScoredColumns) => identifier(id)
 
-/** NULL where the materializer itself failed at the record, and kept its bytes: the lake does not know whether it is an event. */
+/** NULL where the materializer failed at the record and kept its bytes: the lake cannot know whether it is an event. */
 const validSql = "CASE WHEN coalesce(error_code, '') NOT IN ('processing_crashed', 'processing_failed') THEN valid END"
 
-/** Whether the answers to any two records might be copies: two rows name one offset, of whatever topic. */
+/** Whether any answers might be copies: two rows name one offset, in whatever topic. */
 async function findCopies(query: LakeQuery): Promise<boolean> {
   const answers = ['scores', 'observations'].map((table) => `SELECT source_partition, source_offset FROM ${table}`)
   const [copied] = await query.rows(
@@ -104,7 +104,7 @@ async function findCopies(query: LakeQuery): Promise<boolean> {
 const sharesMax = 4_096
 const shareColumn = (entity: string) => identifier(`${entity}_share`)
 
-/** One of so many shares of an entity's ids, over `applied a`: a comparison of a number, so that it is cheap to leave out rows. */
+/** One of so many shares of an entity's ids, over `applied a`: compares a number, so that skipping rows is cheap. */
 export function shareSql({ name }: Pick<EntityManifest, 'name'>, share: number, of: number): string {
   const edge = (share: number) => Math.floor((share * sharesMax) / of)
   return `a.${shareColumn(name)} >= ${edge(share)} AND a.${shareColumn(name)} < ${edge(share + 1)}`
@@ -120,12 +120,12 @@ function columnsOf({ fields, manifest }: LakeSchema, asked: readonly string[]): 
 
 const causeOf = (column: string) => `c.${identifier(column)} AS ${causeColumn(column)}`
 
-/** Under what name `applied` has a column of `events`. */
+/** The column of `applied` with a column of `events`. */
 export function causeColumn(column: string): string {
   return identifier(`cause_${column}`)
 }
 
-/** The id that an event gives an entity, null where it does not name it; null when the events have no columns for it. */
+/** SQL of the entity's id in an event, NULL where the event names none; null when the events have no columns for it. */
 export function entityIdSql(
   { fields }: LakeSchema,
   { keyFields }: Pick<EntityManifest, 'keyFields'>,

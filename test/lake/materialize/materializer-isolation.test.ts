@@ -13,7 +13,7 @@ const count = 12
 const poisoned = 5
 const records = range(0, count).map((i): LogRecord => record(topics.events, i, payment(`p${i}`, day + i)))
 
-function metadataStores() {
+function storeMetadata() {
   const held = new Map<string, string>()
   const kept: StoreMetadata = {
     metadata: (name) => Promise.resolve(held.get(name) ?? null),
@@ -69,10 +69,10 @@ test.each([
   ['a bug of ours', () => new TypeError('not a function')],
   ['a value that the database cannot take', () => new RiverbankError('lake_rows_refused', 'no integer')],
 ])('I6: a record that cannot be written for %s is kept as its bytes, and no other', async (_, error) => {
-  const { held, kept } = metadataStores()
+  const { held, kept } = storeMetadata()
   const writer = await spoiledWriter(error)
   // The batch is full at once: the error is the batch's own.
-  const change = { metadataStores: kept, writer, flushRows: 1 }
+  const change = { storeMetadata: kept, writer, flushRows: 1 }
   const ends: unknown[] = []
   for (let end = await run(change); end !== null && ends.length < 10; end = await run(change)) ends.push(end)
   // Together, together after each was read alone, and twice alone.
@@ -82,13 +82,13 @@ test.each([
 })
 
 test('I6: an outage of the disk that ends the materializer ten times isolates nothing', async () => {
-  const { held, kept } = metadataStores()
+  const { held, kept } = storeMetadata()
   let isOut = true
   const outage = () => new RiverbankError('lake_write_failed', 'disk full', { canRetry: true })
   const spoiled = await spoiledWriter(outage)
   const whole = await openTableWriter(writerOptions)
   const change = {
-    metadataStores: kept,
+    storeMetadata: kept,
     flushRows: 1,
     writer: { ...whole, write: (...all: Parameters<typeof whole.write>) => (isOut ? spoiled : whole).write(...all) },
   }
@@ -103,6 +103,6 @@ test('I6: an outage of the disk that ends the materializer ten times isolates no
 
 test('I5: copying goes on where deaths cannot be counted', async () => {
   const away = () => Promise.reject(new RiverbankError('state_unavailable', 'away', { canRetry: true }))
-  expect(await run({ metadataStores: { metadata: away, replaceMetadata: away } })).toBeNull()
+  expect(await run({ storeMetadata: { metadata: away, replaceMetadata: away } })).toBeNull()
   expect(await faults()).toEqual([])
 })

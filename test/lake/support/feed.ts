@@ -92,7 +92,7 @@ export async function materializer(lake: Lake, change: Partial<MaterializerOptio
     bufferBytes: 1 << 28,
     orphanGraceMs: 0,
     stallMs: 60_000,
-    metadataStores: null,
+    storeMetadata: null,
     clock: { nowMs: () => Date.now() },
     meter,
     logger: recordingLogger(lines),

@@ -71,7 +71,7 @@ describe('I3: verify finds a bug in either interpreter', () => {
     const outcomes: typeof sql.outcomes = (entity, relations) => {
       return sql
         .outcomes(entity, relations)
-        .replaceAll('coalesce(tile <= told_forgotten, false)', 'true')
+        .replaceAll('coalesce(tile <= counted_forgotten, false)', 'true')
         .replaceAll('WHERE tile <= forgotten AND', 'WHERE')
     }
     const { I3 } = await byFeature(await run(sent), { sql: { ...sql, outcomes } })

@@ -23,7 +23,7 @@ export interface Vault {
 export function memoryVault(): Vault {
   const blobs = new Map<string, Uint8Array>()
   const layouts = new Map<number, string>()
-  const metadataStores = new Map<string, string>()
+  const storeMetadata = new Map<string, string>()
   const positions = new Map<string, Map<number, number>>()
   const known = (topic: string) => positions.get(topic) ?? new Map<number, number>()
   const write = ({ key, expected, blob }: StateWrite): boolean => {
@@ -55,12 +55,12 @@ export function memoryVault(): Vault {
       keepLayouts: async (kept) => {
         for (const [layout, text] of kept) layouts.set(layout, text)
       },
-      metadata: async (name) => metadataStores.get(name) ?? null,
+      metadata: async (name) => storeMetadata.get(name) ?? null,
       replaceMetadata: async (name, before, after) => {
-        const found = metadataStores.get(name) ?? null
+        const found = storeMetadata.get(name) ?? null
         if (found !== before && found !== after) return false
-        if (after === null) metadataStores.delete(name)
-        else metadataStores.set(name, after)
+        if (after === null) storeMetadata.delete(name)
+        else storeMetadata.set(name, after)
         return true
       },
       close: async () => undefined,

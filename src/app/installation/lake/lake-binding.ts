@@ -58,10 +58,10 @@ export async function lakeReaching(
 export async function bindLake(
   config: Config,
   lake: LakeSeen,
-  metadataStores: LakeMetadata,
+  storeMetadata: LakeMetadata,
   log: Pick<EventLog, 'committed'>,
 ): Promise<Extract<StatesStatus, { kind: 'refused' }> | null> {
-  for (const metadata of metadataStores) {
+  for (const metadata of storeMetadata) {
     const known = await metadata.metadata(stateMetadata.lake)
     const foreign = lakeMismatch(known, lake, config.NAMESPACE)
     if (foreign?.kind === 'refused') return foreign
@@ -99,8 +99,8 @@ export async function requireLake(config: Config, lake: Lake, store: StateStore,
 export async function requireSeen(config: Config, lake: LakeSeen, store: StateStore, log: EventLog): Promise<void> {
   const logMetadata = await openLogMetadata(config)
   try {
-    const metadataStores = logMetadata === null ? [store] : [store, logMetadata]
-    const refusal = await bindLake(config, lake, metadataStores, log)
+    const storeMetadata = logMetadata === null ? [store] : [store, logMetadata]
+    const refusal = await bindLake(config, lake, storeMetadata, log)
     if (refusal !== null) throw new RiverbankError(refusal.code, refusal.reason)
   } finally {
     await logMetadata?.close()

@@ -18,9 +18,9 @@ export interface ApplicationInput {
 }
 
 /**
- * I1, as far as rows tell it: every valid event was applied, or is the duplicate of one that was; none was applied twice
- * within the deduplication horizon; every row answers the event at its position and names that event's entities. (What
- * sequence numbers tell is in lives.ts.) Answers how many events that are not scored may still be observed.
+ * Checks I1 by rows: every valid event was applied, or is the duplicate of one that was; none was applied twice within
+ * the deduplication horizon; every row answers the event at its position and names that event's entities.
+ * (incarnations.ts checks the sequence numbers.) Answers how many events that are not scored may still be observed.
  */
 export async function checkApplication(input: ApplicationInput, tally: Tally): Promise<number> {
   const { query, schema } = input
@@ -37,7 +37,7 @@ export async function checkApplication(input: ApplicationInput, tally: Tally): P
   tally.count('duplicates', countOf(counts, 'duplicates'))
   tally.count('invalid', countOf(counts, 'invalid'))
   if (countOf(counts, 'isolated') > 0) tally.count('kept as bytes alone', countOf(counts, 'isolated'))
-  // A scored event without a score is I2's to report.
+  // I2 reports scored events without a score.
   await tallyRows(
     query,
     tally,
@@ -62,7 +62,7 @@ export async function checkApplication(input: ApplicationInput, tally: Tally): P
   return countOf(counts, 'pending')
 }
 
-/** The same id twice, so close that the owner's state must have known it. */
+/** Events applied twice under one id, so close that the owner's state must have known it. */
 function appliedTwice(schema: LakeSchema): string {
   return `SELECT owner_id, cause_id, source_partition, earlier_offset, source_offset FROM (${repeatsSql(schema)})
     WHERE is_within`
@@ -73,7 +73,7 @@ function repeatsSql({ key: { name } }: LakeSchema): string {
   const [sequence, incarnation, outcome] = ['sequence', 'incarnation', 'outcome'].map((part) =>
     identifier(`${name}_${part}`),
   )
-  // A label that counts nowhere is not remembered: it may come again.
+  // The state does not remember a label that counts nowhere: it may come again.
   const counts = `${outcome} IN ('applied', 'too_late')`
   return `SELECT *, same_life AND numbers_later <= ${deduplication.ids} AND ms_later <= ${deduplication.hours * hourMs} AS is_within
     FROM (
@@ -85,14 +85,14 @@ function repeatsSql({ key: { name } }: LakeSchema): string {
     ) WHERE earlier_offset IS NOT NULL`
 }
 
-/** A row must be about the event that stands at its position. */
+/** Rows that are about another event than the one at their position. */
 function wrongCause(): string {
   return `SELECT owner_id, cause_id, event_id AS found_id, source_partition, source_offset FROM applied
     WHERE cause_valid IS NOT NULL AND (NOT cause_valid OR cause_id <> event_id OR owner_id IS DISTINCT FROM cause_owner_id
       OR (is_score AND stated_time_ms IS DISTINCT FROM observed_time_ms))`
 }
 
-/** Exactly one sequence number at each entity that the event names, and none elsewhere. */
+/** Rows without exactly one sequence number at each entity that the event names, or with one elsewhere. */
 function wrongEntity(name: string, named: string): string {
   const [id, sequence] = [identifier(`${name}_id`), identifier(`${name}_sequence`)]
   return `SELECT ${literal(name)} AS entity, ${id} AS id, ${named} AS named, cause_id, source_partition, source_offset
@@ -100,7 +100,7 @@ function wrongEntity(name: string, named: string): string {
       AND (${id} IS DISTINCT FROM (${named}) OR (${sequence} IS NULL) <> (${id} IS NULL))`
 }
 
-/** The events up to `covered` are all in the lake: an answer to one that is not was caused by nothing. */
+/** Answers without a cause: the lake has all events below `covered`, and not theirs. */
 function withoutCause({ snapshot, topics }: ApplicationInput): string {
   const covered = [...snapshot.covered].flatMap(([key, next]) => {
     const partition = key.slice(topics.events.length + 1)
@@ -115,6 +115,6 @@ function withoutCause({ snapshot, topics }: ApplicationInput): string {
 const isolatedAt = `SELECT 1 FROM caused i WHERE i.valid IS NULL
   AND i.log_partition = source_partition AND i.log_offset = source_offset`
 
-/** Answers to records of which the lake has the bytes alone: what follows from them cannot be recomputed. */
+/** Answers to records of which the lake has only the bytes: verify cannot recompute what follows from them. */
 const isolatedCauses = `SELECT owner_id, cause_id, source_partition, source_offset FROM applied
   WHERE EXISTS (${isolatedAt})`

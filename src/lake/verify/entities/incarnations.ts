@@ -13,13 +13,13 @@ export interface IncarnationsInput {
   readonly query: LakeQuery
   readonly schema: LakeSchema
   readonly sql: FeatureSql
-  /** Nothing is on its way: every gap must have its reason in the lake. */
+  /** Nothing is under way: every gap must have its reason in the lake. */
   readonly settled: boolean
   readonly tallies: { readonly apply: Tally; readonly parity: Tally }
   readonly onProgress: (rows: number) => void
 }
 
-/** One event as one entity met it. */
+/** One event at one entity. */
 interface Visit {
   readonly id: string
   readonly sequence: number
@@ -31,10 +31,10 @@ interface Visit {
   readonly isScore: boolean
   /** Made by this feature set. */
   readonly isOurs: boolean
-  /** Events that name the entity and have no row: known to have a reason, and those that may still get a row. */
+  /** Events that name the entity and have no row: those with a known reason, and those that may still get a row. */
   readonly unansweredKnown: number
   readonly unansweredAhead: number
-  /** What the entity must have answered. */
+  /** The outcome that the entity must have logged. */
   readonly impliedOutcome: string
   /** Features that differ from their recomputation, as JSON; null when none does. */
   readonly differing: string | null
@@ -45,11 +45,11 @@ interface Visit {
 const noFlags: Visit['flags'] = {}
 
 const flagsSchema = z.record(z.string(), z.string())
-/** What the database wrote: see {@link recomputeEntity}. JSON of a number that is none is a text. */
+/** What {@link recomputeEntity} makes the database write. In its JSON a non-finite number is a text. */
 const value = z.union([z.number(), z.string()]).nullable()
 const differencesSchema = z.array(z.object({ feature: z.string(), logged: value, recomputed: value }))
 
-/** An entity's life so far. */
+/** An entity's incarnation so far. */
 interface WalkedIncarnation {
   readonly id: string
   readonly incarnation: number
@@ -61,11 +61,11 @@ interface WalkedIncarnation {
 }
 
 /**
- * Recomputes every entity with the generated SQL. I1: no sequence number twice, none before its life, none left out
- * without a reason (duplicates take a number and have no row). I3: what each scored event read, and each outcome, compared bit
- * for bit. Where the numbers of an entity follow one another and nothing differs, the database has seen all there is to
- * see; through the events of all other entities it walks in the order of their numbers, one life in memory at a time.
- * Answers how many reads could not be judged yet.
+ * Recomputes every entity with the generated SQL. I1: no sequence number twice, none before its incarnation, no gap
+ * without a reason (duplicates take a number and have no row). I3: compares what each scored event read, and each
+ * outcome, bit for bit. Where an entity's numbers follow one another and nothing differs, SQL has judged all; this
+ * walks the events of all other entities in the order of their numbers, one incarnation in memory at a time. Answers
+ * how many reads could not be judged yet.
  */
 export async function checkIncarnations(input: IncarnationsInput): Promise<number> {
   const { query, schema, sql, onProgress } = input
@@ -86,7 +86,7 @@ export async function checkIncarnations(input: IncarnationsInput): Promise<numbe
   return unjudged
 }
 
-/** Ids of entities with a gap, a number twice, several lives, an unknown event, or anything that differs. */
+/** Ids of entities with a gap, a number twice, several incarnations, an unknown event, or any difference. */
 function suspectsSql(entity: EntityManifest): string {
   const [id, sequence, incarnation, outcome] = columnsOf(entity)
   return `SELECT id FROM disordered UNION
@@ -97,7 +97,7 @@ function suspectsSql(entity: EntityManifest): string {
       OR (a.is_ours AND ${outcome} IS DISTINCT FROM ${impliedOutcomeSql}))`
 }
 
-/** What is in order is counted, and that is all. */
+/** Only counts the entities that are in order. */
 async function countOthers(
   { query, tallies }: IncarnationsInput,
   entity: EntityManifest,
@@ -118,7 +118,7 @@ async function countOthers(
   if (incomplete > 0) tallies.parity.count('incomplete values', incomplete)
 }
 
-/** Of a row of `applied a` and what the state must have refused, `late l`. */
+/** The outcome implied by a row of `applied a` and by `late l`, what the state must have refused. */
 const impliedOutcomeSql = `coalesce(a.verdict, CASE WHEN l.sequence IS NULL THEN 'applied' ELSE 'too_late' END)`
 
 function columnsOf({ name }: EntityManifest) {
@@ -129,7 +129,7 @@ function columnsOf({ name }: EntityManifest) {
 function visitsSql(schema: LakeSchema, entity: EntityManifest): string {
   const [id, sequence, incarnation, outcome] = columnsOf(entity)
   const key = entityIdSql(schema, entity)
-  // Without a column to look at, every gap has its reason.
+  // Without columns for the id, every gap counts as explained.
   const unanswered =
     key === null
       ? `SELECT NULL::VARCHAR AS id, 0 AS known, 0 AS ahead WHERE false`
@@ -232,7 +232,7 @@ class IncarnationWalk {
     return this.walked
   }
 
-  /** Checks the visit's number against the life so far. Answers whether all before it is known. */
+  /** Checks the visit's number against the incarnation so far. Answers whether all before it is known. */
   private follow(walked: WalkedIncarnation, visit: Visit): boolean {
     const { apply } = this.input.tallies
     const { sequence } = visit
@@ -247,7 +247,7 @@ class IncarnationWalk {
     }
     if (walked.isBroken) return false
     if (walked.gaps === 0) return true
-    // Only other partitions can owe an entity something that came before: those of its own arrive in order.
+    // Only other partitions can still owe earlier events: an entity's own partition arrives in order.
     const owed = this.entity.partitionKey ? 0 : visit.unansweredAhead
     if (walked.gaps <= visit.unansweredKnown && owed === 0) return true
     if (!this.input.settled) return false
@@ -265,7 +265,7 @@ class IncarnationWalk {
 
   private compare(visit: Visit): void {
     const { parity } = this.input.tallies
-    // The state had not been told everything yet, and the event says so. What is truncated or saturated can be recomputed.
+    // The score flags missing history of the state. Truncated and saturated values can be recomputed.
     const incomplete = this.features.filter(({ name }) => visit.flags[name] === 'incomplete').length
     parity.count('values', this.features.length - incomplete)
     if (incomplete > 0) parity.count('incomplete values', incomplete)

@@ -2,8 +2,8 @@ import type { LakeQuery } from '../lake-query.ts'
 import { causePositionSql, fieldColumn, ownEntriesSql, type FieldSource } from './recompute.ts'
 
 /**
- * Gives `applied` a column `verdict`: why a label counts nowhere, recomputed from the rows of its owner; null for
- * everything that counts.
+ * Adds a column `verdict` to `applied`: why a label counts nowhere, recomputed from its owner's rows; null for what
+ * counts.
  */
 export async function addVerdicts(query: LakeQuery, source: FieldSource): Promise<void> {
   await query.run('ALTER TABLE applied ADD COLUMN verdict VARCHAR')

@@ -17,10 +17,11 @@ export interface Recomputation extends FieldSource {
 }
 
 /**
- * Makes the temporary tables that checkLives looks at, from the rows of `applied` alone: `recomputed` has a row for each
- * read of this feature set, with `read_id` (see {@link readIdSql}) and every feature; `late` has id, incarnation and sequence of
- * the observations that the state must have refused; `differing` has `read_id` and, as JSON, the features whose logged
- * value is another one, bit for bit; `disordered` the ids whose sequence numbers do not follow one another.
+ * Makes the temporary tables that `checkIncarnations` reads, from the rows of `applied` alone: `recomputed` has a
+ * row for each read of this feature set, with `read_id` (see {@link readIdSql}) and every feature; `late` has id,
+ * incarnation and sequence of the observations that the state must have refused; `differing` has `read_id` and, as
+ * JSON, the features whose logged value is another one, bit for bit; `disordered` the ids whose sequence numbers do not
+ * follow one another.
  */
 export async function recomputeEntity(input: Recomputation): Promise<void> {
   const { query, sql, entity } = input
@@ -45,17 +46,17 @@ export async function recomputeEntity(input: Recomputation): Promise<void> {
   await query.run(`CREATE OR REPLACE TEMP TABLE differing AS ${differingSql(input.features)}`)
 }
 
-/** More than one life, or a number that is not one more than the number before. */
+/** More than one incarnation, or a number that is not one more than the number before. */
 const disorderedSql = `SELECT id FROM entries_of_chunk GROUP BY id
   HAVING min(incarnation) <> max(incarnation) OR bool_or(sequence IS DISTINCT FROM coalesce(previous + 1, incarnation))`
 
-/** The fields that the definitions look at, and where they stand. */
+/** The fields that the definitions read, and their columns. */
 export interface FieldSource {
   readonly sql: FeatureSql
   readonly schema: LakeSchema
 }
 
-/** What the generated SQL reads: all that an entity met and is known. */
+/** What the generated SQL reads: all known events of an entity. */
 export function entriesSql(
   { sql, schema }: FieldSource,
   { name }: Pick<EntityManifest, 'name'>,
@@ -72,7 +73,7 @@ export function entriesSql(
     FROM applied a WHERE ${sequence} IS NOT NULL AND a.cause_valid AND ${ofChunk}`
 }
 
-/** What the partition-key entity met, by the ids of the events. */
+/** The events of the partition-key entity, with their ids. */
 export function ownEntriesSql({ sql, schema }: FieldSource, { name }: Pick<EntityManifest, 'name'>): string {
   const [id, sequence, incarnation] = ['id', 'sequence', 'incarnation'].map(
     (part) => `a.${identifier(`${name}_${part}`)}`,
@@ -89,7 +90,7 @@ export const causePositionSql = (row: string) => `${row}.source_partition * 4503
 /** One number for the position of an answer in the score topic. */
 export const readIdSql = 'a.log_partition * 4503599627370496 + a.log_offset'
 
-/** Under what name `applied` has a field of the event's data. */
+/** The column of `applied` with a field of the event's data. */
 export function causeOfField({ fields }: LakeSchema, field: string): string {
   const column = fields.get(field)
   if (column === undefined) {
@@ -98,12 +99,12 @@ export function causeOfField({ fields }: LakeSchema, field: string): string {
   return causeColumn(column.name)
 }
 
-/** Under what name {@link entriesSql} has a field. */
+/** The column of {@link entriesSql} with a field. */
 export function fieldColumn(field: string): string {
   return identifier(`field_${field}`)
 }
 
-/** What was incomplete when it was logged is no mismatch, and counted apart: {@link createIncomplete}. */
+/** Values logged as incomplete are no mismatch; {@link createIncomplete} counts them apart. */
 function differingSql(features: readonly FeatureManifest[]): string {
   if (features.length === 0) return 'SELECT NULL::BIGINT AS read_id, NULL::VARCHAR AS differing WHERE false'
   const differs = features.map(({ name, type }) => {
@@ -122,15 +123,15 @@ function differingSql(features: readonly FeatureManifest[]): string {
 }
 
 /**
- * Bit for bit: NULL and NaN are equal to themselves. A logged number was JSON, which says 0 for -0: a logged -0 is none that
- * we wrote.
+ * Bit for bit: NULL and NaN are equal to themselves. A logged number was JSON, which writes -0 as 0: we never wrote a
+ * logged -0.
  */
 export function differentSql(logged: string, value: string, type: FeatureManifest['type']): string {
   const sign = type === 'double' ? ` OR (${logged} = 0 AND signbit(${logged}))` : ''
   return `(${logged} IS DISTINCT FROM ${value}${sign})`
 }
 
-/** `incomplete`: by `read_id`, the features of a score that were flagged so: the state had not been told everything yet. */
+/** Makes `incomplete`: by `read_id`, the features of a score that were flagged so, because the state missed history. */
 export async function createIncomplete(query: LakeQuery): Promise<void> {
   await query.run(`CREATE TEMP TABLE incomplete AS
     SELECT ${readIdSql.replaceAll('a.', 's.')} AS read_id,

@@ -13,9 +13,9 @@ import { entriesSql, fieldColumn } from './recompute.ts'
 import { shown, type Tally, type Violation } from '../report.ts'
 import { entityIdSql } from '../working-tables.ts'
 
-/** Which entities are compared with the store: the same seed chooses the same ones. */
+/** Which entities to compare with the store: the same seed chooses the same ones. */
 export interface StateSample {
-  /** Of each kind of entity; Infinity for all. */
+  /** How many of each kind of entity; Infinity for all. */
   readonly perEntity: number
   readonly seed: number
 }
@@ -35,7 +35,7 @@ export interface StatesInput {
   readonly nowMs: () => number
 }
 
-/** What the lake says of one entity's newest life. */
+/** What the lake implies for one entity's newest incarnation. */
 interface Implied {
   readonly id: string
   readonly incarnation: number
@@ -48,7 +48,7 @@ interface Implied {
   readonly unanswered: number
 }
 
-/** A state that stands still, so that it must be what the lake implies. */
+/** A state without events under way, so that it must be what the lake implies. */
 interface Still {
   readonly implied: Implied
   readonly state: EntityState
@@ -58,10 +58,10 @@ interface Still {
 const chunkSize = 2_000
 
 /**
- * I4, from outside: the store holds what the lake implies. For a sample of the entities: the sequence number, the next
- * offset of each partition, and every feature at the entity's newest time, decoded from its tiles and recomputed by the
- * generated SQL. Only reads. The service may run meanwhile: a state that took an event above the frontier has moved on,
- * and is counted, not compared.
+ * Checks I4 from outside: the store holds what the lake implies. For a sample of the entities: the sequence number, the
+ * next offset of each partition, and every feature at the entity's newest time, decoded from its tiles and recomputed
+ * by the generated SQL. Only reads. The service may run meanwhile: a state that applied an event above the watermark
+ * has moved on, and is counted, not compared.
  */
 export async function checkStates(input: StatesInput): Promise<void> {
   await checkPositions(input)
@@ -77,7 +77,7 @@ export async function checkStates(input: StatesInput): Promise<void> {
   }
 }
 
-/** R6 and I4: the store's position of a partition is never below the commit. */
+/** Checks R6 and I4: the store's position of a partition is never below the commit. */
 async function checkPositions({ store, eventTopic, committed, tally }: StatesInput): Promise<void> {
   if (committed === null) return
   const positions = await store.positions(eventTopic)
@@ -88,7 +88,7 @@ async function checkPositions({ store, eventTopic, committed, tally }: StatesInp
   }
 }
 
-/** `sampled`: ids with their newest life, numbered. Answers how many there are to choose from. */
+/** Makes `sampled`: ids with their newest incarnation, numbered. Answers how many there are to choose from. */
 async function createSample({ query, sample }: StatesInput, { name }: EntityPlan): Promise<number> {
   const [id, incarnation] = ['id', 'incarnation'].map((part) => identifier(`${name}_${part}`))
   const all = `SELECT ${id} AS id, max(${incarnation}) AS incarnation FROM applied WHERE ${id} IS NOT NULL GROUP BY 1`
@@ -114,7 +114,7 @@ async function checkChosen(input: StatesInput, entity: EntityPlan): Promise<void
       continue
     }
     if (layoutIn(blob) !== entity.layout && layoutIn(blob) !== -1) {
-      // It migrates when an event names it: what it holds then is compared then.
+      // It migrates when an event names it; a later verify compares it.
       tally.count('of another feature set')
       continue
     }
@@ -136,7 +136,7 @@ function decoded(entity: EntityPlan, blob: Uint8Array): EntityState | string {
   }
 }
 
-/** The lake need not have what is at or above the frontier. */
+/** The lake may lack events at or above the watermark. */
 function hasMovedOn({ partitions }: EntityState, { next }: Watermark): boolean {
   return partitions.some((progress) => progress.next > (next.get(progress.partition) ?? 0))
 }
@@ -199,7 +199,7 @@ async function impliedOf({ query, schema }: StatesInput, { name }: EntityPlan): 
   return [...found.values()]
 }
 
-/** The features at the newest time of each state: tiles against history. */
+/** Compares the features at each state's newest time: tiles against history. */
 async function compareFeatures(input: StatesInput, entity: EntityPlan, still: readonly Still[]): Promise<void> {
   const { query, sql, schema, tally } = input
   if (still.length === 0) return

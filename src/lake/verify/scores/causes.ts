@@ -7,7 +7,7 @@ import { byScoredType, scoreType } from '../../tables/scored-sql.ts'
 import type { LakeQuery } from '../lake-query.ts'
 import type { Tally } from '../report.ts'
 
-/** What a row has of its cause beside its time: each column of its row, and the same from the event. */
+/** What every row repeats of its cause beside the time: each column of the row, and the same from the event. */
 function ofBoth({ owner }: LakeSchema): Readonly<Record<string, string>> {
   return {
     log_key: `c.${identifier(owner)}`,
@@ -19,18 +19,18 @@ function ofBoth({ owner }: LakeSchema): Readonly<Record<string, string>> {
   }
 }
 
-/** What events/trace.ts passes on. */
+/** The traces that events/trace.ts passes on. */
 function isTraceSql(column: string): string {
   const isSpelled = `regexp_full_match(${column}, '[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}')`
   const zeros = (count: number) => literal('0'.repeat(count))
   return `${isSpelled} AND ${column} NOT LIKE 'ff%' AND ${column}[4:35] <> ${zeros(32)} AND ${column}[37:52] <> ${zeros(16)}`
 }
 
-/** The same, of scores alone: what they repeat of their event, but for the id of its aggregate, which `applied` compares. */
+/** What scores alone repeat of their event, without the aggregate's id, which `applied` compares. */
 function ofScores(schema: LakeSchema): Readonly<Record<string, string>> {
   const { owner, scored, manifest } = schema
   const columns = new Set(scored.flatMap(({ repeats }) => repeats.map(({ name }) => name)))
-  // Where a type does not repeat it, the id of an entity is compared with that of the event beside its number.
+  // Where a type does not repeat an entity's id, `checkApplication` compares it with the event's.
   const isOfEntity = (name: string) => manifest.entities.some((entity) => name === `${entity.name}_id`)
   const repeated = [...columns].map((name): [string, string] => {
     const said = (one: ScoredColumns) => {
@@ -47,13 +47,13 @@ function ofScores(schema: LakeSchema): Readonly<Record<string, string>> {
   }
 }
 
-/** The type of the score of an event `c`; of one that is not scored, none. */
+/** The score type of an event `c`; NULL for one that is not scored. */
 function emittedSql(scored: readonly ScoredColumns[]): string {
   const cases = scored.map(({ form }) => `WHEN ${literal(form.eventType)} THEN ${literal(form.emits)}`)
   return `CASE c.event_type ${cases.join(' ')} END`
 }
 
-/** A label that counts nowhere is named by its position: it may come again. */
+/** The position names a label that counts nowhere: the label may come again. */
 function ofObservations({ owner, key }: LakeSchema): Readonly<Record<string, string>> {
   const outcome = `s.${identifier(`${key.name}_outcome`)}`
   return {
@@ -62,7 +62,7 @@ function ofObservations({ owner, key }: LakeSchema): Readonly<Record<string, str
   }
 }
 
-/** Every score and observation says of its cause what the event at its position says. */
+/** Checks that every score and observation repeats the event at its cause's position. */
 export async function checkCauses(query: LakeQuery, schema: LakeSchema, topics: Topics, tally: Tally): Promise<void> {
   for (const table of ['scores', 'observations'] as const) {
     const columns = { ...ofBoth(schema), ...(table === 'scores' ? ofScores(schema) : ofObservations(schema)) }

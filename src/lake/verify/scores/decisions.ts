@@ -14,13 +14,13 @@ import { checkPolicies, checkReasons, type LoadedPolicy, type PolicyOfModel } fr
 
 export interface DecisionsInput extends RowsInput {
   readonly sql: FeatureSql
-  /** Whose scores are recomputed. */
+  /** The models whose scores are recomputed. */
   readonly scorers: readonly Scorer[]
-  /** Null where there is no such policy any more. */
+  /** Null where the policy no longer exists. */
   readonly loadPolicy: (policy: PolicyOfModel) => Promise<LoadedPolicy | null>
 }
 
-/** A logged value and how it follows from others of its row; both are SQL over {@link rowsSql}. */
+/** A logged value and the SQL that computes it from others of its row, over {@link rowsSql}. */
 interface Following {
   readonly name: string
   readonly logged: string
@@ -30,9 +30,9 @@ interface Following {
 }
 
 /**
- * The rest of I3, row by row: derived features from the logged aggregated ones (lives.ts compares those), and from the
- * logged features the vector, the score, the decision and its reasons, of the models at hand. Bit for bit. All but what
- * a model or a policy says is SQL; only counts and the first mismatches leave the database.
+ * Checks the rest of I3 row by row, bit for bit: derived features from the logged aggregated ones (incarnations.ts
+ * compares those), and from the logged features the vector, the score, the decision and its reasons, for the models at
+ * hand. SQL computes all but models and policies; only counts and the first mismatches leave the database.
  */
 export async function checkDecisions(input: DecisionsInput): Promise<void> {
   const { query, schema, tally, scorers } = input
@@ -62,8 +62,8 @@ export async function checkDecisions(input: DecisionsInput): Promise<void> {
 }
 
 /**
- * One pass over all rows: by model, service and policy, how many there are, how many have a vector that is not whole, and how
- * many say something else than what follows.
+ * Counts in one pass, by model, service and policy: rows, rows with an incomplete vector, and rows that differ from
+ * their recomputation.
  */
 function countParts({ query, schema }: DecisionsInput, rows: string, following: readonly Following[]) {
   const columns = [
@@ -78,7 +78,7 @@ function countParts({ query, schema }: DecisionsInput, rows: string, following: 
   )
 }
 
-/** What another feature set computed means something else here: it is counted, so that nobody takes it for proven. */
+/** Counts rows of other feature sets: their features mean something else here, so nothing proves them. */
 async function countOtherSets({ query, schema, tally }: DecisionsInput): Promise<void> {
   const [counts] = await query.rows(
     `SELECT count(*) AS others FROM score_rows WHERE feature_set IS DISTINCT FROM ${literal(schema.manifest.hash)}`,
@@ -86,7 +86,7 @@ async function countOtherSets({ query, schema, tally }: DecisionsInput): Promise
   if (countOf(counts, 'others') > 0) tally.count('rows of other feature sets', countOf(counts, 'others'))
 }
 
-/** The rows of this feature set, first copies only, with `derived <feature>` beside every derived feature. */
+/** The first copies of this feature set's rows, with `derived <feature>` beside every derived feature. */
 function rowsSql({ schema, sql }: DecisionsInput, needsFirstCopies: boolean): string {
   const isApplied = `applied a ON a.log_partition = s.log_partition AND a.log_offset = s.log_offset AND a.is_score`
   const isRepeated = (field: string) => schema.scored.every(({ repeats }) => repeats.some((one) => one.field === field))
@@ -102,7 +102,7 @@ function rowsSql({ schema, sql }: DecisionsInput, needsFirstCopies: boolean): st
   })
 }
 
-/** What the scored event itself says: its time and what its score repeats, from the score, the rest from the event. */
+/** A field of the scored event: its time and what its score repeats come from the score, the rest from the event. */
 function requestSql(schema: LakeSchema, field: string): string {
   return byScoredType(
     schema,
@@ -115,7 +115,7 @@ function requestSql(schema: LakeSchema, field: string): string {
   )
 }
 
-/** Whether a row of `score_rows` stands in `applied` only through another: a copy, or an answer to another topic. */
+/** Whether `applied` lacks a row of `score_rows`: a copy, or an answer to another topic. */
 async function needsFirstCopies(query: LakeQuery): Promise<boolean> {
   const [counts] = await query.rows(
     'SELECT (SELECT count(*) FROM score_rows) AS total, (SELECT count(*) FROM applied WHERE is_score) AS applied',
@@ -129,8 +129,8 @@ function followingDerived({ name, type, definition }: FeatureManifest): Followin
 }
 
 /**
- * Rows without a whole vector have no decision to follow: they are mismatches of the score. What a policy decided does
- * not follow from the thresholds of the manifest.
+ * Leaves out rows without a whole vector, which are mismatches of the score, and decisions of policies, which do not
+ * follow from the manifest's thresholds.
  */
 function followingDecision(input: DecisionsInput, { name, version, thresholds }: Scorer): Following {
   const decided = decisionSql('score', thresholds)
@@ -139,7 +139,7 @@ function followingDecision(input: DecisionsInput, { name, version, thresholds }:
   return { name: 'decision', logged: 'decision', recomputed: decided, differs, definition: thresholds }
 }
 
-/** What scoring/decision.ts says. To SQL a NaN is the largest number. */
+/** The rule of scoring/decision.ts. SQL sorts NaN as the largest number. */
 export function decisionSql(score: string, { review, block }: Scorer['thresholds']): string {
   return `CASE WHEN ${score} IS NULL THEN NULL WHEN isnan(${score}) THEN 'approve'
     WHEN ${score} >= '${block}'::DOUBLE THEN 'block' WHEN ${score} >= '${review}'::DOUBLE THEN 'review' ELSE 'approve' END`

@@ -4,8 +4,8 @@ import type { LakeSchema, ScoredColumns } from '../../tables/lake-schema.ts'
 import { shown, type Tally } from '../report.ts'
 
 /**
- * I2: every valid event of each scored type below the frontier has a score, and all copies of a score are equal. Answers the
- * pending of each type, by its word.
+ * Checks I2: every valid event of each scored type below the watermark has a score, and all copies of a score are
+ * equal. Answers the pending events of each type, by its word.
  */
 export async function checkOutputEvents(
   query: LakeQuery,
@@ -34,7 +34,7 @@ async function countScores(query: LakeQuery, { form, plural }: ScoredColumns, ta
   tally.count(scoresOf(plural), countOf(counted, 'total'))
 }
 
-/** What the scores of one of several types are counted as. */
+/** The name under which the report counts the scores of one of several types. */
 export const scoresOf = (plural: string) => `scores of ${plural}`
 
 async function checkScored(query: LakeQuery, { form, plural }: ScoredColumns, tally: Tally): Promise<number> {
@@ -51,7 +51,7 @@ async function checkScored(query: LakeQuery, { form, plural }: ScoredColumns, ta
   return countOf(counts, 'pending')
 }
 
-/** Where and when a copy was published: all that copies may differ in. */
+/** Columns in which copies may differ: where and when each was published. */
 const ownToACopy = ['log_topic', 'log_partition', 'log_offset', 'append_time_ms', 'materialized_at_ms'] as const
 
 async function checkCopies(query: LakeQuery, table: 'scores' | 'observations', tally: Tally): Promise<void> {
@@ -72,7 +72,7 @@ async function checkCopies(query: LakeQuery, table: 'scores' | 'observations', t
           continue
         }
         const original = first
-        // Object.is tells -0 from 0, as the bytes do.
+        // Object.is distinguishes -0 from 0, as the bytes do.
         const column = row.findIndex((cell, i) => !Object.is(cell, original[i]))
         if (column < 0) continue
         tally.violation('copies_differ', () => ({

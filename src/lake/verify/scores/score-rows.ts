@@ -4,7 +4,6 @@ import { byScoredType } from '../../tables/scored-sql.ts'
 import { numbersIn, type LakeColumn, type LakeQuery, type LakeRow } from '../lake-query.ts'
 import { examplesMax, shown, type Shown, type Tally, type Violation } from '../report.ts'
 
-/** What the checks of single score rows share. */
 export interface RowsInput {
   readonly query: LakeQuery
   readonly schema: LakeSchema
@@ -12,7 +11,7 @@ export interface RowsInput {
   readonly onProgress: (rows: number) => void
 }
 
-/** Rows whose vectors are looked at: `from` is SQL from FROM on, `features` the inputs of a model, none of them null. */
+/** The rows whose vectors to read: `from` is SQL from FROM on, `features` a model's inputs, none of them null. */
 export interface VectorRows {
   readonly from: string
   readonly features: readonly string[]
@@ -24,9 +23,9 @@ export interface VectorChunk {
   readonly vectors: Float32Array
   /** The inputs, unrounded, by input and row. */
   readonly inputs: readonly Float64Array[]
-  /** What else was asked for, by column and row. */
+  /** The further columns, by column and row. */
   readonly others: readonly LakeColumn[]
-  /** Reports a row that says something else than its recomputation. */
+  /** Reports a row that differs from its recomputation. */
   wrong(row: number, logged: Shown, recomputed: Shown): void
 }
 
@@ -38,8 +37,8 @@ interface WrongRow {
 }
 
 /**
- * Brings vectors to what is not in the database, a chunk of rows at a time. `others`: further columns as SQL, DOUBLE or
- * VARCHAR. What `take` calls wrong is a mismatch of `name`, which follows by `definition`.
+ * Passes vectors to code outside of the database, a chunk of rows at a time. `others`: further columns as SQL, DOUBLE
+ * or VARCHAR. What `take` reports as wrong is a mismatch of `name`, computed by `definition`.
  */
 export async function eachVector(
   { query, schema, tally }: RowsInput,
@@ -94,12 +93,12 @@ export function scoredBySql(model: { readonly name: string; readonly version: st
   return `model_name = ${literal(model.name)} AND model_version = ${literal(model.version)}`
 }
 
-/** Every input of a model has a value. */
+/** Whether every input of a model has a value. */
 export function wholeSql(features: readonly string[]): string {
   return ['true', ...features.map((feature) => `${identifier(feature)} IS NOT NULL`)].join(' AND ')
 }
 
-/** Whose score it is: the id of the key entity, its sequence number, the scored event. */
+/** Identifies a score: the id of the key entity, its sequence number, the scored event. */
 export function placeSql(schema: LakeSchema): string {
   const cause = byScoredType(schema, ({ id }) => identifier(id))
   return `${identifier(schema.owner)} AS id, ${identifier(`${schema.key.name}_sequence`)} AS sequence, ${cause} AS cause`

@@ -12,8 +12,8 @@ export function sumOf(parts: readonly LakeRow[], column: string): number {
 }
 
 /**
- * Scores from the logged vectors, with the model at hand. The vectors leave the database, because the model is not in
- * it. `rows` is the SQL of the rows, `parts` what was counted of those of this model. Answers how many these are.
+ * Recomputes scores from the logged vectors with the model at hand, outside of the database. `rows` is the SQL of the
+ * rows, `parts` the counts of this model's rows. Answers how many these are.
  */
 export async function checkScores(
   input: RowsInput,
@@ -52,7 +52,7 @@ export async function checkScores(
   return ofModel
 }
 
-/** The scores of shadows beside those of others; where one has none it had failed, which says nothing of it. */
+/** Recomputes the scores of shadows; a missing one is no mismatch: the shadow had failed. */
 export async function checkShadows(input: RowsInput, scorers: readonly Scorer[], rows: string): Promise<void> {
   const found = await input.query.rows(`SELECT shadow, count(*) AS scores FROM (
       SELECT unnest(json_keys(shadows::JSON)) AS shadow FROM (${rows}) WHERE shadows IS NOT NULL
@@ -81,7 +81,7 @@ async function compareScores(
   { name, logged, counted }: { readonly name: string; readonly logged: string; readonly counted: string },
 ): Promise<void> {
   const definition = `model ${scorer.name}/${scorer.version} on the vector of ${scorer.service}`
-  // No logged score is NaN: here it stands for none.
+  // No logged score is NaN: NaN marks a missing one.
   const column = `coalesce(${logged}, 'NaN'::DOUBLE)`
   await eachVector(input, rows, [column], { name, definition }, async (chunk) => {
     const found = numbersIn(chunk.others[0])

@@ -13,13 +13,13 @@ export interface PolicyOfModel {
   readonly policy: string
 }
 
-/** A policy at work, and the values it reads, in their order. */
+/** A loaded policy, and the values that it reads, in their order. */
 export interface LoadedPolicy {
   readonly decide: Decider['decide']
   readonly names: readonly string[]
 }
 
-/** What policies decided, and by which of their parts, from the logged score, amount, ids and features. */
+/** Recomputes what policies decided, and by which part, from the logged score, amount, ids and features. */
 export async function checkPolicies(
   input: RowsInput,
   load: (policy: PolicyOfModel) => Promise<LoadedPolicy | null>,
@@ -57,7 +57,7 @@ async function checkPolicy(
   definition: string,
 ): Promise<void> {
   const present = (column: string) => `coalesce(${column}::DOUBLE, 'NaN'::DOUBLE)`
-  // No value is NaN: here it stands for none.
+  // No value is NaN: NaN marks a missing one.
   const values = names.map((name) => present(identifier(name)))
   const ofType = { manifest: input.schema.manifest, scored }
   const repeated = policyCellsSql(ofType)
@@ -85,8 +85,8 @@ function numberOrNull(value: number | undefined): number | null {
 }
 
 /**
- * The reasons of what was not approved, to the letter, or why its model cannot say; of what was approved there is neither. Rows
- * of before that column need not say why.
+ * Checks, to the letter, the reasons of what was not approved, or why its model gives none; approved rows have neither.
+ * Rows written before that column need no reason.
  */
 export async function checkReasons(input: RowsInput, scorer: Scorer, rows: string): Promise<void> {
   const service = input.schema.manifest.services.find(({ name }) => name === scorer.service)
