@@ -20,7 +20,9 @@ export interface FeaturePlan {
   readonly services: readonly ServicePlan[]
 }
 
-/** All values of the feature set: those of the entities, then the derived ones. They are computed once for all services. */
+/**
+ * All values of the feature set: those of the entities, then the derived ones. They are computed once for all services.
+ */
 export interface ValuesPlan {
   /** In order; equal to {@link ServicePlan.names}. */
   readonly names: readonly string[]
@@ -39,14 +41,17 @@ export interface EntityBinding {
   readonly eventType: string
   /** Empty when no view of the entity looks at this event: it takes a sequence number, and that is all. */
   readonly updates: readonly SlotUpdate[]
-  /** What labels say of an event of this type, for whoever remembers it: see {@link LabelPlan}; null where nothing labels it. */
+  /**
+   * What labels repeat of an event of this type, for the entity that remembers it: see {@link LabelPlan}; null where
+   * nothing labels it.
+   */
   readonly subject: SubjectPlan | null
   /** The event is a label; null for the others. */
   readonly label: LabelPlan | null
 }
 
 export interface SubjectPlan {
-  /** Of the name of its type: an event of another type may have its id. */
+  /** Hash of its type's name: an event of another type may have its id. */
   readonly type: EventIdHash
   /** The fields that labels repeat, in the order of their names there; null is the time of the observation. */
   readonly fields: readonly (string | null)[]
@@ -114,7 +119,7 @@ export interface SlotPlan extends AllocatedSlot {
 
 export interface TileGroupPlan {
   readonly hopMs: number
-  /** A table never holds more tiles: the oldest ones go, and what reads there is flagged. */
+  /** A table never holds more tiles: it drops the oldest ones, and readers flag what reaches there. */
   readonly tilesMax: number
   readonly slots: readonly SlotPlan[]
   /** How the slots share a row. */
@@ -168,9 +173,9 @@ export interface ServicePlan {
   readonly name: string
   /** The entities that a scored event can name, in plan order. */
   readonly entities: readonly string[]
-  /** Of the scored event's data what a score repeats, by name: a decision is a function of what its score says. */
+  /** The fields of the scored event that a score repeats, by name: a decision is a function of what its score says. */
   readonly fields: ReadonlyMap<string, ScoredField>
-  /** Of all values that its policies may speak of: those of the {@link ValuesPlan}. */
+  /** The names of all values that its policies may use: those of the {@link ValuesPlan}. */
   readonly names: readonly string[]
   /** The model's vector: for each element its index into {@link names}. */
   readonly vector: readonly number[]
@@ -191,7 +196,7 @@ export function namedEntityId(keyFields: readonly string[], data: EventData): st
   return id
 }
 
-/** The same of an event that names one: one field, or several in the order of the key fields. */
+/** The same for an event that names one: one field, or several in the order of the key fields. */
 export function entityIdOf(keyFields: readonly string[], data: EventData): string {
   const id = namedEntityId(keyFields, data)
   assert(id !== null, `the event has ${keyFields.join(', ')}`)

@@ -1,6 +1,9 @@
 import type { Decision } from './output-events.ts'
 
-/** Scores are probabilities of what labels report, 0 to 1: at `block` and above an event is refused, at `review` looked at. */
+/**
+ * Scores are probabilities of what labels report, 0 to 1: at `block` and above an event is refused, at `review` looked
+ * at.
+ */
 export interface Thresholds {
   readonly review: number
   readonly block: number

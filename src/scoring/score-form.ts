@@ -32,7 +32,7 @@ function fieldIn(schema: z.ZodType | undefined, field: string): z.ZodType | unde
   return found instanceof z.ZodType ? found : undefined
 }
 
-/** Its kind, without the rules of today: a score says what was accepted then. */
+/** Its kind, without today's rules: a score repeats what was accepted then. */
 function repeatedSchema(field: z.ZodType | undefined): z.ZodType {
   if (field === undefined) return z.unknown()
   const { kind, isOptional, isNullable } = fieldForm(field)

@@ -34,8 +34,8 @@ import { readTiles, writeTiles } from '../tiles/tile-codec.ts'
  * bytes 1-8    sequence, big-endian
  * bytes 9-12   checksum of everything else
  * bytes 13-16  layout of the plan
- * then, as LEB128 unless said otherwise: incarnation, newest time, tiles per group, recent ids, subjects, waiting labels,
- * labels, partitions with snapshots.
+ * then, as LEB128 unless said otherwise: incarnation, newest time, tiles per group, recent ids, subjects, waiting
+ * labels, labels, partitions with stored responses.
  */
 const format = 6
 const checksumAt = 9
@@ -113,7 +113,7 @@ const layoutAt = bodyAt
 export function layoutIn(blob: Uint8Array): number {
   if (blob.length < layoutAt + 4) return -1
   let layout = 0
-  // Asked of every blob that is loaded: without a view of its own.
+  // Runs for every loaded blob: without a view of its own.
   for (let at = layoutAt; at < layoutAt + 4; at += 1) layout = layout * 256 + byteAt(blob, at)
   return layout
 }

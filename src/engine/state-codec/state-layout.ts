@@ -42,7 +42,9 @@ export function layoutOf({ name, partitionKey, horizonMs, groups }: Omit<BlobPla
   }
 }
 
-/** As `slotId` of the definitions writes it: kind, event type, field, conditions; the first of a condition is its field. */
+/**
+ * As `slotId` of the definitions writes it: kind, event type, field, conditions; the first of a condition is its field.
+ */
 const slotIdSchema = z.tuple(
   [z.unknown(), z.string(), z.string().nullable(), z.array(z.tuple([z.string()], z.unknown()))],
   z.unknown(),

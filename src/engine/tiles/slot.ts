@@ -12,7 +12,9 @@ export type SlotValue = number | string
 export type Points = readonly Point[]
 export type Values = readonly SlotValue[]
 
-/** oldest, newest: at most `size` points, ascending in time. distinct: at most `size` values. Never changed in place. */
+/**
+ * oldest, newest: at most `size` points, ascending in time. distinct: at most `size` values. Never changed in place.
+ */
 export type SlotList = Points | Values
 
 /**
@@ -33,7 +35,7 @@ export interface AllocatedSlot extends SlotShape {
   readonly place: number
   /** The number of its list; -1 for numbers. */
   readonly list: number
-  /** Of the plan: what the cells of `distinct` say. */
+  /** The plan's: they give the cells of `distinct` their meaning. */
   readonly codes: ValueCodes
 }
 

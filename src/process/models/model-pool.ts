@@ -3,17 +3,17 @@ import { modelName } from '../../scoring/rollout/generation.ts'
 import type { Scorer } from '../../ports/scorer.ts'
 import type { LoadedRollout } from './serving.ts'
 
-/** Generations whose models stay loaded: what is live, what a replay may need, and what is about to be. */
+/** Rollouts whose models stay loaded: the live one, those that a replay may need, and the next. */
 const rolloutsMax = 8
 
 /**
- * Loaded models, each once, however many generations have it: a session costs memory, and loading anew leaks. Models
- * that none of the last {@link rolloutsMax} generations asked for has are closed.
+ * Loads each model once, however many rollouts name it: a session costs memory, and loading again leaks. It closes the
+ * models that none of the last {@link rolloutsMax} rollouts names.
  */
 export class ModelPool {
   readonly #load: (model: ModelReference) => Promise<Scorer>
   readonly #models = new Map<string, Promise<Scorer>>()
-  /** By the names in it; the one that was asked for last is last. */
+  /** By the models' names; the rollout that was asked for last is last. */
   readonly #lineups = new Map<string, LoadedRollout>()
 
   /** `load` proves that a model may score. Errors: `model_refused`. */
@@ -21,7 +21,7 @@ export class ModelPool {
     this.#load = load
   }
 
-  /** All models of a generation. Rejects with what was wrong with the first that could not be loaded. */
+  /** All models of a rollout. Rejects with the error of the first one that could not be loaded. */
   async rollout({ champion, shadows }: Rollout): Promise<LoadedRollout> {
     const key = [champion, ...shadows].map(modelName).join(' ')
     const known = this.#lineups.get(key)
@@ -29,7 +29,7 @@ export class ModelPool {
       champion: await this.#model(champion),
       shadows: await Promise.all(shadows.map((shadow) => this.#model(shadow))),
     }
-    // Two that asked at the same time get the same.
+    // Two callers at the same time get the same object.
     const rollout = this.#lineups.get(key) ?? found
     this.#lineups.delete(key)
     this.#lineups.set(key, rollout)
@@ -50,7 +50,7 @@ export class ModelPool {
     if (known !== undefined) return known
     const loading = this.#load(reference)
     this.#models.set(name, loading)
-    // What failed is tried again by whoever asks next.
+    // The next caller tries again.
     loading.catch(() => {
       if (this.#models.get(name) === loading) this.#models.delete(name)
     })

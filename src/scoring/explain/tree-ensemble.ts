@@ -30,7 +30,9 @@ export interface TreeEnsemble {
   readonly cover: Float64Array
 }
 
-/** Of what comes through the node above, the part that comes through this one; where nothing comes, each side has half. */
+/**
+ * Of what comes through the node above, the part that comes through this one; where nothing comes, each side has half.
+ */
 export function shareOf({ cover }: Pick<TreeEnsemble, 'cover'>, node: number, above: number): number {
   const whole = doubleAt(cover, above)
   return whole > 0 ? doubleAt(cover, node) / whole : 0.5
