@@ -90,7 +90,7 @@ export function compileExpression(expression: Expression, indexOf: (name: string
   }
 }
 
-/** As IEEE 754 says; {@link present} says what of it is a value. */
+/** As IEEE 754 computes; {@link present} decides what of it is a value. */
 const unary: Readonly<Record<UnaryOperation, (value: number) => number>> = {
   floor: Math.floor,
   square_root: Math.sqrt,

@@ -66,7 +66,7 @@ export interface Observed {
 
 /**
  * Applies all observations of one batch on one entity as one step (R2). Pure: `base` stays as it is. `floorOffset` is
- * the batch's first offset; the new state drops this partition's stored responses below it (R3).
+ * the batch's first offset; stored responses of this partition below it are dropped (R3).
  */
 export function observe(
   plan: EntityPlan,

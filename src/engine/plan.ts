@@ -39,7 +39,7 @@ export interface EventPlan {
 
 export interface EntityBinding {
   readonly eventType: string
-  /** Empty when no view of the entity looks at this event: it takes a sequence number, and that is all. */
+  /** Empty when no view of the entity reads this event: it takes a sequence number, and that is all. */
   readonly updates: readonly SlotUpdate[]
   /**
    * What labels repeat of an event of this type, for the entity that remembers it: see {@link LabelPlan}; null where
@@ -68,11 +68,11 @@ export interface LabelPlan {
   readonly fields: readonly (string | null)[]
 }
 
-/** What labels do to an entity whose views look at them. */
+/** What labels do to an entity whose views read them. */
 export interface EntityLabels {
   /** By event type of a label. */
   readonly updates: ReadonlyMap<string, readonly SlotUpdate[]>
-  /** The fields of labels that these look at: an entity remembers no others. */
+  /** The fields of labels that these read: an entity remembers no others. */
   readonly fields: readonly string[]
   /** By tile group: the slots that labels alone feed. */
   readonly slots: readonly (readonly number[])[]
@@ -95,7 +95,7 @@ export interface EntityPlan {
   readonly ttlMs: number
   /** How many hours back labels reach: the partition-key entity remembers their subjects so long. */
   readonly labelHours: number
-  /** Null where no view looks at labels: there they take a sequence number, and that is all. */
+  /** Null where no view reads labels: there they take a sequence number, and that is all. */
   readonly labels: EntityLabels | null
   /** Names what a blob holds, so that one of another layout is never misread: see {@link StateLayout}. */
   readonly layout: number
@@ -162,7 +162,7 @@ export interface EntityFeaturePlan {
   readonly slots: readonly number[]
 }
 
-/** A field of a scored event that policies may look at. */
+/** A field of a scored event that policies may read. */
 export interface ScoredField {
   readonly kind: 'number' | 'boolean' | 'text'
   readonly whole: boolean

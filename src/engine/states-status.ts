@@ -1,6 +1,6 @@
 /**
- * The status of the states: may they be used, by one look at store, log and lake? Pure: the caller passes in what it
- * saw.
+ * The status of the states: whether they may be used, by one look at store, log and lake. Pure: the caller passes in
+ * what it saw.
  */
 export type StatesStatus =
   /** Nothing was ever processed here. */

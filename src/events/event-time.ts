@@ -34,7 +34,7 @@ export interface EventDoor {
   readonly marginMs?: number
 }
 
-/** Of HTTP: what its clock and the log's may differ by, and what an event may take from one to the other. */
+/** The door of HTTP: its clock and the log's may differ, and an event takes time from one to the other. */
 export const httpDoor: EventDoor = { marginMs: minuteMs }
 
 export interface EventTimes {

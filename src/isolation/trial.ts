@@ -107,7 +107,7 @@ export class Trial {
   }
 
   async #replace(text: string | null): Promise<void> {
-    // Where it is not ours any more, another member has the partition, and its mark stands.
+    // If it is not ours any more, another member holds the partition, and its mark stays.
     await this.#metadataStores.replaceMetadata(this.#name, this.#text, text)
     this.#text = text
   }

@@ -12,7 +12,7 @@ export interface StateWrite {
 /** Names of store metadata: what made the states, an unfinished rebuild, the lake that belongs to them. */
 const ofStates = { featureSet: 'feature-set', log: 'log', accepts: 'accepts' } as const
 export const stateMetadata = { ...ofStates, rebuild: 'rebuild', lake: 'lake' } as const
-/** Where entity states live. Errors: `state_unavailable` (canRetry). */
+/** Holds the entity states. Errors: `state_unavailable` (canRetry). */
 export interface StateStore {
   /**
    * Changes whenever the store may have lost acknowledged writes: with a reconnect, and when positions turn out to be

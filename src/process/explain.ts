@@ -8,8 +8,8 @@ import { createVectorWriter, type VectorWriter } from '../scoring/vector.ts'
 import type { Scorer } from '../ports/scorer.ts'
 
 /**
- * Finds the reasons why an event is not approved, or the code why its model gives none. Only the event and the
- * definitions matter, so a replay gives the same reasons (I2).
+ * Finds why an event is not approved, or why its model cannot say. It reads only the event and the definitions, so that
+ * a replay finds the same (I2).
  */
 export type Explain = (decided: readonly Decided[]) => Explained[]
 

@@ -19,7 +19,7 @@ export interface BatchReport {
   readonly conflicts: number
   readonly written: number
   readonly published: number
-  /** What is kept in memory after the batch. */
+  /** The states in memory after the batch. */
   readonly cached: CachedStates
   readonly startedMs: number
   readonly endedMs: number

@@ -141,8 +141,7 @@ function placeOf({ topic, partition, records }: LogBatch, applied: number, epoch
 }
 
 /**
- * Advances the position on the connection that wrote the states: a store that came back may have lost them. Errors:
- * `state_moved`.
+ * Advances the position only where the states are: a store that came back may have lost them. Errors: `state_moved`.
  */
 async function advance(store: StateStore, { next }: LogBatch, place: BatchPosition): Promise<void> {
   const { topic, partition, applied, epoch } = place

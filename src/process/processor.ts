@@ -86,8 +86,9 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
 }
 
 /**
- * An error after the member lost the assignment never ends the role: the next owner repeats the work. An outage of
- * Redis ends the assignments of the redis log, and with them every retry, long before the tries are used up.
+ * A retryable error, or `state_moved`, after the member lost the assignment does not end the role: the next owner
+ * repeats the work. An outage of Redis ends the assignments of the redis log, and with them every retry, long before
+ * the tries are used up.
  */
 async function whileHeld<Result>(assignment: PartitionAssignment, work: () => Promise<Result>): Promise<Result> {
   try {

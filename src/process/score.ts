@@ -29,7 +29,7 @@ export function createScore({ plan, metrics }: ScoreOptions): Score {
     return writer
   }
 
-  /** The score of each event, null where the shadow has none: a shadow that fails stops nothing. */
+  /** By event, null where the shadow has no score: its failure stops nothing. */
   async function shadowScores(shadow: Scorer, inputs: Inputs): Promise<readonly (number | null)[]> {
     try {
       const scores = byEvent(inputs, await shadow.score(inputs.vectors, inputs.finite.length))
@@ -63,8 +63,8 @@ export function createScore({ plan, metrics }: ScoreOptions): Score {
       const { record, decoded, responses, verdict, rollout, values } = event
       const score = scores[row] ?? null
       if (score !== null) {
-        const told = others.map((each) => each[row] ?? null)
-        return { kind: 'scored', record, decoded, responses, verdict, rollout, values, score, shadows: told }
+        const ofShadows = others.map((each) => each[row] ?? null)
+        return { kind: 'scored', record, decoded, responses, verdict, rollout, values, score, shadows: ofShadows }
       }
       const { code, detail } = whyUnscored(own, row, writerOf(champion).names, champion)
       metrics.unscored(code)

@@ -10,7 +10,7 @@ export interface ScoreForm extends ScoredRule {
   readonly eventType: string
   /** The field of the data that repeats the id of the event's aggregate. */
   readonly aggregateField: string
-  /** Of the data: the event's id, what is repeated of it, its time, and {@link scoreSchema}. */
+  /** Of the data: the event's id, the fields that it repeats, its time, and {@link scoreSchema}. */
   readonly schema: z.ZodObject
 }
 

@@ -25,7 +25,7 @@ export interface ScoreWriterOptions {
 /** What one score says of its own. Values and entities are in the order of the options. */
 export interface ScoreParts {
   readonly eventId: string
-  /** Of the scored event: its rule says what is repeated. */
+  /** Of the scored event: the rule names the fields to repeat. */
   readonly data: Readonly<Record<string, unknown>>
   readonly observedAtMs: number
   readonly aggregateId: string

@@ -151,7 +151,7 @@ function lostHistory(plan: EntityPlan, group: TileGroupPlan, index: number, kept
   return !isLifetime || reachMs(plan, group, index) > from.horizonMs ? missing : null
 }
 
-/** How far back from the newest observation the finite windows of a slot look. */
+/** How far back from the newest observation the finite windows of a slot reach. */
 function reachMs({ groups, features }: EntityPlan, group: TileGroupPlan, slot: number): number {
   const number = groups.indexOf(group)
   let reach = 0

@@ -50,12 +50,12 @@ const slotIdSchema = z.tuple(
   z.unknown(),
 )
 
-/** Which events a slot looks at: part of its id. */
+/** Which events a slot reads: part of its id. */
 export function eventTypeOfSlot(id: string): string {
   return slotIdSchema.parse(JSON.parse(id))[1]
 }
 
-/** Which fields of an event's data a slot looks at: its value's, and those of its conditions. */
+/** Which fields of an event's data a slot reads: its value's, and those of its conditions. */
 export function fieldsOfSlot(id: string): string[] {
   const [, , field, where] = slotIdSchema.parse(JSON.parse(id))
   return [...(field === null ? [] : [field]), ...where.map(([name]) => name)]

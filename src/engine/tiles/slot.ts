@@ -41,12 +41,14 @@ export interface AllocatedSlot extends SlotShape {
 
 const noPoints: Points = []
 
-/** Of a slot of kind `oldest` or `newest`. The kind says what a list holds, and the compiler cannot see that. */
+/**
+ * The list of a slot of kind `oldest` or `newest`. The kind says what a list holds, and the compiler cannot see that.
+ */
 export function pointsOf(list: SlotList | undefined): Points {
   return (list ?? noPoints) as Points
 }
 
-/** Of a slot of kind `distinct`: see {@link pointsOf}. */
+/** The list of a slot of kind `distinct`: see {@link pointsOf}. */
 export function valuesOf(list: SlotList | undefined): Values | undefined {
   return list as Values | undefined
 }

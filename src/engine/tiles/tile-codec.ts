@@ -53,7 +53,7 @@ function writeKept(writer: ByteWriter, group: TileGroupPlan, table: TileTable): 
   written.bytes = joined(bytes, before, writer.since(from))
 }
 
-/** With room for about as many rows again as are added: a table grows by one row at a time. */
+/** Appends rows, with room for about as many again: a table grows by one row at a time. */
 function joined(bytes: Uint8Array, length: number, added: Uint8Array): Uint8Array {
   const total = length + added.length
   const target = total <= bytes.length ? bytes : new Uint8Array(total + Math.max(added.length, total >> 2))

@@ -32,7 +32,7 @@ export interface StatesGuard {
   readonly waitMs: number
 }
 
-/** Where an assignment began, and how far it has applied, until it begins again. */
+/** An assignment's start, and how far it has applied since. */
 export interface Current {
   readonly publishFrom: number
   readonly epoch: number
@@ -48,7 +48,7 @@ export type Start =
  * Compares the committed position with the store's. Store ahead: the events were applied and never committed; stored
  * responses answer their replay. Store behind: it lost its tail; the processor goes back, applies again, and publishes
  * nothing below the commit (R7). Store without a position: nothing was committed (the guard refuses lost states), so
- * the processor applies the log from its beginning.
+ * the log is applied from its beginning.
  */
 export function startOf(assignment: Pick<PartitionAssignment, 'committed' | 'range'>, applied: number | null): Start {
   const { start, end } = assignment.range
@@ -142,8 +142,8 @@ export function retrying<Result>(
 }
 
 /**
- * Waits while the states are lost or being rebuilt; the member keeps the assignment, and then begins with what
- * `rebuild` made.
+ * Waits while the states are lost or being rebuilt; the member keeps the assignment, and begins with what `rebuild`
+ * made.
  */
 async function onceWhole(
   options: StartOptions,
@@ -165,7 +165,7 @@ async function onceWhole(
   }
 }
 
-/** Codes of the states that `riverbank rebuild` mends while the processors run. */
+/** Codes of the errors that `riverbank rebuild` mends while the processors run. */
 const mendedByRebuild: ReadonlySet<string> = new Set(['state_lost', 'state_rebuilding'])
 
 /**

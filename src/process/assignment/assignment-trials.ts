@@ -5,7 +5,7 @@ import type { PartitionAssignment, LogBatch } from '../../ports/log.ts'
 
 /** The marks of the assignments that this member holds. */
 export interface AssignmentTrials {
-  /** Leaves a mark where the assignment begins to read; answers that position. */
+  /** Leaves a mark at the position where an assignment begins; answers it. */
   begin(assignment: PartitionAssignment, from: number): Promise<number>
   /** Whether an earlier assignment began here and did not get on: the processor then takes record by record. */
   isSuspicious(assignment: PartitionAssignment): boolean

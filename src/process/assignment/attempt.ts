@@ -12,7 +12,7 @@ export const saidOf = {
 export class Attempt {
   /** How many records may be tried together. */
   most = Infinity
-  /** The processor tries the records one by one, to find the one that makes the handling fail. */
+  /** Records are tried one by one, to find the one that makes the handling fail. */
   isAlone: boolean
   blame: Blame | null = null
   #failures = 0

@@ -38,7 +38,7 @@ export function shareOf({ cover }: Pick<TreeEnsemble, 'cover'>, node: number, ab
   return whole > 0 ? doubleAt(cover, node) / whole : 0.5
 }
 
-/** Of float32 values, as ONNX Runtime compares them. */
+/** Compares float32 values as ONNX Runtime does. */
 export function holds(mode: number, value: number, threshold: number, missingTrue: number): boolean {
   switch (mode) {
     case 0:
