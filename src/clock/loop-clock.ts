@@ -55,9 +55,7 @@ export class LoopClock {
     return running
   }
 
-  /**
-   * Waits until the work has settled, but not longer than this; answers whether it has. Its rejection passes through.
-   */
+  /** Waits at most this long until the work has settled; answers whether it has. Its rejection passes through. */
   async within(limitMs: number, work: Promise<unknown> | undefined): Promise<boolean> {
     let deadline: Deadline | undefined
     const late = new Promise<boolean>((resolve) => {

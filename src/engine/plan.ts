@@ -20,9 +20,7 @@ export interface FeaturePlan {
   readonly services: readonly ServicePlan[]
 }
 
-/**
- * All values of the feature set: those of the entities, then the derived ones. They are computed once for all services.
- */
+/** All values of the feature set, computed once for all services: those of the entities, then the derived ones. */
 export interface ValuesPlan {
   /** In order; equal to {@link ServicePlan.names}. */
   readonly names: readonly string[]
@@ -41,10 +39,7 @@ export interface EntityBinding {
   readonly eventType: string
   /** Empty when no view of the entity reads this event: it takes a sequence number, and that is all. */
   readonly updates: readonly SlotUpdate[]
-  /**
-   * What labels repeat of an event of this type, for the entity that remembers it: see {@link LabelPlan}; null where
-   * nothing labels it.
-   */
+  /** What labels repeat of an event of this type: see {@link LabelPlan}; null where nothing labels it. */
   readonly subject: SubjectPlan | null
   /** The event is a label; null for the others. */
   readonly label: LabelPlan | null

@@ -3,9 +3,7 @@ import { z } from 'zod'
 export const eventLimits = {
   /** Larger bodies are refused at HTTP and dead-lettered from the log. */
   maxBytes: 64 * 1024 - 1,
-  /**
-   * Clocks differ; beyond this an event from the future would move every window of its entities. Of every event type.
-   */
+  /** For every event type. Clocks differ; beyond this an event would move every window of its entities. */
   maxFutureMs: 5 * 60_000,
   maxIdLength: 256,
   maxEventIdLength: 240,

@@ -129,10 +129,7 @@ export function toCloudEvent(event: DomainEvent): CloudEvent {
   }
 }
 
-/**
- * Headers of a record whose value is {@link encodeEvent}'s: what the Kafka binding of CloudEvents calls structured
- * mode.
- */
+/** Headers of a record with a value of {@link encodeEvent}: structured mode, for the Kafka binding of CloudEvents. */
 export const structuredHeaders: Readonly<Record<string, string>> = Object.freeze({
   'content-type': 'application/cloudevents+json',
 })

@@ -23,8 +23,8 @@ export interface SqlResult {
 }
 
 /**
- * Errors: `sql_invalid`, `_forbidden`, `_timeout`, `_busy`, `_starting` (these canRetry), `_too_large`, `_cancelled`,
- * `_failed`.
+ * Errors: `sql_invalid`, `_forbidden`, `_too_large`, `_cancelled`, `_failed`; `_timeout`, `_busy`, `_starting`
+ * canRetry.
  */
 export interface SqlRunner {
   run(sql: string, options?: { readonly signal?: AbortSignal }): Promise<SqlResult>

@@ -28,8 +28,8 @@ export interface StateStore {
   positions(topic: string): Promise<ReadonlyMap<number, number>>
   /**
    * Raises the position; never lowers it. With `from`, only where the position is at least that, in one step: false
-   * when the store knows less, so it has lost what it held (emptied under a connection that goes on). False, whatever
-   * the position, in another incarnation of the store than the one whose positions were read here.
+   * when the store knows less, so it has lost what it held (emptied under a connection that goes on). False in another
+   * incarnation of the store than the one whose positions were read here.
    */
   advance(topic: string, partition: number, next: number, from?: number): Promise<boolean>
   /** What blobs hold (`StateLayout` as JSON), by the layout they name. On each node: lost only with all its states. */
@@ -38,9 +38,7 @@ export interface StateStore {
   keepLayouts(layouts: ReadonlyMap<number, string>): Promise<void>
   /** A short text about all states, such as the feature set that they belong to; null when there is none. */
   metadata(name: string): Promise<string | null>
-  /**
-   * Writes the text (null removes it) where it is `before`, in one step; answers whether it was, or is `after` already.
-   */
+  /** Replaces `before` by `after` (null: none) in one step; answers whether it was `before`, or is `after` already. */
   replaceMetadata(name: string, before: string | null, after: string | null): Promise<boolean>
   close(): Promise<void>
 }

@@ -10,9 +10,7 @@ import type { FeaturePlan } from '../engine/plan.ts'
 import type { EventCatalog } from '../events/event.ts'
 import type { OutgoingRecord } from '../ports/log.ts'
 
-/**
- * The output events of a batch, in the order of their causes: scores, observed events, dead letters, released labels.
- */
+/** A batch's output events, in the order of their causes: scores, observed events, dead letters, released labels. */
 export type Compose = (explained: readonly Explained[]) => OutgoingRecord[]
 
 export interface ComposeOptions {

@@ -21,7 +21,7 @@ import type { StateStore } from '../ports/states.ts'
 import type { Logger } from '../ports/telemetry.ts'
 
 /*
- * `createPipeline` runs one batch of one partition. Each stage is pure, or may be repeated without harm, and adds to what
+ * `createPipeline` runs one batch of a partition. Each stage is pure, or may be repeated without harm, and adds to what
  * is known of each event (stages.ts). The rules that a batch keeps, and where:
  *
  * R1  observe       an event below the entity's next offset was applied before: the stored response answers it
@@ -140,9 +140,7 @@ function placeOf({ topic, partition, records }: LogBatch, applied: number, epoch
   return { topic, partition, applied, floorOffset: first.offset, epoch }
 }
 
-/**
- * Advances the position only where the states are: a store that came back may have lost them. Errors: `state_moved`.
- */
+/** Advances the position where the states are: a store that came back may have lost them. Errors: `state_moved`. */
 async function advance(store: StateStore, { next }: LogBatch, place: BatchPosition): Promise<void> {
   const { topic, partition, applied, epoch } = place
   checkEpoch(store, epoch)

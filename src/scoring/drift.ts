@@ -1,9 +1,7 @@
 import { z } from 'zod'
 import { assert } from '../base/errors.ts'
 
-/**
- * How one value was distributed: shares of below `edges[0]`, from each edge to below the next, from the last one on.
- */
+/** The distribution of a value: shares of below `edges[0]`, from each edge to below the next, from the last on. */
 const share = z.number().min(0).max(1)
 /** Shares are rounded when they are written. */
 const sumTolerance = 1e-3

@@ -3,9 +3,7 @@ import { z } from 'zod'
 import { unexplained } from './explain/explainer.ts'
 import { reasonSchema } from './explain/reason.ts'
 
-/**
- * Where an entity stood when an event was applied. It had seen observations with `incarnation` ≤ sequence < `sequence`.
- */
+/** Where an entity stood at an event. It had seen observations with `incarnation` ≤ sequence < `sequence`. */
 export const entityPosition = z.object({
   id: z.string(),
   /** The sequence number this event took at the entity. */
@@ -68,8 +66,7 @@ export const scoreSchema = z.object({
 })
 
 /**
- * `event.observed` version 1: an event that changed states without a score: its type has none, or its dead letter says
- * why.
+ * `event.observed` version 1: an event that changed states without a score; one to be scored has a dead letter, too.
  */
 export const eventObservedSchema = z.object({
   observedId: z.string(),

@@ -7,9 +7,7 @@ interface EntityAnswer {
   readonly features: readonly (number | null)[] | null
 }
 
-/**
- * Turns what the entities answered into the named values of a feature set, once for all services. Pure and reusable.
- */
+/** Turns the entities' answers into the named values of a feature set, once for all services. Pure and reusable. */
 export interface Values {
   readonly names: readonly string[]
   /**

@@ -8,7 +8,7 @@ import { subjectCount, type Subjects } from '../state/subjects.ts'
 import { noWaiting, type WaitingLabel, type WaitingLabels } from '../state/waiting-labels.ts'
 
 /*
- * What an entity remembers of single events, as bytes: the ids that would be duplicates, what can be labelled, labels.
+ * What an entity remembers of single events, as bytes: ids that would be duplicates, subjects, labels.
  */
 
 /**

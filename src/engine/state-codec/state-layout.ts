@@ -42,9 +42,7 @@ export function layoutOf({ name, partitionKey, horizonMs, groups }: Omit<BlobPla
   }
 }
 
-/**
- * As `slotId` of the definitions writes it: kind, event type, field, conditions; the first of a condition is its field.
- */
+/** As `slotId` of the definitions writes it: kind, event type, field, conditions (a field first in each). */
 const slotIdSchema = z.tuple(
   [z.unknown(), z.string(), z.string().nullable(), z.array(z.tuple([z.string()], z.unknown()))],
   z.unknown(),

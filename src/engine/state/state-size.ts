@@ -5,9 +5,7 @@ import { tablesOf, type EntityState, type PartitionProgress } from './state.ts'
 import type { Subjects } from './subjects.ts'
 import type { TileTable } from '../tiles/tiles.ts'
 
-/**
- * Bytes of V8 on 64 bits: an element of an array, an object with its fields; and how much longer arrays are that grew.
- */
+/** Bytes of V8 on 64 bits: an element of an array, an object with its fields; how much longer grown arrays are. */
 const [element, object, spare] = [8, 64, 1.4] as const
 /** State, progress, version, and the entry of a cache with its key. */
 const stateBytesMin = 940

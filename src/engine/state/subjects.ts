@@ -8,10 +8,7 @@ import { subjectsMax } from '../limits.ts'
  * were applied, so that SQL can tell which ones they are. One array, because a state has few objects or is slow.
  */
 export interface Subjects {
-  /**
-   * For each subject the halves of its {@link subjectHash} and its fingerprint as signed 32-bit integers, and the hour
-   * of its time.
-   */
+  /** For each subject the signed halves of its {@link subjectHash}, its fingerprint, and the hour of its time. */
   numbers: number[]
   /** Hours since the epoch of the newest time of all subjects so far; null before the first. */
   newestHour: number | null

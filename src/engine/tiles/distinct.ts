@@ -20,10 +20,7 @@ export interface KeptValues {
   readonly list: Values | null
 }
 
-/**
- * The codes of one plan: a cell means the same only under the codes that it was written with. They live as long as the
- * plan.
- */
+/** The codes of one plan, for as long as it lives: a cell means the same only under the codes that wrote it. */
 export class ValueCodes {
   readonly #codes = new Map<SlotValue, number>()
   readonly #coded: SlotValue[] = []

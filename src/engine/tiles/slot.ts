@@ -12,9 +12,7 @@ export type SlotValue = number | string
 export type Points = readonly Point[]
 export type Values = readonly SlotValue[]
 
-/**
- * oldest, newest: at most `size` points, ascending in time. distinct: at most `size` values. Never changed in place.
- */
+/** oldest, newest: up to `size` points, ascending in time. distinct: up to `size` values. Never changed in place. */
 export type SlotList = Points | Values
 
 /**
@@ -41,14 +39,12 @@ export interface AllocatedSlot extends SlotShape {
 
 const noPoints: Points = []
 
-/**
- * The list of a slot of kind `oldest` or `newest`. The kind says what a list holds, and the compiler cannot see that.
- */
+/** The list of an `oldest` or `newest` slot. The kind says what a list holds, and the compiler cannot see that. */
 export function pointsOf(list: SlotList | undefined): Points {
   return (list ?? noPoints) as Points
 }
 
-/** The list of a slot of kind `distinct`: see {@link pointsOf}. */
+/** The list of a `distinct` slot: see {@link pointsOf}. */
 export function valuesOf(list: SlotList | undefined): Values | undefined {
   return list as Values | undefined
 }

@@ -28,9 +28,7 @@ export interface TileTable {
   base: TileRow | null
   /** The newest tile dropped because there were too many; null when there never were. */
   cappedTile: number | null
-  /**
-   * By slot; null when nothing is missing. A new slot of a state that is older than it has one until history is added.
-   */
+  /** By slot; null when nothing is missing. A slot newer than its state lacks history until that is added. */
   missingHistory: readonly (MissingHistory | null)[] | null
   written: WrittenRows
 }

@@ -141,10 +141,7 @@ export function retrying<Result>(
   return withRetry(step, retry, { clock, signal, logger }, run)
 }
 
-/**
- * Waits while the states are lost or being rebuilt; the member keeps the assignment, and begins with what `rebuild`
- * made.
- */
+/** Waits, with the assignment, while the states are lost or being rebuilt; then begins with what `rebuild` made. */
 async function onceWhole(
   options: StartOptions,
   assignment: PartitionAssignment,

@@ -22,9 +22,7 @@ export class Attempt {
     if (isAlone) this.most = 1
   }
 
-  /**
-   * After a time-out it halves the part, whatever other partitions bear; after two failures it tries the records alone.
-   */
+  /** A time-out halves the part, whatever other partitions bear; after two failures records are tried alone. */
   failed(error: unknown, records: number): keyof typeof saidOf | 'end' {
     if (isRiverbankError(error) && error.timedOut) {
       if (records === 1) return 'end'

@@ -5,9 +5,7 @@ const folderName = z.string().regex(new RegExp(`^${folder}$`), 'must be 1 to 64 
 
 /** Names one model: `models/<name>/<version>/`. What a version holds never changes. */
 export const modelFolder = z.object({ name: folderName, version: folderName })
-/**
- * A model, and the policy it decides with: `policies/<policy>.json` beside it, or only the thresholds of its manifest.
- */
+/** A model, and the policy it decides with: `policies/<policy>.json` beside it, or its manifest's thresholds. */
 export const modelReference = modelFolder.extend({ policy: folderName.optional() })
 /** What {@link parseModelName} reads. */
 export const modelPattern = new RegExp(`^${folder}/${folder}(@${folder})?$`)
