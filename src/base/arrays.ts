@@ -1,6 +1,6 @@
 /*
- * Elements that are there: an index beyond the end is a mistake of the program. A function per kind of array, because V8
- * compiles a function for the arrays that it has seen: one function for all kinds would be slow for each.
+ * Elements that are there: an index beyond the end is a mistake of the program. A function per kind of array, because
+ * V8 compiles a function for the arrays that it has seen: one function for all kinds would be slow for each.
  */
 
 export function doubleAt(doubles: Float64Array, index: number): number {

@@ -1,7 +1,7 @@
 import { RiverbankError } from './errors.ts'
 
 const twoTo32 = 2 ** 32
-/** Copies are for a moment, and few: whoever keeps one keeps all that share its memory. */
+/** Copies are few, and for a moment: one that is kept keeps all that share its memory. */
 const sharedBytes = 64 * 1024
 
 /** Appends numbers to a buffer that grows. Integers are LEB128, so small ones take one byte. */

@@ -2,7 +2,7 @@
 declare const brand: unique symbol
 type Brand<Base, Name extends string> = Base & { readonly [brand]: Name }
 
-/** Milliseconds since 1970-01-01T00:00:00Z on the clock of whoever observed the event. Integer, may be negative. */
+/** Milliseconds since 1970-01-01T00:00:00Z on the clock of the event's producer. Integer, may be negative. */
 export type EventTimeMs = Brand<number, 'EventTimeMs'>
 /** Milliseconds since the epoch on the log's clock: when the log accepted the record. Integer. */
 export type AppendTimeMs = Brand<number, 'AppendTimeMs'>
@@ -10,7 +10,7 @@ export type AppendTimeMs = Brand<number, 'AppendTimeMs'>
 export type AmountMinor = Brand<number, 'AmountMinor'>
 export type EventId = Brand<string, 'EventId'>
 
-/** A time as an event says it; the only place that brands one, because a brand is known to the compiler alone. */
+/** Brands a time of an event; the only place that does, because only the compiler knows a brand. */
 export function eventTime(ms: number): EventTimeMs {
   return ms as EventTimeMs
 }

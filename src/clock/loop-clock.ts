@@ -1,11 +1,11 @@
-/** Between two ticks. A limit ends at most so much late. */
+/** Between two ticks. A limit ends at most this much late. */
 const tickMs = 20
 /** What one tick adds at most: a loop that was busy for seconds had one chance to read what had arrived, not many. */
 const tickMsMax = 2 * tickMs
 
 /** A limit that runs. */
 export interface Deadline {
-  /** Nothing is called any more. Safe to call twice, and after the end. */
+  /** Ends the limit without a call. Safe to call twice, and after the end. */
   cancel(): void
 }
 
@@ -15,7 +15,7 @@ interface Running extends Deadline {
 }
 
 /**
- * Time in which this process listens: the clock of every limit on how long another side may take to answer. A busy or
+ * Time in which this process listens: the clock of every limit on how long another system may take to answer. A busy or
  * starved event loop runs its timers before it reads its sockets, so a timer calls a server silent whose answer has
  * been there for long. This clock stands still while the loop does, and a limit that has passed is judged only after
  * the sockets were read once more. A side that really says nothing is late after the limit on an idle loop, and after
@@ -55,7 +55,7 @@ export class LoopClock {
     return running
   }
 
-  /** Waits until the work has settled, but not longer than this; answers whether it has. Its rejection passes through. */
+  /** Waits at most this long until the work has settled; answers whether it has. Its rejection passes through. */
   async within(limitMs: number, work: Promise<unknown> | undefined): Promise<boolean> {
     let deadline: Deadline | undefined
     const late = new Promise<boolean>((resolve) => {

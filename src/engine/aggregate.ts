@@ -1,4 +1,4 @@
-/** What an aggregate says of its slots, merged over the window. Null: there was nothing to aggregate. */
+/** What an aggregate computes from its slots, merged over the window. Null: there was nothing to aggregate. */
 export type AggregateKind =
   | 'count'
   | 'sum'

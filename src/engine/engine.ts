@@ -31,11 +31,11 @@ export interface MemoryEngine {
    */
   applyAll(events: readonly EngineEvent[]): EngineAnswer[]
   apply(event: DomainEvent<EventData>, observedAtMs: number, position: EventPosition, reads: boolean): EngineAnswer
-  /** Live states, by entity index and id. They are changed in place: whoever keeps one copies it. */
+  /** Live states, by entity index and id. They are changed in place: a caller that keeps one copies it. */
   readonly states: readonly Map<string, EntityState>[]
 }
 
-/** `asStored`: states also say how far partitions came and what was answered last, which is for crashes (R1). */
+/** With `asStored`, states also hold each partition's next offset and last response, which is for crashes (R1). */
 export function createMemoryEngine(plan: FeaturePlan, { asStored = false } = {}): MemoryEngine {
   const states = plan.entities.map(() => new Map<string, EntityState>())
   const applyOne = (

@@ -3,7 +3,7 @@ export const idSeparator = '|'
 
 const special = /[\\|]/g
 
-/** A part as it stands in a composite id: with a backslash before each `|` and each backslash, so that no two lists of parts meet. */
+/** A part of a composite id, with a backslash before each `|` and each backslash: no two lists of parts meet. */
 export function idPart(value: string): string {
   return value.includes(idSeparator) || value.includes('\\') ? value.replace(special, '\\$&') : value
 }

@@ -2,8 +2,8 @@
  * Expressions of derived features: a small typed tree that three interpreters read. Only operations that IEEE 754
  * rounds exactly are in it, so TypeScript and SQL agree bit for bit. Every node has a finite number or is missing
  * (`null`), by one rule: a node is missing where an operand is missing or where IEEE 754 does not answer a finite
- * number. A quotient by 0, a root of a negative number and an overflow are cases of that rule, so no infinity and no NaN
- * reaches another operation. `coalesce` alone takes missing operands. docs/expressions.md has the table.
+ * number. A quotient by 0, a root of a negative number and an overflow are cases of that rule, so no infinity and no
+ * NaN reaches another operation. `coalesce` alone takes missing operands. docs/expressions.md has the table.
  */
 export type Expression =
   | { readonly op: 'feature'; readonly name: string }
@@ -90,7 +90,7 @@ export function compileExpression(expression: Expression, indexOf: (name: string
   }
 }
 
-/** As IEEE 754 says; {@link present} says what of it is a value. */
+/** As IEEE 754 computes; {@link present} decides what of it is a value. */
 const unary: Readonly<Record<UnaryOperation, (value: number) => number>> = {
   floor: Math.floor,
   square_root: Math.sqrt,

@@ -55,7 +55,7 @@ export interface FeatureManifest {
   readonly entity: string | null
   readonly view: string | null
   readonly description: string
-  /** What is said when it pushes a score towards fraud; left out where the description will do. */
+  /** The reason when it pushes a score towards fraud; left out where the description will do. */
   readonly reason?: ReasonForm | undefined
   /** The definition in full: what the hash is about. */
   readonly definition: unknown

@@ -1,6 +1,6 @@
 /**
- * Deduplication reaches back this far, whichever is less. So many ids take a megabyte of a state; an entity that has more
- * events in a day would need a filter that is not exact.
+ * Deduplication reaches back this far, whichever is less. This many ids take a megabyte of a state; an entity with more
+ * events in a day would need an inexact filter.
  */
 export const deduplication = { hours: 24, ids: 131_072 } as const
 

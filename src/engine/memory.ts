@@ -5,12 +5,12 @@ import { placed } from './tiles/tile-row.ts'
 import { WindowCells } from './tiles/windows.ts'
 
 /**
- * What a plan keeps from call to call: the codes of its states' values, and memory that is used again and again. No call
- * of the engine overlaps with another one of the same plan, because none of them waits.
+ * What a plan keeps from call to call: the codes of its states' values, and memory that calls reuse. Calls of one plan
+ * never overlap, because none of them waits.
  */
 export class PlanMemory {
   readonly codes = new ValueCodes()
-  /** Of states that become blobs. */
+  /** Encodes states as blobs. */
   readonly writer = new ByteWriter(4096)
   #windows = new WindowCells(0, this.codes)
 

@@ -19,10 +19,10 @@ import { fingerprint, fingerprintOf, subjectHash } from './state/subjects.ts'
 import { addValue, noPoints } from './tiles/tile-row.ts'
 import { findRow, pruneTiles, rowFor, type TileTable } from './tiles/tiles.ts'
 
-/** Why a label counts nowhere: its subject is not known, or it says of it what is not so. Null: it counts. */
+/** Why a label counts nowhere: its subject is unknown, or it contradicts its subject. Null: it counts. */
 export type LabelVerdict = 'unknown_subject' | 'contradicts_subject' | null
 
-/** What the partition-key entity finds out, because it knows its subjects. */
+/** The verdict of the partition-key entity, which remembers the subjects. */
 export function judgeLabel(
   { subjects }: EntityState,
   { type, subjectField, fields }: LabelPlan,
@@ -44,9 +44,9 @@ export function repeatedValues(
 }
 
 /**
- * A label in the place of the subject's label before, at the subject's time; one that is older than that changes nothing,
- * but tiles count as observed. What the one before added is taken out with
- * the tile's label slots: they are a function of the labels that the entity remembers, and are made again from these.
+ * Puts a label in the place of the subject's former label, at the subject's time; an older label changes nothing, but
+ * its tile counts as observed. To take out what the former label added, it makes the tile's label slots again from the
+ * labels that the entity remembers.
  */
 export function applyLabel(
   plan: EntityPlan,
@@ -87,7 +87,7 @@ function subjectOf({ subjectField, ownerFields }: LabelPlan, data: Label['data']
   return idPart(entityIdOf(ownerFields, data)) + idSeparator + String(data[subjectField])
 }
 
-/** Drops labels from tiles that every table with label slots has forgotten: no slot is made of them again. */
+/** Drops the labels in tiles that every table with label slots has forgotten: no slot is made of them again. */
 export function forgetLabels(plan: EntityPlan, state: EntityState): void {
   const { labels } = plan
   if (labels === null || state.labels.length === 0 || state.newestTimeMs === null) return
@@ -102,14 +102,14 @@ export function forgetLabels(plan: EntityPlan, state: EntityState): void {
   state.labels = state.labels.filter(({ timeMs }) => timeMs >= oldestMs)
 }
 
-/** What the label slots of an entity look at; fields that the data do not have are left out. */
+/** The fields that an entity's label slots read, without those that the data lack. */
 export function pickFields({ fields }: EntityLabels, data: Label['data']): Label['data'] {
   return Object.fromEntries(fields.flatMap((field) => (data[field] === undefined ? [] : [[field, data[field]]])))
 }
 
 /**
- * The label slots of one tile, from the labels in it. A slot that has a gap there is made of what came after the gap: what
- * was remembered before was remembered for other slots.
+ * Makes the label slots of one tile from the labels in it. A slot with missing history there takes only later labels:
+ * earlier ones were remembered for other slots.
  */
 export function remakeTile(
   table: TileTable,
@@ -128,7 +128,7 @@ export function remakeTile(
   }
 }
 
-/** A label that is not current counts nowhere, and makes its tile nevertheless: the limit of tiles is one of observations. */
+/** A label that is not current counts nowhere but still makes its tile: the limit of tiles counts observations. */
 function addLabel(
   table: TileTable,
   number: number,

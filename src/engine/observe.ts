@@ -51,7 +51,7 @@ export function verdictOf(outcome: Outcome): Verdict {
   return outcome === 'applied' || outcome === 'too_late' ? null : outcome
 }
 
-/** `gone`: applied before, and what was answered then is no longer stored, so it was published and committed (R5). */
+/** `gone`: applied before, and its response is no longer stored, so it was published and committed (R5). */
 export type Answer =
   | { readonly kind: 'snapshot'; readonly response: StoredResponse }
   | { readonly kind: 'gone'; readonly verdict: Verdict }
@@ -65,8 +65,8 @@ export interface Observed {
 }
 
 /**
- * All observations of one batch on one entity, as one step (R2). Pure: `base` is left alone. `floorOffset` is the
- * batch's first offset; snapshots of this partition below it are dropped (R3).
+ * Applies all observations of one batch on one entity as one step (R2). Pure: `base` stays as it is. `floorOffset` is
+ * the batch's first offset; stored responses of this partition below it are dropped (R3).
  */
 export function observe(
   plan: EntityPlan,
@@ -100,7 +100,7 @@ export function observe(
   return { state: draft ?? base, answers, changed: draft !== null }
 }
 
-/** A new list of what must be kept; most often nothing of the batch before. */
+/** A new list of the responses to keep; most often none of the batch before. */
 function notBelow(floorOffset: number, before: PartitionProgress | null): StoredResponse[] {
   const kept: StoredResponse[] = []
   if (before !== null) for (const stored of before.responses) if (stored.offset >= floorOffset) kept.push(stored)
@@ -126,7 +126,7 @@ function goneVerdict({ recentIds }: EntityState, { eventId, offset, binding }: O
   return binding.label === null || isRememberedAt(recentIds, hash, offset) ? null : 'unknown_subject'
 }
 
-/** One observation on a state that may be changed; it takes the state's next sequence number. */
+/** Applies one observation to a state in place; it takes the state's next sequence number. */
 export function applyTo(plan: EntityPlan, state: EntityState, observation: Observation): StoredResponse {
   const read = observation.reads ? readFeatures(plan, state, observation.timeMs) : null
   const { sequence } = state
@@ -147,10 +147,11 @@ export function applyTo(plan: EntityPlan, state: EntityState, observation: Obser
 function applyOnce(plan: EntityPlan, state: EntityState, observation: Observation): Outcome {
   if (plan.partitionKey) {
     const hash = hashEventId(observation.eventId)
-    // Not applied before, so whatever is remembered is another record: its offset may be the same in another partition.
+    // The event was not applied before, so a remembered id is another record's: its offset may be the same in another
+    // partition.
     if (knowsEventId(state.recentIds, hash)) return 'duplicate'
     const { binding, data, timeMs } = observation
-    // What does not count is not remembered: it may come again when its subject is known, or be corrected.
+    // A label that does not count is not remembered: it may come again when its subject is known, or be corrected.
     const verdict = binding.label === null ? null : judgeLabel(state, binding.label, plan.labelHours, observation)
     if (verdict !== null) return verdict
     rememberEventId(state.recentIds, hash, observation.offset, observation.appendTimeMs)
@@ -200,7 +201,7 @@ function addToTiles(plan: EntityPlan, state: EntityState, observation: Observati
 export interface EntityRead {
   /** In plan order; of a state that does not exist, those of empty windows. */
   readonly features: readonly (number | null)[]
-  /** What a reader must know about some of them; most often none. */
+  /** Flags of some of them; most often none. */
   readonly flags: readonly FeatureFlag[]
 }
 

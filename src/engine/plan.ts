@@ -20,7 +20,7 @@ export interface FeaturePlan {
   readonly services: readonly ServicePlan[]
 }
 
-/** All values of the feature set: those of the entities, then the derived ones. They are computed once for all services. */
+/** All values of the feature set, computed once for all services: those of the entities, then the derived ones. */
 export interface ValuesPlan {
   /** In order; equal to {@link ServicePlan.names}. */
   readonly names: readonly string[]
@@ -37,16 +37,16 @@ export interface EventPlan {
 
 export interface EntityBinding {
   readonly eventType: string
-  /** Empty when no view of the entity looks at this event: it takes a sequence number, and that is all. */
+  /** Empty when no view of the entity reads this event: it takes a sequence number, and that is all. */
   readonly updates: readonly SlotUpdate[]
-  /** What labels say of an event of this type, for whoever remembers it: see {@link LabelPlan}; null where nothing labels it. */
+  /** What labels repeat of an event of this type: see {@link LabelPlan}; null where nothing labels it. */
   readonly subject: SubjectPlan | null
   /** The event is a label; null for the others. */
   readonly label: LabelPlan | null
 }
 
 export interface SubjectPlan {
-  /** Of the name of its type: an event of another type may have its id. */
+  /** Hash of its type's name: an event of another type may have its id. */
   readonly type: EventIdHash
   /** The fields that labels repeat, in the order of their names there; null is the time of the observation. */
   readonly fields: readonly (string | null)[]
@@ -63,11 +63,11 @@ export interface LabelPlan {
   readonly fields: readonly (string | null)[]
 }
 
-/** What labels do to an entity whose views look at them. */
+/** What labels do to an entity whose views read them. */
 export interface EntityLabels {
   /** By event type of a label. */
   readonly updates: ReadonlyMap<string, readonly SlotUpdate[]>
-  /** The fields of labels that these look at: an entity remembers no others. */
+  /** The fields of labels that these read: an entity remembers no others. */
   readonly fields: readonly string[]
   /** By tile group: the slots that labels alone feed. */
   readonly slots: readonly (readonly number[])[]
@@ -90,7 +90,7 @@ export interface EntityPlan {
   readonly ttlMs: number
   /** How many hours back labels reach: the partition-key entity remembers their subjects so long. */
   readonly labelHours: number
-  /** Null where no view looks at labels: there they take a sequence number, and that is all. */
+  /** Null where no view reads labels: there they take a sequence number, and that is all. */
   readonly labels: EntityLabels | null
   /** Names what a blob holds, so that one of another layout is never misread: see {@link StateLayout}. */
   readonly layout: number
@@ -114,7 +114,7 @@ export interface SlotPlan extends AllocatedSlot {
 
 export interface TileGroupPlan {
   readonly hopMs: number
-  /** A table never holds more tiles: the oldest ones go, and what reads there is flagged. */
+  /** A table never holds more tiles: it drops the oldest ones, and readers flag what reaches there. */
   readonly tilesMax: number
   readonly slots: readonly SlotPlan[]
   /** How the slots share a row. */
@@ -157,7 +157,7 @@ export interface EntityFeaturePlan {
   readonly slots: readonly number[]
 }
 
-/** A field of a scored event that policies may look at. */
+/** A field of a scored event that policies may read. */
 export interface ScoredField {
   readonly kind: 'number' | 'boolean' | 'text'
   readonly whole: boolean
@@ -168,9 +168,9 @@ export interface ServicePlan {
   readonly name: string
   /** The entities that a scored event can name, in plan order. */
   readonly entities: readonly string[]
-  /** Of the scored event's data what a score repeats, by name: a decision is a function of what its score says. */
+  /** The fields of the scored event that a score repeats, by name: a decision is a function of what its score says. */
   readonly fields: ReadonlyMap<string, ScoredField>
-  /** Of all values that its policies may speak of: those of the {@link ValuesPlan}. */
+  /** The names of all values that its policies may use: those of the {@link ValuesPlan}. */
   readonly names: readonly string[]
   /** The model's vector: for each element its index into {@link names}. */
   readonly vector: readonly number[]
@@ -191,7 +191,7 @@ export function namedEntityId(keyFields: readonly string[], data: EventData): st
   return id
 }
 
-/** The same of an event that names one: one field, or several in the order of the key fields. */
+/** The same for an event that names one: one field, or several in the order of the key fields. */
 export function entityIdOf(keyFields: readonly string[], data: EventData): string {
   const id = namedEntityId(keyFields, data)
   assert(id !== null, `the event has ${keyFields.join(', ')}`)

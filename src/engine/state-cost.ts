@@ -25,13 +25,13 @@ export interface GroupCost {
   readonly hopMs: number
   /** No state ever holds more tiles of this hop. */
   readonly tilesMax: number
-  /** What every tile costs, whatever it holds: its number. */
+  /** What the number of a tile costs, whatever the tile holds. */
   readonly tileBytes: Bytes
   /** In plan order. */
   readonly slots: readonly SlotCost[]
 }
 
-/** Measured with the codec itself, so that it cannot say anything else than what is written. */
+/** Measured with the codec itself, so it cannot differ from what is written. */
 export function stateCost({ groups, horizonMs }: Pick<EntityPlan, 'groups' | 'horizonMs'>): readonly GroupCost[] {
   return groups.map((group) => ({
     hopMs: group.hopMs,
@@ -91,7 +91,7 @@ function typicalValue({ kind }: SlotPlan, timeMs: number): Accumulator {
 
 /** The largest whole number that the codec takes, and a million observations of the largest that may be squared. */
 const [largestInteger, observationsMax, largestSquares] = [2 ** 52, 2 ** 20, 2n ** 100n - 1n]
-/** Of a text that is counted: an id has 64 characters at most. */
+/** Characters of a counted text: an id has 64 at most. */
 const textLength = 64
 
 function largestValue({ kind, size }: SlotPlan, timeMs: number): Accumulator {
@@ -115,7 +115,7 @@ function largestValue({ kind, size }: SlotPlan, timeMs: number): Accumulator {
   }
 }
 
-/** Of a table with these tiles, whose slots all hold `value`. */
+/** The bytes of a table with these tiles, whose slots all hold `value`. */
 function encodedBytes(
   group: TileGroupPlan,
   slots: readonly SlotPlan[],

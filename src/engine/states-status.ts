@@ -1,6 +1,6 @@
 /**
- * Whether the states may be used, as one look at the store, the log and the lake tells. Pure: whoever looks passes in
- * what was seen.
+ * The status of the states: whether they may be used, by one look at store, log and lake. Pure: the caller passes in
+ * what it saw.
  */
 export type StatesStatus =
   /** Nothing was ever processed here. */
@@ -17,7 +17,7 @@ export const refusalCodes = [
 ] as const
 export type RefusalCode = (typeof refusalCodes)[number]
 
-/** What the store of the states says. */
+/** What the look found in the state store. */
 export interface StatesSeen {
   readonly isRebuilding: boolean
   /** Hash of the feature set that the states belong to; null before the first. */
@@ -28,14 +28,14 @@ export interface StatesSeen {
   readonly lake: string | null
 }
 
-/** What the log says of the event topic and the group of the processors. */
+/** What it found in the log of the event topic and the processors' consumer group. */
 export interface LogSeen {
   readonly committed: ReadonlyMap<number, number>
   /** One past the newest record, by partition; null when the topic is not there. */
   readonly ends: ReadonlyMap<number, number> | null
 }
 
-/** What the lake says, where there is one to read. */
+/** What it found in the lake, where there is one to read. */
 export interface LakeSeen {
   readonly id: string
   readonly dir: string
@@ -46,16 +46,16 @@ export interface LakeSeen {
 }
 
 export interface Viewer {
-  /** Of the program that looks. */
+  /** The feature set of the program that looks. */
   readonly featureSet: string
   readonly namespace: string
   /** Positions that this process has seen before, by partition: a store that has forgotten them was emptied. */
   readonly remembered: ReadonlyMap<number, number>
-  /** The states were this program's before: another version has taken them over, and what it has not committed is its own. */
+  /** This program owned the states before: another version took them over, and commits itself what it applied. */
   readonly hasOwned: boolean
 }
 
-/** A look needs the log only where the store alone leaves something open. */
+/** A look reads the log only where the store alone does not decide. */
 export function needsLog(states: StatesSeen, viewer: Viewer, partitions: number): boolean {
   return states.positions.size < partitions || states.featureSet !== viewer.featureSet
 }
@@ -76,7 +76,7 @@ export function statusOf(states: StatesSeen, log: LogSeen | null, lake: LakeSeen
   return { kind: states.positions.size === 0 ? 'empty' : 'whole' }
 }
 
-/** The states are still those of a version before this one. */
+/** The states still belong to an earlier version. */
 function isBefore({ featureSet }: StatesSeen, viewer: Viewer): boolean {
   return featureSet !== null && featureSet !== viewer.featureSet && !viewer.hasOwned
 }

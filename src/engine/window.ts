@@ -1,7 +1,7 @@
 /**
- * Window semantics, once. A window of length w, hop h, delay d, read at time t, holds the tiles
- * ⌊(t−d−w)/h⌋ < tile ≤ ⌊(t−d)/h⌋; a state whose newest observation is at M remembers the tiles above ⌊(M−H)/h⌋.
- * A lifetime window has w = ∞, and holds whatever was forgotten since, too. All times in integer milliseconds.
+ * Window semantics, once. A window of length w, hop h, delay d, read at time t, holds the tiles ⌊(t−d−w)/h⌋ < tile ≤
+ * ⌊(t−d)/h⌋; a state whose newest observation is at M remembers the tiles above ⌊(M−H)/h⌋. A lifetime window has w = ∞,
+ * and also holds what was forgotten. All times in integer milliseconds.
  */
 export function tileOf(timeMs: number, hopMs: number): number {
   return Math.floor(timeMs / hopMs)

@@ -3,19 +3,20 @@ import { z } from 'zod'
 export const eventLimits = {
   /** Larger bodies are refused at HTTP and dead-lettered from the log. */
   maxBytes: 64 * 1024 - 1,
-  /** Clocks differ; beyond this an event from the future would move every window of its entities. Of every event type. */
+  /** For every event type. Clocks differ; beyond this an event would move every window of its entities. */
   maxFutureMs: 5 * 60_000,
   maxIdLength: 256,
   maxEventIdLength: 240,
-  /** Of what an event causes: made of the ids of its aggregate and its own. */
+  /** Of an output event: made of the ids of its cause and of its cause's aggregate. */
   outputIdLengthMax: 512,
   maxKeyDepth: 16,
 } as const
 
 /**
- * One alphabet for every id, at every door: what CloudEvents allow in a text (no control characters, no noncharacters of the
- * basic plane; half a surrogate pair is refused before), but not `.` and `..`, which no path of a URL can carry: clients resolve them, also
- * percent-encoded. So whatever is accepted can be read by every route, stand in SQL, in a stream and in a header's text.
+ * One alphabet for every id, at every door: what CloudEvents allow in a text (no control characters, no noncharacters
+ * of the basic plane; half a surrogate pair is refused before), but not `.` and `..`, which no path of a URL can carry:
+ * clients resolve them, also percent-encoded. So whatever is accepted can be read by every route, stand in SQL, in a
+ * stream and in a header's text.
  */
 // Spelled with ranges, because it stands in the API description: not every client has classes of Unicode.
 export const idPattern = new RegExp(

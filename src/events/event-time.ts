@@ -12,29 +12,29 @@ export interface EventTimeLimits {
 }
 
 /**
- * Older than any window looks back, far younger than what clocks without a battery say (1970, 2000) and what seconds are
- * when they are read as milliseconds.
+ * Older than any window looks back, far younger than what clocks without a battery say (1970, 2000) and what seconds
+ * are when they are read as milliseconds.
  */
 export const usualPastMs = 90 * dayMs
 
 /**
- * Header of records of history: no time in the event is older than this one (RFC 3339). It opens
- * the past that far, and no further. Whoever may write to the log may say so; over HTTP nobody may.
+ * Header of records of history: no time in the event is older than this one (RFC 3339). It opens the past that far, and
+ * no further. A producer that may write to the log may set it; over HTTP none may.
  */
 export const historyHeader = 'riverbank-history-from'
 
-/** Through which an event comes, beside the moment. */
+/** The door through which an event comes. */
 export interface EventDoor {
   /** What {@link historyHeader} says. */
   readonly historyFrom?: string
   /**
-   * How much narrower than its limits the door is. What a door before the log accepts by its own clock, the log's must accept
-   * too, and later.
+   * How much narrower than its limits the door is. What a door before the log accepts by its own clock, the log's must
+   * accept too, and later.
    */
   readonly marginMs?: number
 }
 
-/** Of HTTP: what its clock and the log's may differ by, and what an event may take from one to the other. */
+/** The door of HTTP: its clock and the log's may differ, and an event takes time from one to the other. */
 export const httpDoor: EventDoor = { marginMs: minuteMs }
 
 export interface EventTimes {
@@ -82,7 +82,7 @@ function historyHint(historyFrom: string | undefined, fromMs: number): string {
   return `; the header ${historyHeader} says ${new Date(fromMs).toISOString()}`
 }
 
-/** Nothing that this service is told of happened earlier, or so much later than now. */
+/** No event that this service receives happened earlier, or so much later than now. */
 const plausible = { fromMs: Date.UTC(2000, 0, 1), aheadMs: 400 * dayMs }
 
 /** What a number may be instead of milliseconds, by how many of it make one. */
@@ -92,8 +92,8 @@ const otherUnits = { seconds: 1 / 1_000, microseconds: 1_000, nanoseconds: 1_000
 const millisecondsOrText = 'milliseconds since 1970, or RFC 3339, are expected'
 
 /**
- * The commonest reasons for a time that cannot be right, as the end of a sentence; empty where it looks like none of them.
- * The value may be anything.
+ * The commonest reasons for a time that cannot be right, as the end of a sentence; empty where it looks like none of
+ * them. The value may be anything.
  */
 export function timeHint(value: unknown, nowMs: number, expected = millisecondsOrText): string {
   const time = typeof value === 'string' && /^\d{1,20}(?:\.\d{1,9})?$/.test(value) ? Number(value) : value
@@ -103,7 +103,7 @@ export function timeHint(value: unknown, nowMs: number, expected = millisecondsO
   for (const [unit, perMs] of Object.entries(otherUnits)) {
     if (isPlausible(time / perMs)) return ` (it looks like ${unit}: ${expected})`
   }
-  // Only where none are taken are they a mistake.
+  // Milliseconds are a mistake only where none are accepted.
   return expected !== millisecondsOrText && isPlausible(time) ? ` (it looks like milliseconds: ${expected})` : ''
 }
 

@@ -62,13 +62,13 @@ export interface EventType {
   readonly accepts: AcceptedValues
   /** A more telling code than `invalid_data` for a field that fails its schema. */
   readonly fieldCodes: Readonly<Record<string, FieldCode>>
-  /** Data of its current version, as somebody would send them. */
+  /** Data of its current version, as a producer would send them. */
   readonly examples: readonly unknown[]
   /** Left out of an event type that labels nothing. */
   readonly label?: LabelRule
   /** Left out of an event type that is not scored. */
   readonly scored?: ScoredRule
-  /** What the view of its events is called in SQL over the lake; left out: the type, with `_` for each dot. */
+  /** The name of its events' view in SQL over the lake; left out: the type, with `_` for each dot. */
   readonly view?: string
 }
 
@@ -129,7 +129,7 @@ export function toCloudEvent(event: DomainEvent): CloudEvent {
   }
 }
 
-/** Headers of a record whose value is {@link encodeEvent}'s: what the Kafka binding of CloudEvents calls structured mode. */
+/** Headers of a record with a value of {@link encodeEvent}: structured mode, for the Kafka binding of CloudEvents. */
 export const structuredHeaders: Readonly<Record<string, string>> = Object.freeze({
   'content-type': 'application/cloudevents+json',
 })
@@ -204,7 +204,7 @@ export function parseEvent(
   return settled(event, type, data.value, nowMs, door)
 }
 
-/** What is left to check of an event whose data are valid and of the current version. */
+/** Checks what is left of an event whose data are valid and of the current version. */
 function settled(event: DomainEvent, type: EventType, data: EventData, nowMs: number, door: EventDoor): EventResult {
   const current: DomainEvent<EventData> = {
     ...event,
@@ -275,7 +275,7 @@ function parseEnvelope(
   }
 }
 
-/** Null when the schema is another type's. A type that nobody knows is refused as such, whatever its version. */
+/** Null when the schema is another type's. An unknown type is refused as such, whatever its version. */
 function versionOf({ type, dataschema }: CloudEvent, catalog: EventCatalog): number | null {
   if (typeof dataschema !== 'string') return catalog.get(type)?.currentVersion ?? 1
   const [, named, version] = schemaUrn.exec(dataschema) ?? []

@@ -3,11 +3,11 @@ import { RiverbankError } from '../base/errors.ts'
 
 /**
  * The result of work that must not take longer than this, by the clock that counts 40 ms a turn of the loop: a starved
- * machine is no stall. Whatever the work waits for on other sides has a shorter limit of its own. Errors: `handler_stalled`,
- * with which the process has to end: what stalls is held by nothing else, and may go on at any time.
+ * machine is no stall. Whatever the work waits for on other sides has a shorter limit of its own. Errors:
+ * `handler_stalled`, with which the process has to end: nothing else stops what stalls, and it may go on at any time.
  */
 export async function unlessStalled<Result>(what: string, limitMs: number, work: Promise<Result>): Promise<Result> {
-  // Whoever is late may still fail, and nobody waits for that.
+  // Late work may still fail, and nothing waits for that.
   if (await loopClock.within(limitMs, work)) return work
   work.catch(() => undefined)
   throw new RiverbankError('handler_stalled', `${what} has not settled within ${limitMs} ms of listening`)

@@ -9,20 +9,20 @@ export interface Blame extends RecordFault {
   readonly leaveOut: 'score' | 'everything'
 }
 
-/** Of one record alone. With the next try it is blamed, and then blamed more. */
+/** Tries of one record alone; the next leaves out its score, the one after that everything. */
 const triesMax = 2
 
 const markSchema = z.object({
-  /** Where the claim began, and how many claims in a row began there and did not get on. */
+  /** Where the assignment began, and how many in a row have begun there. */
   position: z.number().int(),
   begins: z.number().int(),
-  /** The record that was handled alone when the mark was written, and the how manyth time. */
+  /** The record that was handled alone when the mark was written, and which try that was. */
   record: z.object({ offset: z.number().int(), tries: z.number().int() }).optional(),
   /** A process ended while it wrote together what it had read one by one. */
   diedTogether: z.boolean().optional(),
 })
 type Mark = z.infer<typeof markSchema>
-/** Where marks are kept: beside the states. */
+/** What keeps the marks: the store metadata. */
 export type StoreMetadata = Pick<StateStore, 'metadata' | 'replaceMetadata'>
 
 /** A mark per partition and role: what one role dies of is no other role's business. */
@@ -34,10 +34,11 @@ export function markName(
 }
 
 /**
- * What is known of a claim whose predecessors died, beside the states: a crash leaves nothing else behind. A claim leaves a
- * mark when it begins, and takes it back with its first commit or its end. Who finds two marks at its own position
- * handles records one by one, and leaves a mark before each: a record under which the process died twice, alone, is
- * blamed. A kill at any other moment, and an outage that the process lives to see, blames nobody.
+ * What is known, beside the states, of the assignments before this one: a crash leaves nothing else behind. An
+ * assignment leaves a mark when it begins, and takes it back when it gets on or ends well. The next one that finds a
+ * mark at its own position, or the mark of a record alone, handles records one by one, and leaves a mark before each: a
+ * record under which the process died twice, alone, is blamed. A kill at any other moment, and an outage that the
+ * process lives to see, blames nobody.
  */
 export class Trial {
   readonly #storeMetadata: StoreMetadata
@@ -68,17 +69,17 @@ export class Trial {
     return trial
   }
 
-  /** Two attempts from here died. */
+  /** An earlier assignment began here and did not get on, or one handled a record alone. */
   get isSuspicious(): boolean {
     return this.#begins > 1 || this.#before !== undefined
   }
 
-  /** One of them while it wrote together what it had read one by one: now each record is written by itself. */
+  /** A process ended while it wrote together what it had read one by one: now each record is written by itself. */
   get diedTogether(): boolean {
     return this.#diedTogether
   }
 
-  /** Before a record is handled alone. Answers whom to blame for what happened when it was. */
+  /** Call it before a record is handled alone. Answers the blame for what happened when it was. */
   async tryAlone(offset: number): Promise<Blame | null> {
     const died = this.#before?.offset === offset ? this.#before.tries : 0
     await this.#leave({ record: { offset, tries: died + 1 }, diedTogether: this.#diedTogether })
@@ -87,12 +88,12 @@ export class Trial {
     return { code: 'processing_crashed', detail, leaveOut: died === triesMax ? 'score' : 'everything' }
   }
 
-  /** Before records that were read one by one are written together. */
+  /** Call it before records that were read one by one are written together. */
   async tryTogether(): Promise<void> {
     await this.#leave({ diedTogether: true })
   }
 
-  /** The claim got on, or ends with this process alive. */
+  /** The assignment got on, or ends with this process alive. */
   async end(): Promise<void> {
     if (this.#text !== null) await this.#replace(null)
   }
@@ -106,7 +107,7 @@ export class Trial {
   }
 
   async #replace(text: string | null): Promise<void> {
-    // Where it is not ours any more, another member has the partition, and its mark stands.
+    // If it is not ours any more, another member holds the partition, and its mark stays.
     await this.#storeMetadata.replaceMetadata(this.#name, this.#text, text)
     this.#text = text
   }
@@ -118,19 +119,19 @@ function markOf(text: string | null): Mark | null {
   return mark.success ? mark.data : null
 }
 
-/** What is a record's fault although an edge said it. */
+/** Codes of edges' errors that are a record's fault. */
 const ofRecords: ReadonlySet<string> = new Set(['record_too_large', 'lake_rows_refused', 'handler_stalled'])
 
 /**
- * Whether it may be a record that made the handling fail. All that other sides can do to us is a `RiverbankError`, and
- * what the system refuses has its number: an outage is never taken for a bad record.
+ * Whether a record may have made the handling fail. All that servers can do to us is a `RiverbankError`, and what the
+ * system refuses has its number: an outage is never taken for a bad record.
  */
 export function mayBeRecords(error: unknown): boolean {
   if (isRiverbankError(error)) return ofRecords.has(error.code)
   return error instanceof Error && !('errno' in error) && !('syscall' in error) && error.name !== 'AbortError'
 }
 
-/** What one attempt after the other leaves out of a record that fails alone; null when nothing is left to leave out. */
+/** What each further attempt leaves out of a record that fails alone; null when nothing is left to leave out. */
 export function blameAfter(failures: number, error: unknown): Blame | null {
   const detail = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
   if (failures === triesMax) return { code: 'scoring_failed', detail, leaveOut: 'score' }

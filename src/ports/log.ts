@@ -11,7 +11,7 @@ export interface LogRecord {
   readonly value: Uint8Array
   /** As text, without those that are null; of a name that comes more than once, the first. */
   readonly headers: Readonly<Record<string, string>>
-  /** Left out where the others say all that the log holds. */
+  /** Left out where the other fields say all that the log holds. */
   readonly exact?: ExactParts
   /** It is no record: `value` are bytes that could not be read, key and headers are empty. */
   readonly fault?: RecordFault
@@ -77,16 +77,16 @@ export interface PartitionAssignment {
  */
 export interface GroupHandler {
   /**
-   * Called once for each claim, before its first batch. Answers the offset to read first. An answer outside the
+   * Called once for each assignment, before its first batch. Answers the offset to read first. An answer outside the
    * readable range ends the consumption: `log_truncated` (below the start) or `log_recreated` (above the end).
    */
   assigned(assignment: PartitionAssignment): Promise<number>
   /**
-   * Answers the offset to read next: `batch.next`, or a lower one to go back. Poison must be handled inside: a
+   * Answers the offset to read next: `batch.next`, or a lower one to go back. The handler deals with poison itself: a
    * rejection other than `fenced` ends the consumption with that error.
    */
   batch(assignment: PartitionAssignment, batch: LogBatch): Promise<number>
-  /** After the claim's signal was aborted and its last batch has settled. */
+  /** After the assignment's signal was aborted and its last batch has settled. */
   released?(assignment: PartitionAssignment): Promise<void>
 }
 
@@ -119,16 +119,16 @@ export interface TailOptions {
 }
 
 /**
- * Error codes of a log: `log_unavailable` (canRetry), `log_full` (canRetry: retention may not drop what a group has
- * not read), `record_too_large`, `fenced`, `log_truncated`, `log_recreated`, `topic_missing`, `topic_mismatch`,
- * `log_refused` (the server will not, until somebody changes a right or a setting).
+ * Error codes of a log: `log_unavailable` (canRetry), `log_full` (canRetry: retention may not drop what a group has not
+ * read), `record_too_large`, `fenced`, `log_truncated`, `log_recreated`, `topic_missing`, `topic_mismatch`,
+ * `log_refused` (the server refuses until a right or a setting changes).
  */
 export interface EventLog {
   readonly driver: 'kafka' | 'redis'
   /** Creates the topic or checks that it has this many partitions (`topic_mismatch`). */
   createTopic(spec: TopicSpec): Promise<'created' | 'exists'>
   deleteTopic(topic: string): Promise<void>
-  /** Where the properties of an existing topic are not what its spec asks for; empty when there is no such topic. */
+  /** How the properties of an existing topic differ from its spec; empty when there is no such topic. */
   checkTopic(spec: TopicSpec): Promise<readonly TopicFinding[]>
   /** Ordered by partition; null when there is no such topic. */
   describeTopic(topic: string): Promise<readonly PartitionRange[] | null>

@@ -12,7 +12,7 @@ export interface Scorer {
   readonly explanations?: Explanations
   /** A policy that decides instead of the thresholds alone. */
   readonly decider?: Decider
-  /** `vectors`: `rows` × the service's length, finite (`vector_not_finite`). One probability per row; NaN: not finite. */
+  /** `vectors`: `rows` × the service's length, finite (`vector_not_finite`). A probability per row; NaN: not finite. */
   score(vectors: Float32Array, rows: number): Promise<Float32Array>
   close(): Promise<void>
 }

@@ -1,4 +1,4 @@
-/** What SQL may see: made from one version of the lake, the same for the whole of a query. */
+/** What SQL may see: one snapshot of the lake, the same for the whole of a query. */
 export interface SqlCatalog {
   /** Changes whenever anything else here does. */
   readonly version: string
@@ -22,7 +22,10 @@ export interface SqlResult {
   readonly elapsedMs: number
 }
 
-/** Errors: `sql_invalid`, `_forbidden`, `_timeout`, `_busy`, `_starting` (these canRetry), `_too_large`, `_cancelled`, `_failed`. */
+/**
+ * Errors: `sql_invalid`, `_forbidden`, `_too_large`, `_cancelled`, `_failed`; `_timeout`, `_busy`, `_starting`
+ * canRetry.
+ */
 export interface SqlRunner {
   run(sql: string, options?: { readonly signal?: AbortSignal }): Promise<SqlResult>
   close(): Promise<void>

@@ -9,14 +9,15 @@ export interface StateWrite {
   readonly ttlMs: number
 }
 
-/** Names of memos: those of the states (what made them), an unfinished rebuild, the lake beside them. */
+/** Names of store metadata: what made the states, an unfinished rebuild, the lake that belongs to them. */
 const ofStates = { featureSet: 'feature-set', log: 'log', accepts: 'accepts' } as const
 export const stateMetadata = { ...ofStates, rebuild: 'rebuild', lake: 'lake' } as const
-/** Where entity states live. Errors: `state_unavailable` (canRetry). */
+/** Holds the entity states. Errors: `state_unavailable` (canRetry). */
 export interface StateStore {
   /**
    * Changes whenever the store may have lost acknowledged writes: with a reconnect, and when positions turn out to be
-   * those of another life, because the store was emptied and filled again. Whoever caches states drops them then.
+   * of another incarnation of the store, which was emptied and filled again. A process that caches states drops them
+   * then.
    */
   readonly epoch: number
   /** Blobs in the order of the keys, null where there is none. */
@@ -27,17 +28,17 @@ export interface StateStore {
   positions(topic: string): Promise<ReadonlyMap<number, number>>
   /**
    * Raises the position; never lowers it. With `from`, only where the position is at least that, in one step: false
-   * when the store knows less, so it has lost what it held (emptied under a connection that goes on). False, whatever
-   * the position, in another life than the one whose positions were read here.
+   * when the store knows less, so it has lost what it held (emptied under a connection that goes on). False in another
+   * incarnation of the store than the one whose positions were read here.
    */
   advance(topic: string, partition: number, next: number, from?: number): Promise<boolean>
   /** What blobs hold (`StateLayout` as JSON), by the layout they name. On each node: lost only with all its states. */
   layouts(): Promise<ReadonlyMap<number, string>>
-  /** Kept for good, and before the first state of the layout is written; what a layout names never changes. */
+  /** Keeps them for good, before the first state of the layout is written; what a layout names never changes. */
   keepLayouts(layouts: ReadonlyMap<number, string>): Promise<void>
   /** A short text about all states, such as the feature set that they belong to; null when there is none. */
   metadata(name: string): Promise<string | null>
-  /** Writes a memo (null removes it) where it is `before`, in one step; answers whether it was, or is `after` already. */
+  /** Replaces `before` by `after` (null: none) in one step; answers whether it was `before`, or is `after` already. */
   replaceMetadata(name: string, before: string | null, after: string | null): Promise<boolean>
   close(): Promise<void>
 }

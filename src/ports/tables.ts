@@ -14,9 +14,9 @@ export interface ColumnData extends Column {
   readonly values: Float64Array | readonly (string | null)[] | readonly (Uint8Array | null)[]
 }
 
-/** Writes tables as Parquet. Errors: `lake_write_failed` (canRetry), `lake_rows_refused`: no disk is to blame for that. */
+/** Writes tables as Parquet. Errors: `lake_write_failed` (canRetry), `lake_rows_refused` (the disk is not to blame). */
 export interface TableWriter {
-  /** Writes a new file; every double keeps its bits, -0 included. Whoever calls syncs and renames it. */
+  /** Writes a new file; every double keeps its bits, -0 included. The caller syncs and renames it. */
   write(path: string, columns: readonly ColumnData[], rows: number): Promise<void>
   /** Writes a new file with the rows of others of one schema, in the order given; answers how many. */
   merge(paths: readonly string[], path: string): Promise<number>

@@ -7,8 +7,8 @@ import { rolloutAt, type Serving, type ServingModels } from './models/serving.ts
 import type { Applied, Assembled, Observed, Unscored } from './stages.ts'
 
 /**
- * What becomes of a batch once its states are written: of records below `publishFrom` nothing, because they were published
- * before the states were rewound (R7); of a blamed record no score.
+ * Leaves out the records below `publishFrom`, which were published before the states were rewound (R7), and turns a
+ * blamed record into one without a score.
  */
 export function due(
   observed: readonly Observed[],
@@ -25,10 +25,10 @@ export function due(
   })
 }
 
-/** By type of the events that are to be scored, the models that score them, newest first: see {@link ServingModels}. */
+/** By type of scored event, the models that score it, newest first: see {@link ServingModels}. */
 export type Servings = ReadonlyMap<string, readonly Serving[]>
 
-/** Asked after the position was advanced past the batch: which models score it is known for good only then (G2). */
+/** Call it after the position has passed the batch: only then is it final which models score the batch (G2). */
 export async function servingsOf(
   models: ReadonlyMap<string, ServingModels>,
   { topic, partition }: Pick<LogBatch, 'topic' | 'partition'>,
@@ -45,7 +45,7 @@ export async function servingsOf(
   return servings
 }
 
-/** All values of the events that are to be scored, once for all models, and the models that score each. */
+/** Computes all values of each event to score, once for all models, and names the models that score it. */
 export type Assemble = (events: readonly (Observed | Unscored)[], servings: Servings) => Assembled[]
 
 export function createAssemble(plan: FeaturePlan): Assemble {

@@ -10,12 +10,12 @@ import type { FeaturePlan } from '../engine/plan.ts'
 import type { EventCatalog } from '../events/event.ts'
 import type { OutgoingRecord } from '../ports/log.ts'
 
-/** The output events of a batch, in the order of their causes: scores, observed events, dead letters, released labels. */
+/** A batch's output events, in the order of their causes: scores, observed events, dead letters, released labels. */
 export type Compose = (explained: readonly Explained[]) => OutgoingRecord[]
 
 export interface ComposeOptions {
   readonly plan: FeaturePlan
-  /** How events of a scored type are repeated in their scores. */
+  /** Names the fields of a scored event that its score repeats. */
   readonly catalog: EventCatalog
   readonly topics: { readonly scores: string; readonly deadLetters: string }
 }
@@ -42,7 +42,7 @@ export function createCompose(options: ComposeOptions): Compose {
         case 'explained':
           return [scoreRecord(one), ...releasedRecords(one, topics.deadLetters)]
         case 'unscored': {
-          // The event has changed states all the same: one record says that, another why there is no score.
+          // The event changed states: one record says that, another why it has no score.
           const letter = deadLetterRecord(topics.deadLetters, one, one.code, one.detail)
           return [observedRecord(plan, topics.scores, one), letter, ...releasedRecords(one, topics.deadLetters)]
         }
@@ -71,7 +71,7 @@ function scoreWriter({ plan, catalog, topics }: ComposeOptions, { champion, shad
   })
 }
 
-/** A label that counts nowhere took sequence numbers all the same, and comes again when it is right. */
+/** A label that counts nowhere took sequence numbers too; its letter lets it come again when it is right. */
 function verdictRecords(applied: Applied, deadLetters: string): OutgoingRecord[] {
   const { verdict } = applied
   return verdict === null ? [] : [deadLetterRecord(deadLetters, applied, verdict, labelDetails[verdict])]

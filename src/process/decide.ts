@@ -3,7 +3,7 @@ import { decide } from '../scoring/decision.ts'
 import type { FeaturePlan } from '../engine/plan.ts'
 import type { Scorer } from '../ports/scorer.ts'
 
-/** Acts on the champion's score: by its policy, or by its thresholds where it has none. */
+/** Decides by the champion's policy, or by its thresholds where it has no policy. */
 export type Decide = (scored: readonly Scored[]) => Decided[]
 
 export function createDecide({ entities }: FeaturePlan): Decide {
@@ -28,7 +28,7 @@ function decisionOf(names: readonly string[], event: ScoredEvent): Pick<DecidedE
 
 const noIds: Readonly<Record<string, string | null>> = {}
 
-/** The ids of the entities that are on lists. */
+/** The ids of the event's entities that the policy has lists of. */
 function listedIds(
   names: readonly string[],
   { entities }: NonNullable<Scorer['decider']>,

@@ -6,14 +6,14 @@ import type { Blame } from '../isolation/trial.ts'
 import type { LogBatch, LogRecord } from '../ports/log.ts'
 import type { Decoded } from './stages.ts'
 
-/** Decodes and validates a batch. Total: each record has its answer, in order. */
+/** Decodes and validates a batch. Total: it answers each record, in order. */
 export type Decode = (batch: LogBatch, blame: Blame | null) => Decoded[]
 
 export function createDecode(catalog: EventCatalog, plan: FeaturePlan): Decode {
   return ({ records }, blame) => {
     if (blame === null) return records.map((record) => decodeRecord(record, catalog, plan))
     assert(records.length === 1, 'a record is blamed alone')
-    // Of a record that makes its handling fail whatever is left out, nothing is looked at.
+    // A record whose handling fails whatever is left out is not even decoded.
     const { leaveOut, code, detail } = blame
     if (leaveOut === 'everything') return records.map((record) => ({ kind: 'invalid', record, code, detail }))
     return records.map((record) => decodeRecord(record, catalog, plan))

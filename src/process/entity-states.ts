@@ -20,7 +20,7 @@ export interface BatchPosition extends ObservedAt {
   readonly epoch: number
 }
 
-/** What one write has brought about. */
+/** The outcome of one write. */
 export interface Written {
   /** Their answers hold: the store has their states, or had them before. */
   readonly settled: readonly Answering[]
@@ -36,7 +36,7 @@ export interface EntityStatesOptions {
   readonly cacheEntries: number
   /** Bytes of memory that they take, at most: how many fit depends on how much their entities have done. */
   readonly cacheBytes: number
-  /** Lost compare-and-sets of one entity in one batch, until the batch fails: another writer must let us through. */
+  /** Compare-and-sets that an entity may lose in one batch before the batch fails. */
   readonly roundsMax: number
   /** Called for every state that the store took. */
   readonly onWritten?: (entity: string, bytes: number) => void
@@ -44,13 +44,13 @@ export interface EntityStatesOptions {
 
 export interface CachedStates {
   readonly entries: number
-  /** By the account of {@link stateBytes}. */
+  /** As {@link stateBytes} counts them. */
   readonly bytes: number
 }
 
 /**
- * The states of all entities, read through a cache, written by compare-and-set. A state enters the cache only after
- * the store has it, and is never changed there; whoever loses a write loads again and computes again (R2).
+ * The states of all entities, read through a cache, written by compare-and-set. A state enters the cache only after the
+ * store has it, and is never changed there; an entity that lost a write is loaded and computed again (R2).
  */
 export class EntityStates {
   private readonly store: StateStore
@@ -76,15 +76,14 @@ export class EntityStates {
     this.cache?.clear()
   }
 
-  /** What the cache holds now. */
   get cached(): CachedStates {
     return { entries: this.cache?.size ?? 0, bytes: this.cache?.calculatedSize ?? 0 }
   }
 
   /**
    * The states of these entities, in their order: from the cache, and from the store what it does not have and what has
-   * lost a write. Errors: `state_unavailable` (canRetry), `state_moved` when the store was reconnected since `at.epoch` and
-   * may have lost writes, or was emptied, and those of decoding a state.
+   * lost a write. Errors: `state_unavailable` (canRetry), `state_moved` when the store was reconnected since `at.epoch`
+   * and may have lost writes, or was emptied, and those of decoding a state.
    */
   async load(touched: readonly Touched[], at: BatchPosition): Promise<Loaded[]> {
     this.follow(at.epoch)
@@ -116,7 +115,7 @@ export class EntityStates {
     const losers: Touched[] = []
     for (const [i, { one, state, blob }] of proposals.entries()) {
       if (won[i] === true) {
-        // Most pairs are never seen again: a state earns its place when it comes back.
+        // Most new entities are never seen again: a state enters the cache when its entity comes back.
         if (one.base !== absent) this.remember(one, { state, checksum: checksumIn(blob) })
         this.onWritten?.(one.touched.entity.name, blob.length)
         settled.push(one)
@@ -135,7 +134,7 @@ export class EntityStates {
     throw new RiverbankError('state_contended', reason, { canRetry: true })
   }
 
-  /** What another connection has seen may be lost by now: answering from it would skip what must be applied again. */
+  /** The store may have lost what another connection saw: to answer from that would skip events to apply again. */
   private follow(epoch: number): void {
     checkEpoch(this.store, epoch)
     if (this.cacheEpoch === epoch) return
@@ -143,14 +142,14 @@ export class EntityStates {
     this.cacheEpoch = epoch
   }
 
-  /** A batch that began before everything was forgotten keeps what it knows to itself. */
+  /** A batch that began before the cache was cleared adds nothing to it. */
   private remember({ touched, generation }: Loaded, known: StoredState): void {
     if (this.generation === generation) this.cache?.set(cacheKey(touched.entity, touched.id), known)
   }
 
   /**
-   * Asked after the states: what was read from a store that was emptied, or that others have begun to fill again, would
-   * be taken for whole, and go on in the middle.
+   * Runs after the states were read: a store that was emptied, or that others have begun to fill again, would look
+   * whole, and the batch would go on in the middle.
    */
   private async checkNotEmptied({ topic, partition, applied }: BatchPosition): Promise<void> {
     const position = (await this.store.positions(topic)).get(partition) ?? -1
@@ -200,7 +199,7 @@ function writeOf({ one, blob }: Proposal): StateWrite {
   return { key: keyOf(entity, id), expected: expectedOf(one.base), blob, ttlMs: entity.ttlMs }
 }
 
-/** An entity that nobody has seen yet: its place in the cache. */
+/** The cache entry of an entity without a state. */
 const absentBytes = 200
 
 function cacheOf({ cacheEntries, cacheBytes }: EntityStatesOptions): LRUCache<string, StoredState> | null {
@@ -210,14 +209,14 @@ function cacheOf({ cacheEntries, cacheBytes }: EntityStatesOptions): LRUCache<st
 }
 
 /**
- * A server that came back may have lost acknowledged writes: what was computed before must not be mixed with it. Holds
- * for a command that is sent at once, on the connection that was looked at. Errors: `state_moved`.
+ * A server that came back may have lost acknowledged writes: what was computed before must not be mixed with it. The
+ * check holds for a command that is sent at once on the same connection. Errors: `state_moved`.
  */
 export function checkEpoch(store: Pick<StateStore, 'epoch'>, epoch: number): void {
   if (store.epoch !== epoch) throw stateMoved('the state store was reconnected during a batch')
 }
 
-/** What was computed must not be mixed with what is in the store: the claim begins again. */
+/** The store no longer matches what was computed: the assignment begins again. */
 export function stateMoved(why: string): RiverbankError {
   return new RiverbankError('state_moved', why)
 }

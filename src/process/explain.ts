@@ -8,19 +8,19 @@ import { createVectorWriter, type VectorWriter } from '../scoring/vector.ts'
 import type { Scorer } from '../ports/scorer.ts'
 
 /**
- * Says why an event is not approved, or why its model cannot say. A function of the event and the definitions, so that a
- * replay says the same (I2).
+ * Finds why an event is not approved, or why its model cannot say. It reads only the event and the definitions, so that
+ * a replay finds the same (I2).
  */
 export type Explain = (decided: readonly Decided[]) => Explained[]
 
-/** What one service needs, made once. */
+/** What writes the reasons of one service. */
 interface Telling {
   readonly vector: VectorWriter
   readonly elements: readonly number[]
   readonly write: ReasonWriter
 }
 
-/** Without `features`, the definitions for the words of reasons, nobody says why. */
+/** `features` are the definitions that word the reasons; without them no event has reasons. */
 export function createExplain(plan: FeaturePlan, features: readonly FeatureManifest[] | undefined): Explain {
   const tellings = new Map<string, Telling>()
   const tellingOf = ({ service }: Scorer, words: readonly FeatureManifest[]): Telling => {

@@ -13,19 +13,19 @@ const latencyBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
 
 export interface BatchReport {
   readonly batch: LogBatch
-  /** What came of each record. */
+  /** The outcome of each record. */
   readonly observed: readonly Observed[]
   /** Lost compare-and-sets, each computed again; and states that the store took. */
   readonly conflicts: number
   readonly written: number
   readonly published: number
-  /** What is kept in memory after the batch. */
+  /** The states in memory after the batch. */
   readonly cached: CachedStates
   readonly startedMs: number
   readonly endedMs: number
 }
 
-/** What the processor tells Prometheus. */
+/** The processor's metrics. */
 export interface ProcessMetrics {
   batch(report: BatchReport): void
   /** The store took an entity's state of this size. */
@@ -36,10 +36,10 @@ export interface ProcessMetrics {
   shadowFailed(model: string, failure: 'failed' | 'not_finite', events: number): void
   /** An event was applied, and has a dead letter instead of a score. */
   unscored(code: string): void
-  /** A partition is scored by this generation of models from now on. */
+  /** This generation of models scores the partition from now on. */
   activated(partition: number, generation: number): void
   generationRefused(reason: string): void
-  /** So many events are handled together from now on; why it is less than before, null when it is more. */
+  /** The processor handles this many events together from now on; `why` it is fewer than before, null when more. */
   batchSize(records: number, why: TooLarge | null): void
 }
 
@@ -144,7 +144,7 @@ function releaseMetrics(meter: Meter): (observed: readonly Observed[]) => void {
   return (observed) => {
     let labels = 0
     for (const one of observed) {
-      // Only what is labelled releases anything, and only where the partition-key entity stands: first.
+      // Only a labelled event releases labels, and only at the partition-key entity, the first of the plan.
       if (one.kind === 'applied') labels += one.responses[0]?.released.length ?? 0
     }
     if (labels > 0) released.add(labels)

@@ -104,7 +104,7 @@ export interface OutputEvent extends Pick<
   readonly cause: DomainEvent | null
 }
 
-/** What a record caused, as a record: at its time, with its trace, correlated with it (version 1 of every type). */
+/** The record of an output event: at its cause's time, with its trace, correlated with it (version 1 of every type). */
 export function outputOf(topic: string, record: LogRecord, { cause, ...event }: OutputEvent): OutgoingRecord {
   const { data, ...names } = event
   const outputEvent: DomainEvent = {

@@ -21,14 +21,14 @@ import type { StateStore } from '../ports/states.ts'
 import type { Logger } from '../ports/telemetry.ts'
 
 /*
- * The whole story of one batch of one partition, in `createPipeline`. Each stage is pure, or may be repeated without harm;
- * what is known of an event grows from stage to stage (stages.ts). The rules that a batch keeps, and where:
+ * `createPipeline` runs one batch of a partition. Each stage is pure, or may be repeated without harm, and adds to what
+ * is known of each event (stages.ts). The rules that a batch keeps, and where:
  *
- * R1  observe       what lies below the entity's next offset was applied before: the answer is the stored snapshot
+ * R1  observe       an event below the entity's next offset was applied before: the stored response answers it
  * R2  load…write    all observations on an entity are one write; a lost compare-and-set loads and observes it again
- * R3  observe       stored snapshots are pruned only below the first offset of the batch
+ * R3  observe       stored responses are pruned only below the first offset of the batch
  * R4  processor.ts  the next batch begins after this one is published and committed
- * R5  answer        applied before and its snapshot gone: another worker published and committed it (`goneOffset`)
+ * R5  answer        a stored response is gone: another worker published and committed its event (`goneOffset`)
  * R6  advance       the position of the partition is written after its entities
  * R7  due           after a rewind nothing below `publishFrom` is published again
  * G2  servingsOf    which models score a batch is asked after its position was advanced
@@ -38,15 +38,15 @@ export interface PipelineOptions {
   readonly log: Pick<EventLog, 'publish'>
   readonly store: StateStore
   readonly states: Pick<EntityStates, 'load' | 'write' | 'cached'>
-  /** By type of the scored events. */
+  /** By type of scored event. */
   readonly models: ReadonlyMap<string, ServingModels>
   readonly catalog: EventCatalog
   readonly plan: FeaturePlan
-  /** Of the definitions, for the words of reasons; left out, decisions come without. */
+  /** The definitions that word the reasons; left out, decisions have no reasons. */
   readonly features?: readonly FeatureManifest[]
   readonly topics: { readonly scores: string; readonly deadLetters: string }
   readonly retry: RetryPolicy
-  /** Of the loop clock: one try of a step that runs our code must settle within it (`handler_stalled`). */
+  /** Milliseconds of the loop clock in which one try of a step of our code must settle (`handler_stalled`). */
   readonly stallMs: number
   readonly clock: Sleeper
   readonly metrics: ProcessMetrics
@@ -54,15 +54,15 @@ export interface PipelineOptions {
 }
 
 export interface BatchRun {
-  /** Nothing below is published: it was, before the states were rewound (R7). */
+  /** The run publishes nothing below it: that was published before the states were rewound (R7). */
   readonly publishFrom: number
-  /** The connection of the state store on which the start of this claim was decided. */
+  /** The connection of the state store on which the start of this assignment was decided. */
   readonly epoch: number
   /** The partition's position, as the store knew it last. */
   readonly applied: number
   /** A step that times out fails the run at once: the caller tries fewer records. */
   readonly isDivisible: boolean
-  /** What is left out of the one record of this run, because it failed again and again; null for all that is well. */
+  /** What the run leaves out of its one record, which failed again and again; null when all is well. */
   readonly blame?: Blame | null
   readonly signal: AbortSignal
 }
@@ -140,7 +140,7 @@ function placeOf({ topic, partition, records }: LogBatch, applied: number, epoch
   return { topic, partition, applied, floorOffset: first.offset, epoch }
 }
 
-/** The position only where the entities are: a store that came back may have lost them. Errors: `state_moved`. */
+/** Advances the position where the states are: a store that came back may have lost them. Errors: `state_moved`. */
 async function advance(store: StateStore, { next }: LogBatch, place: BatchPosition): Promise<void> {
   const { topic, partition, applied, epoch } = place
   checkEpoch(store, epoch)

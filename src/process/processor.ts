@@ -10,7 +10,7 @@ import type { PartitionAssignment, GroupHandler, LogBatch } from '../ports/log.t
 export interface ProcessorOptions extends StartOptions {
   readonly pipeline: Pipeline
   readonly size: BatchSize
-  /** Whether crashes of processes are counted beside the states, so that no record ends one for good. */
+  /** Whether the processor counts crashes in the store, so that no record ends processes for ever. */
   readonly trials?: boolean
 }
 
@@ -20,7 +20,7 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
   const starts = createStarts(options)
   const trials = createAssignmentTrials(options, options.trials === true)
 
-  /** Only a commit is left: alone it is tried again, so that nothing is published again for its sake. */
+  /** Retries the commit alone, so that nothing is published again for its sake. */
   async function commitPart(
     assignment: PartitionAssignment,
     batch: LogBatch,
@@ -31,14 +31,14 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
     if (goneOffset !== null) {
       const ask = () => options.committed(assignment.topic, assignment.partition)
       const committed = await retrying(options, assignment, 'reading the commit', ask)
-      assert(committed !== null && committed > goneOffset, 'R5: a snapshot is gone only after its batch was committed')
+      assert(committed !== null && committed > goneOffset, 'R5: a stored response is gone only after its batch was committed')
     }
     const commit = () => assignment.commit(batch.next)
     if (batch.next >= current.publishFrom) await retrying(options, assignment, 'committing', commit)
     metrics.committed(batch.topic, batch.partition, batch.end - batch.next)
   }
 
-  /** A batch in parts of what is bearable now, each committed before the next begins (R4). */
+  /** Runs a batch in parts of the current size, each committed before the next begins (R4). */
   async function runBatch(assignment: PartitionAssignment, batch: LogBatch, current: Current): Promise<number> {
     const attempt = new Attempt(trials.isSuspicious(assignment))
     for (let done = 0; ;) {
@@ -74,9 +74,9 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
       whileHeld(assignment, async () => trials.begin(assignment, await starts.begin(assignment))),
     batch: (assignment, batch) => {
       const current = starts.of(assignment)
-      assert(current !== undefined, 'a batch belongs to a claim that began')
+      assert(current !== undefined, 'a batch belongs to an assignment that began')
       return whileHeld(assignment, () => runBatch(assignment, batch, current)).catch(async (error: unknown) => {
-        // This process lives to see what ended the claim: an outage, most of the time, and no record's fault.
+        // This process survived: most of the time an outage ended the assignment, and no record's fault.
         await trials.failed(assignment, error)
         throw error
       })
@@ -86,8 +86,9 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
 }
 
 /**
- * What fails once the claim was lost is its next owner's business, and never ends the role: an outage of Redis loses the
- * claims of the redis log, and with them the patience of every step, long before the tries are used up.
+ * A retryable error, or `state_moved`, after the member lost the assignment does not end the role: the next owner
+ * repeats the work. An outage of Redis ends the assignments of the redis log, and with them every retry, long before
+ * the tries are used up.
  */
 async function whileHeld<Result>(assignment: PartitionAssignment, work: () => Promise<Result>): Promise<Result> {
   try {

@@ -7,7 +7,7 @@ export interface RetryPolicy {
   readonly attempts: number
   readonly firstDelayMs: number
   readonly maxDelayMs: number
-  /** A time-out is not tried again here: whoever calls takes less at once. */
+  /** A time-out is not retried here: the caller tries fewer records. */
   readonly passTimeouts?: boolean
 }
 
@@ -17,8 +17,9 @@ export interface Sleeper extends Clock {
 }
 
 /**
- * Repeats what failed with `canRetry`, with doubling pauses, and gives up after the last attempt, when the signal is
- * aborted, or at once for any other error. Only for steps that may be repeated: loads, compare-and-sets, publishing.
+ * Repeats a step that failed with `canRetry`, with doubling pauses, and gives up after the last attempt, when the
+ * signal is aborted, or at once for any other error. Only for steps that may be repeated: loads, compare-and-sets,
+ * publishing.
  */
 export async function withRetry<Result>(
   step: string,

@@ -8,8 +8,8 @@ import { createVectorWriter, type VectorWriter } from '../scoring/vector.ts'
 import type { Scorer } from '../ports/scorer.ts'
 
 /**
- * Scores each event by the models of its offset: one run of the champion and of each shadow for all events of a lineup.
- * Errors: `score_failed` (canRetry) when the champion could not be run.
+ * Scores each event by the models of its offset: one run of the champion and of each shadow for all events of a
+ * rollout. Errors: `score_failed` (canRetry) when the champion could not be run.
  */
 export type Score = (assembled: readonly Assembled[]) => Promise<Scored[]>
 
@@ -29,7 +29,7 @@ export function createScore({ plan, metrics }: ScoreOptions): Score {
     return writer
   }
 
-  /** Of each event, null where the shadow has none: it disturbs nobody. */
+  /** By event, null where the shadow has no score: its failure stops nothing. */
   async function shadowScores(shadow: Scorer, inputs: Inputs): Promise<readonly (number | null)[]> {
     try {
       const scores = byEvent(inputs, await shadow.score(inputs.vectors, inputs.finite.length))
@@ -43,7 +43,7 @@ export function createScore({ plan, metrics }: ScoreOptions): Score {
     }
   }
 
-  /** Events of one lineup; answers in their order. */
+  /** Scores the events of one rollout, in their order. */
   async function scored(
     { champion, shadows }: LoadedRollout,
     events: readonly AssembledEvent[],
@@ -63,8 +63,8 @@ export function createScore({ plan, metrics }: ScoreOptions): Score {
       const { record, decoded, responses, verdict, rollout, values } = event
       const score = scores[row] ?? null
       if (score !== null) {
-        const told = others.map((each) => each[row] ?? null)
-        return { kind: 'scored', record, decoded, responses, verdict, rollout, values, score, shadows: told }
+        const ofShadows = others.map((each) => each[row] ?? null)
+        return { kind: 'scored', record, decoded, responses, verdict, rollout, values, score, shadows: ofShadows }
       }
       const { code, detail } = whyUnscored(own, row, writerOf(champion).names, champion)
       metrics.unscored(code)
@@ -101,10 +101,10 @@ function byRollout(assembled: readonly Assembled[]): ReadonlyMap<LoadedRollout, 
 /** The vectors of one service. */
 interface Inputs {
   readonly rows: number
-  /** Events whose vector is finite; the vectors are theirs. */
+  /** Rows of the events whose vector is finite; `vectors` holds theirs. */
   readonly finite: readonly number[]
   readonly vectors: Float32Array
-  /** By event, of those that are not: which element. */
+  /** By row of the other events: the element that is not finite. */
   readonly broken: ReadonlyMap<number, { readonly element: number; readonly value: number }>
 }
 
@@ -117,7 +117,7 @@ function vectorsOf({ width, write }: VectorWriter, events: readonly AssembledEve
     write(values, vectors, finite.length)
     const element = notFiniteIn(vectors, start, start + width)
     if (element === null) finite.push(row)
-    // The next event takes the place of one that is not finite.
+    // The next vector overwrites one that is not finite.
     else broken.set(row, { element: element - start, value: vectors[element] ?? NaN })
   }
   return { rows: events.length, finite, vectors: vectors.subarray(0, finite.length * width), broken }

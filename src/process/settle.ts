@@ -5,15 +5,14 @@ import type { Decoded, DecodedEvent, Observed } from './stages.ts'
 import { textOf } from './dead-letters/waiting.ts'
 
 /*
- * What a batch does to the states. A batch is a list of events here, and a list of entities: `groupByEntity` turns the one into
- * the other, the stages in between (load, observe, write) add to what is known of each entity, and `answer` turns
- * the entities' answers back into what came of each event.
+ * `groupByEntity` lists the entities that a batch's events name, the stages in between (load, observe, write) add to what is
+ * known of each entity, and `answer` turns the entities' answers into the outcome of each event.
  */
 
 /** One instance of an entity, with what the batch does to it. */
 export interface Touched {
   readonly entity: EntityPlan
-  /** Of the entity in the plan. */
+  /** The entity's place in the plan. */
   readonly index: number
   readonly id: string
   /** In the order of the log. */
@@ -28,11 +27,11 @@ export interface Touched {
 export interface Loaded {
   readonly touched: Touched
   readonly base: StoredState
-  /** Of the cache, when it was asked. */
+  /** The cache's generation when the state was read. */
   readonly generation: number
 }
 
-/** A state as the store holds it: with its checksum it makes the version that the next write must find there. */
+/** A state as the store holds it; its checksum is part of the version that the next write must find there. */
 export interface StoredState {
   readonly state: EntityState | null
   readonly checksum: number
@@ -47,8 +46,9 @@ export interface Answering extends Loaded {
 }
 
 /**
- * Entities in the order in which they settle: the partition-key entity first, because only its settled states decide what
- * is a duplicate, and a duplicate may not count at the others. (One write for both would let a stale cache decide.)
+ * Entities in the order in which they settle: the partition-key entity first, because only its settled states decide
+ * what is a duplicate, and a duplicate may not count at the others. (One write for both would let a stale cache
+ * decide.)
  */
 export function settlingOrder({ entities }: FeaturePlan): readonly (readonly EntityPlan[])[] {
   const owners = entities.filter((entity) => entity.partitionKey)
@@ -105,7 +105,7 @@ function observationOf(
 /** Where a batch stands in its partition. */
 export interface ObservedAt {
   readonly partition: number
-  /** The batch's first offset: older snapshots of the partition may go (R3). */
+  /** The batch's first offset: older stored responses may go (R3). */
   readonly floorOffset: number
 }
 
@@ -118,7 +118,7 @@ export function observe(loaded: readonly Loaded[], { partition, floorOffset }: O
   })
 }
 
-/** What came of each record of the batch, by what all entities answered to it. */
+/** The outcome of each record of the batch, from the answers of all entities. */
 export function answer(
   { entities }: FeaturePlan,
   decoded: readonly Decoded[],
@@ -128,7 +128,7 @@ export function answer(
   return decoded.map((event, place) => (event.kind === 'invalid' ? event : observedEvent(event, place, byEntity)))
 }
 
-/** Of what has settled: states that the store took, and compare-and-sets that were lost on the way. */
+/** Counts the states that the store took, and the compare-and-sets lost on the way. */
 export function writesOf(settled: readonly Answering[]): { readonly written: number; readonly conflicts: number } {
   let [written, conflicts] = [0, 0]
   for (const { isChanged, touched } of settled) {
@@ -148,7 +148,7 @@ function answersOf(length: number, index: number, settled: readonly Answering[])
   return found
 }
 
-/** By place in the batch: what the partition-key entity, settled before, found out. */
+/** By place in the batch: the verdict of the partition-key entity, which settled before. */
 function verdictsOf(length: number, settled: readonly Answering[]): readonly Verdict[] {
   const verdicts = new Array<Verdict>(length).fill(null)
   for (const { touched, answers } of settled) {

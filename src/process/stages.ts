@@ -10,10 +10,9 @@ import type { LogRecord } from '../ports/log.ts'
 import type { LoadedRollout } from './models/serving.ts'
 
 /*
- * What is known of one record of a batch. Each stage of the pipeline answers one of these for each record that it was
- * given, in the order of the log: what a stage finds out is added to what those before it found out, and a record that a
- * stage does not concern is handed on as it is. Stages name each field that they hand on: a spread costs two microseconds of
- * each event.
+ * What the pipeline knows of one record of a batch. Each stage answers one of these for each record that it was given,
+ * in the order of the log: it adds what it finds out, and hands on a record that does not concern it. Stages name each
+ * field that they hand on: a spread costs two microseconds of each event.
  */
 
 /** A record that is no event, or makes its handling fail: it becomes a dead letter, and nothing else. */
@@ -52,7 +51,7 @@ export interface Duplicate extends Carried {
   readonly kind: 'duplicate'
 }
 
-/** What the states answered to an event that they took. */
+/** The states' answers to an event that they applied. */
 interface Answered extends Carried {
   /** By entity of the plan, null where the event does not name one. */
   readonly responses: readonly (StoredResponse | null)[]
@@ -64,7 +63,7 @@ export interface Applied extends Answered {
   readonly kind: 'applied'
 }
 
-/** Why an event that was applied has no score: no number can be acted on, or the record is blamed. */
+/** An event that was applied and has no score: a number is not finite, or the record is blamed. */
 export interface Unscored extends Answered {
   readonly kind: 'unscored'
   readonly code: UnscoredCode | RecordFaultCode
@@ -90,19 +89,19 @@ export interface ScoredEvent extends Omit<AssembledEvent, 'kind'> {
 export interface DecidedEvent extends Omit<ScoredEvent, 'kind'> {
   readonly kind: 'decided'
   readonly decision: Decision
-  /** Which version of a policy decided, and what in it; null where only thresholds did. */
+  /** The policy's version, and what in it decided; null where thresholds decided. */
   readonly policy: ScoreParts['policy']
 }
 
 export interface ExplainedEvent extends Omit<DecidedEvent, 'kind'> {
   readonly kind: 'explained'
-  /** Why the event is not approved, or why the model cannot say; null: approved, or nobody asked. */
+  /** The reasons why the event is not approved, or the code why there are none; null: approved, or not asked for. */
   readonly reasons: ScoreParts['reasons']
 }
 
 export type Decoded = DecodedEvent | Unreadable
 export type Observed = Applied | Duplicate | Gone | Unreadable
-/** What no model is asked about. */
+/** A record that no model scores. */
 type Passed = Observed | Unscored
 export type Assembled = AssembledEvent | Passed
 export type Scored = ScoredEvent | Passed

@@ -2,7 +2,7 @@ import { eventErrorCodes } from '../events/event.ts'
 import type { LabelVerdict } from '../engine/observe-label.ts'
 import { recordFaultCodes } from '../events/codec/record-parts.ts'
 
-/** An event was applied, and has no score. */
+/** Codes of an event that was applied and has no score. */
 export const unscoredCodes = ['vector_not_finite', 'score_not_finite'] as const
 
 const verdictCodes = ['unknown_subject', 'contradicts_subject'] as const satisfies readonly NonNullable<LabelVerdict>[]

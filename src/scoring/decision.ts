@@ -1,6 +1,8 @@
 import type { Decision } from './output-events.ts'
 
-/** Scores are probabilities of what labels report, 0 to 1: at `block` and above an event is refused, at `review` looked at. */
+/**
+ * Scores are probabilities of what labels report: an event is refused at `block` and above, looked at from `review`.
+ */
 export interface Thresholds {
   readonly review: number
   readonly block: number

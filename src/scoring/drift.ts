@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { assert } from '../base/errors.ts'
 
-/** How one value was distributed: shares of below `edges[0]`, from each edge to below the next, from the last one on. */
+/** The distribution of a value: shares of below `edges[0]`, from each edge to below the next, from the last on. */
 const share = z.number().min(0).max(1)
 /** Shares are rounded when they are written. */
 const sumTolerance = 1e-3
@@ -37,8 +37,8 @@ export type TrainingProfile = z.infer<typeof trainingProfileSchema>
 const leastShare = 1e-4
 
 /**
- * Shares with a bin of its own, the first, for the most frequent value: without it a value that nearly all rows have fills
- * its bin, and neither more nor less of it would show.
+ * Shares with a bin of its own, the first, for the most frequent value: without it a value that nearly all rows have
+ * fills its bin, and neither more nor less of it would show.
  */
 export function withUsual(
   shares: readonly number[],

@@ -33,7 +33,7 @@ export interface OutcomeReport {
   readonly costMinor: number
 }
 
-/** Adds up how decisions met reality. */
+/** Counts decisions by what the events turned out to be. */
 export class OutcomeTally {
   readonly #cost: CostModel
   readonly #fraud: Record<Decision, number> = { approve: 0, review: 0, block: 0 }

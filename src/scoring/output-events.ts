@@ -3,14 +3,14 @@ import { z } from 'zod'
 import { unexplained } from './explain/explainer.ts'
 import { reasonSchema } from './explain/reason.ts'
 
-/** Where an entity stood when an event met it. Observations with `incarnation` ≤ sequence < `sequence` were seen. */
+/** Where an entity stood at an event. It had seen observations with `incarnation` ≤ sequence < `sequence`. */
 export const entityPosition = z.object({
   id: z.string(),
   /** The sequence number this event took at the entity. */
   sequence: z.number().int(),
-  /** First sequence number of the entity's present life (a state that expired begins a new one). */
+  /** The sequence number that the entity's present incarnation began with (a state that expired begins a new one). */
   incarnation: z.number().int(),
-  /** Applied, or counted and nothing else: beyond what the state remembers, or a label that counts nowhere. */
+  /** Applied, or given a number and nothing else: beyond what the state remembers, or a label that counts nowhere. */
   outcome: z.enum(['applied', 'too_late', 'unknown_subject', 'contradicts_subject']),
 })
 
@@ -18,7 +18,7 @@ const sourcePosition = z.object({ topic: z.string(), partition: z.number().int()
 
 export const decisions = ['approve', 'review', 'block'] as const
 
-/** What is said of every scored event, version 1 of its type: everything that was known when the decision was made. */
+/** What every score says, version 1 of its type: everything that was known when the decision was made. */
 export const scoreSchema = z.object({
   score: z.number(),
   decision: z.enum(decisions),
@@ -40,7 +40,7 @@ export const scoreSchema = z.object({
     .record(z.string(), z.number().nullable())
     .optional()
     .describe('scores of models that decide nothing; null where one failed'),
-  /** Left out where the thresholds of the model's manifest decided and nothing else was asked. */
+  /** Left out where the thresholds of the model's manifest decided, without a policy. */
   policy: z
     .object({
       version: z.string(),
@@ -65,8 +65,9 @@ export const scoreSchema = z.object({
   position: sourcePosition,
 })
 
-/** `event.observed` version 1: an event that changed states without being scored; also one that no score could be
- * found for, beside its dead letter. */
+/**
+ * `event.observed` version 1: an event that changed states without a score; one to be scored has a dead letter, too.
+ */
 export const eventObservedSchema = z.object({
   observedId: z.string(),
   observedType: z.string(),
@@ -88,7 +89,7 @@ export const deadLetterSchema = z.object({
    */
   encoding: z.enum(['text', 'base64', 'exact']),
   key: z.string().nullable(),
-  /** Empty where `headerList` says it. */
+  /** Empty where `headerList` holds them. */
   headers: z.record(z.string(), z.string()),
   headerList: z
     .array(z.tuple([z.string(), z.string().nullable()]))
@@ -107,7 +108,7 @@ export const deadLetterSchema = z.object({
 })
 
 /**
- * `event.dead_letter_replayed` version 1: somebody sent the record of a dead letter back to where it came from, or the
+ * `event.dead_letter_replayed` version 1: a person sent the record of a dead letter back to where it came from, or the
  * processor did, because the subject of a label came. It lies in the topic of the letter and is correlated with it.
  */
 export const deadLetterReplayedSchema = z.object({
@@ -118,7 +119,7 @@ export const deadLetterReplayedSchema = z.object({
 
 export type EntityPosition = z.infer<typeof entityPosition>
 export type Score = z.infer<typeof scoreSchema>
-/** The data of a score: what is said of every one, after what it repeats of its event. */
+/** The data of a score: what it repeats of its event, then what every score says. */
 export type ScoreData = Readonly<Record<string, unknown>> & Score
 export type EventObserved = z.infer<typeof eventObservedSchema>
 export type DeadLetter = z.infer<typeof deadLetterSchema>
@@ -126,17 +127,17 @@ export type DeadLetterReplayed = z.infer<typeof deadLetterReplayedSchema>
 export type Decision = (typeof decisions)[number]
 
 /**
- * The id of what an event causes. An event id is one only of its aggregate, and subscribers tell events apart by id
+ * The id of an output event. An event id is unique only in its aggregate, and subscribers tell events apart by id
  * alone: so both stand in it.
  */
 export function outputEventId(aggregateId: string, cause: string, what: 'scored' | 'observed'): string {
   return `${aggregateId}/${cause}:${what}`
 }
 
-/** Who emits: fixed for every installation, because an emitted event may depend on nothing but its cause. */
+/** The source of output events: fixed for every installation, because they depend on nothing but their cause. */
 export const processorSource = 'urn:riverbank:processor'
 
-/** Who replays dead letters: a person, by the command. */
+/** The source of replays by a person, with the command. */
 export const replaySource = 'urn:riverbank:dead-letters'
 
 export const outputTypes = {

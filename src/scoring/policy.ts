@@ -5,7 +5,7 @@ import { RiverbankError } from '../base/errors.ts'
 import type { ScoredField, ServicePlan } from '../engine/plan.ts'
 import { deadRule, type Domain } from './rule-bounds.ts'
 
-/** No event names an entity by nothing. */
+/** No event names an entity by an empty id. */
 const ids = z.array(z.string().min(1)).refine((list) => new Set(list).size === list.length, 'has an id twice')
 /** By the name of the entity. */
 const lists = z.record(z.string(), ids).default({})
@@ -20,7 +20,7 @@ const condition = z
   .refine(({ is, than }) => typeof than === 'number' || is === '==' || is === '!=', 'only numbers have an order')
 
 /**
- * What is done with a score: lists, rules over features, thresholds, in this order. A policy is a file beside its model
+ * Decides by lists, then rules over features, then thresholds. A policy is a file beside its model
  * (`models/<name>/<version>/policies/<version>.json`) and never changes; a change is a new version.
  */
 export const policySchema = z.strictObject({
@@ -35,7 +35,7 @@ export const policySchema = z.strictObject({
   block: lists,
   /** Never refused. */
   allow: lists,
-  /** The first one whose conditions all hold decides; what has no value holds no condition. */
+  /** The first one whose conditions all hold decides; no condition holds for a missing value. */
   rules: z
     .array(
       z.strictObject({
@@ -49,17 +49,17 @@ export const policySchema = z.strictObject({
 export type Policy = z.infer<typeof policySchema>
 type Condition = z.infer<typeof condition>
 
-/** Who decided: `model`, `rule:<name>`, or `block_list:<entity>` and `allow_list:<entity>`. */
+/** What decided: `model`, `rule:<name>`, or `block_list:<entity>` and `allow_list:<entity>`. */
 export interface PolicyVerdict {
   readonly decision: Decision
   readonly decidedBy: string
 }
 
-/** A policy at work. */
+/** A compiled policy. */
 export interface Decider {
   readonly version: string
   readonly decide: (input: PolicyInput) => PolicyVerdict
-  /** The entities on its lists: an input names their ids. */
+  /** The entities that it has lists of: an input names their ids. */
   readonly entities: readonly string[]
   /** The fields of the scored event that its rules read. */
   readonly fields: readonly string[]
@@ -75,11 +75,11 @@ export interface PolicyInput {
   readonly values: readonly (number | null)[]
 }
 
-/** What a policy may speak of: that of its model's service. */
+/** What a policy may use of its model's service. */
 export type PolicyScope = Pick<ServicePlan, 'names' | 'entities' | 'fields'>
 
 type Value = number | string | boolean
-/** Of an input: null or undefined where there is no value. */
+/** Reads an input: null or undefined where there is no value. */
 type Read = (input: PolicyInput) => unknown
 
 const comparisons: Readonly<Record<Condition['is'], (a: Value, b: Value) => boolean>> = {
@@ -91,7 +91,7 @@ const comparisons: Readonly<Record<Condition['is'], (a: Value, b: Value) => bool
   '!=': (a, b) => a !== b,
 }
 
-/** What a file of format 1 says is said by names of one domain. */
+/** A file of format 1 uses the names of one domain. */
 const formerFormat =
   'is of format 1, which is not read any more: write "format": 2, lists by the name of their entity ' +
   '("block": {"<entity>": ["<id>"]}), and "event.<field>" where a rule reads a field of the event'
@@ -163,7 +163,7 @@ function listsOf(name: 'block' | 'allow', list: Policy['block'], { entities }: P
     }))
 }
 
-/** Of `event.<field>` the field, null for anything else. */
+/** The field in `event.<field>`, null for anything else. */
 function fieldIn(value: string): string | null {
   return value.startsWith('event.') ? value.slice('event.'.length) : null
 }

@@ -5,7 +5,7 @@ export interface BoundCondition {
   readonly than: number | string | boolean
 }
 
-/** What a value can be; one that is `always` there holds whatever all of its kind hold. A boolean is 0 or 1. */
+/** What a value can be; one that is `always` there meets what its whole domain meets. A boolean is 0 or 1. */
 export interface Domain {
   readonly low: number
   readonly high: number
@@ -35,8 +35,8 @@ interface NumberCondition {
 type Domains = ReadonlyMap<string, Domain>
 
 /**
- * The first rule that can never decide, and why; null where every rule can. Rules are asked in their order, and the first one
- * whose conditions all hold decides.
+ * The first rule that can never decide, and why; null where every rule can. Rules are tried in their order, and the
+ * first one whose conditions all hold decides.
  */
 export function deadRule(
   rules: readonly { readonly name: string; readonly when: readonly BoundCondition[] }[],
@@ -133,7 +133,7 @@ function isEmpty({ low, high, isLowOpen, isHighOpen, not }: Bounds): boolean {
   return low > high || (low === high && (isLowOpen || isHighOpen || not.has(low)))
 }
 
-/** Whether everything that one rule holds for is held by another, which reads no value that the one does not. */
+/** Whether the outer rule holds wherever the inner one does; a value that only the outer reads is always there. */
 function isWithin(inner: RuleBounds, outer: RuleBounds, domains: Domains): boolean {
   return [...outer].every(([value, bounds]) => {
     const own = inner.get(value) ?? (domains.get(value)?.always === true ? domainOf(value, domains) : undefined)

@@ -10,7 +10,7 @@ export interface ScoreForm extends ScoredRule {
   readonly eventType: string
   /** The field of the data that repeats the id of the event's aggregate. */
   readonly aggregateField: string
-  /** Of the data: the event's id, what is repeated of it, its time, and {@link scoreSchema}. */
+  /** Of the data: the event's id, the fields that it repeats, its time, and {@link scoreSchema}. */
   readonly schema: z.ZodObject
 }
 
@@ -32,7 +32,7 @@ function fieldIn(schema: z.ZodType | undefined, field: string): z.ZodType | unde
   return found instanceof z.ZodType ? found : undefined
 }
 
-/** Its kind, without the rules of today: a score says what was accepted then. */
+/** Its kind, without today's rules: a score repeats what was accepted then. */
 function repeatedSchema(field: z.ZodType | undefined): z.ZodType {
   if (field === undefined) return z.unknown()
   const { kind, isOptional, isNullable } = fieldForm(field)

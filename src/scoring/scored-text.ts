@@ -6,7 +6,7 @@ import type { Unexplained } from './explain/explainer.ts'
 import type { Reason } from './explain/reason.ts'
 import type { ScoredRule } from '../events/scored-rule.ts'
 
-/** What all scores of one type by one lineup of models have in common. */
+/** What all scores of one type by one rollout have in common. */
 export interface ScoreWriterOptions {
   readonly rule: ScoredRule
   /** CloudEvents `source`. */
@@ -22,15 +22,15 @@ export interface ScoreWriterOptions {
   readonly entities: readonly string[]
 }
 
-/** What one of them says of its own. Values and entities are in the order of the options. */
+/** What one score says of its own. Values and entities are in the order of the options. */
 export interface ScoreParts {
   readonly eventId: string
-  /** Of the scored event: its rule says what is repeated. */
+  /** Of the scored event: the rule names the fields to repeat. */
   readonly data: Readonly<Record<string, unknown>>
   readonly observedAtMs: number
   readonly aggregateId: string
   readonly correlationId: string
-  /** The event's append time: an emitted event is as old as its cause. */
+  /** The event's append time: an output event is as old as its cause. */
   readonly timeMs: number
   readonly score: number
   readonly decision: Decision
@@ -141,7 +141,7 @@ const head = new RegExp(
     String.raw`"correlationid":"[^"\\]*","causationid":"([^"\\]*)","data":\{`,
 )
 
-/** Whose score it is, as every event that we emit says it in its envelope. */
+/** Whose score it is, as the envelope of every output event says. */
 export interface ScoreHead {
   /** Of the score. */
   readonly id: string

@@ -2,17 +2,17 @@ import { compileExpression, type RequestValues } from '../engine/expression.ts'
 import { assert } from '../base/errors.ts'
 import type { ServicePlan, ValuesPlan } from '../engine/plan.ts'
 
-/** The features of one entity, in plan order: see `Snapshot`. */
+/** The features of one entity, in plan order: see `StoredResponse`. */
 interface EntityAnswer {
   readonly features: readonly (number | null)[] | null
 }
 
-/** Turns what the entities answered into the named values of a feature set, once for all services. Pure and reusable. */
+/** Turns the entities' answers into the named values of a feature set, once for all services. Pure and reusable. */
 export interface Values {
   readonly names: readonly string[]
   /**
-   * In the order of `names`. `answers`: what each entity of the plan answered, null for one that the event does not name;
-   * `data` and `timeMs` are those of the event.
+   * In the order of `names`. `answers`: what each entity of the plan answered, null for one that the event does not
+   * name; `data` and `timeMs` are those of the event.
    */
   readonly valuesOf: (
     answers: readonly (EntityAnswer | null)[],

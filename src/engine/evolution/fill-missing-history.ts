@@ -29,7 +29,7 @@ export function earlierOf(state: EntityState): Earlier {
 /** Which slots get their history: by group and slot. */
 export type WantedSlots = readonly (readonly boolean[])[]
 
-/** The numbers at which the wanted slots begin to know, ascending; empty when nothing is missing. */
+/** The sequence numbers from which on the wanted slots know history, ascending; empty when none is missing. */
 export function missingHistoryNumbers(state: StateTiles, wanted: WantedSlots): number[] {
   const numbers = new Set<number>()
   for (const [g, { missingHistory }] of tablesOf(state).entries()) {
@@ -40,8 +40,8 @@ export function missingHistoryNumbers(state: StateTiles, wanted: WantedSlots): n
 }
 
 /**
- * A state with what its gaps left out: history is earlier, what the state holds is later. `before` answers the state
- * below a number, null where it is not known; such a gap stays.
+ * Adds its missing history to a state: history is earlier, what the state holds is later. `before` answers the state
+ * below a sequence number, null where it is not known; that history stays missing.
  */
 export function fillMissingHistory(
   plan: EntityPlan,
@@ -76,8 +76,8 @@ export function fillMissingHistory(
 }
 
 /**
- * What was remembered before a gap lacks the fields of the slots that have it, or was not remembered at all: history
- * remembers it whole. Whatever came after the gap took its place, unless it was given before it.
+ * Labels from before `since` lack the fields of the slots with missing history, or are not in the state: history has
+ * them whole. A later label stays in their place, unless it was given before the one in history.
  */
 function withWholeLabels(labels: Labels, earlier: Labels, since: number): Labels {
   const history = earlier.filter(({ sequence }) => sequence < since)
@@ -91,7 +91,7 @@ function withWholeLabels(labels: Labels, earlier: Labels, since: number): Labels
   return [...missing, ...whole].sort((a, b) => a.sequence - b.sequence)
 }
 
-/** A label that was replaced after the gap stands in the history before it: its tile is made again. */
+/** History also holds labels that were replaced later: their tiles are made again. */
 function remakeLabelled(
   table: TileTable,
   number: number,
@@ -120,7 +120,7 @@ function fillTable(
     missingHistory[k] = null
     for (let number = history.start; number < history.end; number += 1) {
       const tile = tileAt(history, number)
-      // What is newer than the gap the slot knows itself.
+      // The slot knows newer tiles itself.
       if (tile > missing.tile) break
       const row = rows.get(tile) ?? emptyRow(group.layout, tile)
       rows.set(tile, row)

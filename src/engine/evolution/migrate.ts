@@ -21,10 +21,11 @@ import {
 import { noWaiting } from '../state/waiting-labels.ts'
 
 /**
- * A state that another feature set wrote, as the plan holds it. Whatever both mean is kept; what only the old one meant
- * goes; what only the plan means has a gap, which says up to where the slot knows nothing. Snapshots are dropped: they
- * hold the old set's features, and whoever migrates makes sure that nobody needs them any more. `nowMs` bounds the time
- * of observations that the old set did not look at. `from`: the plan, or the kept layout, with which the state was made.
+ * Turns a state that another feature set wrote into one of the plan. It keeps the slots that both have, drops those of
+ * the old set alone, and records for those of the plan alone up to where history is missing. It drops stored responses:
+ * they hold the old set's features, and the caller makes sure that nothing needs them any more. `nowMs` bounds the time
+ * of observations that the old set did not look at. `from`: the plan, or the kept layout, with which the state was
+ * made.
  */
 export function migrateState(plan: EntityPlan, from: BlobPlan, state: EntityState, nowMs: number): EntityState {
   const { sequence, incarnation, newestTimeMs } = state
@@ -41,7 +42,7 @@ export function migrateState(plan: EntityPlan, from: BlobPlan, state: EntityStat
   }
 }
 
-/** What the plan's slots do not look at is not remembered. */
+/** Keeps only the fields that the plan's slots read. */
 function migrateLabels({ labels: known }: EntityPlan, labels: Labels): Labels {
   if (known === null || labels.length === 0) return noLabels
   return labels.map((label) => ({ ...label, data: pickFields(known, label.data) }))
@@ -52,7 +53,7 @@ interface Moved {
   /** As the old table has it; null for a new slot. */
   readonly before: AllocatedSlot | null
   readonly missing: MissingHistory | null
-  /** What it holds below its gap is incomplete in two ways: none of it is kept, so that one gap says it all. */
+  /** What it holds up to the missing tile is incomplete: it keeps none of that, so that `missing` says it all. */
   readonly forgets: boolean
 }
 
@@ -110,7 +111,7 @@ function floorsOf(
   return { before: floor(from.horizonMs), now: floor(plan.horizonMs) }
 }
 
-/** Of a slot that the state did not have: everything so far is missing. */
+/** For a slot that the state did not have: all history so far is missing. */
 function newMissingHistory(
   { id }: SlotPlan,
   { hopMs }: TileGroupPlan,
@@ -134,11 +135,11 @@ interface Kept {
   readonly floors: Floors
 }
 
-/** Of a slot that is kept, and now needs what was forgotten before: a longer horizon, or a lifetime. */
+/** For a kept slot that now needs what the state has forgotten: a longer horizon, or a lifetime. */
 function lostHistory(plan: EntityPlan, group: TileGroupPlan, index: number, kept: Kept): MissingHistory | null {
   const { old, at, from, state, before, floors } = kept
   if (old === null || before === null || state.newestTimeMs === null) return null
-  // Whatever a table with a lifetime slot forgets leaves a base.
+  // A table with a lifetime slot merges all that it forgets into a base.
   const hasForgotten = before.base !== null || !old.slots.some((slot) => slot.lifetime)
   const wasLifetime = old.slots[at]?.lifetime === true
   const isLifetime = group.slots[index]?.lifetime === true
@@ -150,7 +151,7 @@ function lostHistory(plan: EntityPlan, group: TileGroupPlan, index: number, kept
   return !isLifetime || reachMs(plan, group, index) > from.horizonMs ? missing : null
 }
 
-/** How far back from the newest observation the finite windows of a slot look. */
+/** How far back from the newest observation the finite windows of a slot reach. */
 function reachMs({ groups, features }: EntityPlan, group: TileGroupPlan, slot: number): number {
   const number = groups.indexOf(group)
   let reach = 0

@@ -7,7 +7,9 @@ import { recentIdList, type RecentIds } from '../state/recent-ids.ts'
 import { subjectCount, type Subjects } from '../state/subjects.ts'
 import { noWaiting, type WaitingLabel, type WaitingLabels } from '../state/waiting-labels.ts'
 
-/* What an entity remembers of single events, as bytes: the ids that would be duplicates, what can be labelled, labels. */
+/*
+ * What an entity remembers of single events, as bytes: ids that would be duplicates, subjects, labels.
+ */
 
 /**
  * Ids of one hour share it; offsets are differences, negative ones too: a producer with a partitioner of its own can

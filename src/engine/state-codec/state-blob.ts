@@ -34,8 +34,8 @@ import { readTiles, writeTiles } from '../tiles/tile-codec.ts'
  * bytes 1-8    sequence, big-endian
  * bytes 9-12   checksum of everything else
  * bytes 13-16  layout of the plan
- * then, as LEB128 unless said otherwise: incarnation, newest time, tiles per group, recent ids, subjects, waiting labels,
- * labels, partitions with snapshots.
+ * then, as LEB128 unless said otherwise: incarnation, newest time, tiles per group, recent ids, subjects, waiting
+ * labels, labels, partitions with stored responses.
  */
 const format = 6
 const checksumAt = 9
@@ -113,7 +113,7 @@ const layoutAt = bodyAt
 export function layoutIn(blob: Uint8Array): number {
   if (blob.length < layoutAt + 4) return -1
   let layout = 0
-  // Asked of every blob that is loaded: without a view of its own.
+  // Runs for every loaded blob: without a view of its own.
   for (let at = layoutAt; at < layoutAt + 4; at += 1) layout = layout * 256 + byteAt(blob, at)
   return layout
 }
@@ -170,7 +170,7 @@ const tag = { null: 0, integer: 1, double: 2 } as const
 function writeResponse(writer: ByteWriter, response: StoredResponse, state: EntityState): void {
   writer.unsigned(response.offset)
   writer.unsigned(state.sequence - response.sequence)
-  assert(response.incarnation === state.incarnation, 'a snapshot belongs to the life of its state')
+  assert(response.incarnation === state.incarnation, 'a stored response belongs to the incarnation of its state')
   const { released } = response
   writer.byte(outcomes.indexOf(response.outcome) + (released.length > 0 ? hasReleased : 0))
   if (released.length > 0) {
@@ -206,7 +206,7 @@ function readResponse(reader: ByteReader, stateSequence: number, incarnation: nu
   const sequence = stateSequence - reader.unsigned()
   const found = reader.byte()
   const outcome = outcomes[found % hasReleased]
-  if (outcome === undefined) throw new RiverbankError('state_corrupt', 'a snapshot has an unknown outcome')
+  if (outcome === undefined) throw new RiverbankError('state_corrupt', 'a stored response has an unknown outcome')
   const released =
     found < hasReleased ? noneReleased : Array.from({ length: reader.unsigned() }, () => readText(reader))
   const count = reader.byte()
@@ -214,7 +214,7 @@ function readResponse(reader: ByteReader, stateSequence: number, incarnation: nu
   const flags = Array.from({ length: reader.byte() }, (): FeatureFlag => {
     const feature = reader.byte()
     const flag = flagKinds[reader.byte()]
-    if (flag === undefined) throw new RiverbankError('state_corrupt', 'a snapshot has an unknown flag')
+    if (flag === undefined) throw new RiverbankError('state_corrupt', 'a stored response has an unknown flag')
     return { feature, flag }
   })
   const features: (number | null)[] = []

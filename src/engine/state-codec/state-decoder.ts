@@ -15,8 +15,7 @@ export interface ForeignState {
 export type KeptLayouts = ReadonlyMap<number, string>
 
 /**
- * Reads blobs of every layout that is kept beside the states. Layouts are asked for only when a blob names one that is
- * not known yet.
+ * Reads blobs of every layout that is kept beside the states. It fetches layouts only when a blob names an unknown one.
  */
 export class StateDecoder {
   private readonly fetchLayouts: () => Promise<KeptLayouts>
@@ -37,7 +36,7 @@ export class StateDecoder {
     return found
   }
 
-  /** Whatever layout it has, migrated to the plan. Errors: `state_corrupt`, `state_layout`. */
+  /** Reads a blob of any layout, migrated to the plan. Errors: `state_corrupt`, `state_layout`. */
   decode(plan: EntityPlan, blob: Uint8Array, nowMs: number): EntityState {
     if (!isForeign(plan, blob)) return decodeState(plan, blob)
     const { state, layout } = this.decodeForeign(plan, blob)
@@ -55,7 +54,7 @@ export class StateDecoder {
   }
 }
 
-/** Bytes too short to name a layout are for the codec to refuse. */
+/** The codec refuses bytes that are too short to name a layout. */
 function isForeign(plan: EntityPlan, blob: Uint8Array): boolean {
   const layout = layoutIn(blob)
   return layout !== -1 && layout !== plan.layout

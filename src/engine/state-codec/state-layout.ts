@@ -42,18 +42,18 @@ export function layoutOf({ name, partitionKey, horizonMs, groups }: Omit<BlobPla
   }
 }
 
-/** As `slotId` of the definitions writes it: kind, event type, field, conditions; the first of a condition is its field. */
+/** As `slotId` of the definitions writes it: kind, event type, field, conditions (a field first in each). */
 const slotIdSchema = z.tuple(
   [z.unknown(), z.string(), z.string().nullable(), z.array(z.tuple([z.string()], z.unknown()))],
   z.unknown(),
 )
 
-/** Which events a slot looks at: part of its id. */
+/** Which events a slot reads: part of its id. */
 export function eventTypeOfSlot(id: string): string {
   return slotIdSchema.parse(JSON.parse(id))[1]
 }
 
-/** Which fields of an event's data a slot looks at: its value's, and those of its conditions. */
+/** Which fields of an event's data a slot reads: its value's, and those of its conditions. */
 export function fieldsOfSlot(id: string): string[] {
   const [, , field, where] = slotIdSchema.parse(JSON.parse(id))
   return [...(field === null ? [] : [field]), ...where.map(([name]) => name)]

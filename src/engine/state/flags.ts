@@ -7,7 +7,7 @@ import type { TileTable } from '../tiles/tiles.ts'
 
 const none: readonly FeatureFlag[] = []
 
-/** The worst that holds for each feature; `features` are the values read at `timeMs`. */
+/** The worst flag of each feature; `features` are the values read at `timeMs`. */
 export function flagsOf(
   plan: EntityPlan,
   state: EntityState,

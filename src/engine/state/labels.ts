@@ -6,7 +6,7 @@ export interface Label extends EventIdHash {
   readonly timeMs: number
   /** When the label was given: of two labels of one subject the later one is current. */
   readonly eventTimeMs: number
-  /** The number that the label took at the entity. */
+  /** The sequence number that the label took at the entity. */
   readonly sequence: number
   readonly eventType: string
   /** The fields that some slot of the entity looked at when the label was applied. */
@@ -16,10 +16,10 @@ export interface Label extends EventIdHash {
 /** At most one per subject, in the order of their sequence numbers. Never changed in place. */
 export type Labels = readonly Label[]
 
-/** Of every state that remembers none. */
+/** Shared by the states that remember none. */
 export const noLabels: Labels = []
 
-/** With the subject's new label in the place of the one before. */
+/** Puts the subject's new label in the place of the former one. */
 export function withLabel(labels: Labels, label: Label): Labels {
   return [...labels.filter((other) => !isSameHash(other, label)), label]
 }
@@ -28,7 +28,7 @@ export function labelOf(labels: Labels, subject: EventIdHash): Label | null {
   return labels.find((label) => isSameHash(label, subject)) ?? null
 }
 
-/** Whether the first one stays the subject's label when the second one comes after it. */
+/** Whether `current` stays the subject's label when `next` comes after it. */
 export function outdates(current: Label, next: Pick<Label, 'eventTimeMs'>): boolean {
   return current.eventTimeMs > next.eventTimeMs
 }

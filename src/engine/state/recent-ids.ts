@@ -5,7 +5,7 @@ import { deduplication } from '../limits.ts'
 
 /** The ids that would be duplicates, oldest first. One array, because a state has few objects or is slow. */
 export interface RecentIds {
-  /** Of each id the halves of its hash as signed 32-bit integers, where it was seen first, and the hour of that. */
+  /** For each id the halves of its hash as signed 32-bit integers, its first offset, and the hour of that. */
   numbers: number[]
   /** How many ids in front are forgotten: left there until they outnumber the others. */
   forgotten: number
@@ -24,7 +24,7 @@ export interface RecentId {
 const width = 4
 const at = { high: 0, low: 1, offset: 2, appendHour: 3 } as const
 
-/** Of every state that remembers none. */
+/** Shared by the states that remember none. */
 export const noIds: RecentIds = { numbers: [], forgotten: 0 }
 
 export function recentIdsOf(ids: readonly RecentId[]): RecentIds {
@@ -56,7 +56,7 @@ export function wasElsewhere({ numbers, forgotten }: RecentIds, hash: EventIdHas
   return false
 }
 
-/** Is this id remembered as that of the event at this offset? */
+/** Whether the id is remembered as that of the event at this offset. */
 export function isRememberedAt({ numbers, forgotten }: RecentIds, hash: EventIdHash, offset: number): boolean {
   const [high, low] = [hash.high | 0, hash.low | 0]
   for (let i = forgotten * width; i < numbers.length; i += width) {
@@ -65,7 +65,7 @@ export function isRememberedAt({ numbers, forgotten }: RecentIds, hash: EventIdH
   return false
 }
 
-/** Is this id remembered at all? For what has no offset yet, or was not applied at it. */
+/** Whether the id is remembered at all: for an event that has no offset yet, or was not applied at it. */
 export function knowsEventId(ids: RecentIds, hash: EventIdHash): boolean {
   return wasElsewhere(ids, hash, -1)
 }

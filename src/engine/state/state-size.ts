@@ -5,20 +5,21 @@ import { tablesOf, type EntityState, type PartitionProgress } from './state.ts'
 import type { Subjects } from './subjects.ts'
 import type { TileTable } from '../tiles/tiles.ts'
 
-/** Bytes of V8 on 64 bits: an element of an array, an object with its fields; and how much longer arrays are that grew. */
+/** Bytes of V8 on 64 bits: an element of an array, an object with its fields; how much longer grown arrays are. */
 const [element, object, spare] = [8, 64, 1.4] as const
 /** State, progress, version, and the entry of a cache with its key. */
 const stateBytesMin = 940
 /** A table and the arrays that it has at least. */
 const tableBytesMin = 100
-/** A feature that was handed out is a number by itself. */
+/** A feature in a stored response is a number by itself. */
 const featureBytes = 24
 /** A point is an object of two numbers. */
 const pointBytes = 80
 
 /**
  * About how many bytes of memory a state takes: at least what the heap grows by, and less than twice that, as
- * `test/engine/state/state-size.test.ts` measures. What versions of a table share is counted in each, because a cache holds one.
+ * `test/engine/state/state-size.test.ts` measures. What versions of a table share is counted in each, because a cache
+ * holds one.
  */
 export function stateBytes(state: EntityState): number {
   let bytes = stateBytesMin + idBytes(state.recentIds) + idBytes(state.subjects) + labelBytes(state.labels)

@@ -21,15 +21,15 @@ export interface StateTiles {
 export interface EntityState extends StateTiles {
   /** The sequence number that the next observation takes. */
   sequence: number
-  /** First sequence number of this life. */
+  /** The sequence number that this incarnation began with. */
   incarnation: number
   /** Newest observation time, null before the first. */
   newestTimeMs: number | null
   /** Partition-key entity only: the ids that would be duplicates. */
   readonly recentIds: RecentIds
-  /** Partition-key entity only: what can be labelled. */
+  /** Partition-key entity only: the events that labels may name. */
   readonly subjects: Subjects
-  /** The current labels of what is not forgotten, where views look at them. */
+  /** The current labels of subjects that are not forgotten, where views read labels. */
   labels: Labels
   /** Partition-key entity only: labels that came before their subjects. */
   waiting: WaitingLabels
@@ -37,12 +37,12 @@ export interface EntityState extends StateTiles {
   partitions: readonly PartitionProgress[]
 }
 
-/** What one partition has done to the entity. */
+/** How far one partition was applied to the entity. */
 export interface PartitionProgress {
   readonly partition: number
   /** The next offset to apply: everything below is applied (R1). */
   readonly next: number
-  /** What was handed out for the partition's last batch (R3). */
+  /** The responses to the partition's last batch (R3). */
   readonly responses: readonly StoredResponse[]
 }
 
@@ -68,8 +68,8 @@ export interface StoredResponse {
 }
 
 /**
- * A state to change, copied from `base`, which stays as it is: caches and other batches may hold it. A new life starts
- * its sequence at the append time in microseconds, above all that an expired life can have had.
+ * A state to change, copied from `base`, which stays as it is: caches and other batches may hold it. A new incarnation
+ * starts its sequence at the append time in microseconds, above all that an expired one can have had.
  */
 export function beginDraft(plan: EntityPlan, base: EntityState | null, appendTimeMs: number): EntityState {
   if (base === null) {
@@ -102,7 +102,7 @@ export function beginDraft(plan: EntityPlan, base: EntityState | null, appendTim
   }
 }
 
-/** Only the partition-key entity adds ids; the others share that they have none. */
+/** Only the partition-key entity adds ids; the others share an empty list. */
 function idsToChange(plan: EntityPlan, ids: RecentIds): RecentIds {
   return plan.partitionKey ? copyOfIds(ids) : noIds
 }
@@ -113,7 +113,7 @@ function subjectsToChange(plan: EntityPlan, subjects: Subjects): Subjects {
 
 const noTables: readonly TileTable[] = []
 const noProgress: readonly PartitionProgress[] = []
-/** Of an entity that no view is about. */
+/** For an entity without views. */
 const noGroup = { layout: { width: 1, lists: 0, empty: [0] } }
 
 export function stateTiles(tables: readonly TileTable[]): StateTiles {

@@ -5,10 +5,10 @@ import { subjectsMax } from '../limits.ts'
 
 /**
  * The events of its entity that can be labelled, as the partition-key entity remembers them: in the order in which they
- * were applied, so that the database can tell which ones they are. One array, because a state has few objects or is slow.
+ * were applied, so that SQL can tell which ones they are. One array, because a state has few objects or is slow.
  */
 export interface Subjects {
-  /** Of each subject the halves of its {@link subjectHash} and its fingerprint as signed 32-bit integers, and the hour of its time. */
+  /** For each subject the signed halves of its {@link subjectHash}, its fingerprint, and the hour of its time. */
   numbers: number[]
   /** Hours since the epoch of the newest time of all subjects so far; null before the first. */
   newestHour: number | null
@@ -17,7 +17,7 @@ export interface Subjects {
 const width = 4
 const at = { high: 0, low: 1, fingerprint: 2, hour: 3 } as const
 
-/** Of every state that remembers none. */
+/** Shared by the states that remember none. */
 export const noSubjects: Subjects = { numbers: [], newestHour: null }
 
 export function copyOfSubjects({ numbers, newestHour }: Subjects): Subjects {
@@ -29,7 +29,7 @@ export function subjectCount({ numbers }: Subjects): number {
   return numbers.length / width
 }
 
-/** `hours` is how far back labels reach; what is older than that stands in front only, and is forgotten. */
+/** `hours` is how far back labels reach. It forgets older subjects only at the front of the array. */
 export function rememberSubject(
   subjects: Subjects,
   { high, low }: EventIdHash,
@@ -61,12 +61,12 @@ export function fingerprintOf({ numbers, newestHour }: Subjects, hash: EventIdHa
   return null
 }
 
-/** Names a subject: one id in two types names two. Both hashes are as good as random, and so is what tells them apart. */
+/** Names a subject: one id in two types names two. Both hashes are as good as random, and so is their XOR. */
 export function subjectHash(type: EventIdHash, id: EventIdHash): EventIdHash {
   return { high: (type.high ^ id.high) >>> 0, low: (type.low ^ id.low) >>> 0 }
 }
 
-/** 32 bits of what a label repeats of its subject: two different texts have the same ones once in 4 billion times. */
+/** 32 bits of what a label repeats of its subject: two different texts agree once in 4 billion times. */
 export function fingerprint(values: readonly unknown[]): number {
   return hashEventId(JSON.stringify(values)).low | 0
 }

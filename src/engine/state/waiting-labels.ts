@@ -12,24 +12,24 @@ export interface WaitingLabel {
   /** By its own event id. */
   readonly label: EventIdHash
   readonly appendTimeMs: number
-  /** The label's record, as whoever sends it again wrote it down. */
+  /** The label's record, as the text from which it is sent again. */
   readonly record: string
 }
 
 /** In the order in which they came. Never changed in place. */
 export type WaitingLabels = readonly WaitingLabel[]
 
-/** An entity keeps so many, the ones that came last: all of them are dead letters, too. */
+/** An entity keeps this many, the last that came: each is a dead letter, too. */
 export const waitingMax = 16
 
-/** Of every state that keeps none. */
+/** Shared by the states that keep none. */
 export const noWaiting: WaitingLabels = []
 /** What most events release. */
 export const noneReleased: readonly string[] = []
 
 /**
- * What an event does to the labels that wait, once the partition-key entity has its outcome: a label without a subject
- * joins them; a subject ends the wait of its labels, whose records are the answer.
+ * Updates the waiting labels once the partition-key entity has an event's outcome: a label without a subject joins
+ * them; a subject ends the wait of its labels, whose records are the answer.
  */
 export function settleWaiting(
   { labelHours }: EntityPlan,
@@ -53,7 +53,7 @@ export function settleWaiting(
   return released.map(({ record }) => record)
 }
 
-/** Each label once. Subjects that did not come as long as labels reach back are not waited for any more. */
+/** Keeps each label once, and drops labels that have waited longer than labels reach back. */
 function withWaiting(waiting: WaitingLabels, label: WaitingLabel, reachMs: number): WaitingLabels {
   const others = waiting.filter((other) => {
     return !isSameHash(other.label, label.label) && other.appendTimeMs > label.appendTimeMs - reachMs

@@ -5,8 +5,9 @@ import type { AggregateKind } from '../aggregate.ts'
 import type { WindowCells } from './windows.ts'
 
 /**
- * `cells` says where in the merged windows the aggregate's slots stand: of a mean [sum, count], of a rate [matching, all],
- * of a stddev [square_sum, sum, count]. `readMs` is the time of the read; `position` counts from the newest (1) for `last`.
+ * `cells` says where in the merged windows the aggregate's slots stand: of a mean [sum, count], of a rate [matching,
+ * all], of a stddev [square_sum, sum, count]. `readMs` is the time of the read; `position` counts from the newest (1)
+ * for `last`.
  */
 export function finalize(
   kind: AggregateKind,
@@ -48,9 +49,9 @@ export function finalize(
 }
 
 /**
- * The sample standard deviation √((n·Σx² − (Σx)²) ÷ (n·(n − 1))), null below two observations. The numerator is an exact
- * integer, rounded once to a double; then one division and one root. So it does not depend on order or grouping, and SQL
- * over 128-bit integers gives the same bits.
+ * The sample standard deviation √((n·Σx² − (Σx)²) ÷ (n·(n − 1))), null below two observations. The numerator is an
+ * exact integer, rounded once to a double; then one division and one root. So it does not depend on order or grouping,
+ * and SQL over 128-bit integers gives the same bits.
  */
 export function standardDeviation(count: number, sum: number, squares: number | bigint): number | null {
   if (count < 2) return null

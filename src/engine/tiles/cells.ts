@@ -8,9 +8,7 @@ import type { SlotKind } from '../slot-kind.ts'
 export const limb = 2 ** 53
 const bigLimb = 2n ** 53n
 
-/**
- * A cell that is there. Only for cells, which are doubles side by side: V8 compiles what reads them for nothing else.
- */
+/** A cell that is there. Only for cells, which are doubles side by side: V8 compiles this function for nothing else. */
 export function cellAt(cells: readonly number[], at: number): number {
   return cells[at] ?? outside(at)
 }

@@ -1,15 +1,15 @@
 import type { SlotValue, Values } from './slot.ts'
 
 /*
- * Different values of a tile. Most tiles have one, and a few values make up most of them: such a value is a number, its
- * code, in the slot's cell. What has no code, and more values than one, is a list beside the cells.
+ * Different values of a tile. Most tiles have one, and a few values make up most of them: the slot's cell holds such a
+ * value as a number, its code. A list beside the cells holds several values, or one without a code.
  */
 const none = NaN
 const listed = -1
 
-/** Beyond so many values the others have no code. */
+/** This many values get a code. */
 export const codesMax = 2 ** 18
-/** Nor has a text that is longer than an id may be: with the number above, that bounds what codes keep. */
+/** A text that is longer than an id may be gets none: both limits bound the memory of codes. */
 export const codedCharsMax = 64
 
 const noValues: Values = []
@@ -20,7 +20,7 @@ export interface KeptValues {
   readonly list: Values | null
 }
 
-/** The codes of one plan: cells say the same only under the codes that they were written with. They live as long as it. */
+/** The codes of one plan, for as long as it lives: a cell means the same only under the codes that wrote it. */
 export class ValueCodes {
   readonly #codes = new Map<SlotValue, number>()
   readonly #coded: SlotValue[] = []
@@ -49,7 +49,7 @@ export class ValueCodes {
     return { cell: code, list: code === listed ? values : null }
   }
 
-  /** Whether a cell already says all that `value` could add, or takes it alone: then what it becomes; else null. */
+  /** The cell with `value`, where it is empty or already holds just that; else null. */
   withOnly(cell: number, value: SlotValue): number | null {
     const code = this.codeOf(value)
     if (code === listed || cell === listed) return null

@@ -1,8 +1,8 @@
 import type { Point, Points, SlotShape } from './slot.ts'
 
 /**
- * What was collected earlier with what was collected later, by sequence number. Ascending in time; of equal times the
- * one with the smaller sequence number comes first.
+ * Merges points collected earlier with points collected later, by sequence number. Ascending in time; of equal times
+ * the one with the smaller sequence number comes first.
  */
 export function mergePoints({ kind, size }: SlotShape, earlier: Points, later: Points): Points {
   if (earlier.length === 0) return later

@@ -13,8 +13,8 @@ import {
 import { putInColumn } from './tile-row.ts'
 
 /**
- * The cells of a row begin at `cells[from]`. Numbers that may be missing are written one higher, or behind a byte, so that
- * 0 is nothing.
+ * The cells of a row begin at `cells[from]`. Numbers that may be missing are written one higher, or behind a byte, so
+ * that 0 is nothing.
  */
 export function writeSlot(
   writer: ByteWriter,
@@ -102,7 +102,7 @@ function timeOffset(tileMs: number): number {
 
 const writtenLimb = 2n ** 48n
 
-/** As limbs of 48 bits, the lowest first; how many says the first byte. */
+/** Below 2^48 one number; else limbs of 48 bits, the lowest first, after their count. */
 function writeSquares(writer: ByteWriter, low: number, high: number): void {
   if (high === 0 && low < 2 ** 48) {
     writer.unsigned(low * 2)

@@ -12,7 +12,7 @@ export type SlotValue = number | string
 export type Points = readonly Point[]
 export type Values = readonly SlotValue[]
 
-/** oldest, newest: at most `size` points, ascending in time. distinct: at most `size` values. Never changed in place. */
+/** oldest, newest: up to `size` points, ascending in time. distinct: up to `size` values. Never changed in place. */
 export type SlotList = Points | Values
 
 /**
@@ -33,18 +33,18 @@ export interface AllocatedSlot extends SlotShape {
   readonly place: number
   /** The number of its list; -1 for numbers. */
   readonly list: number
-  /** Of the plan: what the cells of `distinct` say. */
+  /** The plan's: they give the cells of `distinct` their meaning. */
   readonly codes: ValueCodes
 }
 
 const noPoints: Points = []
 
-/** Of a slot of kind `oldest` or `newest`. The kind says what a list holds, and the compiler cannot see that. */
+/** The list of an `oldest` or `newest` slot. The kind says what a list holds, and the compiler cannot see that. */
 export function pointsOf(list: SlotList | undefined): Points {
   return (list ?? noPoints) as Points
 }
 
-/** Of a slot of kind `distinct`: see {@link pointsOf}. */
+/** The list of a `distinct` slot: see {@link pointsOf}. */
 export function valuesOf(list: SlotList | undefined): Values | undefined {
   return list as Values | undefined
 }

@@ -7,8 +7,9 @@ import { emptyRow } from './tile-row.ts'
 import { emptyTiles, keptFromRows, tableOf, tileAt, type MissingHistory, type TileTable } from './tiles.ts'
 
 /*
- * One table: a byte of what it has, the newest tile dropped at the cap, the gaps, the base; then the number of rows and
- * for each its tile and its slots. Times stand relative to their tile, so that with a hop of a second they take a byte.
+ * One table: a byte of what it has, the newest tile dropped at the cap, the missing history, the base; then the number
+ * of rows and for each its tile and its slots. Times stand relative to their tile, so that with a hop of a second they
+ * take a byte.
  */
 const has = { cappedTile: 1, missingHistory: 2, base: 4 } as const
 
@@ -32,13 +33,13 @@ export function writeTiles(writer: ByteWriter, group: TileGroupPlan, table: Tile
   else writeKept(writer, group, table)
 }
 
-/** All rows but the first; those that were written before, as they were then. */
+/** Writes all rows but the first; copies the bytes of those that were written before. */
 function writeKept(writer: ByteWriter, group: TileGroupPlan, table: TileTable): void {
   const { start, end, written } = table
   const next = start + 1
   if (written.first + written.ends.length <= next) Object.assign(written, { first: next, ends: [] })
   const { first, ends, bytes } = written
-  // An older version, which still has what the others have forgotten.
+  // An older version still has rows that the others have forgotten.
   if (next < first) {
     writeRows(writer, group, table, next)
     return
@@ -52,7 +53,7 @@ function writeKept(writer: ByteWriter, group: TileGroupPlan, table: TileTable): 
   written.bytes = joined(bytes, before, writer.since(from))
 }
 
-/** With room for about as many rows again as are added: a table grows by one row at a time. */
+/** Appends rows, with room for about as many again: a table grows by one row at a time. */
 function joined(bytes: Uint8Array, length: number, added: Uint8Array): Uint8Array {
   const total = length + added.length
   const target = total <= bytes.length ? bytes : new Uint8Array(total + Math.max(added.length, total >> 2))

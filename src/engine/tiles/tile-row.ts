@@ -102,7 +102,7 @@ export function isEmpty(row: TileRow, slot: AllocatedSlot): boolean {
   return found === null || (Array.isArray(found) ? found.length === 0 : found === 0 && emptyCell(slot.kind) === 0)
 }
 
-/** Rows side by side: the cells of one after those of another, and columns of lists, by list number, where there are any. */
+/** Rows side by side: the cells of one after those of another, and columns of lists, by list number, if any. */
 export interface Rows {
   readonly width: number
   readonly cells: number[]

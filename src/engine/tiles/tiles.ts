@@ -11,10 +11,10 @@ export interface MissingHistory {
 }
 
 /**
- * Sparse tiles of one hop. Rows `start` ≤ row < `end`, oldest first: row r is the `width` numbers from `cells[r · width]`
- * on, its tile first, and `lists[k][r]` for what is no number; where that is missing it is empty. Side by side, because
- * reading from memory is what a state costs. The arrays are shared with older versions of the table, which end earlier:
- * a row is appended in place when nobody has done so before, and everything else copies first.
+ * Sparse tiles of one hop. Rows `start` ≤ row < `end`, oldest first: row r is the `width` numbers from `cells[r ·
+ * width]` on, its tile first, and `lists[k][r]` for what is no number; where that is missing it is empty. Side by side,
+ * because reading from memory is what a state costs. Older versions of the table share the arrays and end earlier: the
+ * first version that appends a row does so in place, and everything else copies first.
  */
 export interface TileTable {
   readonly width: number
@@ -28,14 +28,14 @@ export interface TileTable {
   base: TileRow | null
   /** The newest tile dropped because there were too many; null when there never were. */
   cappedTile: number | null
-  /** By slot; null when nothing is missing. A new slot of a state that is older than it has one until history is added. */
+  /** By slot; null when nothing is missing. A slot newer than its state lacks history until that is added. */
   missingHistory: readonly (MissingHistory | null)[] | null
   written: WrittenRows
 }
 
 /**
- * Rows as bytes, so that one is written once although its table is written again and again. Row `first` + i ends before
- * `bytes[ends[i]]`. Shared like the arrays, and no part of the value: whoever writes tables fills it, a row that changes
+ * Rows as bytes, so that each is encoded once however often its table is written. Row `first` + i ends before
+ * `bytes[ends[i]]`. Shared like the arrays, and no part of the value: the tile codec fills it, and a row that changes
  * is taken out with all after it.
  */
 export interface WrittenRows {
@@ -44,14 +44,14 @@ export interface WrittenRows {
   ends: number[]
 }
 
-/** Of every empty table: a first row begins arrays of its own. */
+/** Shared by the empty tables: a first row begins arrays of its own. */
 const noNumbers: number[] = []
 const noLists: SlotList[][] = []
 const noBytes = new Uint8Array(0)
 
-/** From so many rows on bytes are kept; of smaller tables the memory is worth more. */
+/** Tables keep bytes from this many rows on; for smaller ones the memory is worth more. */
 export const keptFromRows = 8
-/** Of every table that is too small; who writes rows begins bytes of its own. */
+/** Shared by the smaller tables; a larger one has bytes of its own. */
 const neverWritten: WrittenRows = { first: 0, bytes: noBytes, ends: noNumbers }
 
 function nothingWritten(rows: number): WrittenRows {
@@ -154,7 +154,7 @@ function copyRows(table: TileTable): void {
   table.written = nothingWritten(table.end)
 }
 
-/** Of a row that changes, and those after it: they moved when it is new. */
+/** Drops the bytes of a row that changes, and of those after it: they moved when it is new. */
 function forgetWritten({ written }: TileTable, row: number): void {
   const kept = Math.max(0, row - written.first)
   if (written.ends.length > kept) written.ends.length = kept
@@ -192,7 +192,7 @@ export function pruneTiles(table: TileTable, group: TileGroupPlan, forgotten: nu
   if (start > forgottenRowsMax && start > table.end - start) copyRows(table)
 }
 
-/** A gap in what is forgotten anyway is none; only a lifetime still misses it. */
+/** Missing history that is forgotten anyway ends; only a lifetime slot still misses it. */
 function endMissingHistory(table: TileTable, group: TileGroupPlan, forgotten: number): void {
   const missingHistory = table.missingHistory?.map((missing, slot) =>
     missing !== null && missing.tile <= forgotten && group.slots[slot]?.lifetime !== true ? null : missing,
@@ -203,7 +203,7 @@ function endMissingHistory(table: TileTable, group: TileGroupPlan, forgotten: nu
 function mergeIntoBase(table: TileTable, { layout, slots }: TileGroupPlan, to: number): void {
   let merged = table.base ?? emptyRow(layout, 0)
   for (let row = table.start; row < to; row += 1) {
-    // What is merged is later than the base, and becomes the base: what it is not read for stays empty.
+    // What is merged is later than the base, and becomes the base: slots without a lifetime stay empty.
     const later = emptyRow(layout, 0)
     const own = rowAt(table, row)
     for (const slot of slots) {

@@ -19,8 +19,8 @@ export class WindowCells {
   readonly highs: Float64Array
   readonly points: Points[]
   /**
-   * Of the group and delay that is being read: the row after the newest tile, then the first row of each window, from the
-   * shortest on.
+   * Of the group and delay that is being read: the row after the newest tile, then the first row of each window, from
+   * the shortest on.
    */
   readonly bounds: Int32Array
   readonly counter: ValueCounter
@@ -73,8 +73,8 @@ function boundWindows(
 }
 
 /**
- * One walk from the newest tile back serves the first `windows` windows: their cells stand `step` apart. Each kind has a loop of
- * its own, because a call for every row would cost more than what it does.
+ * One walk from the newest tile back serves the first `windows` windows: their cells stand `step` apart. Each kind has
+ * a loop of its own, because a call for every row would cost more than what it does.
  */
 function mergeSlot(
   table: TileTable,
@@ -111,8 +111,8 @@ function mergeSlot(
 }
 
 /*
- * The loops below read cells and bounds as they are, and what is not there as NaN: a call of `cellAt` for each is slower in
- * `npm run bench -- --only engine`.
+ * The loops below read cells and bounds as they are, and what is not there as NaN: a call of `cellAt` for each is
+ * slower in `npm run bench -- --only engine`.
  */
 
 function mergeSums(
@@ -255,7 +255,7 @@ function countValues(
   }
 }
 
-/** What was forgotten, into a cell of which `countValues` has not taken care. */
+/** Merges what was forgotten into a cell; `countValues` has done so for different values. */
 function mergeBase(base: TileRow, slot: SlotPlan, at: number, { numbers, highs, points }: WindowCells): void {
   switch (slot.kind) {
     case 'distinct':

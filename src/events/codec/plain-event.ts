@@ -21,7 +21,7 @@ interface PlainType {
 
 const text = String.raw`"([^"\u0000-\u001f]+)"`
 const time = String.raw`"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)"`
-/** The spelling of `encodeEvent`, up to the data. Which texts may stand there is for the schema of the envelope. */
+/** The spelling of `encodeEvent`, up to the data. The envelope's schema decides which texts may stand there. */
 const envelope = new RegExp(
   String.raw`^\{"specversion":"1\.0","id":${text},"type":"([a-z_.]+)","source":${text},"subject":${text},` +
     String.raw`"time":${time},"dataschema":"urn:riverbank:(\2:\d{1,6})","datacontenttype":"application/json"` +

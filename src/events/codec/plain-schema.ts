@@ -15,9 +15,9 @@ interface PlainField {
 }
 
 /**
- * Compiles the schema of an object to a reader that costs a fraction of zod. It promises one thing: what it answers is what
- * zod would answer. It never judges: at the first thing that is not plainly valid (an unknown key, a value of another
- * kind) its answer is null. So is this function's, for a schema with anything in it that is not listed here.
+ * Compiles the schema of an object to a reader that costs a fraction of zod. It promises one thing: what it answers is
+ * what zod would answer. It never judges: at the first thing that is not plainly valid (an unknown key, a value of
+ * another kind) its answer is null. So is this function's, for a schema with anything in it that is not listed here.
  */
 export function compileReader(schema: z.core.$ZodType): PlainReader | null {
   if (!(schema instanceof z.core.$ZodObject)) return null
@@ -71,7 +71,7 @@ export function compileCheck(schema: z.core.$ZodType | undefined): PlainCheck | 
   return null
 }
 
-/** Of the many spellings of a moment the one that we write. */
+/** Accepts a moment only as we spell it. */
 function compileTime(schema: z.core.$ZodISODateTime): PlainCheck | null {
   const { def } = schema._zod
   const isUsual = hasOnly(def, 'format', 'check', 'offset', 'local', 'precision', 'pattern', 'abort', 'checks')
@@ -151,7 +151,7 @@ function oneOf(values: readonly unknown[]): PlainCheck | null {
   return values.every((value) => typeof value === 'string') ? (value: unknown) => known.has(value) : null
 }
 
-/** The rules as one, or null if there is one among them that nobody knows. */
+/** The rules as one, or null where one of them is unknown. */
 function all<T>(rules: readonly (((value: T) => boolean) | null)[]): ((value: T) => boolean) | null {
   const known = rules.filter((rule) => rule !== null)
   if (known.length < rules.length) return null

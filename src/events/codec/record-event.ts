@@ -2,7 +2,7 @@ import { isBinaryMode, kafkaBinding, readBinaryEvent } from './binary-event.ts'
 import { historyHeader, type EventDoor } from '../event-time.ts'
 import { decodeEvent, parseEvent, type EventCatalog, type EventResult } from '../event.ts'
 
-/** What of a log's record an event is made of. */
+/** The parts of a log's record that make an event. */
 export interface EventRecord {
   readonly value: Uint8Array
   readonly headers: Readonly<Record<string, string>>
@@ -16,8 +16,8 @@ export function isBinaryRecord({ headers }: Pick<EventRecord, 'headers'>): boole
 }
 
 /**
- * The event of a record. Every role that reads the topic of events reads it here, so that all of them see the same event,
- * or the same fault, whenever they read. Total.
+ * Reads the event of a record. Every role that reads the topic of events reads it here, so that all of them see the
+ * same event, or the same fault, whenever they read. Total.
  */
 export function readRecordEvent(record: EventRecord, catalog: EventCatalog): EventResult {
   const { value, headers, appendTimeMs } = record

@@ -1,4 +1,4 @@
-/** What a log may hold beyond text: bytes that are not UTF-8, headers that are null, repeated or in an order of their own. */
+/** What a log may hold beyond text: bytes that are not UTF-8, headers that are null or repeated, and their order. */
 export interface ExactParts {
   readonly key: Uint8Array | null
   readonly headers: readonly ExactHeader[]
@@ -14,7 +14,7 @@ export interface RecordFault {
   readonly detail: string
 }
 
-/** `processing_failed`, `scoring_failed`, `processing_crashed`: it was read, and handling it ends or ended the process. */
+/** `processing_failed`, `scoring_failed`, `processing_crashed`: it was read, and its handling fails or crashes. */
 export const recordFaultCodes = [
   'batch_unreadable',
   'record_unreadable',

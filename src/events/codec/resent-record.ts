@@ -56,7 +56,7 @@ export function resent(written: string): Resent {
   return { value, headers, from: { partition, offset } }
 }
 
-/** Headers other than the trace context and those of every event in structured mode, as JSON; null when there are none. */
+/** Headers but the trace context and those of every structured event, as JSON; null when there are none. */
 export function otherHeaders(headers: Headers): string | null {
   if (headers === structuredHeaders) return null
   const others = Object.entries(headers).filter(

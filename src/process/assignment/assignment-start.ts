@@ -13,9 +13,9 @@ export interface StartOptions {
   readonly migration: Pick<StateMigration, 'takeOver' | 'checkWhole'>
   /** The group's committed position now, as the log knows it. */
   readonly committed: (topic: string, partition: number) => Promise<number | null>
-  /** What the partition holds now: a claim's own range is as old as the claim. Null when the topic is gone. */
+  /** The range of the partition now; an assignment's own is as old as the assignment. Null when the topic is gone. */
   readonly range: (topic: string, partition: number) => Promise<PartitionRange | null>
-  /** Whether the states as a whole may be used; left out, each claim goes by its own position alone. */
+  /** Says whether the states as a whole may be used; left out, each assignment goes by its own position alone. */
   readonly guard?: StatesGuard
   readonly retry: RetryPolicy
   readonly clock: Sleeper
@@ -24,31 +24,31 @@ export interface StartOptions {
 }
 
 export interface StatesGuard {
-  /** Looks now. Errors: `state_lost`, `state_rebuilding`, and others with which no claim may begin. */
+  /** Checks the states now. Errors: `state_lost`, `state_rebuilding`, and others with which no assignment may begin. */
   require(): Promise<void>
-  /** As the newest look told: no batch may begin. Asked before every batch, so it must cost nothing. */
+  /** Whether the newest check refused the states. The processor asks before every batch: it must cost nothing. */
   isRefused(): boolean
-  /** Milliseconds between two looks of a claim that waits until the states are rebuilt. */
+  /** Milliseconds between two checks of an assignment that waits until the states are rebuilt. */
   readonly waitMs: number
 }
 
-/** What a claim goes by until it begins again. */
+/** An assignment's start, and how far it has applied since. */
 export interface Current {
   readonly publishFrom: number
   readonly epoch: number
   applied: number
 }
 
-/** Where a claim begins to read, and from where on it publishes. */
+/** Where an assignment begins to read, and from where on it publishes. */
 export type Start =
   | { readonly kind: 'resume'; readonly readFrom: number; readonly publishFrom: number }
   | { readonly kind: 'stop'; readonly code: string; readonly reason: string }
 
 /**
- * Compares the committed position with the one the states know. States ahead: applied, but never committed: replays
- * are answered from snapshots. States behind: they lost their tail: go back, apply again, publish nothing below the
- * commit (R7). States without any position: nothing was committed (the guard of the states refuses what was lost), so the
- * log is applied from its beginning.
+ * Compares the committed position with the store's. Store ahead: the events were applied and never committed; stored
+ * responses answer their replay. Store behind: it lost its tail; the processor goes back, applies again, and publishes
+ * nothing below the commit (R7). Store without a position: nothing was committed (the guard refuses lost states), so
+ * the log is applied from its beginning.
  */
 export function startOf(assignment: Pick<PartitionAssignment, 'committed' | 'range'>, applied: number | null): Start {
   const { start, end } = assignment.range
@@ -71,11 +71,11 @@ export function startOf(assignment: Pick<PartitionAssignment, 'committed' | 'ran
 }
 
 export interface Starts {
-  /** What a claim goes by now, undefined before it began. */
+  /** The current start of an assignment, undefined before it began. */
   of(assignment: PartitionAssignment): Current | undefined
-  /** Decides where a claim begins to read; waits for states that are whole. */
+  /** Decides where an assignment begins to read; waits until the states are whole. */
   begin(assignment: PartitionAssignment): Promise<number>
-  /** The store may have lost writes: decides the start of a claim again. All before the batch is committed (R4). */
+  /** The store may have lost writes: decides the assignment's start again. All before the batch is committed (R4). */
   beginAgain(assignment: PartitionAssignment, batch: LogBatch, publishFrom: number): Promise<number>
 }
 
@@ -83,7 +83,7 @@ export function createStarts(options: StartOptions): Starts {
   const { store, states, migration } = options
   const starts = new WeakMap<PartitionAssignment, Current>()
 
-  /** What is retryable is retried as one attempt. */
+  /** Retries a start as a whole. */
   const begin = (
     assignment: PartitionAssignment,
     committed: number | null,
@@ -93,7 +93,7 @@ export function createStarts(options: StartOptions): Starts {
       retrying(options, assignment, 'beginning', () => beginOnce(assignment, committed, rangeThen)),
     )
 
-  /** One attempt as a whole: whatever step of it fails, all of it may be repeated without harm. */
+  /** One attempt: whichever step fails, all of it may be repeated without harm. */
   async function beginOnce(
     assignment: PartitionAssignment,
     committed: number | null,
@@ -106,7 +106,7 @@ export function createStarts(options: StartOptions): Starts {
     const applied = positions.get(assignment.partition) ?? null
     await checkGuard(options, assignment, applied)
     const known = startOf({ committed, range }, applied)
-    // The range was read before the positions: another owner may have gone on since, and the log with it.
+    // The range is older than the positions: the log may have grown, and another owner advanced with it.
     const isEndOld = known.kind === 'stop' && known.code === 'log_recreated'
     const start = isEndOld ? startOf({ committed, range: await rangeNow(options, assignment) }, applied) : known
     if (start.kind === 'stop') {
@@ -116,7 +116,7 @@ export function createStarts(options: StartOptions): Starts {
     // From now on a store without this position is one that was emptied.
     if (applied === null) await holdPlace(options, assignment, readFrom)
     if (readFrom < publishFrom) tellRewind(options, assignment, readFrom, publishFrom)
-    // Others may have written what this process still holds.
+    // Other processes may have written states that this one still caches.
     states.clear()
     starts.set(assignment, { publishFrom, epoch, applied: applied ?? readFrom })
     return readFrom
@@ -141,7 +141,7 @@ export function retrying<Result>(
   return withRetry(step, retry, { clock, signal, logger }, run)
 }
 
-/** Waits while the states are lost or being rebuilt: the claim is kept, and goes on with what `rebuild` has made. */
+/** Waits, with the assignment, while the states are lost or being rebuilt; then begins with what `rebuild` made. */
 async function onceWhole(
   options: StartOptions,
   assignment: PartitionAssignment,
@@ -157,17 +157,17 @@ async function onceWhole(
       if (guard === undefined || !isRiverbankError(error) || !mendedByRebuild.has(error.code)) throw error
       if (!waited) logger.error('waiting for the states', { partition, code: error.code })
       await clock.sleep(guard.waitMs, signal)
-      if (signal.aborted) throw new RiverbankError('fenced', 'the claim ended while it waited', { cause: error })
+      if (signal.aborted) throw new RiverbankError('fenced', 'the assignment ended while it waited', { cause: error })
     }
   }
 }
 
-/** Codes of what `riverbank rebuild` brings to an end while the processors run. */
+/** Codes of the errors that `riverbank rebuild` mends while the processors run. */
 const mendedByRebuild: ReadonlySet<string> = new Set(['state_lost', 'state_rebuilding'])
 
 /**
- * Asked after the positions: a store that was emptied since then is seen. A partition that was committed and has no
- * position is never begun anew: what was published would be computed again, in another order (R7).
+ * Runs after the positions were read, so that it sees a store emptied since. A partition that was committed and has no
+ * position never begins anew: it would compute published values again, in another order (R7).
  */
 async function checkGuard(
   { guard, committed }: StartOptions,

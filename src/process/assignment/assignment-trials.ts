@@ -3,21 +3,21 @@ import { retrying, type StartOptions } from './assignment-start.ts'
 import { markName, mayBeRecords, Trial, type Blame } from '../../isolation/trial.ts'
 import type { PartitionAssignment, LogBatch } from '../../ports/log.ts'
 
-/** The marks of the claims that are held. */
+/** The marks of the assignments that this member holds. */
 export interface AssignmentTrials {
-  /** After the start of a claim was decided; answers it. */
+  /** Leaves a mark at the position where an assignment begins; answers it. */
   begin(assignment: PartitionAssignment, from: number): Promise<number>
-  /** Whether processes ended where this claim began: its records are handled one by one. */
+  /** Whether an earlier assignment began here and did not get on: the processor then takes record by record. */
   isSuspicious(assignment: PartitionAssignment): boolean
-  /** What is left out of a part; also leaves the mark that tells the next process what this one died of. */
+  /** What to leave out of a part; also leaves the mark that names the record, should this process die of it. */
   blameFor(assignment: PartitionAssignment, part: LogBatch, attempt: Attempt): Promise<Blame | null>
-  /** Without its mark a claim is one that got on. Where it cannot be taken back, the next one only goes slowly. */
+  /** Takes the mark back: the assignment got on. Where that fails, the next assignment only goes slowly. */
   end(assignment: PartitionAssignment): Promise<void>
-  /** What ended the claim: the mark of what may be a record's fault stays, as where the process died of it. */
+  /** An error ended the assignment. The mark stays where a record may be at fault, as if the process had died. */
   failed(assignment: PartitionAssignment, error: unknown): Promise<void>
 }
 
-/** `isCounting` false: crashes are not counted, and only what throws is isolated. */
+/** With `isCounting` false it counts no crashes, and isolates only records whose handling throws. */
 export function createAssignmentTrials(options: StartOptions, isCounting: boolean): AssignmentTrials {
   const { store, logger } = options
   const trials = new WeakMap<PartitionAssignment, Trial>()

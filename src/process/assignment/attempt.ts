@@ -8,11 +8,11 @@ export const saidOf = {
   blamed: 'handling a record failed, leaving it to the dead letters',
 } as const
 
-/** What is known of the tries of the part that is handled now. */
+/** The failures so far of the part that the processor handles now. */
 export class Attempt {
   /** How many records may be tried together. */
   most = Infinity
-  /** One by one, to find out which of them makes the handling fail. */
+  /** Records are tried one by one, to find the one that makes the handling fail. */
   isAlone: boolean
   blame: Blame | null = null
   #failures = 0
@@ -22,14 +22,14 @@ export class Attempt {
     if (isAlone) this.most = 1
   }
 
-  /** What timed out is halved, whatever other partitions bear meanwhile; what failed is tried alone the third time. */
+  /** A time-out halves the part, whatever other partitions bear; after two failures records are tried alone. */
   failed(error: unknown, records: number): keyof typeof saidOf | 'end' {
     if (isRiverbankError(error) && error.timedOut) {
       if (records === 1) return 'end'
       this.most = Math.floor(records / 2)
       return 'fewer'
     }
-    // What stalls goes on in this process for all that is known: only another one may try again.
+    // A stalled handler may still run in this process: only another process may try again.
     if (!mayBeRecords(error) || isRiverbankError(error, 'handler_stalled')) return 'end'
     this.#failures += 1
     if (records > 1 && this.#failures > 1) {

@@ -15,9 +15,9 @@ export interface StateMigrationOptions {
 }
 
 /**
- * Lets a processor go on with the states of another feature set. A migrated state has no snapshots any more, so that is
- * done only where everything that was applied has been committed: at the claim by the positions, and for each state by
- * its snapshots (entities are written before the position, so a crash leaves states that no position knows).
+ * Lets a processor go on with the states of another feature set. A migrated state loses its stored responses, so the
+ * processor migrates only what was committed: it compares the positions when an assignment begins, and the stored
+ * responses of each state that it reads (states are written before the position, so a crash leaves states ahead of it).
  */
 export class StateMigration {
   private readonly options: StateMigrationOptions
@@ -30,8 +30,8 @@ export class StateMigration {
   }
 
   /**
-   * Before the first batch of a claim. Errors: `states_undrained`, `state_rebuilding`, `state_contended` (canRetry),
-   * `state_unavailable`.
+   * Call it before the first batch of an assignment. Errors: `states_undrained`, `state_rebuilding`, `state_contended`
+   * (canRetry), `state_unavailable`.
    */
   async takeOver(topic: string): Promise<void> {
     const { store, plan, logger } = this.options
@@ -72,7 +72,7 @@ export class StateMigration {
     return blobs.map((blob) => (blob === null ? null : this.decoder.decode(plan, blob, nowMs)))
   }
 
-  /** A processor that was there before must not turn the states back. */
+  /** A processor of the former feature set must not turn the states back. */
   private async checkOwner(): Promise<void> {
     const { store, plan } = this.options
     const owner = await store.metadata(stateMetadata.featureSet)
@@ -107,7 +107,7 @@ function undrained(what: string, owner: string): RiverbankError {
   return new RiverbankError('states_undrained', `${what}, under another feature set: ${advice}`)
 }
 
-/** By layout, of every entity of a plan. */
+/** The text of each entity's layout, by its number. */
 export function layoutsOf({ entities }: FeaturePlan): Map<number, string> {
   return new Map(entities.map((entity) => [entity.layout, JSON.stringify(layoutOf(entity))]))
 }

@@ -9,8 +9,8 @@ import type { LogRecord, OutgoingRecord } from '../../ports/log.ts'
 /** JSON spells a control character in six bytes: beyond this, base64 keeps a letter near the size of its record. */
 const textBytesMax = 64 * 1024
 /**
- * Of a value, before base64: what a dead letter has room for. A record of a topic as we make it is smaller; one of a topic
- * with a larger `max.message.bytes` stays in the log, and its letter says how long it is.
+ * Bytes of a value, before base64, that a dead letter has room for. A record of a topic that we make is smaller; one of
+ * a topic with a larger `max.message.bytes` stays in the log, and its letter says how long it is.
  */
 const valueBytesMax = 1_200_000
 
@@ -34,7 +34,7 @@ export function deadLetterRecord(
   return outputOf(topic, record, {
     eventId,
     eventType: outputTypes.deadLettered,
-    // A key that no event could have as its aggregate's id is not made one.
+    // A key becomes the aggregate's id only if an event could have it.
     aggregateId: isAggregateId(record.key) ? record.key : eventId,
     aggregateType: 'record',
     cause: refused.kind === 'invalid' ? null : refused.decoded.event,
@@ -47,12 +47,12 @@ function attemptsOf(record: LogRecord): number {
   return attemptsIn(record.headers) + 1
 }
 
-/** Of the letter about the record at this position. */
+/** The id of the letter about the record at this position. */
 export function letterIdOf({ topic, partition, offset }: Pick<LogRecord, 'topic' | 'partition' | 'offset'>): string {
   return `${topic}:${partition}:${offset}:dead`
 }
 
-/** What {@link deadLetterRecord} was told, back as the record's key and headers. */
+/** The key and headers of the record that {@link deadLetterRecord} was given. */
 export function keyAndHeadersOf(letter: DeadLetter): Pick<LogRecord, 'key' | 'headers' | 'exact'> {
   const { encoding, key, headers, headerList = [], isValueNull = false } = letter
   if (encoding === 'text') return { key, headers }

@@ -44,7 +44,7 @@ export interface PlacedLetter extends z.infer<typeof letterSchema> {
 export type LetterReading =
   | { readonly kind: 'letter'; readonly letter: PlacedLetter }
   | { readonly kind: 'replayed'; readonly replayed: DeadLetterReplayed }
-  /** Not ours: anybody may write there. */
+  /** Not ours: any producer may write there. */
   | { readonly kind: 'foreign' }
 
 /** Total. */
@@ -56,7 +56,7 @@ export function readLetter(record: LogRecord): LetterReading {
   return { kind: 'letter', letter: { ...event, record } }
 }
 
-/** What a letter's record says of its event, where anybody could read so much of it; and the record's key as text. */
+/** The id and type of a letter's event, where they can be read; and the record's key as text. */
 export interface LetterNames {
   readonly eventId: string | null
   readonly eventType: string | null
@@ -75,8 +75,8 @@ export function namesIn(letter: DeadLetter): LetterNames {
 }
 
 /**
- * `event.dead_letter_replayed`: to be published into the letter's topic once the record that the letter holds is in the log
- * again. It has the letter's key, so it lies in the letter's partition, after it.
+ * `event.dead_letter_replayed`: to be published into the letter's topic once the record that the letter holds is in the
+ * log again. It has the letter's key, so it lies in the letter's partition, after it.
  */
 export function replayedRecord(letter: PlacedLetter, replayedAtMs: number): OutgoingRecord {
   const { id, subject, correlationid = id, record } = letter
@@ -85,7 +85,7 @@ export function replayedRecord(letter: PlacedLetter, replayedAtMs: number): Outg
   return replayedEvent(data, { topic, subject, correlationId: correlationid, headers, source: replaySource })
 }
 
-/** The same of a letter whose place nobody knows. */
+/** The same for a letter whose position is unknown. */
 export function replayedEvent(
   data: DeadLetterReplayed,
   { topic, subject, correlationId, headers, source }: ReplayedBy,
@@ -109,7 +109,7 @@ export function replayedEvent(
 }
 
 interface ReplayedBy extends Pick<LogRecord, 'topic' | 'headers'> {
-  /** Of the letter: the event belongs beside it. */
+  /** The letter's: the event belongs beside it. */
   readonly subject: string
   readonly correlationId: string
   readonly source: string

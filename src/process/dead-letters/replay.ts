@@ -5,7 +5,7 @@ import { historyHeader } from '../../events/event-time.ts'
 import type { ExactHeader } from '../../events/codec/record-parts.ts'
 import type { OutgoingRecord } from '../../ports/log.ts'
 
-/** The record as it was, to the byte and in the order of its headers, but for the number of tries and what `historyFrom` opens. */
+/** The record to the byte, headers in their order, but for the number of tries and what `historyFrom` opens. */
 export function replayOf(letter: DeadLetter, historyFrom?: string): OutgoingRecord {
   const { key, headers, exact } = keyAndHeadersOf(letter)
   const added = {

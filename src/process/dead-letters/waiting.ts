@@ -23,8 +23,8 @@ export function textOf(record: LogRecord): string | null {
 }
 
 /**
- * The labels that waited for this event, sent again, and what tells that their letters were replayed: the state knows their
- * subject now. A copy after a crash is a duplicate, as any other.
+ * The labels that waited for this event, to be sent again, each with the event that its letter was replayed: the state
+ * knows their subject now. A copy after a crash is a duplicate, as any other.
  */
 export function releasedRecords(
   { record, decoded: { event }, responses }: Pick<Applied, 'record' | 'decoded' | 'responses'>,

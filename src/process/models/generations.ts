@@ -8,15 +8,15 @@ import type { ProcessMetrics } from '../metrics.ts'
 import type { ModelPool } from './model-pool.ts'
 import type { Sleeper } from '../retry.ts'
 
-/** Newest generations that are looked at: when all of them are refused, what is live stays live. */
+/** How many of the newest generations are tried: when all are refused, the live models stay live. */
 const lookBack = 16
 
 export interface GenerationsOptions {
   readonly store: GenerationStore
   readonly pool: ModelPool
-  /** What `models/registry.json` names: generation 1, and no more than that. */
+  /** The models in `models/registry.json`: they are generation 1, and no more than that. */
   readonly registry: Rollout
-  /** Between two looks at the list. */
+  /** Milliseconds between two looks at the list. */
   readonly everyMs: number
   readonly clock: Sleeper
   readonly metrics: Pick<ProcessMetrics, 'activated' | 'generationRefused'>
@@ -24,14 +24,13 @@ export interface GenerationsOptions {
 }
 
 /**
- * Follows the list of generations: loads the newest one that this process can load and lets it take effect on the
- * partitions that this process holds. Never in the way of a batch: who scores an offset is read from the store by
- * whoever scores it.
+ * Follows the list of generations: loads the newest one that this process can load and activates it on the partitions
+ * that this process holds. It delays no batch: the pipeline reads from the store which models score an offset.
  */
 export class Generations {
   readonly #options: GenerationsOptions
   readonly #held = new Map<PartitionAssignment, { newest: number }>()
-  /** What was refused, as it was read: after the store was emptied a number may come again. */
+  /** Refused generations as JSON: after the store was emptied, another may get the same number. */
   readonly #refused = new Set<string>()
   #newest: Generation | null = null
 
@@ -57,7 +56,7 @@ export class Generations {
     }
   }
 
-  /** Begins the list: with what is live here, else with the registry, which must be loadable. */
+  /** Begins the list with the models that are live here, else with the registry's, which must be loadable. */
   async begin(): Promise<void> {
     const { store, pool, registry, clock, logger } = this.#options
     const { champion, shadows } = this.#newest ?? registry
@@ -67,7 +66,7 @@ export class Generations {
     if (isFirst) logger.info('the list of generations begins', { champion: modelName(champion), reason })
   }
 
-  /** A handler that tells which partitions are held. */
+  /** Wraps a handler, to follow which partitions this member holds. */
   around(handler: GroupHandler): GroupHandler {
     return {
       assigned: async (assignment) => {
@@ -83,7 +82,7 @@ export class Generations {
     }
   }
 
-  /** Looks at the list until the signal is aborted. What fails is tried again the next time. */
+  /** Looks at the list until the signal is aborted. It repeats a failed look the next time. */
   async follow(signal: AbortSignal): Promise<void> {
     const { clock, everyMs, logger } = this.#options
     while (!signal.aborted) {
@@ -96,7 +95,7 @@ export class Generations {
     }
   }
 
-  /** One look: loads first, then lets it take effect. */
+  /** Looks at the list once: loads the newest generation, then activates it. */
   async look(): Promise<void> {
     const newest = await this.#loadNewest()
     if (newest === null) return
@@ -141,7 +140,7 @@ export class Generations {
     metrics.generationRefused(message.split(':', 1)[0] ?? code)
   }
 
-  /** Every time: it costs a small script, and heals what a store has lost. */
+  /** Activates at every look: that costs a small script, and heals what a store has lost. */
   async #activate(assignment: PartitionAssignment, held: { newest: number }, { number, champion }: Generation): Promise<void> {
     const { store, metrics, logger } = this.#options
     const { topic, partition } = assignment

@@ -3,36 +3,36 @@ import { modelName } from '../../scoring/rollout/generation.ts'
 import type { Scorer } from '../../ports/scorer.ts'
 import type { LoadedRollout } from './serving.ts'
 
-/** Generations whose models stay loaded: what is live, what a replay may need, and what is about to be. */
+/** Rollouts whose models stay loaded: the live one, those that a replay may need, and the next. */
 const rolloutsMax = 8
 
 /**
- * Loaded models, each once, however many generations have it: a session costs memory, and loading anew leaks. Models
- * that none of the last {@link rolloutsMax} generations asked for has are closed.
+ * Loads each model once, however many rollouts name it: a session costs memory, and loading again leaks. It closes the
+ * models that none of the last {@link rolloutsMax} rollouts names.
  */
 export class ModelPool {
   readonly #load: (model: ModelReference) => Promise<Scorer>
   readonly #models = new Map<string, Promise<Scorer>>()
-  /** By the names in it; the one that was asked for last is last. */
-  readonly #lineups = new Map<string, LoadedRollout>()
+  /** By the models' names; the rollout that was asked for last is last. */
+  readonly #rollouts = new Map<string, LoadedRollout>()
 
   /** `load` proves that a model may score. Errors: `model_refused`. */
   constructor(load: (model: ModelReference) => Promise<Scorer>) {
     this.#load = load
   }
 
-  /** All models of a generation. Rejects with what was wrong with the first that could not be loaded. */
+  /** All models of a rollout. Rejects with the error of the first one that could not be loaded. */
   async rollout({ champion, shadows }: Rollout): Promise<LoadedRollout> {
     const key = [champion, ...shadows].map(modelName).join(' ')
-    const known = this.#lineups.get(key)
+    const known = this.#rollouts.get(key)
     const found = known ?? {
       champion: await this.#model(champion),
       shadows: await Promise.all(shadows.map((shadow) => this.#model(shadow))),
     }
-    // Two that asked at the same time get the same.
-    const rollout = this.#lineups.get(key) ?? found
-    this.#lineups.delete(key)
-    this.#lineups.set(key, rollout)
+    // Two callers at the same time get the same object.
+    const rollout = this.#rollouts.get(key) ?? found
+    this.#rollouts.delete(key)
+    this.#rollouts.set(key, rollout)
     if (known === undefined) await this.#drop()
     return rollout
   }
@@ -40,7 +40,7 @@ export class ModelPool {
   async close(): Promise<void> {
     const models = [...this.#models.values()]
     this.#models.clear()
-    this.#lineups.clear()
+    this.#rollouts.clear()
     await Promise.allSettled(models.map(async (model) => (await model).close()))
   }
 
@@ -50,7 +50,7 @@ export class ModelPool {
     if (known !== undefined) return known
     const loading = this.#load(reference)
     this.#models.set(name, loading)
-    // What failed is tried again by whoever asks next.
+    // The next caller tries again.
     loading.catch(() => {
       if (this.#models.get(name) === loading) this.#models.delete(name)
     })
@@ -58,10 +58,10 @@ export class ModelPool {
   }
 
   async #drop(): Promise<void> {
-    while (this.#lineups.size > rolloutsMax) {
-      const [oldest] = this.#lineups.keys()
-      this.#lineups.delete(oldest ?? '')
-      const kept = new Set([...this.#lineups.keys()].flatMap((key) => key.split(' ')))
+    while (this.#rollouts.size > rolloutsMax) {
+      const [oldest] = this.#rollouts.keys()
+      this.#rollouts.delete(oldest ?? '')
+      const kept = new Set([...this.#rollouts.keys()].flatMap((key) => key.split(' ')))
       for (const [name, model] of this.#models) {
         if (kept.has(name)) continue
         this.#models.delete(name)

@@ -4,29 +4,29 @@ import type { GenerationStore } from '../../ports/generations.ts'
 import type { Scorer } from '../../ports/scorer.ts'
 import type { ModelPool } from './model-pool.ts'
 
-/** The models of a generation, loaded. Equal ones are the same object, so that it can be a key. */
+/** The loaded models of a rollout. Equal rollouts are the same object, so that it can be a key. */
 export interface LoadedRollout {
   readonly champion: Scorer
   readonly shadows: readonly Scorer[]
 }
 
-/** Who scores the offsets from `from` on. */
+/** The models that score the offsets from `from` on. */
 export interface Serving {
   readonly from: number
   readonly rollout: LoadedRollout
 }
 
 /**
- * Answers who scores the offsets of a partition from one on, newest first: an offset belongs to the first that is not
- * above it. Asked after the partition's position was advanced past the offsets in question, and for every batch anew: what takes
- * effect later does so above them. Errors: `state_unavailable`, `model_unavailable` (both canRetry).
+ * Answers which models score the offsets of a partition from one on, newest first: an offset belongs to the first that
+ * is not above it. The pipeline asks for every batch, after the position has passed it: what takes effect later does so
+ * above the position. Errors: `state_unavailable`, `model_unavailable` (both canRetry).
  */
 export type ServingModels = (topic: string, partition: number, from: number) => Promise<readonly Serving[]>
 
 export interface ServingOptions {
   readonly store: Pick<GenerationStore, 'activations'>
   readonly pool: ModelPool
-  /** Begins the list anew, after the store was emptied. */
+  /** Begins the list of generations again, after the store was emptied. */
   readonly begin: () => Promise<void>
 }
 
@@ -50,7 +50,7 @@ export function createServingModels({ store, pool, begin }: ServingOptions): Ser
   }
 }
 
-/** Scoring with anything else would make another copy of what was published: it waits until the files are there. */
+/** Other models would publish another copy of a score: the processor waits until the files are there. */
 async function loaded(pool: ModelPool, rollout: Rollout & { readonly number: number }, where: string) {
   try {
     return await pool.rollout(rollout)
@@ -62,7 +62,7 @@ async function loaded(pool: ModelPool, rollout: Rollout & { readonly number: num
   }
 }
 
-/** The same models for everything, always. */
+/** The same models for every offset. */
 export function fixedModels(champion: Scorer, shadows: readonly Scorer[] = []): ServingModels {
   const servings = [{ from: 0, rollout: { champion, shadows } }]
   return () => Promise.resolve(servings)

@@ -33,7 +33,7 @@ export interface ReasonSubject {
   readonly stats: readonly (FeatureStats | null)[]
 }
 
-/** Tells the reasons of one score, the strongest first, of equal ones the first in the vector. */
+/** Words the reasons of one score, the strongest first, of equal ones the first in the vector. */
 export type ReasonWriter = (subject: ReasonSubject) => Reason[]
 
 /** For vectors of these features. */

@@ -5,7 +5,7 @@ import type { TreeEnsemble } from './tree-ensemble.ts'
 import { createTreeShap, type TreeShap } from './tree-shap.ts'
 import { splitsSize } from './tree-splits.ts'
 
-/** What a model's formula says of a vector. */
+/** Explains a vector's score by the model's formula. */
 export interface ScoreExplainer extends TreeShap {
   /** What base and contributions add up to: the score, or its log odds. */
   readonly unit: ContributionUnit
@@ -17,19 +17,19 @@ export const contributionUnits = ['log_odds', 'probability'] as const
 export type ContributionUnit = (typeof contributionUnits)[number]
 
 /**
- * `exact`: SHAP values, because what the leaves say is only added up on the way to the unit. `propagated`: the SHAP values
- * of the trees below each logistic function (a calibration), stretched to the difference that they make to its answer; they
- * add up to the score as well, and within one function they keep their order (Chen, Lundberg and Lee 2022,
+ * `exact`: SHAP values, because what the leaves say is only added up on the way to the unit. `propagated`: the SHAP
+ * values of the trees below each logistic function (a calibration), stretched to the difference that they make to its
+ * answer; they add up to the score as well, and within one function they keep their order (Chen, Lundberg and Lee 2022,
  * doi:10.1038/s41467-022-31384-3).
  */
 export const contributionMethods = ['exact', 'propagated'] as const
 export type ContributionMethod = (typeof contributionMethods)[number]
 
-/** Every forest of the formula must have covers. Calls of the answer may not overlap. */
+/** Every forest of the formula must have covers. Calls of the explainer may not overlap. */
 export function createScoreExplainer(formula: ScoreFormula, width: number): ScoreExplainer {
   const logOdds = logOddsOf(formula)
   const isAdded = (logOdds ?? formula).terms.every(({ kind }) => kind === 'leaves')
-  // What is bent more than once is told in the unit that people know.
+  // A score bent more than once is explained in the unit that people know.
   const explained = isAdded ? (logOdds ?? formula) : formula
   const unit = isAdded && logOdds !== null ? 'log_odds' : 'probability'
   return { ...partOf(explained, width), unit, method: isAdded ? 'exact' : 'propagated' }

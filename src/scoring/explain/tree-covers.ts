@@ -9,8 +9,8 @@ interface Sides {
 }
 
 /**
- * How many of these rows come through each node. `rows`: a multiple of the forest's width, row-major; every vector as the
- * model takes it.
+ * How many of these rows come through each node. `rows`: a multiple of the forest's width, row-major; every vector as
+ * the model takes it.
  */
 export function countCovers(forest: TreeForest, rows: Float32Array): Float64Array {
   const { width, starts, feature, mode, threshold, missingTrue } = forest

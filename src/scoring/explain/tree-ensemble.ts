@@ -30,13 +30,13 @@ export interface TreeEnsemble {
   readonly cover: Float64Array
 }
 
-/** Of what comes through the node above, the part that comes through this one; where nothing comes, each side has half. */
+/** The part of what comes through the node above that comes through this one; half where nothing comes. */
 export function shareOf({ cover }: Pick<TreeEnsemble, 'cover'>, node: number, above: number): number {
   const whole = doubleAt(cover, above)
   return whole > 0 ? doubleAt(cover, node) / whole : 0.5
 }
 
-/** Of float32 values, as ONNX Runtime compares them. */
+/** Compares float32 values as ONNX Runtime does. */
 export function holds(mode: number, value: number, threshold: number, missingTrue: number): boolean {
   switch (mode) {
     case 0:

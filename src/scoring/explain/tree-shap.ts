@@ -20,9 +20,9 @@ export interface TreeShap {
  * by their Algorithm 2, but by an integral (Owen 1972; for trees Wettenstein, Mitchell and Yu 2026, arXiv:2605.04497):
  * when every other element is known with chance y, a leaf is reached with probability Π ((1 − y)·z + y·o), and the mean
  * over all y weighs the sets of known elements as Shapley does. Of k elements on a path that is a polynomial of degree
- * k − 1 in y, and ⌈k ÷ 2⌉ points of Gauss-Legendre integrate it exactly. An element's part of that product is one factor
- * for all leaves below an edge: one walk down, one walk up, a few multiplications per split and point. Products and
- * sums have no small differences of large numbers, at any depth.
+ * k − 1 in y, and ⌈k ÷ 2⌉ points of Gauss-Legendre integrate it exactly. An element's part of that product is one
+ * factor for all leaves below an edge: one walk down, one walk up, a few multiplications per split and point. Products
+ * and sums have no small differences of large numbers, at any depth.
  */
 export function createTreeShap(ensemble: TreeEnsemble): TreeShap {
   const splits = splitsOf(ensemble)
@@ -54,8 +54,8 @@ export function createTreeShap(ensemble: TreeEnsemble): TreeShap {
 }
 
 /*
- * The walks read elements as they are, and what is not there as NaN: a call of `doubleAt` for each took a seventh more time
- * (`npm run bench -- --only explain`).
+ * The walks read elements as they are, and what is not there as NaN: a call of `doubleAt` for each took a seventh more
+ * time (`npm run bench -- --only explain`).
  */
 
 /** Of one tree, by split from its first one on. */
@@ -152,7 +152,7 @@ function walkUp(
   }
 }
 
-/** Every leaf by the share of the training data that came there. */
+/** Weighs every leaf by the share of the training data that came there. */
 function baseOf(ensemble: TreeEnsemble): number {
   const { base, parent, value } = ensemble
   const share = new Float64Array(parent.length)

@@ -110,7 +110,7 @@ export function splitsOf(ensemble: TreeEnsemble): TreeSplits {
 type EdgeNumbers = (state: number, point: number, factor: number, part: number) => void
 
 /**
- * Tells the numbers of the edge into a node, for each state of the split above and each point y. With z the share of
+ * Computes the numbers of the edge into a node, for each state of the split above and each point y. With z the share of
  * the training data that took all edges of the element so far, and o whether the vector took them, the element's factor
  * of the path's product is (1 − y)·z + y·o, and its part of the whole is (o − z) ÷ factor. Edges of an element that is
  * compared again replace those above: factors are quotients, and parts are differences.

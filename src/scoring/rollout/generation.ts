@@ -5,7 +5,7 @@ const folderName = z.string().regex(new RegExp(`^${folder}$`), 'must be 1 to 64 
 
 /** Names one model: `models/<name>/<version>/`. What a version holds never changes. */
 export const modelFolder = z.object({ name: folderName, version: folderName })
-/** A model, and the policy it decides with: `policies/<policy>.json` beside it, or only the thresholds of its manifest. */
+/** A model, and the policy it decides with: `policies/<policy>.json` beside it, or its manifest's thresholds. */
 export const modelReference = modelFolder.extend({ policy: folderName.optional() })
 /** What {@link parseModelName} reads. */
 export const modelPattern = new RegExp(`^${folder}/${folder}(@${folder})?$`)
@@ -14,11 +14,11 @@ export type ModelReference = z.infer<typeof modelReference>
 /** All of them run on every scored event, one after the other. */
 export const shadowsMax = 8
 
-/** Who decides, and whose scores are only logged. */
+/** The champion decides; shadows' scores are only logged. */
 export const rolloutSchema = z.object({ champion: modelReference, shadows: z.array(modelReference).max(shadowsMax) })
 export type Rollout = z.infer<typeof rolloutSchema>
 
-/** One entry of the list of generations, which only grows. Generation 1 is what `models/registry.json` named. */
+/** An entry of the list of rollouts, which only grows. Generation 1 is what `models/registry.json` named. */
 export const generationSchema = rolloutSchema.extend({
   /** Its place in the list, from 1 on. */
   number: z.number().int().min(1),
@@ -29,13 +29,13 @@ export const generationSchema = rolloutSchema.extend({
 })
 export type Generation = z.infer<typeof generationSchema>
 
-/** From `offset` on, until the next one's, a partition is scored by this generation. */
+/** This generation scores a partition from `offset` on, until that of the next. */
 export interface Activation {
   readonly offset: number
   readonly generation: Generation
 }
 
-/** Why a processor does not take a generation. */
+/** Why a processor refused a generation. */
 export const refusalSchema = z.object({
   code: z.string(),
   detail: z.string(),
@@ -72,9 +72,9 @@ export function parseModelName(text: string): ModelReference | null {
 }
 
 /**
- * The lineup after a change. `generations`: all, oldest first, at least one. `lost`: the numbers of those that were
+ * The rollout after a change. `generations`: all, oldest first, at least one. `lost`: the numbers of those that were
  * refused and took effect nowhere; they are no base for anything. A rollback goes back to the generation before the
- * one that is there now, and the next one goes back further.
+ * current one, and the next rollback goes back further.
  */
 export function changed(generations: readonly Generation[], lost: ReadonlySet<number>, change: ModelChange): Changed {
   const kept = generations.filter(({ number }) => !lost.has(number))
@@ -107,7 +107,7 @@ export function changed(generations: readonly Generation[], lost: ReadonlySet<nu
 }
 
 function rolledBack(generations: readonly Generation[], kept: readonly Generation[], current: Generation): Changed {
-  // The newest one was refused everywhere: what it would have replaced is still there, and going back means to say so.
+  // Where the newest one was refused everywhere, the current one still serves, and a rollback names it again.
   const isCurrentNewest = current.number === generations.at(-1)?.number
   const base = current.restores ?? current.number
   const former = isCurrentNewest ? kept.findLast(({ number }) => number < base) : current
