@@ -53,7 +53,7 @@ export function verdictOf(outcome: Outcome): Verdict {
 
 /** `gone`: applied before, and its response is no longer stored, so it was published and committed (R5). */
 export type Answer =
-  | { readonly kind: 'snapshot'; readonly response: StoredResponse }
+  | { readonly kind: 'response'; readonly response: StoredResponse }
   | { readonly kind: 'gone'; readonly verdict: Verdict }
 
 export interface Observed {
@@ -94,7 +94,7 @@ export function observe(
     const response = applyTo(plan, draft, observation)
     next = observation.offset + 1
     responses.push(response)
-    answers.push({ kind: 'snapshot', response })
+    answers.push({ kind: 'response', response })
   }
   if (draft !== null) setProgress(draft, { partition, next, responses })
   return { state: draft ?? base, answers, changed: draft !== null }
@@ -115,7 +115,7 @@ function storedAnswer(
   observation: Observation,
 ): Answer {
   const response = responses.find((stored) => stored.offset === observation.offset)
-  if (response !== undefined) return { kind: 'snapshot', response }
+  if (response !== undefined) return { kind: 'response', response }
   return { kind: 'gone', verdict: plan.partitionKey ? goneVerdict(state, observation) : null }
 }
 

@@ -5,8 +5,8 @@ import type { Decoded, DecodedEvent, Observed } from './stages.ts'
 import { textOf } from './dead-letters/waiting.ts'
 
 /*
- * `groupByEntity` lists the entities that a batch's events name, the stages in between (load, observe, write) add to what is
- * known of each entity, and `answer` turns the entities' answers into the outcome of each event.
+ * `groupByEntity` lists the entities that a batch's events name, the stages in between (load, observe, write) add to what
+ * is known of each entity, and `answer` turns the entities' answers into the outcome of each event.
  */
 
 /** One instance of an entity, with what the batch does to it. */

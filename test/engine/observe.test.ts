@@ -49,7 +49,7 @@ function batch(
 }
 
 function snapshotOf(answer: Answer | undefined): StoredResponse {
-  if (answer?.kind !== 'snapshot') throw new Error(`a snapshot, not ${JSON.stringify(answer)}`)
+  if (answer?.kind !== 'response') throw new Error(`a snapshot, not ${JSON.stringify(answer)}`)
   return answer.response
 }
 const outcomes = (answers: readonly Answer[]) =>

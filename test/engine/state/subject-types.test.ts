@@ -42,7 +42,7 @@ function told(events: readonly Told[]): { readonly outcome: Outcome; readonly re
     const observed = observe(owner!, state, [observation], 0, offset)
     state = observed.state
     const [answer] = observed.answers
-    if (answer?.kind !== 'snapshot') throw new Error('nothing was told before')
+    if (answer?.kind !== 'response') throw new Error('nothing was told before')
     return answer.response
   })
 }
