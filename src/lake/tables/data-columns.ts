@@ -37,7 +37,7 @@ const labelKind = 'label_kind'
 
 /** Names of columns that only views have. */
 const ofViews = [
-  ...['label_id', 'is_fraud', labelKind, 'reported_time', 'reported_time_ms', 'counts', 'outcome', 'label'],
+  ...['label_id', 'is_report', labelKind, 'reported_time', 'reported_time_ms', 'counts', 'outcome', 'label'],
   ...['table_name', 'first_offset', 'last_offset', 'observed_id', 'observed_type'],
 ]
 

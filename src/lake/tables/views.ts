@@ -107,12 +107,12 @@ function labelEvents(schema: LakeSchema, scored: ScoredColumns): string {
     (column) => `t.${column} IS NOT DISTINCT FROM s.${column}`,
   )
   const columns = [
-    ...['label_id', id, 'is_fraud', 'label_kind', 'reported_time', 'reported_time_ms', time, timeMs],
+    ...['label_id', id, 'is_report', 'label_kind', 'reported_time', 'reported_time_ms', time, timeMs],
     ...repeated.map(identifier),
   ].map((column) => `told.${column}`)
   return `CREATE VIEW ${identifier(relations.labelEvents)} AS
   WITH told AS (SELECT e.event_id AS label_id, ${byLabel(labels, ({ subject }) => subject)} AS ${id},
-    ${typesIn(labels.filter(({ withdraws }) => !withdraws))} AS is_fraud, e.label_kind,
+    ${typesIn(labels.filter(({ withdraws }) => !withdraws))} AS is_report, e.label_kind,
     e.event_time AS reported_time, e.event_time_ms AS reported_time_ms,
     make_timestamp_ms(e.observed_time_ms) AS ${time}, e.observed_time_ms AS ${timeMs}, ${said.join(', ')},
     o.outcome, o.${sequence}, e.log_topic, e.log_partition, e.log_offset, e.append_time_ms, e.materialized_at_ms
@@ -138,7 +138,7 @@ function currentLabels({ owner, key }: LakeSchema, { id, relations }: ScoredColu
   return `SELECT * FROM (
     SELECT * FROM ${identifier(relations.labelEvents)} WHERE counts AND ${condition}
     QUALIFY row_number() OVER (PARTITION BY ${aggregate}, ${subject} ORDER BY reported_time_ms DESC, ${sequence} DESC) = 1
-  ) WHERE is_fraud`
+  ) WHERE is_report`
 }
 
 function labels(schema: LakeSchema, scored: ScoredColumns): string {

@@ -99,12 +99,12 @@ test('every event type has a view, and labels take back what their type withdraw
     { event_id: 'n1', observed_time_ms: day, premium: true },
   ])
   // The third report says that the login worked, which it did not.
-  const events = 'SELECT label_id, login_id, is_fraud, label_kind, succeeded, counts FROM label_events ORDER BY 1'
+  const events = 'SELECT label_id, login_id, is_report, label_kind, succeeded, counts FROM label_events ORDER BY 1'
   expect(await ask(events)).toEqual([
-    { label_id: 'r1', login_id: 'l1', is_fraud: true, label_kind: 'phone', succeeded: true, counts: true },
-    { label_id: 'r2', login_id: 'l3', is_fraud: true, label_kind: 'mail', succeeded: true, counts: true },
-    { label_id: 'r3', login_id: 'l2', is_fraud: true, label_kind: 'phone', succeeded: true, counts: false },
-    { label_id: 'w2', login_id: 'l3', is_fraud: false, label_kind: 'mail', succeeded: true, counts: true },
+    { label_id: 'r1', login_id: 'l1', is_report: true, label_kind: 'phone', succeeded: true, counts: true },
+    { label_id: 'r2', login_id: 'l3', is_report: true, label_kind: 'mail', succeeded: true, counts: true },
+    { label_id: 'r3', login_id: 'l2', is_report: true, label_kind: 'phone', succeeded: true, counts: false },
+    { label_id: 'w2', login_id: 'l3', is_report: false, label_kind: 'mail', succeeded: true, counts: true },
   ])
   expect(await ask('SELECT login_id, login_time_ms, account_id FROM labels')).toEqual([
     { login_id: 'l1', login_time_ms: day + hour, account_id: 'a1' },
