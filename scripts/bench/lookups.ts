@@ -10,7 +10,6 @@ import { definitions } from '../../src/app/installation/settings/definitions.ts'
 import { lakeLookupDefaults, openLakeLookup } from '../../src/app/roles/score-lookup.ts'
 import { assert } from '../../src/base/errors.ts'
 import { encodeEvent } from '../../src/events/event.ts'
-import type { EventTimeMs } from '../../src/base/units.ts'
 import { pinoLogger } from '../../src/edges/pino/logger.ts'
 import { prometheusMeter } from '../../src/edges/prometheus/meter.ts'
 import { idListOf, writeIdList, type IdRow } from '../../src/lake/tables/id-list.ts'
@@ -144,7 +143,7 @@ function recordOf(n: number): LogRecord {
     ...{ features, entities: {}, position: { topic: 'e', partition: 0, offset: n } },
   }
   const names = { eventId: `${paymentId}:scored`, eventType: 'payment.scored', aggregateId: customerId, version: 1 }
-  const cause = { correlationId: paymentId, causationId: paymentId, timestamp: timeMs as EventTimeMs }
+  const cause = { correlationId: paymentId, causationId: paymentId, timestamp: timeMs }
   const value = Buffer.from(encodeEvent({ ...names, ...cause, aggregateType: 'customer', data }))
   return { topic: 's', partition: 0, offset: n, appendTimeMs: timeMs, key: customerId, value, headers: {} }
 }

@@ -7,7 +7,6 @@ import type { DomainEvent, EventData } from '../../src/events/event.ts'
 import { featuresOf, type RequestValues } from '../../src/engine/expression.ts'
 import { readFeatures, verdictOf } from '../../src/engine/observe.ts'
 import { entityIdOf, type EntityPlan, type FeaturePlan, type ServicePlan } from '../../src/engine/plan.ts'
-import type { EventTimeMs } from '../../src/base/units.ts'
 import { createValues } from '../../src/scoring/vector.ts'
 import type { FeatureSet } from '../../src/define/feature-set.ts'
 import { scoredTypes } from './definitions.ts'
@@ -253,7 +252,7 @@ function domainEvent(event: StreamEvent): DomainEvent<EventData> {
   return {
     eventId: event.eventId,
     eventType: event.eventType,
-    timestamp: eventTimeOf(event) as EventTimeMs,
+    timestamp: eventTimeOf(event),
     aggregateId: String(event.data['customerId']),
     aggregateType: 'customer',
     version: 1,

@@ -1,20 +1,3 @@
-/** Brands: a number or string that says what it is. They cost nothing at run time. */
-declare const brand: unique symbol
-type Brand<Base, Name extends string> = Base & { readonly [brand]: Name }
-
-/** Milliseconds since 1970-01-01T00:00:00Z on the clock of the event's producer. Integer, may be negative. */
-export type EventTimeMs = Brand<number, 'EventTimeMs'>
-/** Milliseconds since the epoch on the log's clock: when the log accepted the record. Integer. */
-export type AppendTimeMs = Brand<number, 'AppendTimeMs'>
-/** Money in minor units (cents). A safe, non-negative integer. */
-export type AmountMinor = Brand<number, 'AmountMinor'>
-export type EventId = Brand<string, 'EventId'>
-
-/** Brands a time of an event; the only place that does, because only the compiler knows a brand. */
-export function eventTime(ms: number): EventTimeMs {
-  return ms as EventTimeMs
-}
-
 export const secondMs = 1_000
 export const minuteMs = 60 * secondMs
 export const hourMs = 60 * minuteMs

@@ -1,5 +1,4 @@
 import type { z } from 'zod'
-import type { EventTimeMs } from '../base/units.ts'
 import type { DomainEvent } from '../events/event.ts'
 import type { EventDefinition } from './event-type.ts'
 
@@ -115,7 +114,7 @@ export function simulatedEvent<Type extends string, Schema extends z.ZodObject>(
     eventId: id,
     eventType: type.type,
     // The simulator sets the event's time.
-    timestamp: timeMs as EventTimeMs,
+    timestamp: timeMs,
     // The schema of every type is one of an object.
     aggregateId: String((data as Readonly<Record<string, unknown>>)[type.aggregateField]),
     aggregateType: type.aggregateType,

@@ -16,7 +16,6 @@ import { readPlainEvent } from './codec/plain-event.ts'
 import { explain, fieldOf, isAbout } from './schema-fault.ts'
 import type { LabelRule } from './label-rule.ts'
 import type { ScoredRule } from './scored-rule.ts'
-import { eventTime, type EventTimeMs } from '../base/units.ts'
 
 /** The fields of an event, once its schema has read them. */
 export type EventData = Readonly<Record<string, unknown>>
@@ -25,8 +24,8 @@ export type EventData = Readonly<Record<string, unknown>>
 export interface DomainEvent<Data = unknown> {
   readonly eventId: string
   readonly eventType: string
-  /** When it happened, by its producer's clock. */
-  readonly timestamp: EventTimeMs
+  /** When it happened, by its producer's clock: milliseconds since the epoch, whole, maybe negative. */
+  readonly timestamp: number
   /** The aggregate is the partition key: everything about one aggregate is in one partition, in order. */
   readonly aggregateId: string
   readonly aggregateType: string
@@ -101,7 +100,7 @@ export type EventResult =
   | {
       readonly kind: 'valid'
       readonly event: DomainEvent<EventData>
-      readonly observedAt: EventTimeMs
+      readonly observedAt: number
       /** As the producer sent it: its own version, its data untouched (only `aggregateType` may be empty). */
       readonly received: DomainEvent
     }
@@ -240,7 +239,7 @@ function parseEnvelope(
       kind: 'ok',
       event: {
         ...rest,
-        timestamp: eventTime(ms),
+        timestamp: ms,
         ...(causationId === undefined ? {} : { causationId }),
         ...(correlationId === undefined ? {} : { correlationId }),
         metadata: metadata ?? { source: 'urn:riverbank:http' },
@@ -263,7 +262,7 @@ function parseEnvelope(
     event: {
       eventId: data.id,
       eventType: data.type,
-      timestamp: eventTime(Date.parse(data.time)),
+      timestamp: Date.parse(data.time),
       aggregateId: data.subject,
       aggregateType: '',
       version,
@@ -282,10 +281,10 @@ function versionOf({ type, dataschema }: CloudEvent, catalog: EventCatalog): num
   return named === type ? Number(version) : null
 }
 
-function observationTime(event: DomainEvent<EventData>, type: EventType): EventTimeMs {
+function observationTime(event: DomainEvent<EventData>, type: EventType): number {
   if (type.timestampField === 'time') return event.timestamp
   const time = event.data[type.timestampField]
-  return typeof time === 'number' ? eventTime(time) : event.timestamp
+  return typeof time === 'number' ? time : event.timestamp
 }
 
 export function invalid(code: EventErrorCode, detail: string, eventId?: string): EventResult & { kind: 'invalid' } {

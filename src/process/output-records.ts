@@ -13,7 +13,6 @@ import type { FeaturePlan, ServicePlan } from '../engine/plan.ts'
 import { createScoreWriter } from '../scoring/scored-text.ts'
 import type { ScoredRule } from '../events/scored-rule.ts'
 import { traceHeader, validTraceparent } from '../events/trace.ts'
-import { eventTime } from '../base/units.ts'
 import type { LogRecord, OutgoingRecord } from '../ports/log.ts'
 
 export interface ScoreRecordOptions {
@@ -109,7 +108,7 @@ export function outputOf(topic: string, record: LogRecord, { cause, ...event }: 
   const { data, ...names } = event
   const outputEvent: DomainEvent = {
     ...names,
-    timestamp: eventTime(record.appendTimeMs),
+    timestamp: record.appendTimeMs,
     version: 1,
     ...(cause === null ? {} : causeOf(cause)),
     data,

@@ -10,7 +10,6 @@ import { defineSource } from '../../src/define/source.ts'
 import { defineView } from '../../src/define/view.ts'
 import { createMemoryEngine } from '../../src/engine/engine.ts'
 import type { Scorer } from '../../src/ports/scorer.ts'
-import type { EventTimeMs } from '../../src/base/units.ts'
 import { login, logins, user, userLogins, visits } from '../define/support/visits.ts'
 import { appliedEvent, decidedBy, decodedEvent } from '../process/support/stages.ts'
 
@@ -66,7 +65,7 @@ async function scoresOf(set: FeatureSet) {
   const values: unknown[] = []
   for (const [offset, type] of ['login.attempted', 'door.opened', 'login.attempted', 'login.attempted'].entries()) {
     if (!plan.events.has(type)) continue
-    const timestamp = (Date.UTC(2026, 10, 30) + offset * 60_000) as EventTimeMs
+    const timestamp = Date.UTC(2026, 10, 30) + offset * 60_000
     const data = { userId: 'u1', badgeId: 'b1', attempts: offset + 1, networkId: null }
     const event = {
       eventId: `e${offset}`,

@@ -9,7 +9,6 @@ import { withLakeQuery } from '../../src/app/installation/lake/lake-query.ts'
 import { createTopics } from '../../src/app/installation/servers/topics.ts'
 import { encodeEvent } from '../../src/events/event.ts'
 import { deadLetterSchema } from '../../src/scoring/output-events.ts'
-import type { EventTimeMs } from '../../src/base/units.ts'
 import { openLake } from '../../src/lake/commit/lake.ts'
 import type { EventLog, LogRecord, OutgoingRecord } from '../../src/ports/log.ts'
 import { startProgram } from './support/program.ts'
@@ -28,7 +27,7 @@ function event(id: string, type: string, customerId: string, data: object): stri
   return encodeEvent({
     eventId: id,
     eventType: type,
-    timestamp: Date.now() as EventTimeMs,
+    timestamp: Date.now(),
     aggregateId: customerId,
     aggregateType: 'customer',
     version: type === 'payment.initiated' ? 2 : 1,

@@ -3,7 +3,6 @@ import { names } from '../../src/app/installation/settings/config.ts'
 import type { VerifyReport } from '../../src/app/installation/lake/verify.ts'
 import { freePort } from '../../src/edges/redis/server/server.ts'
 import { encodeEvent } from '../../src/events/event.ts'
-import type { EventTimeMs } from '../../src/base/units.ts'
 import { redisAvailable } from '../support/redis-server.ts'
 import { eventually } from '../support/wait.ts'
 import { startInstallation, type TestInstallation } from './support/installation.ts'
@@ -59,7 +58,7 @@ describe.skipIf(reason !== null)(`entities at their limits${reason === null ? ''
     const event = payment(id, { customerId, ...data })
     const value = encodeEvent({
       ...event,
-      timestamp: timeMs as EventTimeMs,
+      timestamp: timeMs,
       aggregateId: customerId,
       metadata: { source: 'urn:test' },
     })

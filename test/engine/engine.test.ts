@@ -2,7 +2,6 @@ import { expect, it } from 'vitest'
 import { compilePlan } from '../../src/compile/plan.ts'
 import { defineFeatureSet } from '../../src/define/feature-set.ts'
 import { createMemoryEngine } from '../../src/engine/engine.ts'
-import type { EventTimeMs } from '../../src/base/units.ts'
 import { profileChanged, userProfile, visits } from '../define/support/visits.ts'
 
 const nowMs = Date.UTC(2026, 10, 30)
@@ -12,7 +11,7 @@ function engineOfVisits() {
   let offset = 0
   const login = (data: object) => {
     const event = {
-      ...{ eventId: `e${offset}`, eventType: 'login.attempted', timestamp: nowMs as EventTimeMs },
+      ...{ eventId: `e${offset}`, eventType: 'login.attempted', timestamp: nowMs },
       ...{ aggregateId: 'u1', aggregateType: 'user', version: 1, data: { userId: 'u1', attempts: 1, ...data } },
     }
     const timeMs = nowMs + offset * 60_000
@@ -54,7 +53,7 @@ it('the newest value of a state event is a feature: a number, a text or a boolea
   const engine = createMemoryEngine(compilePlan(set))
   let offset = 0
   const tell = (eventType: string, data: object) => {
-    const timestamp = (nowMs + offset * 60_000) as EventTimeMs
+    const timestamp = nowMs + offset * 60_000
     const event = { eventId: `e${offset}`, eventType, timestamp, aggregateId: 'u1', aggregateType: 'user', version: 1 }
     const position = { partition: 0, offset, appendTimeMs: timestamp }
     offset += 1

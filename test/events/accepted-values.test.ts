@@ -7,7 +7,6 @@ import { encodeEvent, type DomainEvent, type EventCatalog } from '../../src/even
 import { createReasonWriter } from '../../src/scoring/explain/reason.ts'
 import { type ReasonForm } from '../../src/engine/reason-form.ts'
 import { readRecordEvent } from '../../src/events/codec/record-event.ts'
-import type { EventTimeMs } from '../../src/base/units.ts'
 import { measure } from '../../src/define/reason.ts'
 
 const catalogOf = (CURRENCY: string): EventCatalog =>
@@ -19,7 +18,7 @@ function resultsOf(eventType: string, version: number, data: object, installed =
   const catalog = catalogOf(installed)
   const event: DomainEvent = {
     ...{ eventId: 'e1', eventType, version, aggregateId: 'c1', aggregateType: 'customer' },
-    ...{ timestamp: appendTimeMs as EventTimeMs, data },
+    ...{ timestamp: appendTimeMs, data },
   }
   return ['', ' '].map((space) => {
     const value = new TextEncoder().encode(encodeEvent(event) + space)

@@ -3,7 +3,7 @@ import { riverbank } from '../../features/index.ts'
 import { encodeEvent, type DomainEvent, type EventCatalog } from '../../src/events/event.ts'
 import { historyHeader, httpDoor, timeFault } from '../../src/events/event-time.ts'
 import { readRecordEvent } from '../../src/events/codec/record-event.ts'
-import { dayMs, minuteMs, type EventTimeMs } from '../../src/base/units.ts'
+import { dayMs, minuteMs } from '../../src/base/units.ts'
 
 const catalog: EventCatalog = new Map(riverbank.events.map((event) => [event.type, event]))
 const appendTimeMs = Date.UTC(2026, 5, 1, 12)
@@ -19,7 +19,7 @@ interface Sent {
 function codesOf({ timestamp, paymentTimeMs, history }: Sent): string[] {
   const isLabel = paymentTimeMs !== undefined
   const event: DomainEvent = {
-    ...{ eventId: 'e1', aggregateId: 'c1', aggregateType: 'customer', timestamp: timestamp as EventTimeMs },
+    ...{ eventId: 'e1', aggregateId: 'c1', aggregateType: 'customer', timestamp: timestamp },
     eventType: isLabel ? 'fraud.reported' : 'payment.initiated',
     version: isLabel ? 1 : 2,
     data: isLabel ? { paymentId: 'p1', ...payment, paymentTimeMs, kind: 'chargeback' } : payment,

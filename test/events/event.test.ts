@@ -12,7 +12,6 @@ import {
   type DomainEvent,
   type EventCatalog,
 } from '../../src/events/event.ts'
-import type { EventTimeMs } from '../../src/base/units.ts'
 import { testSeed as seed } from '../support/seed.ts'
 
 const catalog: EventCatalog = new Map(riverbank.events.map((event) => [event.type, event]))
@@ -297,7 +296,7 @@ describe('an event that is well', () => {
         const event: DomainEvent = {
           eventId,
           eventType: 'payment.initiated',
-          timestamp: timestamp as EventTimeMs,
+          timestamp: timestamp,
           aggregateId: 'c1',
           aggregateType: 'customer',
           version: 2,

@@ -4,7 +4,6 @@ import { generatePayments } from '../../features/simulator/payments.ts'
 import { compilePlan } from '../../src/compile/plan.ts'
 import { createMemoryEngine } from '../../src/engine/engine.ts'
 import type { DomainEvent, EventData } from '../../src/events/event.ts'
-import type { EventTimeMs } from '../../src/base/units.ts'
 import { createValues } from '../../src/scoring/vector.ts'
 
 const startMs = Date.UTC(2018, 3, 1)
@@ -64,7 +63,7 @@ function columnSums(): Map<string, number> {
   let label = 0
   const apply = (row: number, fraud: boolean) => {
     const paymentTimeMs = startMs + at(columns.second, row) * 1_000
-    const timestamp = (fraud ? paymentTimeMs + labelDelayMs : paymentTimeMs) as EventTimeMs
+    const timestamp = fraud ? paymentTimeMs + labelDelayMs : paymentTimeMs
     const customerId = String(at(columns.customer, row))
     const paid = { customerId, terminalId: String(at(columns.terminal, row)), amountMinor: at(columns.cents, row) }
     const data = fraud ? { ...paid, paymentId: `pay-${row}` } : paid

@@ -2,7 +2,6 @@ import { expect, it } from 'vitest'
 import { compilePlan } from '../../src/compile/plan.ts'
 import { coalesce } from '../../src/define/expression.ts'
 import { defineDerived, defineFeatureSet, defineService } from '../../src/define/feature-set.ts'
-import type { EventTimeMs } from '../../src/base/units.ts'
 import { deviceLogins, userLogins, visits } from '../define/support/visits.ts'
 import { compilePolicy, parsePolicy } from '../../src/scoring/policy.ts'
 import { createMemoryEngine } from '../../src/engine/engine.ts'
@@ -55,7 +54,7 @@ it('scores an event that does not name an entity, with its features missing', as
   const services = [defineService({ name: 'risk', vector })]
   const plan = compilePlan(defineFeatureSet({ ...visits, derived: [known], services }))
   const engine = createMemoryEngine(plan)
-  const timestamp = Date.UTC(2026, 10, 30) as EventTimeMs
+  const timestamp = Date.UTC(2026, 10, 30)
   const rows: unknown[] = []
   const champion: Scorer = {
     ...scorer,

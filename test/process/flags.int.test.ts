@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { RiverbankError } from '../../src/base/errors.ts'
 import { encodeEvent } from '../../src/events/event.ts'
-import { dayMs, secondMs, type EventTimeMs } from '../../src/base/units.ts'
+import { dayMs, secondMs } from '../../src/base/units.ts'
 import type { OutgoingRecord } from '../../src/ports/log.ts'
 import { historyHeaders } from '../support/history.ts'
 import { redisAvailable, startTestRedis, type TestRedis } from '../support/redis-server.ts'
@@ -23,7 +23,7 @@ function spree(topic: string): OutgoingRecord[] {
     const event = {
       eventId: `p${n}`,
       eventType: 'payment.initiated',
-      timestamp: timestamp as EventTimeMs,
+      timestamp: timestamp,
       aggregateId: 'c1',
       aggregateType: 'customer',
       version: 2,

@@ -8,7 +8,6 @@ import { defineSource } from '../../src/define/source.ts'
 import { defineView } from '../../src/define/view.ts'
 import { createMemoryEngine } from '../../src/engine/engine.ts'
 import { encodeEvent, type EventCatalog } from '../../src/events/event.ts'
-import type { EventTimeMs } from '../../src/base/units.ts'
 import type { LogRecord } from '../../src/ports/log.ts'
 import type { Scorer } from '../../src/ports/scorer.ts'
 import { createAssemble } from '../../src/process/assemble.ts'
@@ -53,7 +52,7 @@ const atMs = Date.UTC(2026, 2, 1)
 
 function record(offset: number, eventType: string, data: object): LogRecord {
   const value = encodeEvent({
-    ...{ eventId: `e${offset}`, eventType, timestamp: (atMs + offset) as EventTimeMs, aggregateId: 'c-1' },
+    ...{ eventId: `e${offset}`, eventType, timestamp: atMs + offset, aggregateId: 'c-1' },
     ...{ aggregateType: 'customer', version: 1, data, metadata: { source: 'test' } },
   })
   const bytes = new TextEncoder().encode(value)

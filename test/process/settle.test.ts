@@ -1,5 +1,4 @@
 import { expect, it } from 'vitest'
-import { eventTime } from '../../src/base/units.ts'
 import { compilePlan } from '../../src/compile/plan.ts'
 import { defineFeatureSet } from '../../src/define/feature-set.ts'
 import { EntityStates } from '../../src/process/entity-states.ts'
@@ -13,7 +12,7 @@ it('a batch writes states of the entities that its events name, and no others', 
   const plan = compilePlan(defineFeatureSet(visits))
   const store: StateStore = { ...memoryVault().store, epoch: 1 }
   const states = new EntityStates({ store, cacheEntries: 10, cacheBytes: 2 ** 26, roundsMax: 1 })
-  const timestamp = eventTime(Date.UTC(2026, 10, 30))
+  const timestamp = Date.UTC(2026, 10, 30)
   const eventOf = (data: Readonly<Record<string, unknown>>, offset: number) => {
     const names = { eventId: `e${offset}`, eventType: 'login.attempted', aggregateId: 'u1', aggregateType: 'user' }
     return decodedEvent(plan, { ...names, timestamp, data, version: 1 }, offset)

@@ -14,7 +14,6 @@ import {
   type ScoreWriterOptions,
 } from '../../src/scoring/scored-text.ts'
 import type { Reason } from '../../src/scoring/explain/reason.ts'
-import type { EventTimeMs } from '../../src/base/units.ts'
 
 const features = ['spend__count_7d', 'spend__mean_7d', 'odd "name"']
 const entities = ['customer', 'pair']
@@ -118,7 +117,7 @@ function encoded(scored: ScoreParts, { shadows }: ScoreWriterOptions): string {
   const event: DomainEvent = {
     eventId: `${scored.aggregateId}/${eventId}:scored`,
     eventType: 'login.scored',
-    timestamp: scored.timeMs as EventTimeMs,
+    timestamp: scored.timeMs,
     aggregateId: scored.aggregateId,
     aggregateType: 'account',
     version: 1,

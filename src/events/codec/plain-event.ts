@@ -2,7 +2,6 @@ import type { z } from 'zod'
 import { cloudEventSchema } from '../envelope.ts'
 import type { DomainEvent, EventCatalog, EventData, EventType } from '../event.ts'
 import { compileCheck, compileReader, type PlainReader } from './plain-schema.ts'
-import { eventTime } from '../../base/units.ts'
 import { utcMsOf } from '../../base/utc-text.ts'
 
 /** An event of its type's current version, before the checks that need more than its schemas. */
@@ -82,7 +81,7 @@ export function readPlainEvent(json: string, catalog: EventCatalog): PlainEvent 
   const received: DomainEvent = {
     eventId,
     eventType,
-    timestamp: eventTime(timestamp),
+    timestamp: timestamp,
     aggregateId: subject,
     aggregateType: '',
     version: type.currentVersion,

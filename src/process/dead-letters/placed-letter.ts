@@ -13,7 +13,6 @@ import { encodeEvent, structuredHeaders } from '../../events/event.ts'
 import { idOf, typeOf } from '../../events/codec/json-rules.ts'
 import type { ExactHeader } from '../../events/codec/record-parts.ts'
 import { traceHeader, validTraceparent } from '../../events/trace.ts'
-import { eventTime } from '../../base/units.ts'
 import type { LogRecord, OutgoingRecord } from '../../ports/log.ts'
 
 const attributes = {
@@ -94,7 +93,7 @@ export function replayedEvent(
   const value = encodeEvent({
     eventId: `${id}:replayed:${replayedAtMs}`,
     eventType: outputTypes.deadLetterReplayed,
-    timestamp: eventTime(replayedAtMs),
+    timestamp: replayedAtMs,
     aggregateId: subject,
     aggregateType: 'record',
     version: 1,

@@ -4,7 +4,6 @@ import { eventTimeOf, randomStream, type StreamEvent } from '../../../scripts/fu
 import { compilePlan } from '../../../src/compile/plan.ts'
 import { referenceFeatures, type ReferenceObservation } from '../../../src/compile/reference/reference.ts'
 import { createMemoryEngine, type EngineAnswer, type MemoryEngine } from '../../../src/engine/engine.ts'
-import type { EventTimeMs } from '../../../src/base/units.ts'
 import {
   fillMissingHistory,
   missingHistoryNumbers,
@@ -42,7 +41,7 @@ function apply(engine: MemoryEngine, event: StreamEvent, offset: number): Engine
   const { eventId, eventType, timeMs, data } = event
   const names = { aggregateId: String(data['customerId']), aggregateType: 'customer', version: 1 }
   return engine.apply(
-    { eventId, eventType, timestamp: eventTimeOf(event) as EventTimeMs, ...names, data },
+    { eventId, eventType, timestamp: eventTimeOf(event), ...names, data },
     timeMs,
     { partition: 0, offset, appendTimeMs: appendMs + offset * 7 },
     true,

@@ -6,7 +6,7 @@ import { createMemoryEngine } from '../../../src/engine/engine.ts'
 import type { DomainEvent, EventData } from '../../../src/events/event.ts'
 import { readFeatures } from '../../../src/engine/observe.ts'
 import { decodeState, encodeState } from '../../../src/engine/state-codec/state-blob.ts'
-import { dayMs, hourMs, type EventTimeMs } from '../../../src/base/units.ts'
+import { dayMs, hourMs } from '../../../src/base/units.ts'
 
 const plan = compilePlan(riverbank)
 const paidMs = Date.UTC(2026, 5, 1, 12)
@@ -42,7 +42,7 @@ function tell(events: readonly Told[]) {
   const engine = createMemoryEngine(plan)
   const outcomes = events.map(({ id, type, timeMs, givenMs = timeMs, data }, offset) => {
     const event: DomainEvent<EventData> = {
-      ...{ eventId: id, eventType: type, timestamp: givenMs as EventTimeMs, version: 1, data },
+      ...{ eventId: id, eventType: type, timestamp: givenMs, version: 1, data },
       ...{ aggregateId: String(data['customerId']), aggregateType: 'customer' },
     }
     const position = { partition: 0, offset, appendTimeMs: readMs + offset }

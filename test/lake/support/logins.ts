@@ -11,7 +11,6 @@ import { compileManifest } from '../../../src/compile/manifest.ts'
 import { compilePlan } from '../../../src/compile/plan.ts'
 import { encodeEvent, type EventCatalog, type EventType } from '../../../src/events/event.ts'
 import { lakeSchema } from '../../../src/lake/tables/lake-schema.ts'
-import type { EventTimeMs } from '../../../src/base/units.ts'
 import type { Scorer } from '../../../src/ports/scorer.ts'
 import { runWith, type Sent } from '../verify/support/runner.ts'
 
@@ -179,7 +178,7 @@ export function event(type: EventType, id: string, timeMs: number, accountId: st
   const text = encodeEvent({
     eventId: id,
     eventType: type.type,
-    timestamp: timeMs as EventTimeMs,
+    timestamp: timeMs,
     aggregateId: accountId,
     aggregateType: 'account',
     version: type.currentVersion,

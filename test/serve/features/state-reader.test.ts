@@ -4,7 +4,6 @@ import { seeded } from '../../../scripts/fuzz/definitions.ts'
 import { compilePlan } from '../../../src/compile/plan.ts'
 import { createMemoryEngine } from '../../../src/engine/engine.ts'
 import type { StatesStatus } from '../../../src/engine/states-status.ts'
-import type { EventTimeMs } from '../../../src/base/units.ts'
 import { encodeState } from '../../../src/engine/state-codec/state-blob.ts'
 import { createValues } from '../../../src/scoring/vector.ts'
 import { createFeatureReader } from '../../../src/serve/features/state-reader.ts'
@@ -33,7 +32,7 @@ function world() {
     const event = {
       eventId: `p${offset}`,
       eventType: 'payment.initiated',
-      timestamp: timeMs as EventTimeMs,
+      timestamp: timeMs,
       aggregateId: customerId,
       aggregateType: 'customer',
       version: 2,

@@ -9,7 +9,6 @@ import type { FoundScore } from '../../../src/serve/scores/score-entry.ts'
 import type { Identity } from '../../../src/serve/scores/identity-index.ts'
 import { encodeEvent, type EventCatalog } from '../../../src/events/event.ts'
 import type { FeatureSetManifest } from '../../../src/engine/feature-set.ts'
-import type { EventTimeMs } from '../../../src/base/units.ts'
 import { pinoLogger } from '../../../src/edges/pino/logger.ts'
 import { prometheusMeter } from '../../../src/edges/prometheus/meter.ts'
 import type { LogBatch, LogRecord, OutgoingRecord, PartitionRange, Position } from '../../../src/ports/log.ts'
@@ -212,7 +211,7 @@ export function scoreRecord(score: PaymentScored, offset: number, partition = 0)
   const value = encodeEvent({
     eventId: `score:${score.paymentId}`,
     eventType: 'payment.scored',
-    timestamp: nowMs as EventTimeMs,
+    timestamp: nowMs,
     aggregateId: score.customerId,
     aggregateType: 'customer',
     version: 1,

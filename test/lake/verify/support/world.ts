@@ -3,7 +3,6 @@ import { compileManifest } from '../../../../src/compile/manifest.ts'
 import { compilePlan } from '../../../../src/compile/plan.ts'
 import { createFeatureSql } from '../../../../src/compile/sql/feature-sql.ts'
 import { encodeEvent, type EventCatalog } from '../../../../src/events/event.ts'
-import type { EventTimeMs } from '../../../../src/base/units.ts'
 import { openQuery } from '../../../../src/edges/duckdb/query.ts'
 import type { Lake } from '../../../../src/lake/commit/lake.ts'
 import { lakeSchema } from '../../../../src/lake/tables/lake-schema.ts'
@@ -53,7 +52,7 @@ function sent(type: string, id: string, timeMs: number, appendTimeMs: number, cu
   const text = encodeEvent({
     eventId: id,
     eventType: type,
-    timestamp: timeMs as EventTimeMs,
+    timestamp: timeMs,
     aggregateId: customer,
     aggregateType: 'customer',
     version: type === 'payment.initiated' ? 2 : 1,
