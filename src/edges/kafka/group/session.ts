@@ -9,10 +9,7 @@ import { checkInRange } from './range.ts'
 import type { SessionContext, SessionEnd } from './session-context.ts'
 import { PartitionRun, PartitionRuns } from './partition-run.ts'
 
-/**
- * One kafkajs consumer from its first join to its end. kafkajs fetches, waits until every partition of that fetch is
- * handled, and fetches again; it rejoins only in between, so no batch runs while the group rebalances.
- */
+/** One kafkajs consumer from first join to end. It rejoins only between two fetches: no batch runs in a rebalance. */
 export class GroupSession {
   readonly ended: Promise<SessionEnd>
   readonly #context: SessionContext
@@ -88,8 +85,7 @@ export class GroupSession {
     await loopClock.within(drainMs, this.#revokeAll())
     clearInterval(this.#watch)
     const disconnect = () => this.#consumer.disconnect().catch(() => undefined)
-    // kafkajs does not leave a group that it still joins: the coordinator would keep the member, and its share, for a
-    // session.
+    // kafkajs does not leave a group that it still joins: the coordinator would keep the member for a session.
     await loopClock.within(requestTimeoutMs, this.#starting)
     await loopClock.within(requestTimeoutMs, disconnect())
     await loopClock.within(requestTimeoutMs, this.#starting.then(disconnect))
@@ -191,10 +187,7 @@ export class GroupSession {
     if (this.#lost !== null && !this.#over) throw this.#lost
   }
 
-  /**
-   * False when the partition is, or may be, no longer this member's. After a long silence (a blocked event loop, a
-   * frozen process) it asks the coordinator first: another member may have had the partition meanwhile.
-   */
+  /** False if another member may have the partition; after a long silence it asks the coordinator first. */
   async #mayDeliver(run: PartitionRun, payload: EachBatchPayload): Promise<boolean> {
     const { sessionTimeoutMs } = this.#context.options
     const unheardMs = () => performance.now() - this.#lastContactMs
@@ -211,8 +204,7 @@ export class GroupSession {
     if (run.revoked) throw new RiverbankError('fenced', `${run.key} is no longer this member's`)
     const offset = String(next)
     try {
-      // Straight to the coordinator: the other call retries by itself, maybe after another join, and the broker would
-      // then accept a commit for a partition that this member no longer has.
+      // Straight to the coordinator: the other call may retry after a join, when the broker would wrongly accept it.
       if (this.#payload === null) await this.#consumer.commitOffsets([{ topic, partition, offset }])
       else await this.#payload.commitOffsetsIfNecessary({ topics: [{ topic, partitions: [{ partition, offset }] }] })
       this.#contact()
