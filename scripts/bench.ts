@@ -49,9 +49,9 @@ interface Options {
   readonly json?: string
 }
 
-/** Before any clock starts: connections, caches and compiled code are then as they stay. */
+/** The benchmark sends so many payments before any clock starts, to warm connections, caches and compiled code. */
 const warmUpPayments = 10_000
-/** After this long no further rounds are begun. */
+/** After this long the benchmark begins no further round. */
 const enoughMs = 280_000
 
 const program = new Command('npm run bench --')
@@ -96,7 +96,7 @@ async function main(options: Options): Promise<void> {
     say,
     isLate: () => performance.now() - startedMs > enoughMs,
   }
-  // Memory takes longer than all others together.
+  // The memory benchmark takes longer than all others together.
   const isAsked = (name: Benchmark) => (options.only === undefined ? name !== 'memory' : options.only === name)
   try {
     if (isAsked('engine')) await benchEngine(run)
@@ -111,7 +111,7 @@ async function main(options: Options): Promise<void> {
       }
     }
   } finally {
-    // What was measured before an interruption is worth reading.
+    // Measurements before an interruption are worth reading.
     const all = measurements.all()
     process.stdout.write(`${machineLine(machine)}\n${table(all.map(rowOf))}`)
     const report = { machine, measuredAt: new Date().toISOString(), options, measurements: all }
@@ -119,7 +119,7 @@ async function main(options: Options): Promise<void> {
   }
 }
 
-/** For each driver an installation whose processor has both cores, and for reads one that serves, too. */
+/** Runs the floor: for each driver an installation whose processor has both cores, and one that serves, for reads. */
 async function benchFloor(run: Run, { log }: Options, ending: AbortController): Promise<void> {
   for (const driver of ['redis', 'kafka'] as const) {
     if (log !== 'both' && log !== driver) continue
@@ -154,14 +154,14 @@ function brokersOf(broker: { readonly kafka: KafkaBroker } | null): { readonly b
   return broker === null ? {} : { brokers: broker.kafka.brokers }
 }
 
-/** One installation for all that needs one: each benchmark finds the history that those before it left. */
+/** One installation for all benchmarks that need one: each finds the history that those before it left. */
 async function benchDriver(
   run: Run,
   driver: Driver,
   isAsked: (name: Benchmark) => boolean,
   ending: AbortController,
 ): Promise<void> {
-  // Reads do not touch the log.
+  // Reads do not use the log.
   if (driver === 'kafka' && !isAsked('pipeline') && !isAsked('latency')) return
   const broker = driver === 'kafka' ? await startBroker() : null
   if (driver === 'kafka' && broker === null) return
@@ -195,7 +195,7 @@ async function benchDriver(
   }
 }
 
-/** Null, with a line that says why, where there is no Java. */
+/** Null, with a line that gives the reason, without Java. */
 async function startBroker(): Promise<{ readonly kafka: KafkaBroker; close(): Promise<void> } | null> {
   const available = kafkaAvailable()
   if (available.kind === 'missing') {
@@ -227,5 +227,5 @@ try {
   say(isRiverbankError(error) ? `${error.code}: ${error.message}` : text)
   process.exitCode = 1
 }
-// Whatever a library still holds open, the benchmark is over.
+// Exits although a library may hold something open.
 process.exit()

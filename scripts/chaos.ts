@@ -54,7 +54,7 @@ const say = (text: string) => {
   process.stderr.write(`${text}\n`)
 }
 
-/** Answers whether everything held, and every fault was seen. */
+/** Answers whether every invariant held, and every fault took effect. */
 async function main({ minutes, log, seed, only, json }: Options): Promise<boolean> {
   say(`seed ${seed}`)
   const ending = new AbortController()
@@ -91,5 +91,5 @@ try {
   say(isRiverbankError(error) ? `${error.code}: ${error.message}` : text)
   process.exitCode = 1
 }
-// Whatever a library still holds open, the run is over.
+// Exits although a library may hold something open.
 process.exit()

@@ -8,7 +8,7 @@ import { loadProject } from '../src/app/installation/settings/project.ts'
 import { isRiverbankError } from '../src/base/errors.ts'
 import { projectOption, takeProject } from './project.ts'
 
-/** Writes the compiled feature set; `riverbank features check` says whether the committed one is what it would write. */
+/** Writes the compiled feature set; `riverbank features check` compares the committed one with what it would write. */
 const program = new Command('npm run features:compile --')
   .description('Writes compiled/feature-set.json into the folder of the project.')
   .option(...projectOption)

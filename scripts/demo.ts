@@ -33,7 +33,7 @@ function describeBug(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }
 
-/** The project lacks what a demo needs: nothing was started. */
+/** Codes of a project that lacks what a demo needs: the demo has started nothing. */
 const unready = ['project_without_simulator', 'model_refused']
 
 program.parse()
@@ -42,9 +42,9 @@ try {
   process.exitCode = await runDemo(program.opts<DemoOptions>())
 } catch (error) {
   process.stderr.write(`${isRiverbankError(error) ? `${error.code}: ${error.message}` : describeBug(error)}\n`)
-  // `process.exit` waits for what runs in a library's thread, such as a query of verify.
+  // `process.exit` waits for the threads of libraries, such as a query of verify.
   if (isRiverbankError(error, 'did_not_stop')) process.kill(process.pid, 'SIGKILL')
   process.exitCode = isProjectError(error) || unready.some((code) => isRiverbankError(error, code)) ? 2 : 1
 }
-// Whatever a library still holds open, the demo is over.
+// Exits although a library may hold something open.
 process.exit()

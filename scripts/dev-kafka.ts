@@ -1,6 +1,6 @@
 /**
- * A Kafka broker for development. Prints `KAFKA_BROKERS=127.0.0.1:<port>` on stdout once it is ready, everything else on
- * stderr, and stops it when it is told to or when whoever started it is gone.
+ * Runs a Kafka broker for development. Prints `KAFKA_BROKERS=127.0.0.1:<port>` on stdout once it is ready, everything
+ * else on stderr, and stops the broker at a signal or when its starter is gone.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -46,7 +46,7 @@ function portOf(text: string): number {
   return port
 }
 
-/** Resolves on SIGTERM or SIGINT, and when npm or what stands between is gone: npm does not pass its signals on. */
+/** Resolves on SIGTERM or SIGINT, and when npm or a process between is gone: npm does not pass its signals on. */
 function untilTold(): Promise<void> {
   const watched = npmAncestors()
   return new Promise((done) => {

@@ -53,8 +53,8 @@ async function handbook(dir: string): Promise<number> {
   const served = join(dir, 'served')
   if (!existsSync(served)) {
     say(`${payments} payments and their labels through the service, into ${dir}`)
-    // Months in minutes: with several partitions one would be days ahead of another, and a terminal's past would be
-    // incomplete when its next payment is scored. Live traffic does not have that: there time passes for all of them.
+    // The feed is months in minutes: with several partitions one would be days ahead of another, and a terminal's past
+    // would be incomplete when its next payment is scored. In live traffic time passes for all partitions.
     process.env[environmentName('PARTITIONS')] = '1'
     const log = options.log === undefined ? {} : { log: options.log }
     const code = await runDemo({ events: payments, exit: true, data: dir, rate: 1, ...log })
@@ -92,5 +92,5 @@ try {
   process.stderr.write(`${error.code}: ${error.message}\n`)
   process.exitCode = 1
 }
-// Whatever a library still holds open, it is done.
+// Exits although a library may hold something open.
 process.exit()

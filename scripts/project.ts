@@ -10,8 +10,8 @@ export const projectOption = [
 ] as const
 
 /**
- * Puts the folder that `--project` names where every program reads it. Before the options are parsed: which there are may be the
- * project's to say.
+ * Puts the folder that `--project` names into the environment, from which every program reads it. Before the options
+ * are parsed: the project may decide which options there are.
  */
 export function takeProject(args: readonly string[], env: NodeJS.ProcessEnv): void {
   const at = args.findIndex((arg) => arg === '--project' || arg.startsWith('--project='))
@@ -19,7 +19,7 @@ export function takeProject(args: readonly string[], env: NodeJS.ProcessEnv): vo
   if (at !== -1 && given !== undefined && given !== '') env[projectVariable] = resolve(given)
 }
 
-/** Null for a project that only takes events of others. */
+/** The simulator of a project; null for a project that only takes events of others. */
 export function findSimulator({ project, projectSettings }: InstalledProject): Simulator | null {
   return project.definition.simulate?.(projectSettings) ?? null
 }
@@ -35,7 +35,7 @@ export function simulatorOf(installed: InstalledProject): Simulator {
   )
 }
 
-/** What is scored: what the simulator sends at the pace that is asked for. */
+/** The scored types: the simulator sends their events at the requested pace. */
 export function scoredTypesOf({ featureSet }: InstalledProject): ReadonlySet<string> {
   return new Set(featureSet.events.filter(({ scored }) => scored !== undefined).map(({ type }) => type))
 }

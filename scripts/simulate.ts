@@ -15,10 +15,10 @@ import { originEndingAt } from './simulator/time-axis.ts'
 import { withTimeLimit } from './simulator/time-limit.ts'
 
 const liveRatePerSecond = 20
-/** Kafka applies it to what one request brings to a partition, which is a whole batch. */
+/** Kafka applies it to a whole batch: the records of one request for one partition. */
 const maxRecordBytes = 1_048_576
 
-/** Where events go, and in how many ordered lanes. */
+/** The destination of events, and the number of its ordered lanes. */
 interface Sink {
   readonly topic: string
   readonly partitions: number
@@ -28,14 +28,14 @@ interface Sink {
   close(): Promise<void>
 }
 
-/** One stream to publish: the history, or what happens live. */
+/** One stream to publish: the history, or live traffic. */
 interface Part {
   readonly label: string
   readonly events: SimulatedEvents
   readonly total: number | null
   readonly ratePerSecond: number | undefined
   readonly limitMs: number | undefined
-  /** No event of it is older. */
+  /** No event of the part has an earlier time. */
   readonly historyFromMs: number | undefined
 }
 
@@ -98,7 +98,7 @@ function* partsOf(simulator: Simulator, options: SimulateOptions): Generator<Par
       originMs,
       idPrefix: options.idPrefix,
       labelDelayMs: options.labelDelayMs,
-      // A label is news of its moment: none may come before it, whatever was asked for.
+      // A label becomes known at its time: no option may send one earlier.
       labelsBeforeMs: Math.min(options.labelsUntil === 'all' ? Infinity : originMs + drawn.endMs, nowMs + 1),
     })
     pending = history.pending
@@ -114,7 +114,7 @@ function* partsOf(simulator: Simulator, options: SimulateOptions): Generator<Par
   if (options.live) yield livePart(simulator, options, options.history ? originMs : null, pending)
 }
 
-/** `originMs`: of the history that went before; null without one. */
+/** `originMs`: the origin of the history before it; null without one. */
 function livePart(
   simulator: Simulator,
   options: SimulateOptions,
@@ -137,7 +137,7 @@ function livePart(
     total: null,
     ratePerSecond: options.rate ?? liveRatePerSecond,
     limitMs: options.liveForMs,
-    // Labels of the history that became known while nobody ran.
+    // Labels of the history that became known while no simulator ran.
     historyFromMs: originMs ?? undefined,
   }
 }
@@ -166,7 +166,7 @@ async function run(part: Part, sink: Sink, options: SimulateOptions, stop: Abort
   return summary
 }
 
-/** One lane, so that lines are in time order; a reader that leaves stops the stream. */
+/** Writes lines in one lane, so that they are in time order; a reader that leaves stops the stream. */
 function lineSink(output: LineOutput, stop: AbortController, scoredTypes: ReadonlySet<string>): Sink {
   return {
     scoredTypes,
@@ -203,7 +203,7 @@ async function logSink(options: SimulateOptions, scoredTypes: ReadonlySet<string
   }
 }
 
-/** Loaded only when needed: text output must not wait for the clients of a log. */
+/** Loads a log's client only when needed: text output must not wait for it. */
 async function openLog(config: Config): Promise<EventLog> {
   const composition: string = '../src/app/installation/servers/event-log.ts'
   const { openEventLog } = (await import(composition)) as { openEventLog: (config: Config) => Promise<EventLog> }
@@ -221,7 +221,7 @@ function summaryOf(summaries: readonly StreamSummary[], startMs: number, stopped
     seconds: Math.round(performance.now() - startMs) / 1000,
     firstEventTime: iso(summaries[0]?.firstEventMs ?? null),
     lastEventTime: iso(summaries.at(-1)?.lastEventMs ?? null),
-    /** By a signal; reaching --live-for is an end like any other. */
+    /** A signal stopped it; the end of --live-for does not count. */
     stopped,
   }
 }

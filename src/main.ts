@@ -11,7 +11,7 @@ endWithReader()
 try {
   await programOf(commands).parseAsync()
 } catch (error) {
-  // Expected failures are one line with their code; anything else is a bug and shows where it is.
+  // An expected failure is one line with its code; any other error is a bug, and shows where it is.
   const text = isRiverbankError(error) ? `${error.code}: ${error.message}` : bugReport(error)
   process.stderr.write(`${text}\n`)
   process.exitCode = isProjectError(error) ? exitCodes.usage : exitCodes.failed

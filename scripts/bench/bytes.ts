@@ -16,16 +16,16 @@ import { pinoLogger } from '../../src/edges/pino/logger.ts'
 
 /** About 60 days of the published data set: more than the longest window and its delay look back. */
 const payments = 580_000
-/** Of each entity that `MEMORY USAGE` is asked about. */
+/** The states of each entity whose `MEMORY USAGE` is measured. */
 const sampleSize = 500
 const namespace = 'bench-bytes'
 const commandTimeoutMs = 10_000
 const redisTimeouts = { startTimeoutMs: 20_000, stopTimeoutMs: 10_000 } as const
 
 /**
- * What an entity costs in Redis after that history: the state's own bytes, and the server's memory with its key and
- * bookkeeping. The states are those of the engine, written by the store that the processor uses. Sizes do not vary
- * from round to round: there is one.
+ * Measures the cost of an entity in Redis after that history: the state's own bytes, and the server's memory with its
+ * key and bookkeeping. The processor's store writes the engine's states. Sizes do not vary from round to round: there
+ * is one.
  */
 export async function benchBytes(run: Run): Promise<void> {
   run.say(`bytes: ${payments} payments`)

@@ -24,7 +24,7 @@ export interface LoggedEvent {
   readonly appendTimeMs: number
 }
 
-/** Events as a log of four partitions would hold them, taken the moment they happened. */
+/** Events as a log of four partitions would hold them, which took each the moment it happened. */
 export function* loggedEvents(payments: number, partitions = 4): Generator<LoggedEvent> {
   const encoder = new TextEncoder()
   const offsets = new Array<number>(partitions).fill(0)
@@ -36,7 +36,7 @@ export function* loggedEvents(payments: number, partitions = 4): Generator<Logge
   }
 }
 
-/** What the processor does to a batch, without log, store and model: decode, observe, answer snapshots. */
+/** The processor's work on a batch without log, store and model: decodes events, observes them, answers features. */
 export function applyLogged(engine: MemoryEngine, catalog: EventCatalog, batch: readonly LoggedEvent[]): void {
   engine.applyAll(
     batch.map((logged): EngineEvent => {
@@ -54,7 +54,10 @@ function applyInBatches(engine: MemoryEngine, catalog: EventCatalog, events: rea
   }
 }
 
-/** The pure core on one core, with the young generation that roles have (see package.json), and the coding of states. */
+/**
+ * Measures the pure engine on one core, with the young generation of roles (see package.json), and the coding of
+ * states.
+ */
 export async function benchEngine(run: Run): Promise<void> {
   const { plan, catalog } = definitions(readConfig({}))
   const events = [...loggedEvents(measuredPayments + warmUpEvents)]

@@ -8,12 +8,12 @@ import { createTreeShap, type TreeShap } from '../../src/scoring/explain/tree-sh
 import { loadExplanations, registeredRollout } from '../../src/edges/onnx/load.ts'
 
 const rows = 500
-/** Of processor time: what else runs on the machine hardly matters. */
+/** µs of processor time: other load of the machine hardly matters. */
 const goal = { kind: 'below', value: 1_000 } as const
-/** Full trees: the most work that this depth can be. */
+/** Full trees: the most work at this depth. */
 const large: EnsembleShape = { trees: 200, depth: 6, width: 24 }
 
-/** Exact SHAP values of one payment after the other, and the reasons made of them. */
+/** Measures the exact SHAP values of one payment after the other, and the reasons made of them. */
 export async function benchExplain(run: Run): Promise<void> {
   const { champion } = await registeredRollout('models', paymentInitiated.type)
   const name = `${champion.name}/${champion.version}`

@@ -10,21 +10,21 @@ import { dayMs } from '../../src/base/units.ts'
 
 export const labelDelayMs = 7 * dayMs
 
-/** The published data set's payments and labels, shifted to end today, taken in pieces. */
+/** The payments and labels of the published data set, shifted to end today, taken in pieces. */
 export interface Feed {
   readonly originMs: number
   /** The next so many payments, and the labels between them. */
   take(payments: number): Iterable<SimulatedEvent>
 }
 
-/** `payments`: how many will be taken in all. */
+/** `payments`: the number that all pieces take together. */
 export function openFeed(payments: number): Feed {
   const columns = generatePayments({ limit: payments })
   const originMs = originEndingAt(Date.now(), { epochMs: datasetEpochMs, lengthMs: columns.endSecond * 1_000 }, 'day')
   const events = history(columns, { originMs, labelDelayMs, labelsBeforeMs: Date.now() })
   return {
     originMs,
-    // Not for-of: it would close the history with its first piece.
+    // Not for-of, which would close the history with its first piece.
     *take(wanted) {
       for (let taken = 0; taken < wanted;) {
         const next = events.next()
@@ -36,7 +36,7 @@ export function openFeed(payments: number): Feed {
   }
 }
 
-/** Publishes as fast as the log takes it; answers how many events. */
+/** Publishes as fast as the log takes it; answers the number of events. */
 export async function publishAll(
   { config, log }: Installation,
   events: Iterable<SimulatedEvent>,
@@ -55,7 +55,7 @@ export async function publishAll(
   return summary.published
 }
 
-/** Publishes the next so many payments and waits until all is settled, or has reached another stage. */
+/** Publishes the next so many payments and waits until all events have reached the stage. */
 export async function feedHistory(
   installation: Installation,
   feed: Feed,

@@ -1,7 +1,6 @@
 /**
- * A client process of its own, so that what is measured shares no event loop with who measures. Reads one order from
- * its parent, sends its requests round and round over kept connections, each as soon as the last was answered, and
- * answers with what it saw.
+ * A client process of its own, so that client and server share no event loop. Reads one order from its parent, sends
+ * its requests in turn over kept connections, each as soon as the last was answered, and answers with its measurements.
  */
 import { connect, type Socket } from 'node:net'
 import { quantile } from './measurement.ts'
@@ -30,7 +29,7 @@ interface Reading {
   readonly endMs: number
   readonly latenciesMs: number[]
   failures: number
-  /** Where in the requests the next one is. */
+  /** The index of the next request. */
   turn: number
 }
 
@@ -43,7 +42,7 @@ async function runLoad(order: LoadOrder): Promise<LoadResult> {
   return { requests: latenciesMs.length, seconds: order.measureMs / 1_000, p50Ms, p99Ms, failures }
 }
 
-/** One connection; rejects when the server closes it or says nothing. */
+/** Keeps sending over one connection; rejects when the server closes it or is silent. */
 function keepAsking(reading: Reading): Promise<void> {
   const socket = connect({ port: reading.order.port, host: '127.0.0.1', noDelay: true })
   socket.setTimeout(10_000, () => socket.destroy(new Error('no answer within 10 seconds')))
@@ -69,7 +68,7 @@ function keepAsking(reading: Reading): Promise<void> {
   })
 }
 
-/** One answer at a time, with a content-length: what this service sends. */
+/** Reads one answer at a time, with a content-length, as this service sends them. */
 function eachAnswer(socket: Socket, take: (status: number) => void): void {
   let text = ''
   let expected = -1

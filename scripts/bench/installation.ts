@@ -19,27 +19,27 @@ export type Driver = 'redis' | 'kafka'
 
 export interface InstallationOptions {
   readonly driver: Driver
-  /** Of the kafka driver. */
+  /** The brokers of the kafka driver. */
   readonly brokers?: string
   /** Without it the shipped models. */
   readonly modelsDir?: string
-  /** Which roles run; left out: all of them. */
+  /** The roles to run; left out: all of them. */
   readonly roles?: readonly string[]
-  /** Aborted with what ended a role or Redis. */
+  /** Called with the error that ended a role or Redis. */
   readonly onFailure: (error: unknown) => void
 }
 
-/** Everything that serves, as real processes in a folder and a namespace of their own, with their default settings. */
+/** All roles and Redis as real processes, with a folder and a namespace of their own, and default settings. */
 export interface Installation {
   readonly driver: Driver
   readonly config: Config
-  /** Of the HTTP role. */
+  /** The port of the HTTP role. */
   readonly port: number
   /** The publisher's own connection to the log. */
   readonly log: EventLog
-  /** Of the roles, of Redis and of the publisher, which is this process. */
+  /** Process ids of the roles, of Redis and of the publisher, which is this process. */
   pids(): ReadonlyMap<string, number>
-  /** Ends the processes and deletes what they left. */
+  /** Ends the processes and deletes their files. */
   close(): Promise<void>
 }
 
@@ -82,7 +82,7 @@ interface Place extends InstallationOptions {
   readonly redisUrl: string
 }
 
-/** The settings of the shell are left out: two machines shall measure the same thing. */
+/** Leaves the settings of the shell out, so that two machines measure the same thing. */
 function environment({ dir, port, redisUrl, driver, brokers, modelsDir }: Place): Record<string, string> {
   const inherited = Object.entries(process.env).filter(
     (entry): entry is [string, string] => entry[1] !== undefined && !entry[0].startsWith('RIVERBANK_'),
@@ -96,7 +96,7 @@ function environment({ dir, port, redisUrl, driver, brokers, modelsDir }: Place)
     REDIS_URL: redisUrl,
     KAFKA_BROKERS: brokers ?? '',
     ...(modelsDir === undefined ? {} : { MODELS_DIR: modelsDir }),
-    // As the demo does: whatever is older is in the lake.
+    // As in the demo: the lake has all older events.
     RETENTION_BYTES: String(64 * 1024 * 1024),
   }
   const own = Object.entries(settings).map(([name, value]): [string, string] => [environmentName(name), value])

@@ -11,16 +11,16 @@ import { streamEvents } from '../simulator/stream-events.ts'
 import { names } from '../../src/app/installation/settings/config.ts'
 
 const ratesPerSecond = [200, 1_000] as const
-/** Milliseconds of the 99th percentile, at the higher rate, on the driver that we ship by default. */
+/** Milliseconds of the 99th percentile, at the higher rate, on the default driver. */
 const goal = { kind: 'below', value: 50 } as const
 const warmUpSeconds = 2
-/** After the last payment, for the last score. */
+/** The limit from the last payment to the last score. */
 const answerMs = 20_000
 
 /**
- * From publishing a payment to its score, at a steady pace. Twice: by the log's clock, from its accepting the payment
- * to its accepting the score (whole milliseconds); and as a client sees it, from handing the payment to a publisher to
- * reading its score from a subscription in the same process.
+ * Measures the time from publishing a payment to its score, at a steady pace. Twice: by the log's clock, from the
+ * append of the payment to that of the score (whole milliseconds); and as a client sees it, from handing the payment to
+ * a publisher to reading its score from a subscription in the same process.
  */
 export async function benchLatency(run: Run, installation: Installation, feed: Feed): Promise<void> {
   const population = generatePopulation(worldOf({}))

@@ -22,7 +22,7 @@ import { findScoreById } from '../../src/serve/scores/score-lookup.ts'
 import { ScoreHub, scoreHubLimits } from '../../src/serve/scores/score-hub.ts'
 import { ScoreSpool } from '../../src/serve/scores/score-spool.ts'
 
-/** The newest scores that a process finds by default, with features as large as ours. */
+/** A process holds so many of the newest scores by default; their features here are as large as ours. */
 const scores = 1_000_000
 const batch = 500
 const rowsOfFile = 50_000
@@ -30,7 +30,7 @@ const timeMs = Date.UTC(2026, 0, 1)
 const lookUps = 5_000
 const goal = { kind: 'below', value: 5 } as const
 
-/** Look-ups by event id among a million scores on the disk of this machine, as a serve process does them. */
+/** Measures look-ups by event id among a million scores on this machine's disk, as a serve process does them. */
 export async function benchLookups(run: Run): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'riverbank-bench-lookups-'))
   const logger = pinoLogger({ level: 'error', fields: {}, to: process.stderr })
@@ -64,7 +64,7 @@ export async function benchLookups(run: Run): Promise<void> {
     const random = chance(1)
     const kinds = {
       found: () => `p-${Math.floor(random() * scores)}`,
-      // One in 4,000 meets an id of the million by chance, and would cost a query of a file that is not here.
+      // The hash of one id in 4,000 is in the list by chance, and would cost a query of a file that is not here.
       unknown: async () => {
         for (;;) {
           const eventId = `x-${Math.floor(random() * 2 ** 40)}`
@@ -99,7 +99,7 @@ export async function benchLookups(run: Run): Promise<void> {
   }
 }
 
-/** A lake that has all of them too: its lists are asked for every id, its files for none. */
+/** A lake that has all of them too: look-ups read its lists for every id, its files for none. */
 async function listedLake(dir: string) {
   const lake = await openLake({ dir: join(dir, 'lake') })
   const added = []
@@ -148,7 +148,7 @@ function recordOf(n: number): LogRecord {
   return { topic: 's', partition: 0, offset: n, appendTimeMs: timeMs, key: customerId, value, headers: {} }
 }
 
-/** Milliseconds that each look-up took, one after the other. */
+/** Runs look-ups one after the other; answers the milliseconds of each. */
 async function measured(lookUp: () => Promise<number>): Promise<number[]> {
   const times: number[] = []
   while (times.length < lookUps) times.push(await lookUp())

@@ -1,14 +1,14 @@
 /** One number that a benchmark measures once per round. */
 export interface Metric {
   readonly benchmark: string
-  /** Which log carried the events; null where there was none. */
+  /** The driver of the log that carried the events; null without a log. */
   readonly driver: 'redis' | 'kafka' | null
   readonly name: string
   readonly unit: string
   readonly goal?: Goal
 }
 
-/** What we want to reach; a benchmark reports it and never fails on it. */
+/** The value that we want to reach; a benchmark reports it and never fails on it. */
 export interface Goal {
   readonly kind: 'above' | 'below'
   readonly value: number
@@ -33,7 +33,7 @@ export class Measurements {
     else known.values.push(value)
   }
 
-  /** In the order in which the metrics came first. */
+  /** All measurements in the order of their metrics' first value. */
   all(): Measurement[] {
     return [...this.#metrics.values()].map(({ metric, values }) => ({
       ...metric,
@@ -60,7 +60,7 @@ export function quantile(values: readonly number[], q: number): number {
   return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(q * sorted.length) - 1))] ?? NaN
 }
 
-/** Least squares: how much y grows for each 1 of x; NaN of fewer than two points. */
+/** The growth of y for each 1 of x by least squares; NaN for fewer than two points. */
 export function slope(points: readonly { readonly x: number; readonly y: number }[]): number {
   const meanOf = (pick: (point: { readonly x: number; readonly y: number }) => number) =>
     points.reduce((sum, point) => sum + pick(point), 0) / points.length
@@ -73,7 +73,7 @@ export function isReached(goal: Goal, value: number): boolean {
   return goal.kind === 'above' ? value > goal.value : value < goal.value
 }
 
-/** A row of the table that is printed. */
+/** A row of the printed table. */
 export function rowOf(measurement: Measurement): Record<string, string | number> {
   const { benchmark, driver, name, unit, values, median: middle, min, max, goal } = measurement
   return {
@@ -92,7 +92,7 @@ function goalText(goal: Goal, value: number): string {
   return `goal ${goal.kind} ${shown(goal.value)}: ${isReached(goal, value) ? 'reached' : 'missed'}`
 }
 
-/** Three digits that matter; thousands apart. */
+/** Three significant digits, thousands separated. */
 function shown(value: number): string {
   if (!Number.isFinite(value)) return String(value)
   const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2

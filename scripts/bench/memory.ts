@@ -14,10 +14,10 @@ import { names } from '../../src/app/installation/settings/config.ts'
 import { dayMs, minuteMs } from '../../src/base/units.ts'
 import { labelDelayMs } from './feed.ts'
 
-/** Payments a second: what one process handles with a few percent of a core, for as long as one likes. */
+/** Payments a second: one process handles them with a few percent of a core, for any time. */
 const rate = 50
 const sampleEveryMs = 10_000
-/** How many payments there were before: connections and caches are then in use. */
+/** Days of payments before the measurement: connections and caches are then in use. */
 const daysBefore = 30
 
 interface Sample {
@@ -26,8 +26,8 @@ interface Sample {
 }
 
 /**
- * What the processes hold while payments come at a steady rate: at the end, and how fast it grew over the second half of
- * the time (least squares). Linux only, as processor times are.
+ * Measures the memory of the processes while payments come at a steady rate: at the end, and its growth over the second
+ * half of the time (least squares). Linux only, like processor times.
  */
 export async function benchMemory(run: Run, installation: Installation): Promise<void> {
   const signal = withTimeLimit(run.signal, run.minutes * minuteMs)
@@ -68,7 +68,7 @@ async function send({ config, log }: Installation, signal: AbortSignal): Promise
   })
 }
 
-/** Until the signal; says every minute what it sees. */
+/** Samples until the signal; reports every minute. */
 async function sample(run: Run, installation: Installation, signal: AbortSignal): Promise<Sample[]> {
   const startedMs = performance.now()
   const samples: Sample[] = []

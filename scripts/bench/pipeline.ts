@@ -5,13 +5,14 @@ import type { Metric } from './measurement.ts'
 import { untilDone } from './progress.ts'
 import { eachRound, type Run } from './run.ts'
 
-/** On two cores, with publisher, Redis and all roles on them. */
+/** The goal on two cores, with publisher, Redis and all roles on them. */
 const goal = { kind: 'above', value: 5_000 } as const
 
 /**
- * Payments per second through everything: published as fast as the log takes them, from the first publish until the
- * processor has committed the last event, and until the lake has it too. Labels are fed as they come and not counted.
- * The processor time of each process tells what the rate would be on a machine that has nothing else to do.
+ * Measures payments per second through the whole pipeline: it publishes as fast as the log takes them, and counts from
+ * the first publish until the processor has committed the last event, and until the lake has it too. It publishes
+ * labels as they come and does not count them. The processor time of each process gives the rate of an otherwise idle
+ * machine.
  */
 export async function benchPipeline(run: Run, installation: Installation, feed: Feed): Promise<void> {
   const { driver } = installation

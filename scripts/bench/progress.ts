@@ -3,14 +3,14 @@ import type { Installation } from './installation.ts'
 import { names } from '../../src/app/installation/settings/config.ts'
 import { RiverbankError } from '../../src/base/errors.ts'
 
-/** Between two looks: the error of a time that is measured with it. */
+/** Between two polls: the error of a time that is measured with them. */
 const pollMs = 20
-/** Without any progress for this long, a run has failed. */
+/** A run without progress for this long has failed. */
 const stalledMs = 60_000
 
 export type Stage = 'scored' | 'materialized'
 
-/** Waits until the group has committed its topics to their ends; nothing may be published meanwhile. */
+/** Waits until the group has committed its topics to their ends; no caller may publish meanwhile. */
 export async function untilDone({ config, log }: Installation, stage: Stage, signal: AbortSignal): Promise<void> {
   const { topics, groups } = names(config)
   const group = stage === 'scored' ? groups.process : groups.materialize

@@ -17,7 +17,7 @@ export interface EnsembleShape {
   readonly width: number
   /** Chance that a node above the depth is a leaf; 0 makes full trees. */
   readonly stops?: number
-  /** Thresholds and values are few, so that they are often equal. */
+  /** Few thresholds and values, so that they are often equal. */
   readonly coarse?: boolean
   /** Otherwise all are BRANCH_LT. */
   readonly anyMode?: boolean
@@ -67,7 +67,7 @@ export function randomEnsemble(shape: EnsembleShape, random: () => number): Tree
   }
 }
 
-/** A vector that the ensemble may be asked about; with `missing`, some elements are NaN. */
+/** A random vector for the ensemble; with `missing`, some elements are NaN. */
 export function randomVector(shape: EnsembleShape, random: () => number, missing = 0): Float32Array {
   return Float32Array.from({ length: shape.width }, () => (random() < missing ? NaN : drawn(shape, random)))
 }

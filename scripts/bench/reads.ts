@@ -11,10 +11,10 @@ import { ownCommand } from '../../src/app/supervise/supervisor.ts'
 
 const connections = 16
 const warmUpMs = 1_000
-/** Ids that are asked for in turn. */
+/** The number of ids that the requests take in turn. */
 const customers = 500
 
-/** Feature reads over HTTP, from a process of its own over kept connections, while nothing else happens. */
+/** Measures feature reads over HTTP, from a process of its own over kept connections, on an idle installation. */
 export async function benchReads(run: Run, installation: Installation): Promise<void> {
   for (const { name, requests } of readKinds(installation.port)) {
     await eachRound(run, `reads, ${name}`, async () => {
@@ -28,7 +28,7 @@ export async function benchReads(run: Run, installation: Installation): Promise<
   }
 }
 
-/** What is asked for: whole requests, in turn. */
+/** The kinds of reads: whole requests, sent in turn. */
 export function readKinds(port: number): { readonly name: string; readonly requests: readonly string[] }[] {
   const host = `127.0.0.1:${port}`
   return [
@@ -37,7 +37,7 @@ export function readKinds(port: number): { readonly name: string; readonly reque
   ]
 }
 
-/** Asks a server on this machine for as long as a round is. Errors: `reads_failed` where an answer was not 200. */
+/** Sends requests to a server on this machine for one round. Errors: `reads_failed` when an answer was not 200. */
 export async function readFrom(port: number, requests: readonly string[], run: Run): Promise<LoadResult> {
   const order: LoadOrder = { port, connections, warmUpMs, measureMs: run.seconds * 1_000, requests }
   const result = await loadFromOutside(order, run.signal)
@@ -65,7 +65,7 @@ function postRequests(host: string): string[] {
 
 function loadFromOutside(order: LoadOrder, signal: AbortSignal): Promise<LoadResult> {
   const child = fork(fileURLToPath(new URL('./http-load.js', import.meta.url)), {
-    // The client's garbage shall not slow what is measured.
+    // The client's garbage must not slow the measurement.
     execArgv: ['--max-semi-space-size=64', ...ownCommand().args.slice(0, -1)],
     signal,
   })

@@ -1,11 +1,11 @@
 import type { Metric } from './measurement.ts'
 
-/** What a benchmark is run with. */
+/** The parameters of a benchmark's run. */
 export interface Run {
   readonly rounds: number
-  /** How long a round that measures over time goes on. */
+  /** The duration of a round that measures over time. */
   readonly seconds: number
-  /** How long memory is watched. */
+  /** The duration of the memory benchmark. */
   readonly minutes: number
   /** Payments of one round of the pipeline. */
   readonly payments: number
@@ -13,11 +13,11 @@ export interface Run {
   readonly signal: AbortSignal
   readonly record: (metric: Metric, value: number) => void
   readonly say: (text: string) => void
-  /** True when another round would end too late; the first round is always run. */
+  /** True when another round would end too late; the first round always runs. */
   readonly isLate: () => boolean
 }
 
-/** Runs a round as often as was asked for and as time allows. */
+/** Runs a round as often as requested and as time allows. */
 export async function eachRound(run: Run, what: string, round: (number: number) => Promise<void>): Promise<void> {
   for (let number = 1; number <= run.rounds; number += 1) {
     run.signal.throwIfAborted()

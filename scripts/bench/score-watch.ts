@@ -11,11 +11,11 @@ interface Sent {
   readonly isCounted: boolean
 }
 
-/** Follows the scores of payments that it saw being sent, and how long each took. */
+/** Follows the scores of the payments that pass through it, and measures how long each took. */
 export class ScoreWatch {
-  /** From the log accepting a payment to its accepting the score. */
+  /** From the append of a payment to that of its score. */
   readonly logMs: number[] = []
-  /** From {@link noting} handing a payment on to reading its score here. */
+  /** From {@link noting} handing a payment on to the read of its score here. */
   readonly clientMs: number[] = []
   readonly #sent = new Map<string, Sent>()
   readonly #uncounted: number
@@ -25,7 +25,7 @@ export class ScoreWatch {
     this.#uncounted = uncounted
   }
 
-  /** Sees every score from now on; the first `uncounted` payments are not measured. */
+  /** Sees every score from now on; does not measure the first `uncounted` payments. */
   static async open({ config, log }: Installation, uncounted: number): Promise<ScoreWatch> {
     const watch = new ScoreWatch(uncounted)
     const topic = names(config).topics.scores
@@ -36,7 +36,7 @@ export class ScoreWatch {
     return watch
   }
 
-  /** Passes events on and notes when. */
+  /** Passes events on and notes the time of each. */
   *noting(events: Iterable<SimulatedEvent>): Generator<SimulatedEvent> {
     let payments = 0
     for (const event of events) {

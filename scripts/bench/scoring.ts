@@ -10,7 +10,7 @@ import { loadScorer } from '../../src/edges/onnx/load.ts'
 import { openSession, OnnxScorer } from '../../src/edges/onnx/scorer.ts'
 import type { ModelManifest } from '../../src/edges/onnx/manifest.ts'
 
-/** Of a model as large as one that a bank would train; the shipped one has fewer. */
+/** As many trees as a bank's model would have; the shipped one has fewer. */
 export const trees = 200
 const depth = 5
 const batchRows = 32
@@ -21,7 +21,7 @@ const measuredBatches = 3_000
 const goal = { kind: 'below', value: 6 } as const
 
 /**
- * What the model costs a payment, in processor time: batches of 32, one thread, the checks of every value included.
+ * Measures the processor time of the model per payment: batches of 32, one thread, the checks of every value included.
  */
 export async function benchScoring(run: Run): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'riverbank-bench-models-'))
@@ -54,7 +54,7 @@ export function randomVectors(rows: number, width: number, seed: number): Float3
   return Float32Array.from({ length: rows * width }, () => random.below(2_000) / 1_000 - 1)
 }
 
-/** Writes a model of random trees for a service, with golden vectors that it has answered itself. */
+/** Writes a model of random trees for a service, with golden vectors that the model itself has scored. */
 export async function writeTreeModel(
   dir: string,
   model: { readonly name: string; readonly version: string },

@@ -34,13 +34,13 @@ export async function writeShadowModels(dir: string): Promise<void> {
 interface Measured {
   /** Payments per second. */
   readonly rate: number
-  /** Of the process role, a payment. */
+  /** Processor time of the process role per payment. */
   readonly cpuUs: number
 }
 
 /**
- * The share of the throughput that one shadow costs. Half of a round's payments are scored without it and half with it,
- * the other way round in the next round: what else runs on the machine, and the states that grow, weigh on both.
+ * Measures the share of the throughput that one shadow costs. The processor scores half of a round's payments without
+ * it and half with it, in the next round the other way round: other load and growing states then weigh on both.
  */
 export async function benchShadow(run: Run, installation: Installation, feed: Feed): Promise<void> {
   const { config, driver } = installation
@@ -80,7 +80,7 @@ export async function benchShadow(run: Run, installation: Installation, feed: Fe
       run.record({ ...rates, name: 'scored, one shadow of 200 trees' }, beside.rate)
       const percent = { ...metric, unit: 'percent' }
       run.record({ ...percent, name: 'throughput that the shadow costs', goal }, (1 - beside.rate / without.rate) * 100)
-      // Of the processor alone, and hardly touched by what else runs on the machine.
+      // The processor's own time, on which other load of the machine has little influence.
       run.record({ ...percent, name: 'processor time that it adds' }, (beside.cpuUs / without.cpuUs - 1) * 100)
     })
   } finally {

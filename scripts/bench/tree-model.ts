@@ -13,7 +13,7 @@ export interface TreeModel {
   /** Elements of the vector. */
   readonly width: number
   readonly seed: number
-  /** The weight of every leaf; random ones where it is left out. */
+  /** The weight of every leaf; random if left out. */
   readonly leaf?: number
 }
 
@@ -51,7 +51,10 @@ export function treeModel({ trees, depth, width, seed, leaf }: TreeModel): Uint8
 
 type Attribute = readonly [name: string, value: number | readonly number[] | readonly string[] | Float32Array]
 
-/** AttributeProto: i is 3 (type INT 2), floats 7 (FLOATS 6), ints 8 (INTS 7), strings 9 (STRINGS 8); the type is field 20. */
+/**
+ * AttributeProto: i is 3 (type INT 2), floats 7 (FLOATS 6), ints 8 (INTS 7), strings 9 (STRINGS 8); the type is field
+ * 20.
+ */
 function attribute([name, value]: Attribute): Field {
   if (typeof value === 'number') return [5, message([1, name], [3, value], [20, 2])]
   if (value instanceof Float32Array) {

@@ -4,15 +4,15 @@ import { availableParallelism } from 'node:os'
 
 const hasTaskset = spawnSync('taskset', ['--version']).status === 0
 
-/** Never does anything but take time. */
+/** Only takes processor time. */
 const program = 'for (;;);'
 
-/** Processes that want all the time of one core; of all cores where processes cannot be bound to one. */
+/** Processes that want all the time of one core, or of all cores if processes cannot be bound to one. */
 export class Burners {
   readonly #children: ChildProcess[]
   readonly #core: number
 
-  /** `count` for the core: whoever else is bound to it gets one part in `count` + 1. */
+  /** `count` burners for the core: another process bound to it gets one part in `count` + 1. */
   constructor(count: number, core = 0) {
     this.#core = core
     const all = hasTaskset ? count : count * availableParallelism()
@@ -25,7 +25,7 @@ export class Burners {
     process.once('exit', this.stop)
   }
 
-  /** Lets the process run on the core of the burners only, all its threads. */
+  /** Binds all threads of the process to the core of the burners. */
   bind(pid: number): void {
     if (hasTaskset) spawnSync('taskset', ['-a', '-cp', String(this.#core), String(pid)])
   }
@@ -41,7 +41,7 @@ export function unbind(pid: number): void {
   if (hasTaskset) spawnSync('taskset', ['-a', '-cp', `0-${availableParallelism() - 1}`, String(pid)])
 }
 
-/** Milliseconds in which the process could have run and did not; 0 where the system does not tell. */
+/** Milliseconds in which the process was ready to run and did not; 0 if the system does not report them. */
 export function starvedMs(pid: number): number {
   try {
     return Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[1] ?? 0) / 1e6

@@ -5,15 +5,15 @@ import { runVerify, type VerifyReport } from '../../src/app/installation/lake/ve
 
 export interface CheckResult {
   readonly violations: readonly string[]
-  /** After writes were lost: rows that differ from their copies or their recomputation, as they then may. */
+  /** Rows that differ from their copies or their recomputation, as they may after lost writes. */
   readonly apart: number
   readonly payments: number
   readonly duplicates: number
 }
 
 /**
- * What a store that lost acknowledged writes may do: another order of what one entity saw in its last moments. Each of
- * these is about values and numbers in rows that were published before; nothing here is an event lost or counted twice.
+ * Violations that a store with lost acknowledged writes may cause: another order of one entity's last events. Each is
+ * about values and numbers in rows that were published before; none is an event lost or counted twice.
  */
 const ofOrder: ReadonlySet<string> = new Set([
   'mismatch',
@@ -26,7 +26,7 @@ const ofOrder: ReadonlySet<string> = new Set([
 
 const processedMs = 120_000
 
-/** Waits until everything is processed and in the lake, then asks `verify` and compares with the input. */
+/** Waits until the processors and the lake have everything, then runs `verify` and compares with the input. */
 export async function checkInstallation(installation: Installation, mayDiffer: boolean): Promise<CheckResult> {
   const { config, log } = installation
   await untilProcessed(installation)
@@ -49,7 +49,7 @@ async function untilProcessed({ log, names, fleet }: Installation): Promise<void
     const committed = await log.committed(groups.process, topics.events)
     return ranges.every(({ partition, start, end }) => (committed.get(partition) ?? start) === end)
   })
-  // Who has just committed may still be about to be told; nobody may be half-way when positions are compared.
+  // A processor that has just committed may wait for the answer; none may be half-way when positions are compared.
   await fleet.untilShared()
 }
 
@@ -69,7 +69,7 @@ function judge(report: VerifyReport, mayDiffer: boolean): { violations: string[]
     }
   }
   const waiting = Object.entries(report.pending).filter(([, count]) => count !== 0)
-  // After a loss some reads can never be recomputed: what came before them has other numbers now.
+  // After a loss some reads can never be recomputed: earlier events now have other sequence numbers.
   const stuck = mayDiffer ? waiting.filter(([what]) => what !== 'reads') : waiting
   if (stuck.length > 0) violations.push(`never arrived: ${JSON.stringify(Object.fromEntries(stuck))}`)
   return { violations, apart }

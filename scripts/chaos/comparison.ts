@@ -9,10 +9,10 @@ import { readRecordEvent } from '../../src/events/codec/record-event.ts'
 import { entityIdOf } from '../../src/engine/plan.ts'
 import type { LogRecord } from '../../src/ports/log.ts'
 
-/** What the log should have made of what is in it, compared with what is in the other topics and in the states. */
+/** Compares the output events and states that the events of the log call for with those that exist. */
 export interface Comparison {
   readonly violations: readonly string[]
-  /** Copies of one event that are not the same bytes. */
+  /** The number of copies of an event with other bytes. */
   readonly differing: number
   readonly payments: number
   readonly duplicates: number
@@ -21,7 +21,7 @@ export interface Comparison {
 
 interface OutputEvent {
   readonly type: string
-  /** Of a dead letter. */
+  /** The code of a dead letter. */
   readonly code: string | null
   readonly bytes: Set<string>
   copies: number
@@ -58,7 +58,7 @@ export async function compareWithInput(installation: Installation): Promise<Comp
   return { violations, differing: all.reduce((sum, { bytes }) => sum + bytes.size - 1, 0), ...counts }
 }
 
-/** By the position of what caused them. */
+/** By the position of the record that caused them. */
 function emittedAt(records: readonly LogRecord[]): ReadonlyMap<string, readonly OutputEvent[]> {
   const found = new Map<string, Map<string, OutputEvent>>()
   for (const record of records) {
@@ -71,9 +71,9 @@ function emittedAt(records: readonly LogRecord[]): ReadonlyMap<string, readonly 
         readonly code?: string
       }
     } | null
-    // Poison in a topic of ours: the lake has it, and nothing caused it.
+    // Poison in a topic of ours: the lake has it, and no record caused it.
     if (envelope?.data?.position === undefined) continue
-    // Caused by a person, not by a record; its position is that of a letter.
+    // A person caused it, not a record; its position is that of a letter.
     if (envelope.type === outputTypes.deadLetterReplayed) continue
     const at = `${envelope.data.position.partition}:${envelope.data.position.offset}`
     const here = found.get(at) ?? new Map<string, OutputEvent>()
@@ -97,19 +97,19 @@ function parsed(text: string): unknown {
 
 type Answer = Pick<OutputEvent, 'type' | 'code'>
 
-/** What the records before have come to. */
+/** The results of the records before. */
 interface Known {
-  /** Of all events. */
+  /** The ids of all events. */
   readonly ids: Set<string>
-  /** Of those that would be duplicates. */
+  /** The ids of applied events: another one is a duplicate. */
   readonly applied: Set<string>
-  /** Events that name an entity, by its kind and id. */
+  /** The number of events that name an entity, by its kind and id. */
   readonly visits: Map<string, number>
-  /** What each customer was told, in its order. */
+  /** The events that each customer's state has counted, in order. */
   readonly told: Map<string, ReferenceEvent[]>
 }
 
-/** A label that counts nowhere has taken numbers, and is told twice: that it was observed, and as a dead letter. */
+/** A label that counts nowhere takes sequence numbers and has two output events: an observed one and a dead letter. */
 function answersOf({ type, code }: Answer): Answer[] {
   const isBoth = type === 'event.observed' && code !== null
   return isBoth
@@ -120,7 +120,7 @@ function answersOf({ type, code }: Answer): Answer[] {
     : [{ type, code }]
 }
 
-/** What one record must come to, given those before it. */
+/** The output event that one record must have, given those before it. */
 function expectationOf(
   record: LogRecord,
   { catalog, plan, set }: Definitions,
@@ -151,7 +151,7 @@ function expectationOf(
   return { type: eventType === paymentInitiated.type ? 'payment.scored' : 'event.observed', code: null }
 }
 
-/** I1 in the states themselves: each has counted every event that names it, once. */
+/** I1 in the states themselves: each has counted every event that names its entity, once. */
 async function miscounted(
   installation: Installation,
   { plan }: Definitions,

@@ -15,8 +15,8 @@ const noticedMs = 90_000
 const lakeDir = ({ config }: Installation) => join(config.DATA_DIR, 'lake')
 
 /**
- * One bit of a committed file flips, as on a disk. The next compaction must name the file and leave it out; then an operator
- * repairs the lake from the log, while everything runs.
+ * Flips one bit of a committed file, as a disk may. The next compaction must name the file and leave it out; then an
+ * operator repairs the lake from the log, while all roles run.
  */
 export const flippedBit: Fault = {
   name: 'flipped bit',
@@ -31,13 +31,13 @@ export const flippedBit: Fault = {
   },
 }
 
-/** Of a small file that is to be merged. One that a merge takes away first is not the one. */
+/** Flips a bit of a small file that the compaction is to merge; takes another one if a merge removed it first. */
 async function flipOne(installation: Installation, random: () => number): Promise<FileEntry> {
   const lake = await openLake({ dir: lakeDir(installation) })
   const found: FileEntry[] = []
   await until('a committed file is there to be damaged', noticedMs, async () => {
     const { files } = await lake.snapshot()
-    // The newest of its table: the compaction has not met it yet.
+    // The newest file of its table: the compaction has not read it yet.
     const file = files.filter(({ table }) => table === 'scores').at(-1)
     if (file === undefined) return false
     const bytes = await readFile(lake.pathOf(file))
@@ -53,8 +53,8 @@ async function flipOne(installation: Installation, random: () => number): Promis
 }
 
 /**
- * A commit in the middle of the log is gone, or the last ones. Whoever reads must stop with `lake_corrupt`; the materializer
- * is started again, must not write, and goes on after the repair.
+ * Removes a commit in the middle of the log, or the last ones. Readers must stop with `lake_corrupt`; the restarted
+ * materializer must not write, and goes on after the repair.
  */
 export const removedCommit: Fault = {
   name: 'removed commit',
@@ -90,7 +90,7 @@ async function removeOne(installation: Installation, isLast: boolean, random: ()
   await rm(join(folder, victim))
 }
 
-/** The check names the damage, the repair ends it; answers how often it was named. */
+/** Runs the check, which must name the damage, and the repair, which must end it; answers how often it was named. */
 async function repaired(installation: Installation, kind: 'file' | 'commit'): Promise<number> {
   const dir = lakeDir(installation)
   const { damaged } = (await checkLake({ dir })).report

@@ -4,7 +4,7 @@ import { points, type Point } from './messages.ts'
 import type { RoleProcess } from './role-process.ts'
 import { until } from './wait.ts'
 
-/** One thing that goes wrong. Answers how often it was seen to have happened, by what it is listed as. */
+/** One fault. Answers how often it took effect, by the name in the results. */
 export interface Fault {
   readonly name: string
   inflict(installation: Installation, random: () => number): Promise<ReadonlyMap<string, number>>
@@ -12,7 +12,7 @@ export interface Fault {
 
 const heldMs = 30_000
 const wokenMs = 30_000
-/** Before and after a fault that lasts: long enough to be in the middle of things. */
+/** Batches before and after a fault that lasts, so that it meets running work. */
 const batchesBetween = 5
 
 export function between(random: () => number, min: number, max: number): number {
@@ -26,7 +26,7 @@ async function held(one: RoleProcess, point: Point, nth: number): Promise<void> 
   if (one.ended !== null) throw new Error(`${one.name} ended by itself: ${one.ended}`)
 }
 
-/** Each processor is killed where it is held, at a point of its own. */
+/** Kills each processor where it is held, at a point of its own. */
 export function kill(chosen: readonly Point[] = points): Fault {
   return {
     name: 'kill',
@@ -60,7 +60,7 @@ const zombiePoints: readonly Point[] = [
   'before-commit',
 ]
 
-/** Frozen half-way through a batch until others have its partitions and have gone on; then it wakes and finishes. */
+/** Freezes a processor within a batch until others have its partitions and have gone on; then it wakes and finishes. */
 export const zombie: Fault = {
   name: 'zombie',
   async inflict({ fleet }, random) {
@@ -103,7 +103,7 @@ export const rebalance: Fault = {
   },
 }
 
-/** Redis does what it is told, and its answers never arrive; then the connections are cut. So many times. */
+/** Redis executes commands, and its replies never arrive; then the connections are cut. So many times. */
 export function lostReplies(times = 4): Fault {
   return {
     name: 'lost replies',
@@ -147,7 +147,7 @@ export const outage: Fault = {
   },
 }
 
-/** A producer that does not know whether it was heard, and says everything again. */
+/** A producer that does not know whether the log took its records sends all of them again. */
 export const duplicates: Fault = {
   name: 'duplicates',
   async inflict({ fleet, sender }, random) {

@@ -3,13 +3,13 @@ import type { RoleProcess } from './role-process.ts'
 import { until } from './wait.ts'
 
 const restartDelayMs = 200
-/** Three processors may have to start on a machine that has little to spare. */
+/** The limit for three processors to start on a busy machine. */
 const assignedMs = 180_000
 
-/** The processors: started again when they end without having been asked to, as a supervisor would. */
+/** The processors: the fleet restarts one that ends by itself, as a supervisor would. */
 export class Fleet {
   readonly #launch: (name: string) => RoleProcess
-  /** Everybody there ever was. */
+  /** All processors that ever ran. */
   readonly #all: RoleProcess[] = []
   readonly #leaving = new Set<RoleProcess>()
   readonly #owners = new Map<number, RoleProcess>()
@@ -46,7 +46,7 @@ export class Fleet {
     return one
   }
 
-  /** An orderly end: it gives its partitions back. */
+  /** Ends a processor in order: it gives its partitions back. */
   async leave(one: RoleProcess): Promise<void> {
     this.#leaving.add(one)
     await one.stop()
@@ -60,7 +60,7 @@ export class Fleet {
     return this.#owners.get(partition)
   }
 
-  /** Every partition was last given to one that runs, and everybody who runs has one if there are enough. */
+  /** Waits until running processors have all partitions, and each of them has one if there are enough. */
   async untilShared(): Promise<void> {
     const all = Array.from({ length: this.#partitions }, (_, partition) => partition)
     await until('every partition has an owner', assignedMs, () => {
@@ -71,7 +71,7 @@ export class Fleet {
     })
   }
 
-  /** So many more batches are committed, whoever does it: there is something for a fault to meet. */
+  /** Waits until any processors have committed so many more batches, so that a fault meets running work. */
   async untilCommitted(batches: number): Promise<void> {
     const before = this.total('committed')
     await until(`${batches} batches are committed`, assignedMs, () => this.total('committed') >= before + batches)

@@ -15,20 +15,20 @@ import type { EventLog, LogRecord } from '../../src/ports/log.ts'
 
 const processorFile = fileURLToPath(new URL('processor.js', import.meta.url))
 const mainFile = fileURLToPath(new URL('../../src/main.js', import.meta.url))
-/** The shortest that a broker and a machine with little to spare bear. */
+/** The shortest that a broker and a busy machine bear. */
 const sessionTimeoutMs = 2_000
 
 export interface InstallationOptions {
   readonly driver: Driver
   readonly redis: ChaosRedis
   readonly kafka: KafkaBroker | null
-  /** Of its lake; a folder of its own. */
+  /** The folder of its lake. */
   readonly dir: string
   readonly seed: number
   readonly processors: number
 }
 
-/** Topics, states and a lake of their own; processors that reach Redis through a proxy; everything else directly. */
+/** Topics, states and a lake of its own. Processors reach Redis through a proxy, all others directly. */
 export class Installation {
   readonly driver: Driver
   readonly config: Config
@@ -108,13 +108,13 @@ export class Installation {
     return found.sort((a, b) => a.partition - b.partition || a.offset - b.offset)
   }
 
-  /** Ends every process of it. */
+  /** Ends every process of the installation. */
   async close(): Promise<void> {
     await Promise.allSettled([this.fleet.stop(), this.materializer.stop()])
     await Promise.allSettled([this.proxy.close(), this.log.close()])
   }
 
-  /** A role of the command line with other settings. */
+  /** Starts a role of the command line with other settings. */
   startBeside(role: 'process' | 'materialize', settings: Readonly<Record<string, string>>): RoleProcess {
     return new RoleProcess(`${role} beside`, [mainFile, role], { ...this.#env, ...settings })
   }
@@ -124,7 +124,7 @@ export class Installation {
   }
 }
 
-/** The settings of the shell are left out. */
+/** Leaves the settings of the shell out. */
 function environment({ driver, redis, kafka, dir }: InstallationOptions): Record<string, string> {
   const ours = /^(RIVERBANK_|REDIS_URL$|KAFKA_BROKERS$|VITEST|NODE_ENV$|TEST_)/
   const inherited = Object.entries(process.env).filter(
@@ -136,7 +136,7 @@ function environment({ driver, redis, kafka, dir }: InstallationOptions): Record
     DATA_DIR: dir,
     REDIS_URL: redis.url,
     KAFKA_BROKERS: kafka?.brokers ?? '',
-    // Small, so that there are many batches to meet half-way.
+    // Small, so that faults meet many unfinished batches.
     BATCH_RECORDS: '20',
     STATE_TIMEOUT_MS: '1000',
     LAKE_FLUSH_MS: '300',

@@ -4,13 +4,13 @@ import { isRiverbankError } from '../../src/base/errors.ts'
 import type { PartitionAssignment, EventLog, GroupHandler } from '../../src/ports/log.ts'
 import type { StateStore } from '../../src/ports/states.ts'
 
-/** The other end of the harness: says what happened, and hears what to do. */
+/** The processor's connection to the harness: reports what happened, and receives orders. */
 export interface Wire {
   say(word: Word): void
   onOrder(listener: (order: Order) => void): void
 }
 
-/** Lets a processor wait at a point until it is told to go on, or is killed there. */
+/** Holds a processor at a point until an order lets it go on, or it is killed there. */
 class Gate {
   readonly #wire: Wire
   #armed: { readonly point: Point; left: number } | null = null
@@ -26,7 +26,7 @@ class Gate {
     })
   }
 
-  /** Keeps the event loop busy, if told to: nothing is heard meanwhile, and no timer fires. */
+  /** Keeps the event loop busy, if ordered: it reads no socket meanwhile, and no timer fires. */
   block(): void {
     const ms = this.#blockMs
     if (ms === 0) return
@@ -47,7 +47,7 @@ class Gate {
   }
 }
 
-/** Ports that do what theirs do, and stand still where they are told to. */
+/** Wraps the ports of a processor, and holds it at the ordered points. */
 export function interposed(ports: ProcessPorts, wire: Wire, sessionTimeoutMs: number): ProcessPorts {
   const gate = new Gate(wire)
   return {

@@ -6,14 +6,14 @@ import { environmentName } from '../../src/app/installation/settings/config.ts'
 import { runRebuild } from '../../src/app/commands/states/rebuild-command.ts'
 import { RiverbankError } from '../../src/base/errors.ts'
 
-/** A role looks every half second, when a busy machine lets it. */
+/** The limit for a role to notice: it checks every half second, when a busy machine lets it. */
 const noticedMs = 120_000
 const refusedMs = 180_000
 const batchesAfter = 5
 
 /**
- * The states are emptied while batches are under way, and `riverbank rebuild` runs while the processors wait: nobody is
- * restarted, and nothing that was published is published again with other bytes.
+ * Empties the states while batches are in flight, and runs `riverbank rebuild` while the processors wait: none may
+ * restart, and none may publish an output event again with other bytes.
  */
 export const flushed: Fault = {
   name: 'states flushed',
@@ -38,7 +38,9 @@ export async function flushAndRebuild({ config, fleet, redis }: Installation): P
   throw new RiverbankError('chaos_restarted', reason)
 }
 
-/** A second installation of the same name, with a lake of its own: each of its roles is refused, and the first goes on. */
+/**
+ * A second installation of the same name, with its own lake: each of its roles is refused, and the first one goes on.
+ */
 export const namesakes: Fault = {
   name: 'two installations of one name',
   async inflict(installation) {
@@ -46,7 +48,7 @@ export const namesakes: Fault = {
     await fleet.untilCommitted(batchesAfter)
     const elsewhere = { [environmentName('DATA_DIR')]: join(config.DATA_DIR, '..', 'namesake') }
     let refused = 0
-    // The materializer makes the other lake; the processor finds it.
+    // The materializer makes the other lake; the processor meets it.
     for (const role of ['materialize', 'process'] as const) {
       const one = installation.startBeside(role, elsewhere)
       await until(`the second ${role} ends`, refusedMs, () => one.ended !== null)

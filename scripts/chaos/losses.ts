@@ -5,15 +5,15 @@ import { flushAndRebuild } from './lives.ts'
 import { answered, until } from './wait.ts'
 import { RiverbankError } from '../../src/base/errors.ts'
 
-/** Bytes of Redis' file that must be new before some of them are lost: some dozens of batches. */
+/** Redis' file must grow by so many bytes before the fault cuts some of them: some dozens of batches. */
 const grownBytes = 150_000
 const grownMs = 60_000
 const noticedMs = 60_000
 
 /**
- * Redis is killed, and the newest part of its append-only file is gone: acknowledged with `appendfsync everysec`, and
- * never written. Where the log lives in that Redis, the log loses its tail too: the producer sends again what is gone,
- * and the materializer is away meanwhile, because nothing takes back what a lake already holds.
+ * Kills Redis and cuts the newest part of its append-only file: with `appendfsync everysec` Redis acknowledged those
+ * writes and never wrote them. A log in that Redis loses its newest records too: the producer sends them again, and the
+ * materializer does not run meanwhile, because a lake cannot take back what it holds.
  */
 export const lostTail: Fault = {
   name: 'lost tail',
@@ -34,13 +34,13 @@ export const lostTail: Fault = {
     await fleet.untilShared()
     const resent = isLogLost ? await resend(installation) : 0
     if (isLogLost) installation.startMaterializer()
-    // Every partition gets something: a claim that has nothing to write does not look.
+    // Every partition gets a record: a partition assignment with nothing to write does not check the store.
     await sender.touchAll()
     return new Map([['lost tail', isLogLost ? resent : await rewindsSince(installation, rewindsBefore)]])
   },
 }
 
-/** What was acknowledged and is gone, once more. */
+/** Sends the acknowledged records that are gone once more. */
 async function resend(installation: Installation): Promise<number> {
   const held = new Set<string>()
   const { events } = installation.names.topics
@@ -59,10 +59,10 @@ async function rewindsSince({ fleet }: Installation, before: number): Promise<nu
   return fleet.rewinds() - before
 }
 
-/** Codes with which a role explains that what it stood on is gone. */
+/** Codes with which a role explains that its log or states are gone. */
 const explained: ReadonlySet<string> = new Set(['topic_missing', 'log_recreated', 'log_truncated', 'state_lost'])
 
-/** FLUSHALL under running processors. The last fault of an installation whose log is gone with it. */
+/** FLUSHALL under running processors. The last fault of an installation, if its log is gone with it. */
 export const emptied: Fault = {
   name: 'emptied',
   async inflict(installation) {
@@ -75,7 +75,7 @@ export const emptied: Fault = {
   },
 }
 
-/** The log went with the states: nobody may go on as if nothing had been. */
+/** The log is gone with the states: every role must stop with a code that explains it. */
 async function stopsExplained({ fleet, redis, sender, materializer }: Installation): Promise<number> {
   fleet.isTending = false
   await sender.rest()

@@ -1,4 +1,4 @@
-/** Where a processor can be made to wait, on its way through a batch. */
+/** The points of a batch at which the harness can hold a processor. */
 export const points = [
   'after-load',
   'before-write',
@@ -13,7 +13,7 @@ export const points = [
 export type Point = (typeof points)[number]
 
 /**
- * What a processor is told: to wait at a point the nth time it gets there, to go on, and to block its event loop while
+ * An order to a processor: to wait at a point the nth time it gets there, to go on, or to block its event loop while
  * the store answers the next write.
  */
 export type Order =
@@ -21,7 +21,7 @@ export type Order =
   | { readonly kind: 'go' }
   | { readonly kind: 'block'; readonly ms: number }
 
-/** What a processor tells. */
+/** A report of a processor. */
 export type Word =
   | { readonly kind: 'held'; readonly point: Point }
   | { readonly kind: 'assigned'; readonly partition: number }

@@ -4,10 +4,10 @@ import { until } from './wait.ts'
 
 const noticedMs = 180_000
 const batchesBetween = 5
-/** Longer than the tries of every step. */
+/** Longer than the retries of every step. */
 const refusingMs = 20_000
 
-/** The states take no writes for a while, as at `maxmemory`; then they take them again, and scoring goes on by itself. */
+/** Redis refuses writes of states for a while, as at `maxmemory`; then it takes them, and scoring goes on by itself. */
 export const refusedWrites: Fault = {
   name: 'states refuse writes',
   async inflict({ fleet, redis }) {
@@ -27,7 +27,9 @@ export const refusedWrites: Fault = {
   },
 }
 
-/** Redis restarts while partitions change hands: the claims begin again, and nobody has to be started by hand. */
+/**
+ * Restarts Redis while partitions change hands: processors take new partition assignments, without a restart by hand.
+ */
 export const restartWhileClaiming: Fault = {
   name: 'restart while claiming',
   async inflict({ fleet, redis }, random) {

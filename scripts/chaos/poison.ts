@@ -7,7 +7,10 @@ import type { OutgoingRecord } from '../../src/ports/log.ts'
 const bytes = (text: string) => new Uint8Array(Buffer.from(text, 'latin1'))
 const broken = bytes('\xff\x00\xfe')
 
-/** What producers may send, and readers forget: the bytes of an event, and around them all that is not text. */
+/**
+ * Records that producers may send and readers forget: the bytes of an event with keys, headers and values that are no
+ * text.
+ */
 function poisonOf(topic: string, partition: number, value: Uint8Array | string): OutgoingRecord[] {
   const record = { topic, partition, key: 'poison', value }
   const header = [bytes('a'), bytes('1')] as const
@@ -21,7 +24,7 @@ function poisonOf(topic: string, partition: number, value: Uint8Array | string):
   ]
 }
 
-/** Entries that no version of ours writes. */
+/** Stream entries that no version of ours writes. */
 const entries: readonly (readonly (string | Buffer)[])[] = [
   ['name', 'value'],
   ['r', ''],
@@ -30,8 +33,8 @@ const entries: readonly (readonly (string | Buffer)[])[] = [
 ]
 
 /**
- * Records that nobody can handle come between the others, in every partition of the events and of the scores, from our
- * producer and, into the redis log, from another program. Each must become one dead letter or one row, and nobody stops.
+ * Mixes unreadable records among the others, in every partition of the events and of the scores, from our producer and,
+ * into the redis log, from another program. Each must become one dead letter or one row, and no role may stop.
  */
 export const poison: Fault = {
   name: 'poison records',

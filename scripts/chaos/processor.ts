@@ -1,4 +1,4 @@
-/** The processor with something between it and its ports: `processor.ts <session timeout ms>`; see interposed.ts. */
+/** The processor with wrapped ports: `processor.ts <session timeout ms>`; see interposed.ts. */
 import { interposed, type Wire } from './interposed.ts'
 import type { Order } from './messages.ts'
 import { readConfig } from '../../src/app/installation/settings/config.ts'

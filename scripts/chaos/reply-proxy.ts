@@ -3,11 +3,11 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 interface Pair {
   readonly client: Socket
   readonly server: Socket
-  /** Replies are thrown away; the connection has to be cut before another one gets through. */
+  /** The proxy drops all replies of the connection until it cuts it. */
   isDeaf: boolean
 }
 
-/** Stands before a server and loses its replies: the commands are executed, and nobody is told. */
+/** A proxy that loses a server's replies: the server executes the commands, and the client does not learn it. */
 export class ReplyProxy {
   readonly port: number
   replies = 0
@@ -34,12 +34,12 @@ export class ReplyProxy {
     return proxy
   }
 
-  /** From now on the chosen connections hear nothing. */
+  /** From now on the chosen connections get no replies. */
   deafen(choose: () => boolean): void {
     for (const pair of this.#pairs) if (choose()) pair.isDeaf = true
   }
 
-  /** Cuts the connections that hear nothing, and others that are chosen. */
+  /** Cuts the deaf connections, and the chosen others. */
   cut(choose: () => boolean): void {
     for (const pair of this.#pairs) {
       if (!pair.isDeaf && !choose()) continue

@@ -6,7 +6,7 @@ export interface Outcome {
   readonly seen: number
   readonly payments?: number
   readonly violations?: readonly string[]
-  /** Rows that differ where acknowledged writes were lost, as they may. */
+  /** Rows that differ after lost acknowledged writes, as they may. */
   readonly apart?: number
 }
 
@@ -20,7 +20,7 @@ export interface Row {
   violations: number
 }
 
-/** What all episodes came to. */
+/** The results of all episodes. */
 export class Results {
   readonly violations: string[] = []
   readonly #rows = new Map<string, Row>()
@@ -45,7 +45,7 @@ export class Results {
     return this.violations.length > 0
   }
 
-  /** Faults that were meant to happen and did not: nothing was proved by them. */
+  /** Faults that did not take effect: they proved nothing. */
   get unseen(): readonly Row[] {
     return this.rows.filter(({ seen }) => seen === 0)
   }

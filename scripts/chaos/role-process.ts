@@ -13,13 +13,13 @@ interface LogLine {
   readonly error?: { readonly code?: unknown; readonly message?: unknown }
 }
 
-/** Nothing of ours outlives the harness, however it ends. */
+/** The children that must not outlive the harness, however it ends. */
 const alive = new Set<ChildProcess>()
 process.once('exit', () => {
   for (const child of alive) child.kill('SIGKILL')
 })
 
-/** One role in a process of its own, which can be held, frozen and killed; its words and its log lines are kept. */
+/** One role in a process of its own. The harness can hold, freeze and kill it; it keeps its reports and log lines. */
 export class RoleProcess {
   readonly name: string
   readonly counts = new Map<Word['kind'], number>()
@@ -30,9 +30,9 @@ export class RoleProcess {
   failure: string | null = null
   rewinds = 0
   troubles = 0
-  /** Claims that began to wait for the states. */
+  /** The number of partition assignments that began to wait for the states. */
   waits = 0
-  /** Files of the lake that it named as damaged. */
+  /** Files of the lake that the role named as damaged. */
   readonly damaged = new Set<string>()
   onWord: (word: Word) => void = () => undefined
   readonly #child: ChildProcess

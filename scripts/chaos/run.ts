@@ -19,12 +19,12 @@ import { isRiverbankError } from '../../src/base/errors.ts'
 export interface ChaosOptions {
   readonly driver: Driver
   readonly seed: number
-  /** No episode is begun after this, except those of the first round. */
+  /** No episode begins after this, except those of the first round. */
   readonly minutes: number
   readonly processors: number
-  /** Acknowledged writes stay: everything must hold to the last bit. */
+  /** Faults that keep acknowledged writes: every invariant must hold to the last bit. */
   readonly keeping: readonly Fault[]
-  /** Acknowledged writes are lost; in this order. */
+  /** Faults that lose acknowledged writes, in this order. */
   readonly losing: readonly Fault[]
   readonly signal: AbortSignal
   readonly say: (line: string) => void
@@ -51,7 +51,7 @@ export const allFaults = {
   losing: [lostTail, lostTail, emptied],
 } as const
 
-/** Rounds of all faults until the time is up, on one log driver; ends early when something does not hold. */
+/** Runs rounds of all faults until the time is up, on one log driver; ends early when an invariant does not hold. */
 export async function runChaos(options: ChaosOptions, results: Results): Promise<void> {
   const { driver, say, signal } = options
   const endMs = performance.now() + options.minutes * 60_000
@@ -86,7 +86,7 @@ interface Part extends ChaosOptions {
   readonly mayDiffer: boolean
 }
 
-/** Some faults one after the other on one installation, checked after each. */
+/** Runs some faults one after the other on one installation, and checks it after each. */
 async function runPart(part: Part, faults: readonly Fault[], results: Results): Promise<void> {
   const redis = await ChaosRedis.start(join(part.dir, 'redis'))
   let installation: Installation | null = null

@@ -8,7 +8,7 @@ const pauseMs = 60
 const backlogRecords = 250
 const sendMs = 90_000
 
-/** A producer: sends until it is acknowledged, also through an outage, and keeps what it sent. */
+/** A producer: sends each record until it is acknowledged, also through an outage, and keeps a copy. */
 export class Sender {
   /** Payments and labels by their ids. */
   readonly events = new Map<string, Sent>()
@@ -23,7 +23,7 @@ export class Sender {
     this.#traffic = traffic
   }
 
-  /** About 150 records a second, until `rest`. */
+  /** Sends about 150 records a second, until `rest`. */
   flow(): void {
     let isStopped = false
     const run = async () => {
@@ -64,12 +64,12 @@ export class Sender {
     }
   }
 
-  /** Something in every partition. */
+  /** Sends a record to every partition. */
   touchAll(): Promise<void> {
     return this.send(this.#traffic.takePayments(40))
   }
 
-  /** A backlog. */
+  /** Sends a backlog. */
   async sendMany(count: number): Promise<void> {
     for (let sent = 0; sent < count; sent += backlogRecords) await this.send(this.#traffic.take(backlogRecords))
   }

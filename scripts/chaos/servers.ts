@@ -48,23 +48,23 @@ export class ChaosRedis {
     return (await stat(await this.#logFile())).size
   }
 
-  /** What a power cut does with `appendfsync everysec`: the tail was acknowledged, and never written. */
+  /** Does what a power cut does with `appendfsync everysec`: loses acknowledged writes at the end of the file. */
   async loseTail(bytes: number): Promise<void> {
     const file = await this.#logFile()
     await truncate(file, Math.max(0, (await stat(file)).size - bytes))
   }
 
-  /** FLUSHALL, on a connection of its own: nobody else's is touched. */
+  /** FLUSHALL, on a connection of its own. */
   empty(): Promise<void> {
     return this.#command('FLUSHALL')
   }
 
-  /** `maxmemory`; below what is used every write is refused, 0 is no limit. */
+  /** Sets `maxmemory`; below the used memory Redis refuses every write, 0 is no limit. */
   limitMemory(bytes: string): Promise<void> {
     return this.#command('CONFIG', 'SET', 'maxmemory', bytes)
   }
 
-  /** FLUSHALL as a server of the states alone would do it: in one step, and what the log keeps here stays. */
+  /** FLUSHALL as on a server of the states alone: deletes them in one step, and keeps the log in this Redis. */
   emptyStates(namespace: string): Promise<void> {
     const log = `${namespace}:log:`
     const script =

@@ -11,8 +11,8 @@ const resumedMs = 180_000
 const pausesMs = [1_500, 4_500] as const
 
 /**
- * All processors share one core with processes that want it whole, and a backlog waits: they must work it off, however
- * slowly. Counts the milliseconds for which they had to wait for the core.
+ * Binds all processors to one core with processes that want it whole, while a backlog waits: they must work it off,
+ * however slowly. Counts the milliseconds for which they had to wait for the core.
  */
 export const starvation: Fault = {
   name: 'cpu starvation with a backlog',
@@ -35,7 +35,7 @@ export const starvation: Fault = {
   },
 }
 
-/** The event loop of a processor is blocked while Redis answers: it must go on by itself, in the same process. */
+/** Blocks the event loop of a processor while Redis answers: it must go on by itself, in the same process. */
 export const paused: Fault = {
   name: 'paused event loop',
   async inflict({ fleet }) {

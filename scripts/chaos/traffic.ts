@@ -4,14 +4,14 @@ import type { OutgoingRecord } from '../../src/ports/log.ts'
 export interface Sent {
   readonly record: OutgoingRecord
   readonly kind: 'payment' | 'label' | 'duplicate' | 'invalid'
-  /** Null for what is no event. */
+  /** Null for a record that is no event. */
   readonly eventId: string | null
 }
 
-/** Few enough that processors meet at the same terminals all the time. */
+/** Few enough that processors update the same terminals all the time. */
 const customers = 40
 const terminals = 6
-/** Of the newest records, one is sent again now and then: well within the deduplication horizon. */
+/** Sends one of the newest so many records again now and then: well within the deduplication horizon. */
 const recentMax = 200
 
 interface Paid {
@@ -35,8 +35,8 @@ export function randomFrom(seed: number): () => number {
 }
 
 /**
- * Endless seeded traffic: payments, labels of earlier ones (again, taken back, of another terminal, before their payment),
- * records sent again, and what is no event.
+ * Endless seeded traffic: payments, labels of earlier ones (again, taken back, of another terminal, before their
+ * payment), records sent again, and records that are no events.
  */
 export class Traffic {
   readonly #topic: string
@@ -54,12 +54,12 @@ export class Traffic {
     return Array.from({ length: count }, () => this.#next())
   }
 
-  /** One payment of each of so many customers: every partition gets some. */
+  /** Makes one payment of each of so many customers: every partition gets some. */
   takePayments(count: number): Sent[] {
     return Array.from({ length: count }, (_, n) => this.#remember(this.#payment(`c${n % customers}`)))
   }
 
-  /** Earlier records once more, byte for byte. */
+  /** Repeats earlier records, byte for byte. */
   again(count: number): Sent[] {
     return Array.from({ length: Math.min(count, this.#recent.length) }, (_, n) => this.#copy(n))
   }

@@ -12,7 +12,7 @@ export async function until(
 ): Promise<void> {
   const endMs = performance.now() + deadlineMs
   for (;;) {
-    // Whoever is asked may be down just now.
+    // The server or role that it asks may be down now.
     const holds = await Promise.resolve(condition()).catch((error: unknown) => {
       if (error instanceof RiverbankError && error.canRetry) return false
       throw error
@@ -23,7 +23,7 @@ export async function until(
   }
 }
 
-/** Waits until nothing is left, for as long as it becomes less: judged by progress, not by time. */
+/** Waits until nothing is left, as long as the number falls: progress counts, not time. */
 export async function advancing(what: string, left: () => Promise<number>): Promise<void> {
   const leftNow = () =>
     left().catch((error: unknown) => {
@@ -34,7 +34,7 @@ export async function advancing(what: string, left: () => Promise<number>): Prom
   if (rest > 0) throw new RiverbankError('chaos_stuck', `${what}: ${rest} left, and no fewer`)
 }
 
-/** Asks again for as long as whoever is asked may be coming back. */
+/** Asks again until the server or role may no longer come back. */
 export async function answered<Value>(what: string, deadlineMs: number, ask: () => Promise<Value>): Promise<Value> {
   const answers: Value[] = []
   await until(what, deadlineMs, async () => {

@@ -8,10 +8,10 @@ import type { EventLog } from '../../src/ports/log.ts'
 
 export type Stage = 'scored' | 'materialized'
 
-/** Without any progress for this long, a run has failed. */
+/** A run without progress for this long has failed. */
 const stalledMs = 120_000
 
-/** Waits until the group has read its topics to their ends. Nothing may be published to them meanwhile. */
+/** Waits until the group has read its topics to their ends. No caller may publish to them meanwhile. */
 export async function catchUp({ installation, log, ending }: Demo, stage: Stage, total: number): Promise<void> {
   const { topics, groups } = names(installation.config)
   const group = stage === 'scored' ? groups.process : groups.materialize

@@ -1,7 +1,7 @@
-/** The rate is that of so much of the past: the beginning of a run says little of its end. */
+/** The rate counts only the last milliseconds: the beginning of a run says little about its end. */
 const windowMs = 15_000
 
-/** Says how far something has come and how long the rest will take. */
+/** Estimates the progress of a run and the time that is left. */
 export class Estimate {
   readonly total: number
   readonly #nowMs: () => number

@@ -16,11 +16,11 @@ export interface Fed {
   readonly originMs: number
   /** Labels that become known later. */
   readonly pending: readonly SimulatedEvent[]
-  /** When the first event was on its way, milliseconds on the clock of `performance.now`. */
+  /** When the first event was sent, milliseconds on the clock of `performance.now`. */
   readonly startedMs: number
 }
 
-/** Streams the history as fast as the log takes it. What was fed before is not fed again: an interrupted feed goes on. */
+/** Streams the history as fast as the log takes it. An interrupted feed goes on after the events that the log has. */
 export async function feedHistory(demo: SimulatedDemo): Promise<Fed> {
   const { options, installation, log, ending, simulator, scoredTypes } = demo
   const { config, record } = installation
@@ -58,7 +58,7 @@ export async function feedHistory(demo: SimulatedDemo): Promise<Fed> {
   return fed
 }
 
-/** Days: null where events were counted. */
+/** Draws the history to feed. Days: null if the run counts events. */
 function draw({ options, installation, simulator, samples }: SimulatedDemo): {
   drawn: SimulatedHistory
   days: number | null

@@ -1,11 +1,11 @@
 import type { Fed } from './feed.ts'
 
-/** What a run with an end left behind. */
+/** The results of a run with an end. */
 export interface RunOutcome {
   /** Scored events with a score. */
   readonly scores: number
   readonly lakeRows: { readonly events: number; readonly scores: number }
-  /** Events of the lake with an id of their own, and with bytes of their own: a copy has neither. */
+  /** The numbers of distinct ids and of distinct bytes among the lake's events: a copy adds to neither. */
   readonly lakeEvents: { readonly ids: number; readonly contents: number }
   /** By code. */
   readonly deadLetters: ReadonlyMap<string, number>
@@ -13,14 +13,16 @@ export interface RunOutcome {
   readonly verified: boolean
 }
 
-/** Copies that the feed sent, because an acknowledgement came too late: each is refused, kept, and counts once. */
+/**
+ * The number of copies that the feed sent because an acknowledgement came late: each is refused, kept, and counts once.
+ */
 export function copiesIn({ lakeRows, lakeEvents }: RunOutcome): number {
   return lakeRows.events - lakeEvents.contents
 }
 
 /**
- * What is wrong with a run, one sentence each; none when it is well. Copies are not: the log takes events at least once,
- * and a batch that was not acknowledged in time is sent again. What counts twice or is missing is.
+ * The faults of a run, one sentence each. Copies are none: the log takes events at least once, and the feed sends a
+ * batch that was not acknowledged in time again. An event that counts twice or is missing is one.
  */
 export function findings(fed: Pick<Fed, 'scored' | 'labels'>, outcome: RunOutcome): string[] {
   const { scores, lakeRows, lakeEvents, deadLetters, mismatches, verified } = outcome

@@ -13,31 +13,33 @@ import { sqlCatalog } from '../../src/lake/tables/sql-catalog.ts'
 
 /** The last line on stdout. */
 export interface RunSummary {
-  /** Events that are to be scored. */
+  /** Events of scored types. */
   readonly events: number
   readonly labels: number
-  /** Of them, with a score. */
+  /** Those of them with a score. */
   readonly scores: number
-  /** What could not be processed; copies of events are not among them. */
+  /** Dead letters, without those of copies. */
   readonly deadLetters: number
-  /** Copies of events that the feed sent again after a time-out: each was refused as `duplicate_event`. */
+  /** Copies of events that the feed sent after a time-out: the processor refused each as `duplicate_event`. */
   readonly repeats: number
   readonly lakeRows: { readonly events: number; readonly scores: number }
-  /** Events per second from the first one sent to the last one scored. */
+  /** Events per second from the first event sent to the last one scored. */
   readonly eventsPerSecond: number
-  /** From the log accepting an event to the log accepting its score. The whole run is sent at once, so this is queueing. */
+  /**
+   * From the append of an event to that of its score. The run sends everything at once, so this is time in the queue.
+   */
   readonly latencyMs: { readonly p50: number; readonly p99: number }
   readonly mismatches: number
   readonly seconds: number
 }
 
-/** Waits for everything, proves it, prints the summary and answers the exit code. */
+/** Waits for all events, verifies them, prints the summary and answers the exit code. */
 export async function finishRun(demo: Demo, fed: Fed, startedMs: number): Promise<number> {
   const { config } = demo.installation
   const total = fed.scored + fed.labels
   await catchUp(demo, 'scored', total)
   const scoringSeconds = (performance.now() - fed.startedMs) / 1_000
-  // Each event, and what became of it.
+  // Each event has one output event.
   await catchUp(demo, 'materialized', 2 * total)
   const lake = await lakeNumbers(demo)
   const deadLetters = await countDeadLetters(config, demo.log)

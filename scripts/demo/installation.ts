@@ -13,13 +13,13 @@ import { freePort } from '../../src/edges/redis/server/server.ts'
 import type { Logger } from '../../src/ports/telemetry.ts'
 import type { DemoOptions } from './run.ts'
 
-/** What a later start on the same folder must know. */
+/** The facts that a later start on the same folder needs. */
 const recordSchema = installationRecordSchema.extend({
-  /** When day 0 of the history was. */
+  /** The time of day 0 of the history. */
   originMs: z.number().nullable(),
-  /** All of the history is in the log. */
+  /** The log has the whole history. */
   fed: z.boolean(),
-  /** Days of history, chosen by the first start. */
+  /** Days of history, which the first start chose. */
   days: z.number().int().nullable().default(null),
 })
 export type InstallationRecord = z.infer<typeof recordSchema>
@@ -31,7 +31,7 @@ export interface Installation {
   readonly record: InstallationRecord
   readonly redis: EmbeddedRedis | null
   remember(record: InstallationRecord): void
-  /** Stops Redis; deletes what was only for this run, if all went well. */
+  /** Stops Redis; deletes the files of a temporary run, if all went well. */
   close(keep: boolean): Promise<void>
 }
 
@@ -57,7 +57,7 @@ export async function openInstallation(options: DemoOptions, logger: Logger): Pr
       options.exit === true
         ? '0'
         : String(options.port ?? process.env[environmentName('HTTP_PORT')] ?? (await portOrFree(usualPort))),
-    // A demo keeps its log small; everything older is in the lake.
+    // A demo keeps its log small; the lake has all older events.
     RETENTION_BYTES: String(64 * 1024 * 1024),
     LAKE_FLUSH_MS: options.exit === true ? '1000' : '5000',
     LOG_LEVEL: 'warn',
@@ -93,7 +93,7 @@ export async function openInstallation(options: DemoOptions, logger: Logger): Pr
   return installation
 }
 
-/** What the first start in the folder wrote, or what this one begins. Errors: `log_mismatch`, `project_mismatch`. */
+/** Reads the record of the first start in the folder, or begins one. Errors: `log_mismatch`, `project_mismatch`. */
 function recordOf(path: string, asked: LoadedProject, options: DemoOptions): InstallationRecord {
   const record = existsSync(path)
     ? recordSchema.parse(JSON.parse(readFileSync(path, 'utf8')))
@@ -119,10 +119,10 @@ function recordOf(path: string, asked: LoadedProject, options: DemoOptions): Ins
   return record
 }
 
-/** Not to be overridden by the environment: they make the run what was asked for. */
+/** Settings that the environment must not override: the options decide them. */
 const fixed: ReadonlySet<string> = new Set(['LOG', 'NAMESPACE', 'PROJECT', 'DATA_DIR', 'HTTP_PORT'])
 
-/** Of the project, as far as they are set. */
+/** The project's settings that the environment sets. */
 function settingsOf({ definition }: LoadedProject): Record<string, string> {
   const given = Object.keys(definition.settings).map((name) => [name, process.env[environmentName(name)]] as const)
   return Object.fromEntries(given.filter((one): one is readonly [string, string] => one[1] !== undefined))
@@ -130,7 +130,7 @@ function settingsOf({ definition }: LoadedProject): Record<string, string> {
 
 const usualPort = 8080
 
-/** This port, or a free one when somebody listens there: a second demo must not fail for that. */
+/** This port, or a free one if another process listens there, so that a second demo does not fail. */
 async function portOrFree(port: number): Promise<number> {
   const server = createServer()
   const free = await new Promise<boolean>((resolve) => {

@@ -3,10 +3,10 @@ import { names, type Config } from '../../src/app/installation/settings/config.t
 import type { ProjectSamples } from '../../src/define/project.ts'
 import type { EventLog, LogBatch, Subscription } from '../../src/ports/log.ts'
 
-/** Latencies of the newest scores that percentiles are taken of. */
+/** Percentiles count the latencies of so many of the newest scores. */
 const latenciesMax = 2_000
 
-/** Follows the scores and says how the service does: rate, lag, latency, alerts. */
+/** Follows the scores and shows the service's rate, lag, latency and alerts. */
 export class LiveStatus {
   readonly #log: EventLog
   readonly #config: Config
@@ -47,7 +47,7 @@ export class LiveStatus {
       if (!this.#scoreTypes.has(event.type)) continue
       this.#scored += 1
       if (event.data.decision !== 'approve') this.#alerts += 1
-      // The emitted event's time is when the log took its cause.
+      // An output event's time is when the log took its cause.
       this.#latenciesMs.push(record.appendTimeMs - Date.parse(event.time))
     }
     if (this.#latenciesMs.length > latenciesMax) this.#latenciesMs = this.#latenciesMs.slice(-latenciesMax)

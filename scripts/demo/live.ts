@@ -11,7 +11,7 @@ import { names } from '../../src/app/installation/settings/config.ts'
 
 const statusEveryMs = 1_000
 
-/** After the history: events as they would come now, until somebody stops it. */
+/** After the history: sends events as they would come now, until a signal stops it. */
 export async function runLive(demo: SimulatedDemo, fed: Fed): Promise<number> {
   const { options, installation, log, ending, simulator, samples, scoredTypes } = demo
   const { config } = installation
@@ -41,7 +41,7 @@ export async function runLive(demo: SimulatedDemo, fed: Fed): Promise<number> {
   )
 }
 
-/** Without a simulator: events come from elsewhere, until somebody stops it. */
+/** Without a simulator: waits for events from elsewhere, until a signal stops it. */
 export async function runWaiting(demo: Demo): Promise<number> {
   const { installation, samples, ending } = demo
   say(welcomeWaiting(installation.config, samples))
@@ -50,7 +50,7 @@ export async function runWaiting(demo: Demo): Promise<number> {
   })
 }
 
-/** Shows how the service does while `run` goes on. Rejects with what ended it, unless that was somebody. */
+/** Shows the status of the service while `run` goes on. Rejects with the error that ended it; a signal is none. */
 async function untilStopped(
   { log, installation, samples, ending }: Demo,
   run: () => Promise<unknown>,

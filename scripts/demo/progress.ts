@@ -12,8 +12,8 @@ export interface ProgressOptions {
 }
 
 /**
- * Says how much of a history is scored, until it is stopped: what the group has committed. What was sent says less, since a
- * batch is in the log before its sender knows.
+ * Shows how much of a history is scored, until it is stopped: it counts the offsets that the group has committed, not
+ * the events sent, for a batch is in the log before its sender knows.
  */
 export function showProgress(log: Pick<EventLog, 'committed'>, options: ProgressOptions): { stop(): void } {
   const { group, topic, total, show } = options
@@ -22,7 +22,7 @@ export function showProgress(log: Pick<EventLog, 'committed'>, options: Progress
   const look = async (): Promise<void> => {
     const positions = await log.committed(group, topic)
     const done = [...positions.values()].reduce((sum, next) => sum + next, 0)
-    // An answer that comes late is not shown after a newer one.
+    // A late answer must not replace a newer one.
     if (done < most) return
     most = done
     show(`history: ${estimate.describe(done, 'scored')}`)

@@ -9,8 +9,8 @@ import { registeredRollout } from '../../src/edges/onnx/load.ts'
 import { isModelRefused, ModelRefused } from '../../src/edges/onnx/refusal.ts'
 
 /**
- * What an installation needs, looked at before anything of it is started: definitions as they are committed, a simulator where a
- * history is asked for and, where none has begun in the folder, whole models and policies for what is scored. Errors:
+ * Checks the needs of an installation before it starts anything: definitions as they are committed, a simulator if the
+ * options ask for a history and, in a new folder, whole models and policies for the scored types. Errors:
  * `project_refused`, `feature_set_stale`, `project_without_simulator`, `model_refused`.
  */
 export async function checkReady(
@@ -23,7 +23,7 @@ export async function checkReady(
   if (events !== undefined || days !== undefined || exit === true) simulatorOf(config)
   for (const eventType of compiled.scoreForms.keys()) {
     const { champion, shadows } = await rolloutOf(config, eventType)
-    // Later the list of generations says who scores.
+    // Later the list of generations decides which model scores.
     if (existsSync(join(dataDir, 'installation.json'))) continue
     for (const model of [champion, ...shadows]) {
       const scorer = await modelLoader(config.MODELS_DIR, compiled, eventType)(model)

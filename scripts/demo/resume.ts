@@ -32,8 +32,8 @@ function eventIdOf(value: Uint8Array): string {
 }
 
 /**
- * What is still to be published of `events`: each partition goes on after its newest one. Publishing keeps the order of
- * a partition, so everything before is in the log.
+ * The part of `events` that is not published yet: each partition goes on after its newest event. Publishing keeps the
+ * order of a partition, so the log has everything before.
  */
 export async function* eventsAfter(
   events: SimulatedEvents,

@@ -23,16 +23,16 @@ import type { EventLog } from '../../src/ports/log.ts'
 export interface DemoOptions {
   readonly events?: number
   readonly exit?: boolean
-  /** Of history; without it as many as the machine takes in good time. */
+  /** Days of history; without it as many as the machine has time for. */
   readonly days?: number
   readonly data?: string
   readonly rate: number
   readonly port?: number
-  /** Without it the one that is there, or redis. */
+  /** Without it the driver of the existing installation, or redis. */
   readonly log?: 'redis' | 'kafka'
 }
 
-/** What the parts of a demo work with. */
+/** The objects that the parts of a demo share. */
 export interface Demo {
   readonly options: DemoOptions
   readonly installation: Installation
@@ -49,10 +49,12 @@ export interface SimulatedDemo extends Demo {
 
 const endingSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-/** After a signal: for what is under way to notice, and for what a broker may take to let go. */
+/** The time after a signal for running work to notice it, and for a broker to let go. */
 const graceMs = 2_000
 
-/** Starts everything, feeds it, and answers the exit code. A signal ends it within the drain time of the roles and Redis. */
+/**
+ * Starts all roles, feeds them, and answers the exit code. A signal ends it within the drain time of roles and Redis.
+ */
 export async function runDemo(options: DemoOptions): Promise<number> {
   const startedMs = performance.now()
   const to = { write: (line: string) => say(line.trimEnd()) }
@@ -107,7 +109,7 @@ async function feedAndRun(demo: Demo, startedMs: number): Promise<number> {
   return demo.options.exit === true ? finishRun(demo, fed, startedMs) : runLive(simulated, fed)
 }
 
-/** What the work answers; rejects with `did_not_stop` when it goes on although it was told to end. */
+/** Resolves with the result of the work; rejects with `did_not_stop` when the work goes on after the signal. */
 async function soonAfter<Result>(signal: AbortSignal, work: Promise<Result>): Promise<Result> {
   const late = new Promise<never>((_resolve, reject) => {
     const failure = new RiverbankError('did_not_stop', 'stopped in the middle of something', { cause: signal.reason })
@@ -118,7 +120,7 @@ async function soonAfter<Result>(signal: AbortSignal, work: Promise<Result>): Pr
   return Promise.race([work, late])
 }
 
-/** A shared broker keeps nothing of a run whose folder is gone. */
+/** Deletes the topics of a run whose folder is gone from a shared broker. */
 async function deleteTopics({ config }: Installation, log: EventLog): Promise<void> {
   if (config.LOG !== 'kafka') return
   const { topicSpecs } = await import('../../src/app/installation/servers/topics.ts')

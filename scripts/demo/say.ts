@@ -1,17 +1,17 @@
-/** Where a screen writes: a terminal can draw a line over. */
+/** The output of a screen: a terminal can draw a line over. */
 export interface ScreenOutput {
   write(text: string): void
   readonly isTerminal: boolean
-  /** Of the terminal, at this moment. */
+  /** The current width of the terminal. */
   readonly columns: number
 }
 
-/** Between two statuses: on a terminal they are drawn over, elsewhere they are lines that stay. */
+/** Between two statuses: a terminal draws them over, elsewhere they are lines that stay. */
 const statusEveryMs = { terminal: 200, elsewhere: 5_000 } as const
 
 /**
- * News, and one line of status below them. Whoever says something while a status is shown says it above: lines of the
- * roles never run into it.
+ * Shows news, and one line of status below them. A line printed while a status is shown goes above it: lines of the
+ * roles never run into the status.
  */
 export class Screen {
   readonly #output: ScreenOutput
@@ -29,7 +29,7 @@ export class Screen {
     else this.#output.write(`${this.#erased()}${text}\n${this.#drawn()}`)
   }
 
-  /** Now and then, unless it is forced. */
+  /** Shows a status, at most once in the interval unless forced. */
   show(status: string, force = false): void {
     const everyMs = this.#output.isTerminal ? statusEveryMs.terminal : statusEveryMs.elsewhere
     if (!force && this.#nowMs() - this.#shownMs < everyMs) return
@@ -43,7 +43,7 @@ export class Screen {
     this.#output.write(`${erased}${this.#drawn()}`)
   }
 
-  /** The status shown last stays as a line. */
+  /** Keeps the last status as a line. */
   end(): void {
     if (this.#status !== '') this.#output.write('\n')
     this.#status = ''
@@ -54,7 +54,7 @@ export class Screen {
     return this.#status === '' ? '' : '\r\u001b[2K'
   }
 
-  /** A status that wrapped could not be drawn over. */
+  /** Cuts the status to the width: a terminal cannot draw over a wrapped line. */
   #drawn(): string {
     return this.#status.slice(0, Math.max(20, this.#output.columns - 1))
   }

@@ -4,7 +4,7 @@ import { roleMetrics } from '../../src/app/supervise/up.ts'
 
 const addressOf = (config: Config) => `http://127.0.0.1:${config.HTTP_PORT}`
 
-/** While the history is worked off: where everything is, and what answers already. */
+/** The text while the processors work the history off: the addresses, and the routes that answer already. */
 export function welcomeBeside(config: Config, samples: ProjectSamples): string {
   return [
     ...whereabouts(config),
@@ -15,7 +15,7 @@ export function welcomeBeside(config: Config, samples: ProjectSamples): string {
   ].join('\n')
 }
 
-/** Where the project simulates nothing. */
+/** The text of a project without a simulator. */
 export function welcomeWaiting(config: Config, samples: ProjectSamples): string {
   const url = addressOf(config)
   const { events } = names(config).topics
@@ -42,7 +42,7 @@ function whereabouts(config: Config): string[] {
   ]
 }
 
-/** When live events come in. */
+/** The text once live events come in. */
 export function welcomeLive(config: Config, samples: ProjectSamples, rate: number): string {
   const url = addressOf(config)
   return [

@@ -26,7 +26,7 @@ const paid = defineSource({
     ...({ amount: 'amount', items: 'items', shop: 'terminalId' } as const),
     kind: category('kind', 'cash', 'card'),
     online: category('online', false, true),
-    // Some of the values, of a field that an event may lack.
+    // Some values of a field that an event may lack.
     rent: category('note', 'rent'),
   },
 })
@@ -102,7 +102,7 @@ function ofFlags(
   ]
 }
 
-/** Only customers have them: a refund names no terminal. */
+/** Only customers have aggregates of refunds: a refund names no terminal. */
 function ofRefunds(): readonly Aggregate[] {
   const disputes = defineSource({ name: 'disputed', event: disputed, columns: { disputed_loss: 'loss' } })
   const settlements = defineSource({ name: 'settled', event: settled, columns: {} })

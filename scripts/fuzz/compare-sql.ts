@@ -34,8 +34,8 @@ const relations: SqlRelations = {
 }
 
 /**
- * The generated SQL against what the engine answered, for many streams at once: `told[k]` is stream k, whose ids become
- * ids of its own. Answers the stream and the first difference in words, null when there is none.
+ * Compares the generated SQL with the engine's answers, for many streams at once: `told[k]` has the answers of stream
+ * k, whose ids become distinct. Answers the stream and the first difference as text, null when there is none.
  */
 export async function compareWithSql(
   set: FeatureSet,
@@ -64,7 +64,7 @@ export async function compareWithSql(
         return { stream, text: `${entity.name} ${o.id} ${o.sequence}: ${o.outcome}, SQL says ${said}` }
     }
     const rows = await query.rows(entitySql(set, entity.name, relations))
-    // What few reads ask is answered by joins alone: now and then by both ways.
+    // The SQL answers few reads by joins alone: now and then compares both ways.
     const joined = reads.length % 4 === 0 ? { ...relations, hasFewReads: true } : null
     const again = joined === null ? rows : await query.rows(entitySql(set, entity.name, joined))
     if (rows.length !== reads.length || again.length !== reads.length) {
@@ -82,7 +82,7 @@ export async function compareWithSql(
   return compareDerived(set, plan, told, query)
 }
 
-/** Why labels count nowhere, from the partition-key entity's events. */
+/** Compares why labels count nowhere, from the partition-key entity's events. */
 async function compareVerdicts(
   set: FeatureSet,
   observed: readonly { readonly stream: number; readonly observed: Observed }[],
@@ -102,7 +102,7 @@ async function compareVerdicts(
   return null
 }
 
-/** Derived features from what the engine read, once more in SQL. */
+/** Compares derived features, computed in SQL from the engine's reads. */
 async function compareDerived(
   set: FeatureSet,
   plan: FeaturePlan,
@@ -130,14 +130,14 @@ async function compareDerived(
   return null
 }
 
-/** As a column of the lake has it, cast to a double. */
+/** The number in a column of the lake, cast to a double. */
 function numberOf(value: unknown): number | null {
   if (typeof value === 'boolean') return value ? 1 : 0
   return typeof value === 'number' ? value : null
 }
 
 /**
- * A table of these rows. Each column is one text that is split and cast: the parser needs ten times as long for a list of
+ * A table of these rows. SQL splits and casts one text per column: the parser needs ten times as long for a list of
  * values, and a number as a literal would be a decimal first. No value has a comma, and none is an empty text.
  */
 function tableSql(
@@ -160,7 +160,7 @@ async function load(
 ): Promise<void> {
   const placeOf = (stream: number, { id, incarnation, sequence }: Pick<Read, 'id' | 'incarnation' | 'sequence'>) =>
     [`${stream}-${id}`, incarnation, sequence] as const
-  // An event's read stands in the row of its observation; what is read otherwise has a row of its own.
+  // An event's read is in the row of its observation; any other read has a row of its own.
   const readAt = new Map<string, number>()
   for (const [i, { stream, read }] of reads.entries()) {
     if (read.isEvent) readAt.set(placeOf(stream, read).join('/'), i)
@@ -179,7 +179,7 @@ async function load(
       : [[...placeOf(stream, read), read.timeMs, null, 'false', i, null, null, ...Object.keys(fields).map(() => null)]],
   )
   const columns = Object.entries(fields).map(([field, type]): [string, string] => [`f_${field}`, type])
-  // History knows them all the same: without an id, and with a read that finds nothing.
+  // History has these events too: without an id, and with a read that finds nothing.
   const without = unnamed.map(({ timeMs, eventType, eventId }, i) => {
     const names = [null, 0, i + 1, timeMs, timeMs, 'true', reads.length + i, eventType, eventId]
     return [...names, ...Object.keys(fields).map(() => null)]

@@ -10,7 +10,7 @@ import { aggregatesOf } from './aggregates.ts'
 import { cleared, disputed, flagged, payment, refund, settled } from './events.ts'
 import { featureNamesOf, randomDerived } from './expressions.ts'
 
-/** mulberry32 and what a generator needs of it. */
+/** Random choices over mulberry32. */
 export interface Random {
   /** An integer from 0 to n − 1. */
   below(n: number): number
@@ -28,7 +28,7 @@ export function seeded(seed: number): Random {
     t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
     return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
   }
-  // Neighbouring seeds begin alike.
+  // Neighbouring seeds begin alike: skips the first numbers.
   for (let i = 0; i < 4; i += 1) next()
   const below = (n: number) => Math.floor(next() * n)
   const pick = <Value>(values: readonly Value[]): Value => {
@@ -64,13 +64,12 @@ const duration = z.templateLiteral([z.int(), z.enum(['s', 'm', 'h', 'd'])])
 const entityNames = ['customer', 'terminal', 'pair'] as const
 
 /**
- * Everything about a random feature set that chance decides, as plain JSON: a regression case keeps it, whatever becomes
- * of the generator.
+ * All random choices of a feature set, as plain JSON: a regression case keeps them, even when the generator changes.
  */
 export const recipeSchema = z.strictObject({
-  /** Of customers and terminals. */
+  /** The most tiles of customers and terminals. */
   tilesMax: z.int(),
-  /** What makes a payment large. */
+  /** The conditions of a large payment. */
   large: z.array(
     z.union([
       z.strictObject({ field: z.literal('amount'), is: z.enum(['>', '>=', '<', '<=']), value: z.int() }),
@@ -78,7 +77,7 @@ export const recipeSchema = z.strictObject({
       z.strictObject({ field: z.literal('online'), is: z.enum(['==', '!=']), value: z.boolean() }),
     ]),
   ),
-  /** Which flags are bad. */
+  /** The conditions of a bad flag. */
   bad: z
     .array(
       z.union([
@@ -143,7 +142,7 @@ export function randomRecipe(random: Random): Recipe {
     ],
     lastK: 1 + random.below(3),
     caps: { shop: random.pick([1, 2, 64]), items: random.pick([2, 3]) },
-    // Terminals first now and then: the plan puts the partition key first by itself.
+    // Sometimes terminals first: the plan puts the partition key first by itself.
     entities: random.chance(0.5) ? ['customer', 'terminal', 'pair'] : ['pair', 'terminal', 'customer'],
   }
   const { ofPayments, ofRefunds, ofFlags, runs } = aggregatesOf(base)
@@ -172,7 +171,7 @@ export function randomRecipe(random: Random): Recipe {
   return { ...recipe, derived: randomDerived(random, featureSetOf(recipe).views.flatMap(featureNamesOf)) }
 }
 
-/** The feature set of a recipe; throws one sentence when there is none. */
+/** The feature set of a recipe; throws one sentence if the recipe gives none. */
 export function featureSetOf(recipe: Recipe): FeatureSet {
   const { tilesMax } = recipe
   const entities = {

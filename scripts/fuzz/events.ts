@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { defineEvent } from '../../src/define/event-type.ts'
 
-/* What happens in random streams: payments and refunds, which are both scored, and labels of each. */
+/* The events of random streams: payments and refunds, which are both scored, and labels of each. */
 
 const paid = z.object({
   customerId: z.string(),
@@ -11,7 +11,7 @@ const paid = z.object({
   items: z.number().int(),
   kind: z.string(),
   online: z.boolean(),
-  /** Any double: an event says what it says. */
+  /** Any double. */
   weight: z.number().optional(),
   gift: z.boolean().nullable().optional(),
   note: z.string().optional(),
@@ -68,7 +68,7 @@ export const flagged = labelOfPayment('payment.flagged')
 /** Takes a flag back. */
 export const cleared = labelOfPayment('payment.cleared')
 
-/** The field that names the refund is called as the one that names a payment: the rule of the label says which it is. */
+/** The field that names the refund has the name of the one for a payment: the rule of the label decides which it is. */
 const disputedRefund = z.object({
   paymentId: z.string(),
   customerId: z.string(),

@@ -5,7 +5,7 @@ import type { Random, Recipe } from './definitions.ts'
 const binary: readonly BinaryOperation[] = [
   ...(['add', 'subtract', 'multiply', 'ratio', 'modulo', 'less', 'less_or_equal', 'equal'] as const),
 ]
-/** Signs of zero, what no sum of two is exact for, and what overflows or underflows when it is multiplied. */
+/** Both zeros, numbers without an exact sum of two, and numbers whose products overflow or underflow. */
 const constants = [0, -0, 1, -1, 7, 0.1, 1 / 3, 5e-324, 1e-300, 1e308, -1e308, Number.MAX_VALUE, 2 ** 53]
 
 /** Numbers and booleans of a payment, some of which it may lack, and its time. */
@@ -41,7 +41,7 @@ function randomExpression(random: Random, names: readonly string[], depth: numbe
   return { op: random.pick(binary), left: inner(), right: inner() }
 }
 
-/** What an operation has no finite answer for, or loses its sign or its digits in: as an operand of others. */
+/** Operations without a finite answer, or that lose a sign or digits, as operands of others. */
 function edge(random: Random, value: Expression): Expression {
   const constant = (number: number): Expression => ({ op: 'constant', value: number })
   const zero: Expression = { op: 'subtract', left: value, right: value }

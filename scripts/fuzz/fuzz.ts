@@ -10,23 +10,25 @@ import { randomStream, type StreamEvent } from './stream.ts'
 /** Streams that share one random definition, so that one query of SQL judges them all. */
 export const streamsPerDefinition = 25
 
-/** All that a run depends on. */
+/** Everything that a run depends on. */
 export interface Case {
   readonly recipe: Recipe
   readonly events: readonly StreamEvent[]
 }
 
-/** A case on which two interpreters differ, and how. */
+/** A case on which two interpreters differ, and the difference. */
 export interface Difference extends Case {
-  /** Where it was found, before it was shrunk; no replay needs it. */
+  /** The seed of the case before it was shrunk; no replay needs it. */
   readonly seed: number
   readonly text: string
 }
 
-/** Gives the engine another plan than the definitions say: a fault that must be found. */
+/** Gives the engine another plan than that of the definitions: a fault that the fuzzer must find. */
 type Plant = (plan: FeaturePlan) => FeaturePlan
 
-/** Cases `first` to `first + streamsPerDefinition - 1`: one definition, as many streams. Null when all three agree. */
+/**
+ * Runs cases `first` to `first + streamsPerDefinition - 1`: one definition, as many streams. Null when all three agree.
+ */
 export async function fuzzDefinition(
   first: number,
   query: Query,
@@ -42,7 +44,7 @@ export async function fuzzDefinition(
   return { seed: first + found.stream, ...smallest }
 }
 
-/** One regression case again: how two interpreters differ on it, null when they agree. */
+/** Runs one regression case again; answers how two interpreters differ on it, null when they agree. */
 export async function replay(
   { recipe, events }: Case,
   query: Query,
@@ -69,7 +71,7 @@ async function differenceOf(
   return compareWithSql(set, plan, told, query)
 }
 
-/** A case as JSON, which by itself has no minus zero. */
+/** A case as JSON, with its own form of minus zero, which JSON lacks. */
 export function caseToJson(found: Case): string {
   return `${JSON.stringify(found, (_key, value: unknown) => (Object.is(value, -0) ? minusZero : value), 2)}\n`
 }

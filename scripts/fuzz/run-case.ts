@@ -12,15 +12,15 @@ import type { FeatureSet } from '../../src/define/feature-set.ts'
 import { scoredTypes } from './definitions.ts'
 import { eventTimeOf, type StreamEvent } from './stream.ts'
 
-/** One event as one entity met it; duplicates are no observations. */
+/** One event as one entity observed it; duplicates are no observations. */
 export interface Observed extends ReferenceEvent {
   readonly id: string
   readonly outcome: Outcome
-  /** Of its event, in the stream. */
+  /** The offset of its event in the stream. */
   readonly offset: number
 }
 
-/** A read and what the engine answered. */
+/** A read, and the engine's answer. */
 export interface Read {
   readonly id: string
   readonly incarnation: number
@@ -28,7 +28,7 @@ export interface Read {
   readonly timeMs: number
   readonly features: readonly (number | null)[]
   readonly where: string
-  /** Of an event, not as of some time. */
+  /** A read of an event, not one as of some time. */
   readonly isEvent: boolean
 }
 
@@ -39,7 +39,7 @@ export interface Unnamed {
   readonly eventId: string
 }
 
-/** What an event was scored by: the values of a service, aggregated features first. */
+/** The vector of a scored event: the values of a service, aggregated features first. */
 export interface Scored {
   readonly values: readonly (number | null)[]
   readonly request: RequestValues
@@ -62,13 +62,13 @@ export interface Totals {
   duplicates: number
   /** Labels that count nowhere. */
   uncounted: number
-  /** Labels that take another one's place. */
+  /** Labels that replace another one. */
   replaced: number
   forgotten: number
   derived: number
   /** Scored events that name no terminal. */
   unnamed: number
-  /** Derived values that are missing though everything they read is there: an operation had no finite answer. */
+  /** Derived values that are missing although their inputs are there: an operation had no finite answer. */
   undefinedAnswers: number
 }
 
@@ -85,7 +85,9 @@ export const noTotals = (): Totals => ({
   undefinedAnswers: 0,
 })
 
-/** Runs a stream through the engine, states through bytes and back where it says so, and its reads as of other times. */
+/**
+ * Runs a stream through the engine, encodes and decodes states where the stream says so, and reads as of other times.
+ */
 export function runEngine(plan: FeaturePlan, events: readonly StreamEvent[]): Told {
   const engine = createMemoryEngine(plan)
   const told = {
@@ -137,7 +139,9 @@ export function runEngine(plan: FeaturePlan, events: readonly StreamEvent[]): To
   return told
 }
 
-/** By offset, of every event that is no duplicate: why a label counts nowhere. The partition-key entity comes first. */
+/**
+ * By the offset of each event that is no duplicate: why a label counts nowhere. The partition-key entity comes first.
+ */
 function verdictsOf(set: FeatureSet, { observed }: Told): ReadonlyMap<number, ReturnType<typeof referenceVerdict>> {
   const owners = observed[0] ?? []
   return new Map(
@@ -148,7 +152,7 @@ function verdictsOf(set: FeatureSet, { observed }: Told): ReadonlyMap<number, Re
   )
 }
 
-/** The engine against the oracle. Answers the first difference in words, null when there is none. */
+/** Compares the engine with the oracle. Answers the first difference as text, null when there is none. */
 export function compareWithReference(set: FeatureSet, plan: FeaturePlan, told: Told, totals: Totals): string | null {
   const verdicts = verdictsOf(set, told)
   totals.uncounted += [...verdicts.values()].filter((verdict) => verdict !== null).length
@@ -220,7 +224,7 @@ export function serviceOf(plan: FeaturePlan): ServicePlan {
   return service
 }
 
-/** What happens to a state between two batches. */
+/** Encodes and decodes the states, as between two batches. */
 function storeAndLoad(states: MemoryEngine['states'], entities: readonly EntityPlan[]): void {
   for (const [index, byId] of states.entries()) {
     const entity = entities[index]

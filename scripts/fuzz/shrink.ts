@@ -8,8 +8,8 @@ interface Found extends Case {
 }
 
 /**
- * Leaves out whatever can be left out while two interpreters still differ: events, what happens after them, views, their
- * aggregates and windows, conditions. `differs` answers how, or null.
+ * Removes everything without which two interpreters still differ: events, actions after them, views, their aggregates
+ * and windows, conditions. `differs` answers the difference, or null.
  */
 export async function shrink(found: Found, differs: (smaller: Case) => Promise<string | null>): Promise<Found> {
   let best = found
@@ -25,7 +25,7 @@ function sizeOf({ recipe, events }: Case): number {
   return JSON.stringify([recipe, events]).length
 }
 
-/** In ever smaller pieces. */
+/** Removes events in ever smaller pieces. */
 async function shrinkEvents(found: Found, differs: (smaller: Case) => Promise<string | null>): Promise<Found> {
   let best = found
   for (let size = Math.ceil(best.events.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
@@ -39,7 +39,7 @@ async function shrinkEvents(found: Found, differs: (smaller: Case) => Promise<st
   return best
 }
 
-/** One step after the other, each tried on what is left; what it leads to has fewer of them or the same number. */
+/** Tries one step after the other on the remaining case; each leads to a case with fewer steps or as many. */
 async function shrinkBySteps(found: Found, differs: (smaller: Case) => Promise<string | null>): Promise<Found> {
   let best = found
   for (let at = 0; ;) {
@@ -51,7 +51,7 @@ async function shrinkBySteps(found: Found, differs: (smaller: Case) => Promise<s
   }
 }
 
-/** Every case with one thing less. */
+/** Every case with one part less. */
 function* smallerCases({ recipe, events }: Case): Generator<Case> {
   for (const smaller of smallerRecipes(recipe)) yield { recipe: withoutDangling(smaller), events }
   for (const [at, { stored, asOf, ...event }] of events.entries()) {
@@ -64,7 +64,7 @@ function* smallerCases({ recipe, events }: Case): Generator<Case> {
   }
 }
 
-/** A derived feature goes with what it reads. */
+/** Removes derived features whose inputs are gone. */
 function withoutDangling(recipe: Recipe): Recipe {
   const known = new Set(featureSetOf({ ...recipe, derived: [] }).views.flatMap(featureNamesOf))
   const derived = recipe.derived.filter(({ name, tree }) => {

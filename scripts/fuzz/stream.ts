@@ -1,31 +1,33 @@
 import type { Random } from './definitions.ts'
 import { cleared, disputed, flagged, payment, refund, settled } from './events.ts'
 
-/** One event, and what happens after it. */
+/** One event, and the actions after it. */
 export interface StreamEvent {
   readonly eventId: string
   readonly eventType: string
   readonly timeMs: number
-  /** Of a label: when it was given; the others happen when they are observed. */
+  /** When a label was given; all other events happen when they are observed. */
   readonly givenMs?: number
   readonly data: Readonly<Record<string, unknown>>
-  /** So much later than usual the log takes it: an id that is known for a day only may come again. */
+  /** The log takes it so much later than usual: an id that states know for a day only may come again. */
   readonly pauseMs?: number
-  /** Every state goes through its bytes. */
+  /** Every state is encoded and decoded. */
   readonly stored?: boolean
-  /** The entities of these ids are read at this time, as HTTP would. */
+  /** Reads the entities of these ids at this time, as HTTP would. */
   readonly asOf?: { readonly customerId: string; readonly terminalId: string; readonly timeMs: number }
 }
 
-/** When it happened; of a label, when it was given. */
+/** When an event happened, or a label was given. */
 export const eventTimeOf = ({ timeMs, givenMs = timeMs }: StreamEvent) => givenMs
 
 const [second, minute, hour, day] = [1_000, 60_000, 3_600_000, 86_400_000]
 
-/** Both zeros, digits that no sum of two is exact for, and both ends of the finite numbers. */
+/** Both zeros, numbers without an exact sum of two, and both ends of the finite numbers. */
 const weights = [0, -0, 0.1, -2.5, 1 / 3, 5e-324, Number.MAX_VALUE, -1e300, 2 ** 53]
 
-/** Late, out of order, twice, at the very same time, after long silence, and mostly by the same few. */
+/**
+ * Events that are late, out of order, repeated, of one time, after long silence, and mostly of the same few entities.
+ */
 export function randomStream(random: Random): StreamEvent[] {
   const events: StreamEvent[] = []
   let clockMs = random.pick([0, -400 * day, 1_780_000_000_000]) + random.below(day)
@@ -50,7 +52,7 @@ export function randomStream(random: Random): StreamEvent[] {
     }
     if (random.chance(0.05)) clockMs += random.below(60 * day)
     const late = random.chance(0.25) ? random.below(random.pick([5 * second, minute, hour, day, 45 * day])) : 0
-    // On the edge of a tile now and then.
+    // Sometimes on the edge of a tile.
     const grid = random.pick([1, 1, second, minute, hour])
     const timeMs = Math.floor((clockMs - late) / grid) * grid
     const customerId = random.chance(hot) ? 'c0' : `c${random.below(3)}`
@@ -70,21 +72,21 @@ export function randomStream(random: Random): StreamEvent[] {
           ...(random.chance(0.5) ? { gift: random.pick([true, false, null]) } : {}),
         }
     const eventType = refunds ? refund.type : payment.type
-    // Customers count their payments by themselves, and use the same ids.
+    // Customers number their own payments, so they use the same ids.
     const eventId = random.chance(0.3) ? `e${random.below(i + 1)}` : `e${i}`
     events.push({ eventId, eventType, timeMs, data, ...pause(random), ...aftermath(random, clockMs) })
   }
   return events
 }
 
-/** Longer than an id is remembered, now and then. */
+/** Sometimes a pause longer than states remember an id. */
 function pause(random: Random): Pick<StreamEvent, 'pauseMs'> {
   return random.chance(0.05) ? { pauseMs: 25 * hour } : {}
 }
 
 /**
- * Of an event so far, again and again, of another terminal or amount than it had, of one that comes later or never, or of one
- * that is scored as something else.
+ * A label of an event so far, maybe again, of another terminal or amount than it had, of one that comes later or never,
+ * or of one that is scored as another type.
  */
 function randomLabel(random: Random, events: readonly StreamEvent[], eventId: string): StreamEvent | null {
   const isOfRefund = random.chance(0.3)
@@ -109,7 +111,7 @@ function randomLabel(random: Random, events: readonly StreamEvent[], eventId: st
   const reason = random.pick(['stolen', 'friendly'])
   const sure = random.chance(0.5)
   const takesBack = random.chance(0.3)
-  // Reports come in another order than they were made, and some of them at the same time.
+  // Reports come in another order than they were given, and some have the same time.
   const givenMs = timeMs + day + random.pick([0, random.below(5), random.below(day)])
   const label = { eventId, timeMs: observedMs, givenMs }
   if (isOfRefund) {
@@ -123,7 +125,7 @@ function randomLabel(random: Random, events: readonly StreamEvent[], eventId: st
   }
 }
 
-/** Reads lie before and after what the states have seen and remember. */
+/** Reads at times before and after those that the states have seen and remember. */
 function aftermath(random: Random, nowMs: number): Pick<StreamEvent, 'stored' | 'asOf'> {
   const stored = random.chance(0.3)
   if (!random.chance(0.2)) return { stored }

@@ -5,15 +5,15 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Difference } from './fuzz.ts'
 
-/** What a worker found out about one definition. */
+/** A worker's result for one definition. */
 type Finding =
   'ready' | { readonly difference: Difference | null; readonly reads: number } | { readonly failure: string }
 
 const worker = fileURLToPath(new URL('worker.js', import.meta.url))
 
 /**
- * Sends the seeds to processes of their own, one each until it has answered. Answers the first difference, or null when
- * there is none in all of them. Rejects when a worker fails or ends.
+ * Sends the seeds to worker processes, one to each until it has answered. Answers the first difference, or null when
+ * there is none. Rejects when a worker fails or ends.
  */
 export function fuzzInWorkers(
   seeds: readonly number[],
@@ -58,7 +58,7 @@ export function fuzzInWorkers(
   }).finally(() => {
     for (const child of children) {
       child.removeAllListeners()
-      // They hold nothing that is worth an orderly end, and may be in the middle of a definition.
+      // Workers hold nothing that needs an orderly end, and may be in the middle of a definition.
       child.kill('SIGKILL')
     }
     rmSync(tempDir, { recursive: true, force: true, maxRetries: 5 })

@@ -10,7 +10,7 @@ import { defaultCacheDir, kafkaJars } from './distribution.ts'
 import { serverProperties, type BrokerPlace } from './properties.ts'
 
 export interface BrokerOptions {
-  /** Holds the broker's data, configuration and log. Data in it is kept and used again. */
+  /** Holds the broker's data, configuration and log. A later start uses its data again. */
   readonly dir: string
   readonly cacheDir?: string
   /** Port of the listener; by default a free one. */
@@ -22,18 +22,18 @@ export interface BrokerOptions {
 }
 
 export interface KafkaBroker {
-  /** `127.0.0.1:<port>`, as clients take it. */
+  /** `127.0.0.1:<port>`, for clients. */
   readonly brokers: string
   readonly pid: number
-  /** Settles when the process ended without having been asked to. */
+  /** Resolves when the process ended by itself. */
   readonly crashed: Promise<Error>
-  /** SIGTERM, and SIGKILL when it takes too long. Safe to call twice. */
+  /** Sends SIGTERM, and SIGKILL when it takes too long. Safe to call twice. */
   stop(): Promise<void>
-  /** SIGKILL: what a power cut is to the process. */
+  /** Sends SIGKILL: a power cut, to the process. */
   kill(): Promise<void>
   /** Starts again on the same data and port; ends the running process first. */
   restart(): Promise<void>
-  /** Freezes and thaws the process: a broker that is there and does not answer. */
+  /** Freezes and thaws the process: a frozen broker keeps its connections and does not answer. */
   pause(): void
   resume(): void
 }
@@ -174,7 +174,7 @@ async function endProcess({ child, ended }: Running, signal: 'SIGTERM' | 'SIGKIL
   clearTimeout(timer)
 }
 
-/** Ready means: it answers for its metadata, and its group coordinator has created the topic it keeps offsets in. */
+/** Waits until the broker answers for its metadata, and its group coordinator has created the topic of offsets. */
 async function untilReady({ ended }: Running, port: number, timeoutMs: number, dir: string): Promise<void> {
   const deadline = Date.now() + timeoutMs
   const exit = { seen: false }

@@ -13,7 +13,7 @@ export const kafkaVersion = versionIn(readFileSync(pom, 'utf8'))
 
 export type KafkaAvailability =
   | { readonly kind: 'available' }
-  /** `reason` says in one line what is missing and how to get it. */
+  /** `reason` names in one line the missing part and how to get it. */
   | { readonly kind: 'missing'; readonly reason: string }
 
 /** `.cache/kafka-<version>` of this repository; the environment variable KAFKA_CACHE_DIR replaces `.cache`. */
@@ -43,8 +43,8 @@ export interface DistributionOptions {
 }
 
 /**
- * The folder with the broker's jars, fetched from Maven Central once. Safe when several processes ask at the same time:
- * each fetches into a folder of its own, the first rename wins, and a folder without its marker is never used.
+ * The folder with the broker's jars, fetched from Maven Central once. Safe for concurrent processes: each fetches into
+ * a folder of its own, the first rename wins, and no process uses a folder without its marker.
  */
 export async function kafkaJars({ cacheDir, onProgress }: DistributionOptions): Promise<string> {
   if (existsSync(markerOf(cacheDir))) return cacheDir
@@ -69,7 +69,7 @@ async function moveInto(staging: string, cacheDir: string): Promise<void> {
   try {
     await rename(staging, cacheDir)
   } catch (error) {
-    // A folder is there already: another process was faster, or an interrupted run of an older script left it.
+    // A folder exists already: another process was faster, or an interrupted run of an older script left it.
     if (existsSync(markerOf(cacheDir))) return
     await rm(cacheDir, { recursive: true, force: true })
     await rename(staging, cacheDir).catch((second: unknown) => {

@@ -5,8 +5,8 @@ export interface BrokerPlace {
 }
 
 /**
- * server.properties of a single node that is broker and controller, on loopback only. What differs from Kafka's
- * defaults does so because there is one replica, or because nobody should wait for a development broker.
+ * server.properties of a single node that is broker and controller, on loopback only. A value differs from Kafka's
+ * default because there is one replica, or because users must not wait for a development broker.
  */
 export function serverProperties({ port, controllerPort, dataDir }: BrokerPlace): string {
   const settings: Record<string, string | number | boolean> = {
@@ -31,7 +31,7 @@ export function serverProperties({ port, controllerPort, dataDir }: BrokerPlace)
     'group.min.session.timeout.ms': 1_000,
     // By default the coordinator gathers commits for 5 ms, and a reader that commits every batch waits for that.
     'group.coordinator.append.linger.ms': 0,
-    // A killed broker is registered again only after its session, by default 9 s.
+    // The controller registers a killed broker again only after its session, by default 9 s.
     'broker.session.timeout.ms': 3_000,
     'broker.heartbeat.interval.ms': 500,
     'num.network.threads': 2,

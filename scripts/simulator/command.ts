@@ -4,7 +4,7 @@ import type { Simulator, SimulatorChoice } from '../../src/define/simulator.ts'
 import { projectOption } from '../project.ts'
 import { keptTimes, type KeptTime } from './time-axis.ts'
 
-/** What the command line says, checked. Times in milliseconds. */
+/** The checked options of the command line. Times in milliseconds. */
 export interface SimulateOptions {
   readonly canonical: boolean
   readonly to?: 'ndjson' | 'log'
@@ -24,7 +24,7 @@ export interface SimulateOptions {
   readonly liveForMs?: number
   readonly liveLabelDelayMs: number | null
   readonly seed: number
-  /** What the project's simulator lets one choose. */
+  /** The choices that the project's simulator offers. */
   readonly choice: SimulatorChoice
   readonly batchRecords: number
   readonly inFlightMax: number
@@ -57,7 +57,7 @@ Examples
   simulate --project examples/logins --to ndjson --events 1000
 `
 
-/** Parses `argv` (without node and script). Prints help or what is wrong, and exits, as commander does. */
+/** Parses `argv` (without node and script). Prints help or the mistake, and exits, as commander does. */
 export function parseSimulate(argv: readonly string[], simulator: Simulator): SimulateOptions {
   const command = new Command('simulate')
     .description(`The simulator: ${simulator.about}.`)

@@ -1,7 +1,8 @@
 import type { Writable } from 'node:stream'
 
 /**
- * Text to a stream whose reader may be slow or leave: `head` closes the pipe after ten lines, and that is no error.
+ * Writes text to a stream whose reader may be slow or leave: `head` closes the pipe after ten lines, and that is no
+ * error.
  */
 export class LineOutput {
   readonly #stream: Writable
@@ -10,7 +11,7 @@ export class LineOutput {
 
   constructor(stream: Writable) {
     this.#stream = stream
-    // Node also emits what the callback of `write` gets; without a listener that would end the process.
+    // Node also emits the error that the callback of `write` gets; without a listener it would end the process.
     stream.on('error', (error: NodeJS.ErrnoException) => this.#fail(error))
   }
 

@@ -1,6 +1,6 @@
 /**
- * A token bucket: `perSecond` tokens flow in evenly and at most `burstMs` worth of them is saved up, so that a stall is
- * caught up with a little and never in one wave. The clock is the caller's, in milliseconds.
+ * A token bucket: `perSecond` tokens flow in evenly, and it saves at most those of `burstMs`, so that the stream makes
+ * up for a stall in part, never in one wave. The clock is the caller's, in milliseconds.
  */
 export class Pace {
   readonly #perMs: number

@@ -1,12 +1,12 @@
 export interface ProgressDisplayOptions {
   readonly write: (text: string) => void
-  /** A bar that is drawn over and over; else a plain line every few seconds. */
+  /** Draws a bar over itself; else prints a plain line every few seconds. */
   readonly tty: boolean
   readonly colour: boolean
   /** Monotonic. */
   readonly nowMs: () => number
   readonly label: string
-  /** Events to come; null when nobody knows, as with live traffic. */
+  /** The number of events to come; null if unknown, as with live traffic. */
   readonly total: number | null
 }
 
@@ -14,7 +14,7 @@ const barCells = 24
 const barEveryMs = 100
 const lineEveryMs = 5_000
 
-/** Says how far a stream is, how fast, and for how long still. Call `update` as often as you like. */
+/** Shows the progress of a stream, its rate and the time left. Call `update` as often as you like. */
 export class ProgressDisplay {
   readonly #options: ProgressDisplayOptions
   readonly #startMs: number
@@ -24,7 +24,7 @@ export class ProgressDisplay {
   constructor(options: ProgressDisplayOptions) {
     this.#options = options
     this.#startMs = options.nowMs()
-    // The first bar comes at once, the first line only when there is something to say.
+    // The first bar comes at once, the first line only after the interval.
     this.#shownMs = options.tty ? -Infinity : this.#startMs
   }
 
@@ -35,7 +35,7 @@ export class ProgressDisplay {
     this.#show(done, retries, nowMs)
   }
 
-  /** The last word, always shown. */
+  /** Shows the final state, always. */
   end(done: number, retries = 0): void {
     this.#show(done, retries, this.#options.nowMs())
     if (this.#options.tty) this.#options.write('\n')

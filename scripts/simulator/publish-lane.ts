@@ -1,7 +1,7 @@
 import { isRiverbankError } from '../../src/base/errors.ts'
 import type { OutgoingRecord } from '../../src/ports/log.ts'
 
-/** Publishes records; resolves when they are acknowledged. `EventLog.publish` is one. */
+/** Publishes records; resolves when the log has acknowledged them. `EventLog.publish` is one. */
 export type Publish = (records: readonly OutgoingRecord[]) => Promise<unknown>
 
 /** Monotonic milliseconds and waiting, so that tests need no real time. `sleep` resolves early when aborted. */
@@ -10,31 +10,31 @@ export interface Timer {
   sleep(ms: number, signal: AbortSignal): Promise<void>
 }
 
-/** Patience with errors that say `canRetry`, such as a log that is full until its readers catch up. */
+/** How to retry errors with `canRetry`, such as a log that is full until its readers catch up. */
 export interface RetryOptions {
   readonly baseDelayMs: number
   readonly maxDelayMs: number
-  /** A batch that is refused for this long, without a full log's readers moving, ends the stream with its last error. */
+  /** A batch that fails for this long, while no reader of a full log moves, ends the stream with its last error. */
   readonly giveUpMs: number
 }
 
 export interface LaneOptions {
   readonly publish: Publish
   readonly batchRecords: number
-  /** Sends what has gathered as soon as a batch is acknowledged, however little it is. */
+  /** Sends the gathered records as soon as a batch is acknowledged, however few they are. */
   readonly eager: boolean
   readonly retry: RetryOptions
   readonly timer: Timer
-  /** Ends waiting between tries; what is not acknowledged by then is given up. */
+  /** Ends waiting between tries; the lane gives up records that are not acknowledged by then. */
   readonly signal: AbortSignal
   readonly onSent: (records: number) => void
   readonly onRetry: () => void
-  /** What ended the lane, once. Not called when the signal ended it. */
+  /** Called once with the error that ended the lane. Not called when the signal ended it. */
   readonly onFailure: (error: unknown) => void
 }
 
 /**
- * One batch under way and one gathering: records leave in the order they came, also when a batch must be tried again.
+ * One batch in flight and one gathering: records leave in the order they came, also when a batch must be tried again.
  * Holds at most twice `batchRecords`.
  */
 export class PublishLane {
@@ -54,7 +54,7 @@ export class PublishLane {
     this.#gathering.push(record)
   }
 
-  /** Starts sending what has gathered, unless a batch is under way. */
+  /** Starts sending the gathered records, unless a batch is in flight. */
   flush(): void {
     if (this.#sending !== null || this.#gathering.length === 0 || this.#options.signal.aborted) return
     const batch = this.#gathering
@@ -65,7 +65,7 @@ export class PublishLane {
     })
   }
 
-  /** Waits for the batch under way. Never rejects: failures go to `onFailure`. */
+  /** Waits for the batch in flight. Never rejects: failures go to `onFailure`. */
   async settled(): Promise<void> {
     await this.#sending
   }
@@ -89,7 +89,7 @@ export class PublishLane {
         return
       } catch (error) {
         const canRetry = isRiverbankError(error) && error.canRetry
-        // A full log says how far its slowest reader is: while that moves, waiting is not in vain.
+        // The error of a full log names the position of its slowest reader: while it moves, waiting helps.
         if (isRiverbankError(error, 'log_full') && error.message !== full) {
           full = error.message
           sinceMs = timer.nowMs()

@@ -8,19 +8,19 @@ import { PublishLane, type Publish, type RetryOptions, type Timer } from './publ
 
 export interface StreamOptions {
   readonly topic: string
-  /** Of the topic: what one partition gets stays in order. */
+  /** The partitions of the topic: the events of one partition stay in order. */
   readonly partitions: number
   readonly batchRecords: number
-  /** Batches under way at the same time; never two of one partition. */
+  /** Batches in flight at the same time; never two of one partition. */
   readonly inFlightMax: number
-  /** The events are history from this time on, which the log takes from whoever says so; without it they are of today. */
+  /** Marks the events as history from this time on, which the processor then accepts; without it they are of today. */
   readonly historyFromMs?: number
-  /** Types of events that are scored: the others are labels. */
+  /** The scored types of events: the others are labels. */
   readonly scoredTypes: ReadonlySet<string>
   /** Scored events per second, spread evenly; labels come on top. Without it as fast as the log takes them. */
   readonly ratePerSecond?: number
   readonly retry?: RetryOptions
-  /** Stops soon: nothing more is read, batches under way are awaited, what only gathered is given up. */
+  /** Stops soon: reads no more events, waits for batches in flight, gives up gathered ones. */
   readonly signal?: AbortSignal
   /** Called after every acknowledged batch. */
   readonly onProgress?: (progress: StreamProgress) => void
@@ -30,10 +30,10 @@ export interface StreamOptions {
 export interface StreamProgress {
   /** Acknowledged events. */
   readonly published: number
-  /** Scored events and labels read so far; together they run ahead of `published` by what is under way. */
+  /** Scored events and labels read so far; together they run ahead of `published` by the events in flight. */
   readonly scored: number
   readonly labels: number
-  /** Batches that had to be tried again, each time counted. */
+  /** The number of retries of batches. */
   readonly retries: number
   readonly lastEventMs: number | null
 }
@@ -45,7 +45,7 @@ export interface StreamSummary extends StreamProgress {
 }
 
 const patientRetry: RetryOptions = { baseDelayMs: 20, maxDelayMs: 1_000, giveUpMs: 120_000 }
-/** Between two looks at the bucket: batches stay small, and the machine has something else to do. */
+/** Between two checks of the bucket: short enough for small batches, long enough to leave the machine idle. */
 const paceTickMs = 5
 const paceTickMaxMs = 1_000
 const burstMs = 200
@@ -56,9 +56,9 @@ const realTimer: Timer = {
 }
 
 /**
- * Encodes, batches and publishes events. Reads `events` only as fast as it may publish: live events carry the moment
- * they were asked for. The order within each partition of the topic is kept, through retries too (a batch that failed
- * may be in the log in part, so retries can repeat records). Rejects with what ended the publishing.
+ * Encodes, batches and publishes events. Reads `events` only as fast as it may publish: live events carry the moment in
+ * which they were read. Keeps the order within each partition of the topic, through retries too (a batch that failed
+ * may be in the log in part, so retries can repeat records). Rejects with the error that ended the publishing.
  */
 export async function streamEvents(
   events: SimulatedEvents,

@@ -1,14 +1,14 @@
 import { dayMs, secondMs } from '../../src/base/units.ts'
 
-/** What of an event's time a shift must not change: nothing, its time of day, or that and the day of the week. */
+/** The part of an event's time that a shift must keep: none, its time of day, or that and the day of the week. */
 export const keptTimes = ['none', 'day', 'week'] as const
 export type KeptTime = (typeof keptTimes)[number]
 
 const stepMs: Readonly<Record<KeptTime, number>> = { none: secondMs, day: dayMs, week: 7 * dayMs }
 
 /**
- * Where day 0 lies (milliseconds UTC) when a range whose day 0 is `epochMs`, and which ends so long after it, is moved to end at
- * `endMs`. The shift is rounded down to whole seconds, days or weeks: the range ends less than one of them earlier.
+ * The new day 0 (milliseconds UTC) of a range with day 0 at `epochMs` that moves to end at `endMs`. The shift is
+ * rounded down to whole seconds, days or weeks: the range ends less than one of them earlier.
  */
 export function originEndingAt(
   endMs: number,

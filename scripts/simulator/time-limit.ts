@@ -1,6 +1,6 @@
 /**
- * Aborted with `stop`, and after so many milliseconds. Not made by AbortSignal.any: that knows its sources weakly, and a
- * time-out that nobody else knows is collected before it comes.
+ * A signal that aborts with `stop`, and after so many milliseconds. Not made by AbortSignal.any, which refers to its
+ * sources weakly: the time-out, without another reference, would be collected before it fires.
  */
 export function withTimeLimit(stop: AbortSignal, limitMs: number): AbortSignal {
   const ending = new AbortController()

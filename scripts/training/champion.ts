@@ -8,12 +8,12 @@ import { parsePolicy } from '../../src/scoring/policy.ts'
 import type { Thresholds } from '../../src/scoring/decision.ts'
 import { modelName, type ModelReference } from '../../src/scoring/rollout/generation.ts'
 
-/** By the name of its file, the text of each policy of a model. */
+/** The texts of a model's policies, by the name of their file. */
 export type PolicyFiles = ReadonlyMap<string, string>
 
 const policiesIn = (modelsDir: string, { name, version }: ModelReference) => join(modelsDir, name, version, 'policies')
 
-/** Of a model that is not there, or has none: nothing. */
+/** Reads the policies of a model; none for a missing model. */
 export async function readPolicies(modelsDir: string, model: ModelReference): Promise<PolicyFiles> {
   const folder = policiesIn(modelsDir, model)
   const files = await readdir(folder).catch((error: unknown): string[] => {
@@ -45,7 +45,7 @@ export interface ChampionPolicy {
   readonly text: string
 }
 
-/** Null where there is no champion of the type, or it has no policy. */
+/** Null if the type has no champion, or the champion no policy. */
 export async function championPolicy(modelsDir: string, eventType: string): Promise<ChampionPolicy | null> {
   const model = (await registryOf(modelsDir))[eventType]?.champion
   if (model?.policy === undefined) return null
@@ -54,8 +54,9 @@ export async function championPolicy(modelsDir: string, eventType: string): Prom
 }
 
 /**
- * Names a model champion of a type; shadows stay, and so does the policy: where the model has none of that version it gets the one of
- * the champion before, with its own thresholds, because those of another model mean other scores. Answers what was done, in words.
+ * Names a model champion of a type; shadows stay, and so does the policy: a model without that version of it gets the
+ * one of the champion before, with its own thresholds, because those of another model mean other scores. Answers a text
+ * of what it did.
  */
 export async function nameChampion(
   modelsDir: string,

@@ -4,13 +4,13 @@ import { join } from 'node:path'
 import { treeModel } from '../bench/tree-model.ts'
 import type { ServiceManifest } from '../../src/engine/feature-set.ts'
 
-/** Log odds of what it says of everything: 0.005%. */
+/** Log odds of its answer to every event: 0.005%. */
 const logOdds = -10
 const goldenRows = 16
 
 /**
- * Writes a model that approves everything, for a project that has none: what it scores fills the lake, and the next model is
- * trained on that.
+ * Writes a model that approves everything, for a project that has none: its scores fill the lake, on which the next
+ * model is trained.
  */
 export async function writeConstantModel(
   folder: string,

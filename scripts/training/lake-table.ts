@@ -26,24 +26,24 @@ export interface TrainingTable {
 export interface TrainingTableOptions {
   readonly lakeDir: string
   readonly schema: LakeSchema
-  /** What the model scores. */
+  /** The scored type of the model. */
   readonly scored: ScoredColumns
   readonly features: readonly string[]
-  /** Days of events to write. Those the lake does not have are left out. */
+  /** Days of events to write, without those that the lake lacks. */
   readonly days: DayRange
-  /** Days that must be whole: what the model learns from. */
+  /** The days of training, which must be complete. */
   readonly training: DayRange
-  /** Start of the day by which labels must be known to be learned from. */
+  /** The start of this day is the deadline of labels: the model learns only from those known by then. */
   readonly knownByDay: number
   readonly path: string
 }
 
 /**
- * Writes the rows of the training set of a scored type as one Parquet file for train.py: event_id, entity_id, time_ms, tx_day,
- * label (1 where a report of fraud is in the lake), known_ms (when it was reported, null without a report)
- * and one DOUBLE per feature, as they were when the event was scored. Errors: `training_empty`, `training_gap`,
- * `training_no_labels`, `training_no_fraud`, `lake_corrupt` and `lake_lost` (a model learns nothing from damaged files, nor
- * from a lake that lacks rows); the file is then not written.
+ * Writes the rows of the training set of a scored type as one Parquet file for train.py: event_id, entity_id, time_ms,
+ * tx_day, label (1 where a report of fraud is in the lake), known_ms (when it was reported, null without a report) and
+ * one DOUBLE per feature, as they were when the event was scored. Errors: `training_empty`, `training_gap`,
+ * `training_no_labels`, `training_no_fraud`, `lake_corrupt` and `lake_lost` (a model learns nothing from damaged files,
+ * nor from a lake that lacks rows); the file is then not written.
  */
 export async function writeTrainingTable(options: TrainingTableOptions): Promise<TrainingTable> {
   const lake = await openLake({ dir: options.lakeDir })
@@ -52,7 +52,7 @@ export async function writeTrainingTable(options: TrainingTableOptions): Promise
   const tempDir = await mkdtemp(join(tmpdir(), 'riverbank-training-'))
   const staged = `${options.path}.new`
   try {
-    // Opening reads what the files say of themselves, which only whole ones may.
+    // Opening reads the metadata of the files, which only whole ones may give.
     const table = await onlyFromWhole(lake, snapshot, async () => {
       const query = await openQuery({ threads: 2, memoryMb: 4_096, tempDir, tempMb: 32_768, setup })
       try {
@@ -95,7 +95,7 @@ function within(scored: ScoredColumns, { from, to }: DayRange): string {
   return `${timeMs} >= ${from * dayMs} AND ${timeMs} < ${to * dayMs}`
 }
 
-/** Is there what a model can learn from? Answers the lake's first day. */
+/** Checks that the lake has enough to learn from. Answers its first day. */
 async function checkTraining(
   query: Query,
   { schema, scored, training, knownByDay }: TrainingTableOptions,

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { projectFolder as root } from '../../src/app/installation/settings/project-folder.ts'
 import { RiverbankError } from '../../src/base/errors.ts'
 
-/** Makes the Python environment of the training, if it is not there. Errors: `training_failed`. */
+/** Makes the Python environment of the training, if it is missing. Errors: `training_failed`. */
 export function runSetup(): Promise<void> {
   return run(join(root, 'scripts/training/setup'), [])
 }

@@ -73,7 +73,7 @@ function whole(text: string): number {
   return value
 }
 
-/** What is to be trained, and where it comes to lie. */
+/** The model to train, and its folder. */
 interface Target {
   readonly project: LoadedProject
   readonly modelsDir: string
@@ -115,7 +115,7 @@ async function train(options: Options, target: Target, further: readonly string[
     lakeDir: join(resolve(options.data), 'lake'),
     ...{ schema, scored },
     features: service.features,
-    // The validation fold lies before, the test folds behind.
+    // The validation fold comes before, the test folds after it.
     days: { from: from - labelDelay - testDays, to: to + labelDelay + testDays * folds },
     training: { from, to },
     knownByDay: to + labelDelay,
@@ -134,7 +134,7 @@ async function train(options: Options, target: Target, further: readonly string[
   ])
 }
 
-/** The number after the highest that is there; versions that are no numbers are passed over. */
+/** The number after the highest version; ignores versions that are no numbers. */
 function nextVersion(modelsDir: string, name: string): string {
   const folder = join(modelsDir, name)
   const versions = existsSync(folder) ? readdirSync(folder).map(Number).filter(Number.isSafeInteger) : []
@@ -153,7 +153,7 @@ try {
   const [before, policies] = [await championPolicy(modelsDir, service.eventType), await readPolicies(modelsDir, model)]
   if (options.constant) await writeConstantModel(join(modelsDir, name, version), name, version, service)
   else await train(options, target, program.args)
-  // The folder is another one; what people wrote beside the model is theirs.
+  // Training makes the version's folder anew; the policies that people wrote beside the model must stay.
   await writePolicies(modelsDir, model, policies)
   const scorer = await loadScorer({ modelsDir, name, version, services: [service] })
   await scorer.close()
@@ -168,7 +168,10 @@ try {
   process.exitCode = isProjectError(error) ? 2 : 1
 }
 
-/** The model names the hash of the committed file, and the service computes it from the definitions. Errors: `compiled_stale`. */
+/**
+ * The model names the hash of the committed file; the service computes it from the definitions. Errors:
+ * `compiled_stale`.
+ */
 async function checkCompiled(project: LoadedProject): Promise<void> {
   const { manifest } = definitions(withDefaults(project))
   if ((await compiledFreshness(manifest, committedFile(project))) === 'fresh') return

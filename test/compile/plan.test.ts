@@ -115,7 +115,7 @@ describe('a compiled plan', () => {
     })
   })
 
-  it('lets an event touch the entities whose key its data has', () => {
+  it('binds an event to the entities whose key its data has', () => {
     const plan = compilePlan(setOf(spend))
     const bindings = (type: string) =>
       plan.events

@@ -235,7 +235,7 @@ function sharingCases(logCase: LogCase): void {
     expect((await log.committed(options.group, name)).get(moved ?? -1)).toBe(end)
   })
 
-  it('drops the claim of a handler that was fenced, and claims again', async () => {
+  it('drops the assignment of a handler that was fenced, and assigns the partition again', async () => {
     const log = await open()
     const name = await topic(log, { partitions: 1 })
     await log.publish(onPartition(name, 0, 3))

@@ -122,7 +122,7 @@ function topicCases({ open }: LogCase): void {
     expect(await codeOf(log.createTopic({ ...spec, partitions: 4 }))).toBe('topic_mismatch')
   })
 
-  it('says topic_missing to whoever writes or reads a topic that is not there', async () => {
+  it('answers topic_missing to a writer or reader of a missing topic', async () => {
     const log = await open()
     const handler = { assigned: () => Promise.resolve(0), batch: () => Promise.resolve(0) }
     const options = { group: 'g', maxRecords: 10, maxBytes: 1_000_000, maxWaitMs: 20, concurrency: 1 }

@@ -45,7 +45,7 @@ export function generationStoreContract(
     const numbersOf = async (from: number, partition = 0) =>
       (await store.activations(topic, partition, from)).map(({ offset, generation: { number } }) => [number, offset])
 
-    it('is a list that only grows, one at a time, whoever appends', async () => {
+    it('is a list that only grows, one at a time, with several appenders', async () => {
       expect(await store.generations(10)).toEqual([])
       const answers = await Promise.all([store.append(generation(1, 'a')), other.append(generation(1, 'b'))])
       expect(answers.toSorted()).toEqual([false, true])

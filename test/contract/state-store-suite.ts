@@ -181,7 +181,7 @@ function positionCases({ fixture, namespace, open }: StoreCase): void {
     expect(await store.positions('others')).toEqual(new Map())
   })
 
-  it('keeps layouts and memos, and keeps namespaces apart', async () => {
+  it('keeps layouts and metadata, and keeps namespaces apart', async () => {
     const [store, other, apart] = [await open(), await open(), await open(`${namespace()}-apart`)]
     expect(await store.layouts()).toEqual(new Map())
     await store.keepLayouts(new Map())

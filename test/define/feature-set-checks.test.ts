@@ -38,7 +38,7 @@ describe('a feature of an entity that a scored event may not name', () => {
     expect(withVector([known, userLogins.feature('login_count_1d')])).not.toThrow()
   })
 
-  it('is nullable for whoever reads the compiled feature set', () => {
+  it('is nullable in the compiled feature set', () => {
     const { features } = compileManifest(defineFeatureSet({ ...visits, derived: [more, known] }))
     const nullable = features.filter((feature) => feature.nullable).map(({ name }) => name)
     expect(nullable).toEqual([
@@ -51,7 +51,7 @@ describe('a feature of an entity that a scored event may not name', () => {
 })
 
 describe('the id of an entity', () => {
-  it('is a text', () => {
+  it('must be a text', () => {
     const event = eventOf(loginSchema.extend({ deviceId: z.number() }))
     expect(() => defineFeatureSet({ ...visits, views: [], services: [], events: [event] })).toThrow(
       'event type "login.attempted": deviceId makes the id of the device: it must be a text',

@@ -152,14 +152,14 @@ describe('the compiler', () => {
 })
 
 describe('the compiler knows', () => {
-  it('what a name must be', () => {
+  it('which names a feature can have', () => {
     expectTypeOf(sum(orders, 'amount')).toEqualTypeOf<Aggregate<'amount_sum', false>>()
     expectTypeOf<
       Parameters<typeof spend.feature>[0]
     >().toEqualTypeOf<`${'order_count' | 'amount_sum' | 'amount_mean' | 'large_rate'}_${'1h' | '1d'}`>()
   })
 
-  it('what can be null', () => {
+  it('whether a feature can be null', () => {
     const [there, maybe] = [spend.feature('order_count_1h'), spend.feature('amount_mean_1h')]
     expectTypeOf(there).toEqualTypeOf<Typed<false>>()
     expectTypeOf(maybe).toEqualTypeOf<Typed<true>>()

@@ -68,7 +68,7 @@ describe.skipIf(redisAvailable() !== null)('an installation whose models change'
     return rows
   }
 
-  test('begins with the registry', async () => {
+  test('begins with the champion of the registry, live on every partition', async () => {
     // The partitions are still being shared out.
     await eventually(async () => (await list()).generations[0]?.live === rb.config.PARTITIONS, patience)
     const { generations } = await list()

@@ -105,7 +105,7 @@ describe.each([
       }
     })
 
-    test('of many at the same time one is first, and everybody is told of that one', async () => {
+    test('of many at the same time one is first, and every answer names that one', async () => {
       for (let n = 0; n < 5; n += 1) {
         const event = payment(`race-${n}`)
         const answers = await Promise.all(
@@ -125,7 +125,7 @@ describe.each([
       }
     })
 
-    test('two customers may use one id, and whoever does not say which is told so by both processes', async () => {
+    test('two customers may use one id, and both processes refuse a request that does not say which', async () => {
       const mine = payment('shared')
       const other = { ...mine, aggregateId: 'c-other', data: { ...mine.data, customerId: 'c-other' } }
       expect((await ask(0, '/v1/events?wait=20000', mine)).body.results?.[0]?.score?.customerId).toBe('c-e2e')

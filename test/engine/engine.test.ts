@@ -22,7 +22,7 @@ function engineOfVisits() {
   return { engine, login }
 }
 
-it('an event touches the entities that it names, a composite one only where it names all parts', () => {
+it('an event updates the entities that it names, a composite one only where it names all parts', () => {
   const { engine, login } = engineOfVisits()
   login({ deviceId: 'd1', networkId: 'n1' })
   login({ networkId: 'n1' })

@@ -72,7 +72,7 @@ describe('observing', () => {
     expect(state).toMatchObject({ sequence: first + 3, incarnation: first })
   })
 
-  it('begins a new life above everything that an expired one can have had', () => {
+  it('begins a new incarnation above every sequence number of the expired one', () => {
     const old = batch(null, offsets(0, 900)).state
     const incarnation = batch(null, [observation(900, { appendTimeMs: startMs + 900 + customerPlan.ttlMs })]).state
     expect(incarnation.incarnation).toBeGreaterThan(old.sequence)
@@ -137,7 +137,7 @@ describe('R1: what was applied before', () => {
   })
 })
 
-describe('R3: stored snapshots', () => {
+describe('R3: stored responses', () => {
   const kept = (state: EntityState) => state.partitions.map(({ responses }) => responses.map(({ offset }) => offset))
 
   it('go only below the first offset of the batch being written', () => {
@@ -150,7 +150,7 @@ describe('R3: stored snapshots', () => {
     expect(kept(batch(first, offsets(5, 8)).state)).toEqual([[5, 6, 7]])
   })
 
-  it('of other partitions stay', () => {
+  it('of other partitions stay when a batch drops its own', () => {
     const one = batch(null, [atTerminal(5)], 5, 1, terminalPlan).state
     const two = batch(one, [atTerminal(90)], 90, 0, terminalPlan).state
     expect(kept(batch(two, [atTerminal(91)], 91, 0, terminalPlan).state)).toEqual([[91], [5]])
@@ -158,7 +158,7 @@ describe('R3: stored snapshots', () => {
 })
 
 describe('R5: what was applied before and is no longer stored', () => {
-  it('is gone', () => {
+  it('is answered as gone, and changes no state', () => {
     const { state } = batch(batch(null, offsets(0, 5)).state, offsets(5, 9))
     const { answers, changed } = batch(state, offsets(0, 9))
     expect(outcomes(answers)).toEqual([...Array(5).fill('gone'), ...Array(4).fill('applied')])

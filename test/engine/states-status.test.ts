@@ -31,7 +31,7 @@ const lake = (change: Partial<LakeSeen> = {}): LakeSeen => ({
 const emptied = states({ positions: new Map(), featureSet: null, lake: null })
 const nothing: LogSeen = { committed: new Map(), ends: new Map([[0, 0]]) }
 
-describe('the standing of the states', () => {
+describe('the status of the states', () => {
   it('is whole where every committed partition has a position, and empty where nothing ever was', () => {
     expect(statusOf(states(), null, lake(), viewer)).toEqual({ kind: 'whole' })
     expect(statusOf(emptied, nothing, null, viewer)).toEqual({ kind: 'empty' })

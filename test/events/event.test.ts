@@ -248,7 +248,7 @@ describe('decoding an event from the log', () => {
 })
 
 describe('an event that is well', () => {
-  it('is the same in both spellings', () => {
+  it('decodes to the same event in both spellings', () => {
     const causes = { causationid: 'cause', correlationid: 'story' }
     const [one, other] = [
       decode(cloud({ ...causes, source: 'urn:riverbank:http' })),
@@ -317,7 +317,7 @@ describe('an event that is well', () => {
 describe('I6: decoding is total', () => {
   const answers = (result: { readonly kind: string }) => ['valid', 'invalid'].includes(result.kind)
 
-  it('for any bytes', () => {
+  it('any bytes are valid or invalid, and never throw', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => answers(decodeEvent(bytes, catalog, nowMs))),
       { seed, numRuns: 1_000 },

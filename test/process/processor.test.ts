@@ -35,7 +35,7 @@ async function assigned(endThen: number, applied: number, endNow: number): Promi
   return processor.assigned(assignment)
 }
 
-it('does not call a log recreated that has grown since the claim', async () => {
+it('does not call a log recreated that has grown since the assignment', async () => {
   // A member that was frozen between its claim and this call: another one owned the partition meanwhile.
   expect(await assigned(1, 2, 2)).toBe(0)
 })
@@ -44,7 +44,7 @@ it('stops at a log that ends below what was applied', async () => {
   await expect(assigned(1, 2, 1)).rejects.toMatchObject({ code: 'log_recreated' })
 })
 
-describe('a claim of a partition that was committed, in a store that knows nothing', () => {
+describe('the assignment of a committed partition, in an empty store', () => {
   const committed = 7
   const range: PartitionRange = { partition: 0, start: 0, end: 9 }
 
@@ -82,7 +82,7 @@ describe('a claim of a partition that was committed, in a store that knows nothi
     expect(await start).toBe(committed)
   })
 
-  it('ends with its claim', async () => {
+  it('stops waiting when the assignment ends', async () => {
     const ending = new AbortController()
     const { start, waits } = claimed(ending.signal)
     await eventually(() => waits() > 0, { deadlineMs: 20_000, what: 'the claim waits' })

@@ -107,7 +107,7 @@ describe('simulate', { timeout: 60_000 }, () => {
     expect(await exit).toEqual([0, null])
   })
 
-  test('says what is wrong, and fails', async () => {
+  test('names each mistake of the command line, and fails', async () => {
     const wrong: [string[], string][] = [
       [[], 'say what to do'],
       [['--to', 'ndjson', '--events', '1.5'], 'whole number'],

@@ -68,7 +68,7 @@ test('what a name pattern leaves out was not asked for', () => {
   expect(left).toEqual([{ kind: 'test', name: 'a.test.js > two', reason: 'not asked for by name' }])
 })
 
-test('the closing lines', () => {
+test('the closing lines name what was skipped, and why', () => {
   expect(skippedLine([])).toBe('skipped: nothing')
   const suite = (reason: string) => ({ kind: 'suite' as const, name: 'x', reason })
   const lone = { kind: 'test' as const, name: 'y', reason: 'Kafka:\n no java' }

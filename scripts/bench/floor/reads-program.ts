@@ -1,6 +1,7 @@
 /**
- * A bare Hono on the server and the Redis client that the product has: reads the states that a request names with one command and
- * answers with JSON of the same size. No windows, no checks, no metrics. Takes one order from its parent and answers its port.
+ * A bare Hono on the product's server and Redis client: reads the states that a request names with one command and
+ * answers with JSON of the same size. No windows, no checks, no metrics. Takes one order from its parent and answers
+ * its port.
  */
 import { serve } from '@hono/node-server'
 import { Hono } from 'hono'
@@ -8,9 +9,9 @@ import { Redis } from 'ioredis'
 
 export interface ReadsOrder {
   readonly redisUrl: string
-  /** Before the id of an entity in the key of its state. */
+  /** The text before the id of an entity in the key of its state. */
   readonly statePrefix: string
-  /** Answers of the product, to be spelled again for each request. */
+  /** Answers of the product, which the program encodes again for each request. */
   readonly one: unknown
   readonly many: unknown
 }

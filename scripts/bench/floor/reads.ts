@@ -12,7 +12,7 @@ const goals: Readonly<Record<string, Goal>> = {
   'POST three customers': { kind: 'above', value: 0.7 },
 }
 
-/** Reads over HTTP beside a bare Hono with the same command to Redis and the same JSON, in turn, from the same client. */
+/** Measures reads over HTTP and a bare Hono with the same Redis command and the same JSON, in turn, from one client. */
 export async function benchFloorReads(run: Run, installation: Installation): Promise<void> {
   const kinds = readKinds(installation.port)
   const [one, many] = await Promise.all(kinds.map(({ requests }) => answerTo(installation.port, requests[0] ?? '')))
@@ -50,7 +50,7 @@ export async function benchFloorReads(run: Run, installation: Installation): Pro
   }
 }
 
-/** The body that the product answers to one of the requests, as they are sent. */
+/** The body that the product answers to one of the requests. */
 async function answerTo(port: number, request: string): Promise<unknown> {
   const [head = '', body = ''] = request.split('\r\n\r\n')
   const [method = 'GET', path = '/'] = head.split(' ')
@@ -61,7 +61,7 @@ async function answerTo(port: number, request: string): Promise<unknown> {
 
 function startBare(order: ReadsOrder): Promise<{ readonly port: number; stop(): Promise<void> }> {
   const child = fork(fileURLToPath(new URL('./reads-program.js', import.meta.url)), {
-    // What the product's role is started with.
+    // The options with which the product starts its role.
     execArgv: ['--max-semi-space-size=64', ...ownCommand().args.slice(0, -1)],
   })
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))

@@ -3,7 +3,7 @@ import type { Installation } from '../installation.ts'
 import { names } from '../../../src/app/installation/settings/config.ts'
 import { RiverbankError } from '../../../src/base/errors.ts'
 
-/** Of each entity whose states are measured. */
+/** The number of measured states of each entity. */
 const sampleSize = 500
 
 /** The newest score of the installation, envelope included, as every subscriber reads it. */
@@ -16,7 +16,7 @@ export async function newestScore({ config, log }: Installation): Promise<Readon
   let take: (text: string) => void = () => undefined
   const found = new Promise<string>((resolve) => (take = resolve))
   const tail = await log.tail({ topic, from, maxRecords: 100, maxWaitMs: 100 }, ({ records }) => {
-    // Labels leave a record there too, a short one.
+    // Labels leave a record in the topic too, a short one.
     const longest = records.toSorted((a, b) => b.value.length - a.value.length)[0]
     if (longest !== undefined) take(Buffer.from(longest.value).toString())
     return Promise.resolve()

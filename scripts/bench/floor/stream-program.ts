@@ -1,7 +1,8 @@
 /**
- * The unavoidable work of a processor and nothing else: consume, parse, read and write states of the same size, one run of the
- * same model per batch, spell a score of the same size, produce. No windows, no checks, no exactly-once effects: what the libraries
- * alone cost. Takes one order from its parent, and answers when it has handled every record.
+ * Does the unavoidable work of a processor and nothing else: consumes, parses, reads and writes states of the same
+ * size, runs the same model once per batch, encodes a score of the same size, produces. No windows, no checks, no
+ * exactly-once effects: only the cost of the libraries. Takes one order from its parent, and answers when it has
+ * handled every record.
  */
 import { Redis } from 'ioredis'
 import { Kafka, logLevel } from 'kafkajs'
@@ -11,20 +12,20 @@ export interface FloorOrder {
   readonly driver: 'redis' | 'kafka'
   readonly redisUrl: string
   readonly brokers: string
-  /** Of kafka: read here and written there. Of redis: prefixes of one stream per partition. */
+  /** Kafka: the topics to read and to write. Redis: prefixes of one stream per partition. */
   readonly input: string
   readonly output: string
   readonly group: string
   readonly partitions: number
   readonly batchRecords: number
   readonly model: { readonly file: string; readonly input: string; readonly output: string; readonly width: number }
-  /** By entity: the fields of an event that make its id, and the bytes of a state. */
+  /** By entity: the fields of an event that give its id, and the bytes of a state. */
   readonly entities: readonly { readonly name: string; readonly fields: readonly string[]; readonly bytes: number }[]
   /** A score as the product publishes it, with its envelope. */
   readonly score: Readonly<Record<string, unknown>>
 }
 
-/** `ready`: it reads. `handled`: so many records in all, after each batch. */
+/** `ready`: the program reads. `handled`, after each batch: the number of handled records so far. */
 export type FloorReport = { readonly kind: 'ready' } | { readonly kind: 'handled'; readonly records: number }
 
 interface Input {
@@ -41,7 +42,7 @@ type Produce = (
   records: readonly { readonly key: Buffer; readonly value: string }[],
 ) => Promise<void>
 
-/** In each stream of scores: the product's log is trimmed too. */
+/** Keeps so many in each stream of scores: the product trims its log too. */
 const keptScores = 20_000
 
 const report = (message: FloorReport) => process.send?.(message)

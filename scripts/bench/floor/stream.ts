@@ -34,8 +34,9 @@ interface Measured {
 }
 
 /**
- * The processor beside a program that does only what its libraries must do, in turn on the same payments. The installation runs
- * nothing but the processor. A rate counts from the first publish to the last event handled; both are published by this process.
+ * Measures the processor and a program that does only the work of its libraries, in turn on the same payments. The
+ * installation runs only the processor. A rate counts from the first publish to the last handled event; this process
+ * publishes for both.
  */
 export async function benchFloorStream(
   run: Run,
@@ -49,7 +50,7 @@ export async function benchFloorStream(
   }
   const floor = await FloorProgram.start(installation)
   try {
-    // Both are warm before a clock starts; the product's feed has been.
+    // Both are warm before a clock starts; the feed has warmed the product.
     await floor.handle(feed.take(run.payments / 4), run.signal)
     await eachRound(run, `floor on ${driver}, ${run.payments} payments`, async () => {
       const events = [...feed.take(run.payments)]

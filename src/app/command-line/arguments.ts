@@ -17,7 +17,7 @@ export function dayMs(text: string): number {
   return ms
 }
 
-/** As it was written: RFC 3339, a date alone too. */
+/** A time as the user wrote it: RFC 3339, or a date alone. */
 export function instant(text: string): string {
   const isTime = /^\d{4}-\d\d-\d\d(?:T[\d:.]+(?:Z|[+-]\d\d:\d\d))?$/.test(text) && !Number.isNaN(Date.parse(text))
   if (!isTime) throw new InvalidArgumentError('a time such as 2018-04-01T00:00:00Z is needed')
@@ -47,7 +47,7 @@ export function instantMs(given: string): number {
   return Date.parse(instant(given))
 }
 
-/** Whoever uses it checks it. */
+/** The command that uses it checks it. */
 export function asGiven(given: string): string {
   return given
 }
@@ -74,7 +74,7 @@ export function deadLetterCodeOrAll(given: string): string {
   return given === 'all' ? given : deadLetterCode(given)
 }
 
-/** As the processor makes them: the position of the record. */
+/** A letter's id as the processor makes it: the position of the record. */
 export function letterId(given: string): string {
   if (!/^[\w.-]+:\d+:\d+:dead$/.test(given)) {
     throw new InvalidArgumentError('the id of a letter is needed, such as <topic>:0:17:dead')

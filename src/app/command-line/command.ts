@@ -3,16 +3,16 @@ import { readConfig, readProject, type Config } from '../installation/settings/c
 import type { InstalledProject } from '../installation/settings/project.ts'
 import { besideInstallation } from '../installation/settings/running-installation.ts'
 
-/** Which settings a command reads. `read` throws `invalid_config` before the command does anything. */
+/** Selects the settings that a command reads. `read` throws `invalid_config` before the command does anything. */
 export interface SettingsSource<Settings> {
   readonly from: 'environment' | 'installation' | 'project' | 'none'
   read(): Settings
 }
 
-/** The environment alone: a role would join an installation that it finds. */
+/** The environment alone: a role must not join an installation that it finds in the folder. */
 export const environment: SettingsSource<Config> = { from: 'environment', read: () => readConfig(process.env) }
 
-/** The environment, and what `npm start` runs here. */
+/** The environment, and the installation that `npm start` runs here. */
 export const installation: SettingsSource<Config> = {
   from: 'installation',
   read: () => readConfig(besideInstallation(process.env)),
@@ -34,7 +34,7 @@ interface Flag {
 
 interface Valued<Value> {
   readonly kind: 'valued'
-  /** As help shows it: `<n>`. */
+  /** The value in the help: `<n>`. */
   readonly placeholder: string
   readonly description: string
   /** Throws commander's `InvalidArgumentError`. */
@@ -50,7 +50,7 @@ export type Option = Flag | Valued<unknown> | Defaulted<unknown>
 
 interface Required {
   readonly kind: 'required'
-  /** As help shows it: `name/version`. */
+  /** The argument in the help: `name/version`. */
   readonly shown: string
   readonly description: string
 }
@@ -62,10 +62,10 @@ interface Optional<Value> extends Omit<Required, 'kind'> {
 
 export type Argument = Required | Optional<unknown>
 
-/** By the name that `run` knows it by; the command line spells `pendingMax` as `--pending-max`. */
+/** By the name that `run` reads; the command line spells `pendingMax` as `--pending-max`. */
 type Options = Readonly<Record<string, Option>>
 type Arguments = Readonly<Record<string, Argument>>
-/** Of a command that takes none. */
+/** The options of a command that takes none. */
 type None = { readonly none?: never }
 
 type ValueOf<Given> = Given extends { readonly parse: (text: string) => infer Value }
@@ -76,7 +76,7 @@ type ValueOf<Given> = Given extends { readonly parse: (text: string) => infer Va
 
 type Always = Required | Defaulted<unknown>
 
-/** What `run` is given: options with a default and required arguments always, the others where the user gave them. */
+/** The values for `run`: options with a default and required arguments always, the others if the user gave them. */
 type Given<All> = {
   readonly [Name in keyof All as All[Name] extends Always ? Name : never]: ValueOf<All[Name]>
 } & {
@@ -89,20 +89,20 @@ interface Description<Settings, O extends Options, A extends Arguments> {
   readonly settings: SettingsSource<Settings>
   readonly arguments?: A
   readonly options?: O
-  /** Why what was given does not go together; null where it does. */
+  /** Why the given values contradict each other; null when they do not. */
   readonly refuse?: (given: Given<O> & Given<A>) => string | null
   /** Answers the exit code. Imports what it needs itself: the command line loads no client, no model and no role. */
   readonly run: (settings: Settings, given: Given<O> & Given<A>) => Promise<number>
 }
 
-/** A command as the program builder reads it: what `run` takes is settled inside. */
+/** A command as the program builder reads it, without the types of its options and arguments. */
 export interface CommandEntry {
   readonly name: string
   readonly description: string
   readonly settings: SettingsSource<unknown>
   readonly arguments: Arguments
   readonly options: Options
-  /** Of a command that has parsed; its arguments stand among its option values. */
+  /** Checks a parsed command; its option values include its arguments. */
   refuse(parsed: Command): string | null
   prepare(parsed: Command): () => Promise<number>
 }

@@ -17,7 +17,7 @@ export function programOf(table: readonly (CommandEntry | CommandFamily)[]): Com
     )
     .hook('preAction', (command) => {
       const { project } = command.opts<{ project?: string }>()
-      // Roles that are started from here go by the environment.
+      // Roles that this process starts read the environment.
       if (project !== undefined) process.env[projectVariable] = resolve(project)
     })
     .showHelpAfterError('(--help says what a command takes)')
@@ -63,12 +63,12 @@ function addOption(command: Command, name: string, option: Option): void {
   else command.option(flags, description, (text: string) => parse(text), option.byDefault)
 }
 
-/** As the command line spells it. */
+/** The option's name on the command line. */
 export function optionName(name: string): string {
   return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
 }
 
-/** Settings that are wrong end the program with one line for each mistake. */
+/** Wrong settings end the program with one line for each mistake. */
 function prepared(entry: CommandEntry, command: Command): () => Promise<number> {
   try {
     return entry.prepare(command)

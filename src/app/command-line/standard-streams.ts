@@ -1,7 +1,7 @@
-/** As of a program that SIGPIPE ended. */
+/** The exit code of a program that SIGPIPE ended. */
 const readerGone = 141
 
-/** A reader that goes away (`| head -1`) ends the program without a word: nobody would read it. */
+/** Ends the program without a word when the reader of its output goes away (`| head -1`). */
 export function endWithReader(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {

@@ -14,7 +14,7 @@ export function table(rows: readonly Readonly<Record<string, unknown>>[]): strin
   return `${[line(columns), ...cells.map(line)].join('\n')}\n`
 }
 
-/** A cell is on one line, whatever an error or a file says, and moves no cursor of a terminal. */
+/** Keeps a cell on one line, whatever an error or a file says, and keeps it from moving a terminal's cursor. */
 const lineBreaks = /\s*[\r\n\u2028\u2029]+\s*/g
 const controls = /\p{Cc}/gu
 

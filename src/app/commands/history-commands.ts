@@ -78,5 +78,5 @@ const monitor = command({
   },
 })
 
-/** Commands that read what was written. */
+/** Commands that read the lake. */
 export const historyCommands = [sql, verify, backtest, monitor]

@@ -2,7 +2,7 @@ import { command, defaulted, environment, flag } from '../command-line/command.t
 import { wholeNumber } from '../command-line/arguments.ts'
 import type { Config } from '../installation/settings/config.ts'
 
-/** Before anything starts. */
+/** Refuses a stale feature set before any role starts. */
 async function refuseStale({ project }: Config): Promise<void> {
   const { requireFresh } = await import('../installation/settings/compiled-feature-set.ts')
   await requireFresh(project)
@@ -19,7 +19,7 @@ function role(name: 'process' | 'serve' | 'materialize', description: string) {
     async run(config) {
       await refuseStale(config)
       const { runNamedRole } = await import('../roles/roles.ts')
-      // What its libraries leave open keeps no role alive.
+      // Exits although libraries may hold something open.
       process.exit(await runNamedRole(name, config))
     },
   })

@@ -14,7 +14,7 @@ interface DoctorOptions {
   readonly settings?: boolean
 }
 
-/** `riverbank doctor`: everything that can be wrong before the first event. Answers the exit code: 1 if a check failed. */
+/** `riverbank doctor`: checks everything that can be wrong before the first event. Answers 1 if a check failed. */
 export async function doctorCommand(env: NodeJS.ProcessEnv, options: DoctorOptions): Promise<number> {
   const project = loadProject(env)
   if (options.settings === true) {
@@ -41,7 +41,7 @@ const settingSchema = z.object({
   enum: z.array(z.string()).optional(),
 })
 
-/** Every setting: its variable, its default, what it may be and what it is for. */
+/** Every setting: its variable, default, limits and purpose. */
 export function settingRows(
   project: LoadedProject,
 ): { name: string; default: string; values: string; about: string }[] {

@@ -4,9 +4,9 @@ import { openEventLog } from '../installation/servers/event-log.ts'
 import { isMisplaced } from '../../events/partitioner.ts'
 import type { EventLog, LogRecord } from '../../ports/log.ts'
 
-/** Records of each partition that are looked at, the newest ones. */
+/** Checks so many records of each partition, the newest. */
 const recordsMax = 200
-/** What the log holds is read at once; a log that is silent is another check's to tell. */
+/** The log answers with the records it holds at once; another check reports a log that does not answer. */
 const readMs = 10_000
 
 /** Whether producers put keys where Kafka's default partitioner puts them. */

@@ -4,11 +4,13 @@ import { fail, ok, type Finding } from './doctor.ts'
 import { checkLake, type LakeCheckReport } from '../../lake/check/lake-check.ts'
 import { faultText } from '../../lake/check/text.ts'
 
-/** Reading checksums ends after this time; sizes and commits are always looked at. Below the limit of one probe. */
+/**
+ * The check of checksums ends after this time; that of sizes and commits is always complete. Below one probe's limit.
+ */
 const checkMs = 8_000
 const namedMax = 5
 
-/** Whether the lake's commits and files are what was written. */
+/** Whether the lake's commits and files are as written. */
 export async function lakeFinding(dataDir: string): Promise<Finding> {
   const dir = join(dataDir, 'lake')
   if (!existsSync(join(dir, '_log'))) return ok('none yet')

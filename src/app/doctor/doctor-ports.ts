@@ -4,7 +4,7 @@ import { ok, warn, type Finding, type Probe } from './doctor.ts'
 
 const answerMsMax = 2_000
 
-/** What the index of the HTTP role says of itself (src/serve/http/description-routes.ts). */
+/** The index of the HTTP role (src/serve/http/description-routes.ts). */
 const indexSchema = z.object({ name: z.literal('riverbank'), version: z.string() })
 
 export function portProbe(name: string, setting: string, host: string, port: number): Probe {
@@ -34,9 +34,9 @@ function isFree(host: string, port: number): Promise<boolean> {
   })
 }
 
-/** Of the HTTP role that answers there; null when somebody else does, or nobody. */
+/** The version of the HTTP role on this port; null when another program or none answers. */
 async function versionAt(host: string, port: number): Promise<string | null> {
-  // Who listens on every address answers on loopback, too.
+  // A server that listens on every address answers on loopback, too.
   const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
   try {
     const response = await fetch(`http://${name.includes(':') ? `[${name}]` : name}:${port}/`, {

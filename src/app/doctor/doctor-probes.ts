@@ -15,12 +15,12 @@ import { fail, ok, warn, type Finding, type Probe } from './doctor.ts'
 const nodeMin = [20, 19] as const
 const freeBytesMin = 1_073_741_824
 
-/** Needs no configuration. */
+/** Probes that need no configuration. */
 export function machineProbes({ project }: Pick<Config, 'project'>): Probe[] {
   const reinstall = 'run npm ci'
   return [
     { name: 'node', fix: 'install a newer Node', run: async () => nodeFinding(process.versions.node) },
-    // Loaded only here: a library that does not load is what this is about.
+    // Loaded only here: the probe checks whether the library loads.
     {
       name: 'onnxruntime',
       fix: reinstall,
@@ -36,7 +36,7 @@ export function machineProbes({ project }: Pick<Config, 'project'>): Probe[] {
   ]
 }
 
-/** What the configuration names. */
+/** Probes of everything that the configuration names. */
 export function installationProbes(config: Config): Probe[] {
   const probes: Probe[] = [
     ...redisProbes(config),
@@ -96,7 +96,7 @@ function redisProgramFinding(path: string | null): Finding {
   )
 }
 
-/** The server of the log, and where the states are if that is another place. */
+/** Probes of the log's server, and of the states' server if that is another one. */
 function redisProbes(config: Config): Probe[] {
   const place = stateLocation(config)
   const server = (name: string, url: string, setting: string): Probe => ({
@@ -152,7 +152,7 @@ async function topicsFinding(config: Config): Promise<Finding> {
   }
 }
 
-/** Whether states and lake are those of these settings; the topics have a check of their own. */
+/** Whether states and lake belong to these settings; the topics have a check of their own. */
 async function belongingFinding(config: Config): Promise<Finding> {
   const { openStateStore } = await import('../installation/servers/event-log.ts')
   const { contradictions } = await import('../installation/contradictions.ts')
@@ -191,7 +191,7 @@ async function featureSetFinding(project: LoadedProject): Promise<Finding> {
 }
 
 async function folderFinding(folder: string): Promise<Finding> {
-  // What does not exist yet is made by whoever needs it first, in the nearest folder that does.
+  // A role makes a missing folder in its nearest existing parent: that one must be writable.
   let existing = folder
   while (!existsSync(existing)) existing = dirname(existing)
   await access(existing, constants.W_OK | constants.X_OK)
@@ -201,7 +201,7 @@ async function folderFinding(folder: string): Promise<Finding> {
   return freeBytes < freeBytesMin ? warn(detail, 'make room: the lake stops when it cannot write') : ok(detail)
 }
 
-/** Whether the environment is a configuration, and which; its probes follow only then. */
+/** Whether the environment is a valid configuration, and which; only then can its probes run. */
 export function configurationFinding(read: () => Config): { finding: Finding; config: Config | null } {
   try {
     const config = read()

@@ -3,7 +3,7 @@ import { fail, ok, warn, type Finding } from './doctor.ts'
 const redisMajorMin = 7
 const hashSlotCount = 16_384
 
-/** What a server told; empty strings where it does not tell. */
+/** Properties that a server reports; empty strings for those that it does not. */
 export interface RedisReport {
   readonly version: string
   readonly maxmemoryPolicy: string

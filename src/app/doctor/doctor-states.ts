@@ -3,7 +3,7 @@ import { fail, ok, warn, type Finding } from './doctor.ts'
 import { unreachable } from '../../base/errors.ts'
 import type { RefusalCode, StatesStatus } from '../../engine/states-status.ts'
 
-/** What to do about each refusal; its reason says the rest. */
+/** The fix for each refusal code; the reason says the rest. */
 const fixes: Readonly<Record<RefusalCode, string>> = {
   state_lost: 'run riverbank rebuild: the roles wait for it and go on by themselves',
   state_rebuilding: 'wait for riverbank rebuild, or call it again where it was interrupted',

@@ -13,7 +13,7 @@ export interface Check extends Finding {
   readonly name: string
 }
 
-/** One thing to look at. `run` changes nothing; what it throws is a failed check. */
+/** One check to run. `run` changes nothing; an error that it throws is a failed check. */
 export interface Probe {
   readonly name: string
   /** What to do when it throws or takes too long. */

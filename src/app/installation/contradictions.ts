@@ -12,26 +12,26 @@ import type { EventLog } from '../../ports/log.ts'
 import { stateMetadata, type StateStore } from '../../ports/states.ts'
 import type { Logger } from '../../ports/telemetry.ts'
 
-/** A setting that says something else than what exists. */
+/** A setting that contradicts the existing installation. */
 export interface Contradiction {
   readonly code: 'topic_mismatch' | 'log_mismatch' | 'lake_mismatch' | 'accepted_mismatch'
-  /** What is there, and what is asked for. */
+  /** The existing value, and the configured one. */
   readonly what: string
   readonly advice: string
 }
 
-/** What is asked of a log before it is used. */
+/** The calls on a log that these checks make. */
 type TopicLook = Pick<EventLog, 'describeTopic' | 'checkTopic'>
 
-/** What an installation is made of, as far as it can be looked at from here. */
+/** The parts of an installation that the caller can reach. */
 export interface Existing {
   readonly log?: TopicLook
   readonly store?: Pick<StateStore, 'metadata'>
-  /** Whether the lake in the folder of the data is of this installation, too. */
+  /** Also checks whether the lake in the data folder belongs to this installation. */
   readonly lake?: boolean
 }
 
-/** Every setting that contradicts what exists. Changes nothing. Errors: those of log, states and lake. */
+/** Lists every setting that contradicts the installation. Changes nothing. Errors: those of log, states and lake. */
 export async function contradictions(config: Config, { log, store, lake }: Existing): Promise<Contradiction[]> {
   const found = await Promise.all([
     log === undefined ? [] : inTopics(config, log),
@@ -42,7 +42,9 @@ export async function contradictions(config: Config, { log, store, lake }: Exist
   return found.flat()
 }
 
-/** Rejects with the code of the first contradiction, and says all of them: a role must not work beside what exists. */
+/**
+ * Rejects with the code of the first contradiction and a message with all: a role must not work with wrong settings.
+ */
 export async function refuseContradictions(config: Config, existing: Existing): Promise<void> {
   const found = await contradictions(config, existing)
   const [first] = found
@@ -50,7 +52,7 @@ export async function refuseContradictions(config: Config, existing: Existing): 
   throw new RiverbankError(first.code, found.map(({ what, advice }) => `${what}: ${advice}`).join('; '))
 }
 
-/** All that there is, before any role starts. States that cannot be asked just now are left to the roles that need them. */
+/** Checks all parts before any role starts. Leaves states that do not answer now to the roles that need them. */
 export async function refuseAnyContradiction(config: Config, log: TopicLook): Promise<void> {
   const store = await openStateStore(config).catch((error: unknown) => {
     if (!isRiverbankError(error) || !error.canRetry) throw error
@@ -63,7 +65,7 @@ export async function refuseAnyContradiction(config: Config, log: TopicLook): Pr
   }
 }
 
-/** Keys would move to other partitions, or those of the higher partitions would never be read. */
+/** With another number of partitions keys would move, or no reader would read the higher partitions. */
 async function inTopics(config: Config, log: TopicLook): Promise<Contradiction[]> {
   const asked = config.PARTITIONS
   const found: Contradiction[] = []
@@ -90,18 +92,18 @@ export async function topicRisks(config: Config, log: Pick<EventLog, 'checkTopic
   return found.flat().filter(({ severity }) => severity === 'risky')
 }
 
-/** Each is a line of a role's log when it starts. */
+/** Logs each risk as one line when a role starts. */
 export async function tellTopicRisks(config: Config, log: Pick<EventLog, 'checkTopic'>, logger: Logger): Promise<void> {
   for (const { what, fix } of await topicRisks(config, log)) logger.warn(what, { fix })
 }
 
-/** What the definitions accept of each event type, where they do not accept all that its schema knows: sorted, as JSON. */
+/** The accepted values of each event type that does not accept all that its schema knows: sorted, as JSON. */
 export function acceptedText(events: readonly EventType[]): string {
   const accepted = events.map(({ type, accepts }) => [type, Object.entries(accepts).sort()] as const)
   return JSON.stringify(accepted.filter(([, fields]) => fields.length > 0).sort())
 }
 
-/** States sum what was accepted; with other values they would sum what must not be added. */
+/** States have summed the values that were accepted before; sums over other values do not add up. */
 async function inAccepted(config: Config, store: Pick<StateStore, 'metadata'>): Promise<Contradiction[]> {
   const [there, asked] = [await store.metadata(stateMetadata.accepts), acceptedText(definitions(config).set.events)]
   if (there === null || there === asked) return []
@@ -115,7 +117,7 @@ async function inAccepted(config: Config, store: Pick<StateStore, 'metadata'>): 
   ]
 }
 
-/** Positions and snapshots name offsets of one log: under another they would name other events. */
+/** Positions and stored responses name offsets of one log: under another log they would name other events. */
 async function inStates({ LOG, NAMESPACE }: Config, store: Pick<StateStore, 'metadata'>): Promise<Contradiction[]> {
   const there = await store.metadata(stateMetadata.log)
   if (there === null || there === LOG) return []
@@ -129,7 +131,7 @@ async function inStates({ LOG, NAMESPACE }: Config, store: Pick<StateStore, 'met
   ]
 }
 
-/** Null where the lake is damaged: whoever works with it says so, and nobody else has to wait for its repair. */
+/** Null for a damaged lake: a command that works with it reports it, the others need not wait for its repair. */
 async function coveredOf(dir: string): Promise<ReadonlyMap<string, number> | null> {
   try {
     return (await (await openLake({ dir })).snapshot()).covered
@@ -139,7 +141,7 @@ async function coveredOf(dir: string): Promise<ReadonlyMap<string, number> | nul
   }
 }
 
-/** A lake belongs to one namespace: with two of them no query would tell which events are whose. */
+/** A lake belongs to one namespace: no query could separate the events of two. */
 async function inLake(config: Config): Promise<Contradiction[]> {
   const dir = join(config.DATA_DIR, 'lake')
   if (!existsSync(join(dir, '_log'))) return []

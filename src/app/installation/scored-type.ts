@@ -4,8 +4,8 @@ import type { FeatureSetManifest } from '../../engine/feature-set.ts'
 import type { ModelReference } from '../../scoring/rollout/generation.ts'
 
 /**
- * Says which type of events a model of the folder scores: that of its service. Null for a model that is not here, or whose
- * service is not: then whoever asks must say.
+ * The type of events that a model of the folder scores: that of its service. Null if the model or its service is not
+ * here: then the caller must name the type.
  */
 export function scoredTypeOfModels(
   modelsDir: string,

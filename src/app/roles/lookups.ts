@@ -13,17 +13,17 @@ import { readHistory, recentScores } from '../../serve/scores/score-tail.ts'
 
 const mebibyte = 1_048_576
 const segmentBytes = 64 * mebibyte
-/** Scores are ten times an event's size, and the history must not hold back what comes now. */
+/** A score is ten times as large as an event, and reading history must not hold back new scores. */
 const historyRecords = 200
 
-/** What a serve process knows of single events and scores, without asking the states. */
+/** The single events and scores that a serve process knows without asking the states. */
 export interface Lookups {
   readonly ledger: EventLedger
   readonly spool: ScoreSpool
   readonly lake: LakeLookup
-  /** Rejects when the events can no longer be followed. */
+  /** Rejects when the tail of the events has failed. */
   readonly finished: Promise<void>
-  /** Reads the scores before these places again, beside everything else. */
+  /** Reads the scores before these positions again, in the background. */
   readHistory(until: ReadonlyMap<number, number>): Promise<void>
   close(): Promise<void>
 }
@@ -78,7 +78,7 @@ export async function openLookups(
         take,
       )
       history.finished.catch((error: unknown) => {
-        // What it has not read is in the lake.
+        // The lake has the scores that it did not read.
         logger.warn('older scores were not read again', { error })
       })
     },

@@ -19,10 +19,10 @@ import type { ConsumeOptions, EventLog } from '../../ports/log.ts'
 
 const mebibyte = 1_048_576
 
-/** Files of five seconds become files of minutes; what a running query still reads stays for ten more. */
+/** Merges files of five seconds into files of minutes; a running query may read the old files for ten more minutes. */
 const compaction = { minFiles: 8, maxFiles: 64, targetBytes: 64 * mebibyte, retireGraceMs: 600_000 } as const
 
-/** What a materializer is made of, and how it reads. */
+/** The options of a materializer, and those of its consumption. */
 export interface MaterializerParts {
   readonly options: MaterializerOptions
   readonly consume: ConsumeOptions
@@ -31,12 +31,12 @@ export interface MaterializerParts {
 /** Puts something between a materializer and its parts. */
 export type Between = (parts: MaterializerParts) => MaterializerParts
 
-/** Lists of ids that are made after a merge, where an older program left none. */
+/** After a merge, makes at most so many lists of ids that an older program left out. */
 const idListsAtOnce = 500
 
 /**
- * The role: a materializer beside a look at the states. While they are lost it is not ready, and goes on copying: a
- * rebuild needs all that the log holds. Another installation's lake ends it (`lake_mismatch`).
+ * The role: a materializer that also watches the states. While they are lost it is not ready, but goes on copying: a
+ * rebuild needs everything that the log holds. The lake of another installation ends it (`lake_mismatch`).
  */
 export async function startMaterialize(role: Role, between: Between = (parts) => parts): Promise<Work & Ready> {
   const { config, logger } = role
@@ -58,7 +58,7 @@ export async function startMaterialize(role: Role, between: Between = (parts) =>
   }
 }
 
-/** Copies events and scores into the lake, and watches the model that scores there. */
+/** Copies events and scores into the lake, and monitors the model that scores there. */
 export async function startMaterializer(role: Role, between: Between = (parts) => parts): Promise<Work> {
   const { config, logger } = role
   const log = await openEventLog(config, logger)
@@ -138,7 +138,7 @@ function consumeOptions(config: Config): ConsumeOptions {
   }
 }
 
-/** Merges small files now and then; a merge that fails is tried again at the next turn. Damage is told at every turn. */
+/** Merges small files periodically; the next turn tries a failed merge again. Logs damage at every turn. */
 function compactEvery({ config, clock, logger, meter }: Role, lake: Lake, writer: DatabaseWriter): Repeated {
   const held = meter.gauge('riverbank_lake_database_bytes', 'Bytes that the database of the lake holds after a merge')
   const metrics = damageMetrics(meter)

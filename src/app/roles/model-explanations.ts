@@ -5,10 +5,10 @@ import { loadExplanations } from '../../edges/onnx/load.ts'
 import { isModelRefused } from '../../edges/onnx/refusal.ts'
 import type { ModelExplanations } from '../../serve/http/dependencies.ts'
 
-/** Models that are explained at the same time; one takes a few megabytes. */
+/** Keeps at most so many models for explanations; one takes a few megabytes. */
 const modelsMax = 8
 
-/** Explanations of any model in the folder, read once. A model that could not be read is tried again. */
+/** Explanations of any model in the folder. It reads a model once, and tries one that it could not read again. */
 export function modelExplanations(modelsDir: string): ModelExplanations {
   const known = new LRUCache<string, Promise<Explanations>>({ max: modelsMax })
   return async ({ name, version }) => {

@@ -5,7 +5,7 @@ import { measureInUse, type MeasuredModel } from './watched-model.ts'
 import { isRiverbankError } from '../../base/errors.ts'
 import { monitorMetrics } from '../../lake/history/monitor-metrics.ts'
 
-/** Compares the models that score with their training now and then, and says so on /metrics. */
+/** Compares the models in use with their training periodically, and shows the result on /metrics. */
 export function watchModel({ config, clock, logger, meter }: Role): Repeated {
   const compiled = definitions(config)
   const expose = monitorMetrics(meter)
@@ -17,7 +17,7 @@ export function watchModel({ config, clock, logger, meter }: Role): Repeated {
         measured.push(await measureInUse(config, compiled, scored, span, signal))
       } catch (error) {
         if (signal.aborted) return
-        // A lake that is still empty, or a model that came without a profile, is nothing to be alarmed about.
+        // An empty lake or a model without a profile is no reason for an alarm.
         const isExpected = isRiverbankError(error) && (error.code === 'lake_empty' || error.code === 'profile_missing')
         const logged = { error, scored: scored.plural }
         logger[isExpected ? 'info' : 'warn']('the model was not compared with its training', logged)

@@ -19,18 +19,18 @@ import { registeredRollout } from '../../edges/onnx/load.ts'
 import type { ConsumeOptions, EventLog, GroupHandler } from '../../ports/log.ts'
 import { stateMetadata, type StateStore } from '../../ports/states.ts'
 
-/** Lost compare-and-sets of one entity in one batch, before the batch is tried again from the start. */
+/** After so many lost compare-and-sets of one entity, the processor retries the batch from its start. */
 const conflictRoundsMax = 50
 
 const mebibyte = 1_048_576
 
-/** What a processor talks to. */
+/** The ports that a processor uses. */
 export interface ProcessPorts {
   readonly log: EventLog
   readonly store: StateStore
 }
 
-/** The processor: events in, states and scores out. `between` may put something between it and its ports. */
+/** The processor: reads events, writes states and scores. `between` may put something between it and its ports. */
 export async function startProcess(
   role: Role,
   between: (ports: ProcessPorts) => ProcessPorts = (ports) => ports,
@@ -101,13 +101,13 @@ export async function startProcess(
   }
 }
 
-/** Log and states that belong to this installation, and a look at the states that goes on. */
+/** Opens the log and the states of this installation, and a watch on the states. */
 async function openWatched(role: Role, featureSet: string): Promise<{ ports: ProcessPorts; watch: StateWatch }> {
   const ports = await openStores(role.config, role.logger)
   await refuseContradictions(role.config, { ...ports, lake: true })
   await tellTopicRisks(role.config, ports.log, role.logger)
   const watch = await startStateWatch({ ...role, ...ports, featureSet })
-  // From here on the states are of this log; another processor may have said so at the same time.
+  // From here on the states belong to this log; another processor may have written so at the same time.
   const isFirst = [
     await ports.store.replaceMetadata(stateMetadata.log, null, role.config.LOG),
     await ports.store.replaceMetadata(stateMetadata.accepts, null, acceptedText(definitions(role.config).set.events)),
@@ -145,7 +145,7 @@ function batchSize(config: Config, metrics: ProcessMetrics): BatchSize {
   return new BatchSize({
     recordsMax: config.BATCH_RECORDS,
     unheardMs: () => loopClock.unheardMs(),
-    // The group hears of this member several times in a session, whatever a batch takes.
+    // The member reports to the group several times in a session, however long a batch takes.
     unheardMsMax: config.SESSION_TIMEOUT_MS / 4,
     onChange: (records, why) => metrics.batchSize(records, why),
   })
@@ -164,7 +164,7 @@ function consumeOptions(config: Config): ConsumeOptions {
   }
 }
 
-/** By type of the scored events the list of generations, and what of it is loaded here. Errors: `model_refused`. */
+/** By scored type: the list of generations, and the rollouts of it that are loaded here. Errors: `model_refused`. */
 async function startModels({ config, clock, logger }: Role, compiled: Definitions, metrics: ProcessMetrics) {
   const stores = await openGenerationStores(config, compiled.scoreForms.keys())
   const pools: ModelPool[] = []

@@ -20,23 +20,23 @@ export interface LakeLookupOptions {
   readonly lake: Lake
   readonly schema: LakeSchema
   readonly catalog: EventCatalog
-  /** Of the lists of ids. */
+  /** The size of the lists of ids in memory. */
   readonly listBytesMax: number
   readonly memoryMb: number
-  /** Look-ups that wait for the one that runs; more are refused (`lookup_busy`). */
+  /** So many look-ups may wait for the running one; it refuses more (`lookup_busy`). */
   readonly queueMax: number
 }
 
 export const lakeLookupDefaults = { memoryMb: 256, queueMax: 64 } as const
 
-/** What was committed a moment ago is in memory still. */
+/** The lists may be so old: the hub still holds scores that were committed a moment ago. */
 const listsMaxAgeMs = 500
 
 type Row = Readonly<Record<string, SqlValue | undefined>>
 
 /**
- * Single scores and events of the lake, beside the processes of the analysts: one query at a time, of our own writing, over
- * the files that may hold the id. Most ask for what no file holds, and cost none.
+ * Finds single scores and events in the lake, apart from the processes for analysts' SQL: one query of our own at a
+ * time, over the files that may hold the id. Most look-ups ask for an id that no file holds, and cost no query.
  */
 export function openLakeLookup(options: LakeLookupOptions): LakeLookup & { close(): Promise<void> } {
   const { lake, schema, catalog } = options
@@ -60,7 +60,7 @@ export function openLakeLookup(options: LakeLookupOptions): LakeLookup & { close
         ...(aggregateId === null ? [] : [`${owner} = ${literal(aggregateId)}`]),
         ...known.map((each) => `${owner} <> ${literal(each)}`),
       ]
-      // Copies of a score share their partition; the first one stands.
+      // Copies of a score share their partition; the first one counts.
       const rest = `QUALIFY row_number() OVER (PARTITION BY ${owner} ORDER BY log_offset) = 1 LIMIT ${max}`
       const rows = await lane.ask(
         files.map(({ file }) => file),
@@ -131,7 +131,7 @@ class LookupLane {
     const paths = files.map((file) => literal(lake.pathOf(file)))
     const from = `read_parquet([${paths.join(', ')}], union_by_name = true, hive_partitioning = false)`
     const sql = `SELECT * FROM ${from} WHERE ${conditions.join(' AND ')} ${rest}`
-    // Of files that were compared before, no bytes are summed up again.
+    // A file whose checksum was compared before is not read for it again.
     const unproven = files.filter(({ path }) => !this.#whole.has(path))
     const rows = await onlyFromWhole(lake, { files: unproven, lost: [] }, () => query.rows(sql))
     for (const { path } of unproven) this.#whole.add(path)
@@ -139,7 +139,7 @@ class LookupLane {
   }
 }
 
-/** The one that the event came through: what was accepted there is an event, however old it is. */
+/** The door that the event came through: it decides how old an event may be. */
 function doorOf({ headers }: Row): EventDoor {
   const others = typeof headers === 'string' ? (JSON.parse(headers) as Record<string, string>) : {}
   const historyFrom = others[historyHeader]
@@ -151,7 +151,7 @@ function foundScore(row: Row, schema: LakeSchema): FoundScore {
   return { aggregateId: String(row[schema.owner]), eventId: String(row['causation_id']), data }
 }
 
-/** Which type was scored; a row of a time when there was one has the columns of that one. */
+/** The scored type of a row; a row from a time with a single type has the columns of that one. */
 function scoredOf(row: Row, { scored }: LakeSchema): ScoredColumns {
   const type = row[scoreType] ?? null
   const found = scored.find(({ form, timeMs }) =>
@@ -161,7 +161,7 @@ function scoredOf(row: Row, { scored }: LakeSchema): ScoredColumns {
   return found
 }
 
-/** What a score repeats of its event. A row of an older program knows nothing of fields that came later. */
+/** The fields of its event that a score repeats. A row of an older program lacks later fields. */
 function repeatedOf(row: Row, { form, repeats, id, timeMs }: ScoredColumns): Readonly<Record<string, unknown>> {
   const repeated = repeats.flatMap(({ name, field, kind, isNullable, isOptional }): [string, unknown][] => {
     const value = valueOf(kind, row[name])
@@ -173,7 +173,7 @@ function repeatedOf(row: Row, { form, repeats, id, timeMs }: ScoredColumns): Rea
 
 /** A row of the scores table as the data of the event it came from. */
 function scoreOf(row: Row, manifest: LakeSchema['manifest'], scored: ScoredColumns): ScoreData {
-  // A row of an older feature set knows nothing of entities that came later.
+  // A row of an older feature set lacks later entities.
   const known = manifest.entities.filter(({ name }) => (row[`${name}_sequence`] ?? null) !== null)
   const entities = known.map(({ name }): [string, unknown] => [
     name,

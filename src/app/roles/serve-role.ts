@@ -24,7 +24,7 @@ import { createFeatureReader, createKnownEvents } from '../../serve/features/sta
 
 export type ServeWork = Work & { readonly url: string }
 
-/** The HTTP role. It keeps nothing but what it can read again from log, states and lake. */
+/** The HTTP role. It can read everything it holds again from log, states and lake. */
 export async function startServe(role: Role): Promise<ServeWork> {
   const { config, logger, clock, meter } = role
   const compiled = definitions(role.config)
@@ -109,7 +109,7 @@ function administrationOf(
   })
 }
 
-/** The newest scores in memory; what they push out is on this machine's disk, as is what was before this start. */
+/** Holds the newest scores in memory; the older ones, also those from before this start, go to this machine's disk. */
 async function startHub({ config, meter }: Role, log: EventLog, lookups: Lookups, types: ReadonlySet<string>) {
   const topic = names(config).topics.scores
   const recent = await recentScores(log, { topic, records: config.RECENT_SCORES })
@@ -131,7 +131,9 @@ async function startHub({ config, meter }: Role, log: EventLog, lookups: Lookups
   return { hub, tail }
 }
 
-/** Requests are answered without the others, and events are taken for them: a balancer must not turn those away. */
+/**
+ * Advisory: this role answers requests and accepts events without the others, so a balancer must not turn them away.
+ */
 function rolesProbe({ roleStates }: Role): ReadinessProbe {
   const check = () => {
     const down = roleStates.down()
@@ -140,7 +142,7 @@ function rolesProbe({ roleStates }: Role): ReadinessProbe {
   return { name: 'roles', isAdvisory: true, check }
 }
 
-/** Whoever may run on another machine is known to the log alone. Events are taken for them all the same. */
+/** Only the log knows the readers on other machines. This role accepts events for them in any case. */
 function readerProbes(config: Config, log: EventLog): ReadinessProbe[] {
   const { topics, groups } = names(config)
   const probe = (name: string, group: string, effect: string): ReadinessProbe => ({

@@ -34,22 +34,25 @@ export interface StateWatchOptions {
   readonly meter: Meter
 }
 
-/** What one process knows of the states that it works with: whether they were emptied, are being rebuilt, are another's. */
+/**
+ * One process's knowledge of its states: whether they were emptied, are being rebuilt, or belong to another
+ * installation.
+ */
 export interface StateWatch {
-  /** As the newest look told. */
+  /** The result of the newest check. */
   statesStatus(): StatesStatus
-  /** Begins after the call; callers at the same time share it. Errors: those of store and log. */
+  /** A check that begins after the call; concurrent callers share it. Errors: those of store and log. */
   look(): Promise<StatesStatus>
-  /** Null when the states may be used, else why not; also when nobody can tell. */
+  /** Null when the states may be used, else the reason; also when the check fails. */
   ready(): Promise<string | null>
-  /** Errors: the code of a status that is refused, and those of {@link look}. */
+  /** Errors: the code of a refused status, and those of {@link look}. */
   require(): Promise<void>
   /** Rejects when the role must end: another lake, another log. */
   readonly failed: Promise<never>
   stop(): Promise<void>
 }
 
-/** A role does not begin with these, and ends with them: no rebuild mends them. */
+/** Codes that keep a role from starting, and end a running one: no rebuild mends them. */
 const fatal: ReadonlySet<string> = new Set(['lake_mismatch', 'log_recreated'])
 
 export function isFatal({ code }: Extract<StatesStatus, { kind: 'refused' }>): boolean {
@@ -57,9 +60,9 @@ export function isFatal({ code }: Extract<StatesStatus, { kind: 'refused' }>): b
 }
 
 /**
- * Looks at the store every STATES_CHECK_MS: some GETs and the positions, whatever the traffic, and at the newest commit of
- * the lake. The log is asked only while the store leaves something open. Errors of the first look: `lake_mismatch`, `log_recreated`, and those
- * of store and log.
+ * Checks the store every STATES_CHECK_MS with some GETs and the positions, whatever the traffic, and the newest commit
+ * of the lake. It asks the log only if the store leaves something open. Errors of the first check: `lake_mismatch`,
+ * `log_recreated`, and those of store and log.
  */
 export async function startStateWatch(options: StateWatchOptions): Promise<StateWatch> {
   const { config, clock, logger } = options
@@ -70,7 +73,7 @@ export async function startStateWatch(options: StateWatchOptions): Promise<State
   const failed = new Promise<never>((_resolve, reject) => {
     fail = reject
   })
-  // Whoever races with it gets the error; a role that ends first does not.
+  // A caller that races with it gets the error; a role that ends first does not.
   failed.catch(() => undefined)
   const require = async (): Promise<void> => {
     throwRefusal(await statusReader.look())
@@ -110,7 +113,7 @@ export async function startStateWatch(options: StateWatchOptions): Promise<State
   }
 }
 
-/** One look, for commands that need no watch. `claims`: gives the states the lake's id where they have none. */
+/** One check, for commands that need no watch. `bindsLake`: writes the lake's id to states that have none. */
 export async function readStatusOnce(
   options: Omit<StateWatchOptions, 'clock' | 'logger' | 'meter'>,
   { bindsLake }: { readonly bindsLake: boolean },
@@ -135,7 +138,7 @@ function throwRefusal(statesStatus: StatesStatus): void {
   if (statesStatus.kind === 'refused') throw refusalOf(statesStatus)
 }
 
-/** A command that looks once tells nobody but its caller. */
+/** A command that checks once reports to its caller only. */
 type StatusReaderOptions = Omit<StateWatchOptions, 'clock' | 'logger' | 'meter'> & Partial<StateWatchOptions>
 
 class StatusReader {
@@ -162,7 +165,7 @@ class StatusReader {
     )
   }
 
-  /** A look that runs already may have read before the caller did: the next one counts. */
+  /** A running check may have read before the caller did: only the next one counts. */
   look(): Promise<StatesStatus> {
     if (this.#running === null) return this.#begin()
     this.#next ??= this.#running.then(
@@ -184,14 +187,14 @@ class StatusReader {
   async #see(): Promise<StatesStatus> {
     const { config, store, log, featureSet, logger } = this.#options
     const { topics } = names(config)
-    // The lake first: what it holds was in the log before, and the log may have grown since, but not shrunk.
+    // The lake first: the log had its records before, and may have grown since, but not shrunk.
     const seenLake = await this.#seeLake()
     let states = await statesSeen(store, topics.events)
     const viewer = { ...this.#memory, featureSet, namespace: config.NAMESPACE }
     let seenLog: LogSeen | null = null
     if (needsLog(states, viewer, config.PARTITIONS)) {
       seenLog = await logSeen(config, log)
-      // Once more, after the log: what was committed by then has a position by now, unless it was lost.
+      // Once more, after the log: an offset committed by then has a position by now, unless it was lost.
       states = await statesSeen(store, topics.events)
     }
     let statesStatus = statusOf(states, seenLog, seenLake, viewer)
@@ -215,7 +218,7 @@ class StatusReader {
     return { remembered: this.#remembered, hasOwned: this.#hasOwned }
   }
 
-  /** A lake that cannot be read is no reason to stop scoring: what it would tell, store and log tell, too. */
+  /** An unreadable lake is no reason to stop scoring: store and log show the same. */
   async #seeLake(): Promise<LakeSeen | null> {
     const { config, logger } = this.#options
     try {

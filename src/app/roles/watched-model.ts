@@ -17,27 +17,27 @@ export interface WatchedSpan {
   /** Days of scored events, up to `to` or the newest one. */
   readonly days: number
   readonly to?: number
-  /** Days that labels take; outcomes are judged so long before. */
+  /** Days that labels take; the judged outcomes end so many days before `to`. */
   readonly labelDelay: number
 }
 
 export interface MeasuredModel {
   /** `<name>/<version>`. */
   readonly model: string
-  /** What it scores. */
+  /** The columns of the events that it scores. */
   readonly scored: ScoredColumns
   readonly report: MonitorReport
 }
 
-/** A model, and what it scores. */
+/** A model, and the columns of the events that it scores. */
 interface Watched {
   readonly model: ModelReference
   readonly scored: ScoredColumns
 }
 
 /**
- * The model that scored the newest events of a type, against its training and against what became of its events. Errors:
- * `lake_empty`, `profile_missing`, and `query_failed` when `signal` was aborted.
+ * Compares the model that scored the newest events of a type with its training and with the labels of its events.
+ * Errors: `lake_empty`, `profile_missing`, and `query_failed` when `signal` was aborted.
  */
 export async function measureInUse(
   config: Config,
@@ -50,7 +50,7 @@ export async function measureInUse(
   return measure(config, compiled, { model, scored }, span, signal)
 }
 
-/** The same of one that is named. Errors: `invalid_model`, too. */
+/** The same for a named model. Errors: `invalid_model`, too. */
 export async function measureNamed(
   config: Config,
   compiled: Definitions,
@@ -61,7 +61,7 @@ export async function measureNamed(
   if (model.policy !== undefined) throw new RiverbankError('invalid_model', 'a model is watched without a policy')
   const eventType = await scoredTypeOfModels(config.MODELS_DIR, compiled.manifest)(model)
   const { scored: all } = compiled.lakeSchema
-  // Of a service that is no longer defined nobody knows what it was of, unless there is one type.
+  // The event type of a service that is no longer defined is unknown, unless there is only one.
   const scored = all.length === 1 ? all[0] : all.find(({ form }) => form.eventType === eventType)
   if (scored === undefined) {
     throw new RiverbankError('invalid_model', `${name} is of a service that this feature set does not have`)

@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream'
 
 /**
- * Calls `onLine` with each line of a stream, without its end. A line longer than `charsMax` is handed on in pieces, so
- * that a child which never ends its line cannot fill the memory. The rest is handed on when the stream ends.
+ * Calls `onLine` with each line of a stream, without its end, and with the rest when the stream ends. It splits a line
+ * longer than `charsMax`, so that a child that never ends its line cannot fill the memory.
  */
 export function eachLine(stream: Readable, charsMax: number, onLine: (line: string) => void): void {
   let rest = ''

@@ -3,16 +3,16 @@ export interface RestartLimits {
   readonly delayMsMin: number
   readonly delayMsMax: number
   readonly windowMs: number
-  /** One crash more than this within the window, and the process is given up; null: never. */
+  /** The supervisor gives the process up at one crash more than this within the window; null: never. */
   readonly crashesMax: number | null
 }
 
-/** `crashes`: how many of them count. */
+/** `crashes`: the number of crashes that count. */
 export type RestartDecision =
   | { readonly kind: 'restart'; readonly delayMs: number; readonly crashes: number }
   | { readonly kind: 'give_up'; readonly crashes: number }
 
-/** What to do after a crash; `crashesMs` are the times of all crashes so far, the newest included. */
+/** Decides whether to restart after a crash; `crashesMs` are the times of all crashes so far, the newest included. */
 export function decideRestart(crashesMs: readonly number[], nowMs: number, limits: RestartLimits): RestartDecision {
   const crashes = recentCrashes(crashesMs, nowMs, limits).length
   if (limits.crashesMax !== null && crashes > limits.crashesMax) return { kind: 'give_up', crashes }

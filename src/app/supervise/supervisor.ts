@@ -8,13 +8,13 @@ import { decideRestart, recentCrashes, type RestartDecision, type RestartLimits 
 import { roleStatesMessage } from '../roles/lifecycle/role-states.ts'
 
 export interface RoleSpec {
-  /** Such as `process`; instances are called `process-1`, `process-2`. */
+  /** Such as `process`; its instances are `process-1`, `process-2`. */
   readonly role: string
   readonly count: number
   readonly args: readonly string[]
   /** Options of Node, before those of the command. */
   readonly nodeArgs?: readonly string[]
-  /** On top of this process's environment. */
+  /** Added to this process's environment. */
   readonly env?: Readonly<Record<string, string>>
 }
 
@@ -32,18 +32,18 @@ export interface SupervisorOptions {
   readonly stopTimeoutMs: number
   readonly clock: Clock
   readonly logger: Logger
-  /** Every line a child writes on stdout or stderr; whole JSON lines come unchanged, others with the child's name. */
+  /** Gets every line of a child's stdout and stderr: JSON lines unchanged, others with the child's name. */
   readonly onLine: (line: string) => void
 }
 
 export interface Supervisor {
-  /** Resolves after `stop`; rejects with `role_gave_up` when one was given up, after all others were stopped. */
+  /** Resolves after `stop`; rejects with `role_gave_up` when it gave one up, after it has stopped all others. */
   readonly finished: Promise<void>
-  /** Process ids by instance name, of those that run. */
+  /** Process ids of the running instances, by name. */
   pids(): ReadonlyMap<string, number>
-  /** SIGTERM to all, SIGKILL to what is left at the deadline; resolves when all are gone. Safe to call twice. */
+  /** Sends SIGTERM to all, SIGKILL to those left at the deadline; resolves when all are gone. Safe to call twice. */
   stop(): Promise<void>
-  /** SIGKILL to all that is left. */
+  /** Sends SIGKILL to all that are left. */
   kill(): void
 }
 
@@ -60,7 +60,7 @@ interface Instance {
 
 const lineCharsMax = 65_536
 
-/** Flags of this process that are no business of another: a debugger's port, the size of a heap. */
+/** Flags of this process that a child must not inherit: a debugger's port, the size of a heap. */
 const ownFlags = /^--(inspect|max-semi-space-size|max-old-space-size)/
 
 /** The command that runs this program again. */
@@ -69,7 +69,7 @@ export function ownCommand(): Command {
   return { file: process.execPath, args: [...flags, process.argv[1] ?? ''] }
 }
 
-/** Crashes within the window from which on they are no longer told as something that passes. */
+/** From so many crashes within the window on, the log no longer calls them temporary. */
 const failingFrom = 5
 
 function sayRestart(
@@ -82,7 +82,7 @@ function sayRestart(
   else logger.error('keeps failing, restarting', fields)
 }
 
-/** Starts every instance of every role and keeps them running: a child that ends without being told to is restarted. */
+/** Starts every instance of every role and keeps them running: it restarts a child that ends by itself. */
 export function supervise(options: SupervisorOptions): Supervisor {
   const { clock, logger } = options
   const instances = instancesOf(options.roles)
@@ -93,7 +93,7 @@ export function supervise(options: SupervisorOptions): Supervisor {
   const finished = ended.then(() => {
     if (failure !== null) throw failure
   })
-  // Whoever waits gets the rejection; nobody waiting yet is no crash.
+  // A caller that waits gets the rejection; without one it must not crash this process.
   finished.catch(() => undefined)
 
   const start = (instance: Instance): void => {
@@ -154,7 +154,7 @@ export function supervise(options: SupervisorOptions): Supervisor {
   return { finished, pids, stop, kill: () => signalAll('SIGKILL') }
 }
 
-/** Every role hears how all of them are; who ends just now need not hear it. */
+/** Sends the states of all roles to each; one that is ending need not get them. */
 function tellAll(instances: readonly Instance[]): void {
   const message = roleStatesMessage(
     instances.map(({ name, child, restarts, lastEnd }) => ({
@@ -184,7 +184,7 @@ function launch(instance: Instance, options: SupervisorOptions, gone: (how: stri
   }
   child.once('exit', (code, signal) => once(signal === null ? `exit code ${code}` : `signal ${signal}`))
   child.on('error', (error) => {
-    // Also emitted when a signal could not be sent; only a child that never started has no process id.
+    // Node emits it also for a signal that could not be sent; only a child that never started has no process id.
     if (child.pid === undefined) once(error.message)
   })
   return child
@@ -202,7 +202,7 @@ function instancesOf(specs: readonly RoleSpec[]): Instance[] {
 }
 
 /**
- * Supervises until SIGTERM or SIGINT, then lets everything drain; a second signal ends it at once. Rejects with
+ * Supervises until SIGTERM or SIGINT, then lets all roles drain; a second signal ends them at once. Rejects with
  * `role_gave_up`.
  */
 export async function superviseUntilSignalled(options: SupervisorOptions): Promise<void> {

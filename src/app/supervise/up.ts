@@ -15,32 +15,32 @@ import type { EventLog } from '../../ports/log.ts'
 import type { Logger } from '../../ports/telemetry.ts'
 import { withRetry } from '../../process/retry.ts'
 
-/** For good: whatever a role cannot do without may come back, and nobody is there to start it by hand. */
+/** Restarts for good: the server that a role needs may come back when no operator is there to start the role. */
 const restartForGood: RestartLimits = { crashesMax: null, windowMs: 600_000, delayMsMin: 200, delayMsMax: 10_000 }
 
-/** A run with an end must not wait for what a restart does not mend. */
+/** A run with an end must not wait for a fault that no restart mends. */
 export const restartAtMost: RestartLimits = { ...restartForGood, crashesMax: 10 }
 
 /** Between a role's own drain time and SIGKILL. */
 const stopMarginMs = 1_500
 
 /**
- * States live for a batch or for long: with a young generation of the default 16 MiB a fifth of the processor's time went
- * into copying those of the batch that was just then being handled. The requests of the HTTP role live as shortly. The materializer
- * would only let garbage lie for longer.
+ * States in memory are of the current batch or old: with a young generation of the default 16 MiB a fifth of the
+ * processor's time went into copying those of the current batch. The requests of the HTTP role are as short-lived. The
+ * materializer would only keep garbage for longer.
  */
 const youngGeneration = ['--max-semi-space-size=64'] as const
 
 /**
  * The settings with a metrics port: the one that is set, or the first of as many free ones in a row as the roles need.
- * Beyond loopback nobody gets a port without having asked for it.
+ * Beyond loopback a role opens only ports that the settings name.
  */
 export async function withMetrics(config: Config, processors: number): Promise<Config> {
   if (config.METRICS_PORT !== 0 || !isLoopback(config.METRICS_HOST)) return config
   return { ...config, METRICS_PORT: await freePortsInARow(processors + 1, config.METRICS_HOST) }
 }
 
-/** Where each role of one machine that has no HTTP of its own shows its metrics. */
+/** The metrics address of each role of one machine that has no HTTP of its own. */
 export function roleMetrics(config: Config, processors: number): { readonly role: string; readonly url: string }[] {
   if (config.METRICS_PORT === 0) return []
   const url = (offset: number) => `http://${config.METRICS_HOST}:${config.METRICS_PORT + offset}/metrics`
@@ -107,10 +107,13 @@ export async function runAll(given: Config, { processors }: { readonly processor
   return 0
 }
 
-/** Topics are not made anew beside a lake that holds more, nor for another lake. Errors: `lake_mismatch`, `log_recreated`. */
+/**
+ * Refuses to create topics beside a lake with newer records, and for another lake. Errors: `lake_mismatch`,
+ * `log_recreated`.
+ */
 async function checkPlace(config: Config, log: EventLog): Promise<void> {
   const store = await openStateStore(config).catch((error: unknown) => {
-    // The roles wait for their states, and look themselves.
+    // The roles wait for their states, and check them themselves.
     if (!isRiverbankError(error) || !error.canRetry) throw error
     return null
   })

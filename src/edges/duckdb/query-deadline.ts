@@ -5,7 +5,7 @@ export function givenUp(): RiverbankError {
   return new RiverbankError('sql_cancelled', 'the query was given up')
 }
 
-/** The one limit of a query: its turn, a process that is ready for it, and its run all take from it. */
+/** The one time limit of a query: the wait for its turn and for a warm process, and its run, all count. */
 export class QueryDeadline {
   readonly limitMs: number
   readonly #dueMs: number
@@ -15,14 +15,14 @@ export class QueryDeadline {
     this.#dueMs = loopClock.nowMs() + limitMs
   }
 
-  /** Milliseconds that are left; 0 when it has passed. */
+  /** The milliseconds left; 0 when the deadline has passed. */
   leftMs(): number {
     return Math.max(0, this.#dueMs - loopClock.nowMs())
   }
 
   /**
-   * What the work answers. Rejects with `late()` when the deadline passes first, and with `sql_cancelled` when the signal
-   * is aborted first; the work goes on then, and its end is nobody's business.
+   * Resolves with the result of the work. Rejects with `late()` when the deadline passes first, and with
+   * `sql_cancelled` when the signal is aborted first; the work then goes on, and its result is ignored.
    */
   async bound<Result>(
     work: Promise<Result>,

@@ -6,10 +6,10 @@ import { assert, RiverbankError } from '../../base/errors.ts'
 export interface QueryOptions {
   readonly threads: number
   readonly memoryMb: number
-  /** Where large queries spill to, and how much. */
+  /** The folder to which large queries spill, and how much they may spill. */
   readonly tempDir: string
   readonly tempMb: number
-  /** Statements to begin with, such as those of an SqlCatalog. */
+  /** Statements to run first, such as those of an SqlCatalog. */
   readonly setup: readonly string[]
 }
 
@@ -21,11 +21,11 @@ export interface ConnectedQuery {
   run(sql: string): Promise<void>
   /** All rows at once: for results that fit into memory. */
   rows(sql: string): Promise<readonly Readonly<Record<string, SqlValue>>[]>
-  /** Rows as they come, at most about 2,000 at a time, each in the order of the columns. */
+  /** Hands over rows as they come, at most about 2,000 at a time, each in the order of the columns. */
   each(sql: string, take: (rows: readonly (readonly SqlValue[])[]) => void | Promise<void>): Promise<void>
   /**
-   * Columns as they come: a DOUBLE is the database's own array, to be read before the promise resolves, in which NULL is
-   * anything; all others must be VARCHAR.
+   * Hands over columns as they come: a DOUBLE is the database's own array, to be read before the promise resolves, in
+   * which NULL is any number; all others must be VARCHAR.
    */
   columns(sql: string, take: (columns: readonly QueryColumn[], rows: number) => void | Promise<void>): Promise<void>
   close(): void
@@ -35,13 +35,13 @@ export interface ConnectedQuery {
 export interface Query extends ConnectedQuery {
   /** Another connection, for statements that run at the same time. Close it before the database. */
   beside(): Promise<ConnectedQuery>
-  /** What runs, and all that is asked from now on, of every connection, ends with `query_failed`. */
+  /** Ends the running and all later statements of every connection with `query_failed`. */
   interrupt(): void
 }
 
 export type QueryColumn = Float64Array | readonly (string | null)[]
 
-/** Errors: `query_failed`, with what DuckDB said. */
+/** Errors: `query_failed`, with DuckDB's message. */
 export async function openQuery(options: QueryOptions): Promise<Query> {
   const instance = await DuckDBInstance.create(':memory:', {
     threads: String(options.threads),
@@ -139,7 +139,7 @@ async function eachColumns(result: DuckDBResult, take: Parameters<Query['columns
     const chunk = await next
     if (chunk === null || chunk.rowCount === 0) return
     const columns = Array.from({ length: chunk.columnCount }, (_, i) => columnOf(chunk, i))
-    // The database works on the next rows while these are looked at; it may fail before that is asked.
+    // The database fetches the next rows while the caller reads these; it may fail before anything awaits it.
     next = result.fetchChunk()
     const settled = next.then(
       () => undefined,
@@ -148,7 +148,7 @@ async function eachColumns(result: DuckDBResult, take: Parameters<Query['columns
     try {
       await take(columns, chunk.rowCount)
     } catch (error) {
-      // Nobody may close the connection under it.
+      // The connection must stay open until the fetch has settled.
       await settled
       throw error
     }
@@ -158,7 +158,7 @@ async function eachColumns(result: DuckDBResult, take: Parameters<Query['columns
 function columnOf(chunk: DuckDBDataChunk, index: number): QueryColumn {
   const vector = chunk.getColumnVector(index)
   if (vector instanceof DuckDBDoubleVector) {
-    // The library shows single items only; the array is there.
+    // The library exposes single items only; the array is inside.
     const items: unknown = Reflect.get(vector, 'items')
     assert(items instanceof Float64Array, 'a vector of doubles has them side by side')
     return items

@@ -1,7 +1,7 @@
 import { RiverbankError } from '../../base/errors.ts'
 import { isRecord } from '../../base/record.ts'
 
-/** What an unvetted statement may name. */
+/** The names that an unvetted statement may use. */
 export interface SqlAllowance {
   readonly relations: ReadonlySet<string>
   readonly tableFunctions: ReadonlySet<string>
@@ -13,7 +13,7 @@ type Node = Readonly<Record<string, unknown>>
 /** Table functions that read nothing but their arguments. */
 export const harmlessTableFunctions = ['unnest', 'range', 'generate_series', 'json_each', 'json_tree'] as const
 
-/** Kinds of everything in a tree that is no expression. What is not listed is refused: new syntax is not trusted. */
+/** The kinds of nodes in a tree that are no expressions. The guard refuses others: it does not trust new syntax. */
 const knownTypes = new Set([
   ...['SELECT_NODE', 'SET_OPERATION_NODE', 'RECURSIVE_CTE_NODE', 'CTE_NODE'],
   ...[
@@ -42,17 +42,17 @@ const windowFunctions = new Set([
 ])
 
 const plainName = /^[a-z_][a-z0-9_]*$/i
-/** Prefixes of relations that DuckDB brings along: no common table expression may hide one. */
+/** Prefixes of DuckDB's own relations: no common table expression may hide one. */
 const builtIn = /^(duckdb_|pragma_|sqlite_|pg_|information_schema)/i
 
 /**
- * Throws `sql_forbidden` unless the serialized statement reads only what is allowed. `tree` is what json_serialize_sql
- * answers for exactly one statement. Every object of it is visited; each must be of a kind known here.
+ * Throws `sql_forbidden` unless the serialized statement reads only what `allowance` names. `tree` is the answer of
+ * json_serialize_sql for exactly one statement. Visits every object of it; each must be of a kind known here.
  */
 export function checkTree(tree: unknown, allowance: SqlAllowance): void {
   const commonTables = new Set<string>()
   visit(tree, (node) => collectCommonTables(node, commonTables))
-  // A table function's call is a FUNCTION node too, and always met after the node that says where it stands.
+  // A table function's call is a FUNCTION node too, and always comes after the node that contains it.
   const tableCalls = new Set<Node>()
   visit(tree, (node) => checkNode(node, allowance, commonTables, tableCalls))
 }

@@ -4,7 +4,7 @@ import type { SessionLimits } from './sql-session.ts'
 
 /** Between the runner and its query processes. */
 export type ToProcess =
-  /** Makes ready for queries over this catalog. Only we speak here, so no query's deadline counts. */
+  /** Prepares the process for queries over this catalog. It runs only our SQL, so no query's deadline counts. */
   | { readonly kind: 'open'; readonly catalog: SqlCatalog; readonly limits: SessionLimits }
   | { readonly kind: 'query'; readonly sql: string; readonly timeoutMs: number; readonly limits: SessionLimits }
 
@@ -14,7 +14,7 @@ export type FromProcess =
   | { readonly kind: 'result'; readonly result: SqlResult }
   | { readonly kind: 'error'; readonly code: string; readonly message: string; readonly canRetry: boolean }
 
-/** Both sides are of one build: what is no message of the other side is a mistake of the program. */
+/** Both sides are of one build: any other message is a mistake of the program. */
 export function isToProcess(message: unknown): message is ToProcess {
   return isOfKind(message, ['open', 'query'] satisfies ToProcess['kind'][])
 }

@@ -5,7 +5,7 @@ import type { SqlWorker } from './sql-worker.ts'
 export interface SqlPoolOptions {
   /** Queries that run at the same time. */
   readonly concurrency: number
-  /** Processes beyond those that run: warm, for the next query, or for one whose process has to go. */
+  /** Warm processes beyond the busy ones: for the next query, or in place of a process that must end. */
   readonly spare: number
   readonly queueMax: number
   readonly recycleAfter: number
@@ -17,12 +17,12 @@ interface Waiting {
   readonly giveUp: (error: RiverbankError) => void
 }
 
-/** Between two starts after one that failed. */
+/** The pause before the next start after a failed one. */
 const restartMs = { min: 200, max: 10_000 } as const
 
 /**
- * Query processes, each with one query at a time; the queue in front of them is first come, first served. A process is
- * offered once it is warm, and whoever waits takes whichever is warm first: no query's deadline ends a start.
+ * Query processes, each with one query at a time; the queue in front of them is first come, first served. The pool
+ * gives a process away once it is warm, and the first query in the queue takes it: no query's deadline ends a start.
  */
 export class SqlPool {
   private readonly options: SqlPoolOptions
@@ -42,8 +42,8 @@ export class SqlPool {
   }
 
   /**
-   * A warm process. Rejects with `sql_busy` when too many wait, or when all were taken until the deadline; with
-   * `sql_starting` when there was room for the query, but no process was warm in time.
+   * Resolves with a warm process. Rejects with `sql_busy` when too many queries wait, or all processes were busy until
+   * the deadline; with `sql_starting` when there was room for the query, but no process was warm in time.
    */
   async acquire(deadline: QueryDeadline, signal: AbortSignal | undefined): Promise<SqlWorker> {
     if (this.isClosed) throw closed()
@@ -53,7 +53,7 @@ export class SqlPool {
       this.queue.push(entry)
     })
     this.dispatch()
-    // Who only waits for a process to become warm has its turn already.
+    // A query that only waits for a process to become warm has its turn already.
     const room = this.options.concurrency - this.running.size
     if (this.queue.length > this.options.queueMax + room) {
       this.leave(entry)
@@ -63,13 +63,13 @@ export class SqlPool {
     try {
       return await deadline.bound(turn, signal, () => this.tooLate(deadline))
     } catch (error) {
-      // It may have had its turn in the moment in which it was given up.
+      // The query may have got its turn in the moment in which it was given up.
       if (!this.leave(entry)) void turn.then((worker) => this.release(worker, true)).catch(() => undefined)
       throw error
     }
   }
 
-  /** Takes a process back: to keep, or, when it is in doubt or worn, to be replaced by one that is warm already. */
+  /** Takes a process back: keeps it, or replaces one in doubt or worn by a warm one. */
   release(worker: SqlWorker, isTrusted: boolean): void {
     this.running.delete(worker)
     if (this.isClosed || !isTrusted || !worker.isAlive || worker.uses >= this.options.recycleAfter) this.discard(worker)
@@ -87,7 +87,7 @@ export class SqlPool {
     await Promise.all(workers.map(({ exited }) => exited))
   }
 
-  /** Hands warm processes to who waits longest, and starts what will be needed next. */
+  /** Hands warm processes to the queries that wait longest, and starts those needed next. */
   private dispatch(): void {
     if (this.isClosed) return
     while (this.running.size < this.options.concurrency && this.queue.length > 0) {
@@ -108,7 +108,7 @@ export class SqlPool {
     this.workers.add(worker)
     this.offerOnceReady(worker)
     void worker.exited.then(() => {
-      // Killed from outside, or by the system, while nobody used it.
+      // Killed from outside, or by the system, while no query used it.
       if (this.running.has(worker) || !this.workers.has(worker)) return
       this.discard(worker)
       this.beginAgainLater()

@@ -4,7 +4,7 @@ import { isToProcess, type FromProcess, type ToProcess } from './sql-messages.ts
 import { openSession, warmUp } from './sql-session.ts'
 import type { SessionLimits, SqlSession } from './sql-session.ts'
 
-/** The process that runs unvetted SQL, one query at a time; started by sql-runner.ts, and ended by it when in doubt. */
+/** The process that runs unvetted SQL, one query at a time; sql-runner.ts starts it, and ends it when in doubt. */
 
 let session: SqlSession | null = null
 
@@ -40,7 +40,7 @@ async function run({ sql, timeoutMs }: ToProcess & { readonly kind: 'query' }): 
   }
 }
 
-/** DuckDB's limit does not count everything it allocates; this one counts what the system sees. */
+/** DuckDB's limit does not count everything it allocates; this one counts the memory of the whole process. */
 function exitWhenTooLarge({ memoryMb }: SessionLimits): void {
   if (process.memoryUsage.rss() <= (2 * memoryMb + 256) * 1024 * 1024) return
   const message = 'the query needs too much memory'
@@ -48,7 +48,7 @@ function exitWhenTooLarge({ memoryMb }: SessionLimits): void {
   process.send?.(last, () => process.exit(1))
 }
 
-/** What DuckDB says becomes a stable code; the message stays, because it names the mistake in the query. */
+/** Gives DuckDB's error a stable code; the message stays, because it names the mistake in the query. */
 function classified(error: unknown): RiverbankError {
   if (isRiverbankError(error)) return error
   const message = error instanceof Error ? error.message : String(error)
@@ -74,6 +74,6 @@ process.on('message', (message) => {
   })
 })
 process.on('disconnect', () => process.exit(0))
-// Loaded, and run once: what takes long does so before the first query waits for it.
+// Loads the library and runs it once, before the first query waits for it.
 await warmUp()
 reply({ kind: 'ready' })

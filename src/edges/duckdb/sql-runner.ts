@@ -5,15 +5,15 @@ import { SqlPool } from './sql-pool.ts'
 import { startWorker } from './sql-worker.ts'
 
 export interface SqlRunnerOptions {
-  /** Asked before each query: what it may read. */
+  /** Called before each query: the catalog that it may read. */
   readonly catalog: () => Promise<SqlCatalog>
-  /** Of a query in all: until its turn, until a process is ready for it, and its run. */
+  /** The limit of a whole query: the wait for its turn and for a warm process, and its run. */
   readonly timeoutMs: number
   readonly maxRows: number
-  /** Of a result, as JSON. */
+  /** The size of a result as JSON. */
   readonly maxBytes: number
   readonly maxSqlBytes: number
-  /** DuckDB's own limit; the process may need twice as much and 256 MB, and is ended beyond that. */
+  /** DuckDB's own limit; a process that takes more than twice as much and 256 MB ends. */
   readonly memoryMb: number
   /** Disk that a query may spill to. */
   readonly tempMb: number
@@ -22,15 +22,18 @@ export interface SqlRunnerOptions {
   readonly concurrency: number
   /** Warm processes kept beside those that run. */
   readonly spare: number
-  /** Queries that wait; more are refused with `sql_busy`. */
+  /** So many queries may wait; the runner refuses more with `sql_busy`. */
   readonly queueMax: number
-  /** Queries after which a process is replaced. */
+  /** The runner replaces a process after so many queries. */
   readonly recycleAfter: number
-  /** Of a process to start, or to open the files of a catalog. No query's deadline: who is slow gets warm all the same. */
+  /**
+   * The limit of a process to start, or to open a catalog's files. No query's deadline counts: a slow one gets warm
+   * too.
+   */
   readonly startTimeoutMs: number
 }
 
-/** After these a process is as it was before. */
+/** Errors after which a process is as it was before. */
 const harmless: ReadonlySet<string> = new Set(['sql_invalid', 'sql_forbidden', 'sql_starting', 'sql_cancelled'])
 
 /** Limits that suit a service; the caller gives the rest. */
@@ -47,8 +50,8 @@ export const sqlRunnerDefaults = {
 } as const
 
 /**
- * Unvetted SQL in processes of its own. A process that ran into a limit, or that ran `recycleAfter` queries, is
- * killed, and one that is warm already takes its place. One is started at once.
+ * Runs unvetted SQL in processes of its own. It kills a process that ran into a limit, or that ran `recycleAfter`
+ * queries, and a warm one takes its place. It starts one at once.
  */
 export function createSqlRunner(options: SqlRunnerOptions): SqlRunner {
   const { threads, memoryMb, tempMb, maxRows, maxBytes, maxSqlBytes, timeoutMs } = options
@@ -71,7 +74,7 @@ export function createSqlRunner(options: SqlRunnerOptions): SqlRunner {
       isTrusted = true
       return result
     } catch (error) {
-      // A process that a query was taken from is dead by then.
+      // A process whose query was cancelled is dead by then.
       if (isRiverbankError(error) && harmless.has(error.code)) isTrusted = true
       throw error
     } finally {

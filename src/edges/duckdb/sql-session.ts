@@ -16,7 +16,7 @@ export interface SessionLimits {
   readonly tempMb: number
   readonly tempDir: string
   readonly maxRows: number
-  /** Of the rows as JSON. */
+  /** The size of the rows as JSON. */
   readonly maxBytes: number
 }
 
@@ -63,7 +63,7 @@ export async function openSession(catalog: SqlCatalog, limits: SessionLimits): P
   }
 }
 
-/** The order matters: each setting is made while it still can be, the last one ends all setting. */
+/** The order matters: the last setting locks the configuration. */
 async function harden(connection: DuckDBConnection, catalog: SqlCatalog, limits: SessionLimits): Promise<void> {
   const directories = catalog.directories.filter((directory) => directory.trim() !== '').map(literal)
   const settings = [
@@ -86,8 +86,8 @@ async function harden(connection: DuckDBConnection, catalog: SqlCatalog, limits:
 }
 
 /**
- * The statement as it is run: parsed, checked, and written anew from the tree that was checked; then that text is
- * checked once more, so that what runs is what was seen.
+ * The statement to run: parses and checks the text, writes it anew from the checked tree, and checks that text once
+ * more, so that the checked text is the one that runs.
  */
 async function checkedSql(connection: DuckDBConnection, sql: string, allowance: SqlAllowance): Promise<string> {
   const tree = await serialize(connection, sql)

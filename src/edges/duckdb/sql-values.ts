@@ -19,10 +19,13 @@ import type { DuckDBType, DuckDBValue } from '@duckdb/node-api'
 import { RiverbankError } from '../../base/errors.ts'
 import type { JsonType } from '../../ports/sql.ts'
 
-/** How the values of one type are carried in JSON: what they all are, and one of them. */
+/** The JSON form of the values of one type. */
 export interface JsonForm {
   readonly json: JsonType
-  /** NULL is null in every form. Errors: `sql_invalid`, for a whole number that a JSON number cannot carry. */
+  /**
+   * Converts one value; NULL is null in every form. Errors: `sql_invalid`, for an integer that a JSON number cannot
+   * hold.
+   */
   of(value: DuckDBValue): unknown
 }
 
@@ -31,7 +34,7 @@ const numbers: ReadonlySet<DuckDBTypeId> = new Set([
   ...[DuckDBTypeId.UTINYINT, DuckDBTypeId.USMALLINT, DuckDBTypeId.UINTEGER, DuckDBTypeId.FLOAT, DuckDBTypeId.DOUBLE],
 ])
 
-/** The form of a type, whatever the values: see SqlResult in ports/sql.ts. `column` is for the words of an error. */
+/** The form of a type, whatever the values: see SqlResult in ports/sql.ts. `column` is for the error message. */
 export function jsonForm(type: DuckDBType, column: string): JsonForm {
   if (type instanceof DuckDBListType || type instanceof DuckDBArrayType) {
     const inner = jsonForm(type.valueType, column)
@@ -90,7 +93,7 @@ function textOf(value: DuckDBValue): string {
 
 const maxDateMs = 8_640_000_000_000_000
 
-/** ISO 8601 in UTC: milliseconds, or microseconds where there are any; as text beyond what a Date can say. */
+/** ISO 8601 in UTC with milliseconds, or microseconds if there are any; DuckDB's text beyond the range of a Date. */
 function isoTime(micros: bigint): string {
   const rest = ((micros % 1000n) + 1000n) % 1000n
   const ms = Number((micros - rest) / 1000n)

@@ -22,13 +22,13 @@ export interface WorkerQuery {
 /** One query process. After any doubt it is dead, and {@link SqlWorker.isAlive} says so. */
 export interface SqlWorker {
   readonly isAlive: boolean
-  /** Queries it has run. */
+  /** The number of queries it has run. */
   readonly uses: number
-  /** Resolves when it can take a query: it has started, and has finished what it was opening. Rejects when it died of it. */
+  /** Resolves when it can take a query: it has started, and has opened its catalog. Rejects when it died of it. */
   ready(): Promise<unknown>
   /**
-   * Rejects with `sql_starting` when the catalog was not open at the deadline; the process goes on opening it. A query
-   * that ran until the deadline is `sql_timeout`, and its process may be dead.
+   * Rejects with `sql_starting` when the catalog was not open at the deadline; the process goes on opening it. Rejects
+   * with `sql_timeout` when the query ran until the deadline; its process may be dead.
    */
   run(query: WorkerQuery): Promise<SqlResult>
   kill(): void
@@ -36,10 +36,10 @@ export interface SqlWorker {
   readonly exited: Promise<void>
 }
 
-/** Of the build, beside this file. */
+/** The program of the process, beside this file in the build. */
 const entry = fileURLToPath(new URL('./sql-process.js', import.meta.url))
 
-/** How long after its deadline a query may need to end by itself, before its process is killed. */
+/** A query may take so long after its deadline to end by itself; then the worker kills its process. */
 const graceMs = 250
 
 /** Starts a query process in a folder of its own. */
@@ -61,14 +61,14 @@ export function startWorker(options: { readonly startTimeoutMs: number; readonly
   let ready: Promise<unknown> = warmed(() => undefined)
   ready.catch(kill)
 
-  /** Made ready for its catalog, which may take longer than this query has: then the next one finds it open. */
+  /** Opens the query's catalog. If that takes longer than the query may, the next query finds it open. */
   async function open({ catalog, deadline, signal }: WorkerQuery, limits: SessionLimits): Promise<void> {
     version = null
     const message: ToProcess = { kind: 'open', catalog, limits }
     const opening = warmed(() => child.send(message)).then(() => {
       version = catalog.version
     })
-    // A file of the lake that is missing is no fault of the process.
+    // A missing file of the lake is no fault of the process.
     ready = opening.catch((error: unknown) => {
       if (!isAlive) throw error
     })
@@ -104,7 +104,7 @@ export function startWorker(options: { readonly startTimeoutMs: number; readonly
   }
 }
 
-/** What it means when a process does not get warm. */
+/** The errors of a process that does not get warm. */
 function warming(timeoutMs: number) {
   return {
     timeoutMs,
@@ -114,13 +114,13 @@ function warming(timeoutMs: number) {
   }
 }
 
-/** What it means when a process does not answer a query. */
+/** The errors of a process that does not answer a query. */
 function running(timeoutMs: number) {
   const late = `no answer ${graceMs} ms after the query had run for ${timeoutMs} ms`
   return {
     timeoutMs: timeoutMs + graceMs,
     lateError: () => new RiverbankError('sql_timeout', late, { canRetry: true }),
-    // Aborted by V8 or the system: memory is the only thing a query can take without being asked.
+    // V8 or the system aborted it: only too much memory makes them do so.
     exitError: () => new RiverbankError('sql_too_large', 'the query ended its process: it needs too much memory'),
   }
 }
@@ -128,12 +128,12 @@ function running(timeoutMs: number) {
 function exitOf(child: ChildProcess): Promise<void> {
   return new Promise((resolve) => {
     child.once('exit', () => resolve())
-    // A process that never was has no exit.
+    // A process that never started has no exit.
     child.once('error', () => resolve())
   })
 }
 
-/** Starts a process with nothing of this one's environment: secrets in it are no business of a query. */
+/** Starts a process without this one's environment: a query must not read the secrets in it. */
 function spawnProcess(tempDir: string, heapMb: number): ChildProcess {
   return fork(entry, [], {
     cwd: tempDir,
@@ -149,12 +149,12 @@ interface Exchange {
   readonly signal: AbortSignal | undefined
   readonly kill: () => void
   readonly lateError: () => RiverbankError
-  /** What it means when the process ends instead of answering. */
+  /** The error of a process that ends instead of answering. */
   readonly exitError: () => RiverbankError
   readonly begin: () => unknown
 }
 
-/** The next message of the process; kills it when none comes in time, or when the caller gives up. */
+/** Waits for the next message of the process; kills it when none comes in time, or when the caller gives up. */
 function answer(child: ChildProcess, exchange: Exchange): Promise<FromProcess> {
   const { timeoutMs, signal, kill, lateError, exitError, begin } = exchange
   return new Promise((resolve, reject) => {

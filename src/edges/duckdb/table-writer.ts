@@ -18,22 +18,22 @@ import type { ColumnData, ColumnType, TableWriter } from '../../ports/tables.ts'
 
 export interface TableWriterOptions {
   readonly threads: number
-  /** Megabytes that the database may hold: beyond them a write fails, because nothing is spilled. */
+  /** Megabytes that the database may hold: a write beyond them fails, because it does not spill. */
   readonly memoryMb: number
   readonly rowGroupRows: number
 }
 
 export interface DatabaseWriter extends TableWriter {
-  /** Bytes that the database holds by its own account. Between two files it is close to none. */
+  /** Bytes that the database reports to hold. Between two files it is close to none. */
   heldBytes(): Promise<number>
 }
 
-/** Rows moved into DuckDB between two turns of the event loop: its vector size, about 3 ms of 80 columns. */
+/** Moves so many rows into DuckDB in one turn of the event loop: its vector size, about 3 ms of 80 columns. */
 const chunkRows = 2048
 
 /**
- * The allocator gives freed memory back in the background or, with a single thread, hardly ever. Said before each file,
- * because any other database of this process that closes turns it off.
+ * The allocator gives freed memory back in the background or, with a single thread, hardly ever. The writer sets it
+ * before each file, because any other database of this process turns it off when it closes.
  */
 const giveBack = 'SET GLOBAL allocator_background_threads = true'
 
@@ -44,10 +44,10 @@ export async function openTableWriter(options: TableWriterOptions): Promise<Data
   const instance = await DuckDBInstance.create(':memory:', {
     threads: String(options.threads),
     memory_limit: `${options.memoryMb}MB`,
-    // Spilling would only move a bounded buffer to disk and back.
+    // A spill would only move a bounded buffer to disk and back.
     max_temp_directory_size: '0MB',
     preserve_insertion_order: 'true',
-    // A file that was merged is never read again: kept, such files fill the memory limit.
+    // No query reads a merged file again: a cache of such files fills the memory limit.
     enable_external_file_cache: 'false',
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
@@ -97,7 +97,7 @@ export async function openTableWriter(options: TableWriterOptions): Promise<Data
   }
 }
 
-/** What the database says of values that it cannot take; whatever else it says is about disk or memory. */
+/** The database's errors about values that it cannot take; all others are about disk or memory. */
 const ofValues = /^(Conversion|Invalid Input|Mismatch Type|Out of Range|Serialization) Error/
 
 function writeFailure(path: string, cause: unknown): RiverbankError {
@@ -155,8 +155,8 @@ function cell(type: ColumnType, value: number | string | Uint8Array): DuckDBValu
 }
 
 /**
- * Without dictionaries: in a dictionary -0 and 0 are one entry, and -0 comes back as 0. The second format version has
- * encodings that are as small.
+ * Writes without dictionaries: in a dictionary -0 and 0 are one entry, and -0 comes back as 0. The encodings of the
+ * second format version are as small.
  */
 async function copy(connection: DuckDBConnection, source: string, path: string, rowGroupRows: number): Promise<number> {
   const result = await connection.runAndReadAll(

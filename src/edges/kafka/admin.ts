@@ -8,7 +8,7 @@ import { protocolTypeOf, toLogError } from './errors.ts'
 import { recordOverheadBytes } from './record.ts'
 import { checkedProperties } from './topic-check.ts'
 
-/** What a publisher must know of a topic. */
+/** The properties of a topic that a publisher needs. */
 export interface TopicFacts {
   readonly partitions: number
   /** Kafka's limit on one batch of records of one partition. */
@@ -17,9 +17,9 @@ export interface TopicFacts {
 }
 
 /**
- * Administrative calls, one after the other over one connection: a kafkajs admin shares one metadata cache among its
- * calls, and calls at the same time take each other's topics out of it. After a failure the connection is made anew,
- * because a topic deleted elsewhere stays in that cache and fails every later call.
+ * Makes administrative calls one after the other over one connection: a kafkajs admin shares one metadata cache among
+ * its calls, and concurrent calls remove each other's topics from it. After a failure it reconnects, because a topic
+ * deleted elsewhere stays in that cache and fails every later call.
  */
 export class KafkaAdmin {
   readonly #kafka: Kafka
@@ -45,7 +45,7 @@ export class KafkaAdmin {
       admin.createTopics({
         topics: [{ topic, numPartitions: partitions, replicationFactor, configEntries: configOf(spec) }],
         timeout: this.#limits.requestTimeoutMs,
-        // kafkajs waits by asking a broker that may not have heard of the topic yet, and fails.
+        // kafkajs would wait by asking a broker that may not know the topic yet, and fail.
         waitForLeaders: false,
       }),
     )
@@ -94,7 +94,7 @@ export class KafkaAdmin {
     })
   }
 
-  /** What a topic has for the properties that matter; null when there is no such topic. */
+  /** The topic's values of {@link checkedProperties}; null when there is no such topic. */
   async properties(topic: string): Promise<ReadonlyMap<string, string> | null> {
     return this.#unlessMissing(`describe topic ${topic}`, async (admin) => {
       await admin.fetchTopicMetadata({ topics: [topic] })
@@ -113,7 +113,7 @@ export class KafkaAdmin {
     return positions
   }
 
-  /** A group has its members whatever they read. */
+  /** Counts the members of a group, whatever they read. */
   async members(group: string): Promise<number> {
     const { groups } = await this.#call(`describe group ${group}`, (admin) => admin.describeGroups([group]))
     return groups[0]?.members.length ?? 0
@@ -138,7 +138,7 @@ export class KafkaAdmin {
     }
   }
 
-  /** A broker hears of a topic, and begins to lead its partitions, a little after the controller has created it. */
+  /** Polls: a broker learns of a topic, and begins to lead its partitions, a little after the controller created it. */
   async #until(topic: string, otherwise: string, done: (ranges: readonly PartitionRange[] | null) => boolean) {
     const lateAtMs = loopClock.nowMs() + this.#limits.topicTimeoutMs
     for (;;) {
@@ -181,7 +181,7 @@ export class KafkaAdmin {
       return await action(await this.#connect())
     } catch (error) {
       await this.#drop()
-      // It may be another topic that is missing, one the old connection remembers.
+      // The missing topic may be another one, which the old connection remembers.
       if (!reused || protocolTypeOf(error) !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error
     }
     try {
@@ -216,13 +216,14 @@ async function propertiesOf(admin: Admin, topic: string, names: readonly string[
 }
 
 function configOf({ replicationFactor, retentionMs, retentionBytes, maxRecordBytes }: TopicSpec) {
-  // Whole segments are dropped: with Kafka's defaults (1 GiB, 7 days) a topic would keep up to twice what is asked for.
+  // Kafka drops whole segments: with its defaults (1 GiB, 7 days) a topic would keep up to twice the retention.
   const segmentBytes = Math.min(1_073_741_824, Math.max(1_048_576, Math.floor(retentionBytes / 10)))
   const segmentMs = Math.max(60_000, Math.floor(retentionMs / 10))
   const settings: Record<string, string | number> = {
     'cleanup.policy': 'delete',
     'message.timestamp.type': 'LogAppendTime',
-    // As they come: written anew, a batch that fits compressed would be too large, and its producer would try for good.
+    // The broker keeps batches as they come: uncompressed, a batch could be too large, and its producer would try for
+    // good.
     'compression.type': 'producer',
     'retention.ms': retentionMs,
     'retention.bytes': retentionBytes,

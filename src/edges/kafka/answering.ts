@@ -7,10 +7,10 @@ import { replaceMethod } from './internals.ts'
 const neverMs = 24 * 3_600_000
 
 const keepAliveMs = 60_000
-/** How often requests are looked at, as in kafkajs. */
+/** Between two checks of the requests, as in kafkajs. */
 const lookMs = 100
 
-/** Sockets that are given up when no connection comes about within `connectTimeoutMs` of our listening. */
+/** Makes sockets that give up when they do not connect while our loop listens for `connectTimeoutMs`. */
 export function answeringSockets(connectTimeoutMs: number): ISocketFactory {
   return ({ host, port, onConnect }) => {
     const socket = connect({ host, port }, () => {
@@ -24,7 +24,7 @@ export function answeringSockets(connectTimeoutMs: number): ISocketFactory {
   }
 }
 
-/** What is used of kafkajs's Connection. */
+/** The members of kafkajs's Connection that this module uses. */
 interface Connection {
   connectionTimeout: number
 }
@@ -34,7 +34,7 @@ interface SocketRequest {
   timeoutRequest(): void
 }
 
-/** What is used of kafkajs's RequestQueue. */
+/** The members of kafkajs's RequestQueue that this module uses. */
 interface RequestQueue {
   readonly enforceRequestTimeout: boolean
   readonly inflight: ReadonlyMap<number, SocketRequest>
@@ -46,10 +46,10 @@ interface RequestQueue {
 let isMeasured = false
 
 /**
- * kafkajs 2.2.4 looks at its connections and requests from timers: after a busy moment of our own loop every request
- * counts as lost whose answer waits in the socket. There is no option against it, so the methods that do it are
- * replaced: by one on the loop clock, and by one that leaves a connection to {@link answeringSockets}. The version is
- * pinned, and a test answers under a loop that is blocked.
+ * kafkajs 2.2.4 checks its connections and requests from timers: after a busy moment of our own loop it counts every
+ * request as lost whose answer waits in the socket. It has no option against that, so this replaces both methods: one
+ * by a check on the loop clock, one by a connect without a timer, which {@link answeringSockets} limits. The version is
+ * pinned, and a test answers under a blocked loop.
  */
 export function measureByLoop(): void {
   if (isMeasured) return
@@ -57,7 +57,7 @@ export function measureByLoop(): void {
   replaceMethod('network/requestQueue/index.js', 'scheduleRequestTimeoutCheck', () => scheduleRequestTimeoutCheck)
   replaceMethod('network/connection.js', 'connect', (original) => {
     return function connectUntimed(this: Connection): unknown {
-      // Also how long the first request may take: it is put back as soon as the timer has begun.
+      // The same value limits the first request: it is restored as soon as the timer has begun.
       const { connectionTimeout } = this
       this.connectionTimeout = neverMs
       try {
@@ -72,7 +72,7 @@ export function measureByLoop(): void {
 function scheduleRequestTimeoutCheck(this: RequestQueue): void {
   if (!this.enforceRequestTimeout) return
   this.destroy()
-  /** When each was first seen on its way. */
+  /** When a check first saw each request in flight. */
   const seenMs = new WeakMap<SocketRequest, number>()
   const look = () => {
     const nowMs = loopClock.nowMs()
@@ -83,6 +83,6 @@ function scheduleRequestTimeoutCheck(this: RequestQueue): void {
     }
     if (!this.isConnected()) this.destroy()
   }
-  // Sockets are read between a timer and an immediate.
+  // Node reads sockets between a timer and an immediate.
   this.requestTimeoutIntervalId = setInterval(() => setImmediate(look), lookMs)
 }

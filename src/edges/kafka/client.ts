@@ -3,7 +3,7 @@ import { answeringSockets, measureByLoop } from './answering.ts'
 import type { Logger } from '../../ports/telemetry.ts'
 
 export interface KafkaLogOptions {
-  /** `host:port` of some brokers; the others are found through them. */
+  /** `host:port` of some brokers; the client finds the others through them. */
   readonly brokers: readonly string[]
   readonly clientId: string
   readonly logger?: Logger
@@ -12,20 +12,20 @@ export interface KafkaLogOptions {
 
 export interface KafkaLimits {
   readonly connectTimeoutMs: number
-  /** Until an answer counts as lost. Longer than `ackTimeoutMs`, so that the broker gives up first. */
+  /** An answer counts as lost after so long. Longer than `ackTimeoutMs`, so that the broker gives up first. */
   readonly requestTimeoutMs: number
   /** How long the broker waits for its replicas. */
   readonly ackTimeoutMs: number
-  /** Until a created topic can be used, and a deleted one is gone. */
+  /** The limit until a created topic can be used, and a deleted one is gone. */
   readonly topicTimeoutMs: number
-  /** How long the number of partitions and the size limit of a topic are believed. */
+  /** How long the client caches the number of partitions and the size limit of a topic. */
   readonly topicFactsMaxAgeMs: number
   /** Administrative calls waiting for the one connection they share. */
   readonly adminQueue: number
-  /** Of one produce request. The broker's own limit (socket.request.max.bytes) is 100 MiB. */
+  /** The size of one produce request. The broker's own limit (socket.request.max.bytes) is 100 MiB. */
   readonly requestBytes: number
   readonly requestRecords: number
-  /** Of records accepted and not yet acknowledged; more are refused with `log_unavailable`. */
+  /** The size of records accepted and not yet acknowledged; the client refuses more with `log_unavailable`. */
   readonly queuedBytes: number
   /** How long the group waits for a member that finishes its batch before it goes on without it. */
   readonly rebalanceTimeoutMs: number
@@ -37,7 +37,9 @@ export interface KafkaLimits {
   readonly drainMs: number
   readonly tailSessionTimeoutMs: number
   readonly tailFetchBytes: number
-  /** Of one batch after decompression, and from where on a fetch reads no further batch of a partition. */
+  /**
+   * The size of one batch after decompression, and the size from which a fetch reads no further batch of a partition.
+   */
   readonly decodedBytesMax: number
   /** Records of one batch. */
   readonly recordsMax: number
@@ -63,10 +65,10 @@ export const kafkaLimits: KafkaLimits = {
   recordsMax: 250_000,
 }
 
-/** Tries inside kafkajs: few, because everything above it tries again with its own bound. */
+/** Few tries inside kafkajs, because every caller tries again with its own bound. */
 export const kafkaRetry = { retries: 2, initialRetryTime: 100, maxRetryTime: 500, factor: 0.2, multiplier: 2 } as const
 
-/** kafkajs with every option that matters said out loud. */
+/** kafkajs with every option that matters set explicitly. */
 export function createClient({ brokers, clientId, logger }: KafkaLogOptions, limits: KafkaLimits): Kafka {
   measureByLoop()
   return new Kafka({
@@ -79,7 +81,7 @@ export function createClient({ brokers, clientId, logger }: KafkaLogOptions, lim
     enforceRequestTimeout: true,
     retry: kafkaRetry,
     logLevel: logger === undefined ? logLevel.NOTHING : logLevel.WARN,
-    // kafkajs calls every rebalance and every reconnect an error; what matters comes back as a rejection.
+    // kafkajs logs every rebalance and every reconnect as an error; real failures come back as rejections.
     logCreator:
       () =>
       ({ log, label, namespace }: LogEntry) =>

@@ -9,7 +9,7 @@ const fencedTypes: ReadonlySet<string> = new Set([
   'FENCED_INSTANCE_ID',
 ])
 const tooLargeTypes: ReadonlySet<string> = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'])
-/** Asking again changes nothing: somebody has to change a right, a setting or a version. */
+/** Errors that no retry mends: an operator has to change a right, a setting or a version. */
 const refusedTypes =
   /^(INVALID_|UNSUPPORTED_|POLICY_VIOLATION|SASL_|ILLEGAL_SASL|SECURITY_|TOPIC_DELETION_DISABLED|.*_AUTHORIZATION_FAILED)/
 const refusedNames: ReadonlySet<string> = new Set([
@@ -43,7 +43,7 @@ export function protocolTypeOf(error: unknown): string | null {
   return null
 }
 
-/** Where a fetch was out of range, or null for any other error. */
+/** The partition of a fetch that was out of range; null for any other error. */
 export function outOfRangeIn(error: unknown): { readonly topic: string; readonly partition: number } | null {
   for (const { name, error: link } of chainOf(error)) {
     if (name !== 'KafkaJSOffsetOutOfRange') continue
@@ -54,8 +54,8 @@ export function outOfRangeIn(error: unknown): { readonly topic: string; readonly
 }
 
 /**
- * The port's error for whatever kafkajs rejected with. Total: what is not known to be final counts as
- * `log_unavailable` (canRetry), because every caller's retries are bounded. `doing` completes "cannot ...".
+ * Turns any rejection of kafkajs into the port's error. An error not known to be final becomes `log_unavailable`
+ * (canRetry), because every caller's retries are bounded. `doing` completes "cannot ...".
  */
 export function toLogError(error: unknown, doing: string): RiverbankError {
   if (isRiverbankError(error)) return error
@@ -75,7 +75,7 @@ export function toLogError(error: unknown, doing: string): RiverbankError {
   return new RiverbankError('log_unavailable', message, { canRetry: true, timedOut: isTimeout(error), cause: error })
 }
 
-/** Nobody answered the request in time, or the broker's replicas did not. */
+/** The broker or its replicas did not answer the request in time. */
 function isTimeout(error: unknown): boolean {
   for (const { name, type } of chainOf(error)) {
     if (name === 'KafkaJSRequestTimeoutError' || type === 'REQUEST_TIMED_OUT') return true

@@ -11,7 +11,7 @@ import { topicFindings } from './topic-check.ts'
 
 /**
  * The log on Redpanda or Apache Kafka. Resolves when a broker has answered; rejects with `log_unavailable`.
- * Beyond the port's codes it knows `log_refused`: the brokers will not, until somebody changes a right or a setting.
+ * Beyond the port's codes it has `log_refused`: the brokers refuse until an operator changes a right or a setting.
  */
 export async function openKafkaEventLog(options: KafkaLogOptions): Promise<EventLog> {
   forbidOffsetResets()

@@ -4,14 +4,14 @@ import { isRecord } from '../../base/record.ts'
 
 export type AnyFunction = (this: unknown, ...args: readonly unknown[]) => unknown
 
-/** Of kafkajs, whose version is pinned. */
+/** Loads files of kafkajs, whose version is pinned. */
 export const requireKafkajs = createRequire(import.meta.url)
 
 export function isFunction(value: unknown): value is AnyFunction {
   return typeof value === 'function'
 }
 
-/** Replaces a method of the class that a file of kafkajs exports, for everybody in this process. */
+/** Replaces a method of the class that a file of kafkajs exports, for the whole process. */
 export function replaceMethod(
   file: string,
   method: string,

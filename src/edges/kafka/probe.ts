@@ -8,8 +8,8 @@ export interface ProbeOptions {
 }
 
 /**
- * Resolves when the brokers answer for their metadata and for groups (whose topic of positions a new broker creates at
- * the first question); rejects with kafkajs's error. One try.
+ * Resolves when the brokers answer for their metadata and for groups (a new broker creates the groups' topic of
+ * positions at the first request); rejects with kafkajs's error. One try.
  */
 export async function probeKafka({ brokers, connectTimeoutMs, requestTimeoutMs }: ProbeOptions): Promise<void> {
   measureByLoop()

@@ -28,8 +28,8 @@ interface Lane {
 
 /**
  * Publishes with acks=all, one lane per topic and one request at a time in each: that alone keeps the order of every
- * partition. Calls that arrive meanwhile share the next request. Nothing is ever sent twice by itself: a request that
- * timed out may have been written, and only the caller knows whether a copy does harm.
+ * partition. Calls that arrive meanwhile share the next request. It never sends twice by itself: the broker may have
+ * written a request that timed out, and only the caller knows whether a copy does harm.
  */
 export class KafkaPublisher {
   readonly #kafka: Kafka
@@ -53,7 +53,7 @@ export class KafkaPublisher {
       if (indexes === undefined) topics.set(topic, [index])
       else indexes.push(index)
     })
-    // All sizes are known to be right before the first record of any topic is written.
+    // Checks all sizes before it writes the first record of any topic.
     const prepared = await Promise.all(
       [...topics].map(async ([topic, indexes]) => {
         const facts = await this.#factsOf(this.#laneOf(topic))
@@ -74,7 +74,7 @@ export class KafkaPublisher {
     return result
   }
 
-  /** Sends what was accepted, within `drainMs`, and refuses everything else. */
+  /** Sends the accepted records within `drainMs`, and refuses all others. */
   async close(): Promise<void> {
     this.#closed = true
     const lanes = [...this.#lanes.values()]
@@ -139,7 +139,7 @@ export class KafkaPublisher {
       try {
         this.#distribute(parcels, records, await this.#send(lane, records))
       } catch (error) {
-        // The rest of a failed call must not follow it: its caller publishes all of it again, in order.
+        // The rest of a failed call must not follow: its caller publishes all of it again, in order.
         lane.parcels.splice(0, parcels.length)
         const failure = toLogError(error, `publish to ${lane.topic}`)
         for (const parcel of parcels) this.#settle(parcel, failure)
@@ -158,7 +158,10 @@ export class KafkaPublisher {
     }
   }
 
-  /** From the front of the lane, as much as one request and one batch of each partition take; at least one record. */
+  /**
+   * Takes records from the front of the lane: as many as one request and one batch of each partition hold; at least
+   * one.
+   */
   async #nextRequest(lane: Lane): Promise<{ parcels: Parcel[]; records: PreparedRecord[] }> {
     const facts = await this.#factsOf(lane).catch(() => null)
     const capacity = batchCapacityBytes(facts?.maxMessageBytes ?? recordOverheadBytes)
@@ -223,7 +226,7 @@ export class KafkaPublisher {
       while (index < sent.length && parcel.records[parcel.positions.length] === sent[index]) {
         const { partition } = itemAt(sent, index)
         const offset = next.get(partition)
-        // kafkajs leaves out, without a word, what goes to a partition that it does not know.
+        // kafkajs silently drops records of a partition that it does not know.
         if (offset === undefined || offset < 0) {
           throw new RiverbankError('log_unavailable', `partition ${partition} did not acknowledge`, { canRetry: true })
         }

@@ -8,8 +8,8 @@ import { headersFor } from './batch/kafkajs-batches.ts'
 import { FetchedRecord, type HeaderPair } from './batch/record-set.ts'
 
 /**
- * What Kafka's limits on a record batch (`max.message.bytes`) leave for framing, key and headers when a topic promises
- * values of a size. Records are checked against the rest, so that both drivers agree on what is too large.
+ * The bytes that Kafka's limit on a record batch (`max.message.bytes`) adds to a topic's largest value, for framing,
+ * key and headers. The publisher checks records against the rest, so that both drivers agree on what is too large.
  */
 export const recordOverheadBytes = 16_384
 const batchHeaderBytes = 61
@@ -18,8 +18,8 @@ const recordFrameBytes = 32
 const headerFrameBytes = 10
 
 /**
- * A record that is larger than its topic takes, which only compression can bring about, has a fault, and its batch for
- * a value: so a dead letter of it is never larger than one of any other record.
+ * Turns a fetched record into the port's. A record larger than its topic takes, which only compression makes possible,
+ * gets a fault, and its batch as value: so its dead letter is never larger than another one.
  */
 export function toLogRecord(
   topic: string,
@@ -40,7 +40,7 @@ export function toLogRecord(
   return { ...record, exact: { key: key === null ? null : viewOf(key), headers: pairs, isValueNull: value === null } }
 }
 
-/** A topic without the broker's times may hold any number: none of them may name a day that there is not. */
+/** The record's time, clamped to valid dates: a topic without the broker's times may hold any number. */
 function timeOf(timestamp: string): number {
   return Math.min(latestMs, Math.max(0, Number(timestamp)))
 }
@@ -63,33 +63,33 @@ function textOf(pairs: readonly HeaderPair[]): Readonly<Record<string, string>> 
   const found: Record<string, string> = {}
   for (const [nameBytes, value] of pairs) {
     const name = nameBytes.toString('utf8')
-    // As in HTTP clients, the first one counts.
+    // The first header of a name counts, as in HTTP clients.
     if (value !== null && name !== '__proto__' && !Object.hasOwn(found, name)) found[name] = value.toString('utf8')
   }
   return found
 }
 
-/** Whether text, and an object of it, give back the bytes of key, value and headers, in their order. */
+/** Whether texts, and an object of them, preserve the bytes of key, value and headers, and their order. */
 function isText({ key, value, pairs }: FetchedRecord): boolean {
   if (value === null || (key !== null && !isUtf8(key))) return false
   const names = new Set<string>()
   for (const [nameBytes, text] of pairs) {
     if (text === null || !isUtf8(nameBytes) || !isUtf8(text)) return false
     const name = nameBytes.toString('utf8')
-    // Objects put names that are numbers first, and have no such name as the last one.
+    // An object puts numeric names first, and cannot hold `__proto__`.
     if (names.has(name) || /^\d+$/.test(name) || name === '__proto__') return false
     names.add(name)
   }
   return true
 }
 
-/** A record as it waits to be sent. */
+/** A record that waits to be sent. */
 export interface PreparedRecord {
   readonly partition: number
   readonly key: string | Buffer | null
   readonly value: Buffer | null
   readonly headers: Readonly<Record<string, string>>
-  /** An upper bound of what it takes in a batch. */
+  /** An upper bound of its size in a batch. */
   readonly bytes: number
 }
 
@@ -118,7 +118,7 @@ function bufferOf(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
-/** What a batch of a topic with this `max.message.bytes` holds. */
+/** The bytes of records that a batch of a topic with this `max.message.bytes` holds. */
 export function batchCapacityBytes(maxMessageBytes: number): number {
   return maxMessageBytes - batchHeaderBytes
 }

@@ -4,31 +4,31 @@ import { changedFields, fieldBytes, joined, messageOf, type Written } from './pr
 import { checkSignature, classesOf, isZipMap, type StatedSignature } from './signature.ts'
 import { elementTypes } from './tensor.ts'
 
-/** What this service adds to a graph; no exporter writes such names. */
+/** Names of the values that this service adds to a graph; no exporter writes such names. */
 const added = { vector: 'riverbank.vector', probability: 'riverbank.probability' } as const
-/** Of the standard operators, for a model that has none of them (CatBoost): old enough for any runtime. */
+/** The version of the standard operators for a model that has none of them (CatBoost): old enough for any runtime. */
 const opsetByDefault = 13
 
 /** A model in the form that a scorer calls, whatever form its file has. */
 export interface Adaptation {
-  /** The file itself where nothing had to be changed. */
+  /** The file itself if nothing had to change. */
   readonly model: Uint8Array
   readonly graph: ModelGraph
-  /** Takes float32, rows × features. */
+  /** The input: float32, rows × features. */
   readonly input: string
-  /** Answers float32, rows × `columns`, or rows where that is 1. */
+  /** The output: float32, rows × `columns`, or rows if that is 1. */
   readonly output: string
   readonly columns: number
 }
 
 /**
- * Brings a model that was exported with the defaults of its library into the form of one float32 matrix in, one out. What
- * changes is the graph around the model, never a number in it:
- * - a map by class (ZipMap) becomes the matrix that it is made of, a column per class, under the same name;
+ * Brings a model that was exported with the defaults of its library into the form of one float32 matrix in, one out. It
+ * changes the graph around the model, never a number in it:
+ * - a map by class (ZipMap) becomes the matrix from which it is made, a column per class, under the same name;
  * - an input of float64 is cast from the vector; one input per feature is cut out of it and cast;
  * - a probability of float64 is cast to float32.
- * Throws `model_refused` (`signature_mismatch`, with what to change in the export) where the file is not as stated or has
- * no such form, and a plain error when the bytes are no protobuf.
+ * Throws `model_refused` (`signature_mismatch`, with the change to make in the export) when the file is not as stated
+ * or has no such form, and a plain error when the bytes are no protobuf.
  */
 export function adaptModel(file: Uint8Array, stated: StatedSignature): Adaptation {
   const original = readGraph(file)
@@ -47,14 +47,14 @@ export function adaptModel(file: Uint8Array, stated: StatedSignature): Adaptatio
   }
 }
 
-/** From the vector to the inputs of the file, which keep their names. */
+/** The nodes from the vector to the inputs of the file, which keep their names. */
 function inputNodes({ inputs, opset }: ModelGraph): Uint8Array[] {
   const [only] = inputs
   if (inputs.length === 1 && only !== undefined) {
     return only.type === elementTypes.float32 ? [] : [cast(added.vector, only.name, only.type ?? 0)]
   }
   const cut = ({ name, type }: GraphValue) => (type === elementTypes.float32 ? name : `riverbank.column.${name}`)
-  // From version 18 on Split wants to be told into how many parts.
+  // From version 18 on Split needs the number of parts.
   const parts = (opset ?? opsetByDefault) >= 18 ? [integer('num_outputs', inputs.length)] : []
   const split = node('Split', [added.vector], inputs.map(cut), [integer('axis', 1), ...parts])
   const casts = inputs.filter(({ type }) => type !== elementTypes.float32)
@@ -135,7 +135,7 @@ function integer(name: string, value: number): Uint8Array {
   ])
 }
 
-/** A ValueInfoProto of float32: rows × columns, or of a shape that is not told. */
+/** A ValueInfoProto of float32: rows × columns, or without a shape. */
 function matrix(name: string, columns: number | null): Uint8Array {
   const rows: Written = [1, messageOf([[2, 'rows']])]
   const shape: Written[] = columns === null ? [] : [[2, messageOf([rows, [1, messageOf([[1, columns]])]])]]

@@ -8,20 +8,20 @@ import { ModelRefused } from './refusal.ts'
 
 export const coversFile = 'covers.json'
 
-/** `covers.json`: how many scored events came through each node of a model's trees when it was registered. */
+/** `covers.json`: the number of scored events that passed each node of a model's trees at its registration. */
 export const coversSchema = z.strictObject({
   format: z.literal(1),
-  /** Of the model.onnx whose trees these are. */
+  /** The sha256 of the model.onnx with these trees. */
   model: z.string(),
-  /** The events: how many, and when the first and the last one were observed. */
+  /** The counted events: their number, and the times of the first and the last. */
   background: z.strictObject({ rows: z.number().int().positive(), from: z.iso.datetime(), to: z.iso.datetime() }),
-  /** By ensemble in the order of the file: by node in pre-order, where the comparison holds first. */
+  /** By ensemble in the order of the file: by node in pre-order, the branch on which the comparison holds first. */
   forests: z.array(z.array(z.number().int().min(0))).min(1),
 })
 export type Covers = z.infer<typeof coversSchema>
 
 /**
- * The covers that belong to a version: part of its decisions, because reasons follow from them. Null where the manifest
+ * Reads the covers of a version: they are part of its decisions, because reasons follow from them. Null if the manifest
  * names none. Rejects with `model_refused`: `file_missing`, `file_too_large` or `covers_mismatch`.
  */
 export async function readCovers(folder: string, manifest: ModelManifest): Promise<ForestCovers | null> {

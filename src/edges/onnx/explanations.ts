@@ -6,7 +6,7 @@ import type { Adaptation } from './adaptation.ts'
 import type { ModelManifest } from './manifest.ts'
 import { readScore, type ReadScore } from './trees/read-score.ts'
 
-/** Float32 scores of float32 sums: what a right reading differs by at most. */
+/** The largest difference of a right reading: scores are float32 of float32 sums. */
 const differenceMax = 1e-5
 /** Memory that trees may take when they are arranged for explanations, in doubles: 128 MB. */
 const doublesMax = 16 * 1024 * 1024
@@ -15,9 +15,9 @@ const doublesMax = 16 * 1024 * 1024
 export type ForestCovers = readonly (readonly number[])[]
 
 /**
- * What can be said of the scores of a model, from its bytes and, where these have no covers, from those that were counted
- * when the model was registered. Available only when base and contributions of every golden vector are the score that the
- * manifest promises: a wrong reading of the trees does not explain anything.
+ * Builds the explainer of a model's scores from its bytes and, if these have no covers, from those counted at its
+ * registration. Available only when base and contributions of every golden vector add up to the score that the manifest
+ * promises: a wrong reading of the trees explains nothing.
  */
 export function explanationsOf(
   adaptation: Adaptation,
@@ -56,7 +56,7 @@ function unavailable(code: Unexplained, reason: string): Explanations {
   return { kind: 'unavailable', code, reason }
 }
 
-/** The formula with covers for every forest, null where some are missing. */
+/** The formula with covers for every forest, null if some are missing. */
 function covered({ formula, forests }: ReadScore, counted: ForestCovers | null): ScoreFormula | null {
   const found = new Map<TreeForest, TreeForest>()
   for (const [i, forest] of forests.entries()) {
@@ -70,7 +70,7 @@ function covered({ formula, forests }: ReadScore, counted: ForestCovers | null):
   return changed(formula)
 }
 
-/** Of some elements a model takes the whole part only. */
+/** Truncates the elements of which the model takes the whole part only. */
 function wholeTaking<Of extends Pick<Explainer, 'contributions'>>(explainer: Of, whole: readonly number[]): Of {
   if (whole.length === 0) return explainer
   const contributions = (vector: Float32Array) => {

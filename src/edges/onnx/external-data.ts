@@ -19,7 +19,7 @@ const messages: Readonly<Record<string, Message>> = {
   node: { children: { 5: 'attribute' } },
   attribute: { children: { 5: 'tensor', 6: 'graph', 10: 'tensor', 11: 'graph', 22: 'sparse', 23: 'sparse' } },
   sparse: { children: { 1: 'tensor', 2: 'tensor' } },
-  // external_data names the place, data_location says that it counts; neither belongs in a model that is one file.
+  // external_data names the place, data_location turns it on; neither belongs in a model that is one file.
   tensor: { children: {}, external: [13, 14] },
 }
 

@@ -4,13 +4,13 @@ import { isRiverbankError } from '../../base/errors.ts'
 import { modelFolder } from '../../scoring/rollout/generation.ts'
 import { messageOf, ModelRefused, type RefusalReason } from './refusal.ts'
 
-/** A model is code that decides about money: files larger than these are no model of ours. */
+/** A model is code that decides about money: a file larger than its limit is refused. */
 export const modelLimits = {
   modelBytesMax: 64 * 1024 * 1024,
   manifestBytesMax: 4 * 1024 * 1024,
   coversBytesMax: 16 * 1024 * 1024,
   registryBytesMax: 64 * 1024,
-  /** Lists of a hundred thousand ids. */
+  /** Enough for lists of a hundred thousand ids. */
   policyBytesMax: 4 * 1024 * 1024,
 } as const
 
@@ -21,7 +21,7 @@ export function checkedName(name: string): string {
   return parsed.data
 }
 
-/** At most `bytesMax`, whatever the file does while it is read. */
+/** Reads at most `bytesMax`, even if the file grows meanwhile. */
 export async function readLimited(path: string, bytesMax: number, missing: RefusalReason): Promise<Uint8Array> {
   const file = await open(path, 'r').catch((error: unknown) => {
     throw new ModelRefused(missing, `cannot open ${path}`, error)

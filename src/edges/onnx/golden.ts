@@ -2,13 +2,13 @@ import type { ModelManifest } from './manifest.ts'
 import { messageOf, ModelRefused } from './refusal.ts'
 import type { OnnxScorer } from './scorer.ts'
 
-/** Rows of the batches that are tried: every remainder of the widths that a processor computes with at once. */
+/** Rows of the tested batches: every remainder of the widths of a CPU's vector instructions. */
 const batchSizes: readonly number[] = [...Array.from({ length: 33 }, (_, i) => i + 2), 63, 127, 500]
 
 /**
- * Scores the golden vectors: as expected, and alone as in a batch. A replay batches anew, so a score must not depend on
- * its neighbours: more than the tolerance is refused. The last bits of sums of products do depend on the size of the
- * batch (not those of trees): false then, and the model has to score row by row.
+ * Scores the golden vectors: each must be as expected, and alone as in a batch. A replay batches anew, so a score must
+ * not depend on its neighbours: a difference beyond the tolerance is refused. The last bits of sums of products (not
+ * those of trees) do depend on the size of the batch: then it answers false, and the model has to score row by row.
  */
 export async function checkGolden(scorer: OnnxScorer, manifest: ModelManifest): Promise<boolean> {
   const { vectors, scores, tolerance } = manifest.golden

@@ -10,32 +10,32 @@ export interface GraphNode {
   readonly attributes: ReadonlyMap<string, Attribute>
 }
 
-/** Only the kinds that tree ensembles have; a list that is not there is empty. */
+/** Only the kinds of attributes that tree ensembles have; a missing list is empty. */
 export interface Attribute {
   readonly text: string
   readonly integer: number
   readonly floats: readonly number[]
   readonly integers: readonly number[]
   readonly strings: readonly string[]
-  /** Null where the attribute is no tensor, or one whose numbers are not read. */
+  /** Null if the attribute is no tensor, or one of a type that is not read. */
   readonly tensor: ConstantTensor | null
 }
 
-/** An input or output: `type` is the element type as ONNX numbers it, null of what is no tensor. */
+/** An input or output: `type` is the element type as ONNX numbers it, null if it is no tensor. */
 export interface GraphValue {
   readonly name: string
   readonly type: number | null
-  /** Null where the file does not say; a text is a length that may differ from run to run. */
+  /** Null if the file states none; a text is a length that may differ from run to run. */
   readonly shape: readonly (number | string)[] | null
 }
 
 export interface ModelGraph {
   readonly nodes: readonly GraphNode[]
-  /** What a caller gives: inputs that have a value in the file are left out. */
+  /** The inputs that a caller gives, without those that have a value in the file. */
   readonly inputs: readonly GraphValue[]
   readonly outputs: readonly GraphValue[]
   readonly constants: ReadonlyMap<string, ConstantTensor>
-  /** Version of the standard operators, null where the model has none of them. */
+  /** Version of the standard operators, null if the model has none of them. */
   readonly opset: number | null
 }
 
@@ -77,7 +77,7 @@ export function nodeOf(bytes: Uint8Array): GraphNode {
   }
 }
 
-/** Of a ValueInfoProto. */
+/** Reads a ValueInfoProto. */
 export function valueOf(bytes: Uint8Array): GraphValue {
   const name = textOf(bytes, 1)
   const [type] = [...messagesOf(bytes, 2)]
@@ -88,7 +88,7 @@ export function valueOf(bytes: Uint8Array): GraphValue {
   return { name, type: numberOf(tensor, 1), shape: lengths }
 }
 
-/** Zero is what some exporters write for a length that they do not know. */
+/** Some exporters write zero for an unknown length. */
 function lengthOf(dimension: Uint8Array): number | string {
   const length = numberOf(dimension, 1)
   return length > 0 ? length : textOf(dimension, 2)

@@ -20,14 +20,14 @@ import { OnnxScorer, openSession } from './scorer.ts'
 export interface LoadOptions {
   /** Folder with registry.json and `<name>/<version>/`. */
   readonly modelsDir: string
-  /** What this process computes: a model takes one of them, and names it with its hash. */
+  /** The services that this process computes: a model takes one of them, and names it with its hash. */
   readonly services: readonly Pick<ServiceManifest, 'name' | 'hash' | 'features'>[]
 }
 
 /**
- * Loads a model and proves that it is the one it says it is: files, manifest, sha256, self-contained, a service
- * of this process that means the same, thresholds, session, signature, golden vectors. Rejects with `model_refused`
- * ({@link ModelRefused} says at which check). Checks that need no session come first, because sessions leak memory.
+ * Loads a model and proves its identity: files, manifest, sha256, self-contained, a service of this process with the
+ * same hash, thresholds, session, signature, golden vectors. Rejects with `model_refused` ({@link ModelRefused} names
+ * the check). Checks that need no session come first, because sessions leak memory.
  */
 export async function loadScorer(options: LoadOptions & ModelReference): Promise<OnnxScorer> {
   const { model, manifest, covers } = await readModel(options)
@@ -48,8 +48,8 @@ export async function loadScorer(options: LoadOptions & ModelReference): Promise
 }
 
 /**
- * What can be said of a model's scores, whatever service it takes: no session is opened, and the features may be those
- * of an older feature set. Rejects with `model_refused`.
+ * Loads the explainer of a model, whatever service it takes: it opens no session, and the features may be those of an
+ * older feature set. Rejects with `model_refused`.
  */
 export async function loadExplanations(
   options: Pick<LoadOptions, 'modelsDir'> & ModelReference,
@@ -58,16 +58,16 @@ export async function loadExplanations(
   return explanationsOf(adapted(model, manifest), manifest, covers)
 }
 
-/** A model as its files have it. */
+/** The content of a model's files. */
 export interface ModelFiles {
   readonly model: Uint8Array
   readonly manifest: ModelManifest
-  /** Counted when the model was registered; null where none were. */
+  /** The covers counted at the model's registration; null if there are none. */
   readonly covers: ForestCovers | null
 }
 
 /**
- * The files of a model that is the one it says it is: its names, every sha256, nothing outside the file. Rejects with
+ * Reads the files of a model and checks its names, every sha256, and that nothing is outside the file. Rejects with
  * `model_refused`.
  */
 export async function readModel(options: Pick<LoadOptions, 'modelsDir'> & ModelReference): Promise<ModelFiles> {
@@ -97,7 +97,7 @@ export async function readRegistry(modelsDir: string): Promise<ModelRegistry> {
   return parseJson(bytes, modelRegistrySchema, 'registry_invalid')
 }
 
-/** Every model of the folder, loadable or not, in the order of their names. */
+/** Lists every model of the folder, loadable or not, by name. */
 export async function listModels(modelsDir: string): Promise<ModelReference[]> {
   const paths = await readdir(modelsDir, { recursive: true }).catch(() => [])
   return paths.toSorted().flatMap((path) => {
@@ -107,7 +107,9 @@ export async function listModels(modelsDir: string): Promise<ModelReference[]> {
   })
 }
 
-/** Who scores events of a type when a list of generations begins. Rejects with `model_refused`, as {@link readRegistry}. */
+/**
+ * The rollout of a type with which a list of generations begins. Rejects with `model_refused`, as {@link readRegistry}.
+ */
 export async function registeredRollout(modelsDir: string, eventType: string): Promise<Rollout> {
   const registry = await readRegistry(modelsDir)
   const found = Object.hasOwn(registry, eventType) ? registry[eventType] : undefined
@@ -115,14 +117,14 @@ export async function registeredRollout(modelsDir: string, eventType: string): P
   return found
 }
 
-/** The model that the registry names as champion of a type, loaded by {@link loadScorer}. */
+/** Loads the model that the registry names as champion of a type: see {@link loadScorer}. */
 export async function loadChampion(options: LoadOptions & { readonly eventType: string }): Promise<OnnxScorer> {
   const { champion } = await registeredRollout(options.modelsDir, options.eventType)
   return loadScorer({ ...options, ...champion })
 }
 
 /**
- * `policies/<policy>.json` beside a model, for its service. Rejects with `model_refused`:
+ * Loads `policies/<policy>.json` beside a model, for its service. Rejects with `model_refused`:
  * `policy_missing` or `policy_invalid`.
  */
 export async function loadPolicy(

@@ -9,15 +9,17 @@ const shape = z
   .min(1)
   .max(8)
 const probability = z.number().min(0).max(1)
-/** JSON numbers are doubles: one that is no float32 would be rounded on its way into the model. */
+/** JSON numbers are doubles: the model would round one that is no float32. */
 const float32 = z.number().refine((value) => Math.fround(value) === value, 'is not a float32')
-/** What a model takes, as its file has it: the vector is cast to it. */
+/** The types of a model's inputs in its file: the vector is cast to them. */
 const inputTypes = ['float32', 'float64', 'int32', 'int64', 'bool'] as const
 const tensor = z.strictObject({ name: columnName, type: z.enum(inputTypes), shape })
-/** What a model answers beside the probability, such as a label, is stated and never read. */
+/**
+ * The types of a model's outputs. The manifest states also those beside the probability, such as a label; none is read.
+ */
 const outputTypes = ['float32', 'float64', 'int32', 'int64', 'bool', 'string'] as const
 const answer = z.strictObject({ name: columnName, type: z.enum(outputTypes), shape })
-/** At or below 1 whatever is measured: areas, precisions, shares. */
+/** All metrics are at or below 1: areas, precisions, shares. */
 const metric = probability
 const count = z.number().int().min(0)
 
@@ -32,7 +34,7 @@ const fold = z
   .refine(({ rows, frauds }) => frauds <= rows, 'has more frauds than rows')
 const operatingPoint = z.strictObject({ alertRate: probability, precision: probability, recall: probability })
 
-/** What a model was made of: for people, like the metrics. */
+/** The data and tools of a training: for people, like the metrics. */
 const training = z
   .strictObject({
     from: z.iso.datetime(),
@@ -42,10 +44,10 @@ const training = z
     rows: count.positive(),
     frauds: count.positive(),
     seed: z.number().int(),
-    /** Labels that came later were not learned from. */
+    /** The training used no labels that came later. */
     labelsKnownBy: z.iso.datetime().optional(),
     parameters: z.record(z.string(), z.number()),
-    /** Versions of everything that took part. */
+    /** Versions of all tools of the training. */
     tools: z.record(z.string(), z.string()),
   })
   .refine(({ from, to }) => Date.parse(from) <= Date.parse(to), 'ends before it begins')
@@ -71,16 +73,16 @@ const metrics = z.strictObject({
   differenceToNative: z.number().min(0).max(1e-5),
 })
 
-/** `models/<name>/<version>/manifest.json`: what a model is, was made of, and must answer. */
+/** `models/<name>/<version>/manifest.json`: a model's identity, its training, and the scores that it must answer. */
 export const modelManifestSchema = z
   .strictObject({
     format: z.literal(1),
     ...modelFolder.shape,
-    /** Of model.onnx, as the file is. */
+    /** The sha256 of the file model.onnx. */
     sha256,
-    /** Of covers.json, which `riverbank models register` writes for trees that have no covers of their own. */
+    /** The sha256 of covers.json, which `riverbank models register` writes for trees without covers of their own. */
     covers: z.strictObject({ sha256 }).optional(),
-    /** Hash of the service, as the compiled feature set has it, whose values the model was trained on. */
+    /** Hash, from the compiled feature set, of the service on whose values the model was trained. */
     featureSet: sha256,
     /** The service whose vector is the model's input. */
     service: columnName,
@@ -89,11 +91,11 @@ export const modelManifestSchema = z
     /** One matrix, or one column for each feature in their order. */
     input: z.union([tensor, z.array(tensor).min(2).max(4096)]),
     outputs: z.array(answer).min(1).max(8),
-    /** Where the probability of fraud is: this column of this output (column 0 of an output without columns). */
+    /** The output and the column of the probability of fraud (column 0 of an output without columns). */
     probability: z.strictObject({ output: columnName, column: count }),
     /** A score at or above `block` is blocked, else at or above `review` reviewed. */
     thresholds: z.strictObject({ review: z.number(), block: z.number() }),
-    /** Of each feature over the training rows: what explanations call usual. */
+    /** Statistics of each feature over the training rows: explanations call these values usual. */
     featureStats: z.record(columnName, z.strictObject({ mean: z.number(), median: z.number() })).optional(),
     training: training.optional(),
     metrics: metrics.optional(),
@@ -123,7 +125,7 @@ interface Contradicting {
   readonly golden: { readonly vectors: readonly (readonly number[])[]; readonly scores: readonly number[] }
 }
 
-/** What no field is wrong in alone. */
+/** Finds mistakes that show only in several fields together. */
 function* contradictions(manifest: Contradicting): Generator<readonly [path: string, message: string]> {
   const { features, outputs, golden } = manifest
   const width = features.length
@@ -176,8 +178,7 @@ const registeredRollout = rolloutSchema.strict().superRefine(({ champion, shadow
 })
 
 /**
- * `models/registry.json`: by type of the scored events who decides, and whose scores are only logged, when a list of
- * generations begins.
+ * `models/registry.json`: by scored type the champion and shadows with which a list of generations begins.
  */
 export const modelRegistrySchema = z.record(z.string(), registeredRollout)
 export type ModelRegistry = Readonly<Record<string, Rollout>>

@@ -6,7 +6,7 @@ export interface Field {
   /** Its bytes, without tag and length. */
   readonly start: number
   readonly end: number
-  /** Of a varint; 0 otherwise. Exact from −2^53 to 2^53. */
+  /** The value of a varint; 0 otherwise. Exact from −2^53 to 2^53. */
   readonly value: number
 }
 
@@ -20,7 +20,7 @@ export function* fieldsOf(bytes: Uint8Array): Generator<Field> {
   }
 }
 
-/** Varints without anything between them: how numbers of a repeated field may be written. */
+/** Reads packed varints: a repeated field may hold its numbers so. */
 export function* varintsOf(bytes: Uint8Array): Generator<number> {
   for (let at = 0; at < bytes.length;) {
     const { value, next } = varint(bytes, at)
@@ -47,7 +47,7 @@ function varint(bytes: Uint8Array, at: number): { value: number; next: number } 
   for (let next = at; next < at + 10; next += 1) {
     const byte = bytes[next]
     if (byte === undefined) break
-    // The tenth byte is the sign: what is below zero is written as 64 bits of two's complement.
+    // The tenth byte is the sign: protobuf writes a negative number as 64 bits of two's complement.
     if (next === at + 9 && byte === 1) return { value: -1 - complement, next: next + 1 }
     value += (byte & 0x7f) * scale
     complement += (0x7f & ~byte) * scale
@@ -57,7 +57,7 @@ function varint(bytes: Uint8Array, at: number): { value: number; next: number } 
   throw new Error(`no number at byte ${at}`)
 }
 
-/** A field of a message that is written: a number as varint, everything else with its length. */
+/** A field to write: a number as varint, everything else with its length. */
 export type Written = readonly [number: number, value: number | string | Uint8Array]
 
 const encoder = new TextEncoder()
@@ -74,8 +74,8 @@ export function fieldBytes([number, value]: Written): Uint8Array {
 }
 
 /**
- * The same message with its fields of one number replaced, each by those that `change` answers: none drops the field, null
- * leaves it as it is.
+ * The same message with each field of one number replaced by those that `change` answers: an empty list drops the
+ * field, null keeps it.
  */
 export function changedFields(
   bytes: Uint8Array,

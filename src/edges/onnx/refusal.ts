@@ -1,6 +1,6 @@
 import { RiverbankError } from '../../base/errors.ts'
 
-/** Why a model is not loaded. Stable, like error codes; in the order of the checks. */
+/** The reasons to refuse a model. Stable, like error codes; in the order of the checks. */
 export const refusalReasons = [
   'registry_missing',
   'registry_invalid',

@@ -10,9 +10,9 @@ import { modelLimits } from './files.ts'
 import { adapted, readModel } from './load.ts'
 import { readScore, type ReadScore } from './trees/read-score.ts'
 
-/** Events that stand for all. */
+/** A sample that represents all events. */
 export interface Background {
-  /** Vectors as the model takes them, row-major. */
+  /** Vectors for the model, row-major. */
   readonly vectors: Float32Array
   readonly rows: number
   readonly fromMs: number
@@ -20,9 +20,9 @@ export interface Background {
 }
 
 /**
- * Counts how many events of the background come through each node of a model's trees, and writes that beside the model:
- * `covers.json`, and its sha256 into the manifest. From then on reasons follow from it, on every machine and for good.
- * Answers what can be said of the model's scores then; where that is still nothing, no file is written. Rejects with
+ * Counts the events of the background that pass each node of a model's trees, and writes the counts beside the model:
+ * `covers.json`, and its sha256 into the manifest. From then on reasons follow from them, on every machine and for
+ * good. Answers the explanations that the model then has; if it still has none, it writes no file. Rejects with
  * `model_refused`.
  */
 export async function registerCovers(
@@ -67,7 +67,7 @@ function countedForests({ forests, whole }: ReadScore, vectors: Float32Array, wi
   return forests.map((forest) => [...countCovers(forest, taken)])
 }
 
-/** One more field in front of the others, which stay as they are written. */
+/** Puts one more field in front of the others, whose text stays as it is. */
 function withCovers(manifest: string, sha256: string): string {
   return manifest.replace('{', `{\n  "covers": { "sha256": "${sha256}" },`)
 }

@@ -7,8 +7,8 @@ import type { ModelManifest } from './manifest.ts'
 import { floatAt } from '../../base/arrays.ts'
 
 /**
- * A session of ONNX Runtime. One thread and sequential: `run` blocks the event loop for as long as it computes, and
- * a batch of small trees is slower when it is shared out. Rejects when the bytes are no model it can run.
+ * Opens a session of ONNX Runtime. One thread and sequential: `run` blocks the event loop while it computes, and
+ * several threads make a batch of small trees slower. Rejects when the bytes are no model that it can run.
  */
 export async function openSession(model: Uint8Array): Promise<InferenceSession> {
   return InferenceSession.create(model, {
@@ -19,15 +19,15 @@ export async function openSession(model: Uint8Array): Promise<InferenceSession> 
     graphOptimizationLevel: 'all',
     enableCpuMemArena: true,
     enableMemPattern: true,
-    // Errors come back as rejections; anything below would be written to stderr as well.
+    // Errors come back as rejections; at a lower level the runtime would write them to stderr as well.
     logSeverityLevel: 4,
   })
 }
 
-/** Buffers kept for the next call, at most this many: one per call that may wait at the same time. */
+/** Keeps at most so many buffers for later calls: one per call that may wait at the same time. */
 const sparesMax = 4
 
-/** Names and columns are those of the model as it runs. */
+/** Names and columns of the adapted model. */
 export interface OnnxScorerOptions extends Pick<Adaptation, 'input' | 'output' | 'columns'> {
   readonly session: InferenceSession
   readonly manifest: ModelManifest
@@ -46,7 +46,7 @@ export class OnnxScorer implements Scorer {
   readonly thresholds: { readonly review: number; readonly block: number }
   readonly explanations: Explanations
   readonly manifest: ModelManifest
-  /** Rows of a batch are run together, or each by itself: so that no score depends on its neighbours, to the last bit. */
+  /** Runs the rows of a batch together, or each by itself, so that not one bit of a score depends on its neighbours. */
   readonly rows: 'together' | 'one by one'
   readonly #session: InferenceSession
   readonly #form: Pick<Adaptation, 'input' | 'output' | 'columns'>

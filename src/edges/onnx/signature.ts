@@ -3,26 +3,26 @@ import type { ModelManifest } from './manifest.ts'
 import { ModelRefused } from './refusal.ts'
 import { elementTypes } from './tensor.ts'
 
-/** What a manifest says of a model's inputs and outputs. */
+/** A model's inputs and outputs as its manifest states them. */
 export type StatedSignature = Pick<ModelManifest, 'features' | 'input' | 'outputs' | 'probability'>
 
 export function isZipMap({ domain, type }: GraphNode): boolean {
   return domain === 'ai.onnx.ml' && type === 'ZipMap'
 }
 
-/** Columns of the matrix that a ZipMap makes a map of. */
+/** The number of columns of the matrix that a ZipMap turns into a map. */
 export function classesOf({ attributes }: GraphNode): number {
   const classes = (name: string, list: 'integers' | 'strings') => attributes.get(name)?.[list].length ?? 0
   return Math.max(classes('classlabels_int64s', 'integers'), classes('classlabels_strings', 'strings'))
 }
 
 const typeNames = new Map<number, string>(Object.entries(elementTypes).map(([name, type]) => [type, name]))
-/** What a vector of float32 can be cast to on its way into a model. */
+/** The types to which a vector of float32 can be cast for a model. */
 const inputTypes: readonly (string | undefined)[] = ['float32', 'float64', 'int32', 'int64', 'bool']
 
 /**
- * Inputs and outputs of the file are as the manifest states. Throws `model_refused` (`signature_mismatch`) with what to
- * change: in the manifest, or in the line that exports the model.
+ * Checks that inputs and outputs of the file are as the manifest states. Throws `model_refused` (`signature_mismatch`)
+ * with the change to make: in the manifest, or in the line that exports the model.
  */
 export function checkSignature(graph: ModelGraph, stated: StatedSignature): void {
   const width = stated.features.length
@@ -65,7 +65,7 @@ function checkOutputs(graph: ModelGraph, { outputs, probability }: StatedSignatu
   if (unnumbered !== undefined) {
     throw refused(`${unnumbered.name} is no tensor: export the model with options={"zipmap": False}`)
   }
-  // Of what is never read the type is enough: exporters are wrong about the shape of labels.
+  // For outputs that are never read the type is enough: exporters are wrong about the shape of labels.
   const one = (value: { readonly name: string }, whole: string, type: string) =>
     value.name === probability.output ? whole : `${value.name}: ${type}`
   const actual = found.map((value) => one(value, shown(value), typeName(value.type))).sort()
@@ -88,7 +88,7 @@ function typeName(type: number | null): string {
   return type === null ? 'no tensor' : (typeNames.get(type) ?? `type ${type}`)
 }
 
-/** Lengths that may differ from run to run are written as `*`: their names mean nothing. */
+/** Writes lengths that may differ from run to run as `*`: their names mean nothing. */
 function shown({ name, type, shape }: GraphValue): string {
   return `${name}: ${typeName(type)}[${(shape ?? ['?']).map(length).join(',')}]`
 }

@@ -1,6 +1,6 @@
 import { fieldsOf, varintsOf } from './protobuf.ts'
 
-/** Numbers that stand in the file. */
+/** Constant numbers in the file. */
 export interface ConstantTensor {
   readonly shape: readonly number[]
   readonly values: readonly number[]
@@ -11,7 +11,7 @@ export const elementTypes = { float32: 1, uint8: 2, int32: 6, int64: 7, string: 
 
 const utf8 = new TextDecoder()
 
-/** Of a TensorProto: its name, and its numbers unless they are of a type that is not read. */
+/** Reads a TensorProto: its name, and its numbers if their type is one of {@link elementTypes}. */
 export function tensorOf(bytes: Uint8Array): { readonly name: string; readonly tensor: ConstantTensor | null } {
   let [name, type] = ['', 0]
   let raw: Uint8Array | null = null

@@ -6,14 +6,14 @@ export interface PinoLoggerOptions {
   readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent'
   /** On every line, such as `{ role: 'serve' }`. */
   readonly fields: Fields
-  /** Where lines go instead of stderr; for tests. */
+  /** Gets the lines instead of stderr; for tests. */
   readonly to?: DestinationStream
 }
 
 /**
- * JSON lines on stderr: `level` by name, `time` in ISO 8601, `message`, and the fields. A field named `error` is
- * spelled out with its type, code, message, stack and causes. Written synchronously, so that the last words of a
- * process that crashes are not lost.
+ * Writes JSON lines to stderr: `level` by name, `time` in ISO 8601, `message`, and the fields. A field named `error`
+ * has its type, code, message, stack and causes. It writes synchronously, so that the last lines of a crashing process
+ * are not lost.
  */
 export function pinoLogger(options: PinoLoggerOptions): Logger {
   const base = pino(

@@ -5,15 +5,15 @@ import type { Labels, Meter } from '../../ports/telemetry.ts'
 export interface PrometheusMeterOptions {
   /** Also report this process: CPU, memory, event loop lag, garbage collection. */
   readonly processMetrics: boolean
-  /** Put on every series of this process, such as `{ role: 'serve' }`. */
+  /** Labels of every series of this process, such as `{ role: 'serve' }`. */
   readonly constantLabels: Labels
 }
 
 type Instrument = Counter | Gauge | Histogram
 
 /**
- * A {@link Meter} with a registry of its own: two in one process do not meet. Asking twice for a name answers the same
- * instrument; asking for it as something else, or with other labels, is a programmer's error.
+ * A {@link Meter} with a registry of its own, apart from any other in the process. A second call with the same name
+ * answers the same instrument; one with another kind or other labels is a programmer's error.
  */
 export function prometheusMeter(options: PrometheusMeterOptions): Meter {
   const registry = new Registry()

@@ -19,11 +19,11 @@ export interface AdmittedEvent extends Identity {
   readonly value: string
 }
 
-/** The same fact once more. */
+/** An event that repeats an earlier one. */
 export interface RepeatedEvent extends Identity {
   readonly kind: 'repeated'
   readonly eventType: string
-  /** Where the first one is: in the log, or in the same request. */
+  /** The earlier event: its position in the log, or the event of the same request. */
   readonly first: Position | AdmittedEvent
 }
 
@@ -37,8 +37,8 @@ export interface RejectedEvent {
 export type IntakeResult = AdmittedEvent | RepeatedEvent | RejectedEvent
 
 /**
- * Judges the events of one request, in order. What goes into the log is what was sent: its version and its data, in
- * the CloudEvents spelling, with the event's own id as correlation id where it has none. Total; publishes nothing.
+ * Judges the events of one request, in order. The log gets what the client sent: its version and its data, in the
+ * CloudEvents spelling; an event without a correlation id gets its own id. Never throws; publishes nothing.
  */
 export function admitEvents(events: readonly unknown[], catalog: EventCatalog, nowMs: number): IntakeResult[] {
   const seen = new Map<string, AdmittedEvent>()
@@ -53,7 +53,7 @@ export function admitEvents(events: readonly unknown[], catalog: EventCatalog, n
   })
 }
 
-/** An event whose identity is known: the same fact once more, or another one under its id. */
+/** Compares an event with the earlier one of its identity: a repeat, or another fact under the same id. */
 export function compared(
   event: AdmittedEvent,
   known: { readonly content: EventContent; readonly first: Position | AdmittedEvent },

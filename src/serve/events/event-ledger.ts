@@ -5,37 +5,39 @@ import type { DomainEvent, EventCatalog } from '../../events/event.ts'
 import { readRecordEvent } from '../../events/codec/record-event.ts'
 import type { LogBatch, LogRecord, Position } from '../../ports/log.ts'
 
-/** What an event says, as 32 bits: its type, its time and its data as they are read. Not who sent it, nor in which spelling. */
+/** An event's type, time and parsed data, hashed to 32 bits. Its sender and its spelling do not count. */
 export type EventContent = number
 
 /** The first event of its identity, as the log has it. */
 export interface LedgerEntry extends Position {
   readonly content: EventContent
   readonly aggregateId: string
-  /** Its type is answered with a score. */
+  /** Events of its type get a score. */
   readonly isScored: boolean
-  /** It was applied, and there is no score of it. */
+  /** The processor applied it and published no score. */
   readonly isUnscored: boolean
-  /** A label that counts nowhere: its aggregate does not remember it, and takes the same id again. */
+  /** A label that counts nowhere: its aggregate does not remember its id, and accepts it again. */
   readonly isUncounted: boolean
 }
 
-/** What the processor made of an event that has no score. */
+/** The processor's outcome of an event that has no score. */
 export interface Settled extends Identity {
-  /** Where a label stands that counts nowhere; null for what was applied. */
+  /** The position of a label that counts nowhere; null for an applied event. */
   readonly uncountedAt: Position | null
 }
 
 export interface EventLedgerOptions {
   readonly catalog: EventCatalog
   readonly scoredTypes: ReadonlySet<string>
-  /** Newest events that are known, at most: about 106 bytes each. */
+  /** The ledger holds at most so many events, the newest: about 106 bytes each. */
   readonly capacity: number
-  /** The log's end at the start, by partition: before the tail is there, an event that is not known here may be in the log. */
+  /**
+   * The log's end at the start, by partition: until the tail is there, the log may hold events that are unknown here.
+   */
   readonly live: ReadonlyMap<number, number>
 }
 
-/** Content of two events of one identity is equal where they are one fact. Unknown keys of the data do not count. */
+/** Two events of one identity have equal content if they state one fact. Unknown keys of the data do not count. */
 export function contentOf({
   eventType,
   timestamp,
@@ -44,14 +46,14 @@ export function contentOf({
   return crc32(`${eventType}\n${timestamp}\n${JSON.stringify(data)}`)
 }
 
-/** Events told as applied before they were read: of one moment, or older than the ledger. */
+/** Outcomes that came before their event was read: those of one moment, or of events older than the ledger. */
 const earlyMax = 10_000
 const flag = { scored: 1, unscored: 2, uncounted: 4 } as const
 
 /**
- * The newest events of the log by their identity: whatever came in, over HTTP or not, through this process or another. So a
- * repeat is known before anybody has applied the first, and what is pending is told from what nobody has sent. Fed by a tail
- * of the events topic; judges events as the processor does.
+ * The newest events of the log by their identity, whether they came over HTTP or not, through this process or another.
+ * So the API recognizes a repeat before a processor has applied the first event, and distinguishes a pending event from
+ * one that was never sent. A tail of the events topic feeds it; it judges events as the processor does.
  */
 export class EventLedger {
   readonly #options: EventLedgerOptions
@@ -61,7 +63,7 @@ export class EventLedger {
   readonly #flags: Uint8Array
   readonly #content: Uint32Array
   readonly #aggregateIds: string[] = []
-  /** By partition: records below it were seen. */
+  /** By partition: this process has read every record below this offset. */
   readonly #seen = new Map<number, number>()
   readonly #early = new Map<string, Settled>()
   #waiting = new Set<() => void>()
@@ -84,12 +86,12 @@ export class EventLedger {
     for (const wake of waiting) wake()
   }
 
-  /** Notes what came of an event without a score. */
+  /** Notes the outcome of an event without a score. */
   settle(settled: Settled): void {
     const slot = this.#index.find(settled)
     if (slot !== null) this.#note(slot, settled)
     else this.#early.set(keyOf(settled), settled)
-    // The two topics are read side by side: a few may be told before their event is read.
+    // Two tails read the two topics side by side: a few outcomes come before their event.
     const [oldest] = this.#early.keys()
     if (this.#early.size > earlyMax && oldest !== undefined) this.#early.delete(oldest)
   }
@@ -100,7 +102,7 @@ export class EventLedger {
     return entry?.aggregateId === identity.aggregateId ? entry : null
   }
 
-  /** Entries of this event id, at most so many, the newest first. */
+  /** Entries of this event id, at most `max`, the newest first. */
   sharing(eventId: string, max: number): LedgerEntry[] {
     return this.#index.sharing(eventId, max).map((slot) => this.#entryAt(slot))
   }
@@ -111,7 +113,7 @@ export class EventLedger {
     return true
   }
 
-  /** Resolves with true when the record was seen here, with false after `limitMs`. */
+  /** Resolves with true when this process has read the record, with false after `limitMs`. */
   async hasSeen({ partition, offset }: Position, limitMs: number): Promise<boolean> {
     const isSeen = () => (this.#seen.get(partition) ?? 0) > offset
     if (isSeen()) return true
@@ -146,7 +148,10 @@ export class EventLedger {
     if (this.#early.size > 0) this.#noteEarly(slot, keyOf({ aggregateId, eventId }))
   }
 
-  /** The first one of an identity stands, because partitions are read in order, and an aggregate has one; unless it counts nowhere. */
+  /**
+   * The first event of an identity stays: its aggregate has one partition, read in order. A label that counts nowhere
+   * goes.
+   */
   #slotFor(identity: Identity): number | null {
     const added = this.#index.add(identity)
     if (added !== null) return added
@@ -163,7 +168,7 @@ export class EventLedger {
   #note(slot: number, { uncountedAt }: Settled): void {
     const flags = this.#flags[slot] ?? 0
     if (uncountedAt === null) this.#flags[slot] = flags | flag.unscored
-    // A later record of the same id stands here by now.
+    // A later record of the same id may have taken the slot.
     else if (uncountedAt.partition === this.#partition[slot] && uncountedAt.offset === this.#offset[slot]) {
       this.#flags[slot] = flags | flag.uncounted
     }

@@ -6,9 +6,9 @@ import { compared, reject, type AdmittedEvent, type IntakeResult } from './event
 type Sources = Pick<ServeDependencies, 'log' | 'eventsTopic' | 'knownEvents' | 'ledger' | 'lake' | 'logger' | 'limits'>
 
 /**
- * Turns the events whose identity the log has already into repeats, or refuses them (`event_conflict`; `unavailable` where
- * the first one cannot be read just now). Best effort: what is in the log and not known yet is found by
- * {@link afterPublishing}, or by the processor.
+ * Turns the events whose identity the log has already into repeats, or refuses them (`event_conflict`; `unavailable` if
+ * the first one cannot be read now). Best effort: {@link afterPublishing} or the processor finds the repeats of events
+ * that the ledger has not read yet.
  */
 export async function findRepeats(results: readonly IntakeResult[], sources: Sources): Promise<IntakeResult[]> {
   const { ledger } = sources
@@ -21,7 +21,7 @@ export async function findRepeats(results: readonly IntakeResult[], sources: Sou
     else if (!entry.isUncounted) found.set(event, compared(event, { content: entry.content, first: entry }))
   }
   const remembered = await rememberedOf(unseen, sources)
-  // A processor may be faster than this process reads: what it applied is in the log, and will be here in a moment.
+  // A processor may apply an event before this process reads it: the event is in the log, and will be here in a moment.
   if (remembered.length > 0) await readToEnd(sources)
   for (const event of remembered) {
     const entry = ledger.find(event)
@@ -33,8 +33,9 @@ export async function findRepeats(results: readonly IntakeResult[], sources: Sou
 }
 
 /**
- * Another process may have published the same identity between the look and the answer of the log. Once this process has
- * read what it wrote, it knows which one was first. A tail that lags is not waited for: then the processor decides.
+ * Another process may have published the same identity between this one's check and its write. Once this process has
+ * read its own record back, it knows which one was first. It does not wait for a tail that lags: then the processor
+ * decides.
  */
 export async function afterPublishing(
   results: readonly IntakeResult[],
@@ -54,7 +55,9 @@ export async function afterPublishing(
   return found.size === 0 ? [...results] : followed(results, found)
 }
 
-/** Until the ledger has read what the log holds now. Best effort: what it does not know then, the lake may. */
+/**
+ * Waits until the ledger has read what the log holds now. Best effort: the lake may hold what the ledger then lacks.
+ */
 async function readToEnd({ log, eventsTopic, ledger, limits, logger }: Sources): Promise<void> {
   if (!ledger.isCaughtUp) return
   try {
@@ -68,7 +71,7 @@ async function readToEnd({ log, eventsTopic, ledger, limits, logger }: Sources):
   }
 }
 
-/** A repeat of an event of the same request goes the way of that one: refused where it was refused. */
+/** A repeat of an event of the same request gets the result of that event: refused if that one was refused. */
 function followed(results: readonly IntakeResult[], found: ReadonlyMap<IntakeResult, IntakeResult>): IntakeResult[] {
   return results.map((result) => {
     const own = found.get(result)
@@ -80,7 +83,7 @@ function followed(results: readonly IntakeResult[], found: ReadonlyMap<IntakeRes
   })
 }
 
-/** Those that the states of their aggregates remember. */
+/** The events that the states of their aggregates remember. */
 async function rememberedOf(
   events: readonly AdmittedEvent[],
   { knownEvents, logger }: Sources,

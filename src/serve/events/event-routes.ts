@@ -31,7 +31,7 @@ interface Intake {
   readonly waitMs: number
 }
 
-/** What became of the events of a request. */
+/** The results of the events of a request. */
 interface Taken {
   readonly results: readonly IntakeResult[]
   readonly positions: ReadonlyMap<IntakeResult, Position>
@@ -102,7 +102,7 @@ async function publishAndWait(
   disconnected.addEventListener('abort', stop, { once: true })
   try {
     const admitted = results.filter((result) => result.kind === 'admitted')
-    // The waits come first: a score may be there before the answer of the log.
+    // Waits begin before the write: a score may arrive before the log acknowledges the event.
     const waits = new Map(admitted.map((event) => [event, waitForScore(event, waitMs, deps, waiting.signal)]))
     const positions = await publishAll(admitted, traceparent, deps)
     const settled = await afterPublishing(results, positions, deps)
@@ -155,7 +155,7 @@ function waitForScore(
   return deps.hub.waitFor(event, signal)
 }
 
-/** What the first one was answered, or will be. Where the lake cannot tell, it is not there yet. */
+/** The score of the first event. Waits for it if it is pending, and if the lake cannot be read. */
 async function scoreOfRepeat(
   event: AdmittedEvent | RepeatedEvent,
   waitMs: number,
@@ -174,7 +174,7 @@ async function scoreOfRepeat(
   return waitForScore(event, waitMs, deps, signal)
 }
 
-/** 200 when there is nothing more to come, 202 when a score is. */
+/** 200 when the answer is complete, 202 when a score is still to come. */
 function answerSingle(c: ServeContext, taken: Taken, deps: ServeDependencies): Response {
   const [result] = taken.results
   assert(result !== undefined, 'one event has one result')
@@ -281,7 +281,7 @@ function takeEventsDescription(deps: ServeDependencies): Route['description'] {
   }
 }
 
-/** A scored event, at the time at which somebody sends it from a shell. */
+/** A scored event whose time is that of the shell that sends it. */
 function exampleOf({ catalog, scoreForms }: ServeDependencies): string {
   const [scored] = [...scoreForms.keys()].map((type) => catalog.get(type))
   const [example] = scored?.examples ?? []

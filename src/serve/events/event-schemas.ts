@@ -3,7 +3,7 @@ import { eventSpellings } from '../../events/envelope.ts'
 import { schemaOf, type EventCatalog, type EventType } from '../../events/event.ts'
 import { named } from '../http/schemas.ts'
 
-/** What the bodies of `POST /v1/events` are made of, each with a name in the API description. */
+/** The schemas of the bodies of `POST /v1/events`, each with a name in the API description. */
 export interface EventSchemas {
   readonly cloudEvent: z.ZodType
   readonly domainEvent: z.ZodType
@@ -13,8 +13,8 @@ export interface EventSchemas {
 }
 
 /**
- * The schemas of the events of a catalog, in both spellings: for each version of each type its own, with its data as they
- * are checked. Some rules stand in no schema: the aggregate's id repeats a field of the data, and times have limits.
+ * The schemas of the events of a catalog, in both spellings: one for each version of each type, with the schema that
+ * checks its data. No schema states two rules: the aggregate's id repeats a field of the data, and times have limits.
  */
 export function eventSchemas(catalog: EventCatalog): EventSchemas {
   const data: z.ZodType[] = []
@@ -53,7 +53,7 @@ export function eventSchemas(catalog: EventCatalog): EventSchemas {
   }
 }
 
-/** The schema with the values that are accepted, of all that it knows. */
+/** The schema, narrowed to the values that the event type accepts. */
 export function accepting(schema: z.ZodType, accepts: EventType['accepts']): z.ZodType {
   if (!(schema instanceof z.ZodObject)) return schema
   const fields = Object.entries(accepts).filter(([field]) => Object.hasOwn(schema.shape, field))

@@ -3,19 +3,19 @@ import type { CatalogEntity, CatalogFeature, FeatureCatalog } from './feature-ca
 
 /** The ids of one entity in a request, one per row. */
 export interface EntityColumn {
-  /** What the request calls the entity: its name or its key field. */
+  /** The request's word for the entity: its name or its key field. */
   readonly label: string
   readonly entity: CatalogEntity
   readonly ids: readonly string[]
-  /** The ids as they were asked for: a number stays a number in the answer. */
+  /** The ids as the request has them: a number stays a number in the answer. */
   readonly asked: readonly (string | number)[]
 }
 
 type Features = readonly Pick<CatalogFeature, 'entity'>[]
 
 /**
- * Columns for the composite entities that the request does not name itself and whose parts it gives, row by row. Only
- * where something may look at them: a feature about the entity, or a derived one, whose inputs the catalog does not know.
+ * Columns for the composite entities that the request does not name and whose parts it gives, row by row. Only if a
+ * requested feature may read them: one of the entity, or a derived one, whose inputs the catalog does not know.
  */
 export function composedColumns(
   catalog: FeatureCatalog,
@@ -33,7 +33,7 @@ export function composedColumns(
   })
 }
 
-/** What the features are about and the request does not give, with a way to give it; null when nothing is missing. */
+/** Names the entities that the features need and the request lacks, and how to give them; null when none is missing. */
 export function missingEntities(
   catalog: FeatureCatalog,
   columns: readonly EntityColumn[],

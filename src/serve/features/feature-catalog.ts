@@ -6,7 +6,7 @@ import type { EntityManifest, FeatureManifest, FeatureSetManifest } from '../../
 export interface CatalogEntity {
   readonly name: string
   readonly keyFields: readonly string[]
-  /** Of each key field: what events take there. Empty where no event has the field. */
+  /** For each key field, the schemas that events give it. Empty if no event has the field. */
   readonly keySchemas: readonly (readonly z.core.$ZodType[])[]
   readonly horizonMs: number
   readonly featureNames: readonly string[]
@@ -14,7 +14,7 @@ export interface CatalogEntity {
 
 export interface CatalogFeature {
   readonly name: string
-  /** Without its view: what Feast calls the feature's name when it is not asked for full ones. */
+  /** Without its view: Feast's name of the feature when a request does not ask for full names. */
   readonly shortName: string
   /** null for a derived feature. */
   readonly entity: string | null
@@ -56,8 +56,8 @@ export function createFeatureCatalog(manifest: FeatureSetManifest, events: Event
 }
 
 /**
- * Why no instance of the entity can have this id, null when one can: an id has all its parts, and each is one that events
- * may name.
+ * Why no instance of the entity can have this id, null when one can: an id has all its parts, and events accept each of
+ * them.
  */
 export function mistakeInId({ name, keyFields, keySchemas }: CatalogEntity, id: string): string | null {
   const parts = keyFields.length === 1 ? [id] : splitIdParts(id)

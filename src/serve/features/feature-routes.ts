@@ -13,7 +13,7 @@ import { named } from '../http/schemas.ts'
 
 const idLengthMax = 256
 
-/** Features of one entity, for applications that have their event in hand. The hot path: no schemas on the way out. */
+/** Features of one entity, for applications that have their event in hand. A hot path: no schema checks the answer. */
 export function featureRoutes(deps: ServeDependencies, catalog: FeatureCatalog): Route[] {
   return [
     {
@@ -104,7 +104,7 @@ function describe(read: FeatureRead, entity: CatalogEntity, featureSet: string, 
   }
 }
 
-/** What a reader of the past must know: the state is as it is now, and it does not remember everything. */
+/** Warns a client that asks about the past: the state is that of now, and does not remember everything. */
 function noteOf(answer: EntityFeatures, entity: CatalogEntity, atMs: number): string | null {
   const fromMs = remembersFromMs(answer, entity.horizonMs)
   if (fromMs === null || answer.newestTimeMs === null || atMs >= answer.newestTimeMs) return null

@@ -5,14 +5,14 @@ export const featureStatuses = ['PRESENT', 'NULL_VALUE', 'NOT_FOUND', 'OUTSIDE_M
 export type FeatureStatus = (typeof featureStatuses)[number]
 
 /**
- * Up to here the state remembers, in milliseconds UTC: what is older than the newest observation by the horizon or
- * more is forgotten. null when there is no state.
+ * The state remembers back to this time, in milliseconds UTC: it forgets what is older than its newest observation by
+ * the horizon or more. null when there is no state.
  */
 export function remembersFromMs(entity: EntityFeatures, horizonMs: number): number | null {
   return entity.newestTimeMs === null ? null : entity.newestTimeMs - horizonMs
 }
 
-/** True when a window that ends at `atMs` lies in what the state has forgotten: empty would be a lie. */
+/** True when the state has forgotten a window that ends at `atMs`: to answer an empty one would be wrong. */
 export function isForgotten(entity: EntityFeatures, horizonMs: number, atMs: number): boolean {
   const from = remembersFromMs(entity, horizonMs)
   return from !== null && atMs < from

@@ -20,10 +20,10 @@ const time = z.union(
   [z.iso.datetime({ offset: true }), z.string().regex(/^\d{1,14}$/), z.number().int().min(0).max(latestMs)],
   'write RFC 3339, such as 2026-01-31T12:00:00Z, or milliseconds',
 )
-/** Which ones an entity takes, its events say. */
+/** The schemas of an entity's events decide which ids it accepts. */
 const entityId = z.union([z.string(), z.number().int()])
 
-/** Features of many entities. `/get-online-features` is the same for clients of Feast. */
+/** Features of many entities. Clients of Feast call the same route as `/get-online-features`. */
 export function onlineFeatureRoutes(deps: ServeDependencies, catalog: FeatureCatalog): Route[] {
   const schema = named('FeaturesRequest', bodySchema(deps, catalog))
   const route = (path: string, operationId: string, withFlags: boolean): Route => ({
@@ -39,7 +39,9 @@ export function onlineFeatureRoutes(deps: ServeDependencies, catalog: FeatureCat
 
 type BodySchema = ReturnType<typeof bodySchema>
 
-/** A name, of which the API description lists those there are; another one is told by the code of its kind. */
+/**
+ * A name; the API description lists the valid ones. An unknown name gets the error code of its kind, not the schema's.
+ */
 function oneOf(names: Iterable<string>) {
   return z
     .string()
@@ -47,7 +49,7 @@ function oneOf(names: Iterable<string>) {
     .meta({ enum: [...names] })
 }
 
-/** Unknown members are left alone: Feast's clients send some that mean nothing here. */
+/** The schema accepts unknown members: Feast's clients send some that mean nothing here. */
 function bodySchema({ limits, catalog: events, scoreForms }: ServeDependencies, catalog: FeatureCatalog) {
   const { featureNamesMax, featureRowsMax } = limits
   const names = [...catalog.entitiesByAlias.keys()]
@@ -78,7 +80,7 @@ function bodySchema({ limits, catalog: events, scoreForms }: ServeDependencies, 
     .meta({ oneOf: [{ required: ['feature_service'] }, { required: ['features'] }] })
 }
 
-/** The fields of the scored events, each as it is checked there; none is needed. */
+/** The fields of the scored events, each with the schema of the event; all are optional. */
 function scoredFields(types: readonly string[], events: EventCatalog, rowsMax: number): Record<string, z.ZodType> {
   const known = new Map<string, readonly [z.ZodType, ...z.ZodType[]]>()
   for (const type of types) {
@@ -116,7 +118,7 @@ async function readOnlineFeatures(
   return jsonResponse(c, 200, await answerOnlineQuery(planned.query, deps.features, withFlags))
 }
 
-/** Null without; else one for all rows, or one per row. Errors: `invalid_request` for lists of different lengths. */
+/** One request for all rows, or one per row; null without. Errors: `invalid_request` for lists of different lengths. */
 function requestOf(request: z.infer<BodySchema>['request'], atMs: number): FeatureRequest[] | null {
   if (request === undefined) return null
   const { time: times = atMs, ...fields } = request

@@ -40,7 +40,7 @@ export interface OnlineBody {
   readonly full_feature_names: boolean
 }
 
-/** Finds every name of a request, or says which ones there are not. */
+/** Resolves every name of a request, or names the unknown ones. */
 export function planOnlineQuery(
   body: OnlineBody,
   catalog: FeatureCatalog,
@@ -120,12 +120,12 @@ export interface OnlineAnswer {
   readonly results: readonly ColumnResult[]
 }
 
-/** What Feast answers where there is no observation. */
+/** Feast's timestamp of an entity without an observation. */
 const noTimestamp = '1970-01-01T00:00:00Z'
 
 /**
- * Reads each entity once, however often it is named. Without `withFlags` the answer is Feast's and nothing else: clients
- * that read it as protobuf JSON refuse members they do not know.
+ * Reads each entity once, however often the request names it. Without `withFlags` the answer has Feast's members only:
+ * clients that read it as protobuf JSON refuse unknown members.
  */
 export async function answerOnlineQuery(
   query: OnlineQuery,

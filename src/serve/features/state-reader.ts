@@ -13,16 +13,16 @@ import type { StateStore } from '../../ports/states.ts'
 
 type States = Pick<StateStore, 'load' | 'layouts'>
 
-/** How the states stand: {@link StatesStatus} as it was last seen, and a look that begins after the call. */
+/** The newest {@link StatesStatus} of the states, and a check that begins after the call. */
 export interface StatesWatch {
   statesStatus(): StatesStatus
   look(): Promise<StatesStatus>
 }
 
 /**
- * Features read at request time from the states' tiles: a silent entity's windows empty by themselves. States of another
- * feature set are read as they would be migrated, and left as they are. An entity without a state is answered only after
- * a look that says that the states are whole: in a store that was emptied everybody has none.
+ * Reads features at request time from the states' tiles: a silent entity's windows empty by themselves. It migrates
+ * states of another feature set for the answer only, and does not write them. It answers an entity without a state only
+ * after a check that the states are whole: in a store that was emptied no entity has one.
  */
 export function createFeatureReader(
   store: States,
@@ -35,7 +35,7 @@ export function createFeatureReader(
   const indexOf = new Map(all.names.map((name, index) => [name, index]))
   const asked = new Map<string, ReadonlySet<string>>()
   const derived = all.derived.map(({ name, expression }) => {
-    // A derived feature reads only those before it.
+    // A derived feature reads only features defined before it.
     const through = featuresOf(expression).flatMap((feature) => [...(asked.get(feature) ?? [])])
     const fields = new Set([...eventFieldsOf(expression), ...through])
     asked.set(name, fields)
@@ -57,7 +57,7 @@ export function createFeatureReader(
         assert(entity !== undefined, `the caller asks for entities that exist, not ${key.entity}`)
         const blob = blobs[i] ?? null
         const state = blob === null ? null : decoder.decode(entity, blob, clock.nowMs())
-        // Without a state the windows are empty, as they are for the first event that is scored.
+        // Without a state the windows are empty, as they are for an entity's first event.
         const { features: values, flags } = readFeatures(entity, state, atMs)
         const features: Record<string, number | null> = {}
         for (const [at, feature] of entity.features.entries()) features[feature.name] = values[at] ?? null
@@ -72,7 +72,8 @@ export function createFeatureReader(
       const { data, timeMs } = request ?? { data: {}, timeMs: NaN }
       const isSaid = (field: string) => request !== null && (field === timeField || data[field] !== undefined)
       for (const { name, evaluate, fields } of derived) {
-        // Missing, whatever defaults the expression has: the default is for what is not known of an entity.
+        // Null although the expression may have a default: defaults stand for an entity's unknown features, not for
+        // fields.
         values[indexOf.get(name) ?? -1] = fields.every(isSaid) ? evaluate(values, data, timeMs) : null
       }
       const wanted = names.map((name): [string, number | null] => [name, values[indexOf.get(name) ?? -1] ?? null])
@@ -86,7 +87,7 @@ function refuse(statesStatus: StatesStatus): void {
     throw new RiverbankError(statesStatus.code, statesStatus.reason, { canRetry: true })
 }
 
-/** Asks the states of the partition-key entity which event ids they remember. */
+/** Asks the states of the partition-key entity which of the event ids they remember. */
 export function createKnownEvents(store: States, plan: FeaturePlan, clock: Clock): KnownEvents {
   const owner = plan.entities.find((entity) => entity.partitionKey)
   assert(owner !== undefined, 'a plan has a partition-key entity')

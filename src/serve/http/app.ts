@@ -20,8 +20,8 @@ import { sqlRoutes } from '../sql/sql-routes.ts'
 import { streamRoutes } from '../scores/stream-routes.ts'
 
 /**
- * The HTTP API as a Hono app: testable with `app.request()`, served by `listen`. Every request gets an id, a time
- * limit, a place in the metrics, and an answer: what handlers throw becomes a problem.
+ * The HTTP API as a Hono app: tests call `app.request()`, `listen` serves it. Every request gets an id, a time limit,
+ * metrics and an answer: an error that a handler throws becomes a problem.
  */
 export function createApp(deps: ServeDependencies): Hono<ServeEnv> {
   const app = new Hono<ServeEnv>()
@@ -80,7 +80,7 @@ function answer(c: ServeContext, route: Route, { deps, metrics, guard }: Serving
     const headers = verdict.code === 'unauthorized' ? { 'www-authenticate': 'Bearer realm="riverbank"' } : {}
     return problemResponse(c, verdict.code, verdict.detail, { headers })
   }
-  // The router would take what is no encoding for the text itself, and so for another id's path.
+  // The router would take a broken encoding for the text itself, and so for the path of another id.
   if (!isDecodable(c.req.url)) return problemResponse(c, 'bad_request', 'the path is not percent-encoded UTF-8')
   const unknown = unknownParameter(c, route)
   if (unknown !== null) return problemResponse(c, 'invalid_parameter', `${unknown}: this route has no such parameter`)
@@ -105,14 +105,14 @@ function isDecodable(url: string): boolean {
   }
 }
 
-/** A name in the query that a route with parameters does not have: a filter that is misspelled would filter nothing. */
+/** A query parameter that the route does not have: a misspelled filter would filter nothing. */
 function unknownParameter(c: ServeContext, { description: { parameters = [], problems } }: Route): string | null {
   if (!c.req.url.includes('?') || !problems.includes('invalid_parameter')) return null
   const isKnown = (name: string) => parameters.some((one) => one.in === 'query' && one.name === name)
   return Object.keys(c.req.query()).find((name) => !isKnown(name)) ?? null
 }
 
-/** The handler goes on after its time; whatever comes of it is too late for this client. */
+/** Answers 504 after the time limit. The handler goes on; its answer comes too late for this client. */
 function withDeadline(
   c: ServeContext,
   response: Promise<Response>,
@@ -162,13 +162,13 @@ function refuse(
   return response
 }
 
-/** The caller's own id when it is harmless, so that its traces and ours can be joined. */
+/** The caller's own id if it is harmless: it joins the caller's traces with ours. */
 function requestIdOf(c: ServeContext): string {
   const given = c.req.header('x-request-id')
   return given !== undefined && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID()
 }
 
-/** Finds the methods of a path. Beside the app's own router, so that the hot path matches one handler and no more. */
+/** Finds the methods of a path. Not in the app's own router, where the hot path would match a second handler. */
 function pathRouter(routes: readonly Route[]) {
   const router = new TrieRouter<{ readonly path: string; readonly methods: string[] }>()
   const byPath = new Map<string, string[]>()

@@ -5,8 +5,8 @@ const none: readonly Uint8Array[] = []
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /**
- * The media type of the request, in lower case, when it is one of these. Errors: `unsupported_media_type`, also for
- * a charset that is not UTF-8 and for compressed bodies.
+ * The media type of the request, in lower case. Errors: `unsupported_media_type` if it is not in the list, for a
+ * charset other than UTF-8, and for compressed bodies.
  */
 export function requireMediaType(c: ServeContext, accepted: readonly string[]): string {
   const [type = '', ...parameters] = (c.req.header('content-type') ?? '').toLowerCase().split(';')
@@ -24,13 +24,13 @@ export function requireMediaType(c: ServeContext, accepted: readonly string[]): 
   return mediaType
 }
 
-/** The whole body. Errors: `body_too_large`, found before anything beyond the limit is kept; `body_unreadable`. */
+/** Reads the whole body, and keeps no byte beyond the limit. Errors: `body_too_large`, `body_unreadable`. */
 export async function readBody(c: ServeContext, bytesMax: number): Promise<Uint8Array> {
   const tooLarge = () => new RiverbankError('body_too_large', `at most ${bytesMax} bytes are accepted`)
   const announced = c.req.header('content-length')
   try {
     if (announced !== undefined && c.req.header('transfer-encoding') === undefined) {
-      // The HTTP parser holds the sender to what was announced.
+      // The HTTP parser enforces the announced length.
       if (!(Number(announced) <= bytesMax)) throw tooLarge()
       return new Uint8Array(await c.req.arrayBuffer())
     }

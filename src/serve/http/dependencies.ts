@@ -17,23 +17,26 @@ import type { ScoreHub } from '../scores/score-hub.ts'
 import type { ScoreSpool } from '../scores/score-spool.ts'
 
 /**
- * Which of these events the states of their aggregates remember, in the order given. Best effort: events that are in the log
- * but not processed yet are not known, and the processor drops what slips through.
+ * Answers which of these events the states of their aggregates remember, in the order given. Best effort: states do not
+ * know events that no processor has applied yet; the processor drops repeats that pass.
  */
 export interface KnownEvents {
   known(events: readonly Identity[]): Promise<readonly boolean[]>
 }
 
-/** Which scores of an event id are asked for. */
+/** Narrows a query for the scores of an event id. */
 export interface LakeScoresQuery {
   /** Only of this aggregate; null: one score of each. */
   readonly aggregateId: string | null
-  /** Aggregates whose score is known already. */
+  /** Aggregates whose score the caller has already. */
   readonly known: readonly string[]
   readonly max: number
 }
 
-/** What the lake's files hold of single events: ids that they do not hold cost no query. Errors: `lookup_busy` (canRetry). */
+/**
+ * Finds single events and scores in the lake: an id that no file holds costs no query. Errors: `lookup_busy`
+ * (canRetry).
+ */
 export interface LakeLookup {
   scores(eventId: string, query: LakeScoresQuery): Promise<readonly FoundScore[]>
   /** The first valid event of this identity. */
@@ -41,36 +44,35 @@ export interface LakeLookup {
 }
 
 /**
- * What can be said of a model's scores. Errors: `model_not_found`, `model_refused` (its files are not what they say they
- * are).
+ * Explains a model's scores. Errors: `model_not_found`, `model_refused` (its files do not match its manifest).
  */
 export type ModelExplanations = (model: Score['model']) => Promise<Explanations>
 
-/** One thing the role needs before it may get traffic. Answers null when it is there, else the reason why not. */
+/** Checks one thing that the role needs before it gets traffic. Answers null when it is there, else the reason. */
 export interface ReadinessProbe {
   readonly name: string
-  /** What it says is told, and keeps no traffic away. */
+  /** /readyz lists its reason, but stays ready. */
   readonly isAdvisory?: boolean
   check(): Promise<string | null>
 }
 
-/** Everything the HTTP role talks to. It owns none of it: whoever made it closes it. */
+/** Everything the HTTP role talks to. It owns none of it: its creator closes it. */
 export interface ServeDependencies {
   readonly log: Pick<EventLog, 'publish' | 'describeTopic'>
   readonly eventsTopic: string
   readonly scoresTopic: string
   readonly catalog: EventCatalog
-  /** By type of the events that are scored. */
+  /** By event type of the scored events. */
   readonly scoreForms: ReadonlyMap<string, ScoreForm>
   readonly knownEvents: KnownEvents
   readonly features: FeatureReader
   readonly featureSet: FeatureSetManifest
-  /** What the API description says of itself; `scored`: what is scored, in the plural. */
+  /** For the title of the API description; `scored`: the scored things, in the plural. */
   readonly project: { readonly name: string; readonly scored: string }
   readonly hub: ScoreHub
-  /** Newest scores beyond the hub's memory. */
+  /** The newest scores, older than those in the hub. */
   readonly spool: Pick<ScoreSpool, 'find' | 'sharing'>
-  /** Newest events of the log. */
+  /** The newest events of the log. */
   readonly ledger: Pick<EventLedger, 'find' | 'sharing' | 'hasSeen' | 'isCaughtUp'>
   readonly lake: LakeLookup
   readonly explanations: ModelExplanations
@@ -80,7 +82,7 @@ export interface ServeDependencies {
   readonly clock: Clock
   readonly meter: Meter
   readonly logger: Logger
-  /** Bearer token of every call; null: loopback only, and browsers of other origins are refused. */
+  /** Bearer token of every call; null: loopback only, and the guard refuses browsers of other origins. */
   readonly apiKey: string | null
   readonly version: string
   readonly limits: ServeLimits

@@ -4,7 +4,7 @@ import { describeApi } from './openapi.ts'
 import { jsonResponse, textResponse, type Route, type ServeContext } from './route.ts'
 import { named } from './schemas.ts'
 
-/** The index and the API description; both open, for they tell nothing that the source does not. */
+/** The index and the API description; both open, for they contain nothing that the source does not. */
 export function descriptionRoutes(deps: ServeDependencies, others: readonly Route[]): Route[] {
   const index: Route = {
     method: 'GET',

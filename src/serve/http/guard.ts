@@ -14,8 +14,8 @@ export type Guard = (c: ServeContext, access: 'open' | 'key') => GuardVerdict
 const pass: GuardVerdict = { kind: 'pass' }
 
 /**
- * Who may call. With an API key: whoever carries it as a bearer token, compared in constant time. Without one the
- * role listens on loopback only, and the danger is a browser on the same machine: a page of another origin, or one
+ * Decides who may call. With an API key: a caller that sends it as bearer token, compared in constant time. Without one
+ * the role listens on loopback only, and the danger is a browser on the same machine: a page of another origin, or one
  * whose name was rebound to 127.0.0.1. So the Host must be loopback, and an Origin must be this very address.
  */
 export function createGuard(apiKey: string | null): Guard {
@@ -31,7 +31,7 @@ export function createGuard(apiKey: string | null): Guard {
 
 const loopbackHost = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i
 
-/** A missing Host is no browser. */
+/** A request without a Host comes from no browser. */
 function fromThisMachine(host: string | undefined, origin: string | undefined): GuardVerdict {
   if (host !== undefined && !loopbackHost.test(host)) {
     return { kind: 'refused', code: 'foreign_host', detail: 'without an API key only loopback names are answered' }

@@ -15,9 +15,9 @@ export interface ListenOptions {
   readonly port: number
   /** Without an API key only loopback addresses are listened on. */
   readonly hasApiKey: boolean
-  /** How long requests may go on after `stop`. */
+  /** Requests may go on for so long after `stop`. */
   readonly drainMs: number
-  /** Ends what would never end by itself: the streams. */
+  /** Ends the streams, which would never end by themselves. */
   readonly endStreams: () => void
   readonly logger: Logger
   readonly timeouts: ListenTimeouts
@@ -34,7 +34,7 @@ export interface ListenTimeouts {
 export const listenTimeouts: ListenTimeouts = {
   headersMs: 10_000,
   requestMs: 30_000,
-  /** Longer than the 60 s of common balancers would be better for them; direct clients are served well by this. */
+  /** Longer than the 60 s of common load balancers, so that they, not we, close idle connections. */
   keepAliveMs: 65_000,
   connectionsMax: 10_000,
 }
@@ -100,18 +100,18 @@ function bind(server: Server, host: string, port: number): Promise<AddressInfo> 
 async function stop(server: Server, sockets: ReadonlySet<Socket>, options: ListenOptions): Promise<void> {
   const { drainMs, endStreams } = options
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-  // Connections on which nothing was ever asked (browsers open such ones) do not count as idle for Node.
+  // Node does not count connections without any request (browsers open such ones) as idle.
   for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
   endStreams()
   const limit = loopClock.after(drainMs, () => server.closeAllConnections())
-  // Connections that were busy when the server closed become idle one after the other.
+  // Connections that were busy at the close become idle one after the other.
   const idle = setInterval(() => server.closeIdleConnections(), Math.min(50, drainMs))
   await closed
   limit.cancel()
   clearInterval(idle)
 }
 
-/** What never reached the app: a request line or a Host that is no URL. */
+/** Answers a request whose request line or Host is no URL; it never reaches the app. */
 function unreadable(): Response {
   const problem = describeProblem('bad_request', 'the request line or the Host header is not valid')
   const headers = { 'content-type': 'application/problem+json' }

@@ -25,8 +25,8 @@ const bodyProblems: readonly ProblemCode[] = [
 ]
 
 /**
- * The OpenAPI 3.1 document of these routes: the same zod schemas that read the requests, and the one table of
- * problems. Every schema with a name is a component, and everywhere else a reference to it.
+ * The OpenAPI 3.1 document of these routes, made from the zod schemas that parse the requests and from the table of
+ * problems. Every named schema is a component; everything else refers to it.
  */
 export function describeApi(routes: readonly Route[], deps: ServeDependencies): Json {
   const paths: Record<string, Record<string, Json>> = {}
@@ -121,7 +121,7 @@ interface Described {
   readonly output: Components
 }
 
-/** Named schemas as JSON Schema, and how to refer to one. */
+/** Named schemas as JSON Schema, and a reference to each. */
 interface Components {
   readonly schemas: Json
   readonly refer: (schema: z.ZodType) => Json
@@ -136,7 +136,7 @@ function answerSchemas(routes: readonly Route[]): z.ZodType[] {
   return answers.flatMap(({ content }) => Object.values(content)).filter((schema) => schema !== null)
 }
 
-/** `input`: what a reader takes, open to members it does not know. `output`: what a writer writes, and nothing else. */
+/** `input`: a reader accepts unknown members. `output`: a writer writes these members and no others. */
 function componentsOf(schemas: readonly z.ZodType[], io: 'input' | 'output'): Components {
   const registry = z.registry<{ id: string }>()
   for (const schema of schemas) {

@@ -6,8 +6,8 @@ import { jsonResponse, textResponse, type Route, type ServeContext } from './rou
 import { named } from './schemas.ts'
 
 /**
- * What operators and their machines call. Liveness and readiness are open, because orchestrators have no key; metrics
- * need it, because they tell how much business there is.
+ * The routes that operators and their machines call. Liveness and readiness are open, because orchestrators have no
+ * key; metrics need it, because they show the volume of the business.
  */
 export function operationRoutes(deps: ServeDependencies): Route[] {
   const common = { method: 'GET', timeoutMs: deps.limits.requestTimeoutMs } as const
@@ -61,7 +61,7 @@ export function operationRoutes(deps: ServeDependencies): Route[] {
 }
 
 const liveSchema = named('Liveness', z.object({ status: z.literal('live') }))
-/** `degraded`: requests are answered, and something beside this role is not well; the checks say what. */
+/** `degraded`: this role answers requests, but something beside it is not well; the checks name it. */
 const readySchema = named(
   'Readiness',
   z.object({ status: z.enum(['ready', 'degraded']), checks: z.record(z.string(), z.string()) }),
@@ -79,7 +79,7 @@ async function readiness(c: ServeContext, deps: ServeDependencies): Promise<Resp
   return problemResponse(c, 'not_ready', reasons.join('; '), { extra: { reasons, checks } })
 }
 
-/** A probe that throws or does not answer is a reason, too. */
+/** A probe that throws or does not answer is a reason not to be ready, too. */
 async function ask(probe: ReadinessProbe, timeoutMs: number): Promise<string | null> {
   try {
     const checking = probe.check()

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { earliestMs, latestMs } from '../../events/envelope.ts'
 import { RiverbankError } from '../../base/errors.ts'
 
-/** What {@link parseTimeMs} reads from a query. */
+/** A time in a query, for {@link parseTimeMs}. */
 export const timeParameter = z.union([z.iso.datetime({ offset: true }), z.string().regex(/^\d{1,14}$/)])
 
 const instant = z.iso.datetime({ offset: true })
@@ -16,7 +16,7 @@ export function parseTimeMs(name: string, value: string | number): number {
   return ms
 }
 
-/** What {@link parseList} reads: items of this pattern. */
+/** A list in a query, for {@link parseList}; `item` is the pattern of one. */
 export function listParameter(item: string): z.ZodType {
   return z.string().regex(new RegExp(`^ *${item} *(, *${item} *)*$`))
 }
@@ -31,8 +31,8 @@ export function parseList(name: string, value: string | undefined, lengthMax: nu
 }
 
 /**
- * How long the client is ready to wait, in milliseconds; 0 when it is not. The parameter is held to the limit, the
- * preference (RFC 7240, in seconds) is cut to it. Errors: `invalid_parameter`.
+ * The milliseconds that the client is ready to wait, or 0. A parameter beyond the limit is an error; a preference (RFC
+ * 7240, in seconds) beyond it is cut. Errors: `invalid_parameter`.
  */
 export function parseWaitMs(wait: string | undefined, prefer: string | undefined, waitMsMax: number): number {
   if (wait !== undefined) {
@@ -49,7 +49,7 @@ export function invalid(name: string, expectation: string): RiverbankError {
   return new RiverbankError('invalid_parameter', `${name}: ${expectation}`)
 }
 
-/** What a schema says of a body. Errors: `invalid_request`, with the first mistakes. */
+/** Parses a body with a schema. Errors: `invalid_request`, with the first mistakes. */
 export function parseBody<Schema extends z.ZodType>(schema: Schema, json: unknown): z.infer<Schema> {
   const parsed = schema.safeParse(json)
   if (parsed.success) return parsed.data

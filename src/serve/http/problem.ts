@@ -93,7 +93,7 @@ const problems = {
 export type ProblemCode = keyof typeof problems
 export const problemCodes = Object.keys(problems).filter(isProblemCode)
 
-/** What is wrong, as RFC 9457 spells it. `extra` members lie beside the standard ones. */
+/** An error as RFC 9457 spells it. `extra` members lie beside the standard ones. */
 export interface Problem {
   readonly type: string
   readonly title: string
@@ -113,7 +113,7 @@ export function describeProblem(code: ProblemCode, detail: string): Problem {
   return { type: `urn:riverbank:problem:${code}`, title, status, detail, code }
 }
 
-/** An application/problem+json response, with Retry-After where waiting helps. */
+/** An application/problem+json response, with Retry-After if waiting helps. */
 export function problemResponse(
   c: ServeContext,
   code: ProblemCode,
@@ -140,8 +140,8 @@ export function problemResponse(
 }
 
 /**
- * The problem that an error is. Errors with a code of the table say what they are, other errors that may pass are
- * `unavailable`, and everything else is our mistake: its words stay in the log.
+ * Turns an error into a problem. An error with a code of the table keeps it, another that can be retried becomes
+ * `unavailable`, and any other is our mistake: its message goes to the log only.
  */
 export function problemOf(error: unknown): { readonly code: ProblemCode; readonly detail: string } {
   if (isRiverbankError(error)) {

@@ -9,12 +9,12 @@ export interface ServeEnv {
 }
 export type ServeContext = Context<ServeEnv>
 
-/** One route: what it does, who may call it, how long it may take, and what the API description says of it. */
+/** One route: its handler, access, time limit and API description. */
 export interface Route {
   readonly method: 'GET' | 'POST'
   /** As Hono spells it; `:name` is one segment. */
   readonly path: string
-  /** `open` routes are answered without the API key. */
+  /** `open` routes need no API key. */
   readonly access: 'open' | 'key'
   /** Milliseconds until 504; null for a route that bounds itself (streams). */
   readonly timeoutMs: number | null
@@ -28,7 +28,7 @@ export interface RouteDescription {
   readonly detail?: string
   readonly tag: 'events' | 'features' | 'scores' | 'sql' | 'models' | 'operation'
   readonly parameters?: readonly ParameterDescription[]
-  /** Named schemas that the body is made of. */
+  /** The named schemas within the body. */
   readonly schemas?: readonly z.ZodType[]
   /** By content type. */
   readonly body?: Readonly<Record<string, z.ZodType>>
@@ -51,7 +51,7 @@ export interface AnswerDescription {
   readonly content: Readonly<Record<string, z.ZodType | null>>
 }
 
-/** JSON without the detours: the hot path writes its own headers. */
+/** A JSON response that bypasses Hono's `c.json`: the hot path writes its own headers. */
 export function jsonResponse(c: ServeContext, status: number, body: unknown): Response {
   return textResponse(c, status, 'application/json', JSON.stringify(body))
 }

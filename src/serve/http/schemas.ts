@@ -3,7 +3,7 @@ import { reasonSchema } from '../../scoring/explain/reason.ts'
 import type { ScoreForm } from '../../scoring/score-form.ts'
 import { problemCodes } from './problem.ts'
 
-/** Names of schemas in the API description, where each stands once. */
+/** Names of schemas in the API description, which lists each once. */
 const names = new WeakMap<z.ZodType, string>()
 
 /** The same schema, with a name in the API description. */
@@ -16,7 +16,7 @@ export function nameOf(schema: z.ZodType): string | undefined {
   return names.get(schema)
 }
 
-/** What every problem has: RFC 9457, and our code. */
+/** The members of every problem: those of RFC 9457, and our code. */
 const fault = {
   type: z.string().describe('urn:riverbank:problem:<code>; stable'),
   title: z.string(),
@@ -28,7 +28,7 @@ const fault = {
 /** Why one event of a batch was rejected. */
 export const eventFaultSchema = named('EventFault', z.object(fault))
 
-/** What became of one event; `score` has the data of its score. */
+/** The result of one event; `score` has the data of its score. */
 function eventResultOf(score: z.ZodType) {
   return z.union([
     z.object({
@@ -57,15 +57,15 @@ const extrasOf = (eventResult: z.ZodType<EventResult>) => ({
 type Extras = ReturnType<typeof extrasOf>
 export type ProblemExtras = { readonly [Name in keyof Extras]?: z.infer<Extras[Name]> }
 
-/** By event type of what is scored. */
+/** By event type of the scored events. */
 type ScoreForms = ReadonlyMap<string, ScoreForm>
 
-/** The schemas that depend on what is scored, each once. */
+/** The schemas that depend on the scored events, each once. */
 export interface ScoreSchemas {
   /** The data of a score, of any type. */
   readonly score: z.ZodType
   readonly eventResult: z.ZodType<EventResult>
-  /** Schemas that others are made of. */
+  /** Schemas that other schemas use. */
   readonly shared: readonly z.ZodType[]
 }
 

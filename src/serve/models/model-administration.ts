@@ -13,12 +13,12 @@ import { RiverbankError } from '../../base/errors.ts'
 import type { GenerationStore } from '../../ports/generations.ts'
 import type { Clock } from '../../ports/clock.ts'
 
-/** Generations that a list shows, and that changes are made from. */
+/** A list shows at most so many generations; a change reads as many. */
 const generationsMax = 1_000
-/** Others may append at the same time; each try reads anew. */
+/** Attempts of a change: another process may append at the same time; each attempt reads anew. */
 const tries = 5
 
-/** A generation, and what became of it. */
+/** A generation, where it took effect, and why a processor refused it. */
 export interface GenerationReport {
   /** The type of the events that its models score; generations of each type are numbered from 1 on. */
   readonly scores: string
@@ -27,13 +27,13 @@ export interface GenerationReport {
   readonly shadows: readonly string[]
   readonly reason: string
   readonly time: string
-  /** Of a rollback. */
+  /** The number of the generation that a rollback restores. */
   readonly restores: number | null
-  /** From where on it scores or scored, by partition; those that it never took effect on are left out. */
+  /** The offset at which it began to score each partition; partitions that it never scored are left out. */
   readonly activations: readonly { readonly partition: number; readonly offset: number }[]
-  /** Partitions that it scores now. */
+  /** The number of partitions that it scores now. */
   readonly live: number
-  /** Why a processor did not take it. */
+  /** The reason for which a processor refused it. */
   readonly refusal: { readonly code: string; readonly detail: string; readonly time: string } | null
 }
 
@@ -47,16 +47,16 @@ export interface ModelsReport {
 export interface ModelAdministration {
   report(limit: number): Promise<ModelsReport>
   /**
-   * Appends a generation; processors take it by themselves. `eventType`: whose models are changed; null where the model
-   * says it, or one type is scored. Errors: also `generations_contended` (canRetry), `scored_type_unknown`.
+   * Appends a generation; processors apply it by themselves. `eventType`: the scored type; null if the model's service
+   * gives it, or if there is only one. Errors: also `generations_contended` (canRetry), `scored_type_unknown`.
    */
   change(change: ModelChange, reason: string, eventType: string | null): Promise<GenerationReport>
 }
 
 export interface ModelAdministrationOptions {
-  /** By type of the scored events. */
+  /** By event type of the scored events. */
   readonly stores: ReadonlyMap<string, GenerationStore>
-  /** The type that a model scores; null where that is not known here. */
+  /** The type that a model scores; null if this process does not know it. */
   readonly typeOf: (model: ModelReference) => Promise<string | null>
   readonly topic: string
   readonly partitions: number
@@ -97,7 +97,7 @@ export function createModelAdministration(options: ModelAdministrationOptions): 
     })
   }
 
-  /** Whose list a change is for. */
+  /** The scored type of a change, and its list of generations. */
   async function listOf(change: ModelChange, asked: string | null): Promise<[string, GenerationStore]> {
     const [only] = stores.keys()
     const own = asked ?? (stores.size === 1 ? (only ?? null) : change.kind === 'rollback' ? null : await typeOf(change.model))
@@ -122,7 +122,7 @@ export function createModelAdministration(options: ModelAdministrationOptions): 
         }),
       )
       const newestFirst = lists.flat().reverse()
-      // Of one list the later one is the newer, whatever the clocks of those who made them said.
+      // Within one list the order is the list's, whatever the clocks of the writers said.
       if (lists.length > 1) newestFirst.sort((a, b) => b.timeMs - a.timeMs)
       return { partitions, generations: newestFirst.slice(0, limit).map(({ report }) => report) }
     },

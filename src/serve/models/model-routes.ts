@@ -12,7 +12,7 @@ const bodyBytesMax = 4_096
 const listMax = 100
 
 const reason = z.string().max(400).default('').describe('kept with the generation, for whoever asks why')
-/** The bodies of changes. The types that are scored stand in their schemas. */
+/** The bodies of changes. Their schemas list the scored types. */
 function bodiesOf({ scoreForms }: ServeDependencies) {
   const types = z.enum([...scoreForms.keys()])
   const scores = types
@@ -34,7 +34,9 @@ const changes = [
   ['retire', 'Stop a shadow', 'The champion cannot be retired: promote another one, or roll back.'],
 ] as const
 
-/** Which models score. A change is a new generation; processors take it within a second, each partition at its place. */
+/**
+ * Shows and changes the models that score. A change is a generation; processors apply it within a second, by partition.
+ */
 export function modelRoutes(deps: ServeDependencies): Route[] {
   const common = { access: 'key', timeoutMs: deps.limits.requestTimeoutMs } as const
   const { changeOf, rollbackOf } = bodiesOf(deps)
@@ -136,7 +138,7 @@ async function changed(
   })
 }
 
-/** Null also where the model cannot be read here: the processors say what they think of it. */
+/** Null also if this process cannot read the model: then the processors accept or refuse it. */
 async function unexplainedOf({ explanations }: ServeDependencies, { name, version }: ModelReference) {
   try {
     const found = await explanations({ name, version })

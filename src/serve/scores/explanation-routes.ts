@@ -11,7 +11,7 @@ import { named } from '../http/schemas.ts'
 import { identityDetail, pendingSchema, scoreParameters, scoreProblems, withScore } from './score-routes.ts'
 import { doubleAt, numberAt } from '../../base/arrays.ts'
 
-/** Scores are float32; a model that is further away is not the one that scored. */
+/** Scores are float32; a model whose score differs by more is not the one that scored. */
 const differenceMax = 1e-4
 
 const explanationSchema = named(

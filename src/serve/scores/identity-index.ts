@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { hashText, type EventIdHash } from '../../events/event-id-hash.ts'
 
-/** One fact of its aggregate: two aggregates may use one event id. */
+/** An event id within its aggregate: two aggregates may use one event id. */
 export interface Identity {
   readonly aggregateId: string
   readonly eventId: string
@@ -13,11 +13,11 @@ export function keyOf({ aggregateId, eventId }: Identity): string {
 }
 
 /**
- * The newest identities, found by both parts or by the event id alone, without their texts: 64 bits of each, in about 40
- * bytes an entry. Two identities may share their bits, so whoever finds one compares it with what it stands for. The hashes
- * begin with a number of this process's own: nobody outside can choose ids that meet.
+ * The newest identities, found by both parts or by the event id alone. It keeps 64 bits of each instead of its text:
+ * about 40 bytes an entry. Two identities may share their bits, so a caller compares what it finds with the record.
+ * Each process seeds the hashes at random: a client cannot choose ids that collide.
  *
- * An entry has a slot below the capacity, in which its owner keeps what belongs to it. A full index forgets the oldest.
+ * An entry has a slot below the capacity, under which the owner stores its data. A full index forgets the oldest.
  */
 export class IdentityIndex {
   readonly capacity: number
@@ -44,7 +44,7 @@ export class IdentityIndex {
     this.#byId = new HashTable(capacity, this.#idHigh, this.#idLow)
   }
 
-  /** Number of the oldest entry; they are numbered as they come, and the one numbered n has slot n % capacity. */
+  /** Number of the oldest entry. Entries are numbered as they come; entry n has slot n % capacity. */
   get tail(): number {
     return this.#tail
   }
@@ -54,7 +54,7 @@ export class IdentityIndex {
     return this.#head
   }
 
-  /** The slot of a new entry, or null when there is one of this identity: see {@link find}. */
+  /** Adds an entry and answers its slot, or null if the identity has one: see {@link find}. */
   add(identity: Identity): number | null {
     const key = this.#keyOf(identity)
     if (this.#byKey.find(key) !== null) return null
@@ -76,7 +76,7 @@ export class IdentityIndex {
     return this.#byKey.find(this.#keyOf(identity))
   }
 
-  /** Slots of the entries with this event id, the newest first, at most so many. */
+  /** Slots of the entries with this event id, the newest first, at most `max`. */
   sharing(eventId: string, max: number): number[] {
     const slots: number[] = []
     const newest = this.#byId.find(this.#idOf(eventId))
@@ -90,19 +90,19 @@ export class IdentityIndex {
   forgetOldest(): void {
     const slot = this.#tail % this.capacity
     this.#byKey.remove({ high: this.#keyHigh[slot] ?? 0, low: this.#keyLow[slot] ?? 0 }, slot)
-    // The newest of its event id is found there; an older one is reached from the others, which see that it is gone.
+    // The table holds the newest entry of an event id; the others link to older ones, and see that those are gone.
     this.#byId.remove({ high: this.#idHigh[slot] ?? 0, low: this.#idLow[slot] ?? 0 }, slot)
     this.#tail += 1
   }
 
-  /** Of the entry that a slot holds now. */
+  /** The number of the entry in a slot. */
   #numberOf(slot: number): number {
     const round = this.#head - (this.#head % this.capacity)
     return slot < this.#head % this.capacity ? round + slot : round + slot - this.capacity
   }
 
   #keyOf({ aggregateId, eventId }: Identity): EventIdHash {
-    // No separator is needed: what is mixed last is the length of the event id.
+    // No separator is needed: the hash mixes the length of the event id last.
     return hashText(eventId, hashText(aggregateId, this.#seeds))
   }
 
@@ -135,7 +135,7 @@ class HashTable {
     this.#cells[this.#cellOf(hash)] = slot + 1
   }
 
-  /** Puts the slot in the place of the one with its hash, and answers that one. */
+  /** Replaces the slot with this hash, and answers the old one. */
   replace(hash: EventIdHash, slot: number): number | null {
     const cell = this.#cellOf(hash)
     const found = this.#cells[cell] ?? 0
@@ -143,7 +143,7 @@ class HashTable {
     return found === 0 ? null : found - 1
   }
 
-  /** Where the slot stands for its hash, it goes; those behind it move up, so that no search ends too early. */
+  /** Removes the slot if its hash has it; the cells behind it move up, so that no search ends too early. */
   remove(hash: EventIdHash, slot: number): void {
     const mask = this.#mask
     let free = this.#cellOf(hash)

@@ -1,9 +1,9 @@
-/** More partitions than any topic has here; bounds what a client can make us parse. */
+/** More partitions than any topic has here; bounds the text that a client can make us parse. */
 const partitionsMax = 1_024
 
 /**
- * A place in a topic of many partitions: the next offset of each. Partitions have no order among each other, so one
- * offset would not tell a second process, or a restarted one, what a client has seen.
+ * A place in a topic of many partitions: the next offset of each. Partitions have no common order, so one offset would
+ * not show another process, or a restarted one, what a client has seen.
  */
 export class PartitionCursor {
   readonly #next: (number | undefined)[] = []
@@ -40,7 +40,7 @@ export class PartitionCursor {
     for (const [partition, next] of this.#next.entries()) if (next !== undefined) yield [partition, next]
   }
 
-  /** Forgets where it was: another log has other records under the offsets that were seen. */
+  /** Forgets its place in a partition: a log created anew has other records under the same offsets. */
   reset(partition: number, next: number | null): void {
     this.#next[partition] = next ?? undefined
   }

@@ -6,19 +6,19 @@ import { isRecord } from '../../base/record.ts'
 /** An entry beside its value: its objects, its place in a list and in a map. */
 const entryBytes = 512
 
-/** A score, and whose it is: the aggregate and the event that was scored. */
+/** A score with its aggregate and its event. */
 export interface FoundScore {
   readonly aggregateId: string
   readonly eventId: string
   readonly data: ScoreData
 }
 
-/** What of a log's record is read here. */
+/** The fields of a log record that this module reads. */
 export type ScoreRecord = Pick<LogRecord, 'partition' | 'offset' | 'value'>
 
 /**
- * A score as the log has it. Most are never asked for, so they are parsed when they are, and again when they are asked for
- * again: what is held is what {@link bytes} says. Scores are written by our own processors, and their shape is not checked.
+ * A score as the log has it. Few scores are ever read, so each read parses the score anew: the entry holds only what
+ * {@link bytes} counts. Our own processors write scores, so their shape is not checked.
  */
 export class ScoreEntry implements ScoreHead {
   readonly partition: number
@@ -27,9 +27,9 @@ export class ScoreEntry implements ScoreHead {
   readonly type: string
   readonly aggregateId: string
   readonly eventId: string
-  /** The record's bytes, in its memory: the CloudEvent. */
+  /** The CloudEvent: the record's bytes, in the record's memory. */
   readonly value: Uint8Array
-  /** Undefined until somebody asks. */
+  /** Undefined until the first read. */
   #decision: Decision | null | undefined
 
   constructor({ partition, offset, value }: ScoreRecord, head: ScoreHead) {
@@ -42,17 +42,17 @@ export class ScoreEntry implements ScoreHead {
     this.value = value
   }
 
-  /** Memory that the entry takes, about. */
+  /** The memory of the entry, about. */
   get bytes(): number {
     return entryBytes + this.value.length
   }
 
-  /** Null when the record turns out to be unreadable. */
+  /** Null if the record is unreadable. */
   get score(): FoundScore | null {
     return scoreIn(this.value)
   }
 
-  /** Null when the record turns out to be unreadable. Asked by every stream. */
+  /** Null if the record is unreadable. Every stream reads it. */
   get decision(): Decision | null {
     if (this.#decision === undefined) this.#decision = this.score?.data.decision ?? null
     return this.#decision
@@ -68,8 +68,8 @@ export class ScoreEntry implements ScoreHead {
 const pieceBytes = 65_536
 
 /**
- * A record shares the memory of all that was read with it, and what is held longer would hold that too. Here a few records
- * share a piece, because memory of its own costs each of them more than the copy.
+ * Copies records out of the memory that they share with everything read beside them, which they would keep alive. A few
+ * records share a piece, because an allocation for each costs more than the copy.
  */
 export function inOwnMemory(records: readonly ScoreRecord[]): ScoreRecord[] {
   let left = 0
@@ -89,13 +89,13 @@ export function inOwnMemory(records: readonly ScoreRecord[]): ScoreRecord[] {
   })
 }
 
-/** What a regular expression found is a view into the text that was searched, and would keep all of it. */
+/** Copies a regular expression's match, which is a view into the searched text and would keep all of it. */
 function ownText(part: string): string {
   return Buffer.from(part).toString()
 }
 
 const utf8 = new TextDecoder()
-/** Of a score as we write it, everything up to its data, unless its ids are very long. */
+/** A score that we wrote has everything before its data within so many bytes, unless its ids are very long. */
 const headBytes = 768
 
 /** The score in the bytes of a record; null when they cannot be read. */
@@ -105,7 +105,7 @@ export function scoreIn(value: Uint8Array): FoundScore | null {
   return head === null ? null : { aggregateId: head.aggregateId, eventId: head.eventId, data: head.data }
 }
 
-/** What of a CloudEvent is read here; nothing of it was checked. */
+/** The members of a CloudEvent that this module reads; none is checked. */
 interface OutputEvent {
   readonly id?: unknown
   readonly type?: unknown
@@ -114,7 +114,7 @@ interface OutputEvent {
   readonly data?: unknown
 }
 
-/** Null where it is no score: every one says its cause and its decision. */
+/** Null for another event: every score has its cause and its decision. */
 function headOf({
   id,
   type,
@@ -127,19 +127,19 @@ function headOf({
   return { id, type, aggregateId: subject, eventId: causationid, data }
 }
 
-/** A processor of ours wrote it: what it decided says what it is. */
+/** Only our processors write scores: a decision identifies one. */
 function isScore(data: unknown): data is ScoreData {
   return isRecord(data) && typeof data['decision'] === 'string'
 }
 
 /**
- * An event that a state was told and that has no score: none of its type has one, none could be found for it, or it is a
+ * An event that the processor applied without a score: its type has none, none could be computed for it, or it is a
  * label that counts nowhere.
  */
 export interface ObservedEntry {
   readonly aggregateId: string
   readonly eventId: string
-  /** Where such a label stands; null for what was applied. */
+  /** The position of such a label; null for an applied event. */
   readonly uncountedAt: { readonly partition: number; readonly offset: number } | null
 }
 

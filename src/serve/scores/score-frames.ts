@@ -1,22 +1,22 @@
-/** How a stream of scores is spelled. Every frame is complete text; `id` is where a client may go on. */
+/** The format of a stream of scores. Every frame is complete text; a client may resume from its `id`. */
 export interface FrameFormat {
   readonly contentType: string
   opening(retryMs: number): string
   score(id: string, json: string): string
-  /** What the client has seen and what follows do not join; it goes on from `id`. */
+  /** Scores are missing between those that the client has seen and the next ones; it goes on from `id`. */
   gap(id: string, gap: Gap): string
   /** The client was too slow and is cut off; it may come back with its last id. */
   overflow(behind: number): string
-  /** Also moves the client's id past what its filter left out. */
+  /** Also moves the client's id past the scores that its filter left out. */
   heartbeat(id: string): string
 }
 
 export interface Gap {
-  /** By partition: scores before it are no longer held. A client that needs them asks the lake. */
+  /** By partition: the hub no longer holds scores before this offset. A client that needs them asks the lake. */
   readonly first: ReadonlyMap<number, number>
   /**
-   * By partition: the end of a log that ends before the place that the client named, null where there is no such partition.
-   * The topic was created anew or has lost its tail: nothing that is known by these offsets is what it was.
+   * By partition: the end of a log that ends before the client's place, null for a partition that does not exist. The
+   * topic was created anew or has lost its tail: these offsets now name other scores.
    */
   readonly beyond: ReadonlyMap<number, number | null>
 }
@@ -28,7 +28,7 @@ export const serverSentEvents: FrameFormat = {
   score: (id, json) => `event: score\nid: ${id}\ndata: ${json}\n\n`,
   gap: (id, gap) => `event: gap\nid: ${id}\ndata: ${JSON.stringify(gapData(gap))}\n\n`,
   overflow: (behind) => `event: overflow\ndata: ${JSON.stringify({ behind })}\n\n`,
-  // An event without data is not dispatched, but its id counts.
+  // Clients do not dispatch an event without data, but take its id.
   heartbeat: (id) => (id === '' ? ': heartbeat\n\n' : `: heartbeat\nid: ${id}\n\n`),
 }
 

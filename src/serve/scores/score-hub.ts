@@ -12,29 +12,29 @@ import { ScoreSubscriber, type ScoreFilter } from './score-subscriber.ts'
 export interface ScoreHubOptions {
   /** Event types of scores. */
   readonly types: ReadonlySet<string>
-  /** Newest scores held in memory. */
+  /** The hub holds at most so many scores in memory, the newest. */
   readonly capacity: number
-  /** Bytes that they take, at most. */
+  /** Those scores take at most so many bytes. */
   readonly bytesMax: number
   /** Scores that a subscriber may be behind when it has taken nothing for `stallMs`. */
   readonly lagMax: number
   readonly stallMs: number
   readonly subscribersMax: number
-  /** Requests that wait for a decision at the same time; beyond it they are answered without. */
+  /** Requests that may wait for a decision at the same time; a further one is answered without it. */
   readonly waitersMax: number
   readonly heartbeatMs: number
-  /** What clients are told to wait before they come back. */
+  /** The stream asks clients to wait so long before they reconnect. */
   readonly retryMs: number
   /**
-   * How long a subscriber that was cut off has to take what is on its way (a chunk at most) and its last frame. Then its
-   * connection is closed, wherever it stands.
+   * A subscriber that was cut off has so long to take the bytes on their way (a chunk at most) and its last frame. Then
+   * the hub closes its connection.
    */
   readonly overflowGraceMs: number
-  /** About how much is written to a client at once. */
+  /** The hub writes about so much to a client at once. */
   readonly chunkChars: number
-  /** Where the tail that feeds the hub starts, and from where on its scores are news. */
+  /** The offsets from which the tail feeds the hub, and from which its scores are new. */
   readonly recent: RecentScores
-  /** Told of events that were applied and have no score. */
+  /** Called for each event that was applied without a score. */
   readonly onObserved?: (observed: ObservedEntry) => void
   readonly meter: Meter
 }
@@ -46,14 +46,14 @@ export const scoreHubLimits = {
   stallMs: 1_000,
   heartbeatMs: 15_000,
   retryMs: 2_000,
-  /** A chunk in so much time is 2 KB a second. */
+  /** One chunk in this time is 2 KB a second. */
   overflowGraceMs: 30_000,
   chunkChars: 65_536,
 } as const
 
 export interface ScoreSubscription {
   read(): Promise<string | null>
-  /** Gives the place back. Safe to call twice. */
+  /** Frees the subscriber's place. Safe to call twice. */
   close(): void
 }
 
@@ -62,14 +62,14 @@ interface Waiter {
 }
 
 /**
- * Scores on their way from the log to whoever waits for them: streams, requests that wait for a decision, and reads
- * of what was decided lately. Fed by one tail of the scores topic; everything it holds is bounded.
+ * Hands scores from the log to streams, to requests that wait for a decision, and to reads of recent decisions. One
+ * tail of the scores topic feeds it; everything it holds is bounded.
  */
 export class ScoreHub {
   readonly #options: ScoreHubOptions
   readonly #ring: ScoreRing
   readonly #subscribers = new Map<ScoreSubscriber, () => void>()
-  /** Of those that were cut off and hold their place until they have taken their last frame. */
+  /** The deadlines of subscribers that were cut off: each holds its place until it has taken its last frame. */
   readonly #deadlines = new Map<ScoreSubscriber, Deadline>()
   readonly #waiters = new Map<string, Set<Waiter>>()
   readonly #metrics: HubMetrics
@@ -83,7 +83,7 @@ export class ScoreHub {
     this.#metrics.subscribers.set(0)
   }
 
-  /** Takes a batch of the scores topic. Never waits for a subscriber. Answers the scores that are news. */
+  /** Takes a batch of the scores topic. Never waits for a subscriber. Answers the new scores. */
   accept(batch: LogBatch): readonly ScoreEntry[] {
     const news: ScoreEntry[] = []
     for (const record of inOwnMemory(batch.records)) {
@@ -108,13 +108,13 @@ export class ScoreHub {
     return this.#ring.find(identity)?.score ?? null
   }
 
-  /** Scores of this event id, one for each aggregate, at most so many. */
+  /** Scores of this event id, one for each aggregate, at most `max`. */
   sharing(eventId: string, max: number): FoundScore[] {
     const entries = [...this.#ring.sharing(eventId)].slice(-max)
     return entries.map(({ score }) => score).filter((score) => score !== null)
   }
 
-  /** The score of this event, as soon as it is known; null once the signal is aborted. */
+  /** Resolves with the score of this event as soon as the hub has it; with null once the signal is aborted. */
   waitFor(identity: Identity, signal: AbortSignal): Promise<FoundScore | null> {
     const known = this.find(identity)
     const key = keyOf(identity)
@@ -141,8 +141,8 @@ export class ScoreHub {
 
   /**
    * A new reader from `from` on, or from now on when it is null; null when all places are taken or the hub is closed.
-   * `beyond` says where that place lies beyond the log's end (see {@link unheardOf}). `cutOff` closes the connection of a client
-   * that was too slow and does not even take its last frame.
+   * `beyond`: the partitions in which `from` lies beyond the log's end (see {@link unheardOf}). `cutOff` closes the
+   * connection of a client that was too slow and does not even take its last frame.
    */
   subscribe(
     filter: ScoreFilter,
@@ -161,7 +161,7 @@ export class ScoreHub {
     }
   }
 
-  /** Partitions of which `from` names a place that the tail has not reached: only the log knows whether there is one. */
+  /** Partitions in which the tail has not reached `from`: only the log knows whether that offset exists. */
   unheardOf(from: PartitionCursor): number[] {
     return this.#ring.unheardOf(from)
   }
@@ -174,7 +174,7 @@ export class ScoreHub {
     return this.#waiting
   }
 
-  /** Ends every stream; waiting requests are answered by their own time limit. */
+  /** Ends every stream; requests that wait end at their own time limit. */
   close(): void {
     this.#closed = true
     for (const subscriber of this.#subscribers.keys()) this.#remove(subscriber)

@@ -2,22 +2,22 @@ import type { Identity } from './identity-index.ts'
 import type { ServeDependencies } from '../http/dependencies.ts'
 import type { FoundScore } from './score-entry.ts'
 
-/** Aggregates that an answer names when several have used one event id. */
+/** An answer names at most so many aggregates that have used one event id. */
 export const aggregatesMax = 20
 
-/** What can be said of a score. `aggregateId`: of the event that was asked for. */
+/** The result of a look-up. `aggregateId`: that of the requested event. */
 export type ScoreAnswer =
   | { readonly kind: 'found'; readonly score: FoundScore }
-  /** The log has the event, and nobody has scored it yet. */
+  /** The log has the event, and no processor has scored it yet. */
   | { readonly kind: 'pending'; readonly aggregateId: string }
-  /** It was applied without a score: there will be none. */
+  /** A processor applied it without a score: there will be none. */
   | { readonly kind: 'unscored'; readonly aggregateId: string }
   | { readonly kind: 'ambiguous'; readonly aggregateIds: readonly string[] }
   | { readonly kind: 'unknown' }
 
 type Sources = Pick<ServeDependencies, 'hub' | 'spool' | 'ledger' | 'lake'>
 
-/** The score of one event: from memory, this machine's disk, the lake, in this order. Errors: those of the lake. */
+/** Looks the score of one event up in memory, on this machine's disk and in the lake. Errors: those of the lake. */
 export async function findScore(identity: Identity, { hub, spool, ledger, lake }: Sources): Promise<ScoreAnswer> {
   const { aggregateId, eventId } = identity
   const recent = hub.find(identity) ?? (await spool.find(identity))
@@ -28,7 +28,7 @@ export async function findScore(identity: Identity, { hub, spool, ledger, lake }
   return { kind: entry.isUnscored ? 'unscored' : 'pending', aggregateId }
 }
 
-/** The same by the event id alone: refused where more than one aggregate has used it. */
+/** Looks a score up by the event id alone; ambiguous when more than one aggregate has used it. */
 export async function findScoreById(eventId: string, sources: Sources): Promise<ScoreAnswer> {
   const { hub, spool, ledger, lake } = sources
   const max = aggregatesMax + 1
@@ -52,7 +52,7 @@ export async function findScoreById(eventId: string, sources: Sources): Promise<
   return { kind: entry.isUnscored ? 'unscored' : 'pending', aggregateId: entry.aggregateId }
 }
 
-/** Where the score of an event is read, for a Location. */
+/** The path of the score of an event, for a Location header. */
 export function scorePath({ aggregateId, eventId }: Identity): string {
   return `/v1/scores/${encodeURIComponent(eventId)}?aggregateId=${encodeURIComponent(aggregateId)}`
 }

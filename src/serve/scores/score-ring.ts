@@ -5,26 +5,26 @@ import type { RecentScores } from './score-tail.ts'
 import { assert } from '../../base/errors.ts'
 
 export interface RingLimits {
-  /** Scores held, at most. */
+  /** The ring holds at most so many scores. */
   readonly capacity: number
-  /** Bytes that they take, at most; the newest score is held whatever it takes. */
+  /** They take at most so many bytes; the ring holds the newest score whatever its size. */
   readonly bytesMax: number
 }
 
 /**
- * The newest scores, in the order in which this process saw them. Entries have growing indexes; the ones from `tail`
- * up to (not with) `head` are held. A copy of a score that is still held is left out: copies are byte-identical.
+ * The newest scores, in the order in which this process saw them. Entries have growing indexes; the ring holds those
+ * from `tail` up to, without, `head`. It leaves out a copy of a score that it holds: copies are byte-identical.
  */
 export class ScoreRing {
   readonly #limits: RingLimits
   /** By index, modulo the capacity. */
   readonly #entries: (ScoreEntry | undefined)[] = []
   readonly #byIdentity = new Map<string, ScoreEntry>()
-  /** Event ids that several aggregates use at this moment are few. */
+  /** A set only for an event id that several aggregates use: there are few. */
   readonly #byId = new Map<string, ScoreEntry | Set<ScoreEntry>>()
-  /** Next offset of what was seen. */
+  /** The next offset to see of each partition. */
   readonly #seen: PartitionCursor
-  /** From here on everything is held. */
+  /** The ring holds everything from here on. */
   readonly #held: PartitionCursor
   #tail = 0
   #head = 0
@@ -46,12 +46,12 @@ export class ScoreRing {
     return this.#tail
   }
 
-  /** What is held takes so much memory. */
+  /** The memory of the held scores. */
   get bytes(): number {
     return this.#bytes
   }
 
-  /** `undefined` for an index that is no longer, or not yet, held. */
+  /** `undefined` for an index that the ring no longer, or not yet, holds. */
   at(index: number): ScoreEntry | undefined {
     return index < this.#tail || index >= this.#head ? undefined : this.#entries[index % this.#limits.capacity]
   }
@@ -66,14 +66,14 @@ export class ScoreRing {
     return found instanceof Set ? found : found === undefined ? [] : [found]
   }
 
-  /** Where a reader is that has seen everything until now, also what this process has yet to read again. */
+  /** The position of a reader that has seen everything until now, also what this process has yet to read again. */
   position(): PartitionCursor {
     const position = this.#seen.copy()
     for (const [partition, next] of this.#live) position.advance(partition, next)
     return position
   }
 
-  /** True when it is news. */
+  /** Adds an entry; true when it is new, not history. */
   push(entry: ScoreEntry): boolean {
     if (entry.offset < (this.#seen.next(entry.partition) ?? 0)) return false
     if (this.#held.next(entry.partition) === null) this.#held.advance(entry.partition, entry.offset)
@@ -89,7 +89,7 @@ export class ScoreRing {
     return true
   }
 
-  /** The oldest go until one more fits. */
+  /** Drops the oldest until one more fits. */
   #makeRoom(bytes: number): void {
     const { capacity, bytesMax } = this.#limits
     while (this.#head > this.#tail && (this.#head - this.#tail === capacity || this.#bytes + bytes > bytesMax)) {
@@ -121,25 +121,25 @@ export class ScoreRing {
     }
   }
 
-  /** Everything of the partition below `next` was seen, scores or not. */
+  /** This process has seen everything of the partition below `next`, scores or not. */
   advance(partition: number, next: number): void {
     if (this.#held.next(partition) === null) this.#held.advance(partition, next)
     this.#seen.advance(partition, next)
   }
 
-  /** Partitions of which `from` names a place that this process has not heard of, as far as the tail has come. */
+  /** Partitions in which the tail has not reached `from`. */
   unheardOf(from: PartitionCursor): number[] {
     const here = this.position()
     const unheardOf = [...from.positions()].filter(([partition, next]) => next > (here.next(partition) ?? -1))
     return unheardOf.map(([partition]) => partition)
   }
 
-  /** The first offset that is held, by partition. */
+  /** The first held offset, by partition. */
   held(): ReadonlyMap<number, number> {
     return new Map(this.#held.positions())
   }
 
-  /** The first offset of the partition that is held; null where there is no such partition. */
+  /** The first held offset of the partition; null when there is no such partition. */
   first(partition: number): number | null {
     return this.#held.next(partition)
   }

@@ -10,7 +10,7 @@ import { named, scoreSchemas } from '../http/schemas.ts'
 import { findScore, findScoreById, scorePath, type ScoreAnswer } from './score-lookup.ts'
 import { isStreamRequest, streamScores } from './stream-routes.ts'
 
-/** Seconds after which a score that is pending may be there. */
+/** Seconds after which a pending score may be there. */
 const pendingRetryS = 1
 
 export function scoreRoutes(deps: ServeDependencies): Route[] {
@@ -67,12 +67,15 @@ export const scoreProblems = [
 ]
 
 async function readScore(c: ServeContext, deps: ServeDependencies): Promise<Response> {
-  // Where streams were before; a client that asks for a stream asks for no score.
+  // An older path of the streams; a client that asks for a stream asks for no score.
   if (c.req.param('eventId') === 'stream' && isStreamRequest(c)) return streamScores(c, deps)
   return withScore(c, deps, (score) => jsonResponse(c, 200, score.data))
 }
 
-/** Answers with the score that the path names, or says why there is none. Errors: `invalid_parameter`, those of the lake. */
+/**
+ * Answers with the score that the path names, or says why there is none. Errors: `invalid_parameter`, those of the
+ * lake.
+ */
 export async function withScore(
   c: ServeContext,
   deps: ServeDependencies,
@@ -109,7 +112,7 @@ function pendingResponse(c: ServeContext, status: number, body: z.infer<typeof p
   return response
 }
 
-/** Where the score will be, and when to look. */
+/** Sets the headers that say where the score will be, and when to look. */
 export function markPending(
   response: Response,
   identity: { readonly aggregateId: string; readonly eventId: string },

@@ -6,13 +6,16 @@ import { scoreIn, type FoundScore, type ScoreEntry } from './score-entry.ts'
 import type { Logger, Meter } from '../../ports/telemetry.ts'
 
 export interface ScoreSpoolOptions {
-  /** Folder of the files; created when it is missing. They have no names there: whatever ends the process ends them. */
+  /**
+   * Folder of the files; created when it is missing. The files are unlinked: they end with the process, however it
+   * ends.
+   */
   readonly dir: string
-  /** Newest scores held, at most. */
+  /** The spool holds at most so many scores, the newest. */
   readonly capacity: number
-  /** Bytes of disk that they take, at most. */
+  /** They take at most so many bytes of disk. */
   readonly bytesMax: number
-  /** Of one file: the oldest is given up as a whole. */
+  /** The size of one file: the spool drops the oldest file as a whole. */
   readonly segmentBytes: number
   readonly meter: Meter
   readonly logger: Logger
@@ -26,13 +29,13 @@ interface Segment {
 }
 
 /**
- * The newest scores as the log has them, on this machine's disk, with their identities in memory: a score of 3 KB costs 60
- * bytes of memory, and a look-up costs one read of it. Fed in the order of the log, by every serve process for itself.
+ * The newest scores as the log has them, on this machine's disk, with their identities in memory: a score of 3 KB costs
+ * 60 bytes of memory, and a look-up costs one read of it. Every serve process feeds its own, in the order of the log.
  */
 export class ScoreSpool {
   readonly #options: ScoreSpoolOptions
   readonly #index: IdentityIndex
-  /** By slot: in which segment, counted from the first ever, where in it, and how long. */
+  /** By slot: the number of its segment, counted from the first ever, its place in it, and its length. */
   readonly #segmentOf: Uint32Array
   readonly #position: Uint32Array
   readonly #length: Uint32Array
@@ -55,7 +58,7 @@ export class ScoreSpool {
     }
   }
 
-  /** One after the other. A disk that fails ends the spool, and nothing else: what it held is in the lake. */
+  /** Calls run one after the other. A failing disk ends only the spool: the lake has the same scores. */
   add(entries: readonly ScoreEntry[]): Promise<void> {
     this.#tail = this.#tail.then(async () => {
       if (this.#isOver || entries.length === 0) return
@@ -78,7 +81,7 @@ export class ScoreSpool {
     return score?.eventId === identity.eventId && score.aggregateId === identity.aggregateId ? score : null
   }
 
-  /** Scores of this event id, one for each aggregate, at most so many. */
+  /** Scores of this event id, one for each aggregate, at most `max`. */
   async sharing(eventId: string, max: number): Promise<FoundScore[]> {
     const scores = await Promise.all(this.#index.sharing(eventId, max).map((slot) => this.#read(slot)))
     return scores.filter((score) => score?.eventId === eventId).filter((score) => score !== null)
@@ -96,7 +99,7 @@ export class ScoreSpool {
     await segment.file.write(chunk, 0, chunk.length, segment.bytes)
     const number = this.#firstSegment + this.#segments.length - 1
     for (const { aggregateId, eventId, value } of entries) {
-      // Copies of a score are the same bytes: the first one stands.
+      // Copies of a score are the same bytes: the spool keeps the first.
       const slot = this.#index.add({ aggregateId, eventId })
       if (slot !== null) {
         this.#segmentOf[slot] = number
@@ -121,7 +124,7 @@ export class ScoreSpool {
     return segment
   }
 
-  /** Segments go that are too much, or of which every entry is forgotten. */
+  /** Drops the segments beyond the limit, and those of which every entry is forgotten. */
   async #makeRoom(): Promise<void> {
     for (;;) {
       const [oldest, next] = this.#segments
@@ -135,7 +138,7 @@ export class ScoreSpool {
     }
   }
 
-  /** Null when it was forgotten meanwhile, or cannot be read: then it is in the lake. */
+  /** Null when the entry was forgotten meanwhile or cannot be read: then the lake has it. */
   async #read(slot: number): Promise<FoundScore | null> {
     const segment = this.#segments[(this.#segmentOf[slot] ?? 0) - this.#firstSegment]
     const length = this.#length[slot] ?? 0

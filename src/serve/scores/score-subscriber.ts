@@ -5,7 +5,7 @@ import type { FrameFormat } from './score-frames.ts'
 import type { ScoreEntry } from './score-entry.ts'
 import type { ScoreRing } from './score-ring.ts'
 
-/** What a subscriber wants to see; null: everything. */
+/** Selects the scores of a subscriber; null: everything. */
 export interface ScoreFilter {
   readonly decisions: ReadonlySet<Decision> | null
   readonly aggregateIds: ReadonlySet<string> | null
@@ -15,9 +15,11 @@ export interface SubscriberOptions {
   readonly ring: ScoreRing
   readonly filter: ScoreFilter
   readonly format: FrameFormat
-  /** Where the client left off; null: only what comes from now on. */
+  /** The place at which the client left off; null: only scores from now on. */
   readonly from: PartitionCursor | null
-  /** Where `from` lies beyond the log's end: that end, null for a partition that is not there. */
+  /**
+   * For each partition in which `from` lies beyond the log's end: that end, null for a partition that does not exist.
+   */
   readonly beyond: ReadonlyMap<number, number | null>
   /** Scores that a client may be behind when it has taken nothing for `stallMs`. */
   readonly lagMax: number
@@ -31,8 +33,8 @@ type State = 'live' | 'overflow' | 'ended'
 
 /**
  * One reader of the ring. It has no queue of its own: it pulls from its place in the ring when its client takes the
- * bytes, so a slow client costs a number. One that has stopped reading is cut off when it is
- * too far behind, any client when the ring no longer holds what it needs.
+ * bytes, so a slow client costs one number. It cuts off a client that has stopped reading and is too far behind, and
+ * any client whose next score the ring no longer holds.
  */
 export class ScoreSubscriber {
   readonly #options: SubscriberOptions
@@ -53,7 +55,7 @@ export class ScoreSubscriber {
     } else {
       this.#index = ring.tail
       this.#cursor = from.copy()
-      // Of a log that was created anew nothing was seen: all that is held of it follows.
+      // The client has seen nothing of a log created anew: everything that the ring holds of it follows.
       for (const partition of beyond.keys()) this.#cursor.reset(partition, ring.first(partition))
       const first = new Map(ring.missing(this.#cursor))
       for (const [partition, held] of first) this.#cursor.advance(partition, held)
@@ -62,7 +64,8 @@ export class ScoreSubscriber {
         if (held !== null) first.set(partition, held)
       }
       if (first.size + beyond.size > 0) {
-        // All that is held of a partition that the client did not name follows; the frame says from where.
+        // Everything that the ring holds of a partition that the client did not name follows; the frame says from
+        // where.
         for (const [partition, held] of ring.held()) {
           if (this.#cursor.next(partition) === null) this.#cursor.advance(partition, held)
         }
@@ -72,8 +75,7 @@ export class ScoreSubscriber {
   }
 
   /**
-   * The next text for the client; null at the end. Waits for scores, or for the time of a heartbeat. Calls must not
-   * overlap.
+   * The next text for the client; null at the end. Waits for scores or for the next heartbeat. Calls must not overlap.
    */
   async read(): Promise<string | null> {
     this.#readAtMs = loopClock.nowMs()
@@ -138,7 +140,7 @@ export class ScoreSubscriber {
   }
 }
 
-/** A record that turns out to be unreadable matches nothing. */
+/** An unreadable record matches nothing. */
 function matches(filter: ScoreFilter, { decision, aggregateId }: ScoreEntry): boolean {
   if (decision === null || filter.decisions?.has(decision) === false) return false
   return filter.aggregateIds === null || filter.aggregateIds.has(aggregateId)

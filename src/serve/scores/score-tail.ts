@@ -3,21 +3,21 @@ import type { EventLog, LogRecord, Subscription } from '../../ports/log.ts'
 
 export interface RecentOptions {
   readonly topic: string
-  /** About how many records, all partitions together, are read again at a start. */
+  /** The tail reads about so many records, of all partitions together, again at a start. */
   readonly records: number
 }
 
 /** Places in the scores topic, by partition. */
 export interface RecentScores {
-  /** Where the tail starts: far enough back to know the newest scores. */
+  /** The tail starts here: far enough back to know the newest scores. */
   readonly from: ReadonlyMap<number, number>
-  /** The log's end: what lies before it is history, also while the tail is still reading it. */
+  /** The log's end: records before it are history, also while the tail is still reading them. */
   readonly live: ReadonlyMap<number, number>
 }
 
 /**
- * Where a tail must start so that a new process knows the newest scores, and streams can go on where another process
- * left them. Errors: `topic_missing`, and those of the log.
+ * The offsets at which a tail must start so that a new process knows the newest scores, and streams can go on where
+ * another process left them. Errors: `topic_missing`, and those of the log.
  */
 export async function recentScores(log: EventLog, options: RecentOptions): Promise<RecentScores> {
   const ranges = await log.describeTopic(options.topic)
@@ -31,16 +31,16 @@ export async function recentScores(log: EventLog, options: RecentOptions): Promi
 
 export interface HistoryOptions {
   readonly topic: string
-  /** About how many records before `until` are read, all partitions together. */
+  /** Reads about so many records before `until`, of all partitions together. */
   readonly records: number
-  /** By partition: where whoever asks knows what follows. */
+  /** By partition: the offset from which on the caller knows the records. */
   readonly until: ReadonlyMap<number, number>
   readonly maxRecords: number
 }
 
 /**
- * Reads the records before a place again, once, and ends: what a process that has just started can know of what was before
- * it. Resolves with what stops it early. Errors: `topic_missing`, and those of the log.
+ * Reads the records before a place once and ends: with them a process that has just started knows the records before
+ * its start. Resolves with a function that stops it early. Errors: `topic_missing`, and those of the log.
  */
 export async function readHistory(
   log: Pick<EventLog, 'describeTopic' | 'tail'>,
@@ -55,7 +55,7 @@ export async function readHistory(
   for (const { partition, start, end } of ranges) {
     const stop = until.get(partition) ?? start
     const first = Math.max(start, stop - each)
-    // Nothing of the others is read: their tail waits at the end.
+    // The other partitions have nothing to read: their tail waits at the end.
     from.set(partition, first < stop ? first : end)
     if (first < stop) left.set(partition, stop)
   }

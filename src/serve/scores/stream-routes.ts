@@ -36,11 +36,11 @@ export async function streamScores(c: ServeContext, deps: ServeDependencies): Pr
   const headers = {
     'content-type': format.contentType,
     'cache-control': 'no-store',
-    // Proxies that buffer would hold every event back.
+    // A proxy that buffers would hold every event back.
     'x-accel-buffering': 'no',
     'x-request-id': c.get('requestId'),
   }
-  // HEAD gets the same headers, and must not take a place that nobody would give back.
+  // HEAD gets the same headers, and must not take a place that it would never free.
   if (c.req.method === 'HEAD') return new Response(null, { headers })
   const beyond = from === null ? undefined : await beyondEnd(from, deps)
   const subscription = deps.hub.subscribe(filter, from, format, () => cutOff(c.env), beyond)
@@ -49,8 +49,8 @@ export async function streamScores(c: ServeContext, deps: ServeDependencies): Pr
 }
 
 /**
- * Where a place lies beyond the log's end: the client knows it from a log that is gone. Another process may be ahead of this
- * one, so the log decides, and it is asked only about places that nobody has heard of here.
+ * The partitions in which a place lies beyond the log's end: the client has it from a log that is gone. Another process
+ * may be ahead of this one, so the log decides; it is asked only about places that this process's tail has not reached.
  */
 async function beyondEnd(from: PartitionCursor, deps: ServeDependencies): Promise<ReadonlyMap<number, number | null>> {
   const beyond = new Map<number, number | null>()
@@ -65,7 +65,7 @@ async function beyondEnd(from: PartitionCursor, deps: ServeDependencies): Promis
   return beyond
 }
 
-/** Pulled by the client: nothing is read from the hub before the bytes before it are on their way. */
+/** The client pulls: the stream reads the next text from the hub only once the earlier bytes are on their way. */
 function streamOf(subscription: ScoreSubscription): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder()
   return new ReadableStream<Uint8Array>(
@@ -87,7 +87,7 @@ function streamOf(subscription: ScoreSubscription): ReadableStream<Uint8Array> {
   )
 }
 
-/** Without a connection (a call inside the process) there is nothing to close. */
+/** Closes the connection; a call inside the process has none. */
 function cutOff(env: Partial<HttpBindings> | undefined): void {
   if (env?.outgoing?.writableFinished === false) env.outgoing.destroy()
 }

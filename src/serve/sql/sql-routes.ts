@@ -5,7 +5,7 @@ import { parseBody } from '../http/parameters.ts'
 import { jsonResponse, type Route, type ServeContext } from '../http/route.ts'
 import { named } from '../http/schemas.ts'
 
-/** Queries over the lake. What is allowed, and how much, the runner decides. */
+/** Queries over the lake. The runner decides which SQL it allows, and sets the limits. */
 export function sqlRoutes(deps: ServeDependencies): Route[] {
   const schema = named('SqlRequest', z.object({ sql: z.string().min(1).max(deps.limits.sqlBytesMax) }))
   return [

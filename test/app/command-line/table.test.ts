@@ -21,6 +21,6 @@ it('spells control characters, so that no cell of somebody else moves the cursor
   expect(table([{ key: '\u001b[2Jx\u009b' }])).toBe('key\n\\u001b[2Jx\\u009b\n')
 })
 
-it('says when there is nothing', () => {
+it('prints (no rows) when there are none', () => {
   expect(table([])).toBe('(no rows)\n')
 })

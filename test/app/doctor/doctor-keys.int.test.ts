@@ -36,7 +36,7 @@ describe.skipIf(redisAvailable() !== null)('doctor looks where producers put the
     expect(await keysFinding(config)).toMatchObject({ status: 'ok' })
   })
 
-  test('a producer with another partitioner is found, and told what to set', async () => {
+  test('a producer with another partitioner is found, with the setting to change', async () => {
     await log.publish([record('c1', (partitionOf('c1', 4) + 1) % 4)])
     const found = await keysFinding(config)
     expect(found.status).toBe('warn')

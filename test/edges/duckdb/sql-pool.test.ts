@@ -120,7 +120,7 @@ describe('the processes of SQL', () => {
     expect(started, 'none was started in vain').toHaveLength(3)
   })
 
-  test('whoever waited too long in the queue is told that others ran, and that it did not', async () => {
+  test('a query that waited too long in the queue learns that others ran, and that it did not', async () => {
     const { pool, started } = poolOf()
     started[0]?.warm()
     await pool.acquire(long(), undefined)

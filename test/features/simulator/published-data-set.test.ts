@@ -14,7 +14,7 @@ describe('without options it is the published data set', () => {
     generatedMs = performance.now() - startMs
   }, 120_000)
 
-  test('as many payments and frauds', () => {
+  test('has the published numbers of payments and frauds', () => {
     expect(columns.length).toBe(1_754_155)
     const byScenario = [0, 0, 0, 0]
     for (const scenario of columns.scenario) byScenario[scenario] = (byScenario[scenario] ?? 0) + 1
@@ -29,7 +29,7 @@ describe('without options it is the published data set', () => {
     expect(columns.day.at(-1)).toBe(182)
   })
 
-  test('the same lines, byte for byte', () => {
+  test('has the published lines, byte for byte', () => {
     const hash = createHash('sha256')
     let first = ''
     for (const block of canonicalLines(columns)) {
@@ -40,7 +40,7 @@ describe('without options it is the published data set', () => {
     expect(hash.digest('hex')).toBe('3b14a0dbc8a3a7fdccc2e5e528df29a5bb9c1422231faf42a7a700c53e2c6c73')
   }, 60_000)
 
-  test('in seconds, not minutes', () => {
+  test('is generated in seconds, not minutes', () => {
     // Under 2 s on an idle machine; the bound only catches an algorithm gone wrong.
     expect(generatedMs).toBeLessThan(30_000)
   })

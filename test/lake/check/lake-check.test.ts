@@ -82,7 +82,7 @@ test('the head and a checkpoint are checked, too', async () => {
   ])
 })
 
-test('a file that no commit names is told and is no damage', async () => {
+test('a file that no commit names is listed and is no damage', async () => {
   await write()
   const name = `events/dt=2026-03-01/${topics.events}-0-10-12.0123abcd.parquet`
   writeFileSync(join(folder.dir, name), 'x')
@@ -111,7 +111,7 @@ test('a name that no version has is foreign: the check ends, and readers and wri
   ])
 })
 
-test('versions that are missing below one far above are told as one', async () => {
+test('versions that are missing below one far above are listed as one', async () => {
   await write()
   writeFileSync(commitPath(1_000_000_000), '{}')
   expect((await check()).damaged).toMatchObject([

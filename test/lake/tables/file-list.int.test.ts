@@ -89,7 +89,7 @@ describe('the list of the committed files', () => {
     rmSync(copy, { recursive: true })
   })
 
-  test('is that of the newest version, whoever wrote last, and leaves nothing half-written beside it', async () => {
+  test('is that of the newest version, whichever writer came last, and leaves no half-written file', async () => {
     const other = await openLake({ dir: folder.dir })
     const { listed, write, stop } = await listing()
     await Promise.all([

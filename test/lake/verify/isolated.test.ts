@@ -18,7 +18,7 @@ async function isolated() {
   return content
 }
 
-test('an event of which the lake has the bytes alone is told as that, and not as a wrong cause', async () => {
+test('an event of which the lake has the bytes alone is reported as that, and not as a wrong cause', async () => {
   const content = await isolated()
   const { I1 } = (await verify(lake, { positions: positionsOf(content) })).invariants
   expect(I1.counts).toMatchObject({ 'kept as bytes alone': 1, invalid: 0 })

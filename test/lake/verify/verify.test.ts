@@ -26,7 +26,7 @@ test(`I1 I2 I3 I5: late, out-of-order, repeated and poisonous events verify, wha
   expect(report.pending).toEqual({ eventRecords: 0, scoreRecords: 0, payments: 0, otherEvents: 0, reads: 0 })
 })
 
-test('I2: a payment that no score was found for is applied, told, and no violation; a shadow is a column', async () => {
+test('I2: a payment without a score is applied, reported, and no violation; a shadow is a column', async () => {
   const failsOnce = {
     ...scorer,
     score: async (vectors: Float32Array, rows: number) => {

@@ -133,7 +133,7 @@ describe.skipIf(redisAvailable() !== null)(`generations of models on a real log 
     },
   )
 
-  it('I2: promotions during rebalances: every offset by one generation, whoever worked on it', async () => {
+  it('I2: promotions during rebalances: one generation scores each offset, in any processor', async () => {
     const { world, operator, send, work } = await open('rebalanced', 4)
     let worker = await work()
     const last = 8

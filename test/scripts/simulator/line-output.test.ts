@@ -37,6 +37,6 @@ test('a reader that leaves is no error', async () => {
   expect(await output.write('b')).toBe(false)
 })
 
-test('a full disk is one', async () => {
+test('a full disk is an error', async () => {
   await expect(new LineOutput(failing('ENOSPC')).write('a')).rejects.toThrow('ENOSPC')
 })

@@ -110,7 +110,7 @@ describe('errors', () => {
     expect(calls).toBeLessThanOrEqual(4)
   })
 
-  test('patience ends', async () => {
+  test('a log that stays full ends the stream after the patience', async () => {
     const timer = virtualTimer()
     await expect(
       streamEvents(all, () => Promise.reject(full()), { ...base(), partitions: 1, timer }),

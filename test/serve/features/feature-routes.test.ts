@@ -255,7 +255,7 @@ describe.each(['/v1/features', '/get-online-features'])('features of many entiti
     expect(await column({ read })).toEqual({ values: [null], statuses: ['NULL_VALUE'], event_timestamps: timestamp })
   })
 
-  test('reads at asOf', async () => {
+  test('reads features as of the time asOf', async () => {
     const { calls, reader } = recordingReader()
     const { app } = serveFixture({ deps: { features: reader } })
     const body = { features: ['customer_spend:payment_count_1h'], entities: { customer: ['c-1'] } }

@@ -155,7 +155,7 @@ describe('states that are refused', () => {
     })
   const at = { nowMs: () => nowMs }
 
-  test('are read by nobody', async () => {
+  test('are not read: the request fails with their code', async () => {
     const unasked = () => Promise.reject(new Error('nobody looks again'))
     await expect(reader(lost, unasked).read([key], nowMs)).rejects.toMatchObject({ code: 'state_lost' })
   })

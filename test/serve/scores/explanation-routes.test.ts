@@ -79,7 +79,7 @@ test('what cannot be explained says why', async () => {
   await problemOf(await serving(scored({ score: 0.1 })).app.request(path), 'explanation_mismatch')
 })
 
-test('is described', async () => {
+test('the API description has the explanation route', async () => {
   const response = await serveFixture().app.request('/openapi.json')
   const { paths } = (await response.json()) as { paths: Record<string, { get?: { operationId: string } }> }
   expect(paths['/v1/scores/{eventId}/explanation']?.get?.operationId).toBe('explainScore')

@@ -129,7 +129,7 @@ describe('server-sent events over a connection', () => {
     expect(served.hub.subscribers).toBe(0)
   })
 
-  test('can be lines of JSON instead', async () => {
+  test('can be lines of JSON instead of server-sent events', async () => {
     const served = await start()
     const headers = { accept: 'application/x-ndjson' }
     const client = await subscribe(`${served.url}/v1/score-stream`, headers)
@@ -177,7 +177,7 @@ describe('server-sent events over a connection', () => {
     expect([await overflows(served), served.hub.subscribers]).toEqual([1, 1])
   })
 
-  test('a client that reads again is told so by its last event', async () => {
+  test('a client that was cut off gets that as its last event when it reads again', async () => {
     const served = await start({ hub: { ...impatient, overflowGraceMs: 10_000 } })
     const slow = await stalledClient(served.listening, '/v1/score-stream')
     await eventually(() => served.hub.subscribers === 1, within)

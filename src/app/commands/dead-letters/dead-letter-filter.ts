@@ -1,11 +1,11 @@
 import { namesIn, type PlacedLetter } from '../../../process/dead-letters/placed-letter.ts'
 
-/** Which letters; what is left out admits all. */
+/** Selects letters; a missing field admits all. */
 export interface LetterFilter {
   readonly code?: string
-  /** Of the event that the record is, where it says so. */
+  /** The id of the event in the record, if it has one. */
   readonly eventId?: string
-  /** Of the record. */
+  /** The key of the record. */
   readonly key?: string
   /** The log took the record then, or later: milliseconds UTC. */
   readonly since?: number

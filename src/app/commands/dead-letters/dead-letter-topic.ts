@@ -3,17 +3,17 @@ import type { DeadLetterReplayed } from '../../../scoring/output-events.ts'
 import { readLetter, type PlacedLetter } from '../../../process/dead-letters/placed-letter.ts'
 import type { EventLog, LogRecord } from '../../../ports/log.ts'
 
-/** What to do with what lies in the topic of dead letters, in the order of each partition. */
+/** Takes the records of the dead letter topic, in the order of each partition. */
 export interface DeadLetterReader {
-  /** Copies of a letter are left out. */
+  /** Called once for each letter, not for its copies. */
   readonly letter?: (letter: PlacedLetter) => void
   readonly replayed?: (replayed: DeadLetterReplayed) => void
   readonly foreign?: (record: LogRecord) => void
-  /** After each batch: the next one waits for it. */
+  /** Called after each batch: the next one waits for it. */
   readonly settle?: () => Promise<void>
 }
 
-/** Reads the topic from its start to where it ended when it was asked. Rejects with what the log, or the reader, rejects with. */
+/** Reads the topic from its start to its end at the call. Rejects with the errors of the log and of the reader. */
 export async function readDeadLetters(config: Config, log: EventLog, reader: DeadLetterReader): Promise<void> {
   const { topics } = names(config)
   const ranges = (await log.describeTopic(topics.deadLetters)) ?? []
@@ -56,12 +56,12 @@ function hand(record: LogRecord, reader: DeadLetterReader, seen: Set<string>): v
   }
 }
 
-/** For what is no event of ours, which anybody may have written there: stderr says where it is. */
+/** Reports on stderr the position of a record that is no event of ours: any program may have written it. */
 export function tellForeign({ topic, partition, offset }: LogRecord): void {
   process.stderr.write(`${topic}/${partition} holds no dead letter at offset ${offset}\n`)
 }
 
-/** Dead letters that the log still has, by code; copies of a letter count once, and so does one that was replayed. */
+/** Counts the dead letters that the log still has, by code: a letter's copies once, a replayed letter too. */
 export async function countDeadLetters(config: Config, log: EventLog): Promise<ReadonlyMap<string, number>> {
   const counts = new Map<string, number>()
   await readDeadLetters(config, log, {

@@ -16,7 +16,7 @@ export interface ListOptions extends LetterFilter {
 export async function listDeadLetters(config: Config, options: ListOptions): Promise<number> {
   const log = await openEventLog(config)
   let letters: PlacedLetter[] = []
-  // Partitions are read side by side, and the newest of all are listed.
+  // The reader takes partitions side by side; the list has the newest letters of all.
   const newest = () => letters.toSorted((a, b) => Date.parse(a.time) - Date.parse(b.time)).slice(-options.limit)
   const replays = new Map<string, number[]>()
   try {
@@ -40,7 +40,7 @@ export async function listDeadLetters(config: Config, options: ListOptions): Pro
   return 0
 }
 
-/** `replayedAt`: every time that it was sent back, oldest first. */
+/** `replayedAtMs`: every time at which a replay sent the letter, oldest first. */
 function describe({ record: { topic, partition, offset }, ...event }: PlacedLetter, replayedAtMs: readonly number[]) {
   const replayedAt = replayedAtMs.toSorted((a, b) => a - b).map((ms) => new Date(ms).toISOString())
   return { ...event, position: { topic, partition, offset }, ...namesIn(event.data), replayedAt }
@@ -55,17 +55,18 @@ function rowOf({ id, time, eventId, eventType, key, replayedAt, data }: ReturnTy
 export interface SendOptions extends LetterFilter {
   /** One letter by its id; no other filter counts beside it. */
   readonly letter?: string
-  /** Also letters that were replayed before. */
+  /** Also sends letters that were replayed before. */
   readonly again?: boolean
   readonly dryRun?: boolean
-  /** Opens the past that far, for `event_too_old`. */
+  /** Admits events back to this time, for `event_too_old`. */
   readonly historyFrom?: string
 }
 
 /**
- * Publishes records of dead letters to where they came from, with the number of tries so far in a header, and then that it
- * did. What fails again becomes a new dead letter with one more attempt; what was applied meanwhile is refused as a
- * duplicate, not applied twice. A crash between the two leaves letters that the next replay sends once more.
+ * Publishes records of dead letters to their topics, with the number of attempts so far in a header, and then a record
+ * of the replay. A record that fails again becomes a new dead letter with one more attempt; the processor refuses one
+ * that was applied meanwhile as a duplicate. After a crash between the two the next replay sends those letters once
+ * more.
  */
 export async function sendDeadLetters(config: Config, log: EventLog, options: SendOptions): Promise<Tally> {
   const tally: Tally = { byCode: {}, leftOut: 0, keptBack: 0, unsendable: 0 }
@@ -96,15 +97,15 @@ export async function replayDeadLetters(
   return 0
 }
 
-/** How many letters. */
+/** Numbers of letters. */
 export interface Tally {
-  /** Sent, or with `dryRun` to be sent. */
+  /** Sent letters by code, or with `dryRun` those to send. */
   readonly byCode: Record<string, number>
-  /** Replayed before. */
+  /** Letters replayed before. */
   leftOut: number
-  /** In the states already. */
+  /** Letters whose record is in the states already. */
   keptBack: number
-  /** Their bytes are no whole record. */
+  /** Letters whose bytes are no whole record. */
   unsendable: number
 }
 
@@ -125,8 +126,8 @@ function isChosen(letter: PlacedLetter, options: SendOptions, tally: Tally, repl
 }
 
 /**
- * Codes of records that are in the states: sending one again makes a duplicate, or worse, once its id is forgotten. A
- * event without a score is sent anew under another id. They are sent by their code or by a letter's id only.
+ * Codes of records that are in the states: sending one again makes a duplicate, or, once its id is forgotten, counts it
+ * twice. For a score, send the event under another id. A replay sends these only by their code or by a letter's id.
  */
 const applied: ReadonlySet<string> = new Set([
   'duplicate_event',
@@ -135,15 +136,15 @@ const applied: ReadonlySet<string> = new Set([
   'scoring_failed',
 ])
 
-/** Their bytes are a batch, or a frame, that nobody could read. */
+/** Codes of letters whose bytes are an unreadable batch or frame. */
 const noRecords: ReadonlySet<string> = new Set(['batch_unreadable', 'record_unreadable', 'record_too_large'])
 
-/** So many letters a crash can leave without a word that they were sent. */
+/** A crash can leave so many sent letters without a record of their replay. */
 const lettersMax = 100
-/** Of values in base64: what one call publishes, about. */
+/** One call publishes about so many bytes of values in base64. */
 const bytesMax = 4 * 1_048_576
 
-/** Sends records, and then says so beside their letters. */
+/** Sends records, and then records the replay beside their letters. */
 class Sender {
   readonly #log: Pick<EventLog, 'publish'>
   readonly #options: Pick<SendOptions, 'dryRun' | 'historyFrom'>
@@ -168,7 +169,7 @@ class Sender {
   }
 }
 
-/** How many of the first go together: one at least. */
+/** How many of the first letters fit into one call: one at least. */
 function fitting(letters: readonly PlacedLetter[]): number {
   let bytes = 0
   const end = letters.findIndex(({ data }) => (bytes += data.value.length) > bytesMax)

@@ -1,6 +1,6 @@
 import type { Change, Difference, FeatureSetDifference } from '../../../compile/feature-set-diff.ts'
 
-/** In words, one line each: what came, what went, what is not as it was. */
+/** The difference as text: one line for each addition, removal and change. */
 export function differenceText(difference: FeatureSetDifference): string {
   const { equal, hash } = difference
   if (equal) return `equal: ${hash.after.slice(0, 12)}\n`

@@ -13,7 +13,7 @@ export type FeatureList =
   | { readonly kind: 'features'; readonly rows: readonly FeatureRow[] }
   | { readonly kind: 'unknown'; readonly reason: string }
 
-/** In the order of definition; of a service in the order of its vector. */
+/** Lists features in the order of definition, those of a service in the order of its vector. */
 export function listFeatures(manifest: FeatureSetManifest, filter: FeatureFilter): FeatureList {
   const views = manifest.features.flatMap(({ view }) => (view === null ? [] : [view]))
   const reason =

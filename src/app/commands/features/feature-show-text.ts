@@ -3,7 +3,7 @@ import type { ShownFeature, ShownSlot, ShownUse, ShownView, ShownWindows } from 
 
 type Section = readonly [label: string, lines: readonly string[]]
 
-/** For people; `--json` prints the same. */
+/** The text for people; `--json` prints the same content. */
 export function shownText(shown: ShownFeature | ShownView): string {
   const sections = shown.kind === 'view' ? viewSections(shown) : featureSections(shown)
   const filled = sections.filter(([, lines]) => lines.length > 0)

@@ -11,7 +11,7 @@ import type { FeatureSet } from '../../../define/feature-set.ts'
 import type { Condition } from '../../../define/source.ts'
 import { featureName, type View } from '../../../define/view.ts'
 
-/** What a tile holds for a feature. */
+/** The slot of a tile that a feature reads. */
 export interface ShownSlot {
   readonly kind: SlotDefinition['kind']
   readonly eventType: string
@@ -19,25 +19,25 @@ export interface ShownSlot {
   readonly where: readonly Condition[]
   readonly size: number
   readonly bytesPerTile: Bytes
-  /** Other views that read the same slot: it is kept once for all of them. */
+  /** Other views that read the same slot: a tile holds it once for all of them. */
   readonly sharedWith: readonly string[]
 }
 
 export interface ShownState {
   readonly tilesPerEntityMax: number
-  /** Its number, which all slots of the hop share. */
+  /** The tile's number, which all slots of the hop share. */
   readonly tileBytes: Bytes
-  /** All tiles, all slots, nothing shared. */
+  /** The bytes of all tiles and all slots, if no other view shared them. */
   readonly bytesPerEntityMax: Bytes
 }
 
-/** Where it is read: by derived features, directly or through others, and as which elements of which vectors. */
+/** The readers of a feature: derived features, directly or through others, and elements of vectors. */
 export interface ShownUse {
   readonly derived: readonly string[]
   readonly services: readonly { readonly name: string; readonly elements: readonly string[] }[]
 }
 
-/** Of aggregated features and of views; null for a derived feature, which keeps no state. */
+/** The windows of an aggregated feature or a view; null for a derived feature, which has no state. */
 export interface ShownWindows {
   readonly entity: string
   readonly keyFields: readonly string[]
@@ -52,11 +52,11 @@ export interface ShownWindows {
 export interface ShownFeature extends Pick<FeatureManifest, 'name' | 'type' | 'nullable' | 'description' | 'view'> {
   readonly kind: 'feature'
   readonly definition: unknown
-  /** What it says, for a derived feature. */
+  /** The expression of a derived feature. */
   readonly expression: string | null
   readonly aggregated: ShownWindows | null
   readonly usedBy: ShownUse
-  /** As whoever generates SQL writes it; null where nobody does. */
+  /** The SQL of the feature; null when the caller generates none. */
   readonly sql: string | null
 }
 
@@ -71,7 +71,7 @@ export interface ShownView {
 
 export type Shown = ShownFeature | ShownView | { readonly kind: 'unknown'; readonly reason: string }
 
-/** Everything there is to know of a feature or a view. `sql` answers the SQL of a feature or a view by its name. */
+/** Describes a feature or a view in full. `sql` answers the SQL of a feature or a view by its name. */
 export function showFeature(set: FeatureSet, name: string, sql?: (name: string) => string): Shown {
   const view = set.views.find((candidate) => candidate.name === name)
   const sqlText = () => (sql === undefined ? null : sql(name))
@@ -144,7 +144,7 @@ function sharedWith(set: FeatureSet, view: View, id: string): string[] {
 function useOf(set: FeatureSet, features: readonly string[]): ShownUse {
   const reached = new Set(features)
   const derived: string[] = []
-  // In the order of definition: a derived feature reads only those before it.
+  // In the order of definition: a derived feature reads only features defined before it.
   for (const { name, expression } of set.derived) {
     if (!featuresOf(expression.tree).some((read) => reached.has(read))) continue
     reached.add(name)
@@ -156,7 +156,7 @@ function useOf(set: FeatureSet, features: readonly string[]): ShownUse {
   return { derived, services }
 }
 
-/** Whoever mistypes a long name has its beginning right. */
+/** A mistyped long name usually has its beginning right. */
 const nearStartMin = 6
 const nearMax = 5
 

@@ -18,7 +18,7 @@ import { table } from '../../command-line/table.ts'
 export type FeaturesRequest =
   | { readonly kind: 'list'; readonly filter: FeatureFilter }
   | { readonly kind: 'show'; readonly name: string }
-  /** Without `after` the definitions of this program. */
+  /** Without `after`: the definitions of this program. */
   | { readonly kind: 'diff'; readonly before: string; readonly after?: string }
   | { readonly kind: 'check' }
 
@@ -33,7 +33,7 @@ export async function featuresCommand(
   request: FeaturesRequest,
   options: { readonly json?: boolean },
 ): Promise<number> {
-  // What is committed is committed for the defaults.
+  // The committed feature set is that of the default settings.
   const { project } = installed
   const answer =
     request.kind === 'check'

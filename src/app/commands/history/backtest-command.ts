@@ -32,7 +32,10 @@ function youngLabels({ reported }: ScoredColumns, days: number): string {
   return `note: a ${reported} of the newest ${days} days that nobody has reported yet counts as none; --to leaves these days out\n`
 }
 
-/** `riverbank backtest`: a candidate beside what was decided. Writes nothing. Errors: `lake_empty`, those of its parts. */
+/**
+ * `riverbank backtest`: compares a candidate with the past decisions. Writes nothing. Errors: `lake_empty`, those of
+ * its parts.
+ */
 export async function backtestCommand(config: Config, options: BacktestCommandOptions): Promise<number> {
   const compiled = definitions(config)
   const { scorer, service } = await openModel(config, compiled, options.model)

@@ -9,20 +9,20 @@ import { judgedEvents } from '../../../lake/history/monitor-metrics.ts'
 export interface MonitorCommandOptions extends WatchedSpan {
   readonly json?: boolean
   readonly model?: string
-  /** Limits; beyond one of them the exit code is 1. */
+  /** Limits; a value beyond one of them makes the exit code 1. */
   readonly maxPsi: number
   readonly maxNullRate: number
   readonly minPrecision: number
   readonly minRecall: number
 }
 
-/** What went beyond a limit, in words. */
+/** A value beyond its limit, as text. */
 type Alarm = string
 
 /**
- * `riverbank monitor`: 0 when everything is within its limits, 1 when not; of the model that is named, or of the one in use of
- * each scored type (with several types JSON is a list). What can be measured is told before the first error is thrown: `lake_empty`,
- * `profile_missing`, `invalid_model`.
+ * `riverbank monitor`: 0 when everything is within its limits, 1 when not; for the named model, or for the one in use
+ * of each scored type (with several types JSON is a list). Prints all measurements before it throws the first error:
+ * `lake_empty`, `profile_missing`, `invalid_model`.
  */
 export async function monitorCommand(config: Config, options: MonitorCommandOptions): Promise<number> {
   const compiled = definitions(config)

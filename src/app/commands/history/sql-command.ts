@@ -10,7 +10,7 @@ export async function sqlCommand(config: Config, query: string, options: { reado
   const sql = await openSql(config, definitions(config), {
     memoryMb: Math.max(2_048, config.SQL_MEMORY_MB),
     maxRows: 1_000_000,
-    // One query, and then the end. The first process is started beside all spares.
+    // There is only one query: the first process starts without a spare.
     spare: 0,
   })
   try {

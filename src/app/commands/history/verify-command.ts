@@ -11,10 +11,10 @@ import { logFolder } from '../../../lake/commit/log-files.ts'
 interface VerifyCommandOptions {
   readonly json?: boolean
   readonly fast?: boolean
-  /** Of each entity; Infinity for all. */
+  /** Compares so many states of each entity; Infinity for all. */
   readonly states?: number
   readonly seed?: number
-  /** Milliseconds; what is pending for longer is no longer well. */
+  /** Milliseconds; a record that is pending for longer makes the exit code 1. */
   readonly pendingMax?: number
 }
 
@@ -49,7 +49,7 @@ export async function verifyCommand(config: Config, options: VerifyCommandOption
   }
 }
 
-/** For how many milliseconds the oldest is pending where that is longer than it may be; null where it is not. */
+/** How long the oldest record is pending, in milliseconds, if longer than it may be; else null. */
 export function overdueOf(
   { oldestPendingMs }: Pick<VerifyReport, 'oldestPendingMs'>,
   pendingMaxMs: number | undefined,
@@ -58,7 +58,7 @@ export function overdueOf(
   return oldestPendingMs > pendingMaxMs ? Math.round(oldestPendingMs) : null
 }
 
-/** Commits that readers of the lake cannot do without. */
+/** Damaged commits that readers of the lake need. */
 async function damagedCommits({ DATA_DIR }: Config): Promise<readonly LogFault[]> {
   const folder = join(DATA_DIR, 'lake', logFolder)
   if (!existsSync(folder)) return []

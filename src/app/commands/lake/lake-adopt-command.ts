@@ -1,7 +1,7 @@
 import type { Config } from '../../installation/settings/config.ts'
 import { adoptLake } from '../../installation/lake/lake-binding.ts'
 
-/** `riverbank lake adopt`: the lake of this data folder becomes the one that states and log belong to. */
+/** `riverbank lake adopt`: binds states and log to the lake of this data folder. */
 export async function adoptCommand(config: Config, options: { readonly json?: boolean }): Promise<number> {
   const { lake, before } = await adoptLake(config)
   const text =

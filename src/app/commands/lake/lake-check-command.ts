@@ -14,7 +14,7 @@ export function lakeDir({ DATA_DIR }: Pick<Config, 'DATA_DIR'>): string {
   return dir
 }
 
-/** `riverbank lake check`: 0 when everything is as it was written, 1 when not, or when it was stopped before it could tell. */
+/** `riverbank lake check`: 0 when every byte is as written, 1 when not, and when it was stopped before its end. */
 export async function lakeCheckCommand(config: Config, options: { readonly json?: boolean }): Promise<number> {
   const dir = lakeDir(config)
   const report = await untilStopped(async (signal) => {

@@ -27,14 +27,14 @@ export interface LakeRepairOptions {
   /** Another copy of the lake's folder. */
   readonly from?: string
   readonly declareLost?: boolean
-  /** Without it the plan is told, and nothing is done. */
+  /** Without it the command prints the plan and does nothing. */
   readonly yes?: boolean
 }
 
-/** Rows of one table that are read from the log before they are written. */
+/** Reads at most so many rows of one table from the log before it writes them. */
 const rowsPerFile = 50_000
 
-/** `riverbank lake repair`: 0 when the lake is whole, or will be when the plan is carried out; 1 when damage is left. */
+/** `riverbank lake repair`: 0 when the lake is whole, or the plan would make it whole; 1 when damage is left. */
 export async function lakeRepairCommand(config: Config, options: LakeRepairOptions): Promise<number> {
   const say = (line: string) => {
     process.stderr.write(`${line}\n`)
@@ -46,7 +46,7 @@ export async function lakeRepairCommand(config: Config, options: LakeRepairOptio
     return plan.left.length === 0 ? 0 : 1
   }
   const result = await untilStopped((signal) => runLakeRepair(config, { ...options, signal }, say))
-  // Nothing else writes to the lake meanwhile, so nobody else would list what is new.
+  // Nothing else writes to the lake meanwhile, so no other process would list the new files.
   const lake = await openLake({ dir: lakeDir(config) }).catch(() => null)
   if (lake !== null)
     await publishFileList(lake, definitions(config).lakeSchema).catch((error: unknown) =>
@@ -102,12 +102,12 @@ async function withRepair<Result>(
   }
 }
 
-/** Nothing is read from a log that belongs to another lake. The lake may be one that nobody can open. */
+/** Refuses a log that belongs to another lake. The damage may keep the lake from opening. */
 async function requireOwnLog(config: Config, dir: string, log: EventLog): Promise<void> {
   const { state } = await checkLog(join(dir, logFolder))
   const store = await openStateStore(config)
   try {
-    // What the log has is read with the definitions: with other ones it would be other rows.
+    // The repair reads the log with the definitions: other ones would make other rows of it.
     await refuseContradictions(config, { store })
     await requireSeen(config, await lakeReaching(config, dir, state.covered), store, log)
   } finally {

@@ -8,8 +8,8 @@ import { scoringModel, withLakeQuery, type LakeQueryOptions } from '../../instal
 import type { ScoredColumns } from '../../../lake/tables/lake-schema.ts'
 
 /**
- * `name/version`; when nothing was given the model that scored the newest events of the lake, or what an installation
- * begins with. Errors: `invalid_model` (also where several types are scored, and nothing says of which), `model_refused`.
+ * `name/version`; without it the model that scored the newest events of the lake, or the registry's champion. Errors:
+ * `invalid_model` (also with several scored types and none named), `model_refused`.
  */
 export async function modelReference(
   config: Pick<Config, 'MODELS_DIR' | 'DATA_DIR'>,
@@ -27,7 +27,7 @@ export async function modelReference(
   return parsed
 }
 
-/** The model that scored the newest events of a type, or what an installation begins with. Errors: `model_refused`. */
+/** The model that scored the newest events of a type, or the registry's champion. Errors: `model_refused`. */
 export async function modelInUse(
   config: Pick<Config, 'MODELS_DIR' | 'DATA_DIR'>,
   compiled: Pick<Definitions, 'lakeSchema'>,
@@ -40,7 +40,7 @@ export async function modelInUse(
 }
 
 /**
- * Loads a model with all checks, and its policy where one is named; with the plan of its service.
+ * Loads a model with all checks, with the plan of its service and, if one is named, its policy.
  */
 export async function openModel(
   config: Pick<Config, 'MODELS_DIR' | 'DATA_DIR'>,

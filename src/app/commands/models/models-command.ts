@@ -71,7 +71,7 @@ function stateOf({ live, activations, refusal }: GenerationReport, partitions: n
 
 /**
  * `riverbank models promote|shadow|retire|rollback`: appends a generation, and waits until it has taken effect on every
- * partition. 0 when it has, or when nobody has said anything within `wait` seconds; 1 when it was refused.
+ * partition. 0 when it has, and when no processor has answered within `wait` seconds; 1 when one has refused it.
  */
 export function changeModels(
   config: Config,
@@ -95,7 +95,9 @@ export function changeModels(
   })
 }
 
-/** Why a model of the folder here gives no reasons; null where it does, or is not here: then the processors know. */
+/**
+ * Why a model of this folder gives no reasons; null when it does, and when it is not here: then the processors know.
+ */
 async function unexplainedModel(modelsDir: string, model: ModelReference) {
   try {
     const explanations = await loadExplanations({ modelsDir, ...model })

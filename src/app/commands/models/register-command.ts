@@ -10,15 +10,15 @@ import { registerCovers } from '../../../edges/onnx/registration.ts'
 import { sampleBackground, type SampledBackground } from '../../../lake/materialize/background.ts'
 import { scoredOfService } from '../../../lake/tables/lake-schema.ts'
 
-/** Enough that a branch which one event in a thousand takes is counted to a tenth; a few megabytes. */
+/** Enough to count a branch that one event in a thousand takes to within a tenth; a few megabytes. */
 const rowsMax = 50_000
-/** Fewer say too little about who goes where. */
+/** Fewer rows say too little about the branches that events take. */
 const rowsMin = 1_000
 const spanDays = 30
 
 /**
- * `riverbank models register`: proves that a model may score, and where its trees have no covers counts them over scored events of
- * the lake, so that it can say why. 0 when it can be promoted with reasons, 1 when it can be promoted without. Errors:
+ * `riverbank models register`: proves that a model may score, and, if its trees have no covers, counts them over scored
+ * events of the lake, so that the model gives reasons. 0 when it can be promoted with reasons, 1 without. Errors:
  * `invalid_model`, `model_refused`, `model_in_use`, `lake_empty`.
  */
 export async function registerModel(config: Config, name: string, json: boolean): Promise<number> {
@@ -67,7 +67,7 @@ async function backgroundOf(
   throw new RiverbankError('lake_empty', `${here}: covers are counted over ${rowsMin} at least`)
 }
 
-/** Reasons are part of decisions: what scored already goes on as it began. */
+/** Reasons are part of decisions: a model that has scored already keeps its reasons as they are. */
 async function checkUnused(config: Config, { name, version }: ModelReference): Promise<void> {
   const { generations } = await withModels(config, (models) => models.report(Infinity))
   const used = generations.find(({ champion, shadows }) =>

@@ -15,11 +15,13 @@ import { backfillView, type BackfillResult } from '../../../lake/rebuild/backfil
 import { catalogOf } from '../../../lake/tables/sql-catalog.ts'
 import { StateMigration } from '../../../process/assignment/state-migration.ts'
 
-/** Rows of one entity that are sorted at once; what does not fit into memory goes to the folder of the data. */
+/** Sorts so many rows of one entity at once; those that do not fit into memory spill to the data folder. */
 const rowsPerChunk = 2_000_000
 const query = { threads: 1, memoryMb: 2_048, tempMb: 65_536 } as const
 
-/** Gives a view its history while the service runs. Errors: those of {@link backfillView}, log and lake. */
+/**
+ * Backfills the missing history of a view while the service runs. Errors: those of {@link backfillView}, log and lake.
+ */
 export async function runBackfill(config: Config, view: string, say: (line: string) => void): Promise<BackfillResult> {
   const { plan, lakeSchema: schema } = definitions(config)
   const { topics, groups } = names(config)
@@ -55,7 +57,7 @@ export async function runBackfill(config: Config, view: string, say: (line: stri
   }
 }
 
-/** `riverbank backfill`: 0 when the view is complete, 1 when the lake does not reach back to the birth of some states. */
+/** `riverbank backfill`: 0 when the view is complete, 1 when the lake lacks the first events of some incarnations. */
 export async function backfillCommand(
   config: Config,
   view: string,

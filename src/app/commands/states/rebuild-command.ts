@@ -14,19 +14,19 @@ import { openLake, type Lake } from '../../../lake/commit/lake.ts'
 import { rebuildStates, type RebuildResult } from '../../../lake/rebuild/rebuild.ts'
 import { catalogOf } from '../../../lake/tables/sql-catalog.ts'
 
-/** Rows of one entity that are sorted at once; what does not fit into memory goes to the folder of the data. */
+/** Sorts so many rows of one entity at once; those that do not fit into memory spill to the data folder. */
 const rowsPerChunk = 2_000_000
 const query = { threads: 2, memoryMb: 2_048, tempMb: 65_536 } as const
 
 /**
- * Rebuilds begun again because a batch that was under way was committed meanwhile (there is one a partition at most), or
- * because files were merged and deleted before they were read.
+ * Attempts of a rebuild: it begins again when a processor has committed a batch meanwhile (one a partition at most), or
+ * when a merge has deleted files before they were read.
  */
 const attemptsMax = 5
 
 /**
- * Fills the empty states of an installation from its log and its lake, while the roles run. Errors: `lake_mismatch`, and
- * those of {@link rebuildStates}.
+ * Fills the empty states of an installation from its log and its lake, while the roles run. Errors: `lake_mismatch`,
+ * and those of {@link rebuildStates}.
  */
 export async function runRebuild(config: Config, say: (line: string) => void): Promise<RebuildResult> {
   const { log, store } = await openStores(config)
@@ -59,7 +59,7 @@ async function rebuildOnce(
   const { plan, lakeSchema: schema } = definitions(config)
   const { topics, groups } = names(config)
   const committedNow = () => log.committed(groups.process, topics.events)
-  // Before the lake is brought to the end: whatever was committed by now has its answer there then.
+  // Before the lake catches up: it then has the output events of every record committed by now.
   const committed = await committedNow()
   await bringLakeToEnd(config, log, lake, say)
   const ranges = (await log.describeTopic(topics.events)) ?? []

@@ -12,15 +12,15 @@ import { openLake, type Lake } from '../../../lake/commit/lake.ts'
 import type { EventLog } from '../../../ports/log.ts'
 import { stateMetadata, type StateStore } from '../../../ports/states.ts'
 
-/** Where the id of the lake stands: beside the states, and beside the log where that is another Redis. */
+/** The stores that hold the lake's id as metadata: that of the states, and that of the log if it is another Redis. */
 export type LakeMetadata = readonly Pick<StateStore, 'metadata' | 'replaceMetadata'>[]
 
-/** The lake of this installation where its folder is there; null where this machine has none (yet). */
+/** The lake of this installation; null when this machine has no folder of it (yet). */
 export async function existingLake(config: Pick<Config, 'DATA_DIR'>): Promise<Lake | null> {
   return existsSync(join(lakeFolder(config), '_log')) ? openLake({ dir: lakeFolder(config) }) : null
 }
 
-/** A second store for the memo beside the log; null where log and states share a server, or the log is Kafka. */
+/** A second metadata store beside the log; null when log and states share a server, or the log is Kafka. */
 export async function openLogMetadata(config: Config): Promise<StateStore | null> {
   const place = stateLocation(config)
   const isApart = config.LOG === 'redis' && !(place.kind === 'server' && place.url === config.REDIS_URL)
@@ -29,12 +29,12 @@ export async function openLogMetadata(config: Config): Promise<StateStore | null
   return openRedisStateStore({ namespace: `${namespace}:log`, commandTimeoutMs, url })
 }
 
-/** The id and the reach of a lake, as a look at the states needs them. Makes the id of a lake that has none. */
+/** The id and the reach of a lake, for a check of the states. Gives a lake without an id one. */
 export async function lakeSeen(config: Config, lake: Lake): Promise<LakeSeen> {
   return lakeReaching(config, lake.dir, (await lake.snapshot()).covered)
 }
 
-/** {@link lakeSeen} of a lake that reaches so far, also where its log cannot be read to the end. */
+/** {@link lakeSeen} of a lake that reaches so far, also when its commit log cannot be read to the end. */
 export async function lakeReaching(
   config: Config,
   dir: string,
@@ -52,8 +52,9 @@ export async function lakeReaching(
 }
 
 /**
- * Gives the states and the log the id of this lake where they have none, in one step each: of two installations that
- * begin at once, one is refused. A lake without a file is none of a log that was materialized. Answers why not, or null.
+ * Writes the id of this lake into the metadata of states and log if they have none, by compare-and-set: of two
+ * installations that begin at once, one is refused. Refuses an empty lake for a log that was materialized. Answers the
+ * refusal, or null.
  */
 export async function bindLake(
   config: Config,
@@ -90,12 +91,14 @@ async function isMaterialized(config: Config, log: Pick<EventLog, 'committed'>):
   return [...(await log.committed(groups.materialize, topics.events)).values()].some((next) => next > 0)
 }
 
-/** Claims the lake for a command that works with lake and log. Errors: `lake_mismatch`, and those of store and log. */
+/**
+ * Binds states and log to the lake, for a command that works with it. Errors: `lake_mismatch`, those of store and log.
+ */
 export async function requireLake(config: Config, lake: Lake, store: StateStore, log: EventLog): Promise<void> {
   await requireSeen(config, await lakeSeen(config, lake), store, log)
 }
 
-/** {@link requireLake} for what was seen of it. */
+/** {@link requireLake} for a lake that was read before. */
 export async function requireSeen(config: Config, lake: LakeSeen, store: StateStore, log: EventLog): Promise<void> {
   const logMetadata = await openLogMetadata(config)
   try {
@@ -112,7 +115,7 @@ export interface Adopted {
   readonly before: string | null
 }
 
-/** Lets this lake take the place of the one that states and log know. Errors: `state_unavailable`, `state_contended`. */
+/** Rebinds states and log from the lake they know to this one. Errors: `state_unavailable`, `state_contended`. */
 export async function adoptLake(config: Config): Promise<Adopted> {
   const lake = await openLake({ dir: lakeFolder(config) })
   const id = await lakeIdentity(join(lake.dir, '_log'))

@@ -10,7 +10,7 @@ import { readLogPositions } from '../../../lake/verify/watermark.ts'
 import type { EventLog } from '../../../ports/log.ts'
 
 /**
- * Brings the lake to where both topics ended when this was called, with a materializer of its own beside those that may
+ * Brings the lake to the ends that both topics had at the call, with a materializer of its own beside those that may
  * run. Errors: `lake_behind`, and those of log and lake.
  */
 export async function bringLakeToEnd(

@@ -8,7 +8,10 @@ import type { SqlValue } from '../../../edges/duckdb/query.ts'
 
 const memoryMb = 256
 
-/** Keeps the lists of ids of a lake complete: see {@link createIdListKeeper}. A damaged file ends a turn (`lake_corrupt`). */
+/**
+ * Keeps the lists of ids of a lake complete: see {@link createIdListKeeper}. A damaged file ends a turn
+ * (`lake_corrupt`).
+ */
 export function keepIdLists(lake: Lake, schema: LakeSchema): (limits: KeepLimits) => Promise<number> {
   return createIdListKeeper(lake, schema, async (file, { aggregate, id }) => {
     const query = await openQuery({ threads: 1, memoryMb, tempDir: lake.dir, tempMb: 0, setup: [] })

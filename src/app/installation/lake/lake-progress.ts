@@ -4,16 +4,18 @@ import { lagOf, type LogPositions, type Topics } from '../../../lake/verify/wate
 import type { Sleeper } from '../../../process/retry.ts'
 
 const pollMs = 200
-/** A lake that took nothing for so long is not being written, whatever the machine: a dead member's session ends within it. */
+/**
+ * No process writes a lake that took nothing for so long: the session of a dead member ends within it on any machine.
+ */
 const stalledMs = 120_000
-/** The same where the group has no member: one that is being started again has joined by then. */
+/** The same for a group without a member: a restarted one has joined by then. */
 const abandonedMs = 30_000
 
 export interface ProgressOptions {
-  /** Whether anybody is there who may go on. Left out: somebody is. */
+  /** Whether the group has a member. Left out: it has. */
   readonly isAttended?: () => Promise<boolean>
   readonly clock: Pick<Sleeper, 'sleep'>
-  /** Between two looks; what it throws ends the wait. */
+  /** Called between two polls; an error that it throws ends the wait. */
   readonly onLook?: (left: number) => void
 }
 
@@ -23,7 +25,7 @@ export async function lakeLag(lake: Lake, positions: LogPositions, topics: Topic
   return (lagOf(snapshot, positions, topics.events) ?? 0) + (lagOf(snapshot, positions, topics.scores) ?? 0)
 }
 
-/** Waits until nothing is left, for as long as it becomes less: by progress, not by time. Answers what is left. */
+/** Waits until nothing is left, as long as the number falls: progress counts, not time. Answers the number left. */
 export async function untilNoneLeft(left: () => Promise<number>, options: ProgressOptions): Promise<number> {
   const never = new AbortController().signal
   let least = await left()

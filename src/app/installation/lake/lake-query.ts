@@ -13,16 +13,16 @@ import { isOfType } from '../../../lake/tables/scored-sql.ts'
 
 export interface LakeQueryOptions {
   readonly signal?: AbortSignal | undefined
-  /** Megabytes of the database; beyond them it spills. */
+  /** Megabytes of the database; it spills beyond them. */
   readonly memoryMb?: number
 }
 
-/** A command is a process of its own, and ends. */
+/** A command may take more than a role: it is a process of its own, and ends. */
 const commandMemoryMb = 2_048
 
 /**
- * Our own SQL over one version of the lake. Reads only; spills outside of it. When `signal` is aborted the query that runs
- * is interrupted, and `query_failed` is thrown.
+ * Runs our own SQL over one version of the lake. Reads only; spills outside of it. An abort of `signal` interrupts the
+ * running query, which throws `query_failed`.
  */
 export async function withLakeQuery<Result>(
   config: Pick<Config, 'DATA_DIR'>,
@@ -51,8 +51,8 @@ export async function withLakeQuery<Result>(
 }
 
 /**
- * The model that scored the newest events of a type, null while there are none. registry.json only says which one an
- * installation begins with.
+ * The model that scored the newest events of a type, null while there are none. registry.json only names the model with
+ * which an installation begins.
  */
 export async function scoringModel(
   query: Query,
@@ -67,7 +67,7 @@ export async function scoringModel(
   return name === null || version === null ? null : { name: String(name), version: String(version) }
 }
 
-/** Of the lake's scored events of a type, milliseconds; null while there are none. */
+/** The times of the lake's first and last scored event of a type, milliseconds; null while there are none. */
 export async function scoredSpan(
   query: Query,
   schema: Pick<LakeSchema, 'scored'>,

@@ -6,7 +6,7 @@ import { openLake } from '../../../lake/commit/lake.ts'
 import { sqlCatalogSource } from '../../../lake/tables/sql-catalog.ts'
 import type { SqlRunner } from '../../../ports/sql.ts'
 
-/** SQL over the lake in processes of its own, with the limits that the caller's trust allows. */
+/** Runs SQL over the lake in processes of its own; the limits depend on the trust in the caller. */
 export async function openSql(
   config: Config,
   { lakeSchema }: Pick<Definitions, 'lakeSchema'>,

@@ -29,11 +29,11 @@ export { renderVerify } from '../../../lake/verify/text.ts'
 export type { VerifyReport } from '../../../lake/verify/report.ts'
 
 export interface RunVerifyOptions {
-  /** Only read. Without it nothing is known of what never reached the lake. */
+  /** Only read. Without it verify does not see records that never reached the lake. */
   readonly log?: Pick<EventLog, 'driver' | 'describeTopic' | 'committed' | 'tail' | 'members'>
   /** Entities of each kind whose states are compared with the lake; Infinity for all, 0 for none. Default 1,000. */
   readonly statesPerEntity?: number
-  /** Chooses them. Default: by the clock. */
+  /** Chooses those entities. Default: by the clock. */
   readonly seed?: number
   /** Compares sizes of files instead of checksums. */
   readonly fast: boolean
@@ -43,9 +43,9 @@ export interface RunVerifyOptions {
 const statesPerEntity = 1_000
 
 /**
- * `riverbank verify`: recomputes I1 to I5 of this installation. Writes nothing but its own temporary files.
- * Errors: `lake_mismatch`, those of the log, the lake and the state store. A model that cannot be loaded is told as progress, and its
- * scores are counted as not recomputed.
+ * `riverbank verify`: recomputes I1 to I5 of this installation. Writes nothing but its own temporary files. Errors:
+ * `lake_mismatch`, those of the log, the lake and the state store. For a model that cannot be loaded it reports a line
+ * of progress, and counts the model's scores as not recomputed.
  */
 export async function runVerify(config: Config, options: RunVerifyOptions): Promise<VerifyReport> {
   const compiled = definitions(config)
@@ -69,7 +69,7 @@ interface Opened {
   readonly say: (line: string) => void
 }
 
-/** States of another lake would differ from this one everywhere, and nothing would be wrong with either. */
+/** Refuses states of another lake: they would differ from this lake everywhere, though both may be right. */
 async function checkLake(config: Config, lake: Lake, store: StateStore): Promise<void> {
   const foreign = lakeMismatch(await store.metadata(stateMetadata.lake), await lakeSeen(config, lake), config.NAMESPACE)
   if (foreign?.kind === 'refused') throw new RiverbankError(foreign.code, foreign.reason)
@@ -115,7 +115,9 @@ async function verifyWith(config: Config, options: RunVerifyOptions, opened: Ope
   }
 }
 
-/** While the lake takes in what the log held when verify began; what is missing where it takes no more is `pending`. */
+/**
+ * Waits while the lake takes in the records that the log had when verify began; those it does not take are `pending`.
+ */
 async function catchUp(
   lake: Lake,
   positions: LogPositions,
@@ -131,8 +133,8 @@ async function catchUp(
 }
 
 /**
- * Every model of the folder, whatever serves now: which of them have scored only the lake knows. One that cannot be loaded
- * is no reason to fail; what it scored is counted.
+ * Loads every model of the folder, not only those in use: only the lake knows which have scored. A model that cannot be
+ * loaded is no reason to fail; verify counts its scores.
  */
 async function loadableModels(config: Config, compiled: Definitions, say: (line: string) => void): Promise<Scorer[]> {
   const load = modelLoader(config.MODELS_DIR, compiled)
@@ -148,7 +150,7 @@ async function loadableModels(config: Config, compiled: Definitions, say: (line:
   return found
 }
 
-/** By model and version; null for one that is not there any more, or cannot be read, or whose model is not there. */
+/** By model and version; null for a policy that is gone or unreadable, or whose model is gone. */
 function policyLoader(
   { MODELS_DIR }: Config,
   { plan }: Definitions,
@@ -171,7 +173,7 @@ function policyLoader(
 
 const rowsBetweenLines = 200_000
 
-/** One line when a phase begins, and one every so many rows; phases may run at the same time. */
+/** Prints one line when a phase begins, and one every so many rows; phases may run at the same time. */
 function progressLines(say: (line: string) => void): (phase: string, rows: number) => void {
   const nextOf = new Map<string, number>()
   return (phase, rows) => {

@@ -8,7 +8,7 @@ import { findRedisServer, freePort, startRedisServer, type RedisServer } from '.
 import type { Logger } from '../../../ports/telemetry.ts'
 
 export interface EmbeddedRedisOptions {
-  /** Holds the server's data, its log and the record of who runs it; created when missing. */
+  /** Holds the server's data, its log and the record of the run that owns it; created when missing. */
   readonly dir: string
   /** 0 is no limit. Above it writes fail (noeviction). */
   readonly maxMemoryBytes: number
@@ -21,9 +21,9 @@ export interface EmbeddedRedisOptions {
 export interface EmbeddedRedis {
   readonly url: string
   readonly pid: number
-  /** Resolves when the server ended without being told to; never when it was stopped. */
+  /** Resolves when the server ended by itself; never when it was stopped. */
   readonly crashed: Promise<RiverbankError>
-  /** Ends the server after it has written everything down. Safe to call twice. */
+  /** Ends the server after it has written everything to disk. Safe to call twice. */
   stop(): Promise<void>
 }
 
@@ -37,8 +37,8 @@ const identifyTimeoutMs = 2_000
 
 /**
  * Starts a redis-server (or valkey-server) of our own on a free loopback port: append-only file, fsync every second,
- * no eviction. A server that a crashed run left behind on the same folder is stopped first; one whose run still lives
- * is left alone and refused. Throws `redis_missing`, `redis_in_use`, `redis_start_failed`.
+ * no eviction. Stops a server that a crashed run left on the same folder first; refuses one whose run still lives, and
+ * leaves it alone. Throws `redis_missing`, `redis_in_use`, `redis_start_failed`.
  */
 export async function startEmbeddedRedis(options: EmbeddedRedisOptions): Promise<EmbeddedRedis> {
   const binary = findRedisServer()
@@ -72,7 +72,7 @@ export async function startEmbeddedRedis(options: EmbeddedRedisOptions): Promise
 async function startOnFreePort(dir: string, binary: string, options: EmbeddedRedisOptions): Promise<RedisServer> {
   for (let attempt = 1; ; attempt += 1) {
     const port = await freePort()
-    // Before the start: whatever happens next, the following run knows where to look.
+    // Before the start: after any crash the next run finds the server by this record.
     writeFileSync(recordFile(dir), JSON.stringify({ port, ownerPid: process.pid } satisfies RunRecord))
     try {
       return await startRedisServer({
@@ -126,12 +126,12 @@ function readRecord(dir: string): RunRecord | null {
     const { port, ownerPid } = value
     return typeof port === 'number' && typeof ownerPid === 'number' ? { port, ownerPid } : null
   } catch {
-    // No earlier run, or one that died while it wrote: then it had not started a server yet.
+    // No earlier run, or one that died while it wrote the record: it had not started a server yet.
     return null
   }
 }
 
-/** Of the server that runs in this folder; null when its owner does not live any more, or there never was one. */
+/** The record of the server that runs in this folder; null when its owner is dead, or there never was one. */
 export function readRunRecord(dir: string): Pick<RunRecord, 'port'> | null {
   const record = readRecord(dir)
   return record !== null && isAlive(record.ownerPid) ? record : null
@@ -150,6 +150,6 @@ function signal(pid: number, name: 'SIGTERM' | 'SIGKILL'): void {
   try {
     process.kill(pid, name)
   } catch {
-    // Gone already, which is what was asked for.
+    // It is gone already.
   }
 }

@@ -9,7 +9,7 @@ import type { EventLog } from '../../../ports/log.ts'
 import type { StateStore } from '../../../ports/states.ts'
 import type { Logger } from '../../../ports/telemetry.ts'
 
-/** The log that the configuration names. Errors: `log_unavailable`, `invalid_config`. */
+/** Opens the log that the configuration names. Errors: `log_unavailable`, `invalid_config`. */
 export async function openEventLog(config: Config, logger?: Logger): Promise<EventLog> {
   switch (config.LOG) {
     case 'kafka': {
@@ -28,7 +28,7 @@ export async function openEventLog(config: Config, logger?: Logger): Promise<Eve
   }
 }
 
-/** The states where the configuration says. Errors: `state_unavailable`, `invalid_config`. */
+/** Opens the state store that the configuration names. Errors: `state_unavailable`, `invalid_config`. */
 export async function openStateStore(config: Config): Promise<StateStore> {
   const options = { namespace: config.NAMESPACE, commandTimeoutMs: config.STATE_TIMEOUT_MS }
   const place = stateLocation(config)
@@ -40,7 +40,7 @@ export async function openStateStore(config: Config): Promise<StateStore> {
   }
 }
 
-/** Which models score events of a type, beside the states. Errors: `state_unavailable`, `invalid_config`. */
+/** Opens the list of generations of a scored type, beside the states. Errors: `state_unavailable`, `invalid_config`. */
 export async function openGenerationStore(config: Config, eventType: string): Promise<GenerationStore> {
   const options = { namespace: config.NAMESPACE, eventType, commandTimeoutMs: config.STATE_TIMEOUT_MS }
   const place = stateLocation(config)
@@ -52,7 +52,7 @@ export async function openGenerationStore(config: Config, eventType: string): Pr
   }
 }
 
-/** One for each type, or none: an open connection would keep a command from ending. Errors: those of one of them. */
+/** Opens one for each type, or none: an open connection would keep a command from ending. Errors: those of one. */
 export async function openGenerationStores(
   config: Config,
   eventTypes: Iterable<string>,
@@ -72,7 +72,7 @@ export interface Stores {
   readonly store: StateStore
 }
 
-/** Both, or neither: an open connection would keep a command from ending. Errors: those of log and store. */
+/** Opens both, or neither: an open connection would keep a command from ending. Errors: those of log and store. */
 export async function openStores(config: Config, logger?: Logger): Promise<Stores> {
   const log = await openEventLog(config, logger)
   try {

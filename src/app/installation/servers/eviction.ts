@@ -4,8 +4,8 @@ import { probeCluster, probeRedis } from '../../../edges/redis/server/probe.ts'
 import type { Logger } from '../../../ports/telemetry.ts'
 
 /**
- * Says at the start what `doctor` says of the server of the states: one that may evict drops states one by one, and a
- * state that is missing alone looks like an entity that nobody has seen. Never in the way of a start.
+ * Warns at the start, as `doctor` does, of a state server that may evict: it drops states one by one, and an entity
+ * whose state is missing looks like a new one. Never keeps a role from starting.
  */
 export async function tellEviction(config: Config, logger: Logger): Promise<void> {
   const place = stateLocation(config)

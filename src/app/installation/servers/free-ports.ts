@@ -4,7 +4,7 @@ import { isRecord } from '../../../base/record.ts'
 
 const attemptsMax = 50
 
-/** The first of `count` ports in a row that nobody listens on just now. Errors: `no_free_ports`. */
+/** The first of `count` ports in a row on which no process listens now. Errors: `no_free_ports`. */
 export async function freePortsInARow(count: number, host: string): Promise<number> {
   for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
     const held: Server[] = []

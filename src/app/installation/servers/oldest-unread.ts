@@ -2,11 +2,13 @@ import { RiverbankError } from '../../../base/errors.ts'
 import { partitionKey } from '../../../lake/commit/commit.ts'
 import type { EventLog } from '../../../ports/log.ts'
 
-/** A record that the log holds is read at once; a log that does not answer is no reason to wait for it. */
+/** The log answers with a record that it holds at once; a log that does not answer is not worth a longer wait. */
 const readMs = 10_000
 
-/** When the log took the oldest record at or above `covered` in any partition of the topics; null where nothing is left.
- * Errors: `log_unavailable` (canRetry). */
+/**
+ * When the log took the oldest record at or above `covered` in any partition of the topics; null when nothing is left.
+ * Errors: `log_unavailable` (canRetry).
+ */
 export async function oldestUnreadMs(
   log: Pick<EventLog, 'describeTopic' | 'tail'>,
   topics: readonly string[],

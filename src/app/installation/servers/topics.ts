@@ -3,7 +3,7 @@ import type { EventLog, PartitionRange, TopicSpec } from '../../../ports/log.ts'
 
 const mebibyte = 1_048_576
 
-/** The three topics of an installation. Scores and dead letters hold an event and what is known of it: they are larger. */
+/** The three topics of an installation. Scores and dead letters hold an event and more: they are larger. */
 export function topicSpecs(config: Config): TopicSpec[] {
   const { topics } = names(config)
   const shared = {

@@ -11,7 +11,7 @@ import { canonicalJson, hashText } from '../../../compile/hash.ts'
 import type { FeatureSetManifest } from '../../../engine/feature-set.ts'
 import { reasonFormSchema } from '../../../engine/reason-form.ts'
 
-/** What makes the committed file say what the definitions say. */
+/** The command that compiles the definitions into the committed file. */
 export function compileCommand({ isShipped, folder }: LoadedProject): string {
   return `npm run features:compile${isShipped ? '' : ` -- --project ${folder}`}`
 }
@@ -73,7 +73,7 @@ export type ReadResult =
   | { readonly kind: 'read'; readonly manifest: FeatureSetManifest }
   | { readonly kind: 'unreadable'; readonly reason: string }
 
-/** A compiled feature set from a file, in one piece: its hash is that of its content. */
+/** Reads a compiled feature set from a file, and checks its hash against its content. */
 export async function readCompiled(path: string): Promise<ReadResult> {
   const text = await readFile(path, 'utf8').catch(() => null)
   if (text === null) return { kind: 'unreadable', reason: `${path}: there is no such file to read` }
@@ -100,15 +100,15 @@ function jsonOf(text: string): unknown {
 
 export type Freshness = 'fresh' | 'stale' | 'missing'
 
-/** As it is committed, byte for byte. `missing`: nothing is. */
+/** Compares with the committed file, byte for byte. `missing`: there is none. */
 export async function compiledFreshness(manifest: FeatureSetManifest, file: string): Promise<Freshness> {
   if (!existsSync(file)) return 'missing'
   return (await readFile(file, 'utf8')) === compiledText(manifest) ? 'fresh' : 'stale'
 }
 
 /**
- * Definitions run as they are committed or, without a committed file, as they are: models, readers and reviewers of a change go by
- * that file. Errors: `feature_set_stale`.
+ * Refuses definitions that differ from their committed file, if there is one: models, readers and reviewers of a change
+ * rely on that file. Errors: `feature_set_stale`.
  */
 export async function requireFresh(project: LoadedProject): Promise<void> {
   const manifest = refusing(project.folder, () => compileManifest(withDefaults(project).featureSet))
@@ -117,12 +117,12 @@ export async function requireFresh(project: LoadedProject): Promise<void> {
   throw new RiverbankError('feature_set_stale', `${what}: run ${compileCommand(project)}`)
 }
 
-/** Where it is, or would be. */
+/** The path of the committed file, whether it exists or not. */
 export function committedFile({ compiledPath }: LoadedProject): string {
   return resolve(projectFolder, compiledPath)
 }
 
-/** What is committed. */
+/** The text of the committed file. */
 export function compiledText(manifest: FeatureSetManifest): string {
   return `${JSON.stringify(manifest, null, 2)}\n`
 }

@@ -9,8 +9,8 @@ const int = (min: number, max: number, byDefault: number) =>
 const seconds = (min: number, max: number, byDefault: number) => int(min * 1000, max * 1000, byDefault * 1000)
 
 /**
- * Every setting, its unit, default, limits and reason. Read from the environment as `RIVERBANK_<NAME>`; the few with
- * a name of their own are listed in {@link wellKnown}; a project brings its own ({@link settingSchemas}). `riverbank doctor` prints this
+ * Every setting, its unit, default, limits and reason. The environment has each as `RIVERBANK_<NAME>`, those of {@link
+ * wellKnown} under their own name; a project adds its own ({@link settingSchemas}). `riverbank doctor` prints this
  * table.
  */
 export const configSchema = z.object({
@@ -143,7 +143,9 @@ export function environmentName(setting: string): string {
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** Every setting of an installation of this project: the service's own, then the project's. Errors: `project_refused`. */
+/**
+ * Every setting of an installation of this project: the service's own, then the project's. Errors: `project_refused`.
+ */
 export function settingSchemas({ definition, folder }: LoadedProject): z.ZodObject {
   const own = Object.keys(definition.settings)
   const taken = own.find((setting) => setting in configSchema.shape)
@@ -154,7 +156,10 @@ export function settingSchemas({ definition, folder }: LoadedProject): z.ZodObje
   )
 }
 
-/** Reads and checks the environment. Errors: `invalid_config` with one line per mistake, and those of {@link loadProject}. */
+/**
+ * Reads and checks the environment. Errors: `invalid_config` with one line per mistake, and those of {@link
+ * loadProject}.
+ */
 export function readConfig(env: Environment): Config {
   const project = loadProject(env)
   const known = Object.keys(settingSchemas(project).shape)
@@ -175,7 +180,7 @@ export function readConfig(env: Environment): Config {
   return { ...parsed.data, MODELS_DIR, ...installProject(project, settings.data) }
 }
 
-/** The project and its own settings alone: whoever asks what features are needs no other. Errors: as {@link readConfig}. */
+/** The project and its own settings alone, for commands that only describe features. Errors: as {@link readConfig}. */
 export function readProject(env: Environment): InstalledProject {
   const project = loadProject(env)
   settingSchemas(project)
@@ -184,7 +189,7 @@ export function readProject(env: Environment): InstalledProject {
   throw new RiverbankError('invalid_config', mistakesOf(settings.error).join('\n'))
 }
 
-/** As the environment leaves them: what a committed feature set is made for. */
+/** The project with the defaults of its settings, for which its feature set is committed. */
 export function withDefaults(project: LoadedProject): InstalledProject {
   return installProject(project, z.object(project.definition.settings).parse({}))
 }
@@ -193,7 +198,7 @@ function settingsIn(env: Environment, { definition: { settings } }: LoadedProjec
   return z.object(settings).safeParse(valuesOf(env, Object.keys(settings)))
 }
 
-/** The models of the shipped project stand in the working directory, as those of an image do. */
+/** The models of the shipped project are in the working directory, as those of an image are. */
 function modelsOf({ isShipped, folder }: LoadedProject): string {
   return isShipped ? 'models' : join(folder, 'models')
 }
@@ -211,7 +216,7 @@ function mistakesOf({ issues }: z.ZodError): string[] {
   return issues.map(({ path, message }) => `${environmentName(String(path[0]))}: ${message}`)
 }
 
-/** Where the states live: one URL of a server, or seeds of a cluster. */
+/** The location of the states: one URL of a server, or seeds of a cluster. */
 export type StateLocation =
   { readonly kind: 'server'; readonly url: string } | { readonly kind: 'cluster'; readonly seeds: readonly string[] }
 

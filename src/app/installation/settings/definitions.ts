@@ -32,7 +32,10 @@ export async function loadModel(
   return loadChampion({ modelsDir, services: manifest.services, eventType })
 }
 
-/** Loads any model of the folder, or of one type of events, with all checks against the definitions. Errors: `model_refused`. */
+/**
+ * Loads any model of the folder, or of one type of events, with all checks against the definitions. Errors:
+ * `model_refused`.
+ */
 export function modelLoader(
   modelsDir: string,
   { manifest, plan }: Pick<Definitions, 'manifest' | 'plan'>,
@@ -40,7 +43,7 @@ export function modelLoader(
 ) {
   const services = manifest.services.filter((service) => eventType === null || service.eventType === eventType)
   return async (model: ModelReference): Promise<Scorer> => {
-    // The runtime of the models takes longer to load than most commands take, which only ask for the definitions.
+    // Loading the runtime of the models takes longer than most commands, which need only the definitions.
     const { loadPolicy, loadScorer } = await import('../../../edges/onnx/load.ts')
     const scorer = await loadScorer({ modelsDir, ...model, services })
     if (model.policy === undefined) return scorer

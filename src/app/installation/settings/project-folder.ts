@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** The folder with package.json, the models and the compiled features: above this file, wherever it was built to. */
+/** The folder with package.json, the models and the compiled features: above this file, in any build. */
 export const projectFolder = folderOf(dirname(fileURLToPath(import.meta.url)))
 
 function folderOf(start: string): string {

@@ -12,12 +12,12 @@ import { isRecord } from '../../../base/record.ts'
 export const projectVariable = 'RIVERBANK_PROJECT'
 const shippedFolder = 'features'
 
-/** A project as it lies in its folder. */
+/** A project, loaded from its folder. */
 export interface LoadedProject {
   readonly definition: Project
   /** Absolute. */
   readonly folder: string
-  /** Comes with the program. */
+  /** The project comes with the program. */
   readonly isShipped: boolean
   /** The committed feature set, from the working directory or the folder of the program. */
   readonly compiledPath: string
@@ -27,7 +27,7 @@ export interface LoadedProject {
 export interface InstalledProject {
   readonly project: LoadedProject
   readonly projectSettings: ProjectSettings
-  /** Of these settings. */
+  /** The feature set that these settings give. */
   readonly featureSet: FeatureSet
 }
 
@@ -37,8 +37,8 @@ export type ProjectSettings = Readonly<Record<string, unknown>>
 type Environment = Readonly<Record<string, string | undefined>>
 
 /**
- * The project that the environment names, or the shipped one. Loads each once in a process. Errors: `project_missing` (no such
- * folder, or no index), `project_refused` (the index cannot be loaded or exports no project).
+ * The project that the environment names, or the shipped one. Loads each once in a process. Errors: `project_missing`
+ * (no such folder, or no index), `project_refused` (the index cannot be loaded or exports no project).
  */
 export function loadProject(env: Environment): LoadedProject {
   const named = env[projectVariable] ?? ''
@@ -56,7 +56,7 @@ function folderNamed(named: string): string {
   return realpathSync(folder)
 }
 
-/** Where the build of this very program has the project's JavaScript; else the index as it is. */
+/** The project's JavaScript in the build of this program; else the index itself. */
 function moduleOf(folder: string, isShipped: boolean): string {
   const build = fileURLToPath(new URL('../../../..', import.meta.url))
   const built = join(build, placeInBuild(folder), 'index.js')
@@ -71,12 +71,14 @@ function moduleOf(folder: string, isShipped: boolean): string {
 
 const projectCodes = ['project_missing', 'project_refused', 'feature_set_stale']
 
-/** A project that is not there or cannot be used: nothing was started. */
+/** True for a missing or unusable project: the program has started nothing. */
 export function isProjectError(error: unknown): boolean {
   return projectCodes.some((code) => isRiverbankError(error, code))
 }
 
-/** As scripts/bootstrap/project.mjs says it: what lies outside of the program's folder has a place of its own. */
+/**
+ * As in scripts/bootstrap/project.mjs: a project outside of the program's folder has a place of its own in the build.
+ */
 function placeInBuild(folder: string): string {
   const inside = relative(projectFolder, folder)
   if (inside !== '' && !inside.startsWith('..')) return inside
@@ -96,7 +98,9 @@ function projectIn(path: string, folder: string): Project {
   throw new RiverbankError('project_refused', `${folder}/index.ts ${what}: export one defineProject({...})`)
 }
 
-/** Errors: `project_refused` for a mistake in its definitions. */
+/**
+ * Builds the feature set of a project with its settings. Errors: `project_refused` for a mistake in its definitions.
+ */
 export function installProject(project: LoadedProject, projectSettings: ProjectSettings): InstalledProject {
   const featureSet = refusing(project.folder, () => {
     const set = project.definition.features(projectSettings)
@@ -108,7 +112,7 @@ export function installProject(project: LoadedProject, projectSettings: ProjectS
   return { project, projectSettings, featureSet }
 }
 
-/** Runs what the project wrote: a mistake in definitions is an error that they throw. Errors: `project_refused`. */
+/** Runs the project's code, which throws on a mistake in its definitions. Errors: `project_refused`. */
 export function refusing<Result>(folder: string, run: () => Result): Result {
   try {
     return run()

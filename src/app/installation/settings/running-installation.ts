@@ -7,9 +7,10 @@ import { environmentName } from './config.ts'
 type Environment = Readonly<Record<string, string | undefined>>
 
 /**
- * The environment, with what an installation that `npm start` runs in the folder of the data goes by: its embedded Redis,
- * namespace, log, HTTP port, project and settings of the project; where none runs, the last two. Whatever is set stays; without a record nothing changes. For commands that look at an
- * installation, not for roles: those would join it.
+ * Adds to the environment the settings of the installation that `npm start` runs in the data folder: its embedded
+ * Redis, namespace, log, HTTP port, project and settings of the project; of a stopped one the last two. A variable that
+ * is set stays; without a record nothing changes. For commands that look at an installation, not for roles: those would
+ * join it.
  */
 export function besideInstallation(env: Environment): Environment {
   const given = (setting: string) => (env[environmentName(setting)] ?? '') !== ''
@@ -17,7 +18,7 @@ export function besideInstallation(env: Environment): Environment {
   const dir = env[environmentName('DATA_DIR')] ?? '.riverbank'
   const running = readRunRecord(join(dir, 'redis'))
   const record = recorded(dir)
-  // The lake of an installation that is stopped is of its project all the same.
+  // The lake of a stopped installation still belongs to its project.
   const found: Record<string, string> =
     running === null
       ? record.ofProject
@@ -26,22 +27,22 @@ export function besideInstallation(env: Environment): Environment {
   return { ...env, ...Object.fromEntries(missing.map(([setting, value]) => [environmentName(setting), value])) }
 }
 
-/** `installation.json` of a data folder: what `npm start` began there, as far as others must know it. */
+/** `installation.json` of a data folder: the facts about the installation of `npm start` that other programs need. */
 export const installationRecordSchema = z.object({
   namespace: z.string(),
   log: z.enum(['redis', 'kafka']),
   /** Folder of the project; empty for the shipped one. */
   project: z.string().default(''),
-  /** Settings of the project, as the first start was told. */
+  /** Settings of the project, as the first start got them. */
   settings: z.record(z.string(), z.string()).default({}),
-  /** Where the run of this moment serves; null where the system chose a port. */
+  /** The HTTP port of the current run; null when the system chose it. */
   httpPort: z.number().int().nullable().default(null),
 })
 
 interface Recorded {
   /** PROJECT, and settings of the project. */
   readonly ofProject: Readonly<Record<string, string>>
-  /** Of a run. */
+  /** The servers, namespace and port of a run. */
   readonly place: Readonly<Record<string, string>>
 }
 
@@ -56,7 +57,7 @@ function recorded(dir: string): Recorded {
       place: { NAMESPACE: namespace, LOG: log, ...(httpPort === null ? {} : { HTTP_PORT: String(httpPort) }) },
     }
   } catch {
-    // A Redis of somebody else's, or of a run that has just begun.
+    // Another Redis, or that of a run that has just begun.
     return nothing
   }
 }

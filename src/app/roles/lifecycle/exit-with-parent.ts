@@ -1,7 +1,7 @@
 /**
- * Ties this process to the one that forked it: when that one is gone, however it went, `drain` is called, and whatever
- * it does, this process ends after `drainMsMax`. Does nothing in a process that was started by hand. The connection
- * does not keep the process alive.
+ * Ties this process to its parent: when the parent is gone, for whatever reason, it calls `drain`, and ends this
+ * process after `drainMsMax` in any case. Does nothing in a process that was started by hand. The connection does not
+ * keep the process alive.
  */
 export function exitWithParent(drain: () => void, drainMsMax: number): void {
   if (process.channel === undefined) return

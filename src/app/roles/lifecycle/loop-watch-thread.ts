@@ -1,19 +1,19 @@
-/** The thread of loop-watch.ts. It writes its one line by itself: what the main thread would write, it no longer does. */
+/** The thread of loop-watch.ts. It writes its one line itself: the main thread no longer writes. */
 import { readFileSync, writeSync } from 'node:fs'
 import { workerData } from 'node:worker_threads'
 import type { WatchedLoop } from './loop-watch.ts'
 
-// Given by loop-watch.ts, in the same build.
+// From loop-watch.ts, in the same build.
 const { beats, limitMs, lookMs, role } = workerData as WatchedLoop
-/** Linux counts the CPU of a thread in these. */
+/** Linux counts the CPU of a thread in ticks of so many milliseconds. */
 const clockTickMs = 10
 const stderr = 2
 
-/** Of the main thread, on Linux; elsewhere of the whole process, whose other threads are idle most of the time. */
+/** The CPU of the main thread on Linux; elsewhere of the whole process, whose other threads are mostly idle. */
 function burntMs(): number {
   try {
     const stat = readFileSync(`/proc/self/task/${process.pid}/stat`, 'latin1')
-    // The name of the thread may hold anything: what follows its parenthesis is numbers, utime the twelfth of them.
+    // The name of the thread may hold anything: numbers follow its last parenthesis, utime is the twelfth.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     return (Number(fields[11]) + Number(fields[12])) * clockTickMs
   } catch {

@@ -1,19 +1,19 @@
 import { Worker } from 'node:worker_threads'
 import type { Logger } from '../../../ports/telemetry.ts'
 
-/** Between two signs of life of the loop, and how often the thread looks for them within the limit. */
+/** The loop beats at least this often; the thread checks the beats `looks` times within the limit. */
 const beatMsMax = 250
 const looks = 20
 
 export interface LoopWatchOptions {
   /** CPU that one turn of the loop may burn. */
   readonly limitMs: number
-  /** On the one line that the thread writes. */
+  /** The role's name on the one line that the thread writes. */
   readonly role: string
   readonly logger: Logger
 }
 
-/** What the thread is given. */
+/** The data for the thread. */
 export interface WatchedLoop {
   /** Grows with the turns of the loop. */
   readonly beats: Int32Array
@@ -23,9 +23,9 @@ export interface WatchedLoop {
 }
 
 /**
- * Ends this process by SIGKILL when one turn of its loop burns more CPU than this: code that loops for good hears no signal,
- * no timer and no other member, and would keep its partitions. A thread of its own looks, and goes by the CPU of the main
- * thread: one that is starved, frozen, or waits for the disk burns none. Costs a timer every quarter of a second.
+ * Ends this process by SIGKILL when one turn of its loop burns more CPU than this: an endless loop hears no signal, no
+ * timer and no other member, and would keep its partitions. A thread of its own measures the CPU of the main thread: a
+ * starved or frozen one, or one that waits for the disk, burns none. Costs a timer every quarter of a second.
  */
 export function watchLoop({ limitMs, role, logger }: LoopWatchOptions): void {
   const beats = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))

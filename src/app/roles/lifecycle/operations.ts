@@ -3,7 +3,7 @@ import { assert } from '../../../base/errors.ts'
 import type { Meter } from '../../../ports/telemetry.ts'
 
 export interface OperationsOptions {
-  /** Loopback, unless the network around it is closed: nothing here asks for a key. */
+  /** Loopback, unless the network around it is closed: these routes need no key. */
   readonly host: string
   readonly port: number
   readonly meter: Meter
@@ -11,7 +11,7 @@ export interface OperationsOptions {
   readonly ready: () => Promise<string | null>
 }
 
-/** /livez, /readyz and /metrics of a role that serves nothing else. */
+/** Serves /livez, /readyz and /metrics of a role that serves nothing else. */
 export async function serveOperations(options: OperationsOptions): Promise<{ url: string; stop(): Promise<void> }> {
   const server = createServer((request, response) => {
     const answer = (status: number, body: string, contentType = 'text/plain; charset=utf-8') => {

@@ -1,11 +1,11 @@
 import type { Sleeper } from '../../../process/retry.ts'
 
 export interface Repeated {
-  /** Ends the pause; a run that has begun is told by its signal, and waited for. */
+  /** Ends the pause, aborts the signal of a running run, and waits for that run. */
   stop(): Promise<void>
 }
 
-/** Work now and then, one run after the other, until it is stopped; never when `everyMs` is 0. `run` must not reject. */
+/** Calls `run` every `everyMs`, one run after the other, until it is stopped; never when 0. `run` must not reject. */
 export function repeat(clock: Sleeper, everyMs: number, run: (signal: AbortSignal) => Promise<void>): Repeated {
   if (everyMs === 0) return { stop: () => Promise.resolve() }
   const stopping = new AbortController()

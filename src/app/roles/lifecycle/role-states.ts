@@ -5,27 +5,27 @@ const roleStateSchema = z.object({
   /** Such as `process-1`. */
   instance: z.string(),
   isUp: z.boolean(),
-  /** How often it was started again since the supervisor began. */
+  /** How often the supervisor has restarted it. */
   restarts: z.number().int(),
-  /** How it ended the last time; null when it never did. */
+  /** How it last ended; null if it never did. */
   lastEnd: z.string().nullable(),
 })
 export type RoleState = z.infer<typeof roleStateSchema>
 
 const messageSchema = z.object({ kind: z.literal('roles'), roles: z.array(roleStateSchema) })
 
-/** What a supervisor tells each of its roles about all of them, whenever one has ended or was started. */
+/** The message with the states of all roles that a supervisor sends to each, whenever one has ended or started. */
 export function roleStatesMessage(roles: readonly RoleState[]): z.infer<typeof messageSchema> {
   return { kind: 'roles', roles: [...roles] }
 }
 
-/** The roles beside this one, as far as its supervisor has told. Without one nothing is known, and nothing is said. */
+/** The roles beside this one, as its supervisor reports them. Without a supervisor the list is empty. */
 export interface RoleStates {
   /** One sentence for each role that is down. */
   down(): readonly string[]
 }
 
-/** Listens to the supervisor, and shows on /metrics what it says. The connection does not keep the process alive. */
+/** Listens to the supervisor, and shows its reports on /metrics. The connection does not keep the process alive. */
 export function followRoleStates(meter: Meter): RoleStates {
   const up = meter.gauge('riverbank_role_up', 'Whether a role of this supervisor runs', ['process'])
   const restarts = meter.counter('riverbank_role_restarts_total', 'Times a role was started again after it had ended', [

@@ -9,14 +9,14 @@ import { prometheusMeter } from '../../../edges/prometheus/meter.ts'
 import type { Logger, Meter } from '../../../ports/telemetry.ts'
 import type { Sleeper } from '../../../process/retry.ts'
 
-/** What every role has: its own names on logs and metrics, a clock, and a signal that says when to end. */
+/** What every role has: a logger and metrics under its name, a clock, and a signal to end. */
 export interface Role {
   readonly name: string
   readonly config: Config
   readonly logger: Logger
   readonly meter: Meter
   readonly clock: Sleeper
-  /** What its supervisor, if it has one, says of the roles beside it. */
+  /** The roles beside it, as its supervisor, if it has one, reports them. */
   readonly roleStates: RoleStates
   /** Aborted by SIGTERM, SIGINT or the end of the parent. */
   readonly ending: AbortSignal
@@ -29,20 +29,20 @@ export const systemClock: Sleeper = {
   },
 }
 
-/** A piece of a role that works until it is stopped: `finished` rejects with what ended it. */
+/** A part of a role that works until it is stopped: `finished` rejects with the error that ended it. */
 export interface Work {
   readonly finished: Promise<void>
   stop(): Promise<void>
 }
 
-/** What /readyz of a role says: null when it may get traffic, else why not. */
+/** The answer of a role's /readyz: null when it may get traffic, else the reason. */
 export interface Ready {
   ready(): Promise<string | null>
 }
 
 /**
- * What `Buffer.allocUnsafe` cuts small buffers from. A role makes several of a few kilobytes for each event, and a block that
- * holds two of them costs more than what is written into it.
+ * `Buffer.allocUnsafe` cuts small buffers from blocks of this size. A role makes several buffers of a few kilobytes for
+ * each event; a block for only two of them costs more than writing them.
  */
 const bufferPoolBytes = 64 * 1024
 
@@ -52,8 +52,8 @@ const drainMarginMs = 1_000
 const endingSignals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
 
 /**
- * Runs a role until it is told to end or its work fails, then stops everything within DRAIN_MS. Answers the exit code:
- * 0 after an orderly end, 1 after a failure.
+ * Runs a role until a signal ends it or its work fails, then stops everything within DRAIN_MS. Answers the exit code: 0
+ * after an orderly end, 1 after a failure.
  */
 export async function runRole(
   name: string,
@@ -89,7 +89,7 @@ export async function runRole(
     )
     if (!ending.signal.aborted) killWhenLate(role)
     await work.stop().catch((error: unknown) => {
-      // What ended the role explains more than what its end met.
+      // The error that ended the role explains more than an error of its end.
       if (failure === null) throw error
       logger.warn('stopping failed as well', { error })
     })
@@ -103,7 +103,7 @@ export async function runRole(
   }
 }
 
-/** Metrics and readiness of a role that has no HTTP of its own; null where it has, or where no port is set. */
+/** Serves metrics and readiness of a role without HTTP of its own; null for one with HTTP, or without a port. */
 async function operationsOf({ name, config, meter }: Role, work: Work & Partial<Ready>) {
   if (name === 'serve' || config.METRICS_PORT === 0) return null
   const ready = () => work.ready?.() ?? Promise.resolve(null)
@@ -111,8 +111,8 @@ async function operationsOf({ name, config, meter }: Role, work: Work & Partial<
 }
 
 /**
- * Bounds the end by DRAIN_MS, whatever is in flight. It must be SIGKILL: `process.exit` waits for what runs in the threads
- * of libraries, and a COPY that was begun may take minutes. Any role may be killed at any moment.
+ * Ends the role after DRAIN_MS, whatever is in flight. It must be SIGKILL: `process.exit` waits for the threads of
+ * libraries, and a running COPY may take minutes. Any role may be killed at any moment.
  */
 function killWhenLate({ config, logger }: Role): void {
   const kill = () => {

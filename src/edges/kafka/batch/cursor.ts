@@ -35,7 +35,7 @@ export class Cursor {
     need(false, 'a number is too long')
   }
 
-  /** A time: 64 bits, of which nothing is used where the broker stamps the batch. */
+  /** A time: 64 bits; unused if the broker stamps the batch. */
   varlong(): bigint {
     let raw = 0n
     for (let shift = 0n; shift < 70n; shift += 7n) {

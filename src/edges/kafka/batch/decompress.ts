@@ -4,7 +4,7 @@ import { decompressLz4 } from './lz4-frame.ts'
 import { decompressSnappy } from './snappy-frame.ts'
 import { decompressZstd } from './zstd-frame.ts'
 
-/** By the number that a batch names its codec with. */
+/** By the number of the codec in a batch. */
 const codecs: Readonly<Record<number, (compressed: Buffer, bytesMax: number) => Buffer>> = {
   0: (bytes) => bytes,
   1: (compressed, bytesMax) => gunzipSync(compressed, { maxOutputLength: bytesMax }),
@@ -13,7 +13,10 @@ const codecs: Readonly<Record<number, (compressed: Buffer, bytesMax: number) => 
   4: decompressZstd,
 }
 
-/** At most `bytesMax` bytes, or {@link Damage}: also for what a library refuses, and for a codec that nobody knows. */
+/**
+ * Decompresses to at most `bytesMax` bytes, or throws {@link Damage}: also if a library refuses, or for an unknown
+ * codec.
+ */
 export function decompress(codec: number, compressed: Buffer, bytesMax: number): Buffer {
   const decode = codecs[codec]
   if (decode === undefined) throw new Damage(`the codec ${codec} is not known`)

@@ -3,14 +3,14 @@ import { readRecordSet, type FetchedRecord, type HeaderPair, type RecordSetLimit
 import { prepareZstd } from './zstd-frame.ts'
 import { isFunction, requireKafkajs, type AnyFunction } from '../internals.ts'
 
-/** What is used of kafkajs's Decoder. */
+/** The members of kafkajs's Decoder that this module uses. */
 interface Decoder {
   readInt32(): number
   canReadBytes(length: number): boolean
   readBytes(length: number): Buffer
 }
 
-/** What is used of kafkajs's Encoder. */
+/** The members of kafkajs's Encoder that this module uses. */
 interface Encoder {
   size(): number
   writeInt8(value: number): Encoder
@@ -28,10 +28,10 @@ interface Message {
   readonly headers?: object
 }
 
-/** Headers in their order, with repeats, nulls and bytes: kafkajs takes an object, which stands for them. */
+/** Headers in their order, with repeats, nulls and bytes, by the object that kafkajs takes in their place. */
 const exactHeaders = new WeakMap<object, readonly HeaderPair[]>()
 
-/** What a message has as headers where these are to be written. */
+/** The object to give a message as headers so that the encoder writes these pairs. */
 export function headersFor(pairs: readonly HeaderPair[]): Readonly<Record<string, string>> {
   const headers = {}
   exactHeaders.set(headers, pairs)
@@ -39,17 +39,17 @@ export function headersFor(pairs: readonly HeaderPair[]): Readonly<Record<string
 }
 
 const protocol = 'kafkajs/src/protocol'
-/** They hold what they have loaded; kafkajs loads them again with each request. */
+/** Modules of kafkajs that hold the coding they have loaded; kafkajs loads them again with each request. */
 const holders =
   /[\\/]kafkajs[\\/]src[\\/]protocol[\\/]requests[\\/](fetch|produce)[\\/]v\d+[\\/](request|response)\.js$/
 
 let isReplaced = false
 
 /**
- * kafkajs 2.2.4 ends a consumer for good at the first batch that it cannot read, does not look at checksums, decompresses
- * without a bound, and keeps headers in an object: repeats lose their order, and null cannot be sent. There is no option
- * against it, so its decoder of record sets is replaced by {@link readRecordSet}, and its encoder of records writes
- * those of {@link headersFor} as they are. The version is pinned, and tests send and read all of it on a broker.
+ * kafkajs 2.2.4 ends a consumer for good at the first batch that it cannot read, does not check checksums, decompresses
+ * without a bound, and keeps headers in an object: repeats lose their order, and null cannot be sent. It has no option
+ * against that, so {@link readRecordSet} replaces its decoder of record sets, and its encoder of records writes the
+ * headers of {@link headersFor} as they are. The version is pinned, and tests send and read all of it on a broker.
  */
 export async function replaceBatchCoding(limits: RecordSetLimits): Promise<void> {
   await prepareZstd()

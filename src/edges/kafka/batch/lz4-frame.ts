@@ -10,8 +10,8 @@ const expansionMax = 255
 const rawBlockBit = 0x8000_0000
 
 /**
- * Refuses what could be more than `bytesMax` before anything is allocated: a frame says how large its blocks can be, and
- * how many there are. (Its content size is optional, and only a claim.)
+ * Refuses a frame that could hold more than `bytesMax` before it allocates anything: a frame states the largest size
+ * and the number of its blocks. (Its content size is optional and unproven.)
  */
 export function decompressLz4(compressed: Buffer, bytesMax: number): Buffer {
   let bound = 0

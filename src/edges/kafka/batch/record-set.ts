@@ -5,7 +5,9 @@ import { Damage, need } from './damage.ts'
 import { decompress } from './decompress.ts'
 
 export interface RecordSetLimits {
-  /** Of one batch after decompression; more is not read. From there on a fetch reads no further batch. */
+  /**
+   * The size of one batch after decompression; a larger one is unreadable. A fetch with so much reads no further batch.
+   */
   readonly decodedBytesMax: number
   /** Records of one batch. */
   readonly recordsMax: number
@@ -13,16 +15,16 @@ export interface RecordSetLimits {
 
 export type HeaderPair = readonly [name: Buffer, value: Buffer | null]
 
-/** What kafkajs and its group session look at, of the batch that a record came in. */
+/** The properties of a record's batch that kafkajs and the group session read. */
 interface BatchContext {
   readonly producerId: string
   readonly inTransaction: boolean
   readonly isControlBatch: boolean
 }
 
-/** A record as kafkajs hands it on, with all that the log has of it. */
+/** A record as kafkajs hands it on, with everything that the log has of it. */
 export class FetchedRecord {
-  /** For kafkajs, which would merge and reorder them. */
+  /** Empty, for kafkajs, which would merge and reorder headers: see `pairs`. */
   readonly headers = {}
   readonly attributes = 0
   readonly offset: string
@@ -49,24 +51,24 @@ export class FetchedRecord {
   }
 }
 
-/** Before the part that `length` counts: offset and length. */
+/** The bytes before those that `length` counts: offset and length. */
 const prefixBytes = 12
 const magicAt = 16
 const headerBytes = 61
-/** Of a message of the formats before batches. */
+/** The smallest message of the formats before batches. */
 const messageBytesMin = 14
 const noPairs: readonly HeaderPair[] = []
 
 /**
- * The records of what one fetch brought of one partition. A batch that cannot be read is one record with a fault: its value
- * is the batch, its offset the batch's last, so that whoever reads on reads what follows. The end of a fetch may be cut.
+ * The records in one fetch of one partition. An unreadable batch is one record with a fault: its value is the batch,
+ * its offset the batch's last, so that a reader goes on after it. The end of a fetch may be cut.
  */
 export function readRecordSet(bytes: Buffer, limits: RecordSetLimits): FetchedRecord[] {
   const records: FetchedRecord[] = []
   let decoded = 0
   for (let at = 0; at + magicAt < bytes.length && decoded < limits.decodedBytesMax;) {
     const length = bytes.readInt32BE(at + 8)
-    // Below what any format takes, it says nothing about where the next one begins.
+    // A length below that of any format does not show where the next batch begins.
     const end = length < messageBytesMin ? bytes.length : at + prefixBytes + length
     if (end > bytes.length) break
     const batch = bytes.subarray(at, end)
@@ -81,7 +83,7 @@ export function readRecordSet(bytes: Buffer, limits: RecordSetLimits): FetchedRe
 
 interface BatchRead {
   readonly records: readonly FetchedRecord[]
-  /** After decompression. */
+  /** The size after decompression. */
   readonly bytes: number
 }
 
@@ -107,7 +109,7 @@ function readBatch(batch: Buffer, limits: RecordSetLimits, follower: number | nu
   }
 }
 
-/** Of a batch whose header may be damaged as well: too low is read again, too high would skip what follows. */
+/** The last offset of a batch whose header may be damaged: too low reads it again, too high would skip records. */
 function lastOf(batch: Buffer, base: number, follower: number | null): number {
   const delta = batch.readInt32BE(23)
   const isPlausible = delta >= 0 && batch.readInt32BE(57) === delta + 1
@@ -119,7 +121,7 @@ function decodeBatch(batch: Buffer, base: number, { decodedBytesMax, recordsMax 
   const count = batch.readInt32BE(57)
   need(count >= 0 && count <= recordsMax, `${count} records in a batch, at most ${recordsMax} are read`)
   const context = contextOf(batch)
-  // A batch of which compaction left nothing: kafkajs would take the partition for read to its end.
+  // Compaction has emptied the batch: without a record kafkajs would take the partition for read to its end.
   if (count === 0) return { records: [placeholder(batch, context, base + batch.readInt32BE(23))], bytes: 0 }
   const bytes = decompress(batch.readInt16BE(21) & 7, batch.subarray(headerBytes), decodedBytesMax)
   const cursor = new Cursor(bytes)
@@ -183,7 +185,7 @@ function contextOf(batch: Buffer): BatchContext {
 
 const plainContext: BatchContext = { producerId: '-1', inTransaction: false, isControlBatch: false }
 
-/** Nobody is shown it; it says how far the partition was read. */
+/** A record that no handler gets; it carries the offset to which the partition was read. */
 function placeholder(batch: Buffer, batchContext: BatchContext, last: number): FetchedRecord {
   const empty = { timestamp: '0', key: null, value: null, pairs: noPairs, fault: null }
   return new FetchedRecord({ ...empty, offset: String(last), isControlRecord: true, batchContext, batch })
@@ -199,11 +201,11 @@ function unreadable(batch: Buffer, offset: number, detail: string): BatchRead {
     value: batch,
     pairs: noPairs,
     isControlRecord: false,
-    // What was aborted is never shown, also when it cannot be read.
+    // Handlers never get an aborted batch, not even an unreadable one.
     batchContext: hasHeader ? { ...contextOf(batch), isControlBatch: false } : plainContext,
     batch,
     fault: { code: 'batch_unreadable', detail },
   })
-  // Nothing was made of it.
+  // It was not decompressed.
   return { records: [record], bytes: 0 }
 }

@@ -1,13 +1,13 @@
 import snappy from 'snappy'
 import { need } from './damage.ts'
 
-/** How the Java library (xerial) begins what it writes; two versions follow that Redpanda writes in the other byte order. */
+/** The first bytes of the Java library (xerial); two versions follow, which Redpanda writes in the other byte order. */
 const xerialMagic = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00])
 const xerialHeaderBytes = 16
 
 /**
- * One raw block, as librdkafka sends it, or blocks with their lengths before them, as Java does. Every block says how
- * large it will be: the sum is compared with `bytesMax` before anything is allocated.
+ * Decompresses one raw block, as librdkafka sends it, or blocks with their lengths before them, as Java does. Every
+ * block states its size: the sum is compared with `bytesMax` before anything is allocated.
  */
 export function decompressSnappy(compressed: Buffer, bytesMax: number): Buffer {
   const blocks = blocksOf(compressed)
@@ -34,7 +34,7 @@ function blocksOf(compressed: Buffer): Buffer[] {
   return blocks
 }
 
-/** The length that a raw block begins with: a varint of at most five bytes. */
+/** The length at the start of a raw block: a varint of at most five bytes. */
 function sizeOf(block: Buffer): number {
   let size = 0
   for (let i = 0; i < 5; i += 1) {

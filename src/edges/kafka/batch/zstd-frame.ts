@@ -6,27 +6,28 @@ const firstTryBytes = 262_144
 
 const decoder = new ZSTDDecoder()
 
-/** Before the first {@link decompressZstd}. Safe to call again. */
+/** Call it before the first {@link decompressZstd}. Safe to call again. */
 export function prepareZstd(): Promise<void> {
   return decoder.init()
 }
 
 /**
- * A frame that says its size is refused before anything is allocated; one that does not (a stream, as Java writes it) gets
- * four times the room until it fits, at most `bytesMax`. The room is all that the decoder uses: it needs no window.
+ * Refuses a frame that states too large a size before it allocates anything; a frame without a size (a stream, as Java
+ * writes it) gets four times the room until it fits, at most `bytesMax`. The decoder uses only that room: it needs no
+ * window.
  */
 export function decompressZstd(compressed: Buffer, bytesMax: number): Buffer {
   const told = contentSize(compressed)
   if (told !== null) need(told <= bytesMax, `zstd: ${told} bytes, at most ${bytesMax} are read`)
   for (let room = Math.min(bytesMax, told ?? firstTryBytes); ; room = Math.min(bytesMax, room * 4)) {
-    // It answers nothing both for damage and for too little room.
+    // The decoder answers nothing both for damage and for too little room.
     const found = decoder.decode(compressed, Math.max(1, room))
     if (found.length > 0) return Buffer.from(found.buffer, found.byteOffset, found.byteLength)
     need(room < bytesMax, `zstd: damaged, or more than ${bytesMax} bytes`)
   }
 }
 
-/** Of the first frame, null where it does not say: a batch is one frame. */
+/** The content size of the first frame, null if it states none: a batch is one frame. */
 function contentSize(bytes: Buffer): number | null {
   need(bytes.length >= 6 && bytes.readUInt32LE(0) === frameMagic, 'zstd: no frame')
   const descriptor = bytes.readUInt8(4)

@@ -16,13 +16,13 @@ export interface ConsumptionContext {
   readonly admin: KafkaAdmin
   readonly limits: KafkaLimits
   readonly logger: Logger | undefined
-  /** The group of the nth session, where nothing is committed: a lost session then keeps no partition from the next. */
+  /** The group of the nth session, for a consumption that commits nothing: a lost session then keeps no partition. */
   readonly groupOf?: (session: number) => string
 }
 
 /**
- * Sessions one after the other, until it is stopped, its handler fails or the log is out of reach for `outageMs`.
- * Rejects with `topic_missing` when a topic is not there.
+ * Runs sessions one after the other, until it is stopped, its handler fails or the log is out of reach for `outageMs`.
+ * Rejects with `topic_missing` when a topic does not exist.
  */
 export async function startConsumption(
   context: ConsumptionContext,
@@ -31,7 +31,7 @@ export async function startConsumption(
 ): Promise<Subscription> {
   const consumption = new Consumption(context, options, handler, await shareOf(context, options))
   const finished = consumption.run()
-  // Whoever does not look at `finished` must not end the process with it.
+  // A rejection of `finished` must not end the process of a caller that does not await it.
   finished.catch(() => undefined)
   return { finished, stop: () => consumption.stop() }
 }
@@ -39,8 +39,9 @@ export async function startConsumption(
 type Share = Pick<SessionContext, 'fetchBytesPerPartition' | 'recordBytesMax'>
 
 /**
- * The brokers fill a fetch partition by partition in the order asked for, always the same one: a share for each, or a
- * backlog in the first would starve the others. A share holds the largest batch, which would be skipped otherwise.
+ * The bytes of a fetch for each partition. Brokers fill a fetch partition by partition, always in the same order:
+ * without shares a backlog in the first would starve the others. A share holds the largest batch, which would be
+ * skipped otherwise.
  */
 async function shareOf({ admin }: ConsumptionContext, options: ConsumeOptions): Promise<Share> {
   const recordBytesMax = new Map<string, number>()
@@ -117,7 +118,7 @@ class Consumption {
     this.#session = session
     void session.start()
     const end = await session.ended
-    // A stop closes it by itself, and is waiting for that.
+    // A stop closes the session by itself, and waits for that.
     if (end.kind !== 'stopped') await session.close()
     this.#session = null
     return end

@@ -4,39 +4,39 @@ import type { PartitionAssignment, LogBatch } from '../../../ports/log.ts'
 import { toLogRecord } from '../record.ts'
 import type { PartitionRun } from './partition-run.ts'
 
-/** What the delivery of a batch asks of the session it belongs to. */
+/** The part of a session that the delivery of a batch uses. */
 export interface Course {
   readonly maxRecords: number
-  /** What a record of this topic may have; see {@link toLogRecord}. */
+  /** The largest record of a topic; see {@link toLogRecord}. */
   readonly recordBytesMax: (topic: string) => number
   mayDeliver(run: PartitionRun, payload: EachBatchPayload): Promise<boolean>
   /** The handler's answer, or null when it was fenced. */
   handle(assignment: PartitionAssignment, batch: LogBatch): Promise<number | null>
-  /** Remembers where the partition stands, and the highest offset it was read to. */
+  /** Remembers the position of the partition, and the highest offset to which it was read. */
   move(run: PartitionRun, position: number, highest: number): void
   seek(run: PartitionRun, offset: number): void
 }
 
 /**
- * Hands what one fetch brought of one partition to the handler, `maxRecords` at a time. What is left when it may not go
- * on, or was told to go back, is fetched again.
+ * Hands the records in one fetch of one partition to the handler, `maxRecords` at a time. When it may not go on, or the
+ * handler goes back, the session fetches the rest again.
  */
 export async function deliverBatch(run: PartitionRun, payload: EachBatchPayload, course: Course): Promise<void> {
   const { batch } = payload
   const { assignment, topic, partition } = run
-  assert(assignment !== null, 'a ready slot has a claim')
+  assert(assignment !== null, 'a ready partition has an assignment')
   let from = batch.messages.findIndex(({ offset }) => Number(offset) >= run.position)
   while (from >= 0 && from < batch.messages.length) {
     if (!(await course.mayDeliver(run, payload))) return
     const messages = batch.messages.slice(from, from + course.maxRecords)
     from += messages.length
-    // A batch may end with markers that readers never see: its own last offset is past them.
+    // A batch may end with markers that handlers never get: its own last offset is past them.
     const lastOffset = from === batch.messages.length ? batch.lastOffset() : messages.at(-1)?.offset
     const next = Number(lastOffset) + 1
     const end = Math.max(next, Number(batch.highWatermark))
     const records = messages.map((message) => toLogRecord(topic, partition, message, course.recordBytesMax(topic)))
     const answer = await course.handle(assignment, { topic, partition, records, next, end })
-    // After an abort kafkajs may be in the next generation: its position is no longer this slot's to move.
+    // After an abort kafkajs may be in the next generation of the group: this run must no longer move its position.
     if (answer === null || run.isAborted()) return
     assert(Number.isInteger(answer) && answer >= 0 && answer <= next, `the handler answered ${answer} for ${next}`)
     course.move(run, answer, next)

@@ -29,7 +29,7 @@ export function createGroupClient({ kafka, limits, options, fetchBytesPerPartiti
     maxWaitTimeInMs: options.maxWaitMs,
     readUncommitted: false,
     rackId: '',
-    // A new session is made by the consumption, with its own bound; a restart inside would keep stale positions.
+    // The consumption makes a new session, with its own bound; a restart inside kafkajs would keep stale positions.
     retry: { ...kafkaRetry, restartOnFailure: () => Promise.resolve(false) },
   })
 }

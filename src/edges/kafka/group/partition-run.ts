@@ -1,18 +1,18 @@
 import type { PartitionAssignment } from '../../../ports/log.ts'
 
 /**
- * One partition during one generation of the group. It ends in two steps: aborted, when it is about to be given back
- * (the running call may still commit), and revoked, when another member may have it.
+ * One partition during one generation of the group. It ends in two steps: aborted, when the member is about to give it
+ * back (the running call may still commit), and revoked, when another member may have it.
  */
 export class PartitionRun {
   readonly topic: string
   readonly partition: number
   readonly #controller = new AbortController()
-  /** What the handler holds; null until it was called for the first time. */
+  /** The handler's partition assignment; null until the handler was called for the first time. */
   assignment: PartitionAssignment | null = null
-  /** Where reading goes on; meaningless before `ready`. */
+  /** The offset at which reading goes on; meaningless before `ready`. */
   position = -1
-  /** The handler has said where to start: batches may come. */
+  /** The handler has answered its first position: batches may come. */
   ready = false
   #revoked = false
   readonly #work = new Set<Promise<unknown>>()
@@ -70,10 +70,10 @@ export function partitionKeyOf(topic: string, partition: number): string {
   return `${topic}/${partition}`
 }
 
-/** The partitions of one session, and the release of each that it gives back. */
+/** The partitions of one session, and the releases of those that it gives back. */
 export class PartitionRuns {
   readonly #runs = new Map<string, PartitionRun>()
-  /** The last release of each partition, also across sessions: the next claim of it waits for that. */
+  /** The last release of each partition, also across sessions: its next assignment waits for that. */
   readonly #releases: Map<string, Promise<void>>
 
   constructor(releases: Map<string, Promise<void>>) {
@@ -105,12 +105,12 @@ export class PartitionRuns {
     await Promise.all(runs.map(async (run) => this.#releases.get(run.key)))
   }
 
-  /** Tells the running calls to come to an end; they may still commit. */
+  /** Asks the running calls to end; they may still commit. */
   abortAll(): void {
     for (const run of this.#runs.values()) run.abort()
   }
 
-  /** Takes every partition away; `released` is called for each after its last call has settled, and must not reject. */
+  /** Revokes every partition; calls `released`, which must not reject, for each after its last call has settled. */
   async revokeAll(released: (run: PartitionRun) => Promise<void>): Promise<void> {
     const runs = [...this.#runs.values()]
     this.#runs.clear()

@@ -1,7 +1,7 @@
 import { RiverbankError } from '../../../base/errors.ts'
 import type { PartitionRange } from '../../../ports/log.ts'
 
-/** `log_truncated` below the range, `log_recreated` above it. */
+/** Throws `log_truncated` for a position below the range, `log_recreated` above it. */
 export function checkInRange(topic: string, { partition, start, end }: PartitionRange, position: number): void {
   if (position < start) {
     const message = `${topic}/${partition} begins at ${start}, records from ${position} on were not read`

@@ -9,10 +9,7 @@ import { checkInRange } from './range.ts'
 import type { SessionContext, SessionEnd } from './session-context.ts'
 import { PartitionRun, PartitionRuns } from './partition-run.ts'
 
-/**
- * One kafkajs consumer from its first join to its end. kafkajs fetches, waits until every partition of that fetch is
- * handled, and fetches again; it joins anew only in between, so no batch runs while the group is rearranged.
- */
+/** One kafkajs consumer from first join to end. It rejoins only between two fetches: no batch runs in a rebalance. */
 export class GroupSession {
   readonly ended: Promise<SessionEnd>
   readonly #context: SessionContext
@@ -21,14 +18,14 @@ export class GroupSession {
   readonly #watch: NodeJS.Timeout
   readonly #course: Course
   #end: (end: SessionEnd) => void = () => undefined
-  /** Its functions reach the coordinator with the generation of this moment; kafkajs offers them nowhere else. */
+  /** Its functions reach the coordinator with the current generation of the group; kafkajs offers them nowhere else. */
   #payload: EachBatchPayload | null = null
-  /** When the coordinator last took this member for one: by the wall, which others may have gone by. */
+  /** When the coordinator last confirmed this member, in real time, by which the group may have dropped it. */
   #lastContactMs = performance.now()
-  /** The same, and the last sign of life, by the time in which this process could have heard more. */
+  /** The same and the last activity, in loop time: the time in which this process could have heard more. */
   #heardContactMs = loopClock.nowMs()
   #heardActivityMs = loopClock.nowMs()
-  /** The group is being rearranged: finish the running call, deliver nothing more, join again. */
+  /** The group rebalances: finish the running call, deliver nothing more, join again. */
   #rebalancing = false
   #lost: Error | null = null
   #over = false
@@ -62,7 +59,7 @@ export class GroupSession {
     const { topics, concurrency } = this.#context.options
     try {
       await this.#consumer.connect()
-      // Positions always come from the handler; this only says what kafkajs looks up and never uses.
+      // Positions always come from the handler; kafkajs looks this one up and never uses it.
       await this.#consumer.subscribe({ topics: [...topics], fromBeginning: true })
       await this.#consumer.run({
         autoCommit: false,
@@ -88,7 +85,7 @@ export class GroupSession {
     await loopClock.within(drainMs, this.#revokeAll())
     clearInterval(this.#watch)
     const disconnect = () => this.#consumer.disconnect().catch(() => undefined)
-    // kafkajs leaves no group that it still joins: its coordinator would keep that member, and its share, for a session.
+    // kafkajs does not leave a group that it still joins: the coordinator would keep the member for a session.
     await loopClock.within(requestTimeoutMs, this.#starting)
     await loopClock.within(requestTimeoutMs, disconnect())
     await loopClock.within(requestTimeoutMs, this.#starting.then(disconnect))
@@ -103,7 +100,7 @@ export class GroupSession {
       this.#contact()
       this.#context.onSteady()
     })
-    // Both listeners run inside kafkajs's own step: before the next fetch, and before it asks to join again.
+    // Both listeners run inside kafkajs's own step: before the next fetch, and before it rejoins.
     this.#consumer.on(events.GROUP_JOIN, (event) => this.#onJoin(event))
     this.#consumer.on(events.REBALANCING, () => void this.#revokeAll())
     this.#consumer.on(events.CRASH, ({ payload }) => this.#finish({ kind: 'lost', error: payload.error }))
@@ -116,7 +113,7 @@ export class GroupSession {
     this.#lost = null
     if (this.#over) return
     for (const [topic, partitions] of Object.entries(memberAssignment)) {
-      // Nothing is fetched of a partition before the handler has said from where.
+      // kafkajs must not fetch a partition before the handler has answered its position.
       this.#consumer.pause([{ topic, partitions }])
       const runs = partitions.map((partition) => new PartitionRun(topic, partition))
       for (const run of runs) this.#runs.add(run)
@@ -155,13 +152,13 @@ export class GroupSession {
     if (run.isAborted()) return
     const { topic, partition, signal } = run
     const { highest } = this.#context.marks.get(run.key) ?? { highest: 0 }
-    // Kafka forgets a group's positions with the topic, so the handler could not tell.
+    // Kafka forgets a group's positions with the topic, so the handler could not notice.
     if (highest > range.end) checkInRange(topic, range, highest)
     const commit = (next: number) => this.#commit(run, next)
     const assignment: PartitionAssignment = { topic, partition, committed, range, signal, commit }
     run.assignment = assignment
     const first = await this.#context.handler.assigned(assignment).catch((error: unknown) => {
-      // The claim ended with its assignment, as a rebalance ends it: the member has another one by now.
+      // A rebalance ended this partition assignment: the member has another one by now.
       if (signal.aborted && isRiverbankError(error, 'fenced')) return null
       return this.#unlessFenced(error)
     })
@@ -184,10 +181,7 @@ export class GroupSession {
     if (this.#lost !== null && !this.#over) throw this.#lost
   }
 
-  /**
-   * False when the partition is, or may be, no longer this member's. After a long silence (a blocked event loop, a
-   * frozen process) the coordinator is asked first: others may have had the partition for a while.
-   */
+  /** False if another member may have the partition; after a long silence it asks the coordinator first. */
   async #mayDeliver(run: PartitionRun, payload: EachBatchPayload): Promise<boolean> {
     const { sessionTimeoutMs } = this.#context.options
     const unheardMs = () => performance.now() - this.#lastContactMs
@@ -204,8 +198,7 @@ export class GroupSession {
     if (run.revoked) throw new RiverbankError('fenced', `${run.key} is no longer this member's`)
     const offset = String(next)
     try {
-      // Straight to the coordinator: the other way kafkajs tries again by itself, maybe after another join, when the
-      // broker would take this member's word for a partition that it no longer has.
+      // Straight to the coordinator: the other call may retry after a join, when the broker would wrongly accept it.
       if (this.#payload === null) await this.#consumer.commitOffsets([{ topic, partition, offset }])
       else await this.#payload.commitOffsetsIfNecessary({ topics: [{ topic, partitions: [{ partition, offset }] }] })
       this.#contact()
@@ -216,7 +209,7 @@ export class GroupSession {
     }
   }
 
-  /** A call that was fenced is no failure; the membership is renewed. Answers null for it. */
+  /** A fenced call is no failure: the member joins again. Answers null for it. */
   #unlessFenced(error: unknown): null {
     if (!isRiverbankError(error, 'fenced')) throw error
     this.#loseMembership(error)
@@ -243,7 +236,7 @@ export class GroupSession {
     // kafkajs joins again on errors of this type, and asks for a new member id on the other.
     const type = protocolTypeOf(cause) === 'UNKNOWN_MEMBER_ID' ? 'UNKNOWN_MEMBER_ID' : 'REBALANCE_IN_PROGRESS'
     this.#lost = Object.assign(new Error('the membership was lost'), { type })
-    // Only a batch can throw it into kafkajs; without one the whole session is made anew.
+    // Only a batch can throw it into kafkajs; without one the consumption makes a new session.
     if (this.#batches === 0) this.#finish({ kind: 'lost', error: cause })
   }
 

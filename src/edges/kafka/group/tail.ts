@@ -4,9 +4,9 @@ import type { LogBatch, Subscription, TailOptions } from '../../../ports/log.ts'
 import { startConsumption, type ConsumptionContext } from './consumption.ts'
 
 /**
- * Reads every partition in a group of its own, which commits nothing and is deleted at the end (a new one after an
- * outage: the coordinator would keep the partitions for the member that was cut off). Where it stands is kept
- * here, so that it goes on from there after an outage.
+ * Reads every partition in a group of its own, which commits nothing and is deleted at the end. After an outage it
+ * takes a new group, because the coordinator would keep the partitions for the member that was cut off; it keeps its
+ * positions itself, and goes on from them.
  */
 export async function startTail(
   context: ConsumptionContext,
@@ -48,7 +48,7 @@ export async function startTail(
     finished: subscription.finished,
     stop: async () => {
       await subscription.stop()
-      // Those of sessions that were lost are empty; brokers forget them by themselves.
+      // The groups of lost sessions are empty; brokers forget them by themselves.
       await admin.deleteGroup(group).catch(() => undefined)
     },
   }

@@ -13,7 +13,7 @@ import { attributesOf, listByPlace, listByTree, type Listing } from './listing.t
 import { Unavailable } from './unavailable.ts'
 import type { VectorElement } from './values.ts'
 
-/** What a node with trees answers, by column of its scores. */
+/** The answer of a node with trees, by column of its scores. */
 export interface EnsembleAnswer {
   readonly forest: TreeForest
   readonly columns: readonly ScoreFormula[]
@@ -39,8 +39,8 @@ export function readEnsemble(node: GraphNode, taken: readonly VectorElement[], w
 }
 
 /**
- * As ONNX Runtime 1.30 computes it, where the standard is silent. Of two classes with leaves for the first alone, these
- * vote for the second: the first is the rest where they are shares (no weight below 0), else their opposite.
+ * Follows ONNX Runtime 1.30 where the standard is silent. If only the first of two classes has leaves, they vote for
+ * the second; the first is the rest to 1 if no weight is below 0, else the opposite.
  */
 function classifierOf(node: GraphNode, elements: readonly number[], width: number): EnsembleAnswer {
   const { integers, strings, numbers, text } = attributesOf(node)
@@ -60,7 +60,9 @@ function classifierOf(node: GraphNode, elements: readonly number[], width: numbe
   return { forest, columns: [rest, first] }
 }
 
-/** Of two classes with a base value for each, only what the leaves say of the first is read, and taken for the second. */
+/**
+ * With a base value for each of two classes, the runtime reads only the first class's leaves, as votes for the second.
+ */
 function opposed(forest: TreeForest, [, base = 0]: readonly number[]): ScoreFormula[] {
   const sum = plus(constantFormula(base), leavesFormula(forest, 0))
   return [times(sum, -1), sum]
@@ -86,7 +88,7 @@ function versionFive(node: GraphNode, elements: readonly number[], width: number
   return { forest, columns: linked(sums, links[integer('post_transform', 0)] ?? '') }
 }
 
-/** What of each leaf comes into the sum. */
+/** The factor of each leaf in the sum. */
 function shareOf(aggregate: string, { roots }: Listing): number {
   if (aggregate === 'SUM') return 1
   if (aggregate === 'AVERAGE') return 1 / roots.length

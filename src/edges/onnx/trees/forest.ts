@@ -5,14 +5,14 @@ import type { Listing } from './listing.ts'
 import { Unavailable } from './unavailable.ts'
 import { intAt } from '../../../base/arrays.ts'
 
-/** Covers are sums of float32 numbers; covers that say nothing (1 everywhere) are far off. */
+/** Covers are sums of float32 numbers; meaningless covers (1 everywhere) are far off. */
 const coverTolerance = 0.01
-/** More nodes than any model of the largest size has: a listing that runs in circles ends here. */
+/** More nodes than the largest model has: a listing that runs in circles ends here. */
 const nodesMax = 4_000_000
 
 /**
- * Brings listed nodes, which may come in any order, into pre-order, and checks that they are trees. `elements`: by feature
- * of the trees, which element of the vector it is. Throws {@link Unavailable}.
+ * Brings listed nodes, which may come in any order, into pre-order, and checks that they are trees. `elements`: by
+ * feature of the trees, its element in the vector. Throws {@link Unavailable}.
  */
 export function forestOf(listing: Listing, elements: readonly number[], width: number): TreeForest {
   const nodes: { readonly place: number; readonly above: number; readonly side: number }[] = []
@@ -78,7 +78,7 @@ function filled(listing: Listing, elements: readonly number[], { width, nodes, s
 
 const [atMost, below, atLeast, above] = branchModes.keys()
 
-/** The float32 that compares with every float32 as the double does. Where none is equal, NaN is not equal either. */
+/** The float32 that compares with every float32 as the double does. If no float32 equals it, NaN, which equals none. */
 export function thresholdOf(mode: number, threshold: number): number {
   const nearest = Math.fround(threshold)
   if (nearest === threshold) return nearest

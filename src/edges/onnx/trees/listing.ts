@@ -2,17 +2,17 @@ import { branchModes } from '../../../scoring/explain/tree-ensemble.ts'
 import type { GraphNode } from '../graph.ts'
 import { Unavailable } from './unavailable.ts'
 
-/** Nodes of a forest as a file lists them: a place is a number that only the listing understands. */
+/** The nodes of a forest as a file lists them: a place is a number that only the listing understands. */
 export interface Listing {
   readonly roots: readonly number[]
-  /** Columns of what the trees answer. */
+  /** The number of columns of the trees' answer. */
   readonly columns: number
   /** Columns that some leaf adds to. */
   readonly used: ReadonlySet<number>
   /** Every weight of every leaf is at or above 0. */
   readonly isPositive: boolean
   readonly at: (place: number) => ListedSplit | ListedLeaf
-  /** How many places there are; every one of them is reached from a root. Null where a leaf may be reached twice. */
+  /** The number of places, all of which a root reaches. Null if two paths may reach one leaf. */
   readonly places: number | null
 }
 
@@ -30,12 +30,12 @@ export interface ListedSplit {
 
 export interface ListedLeaf {
   readonly kind: 'leaf'
-  /** By column; what is left out is 0. */
+  /** By column; a missing one is 0. */
   readonly weights: ReadonlyMap<number, number>
   readonly cover: number | null
 }
 
-/** Attributes by name, empty where they are not there. Numbers may also come as a tensor of doubles. */
+/** Reads attributes by name; a missing one is empty. Numbers may also come as a tensor of doubles. */
 export function attributesOf({ attributes }: GraphNode) {
   const tensor = (name: string) => attributes.get(`${name}_as_tensor`)?.tensor?.values
   return {
@@ -48,7 +48,7 @@ export function attributesOf({ attributes }: GraphNode) {
   }
 }
 
-/** Of a TreeEnsembleClassifier or TreeEnsembleRegressor: nodes by tree and id, leaves among them. */
+/** Lists a TreeEnsembleClassifier or TreeEnsembleRegressor: nodes by tree and id, leaves among them. */
 export function listByTree(node: GraphNode, leaf: 'class' | 'target', columns: number): Listing {
   const { integers, numbers, strings } = attributesOf(node)
   const [trees, ids] = [integers('nodes_treeids'), integers('nodes_nodeids')]
@@ -74,7 +74,7 @@ export function listByTree(node: GraphNode, leaf: 'class' | 'target', columns: n
     addWeight(weights, at, columnOf[i] ?? 0, weightOf[i] ?? NaN)
   }
   return {
-    // As ONNX Runtime has it: the first node that is listed of a tree.
+    // As in ONNX Runtime: the first listed node of each tree.
     roots: [...trees.keys()].filter((at) => trees[at] !== trees[at - 1]),
     places: trees.length,
     ...ofLeaves(columns, columnOf, weightOf),
@@ -92,7 +92,7 @@ export function listByTree(node: GraphNode, leaf: 'class' | 'target', columns: n
 /** The modes of version 5, in the order of their numbers. */
 const numberedModes = ['BRANCH_LEQ', 'BRANCH_LT', 'BRANCH_GTE', 'BRANCH_GT', 'BRANCH_EQ', 'BRANCH_NEQ', 'BRANCH_MEMBER']
 
-/** Of a TreeEnsemble (version 5): nodes by their place, leaves in a list of their own. Its hit rates know no leaves. */
+/** Lists a TreeEnsemble (version 5): nodes by their place, leaves in a list of their own, without hit rates. */
 export function listByPlace(node: GraphNode, columns: number): Listing {
   const { integers, numbers } = attributesOf(node)
   const [features, thresholds, modes] = [integers('nodes_featureids'), numbers('nodes_splits'), numbers('nodes_modes')]

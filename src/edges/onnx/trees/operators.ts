@@ -12,8 +12,8 @@ import { columnsValue, unknown, type Value } from './values.ts'
 type Operator = (inputs: readonly Value[], node: GraphNode) => Value | null
 
 /**
- * What standard operators make of what is known of their inputs: those that exporters write between trees and a
- * probability. Null, or no operator at all: nothing is known of the answer.
+ * The standard operators that exporters write between trees and a probability: each computes the known form of its
+ * answer from those of its inputs. Null, or an operator that is not here: the answer is unknown.
  */
 export const operators: Readonly<Record<string, Operator>> = {
   Identity: ([input]) => input ?? null,
@@ -149,12 +149,12 @@ function numbersOf(value: Value | undefined): readonly number[] | null {
   return value?.kind === 'constant' ? value.tensor.values : null
 }
 
-/** What is written of operators that cannot be followed, where more can be said than their name. */
+/** Explains operators that cannot be followed, if there is more to say than their name. */
 const whyNot: Readonly<Record<string, string>> = {
   Clip: 'a calibration in steps (isotonic) jumps, and no sum of contributions follows a jump: method="sigmoid" is explained',
 }
 
-/** The answer of an operator, or why there is none. */
+/** The answer of an operator, or the reason why it is unknown. */
 export function applied(node: GraphNode, inputs: readonly Value[]): Value {
   const lost = inputs.find((input) => input.kind === 'unknown')
   if (lost !== undefined) return lost

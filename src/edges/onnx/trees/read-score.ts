@@ -7,22 +7,22 @@ import { applied } from './operators.ts'
 import { Unavailable } from './unavailable.ts'
 import { columnsValue, unknown, type Value } from './values.ts'
 
-/** How a model's score follows from its trees. */
+/** The formula of a model's score over its trees. */
 export interface ReadScore {
   readonly kind: 'read'
   readonly formula: ScoreFormula
-  /** Those that the formula has, in the order of the file. */
+  /** The forests of the formula, in the order of the file. */
   readonly forests: readonly TreeForest[]
   /** Elements of the vector of which the model takes the whole part only. */
   readonly whole: readonly number[]
 }
 
-/** `unavailable`: the model may score as well as any, but nothing exact can be said of its features, and why. */
+/** `unavailable`: why a model that may score as well as any has no exact contributions of its features. */
 export type ScoreReading = ReadScore | Extract<Explanations, { kind: 'unavailable' }>
 
 /**
- * Follows the score of a model from the vector on: through trees, and what exporters put around them. Never throws: any
- * model may come. `column`: of the model's answer, the one with the score.
+ * Follows the score of a model from the vector through its trees and the operators that exporters put around them.
+ * Never throws: any model may come. `column`: the column of the model's answer with the score.
  */
 export function readScore(
   { graph, input, output }: Pick<Adaptation, 'graph' | 'input' | 'output'>,

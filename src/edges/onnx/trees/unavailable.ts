@@ -1,6 +1,6 @@
 import type { Unexplained } from '../../../scoring/explain/explainer.ts'
 
-/** Why nothing exact can be said of a model's features, whatever it scores. */
+/** Why a model has no exact contributions of its features. */
 export class Unavailable extends Error {
   readonly code: Unexplained
 

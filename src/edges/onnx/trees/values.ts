@@ -1,7 +1,7 @@
 import type { ScoreFormula } from '../../../scoring/explain/score-formula.ts'
 import type { ConstantTensor } from '../tensor.ts'
 
-/** What is known of a tensor of the graph, for any rows: by column, except of constants. */
+/** The known form of a tensor of the graph, for any rows: by column, except for constants. */
 export type Value =
   | { readonly kind: 'constant'; readonly tensor: ConstantTensor }
   /** Elements of the vector as they are. */
@@ -9,12 +9,12 @@ export type Value =
   | { readonly kind: 'columns'; readonly columns: readonly ScoreFormula[] }
   /** `shift` + e to the power of the formula. */
   | { readonly kind: 'powers'; readonly shift: number; readonly exponents: readonly ScoreFormula[] }
-  /** Nothing: why. */
+  /** Unknown, and why. */
   | { readonly kind: 'unknown'; readonly why: string }
 
 export interface VectorElement {
   readonly element: number
-  /** What comes after the point was cut off on the way. */
+  /** An operator has cut off the fraction. */
   readonly isWhole: boolean
 }
 

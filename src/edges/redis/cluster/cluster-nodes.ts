@@ -5,14 +5,14 @@ import { addressOf, nodeUrl } from './cluster-url.ts'
 import { connectRedis, createConnection, redisFailure, type ConnectionOptions } from '../server/connection.ts'
 
 export interface ClusterOptions extends Omit<ConnectionOptions, 'url'> {
-  /** `redis://` URLs of nodes to begin with, tried in turn; at least one. */
+  /** `redis://` URLs of the first nodes, tried in turn; at least one. */
   readonly seeds: readonly string[]
 }
 
 /**
- * One connection to each primary of a Redis Cluster, and who serves which slot. ioredis has a client for clusters, but
- * it sends a command again by itself, to whoever has the slot by now, before anybody could learn that writes may be
- * lost. Here nothing is sent twice, and what a caller may have to know has happened before its command answers.
+ * One connection to each primary of a Redis Cluster, and the owner of each hash slot. The cluster client of ioredis
+ * sends a command again by itself, to the slot's new owner, before a caller can learn that writes may be lost. This
+ * class sends nothing twice, and has moved its epoch before the command answers.
  */
 export class ClusterNodes {
   readonly #options: ClusterOptions
@@ -20,7 +20,7 @@ export class ClusterNodes {
   #owners: (string | undefined)[] = []
   #epoch = 1
   #lookingUp = false
-  /** Another node is asked each time: one that was cut off may know an old map. */
+  /** Asks another node each time: one that was cut off may have an old map. */
   #turn = 0
   #closed = false
 
@@ -45,7 +45,7 @@ export class ClusterNodes {
     }
   }
 
-  /** Changes when a connection was lost or a slot has another owner: either may have lost acknowledged writes. */
+  /** Changes when a connection was lost or a hash slot has another owner: either may have lost acknowledged writes. */
   get epoch(): number {
     return this.#epoch
   }
@@ -56,7 +56,7 @@ export class ClusterNodes {
     return new Map([...this.#nodes].filter(([address]) => owners.has(address)))
   }
 
-  /** The connection to a slot's owner, ready now. Throws `state_unavailable`. */
+  /** The connection to a hash slot's owner, ready now. Throws `state_unavailable`. */
   ownerOf(hashSlot: number): Redis {
     const address = this.#owners[hashSlot]
     if (address !== undefined) return this.at(address)
@@ -64,7 +64,7 @@ export class ClusterNodes {
     throw new RiverbankError('state_unavailable', `slot ${hashSlot} is served by no node`, { canRetry: true })
   }
 
-  /** The connection to a node, ready now: nothing is queued for later. Throws `state_unavailable`, and connects. */
+  /** The connection to a node, ready now: it queues no command. Throws `state_unavailable`, and connects. */
   at(address: string): Redis {
     const node = this.#nodes.get(address) ?? this.#open(address)
     if (node.status === 'ready') return node
@@ -72,7 +72,7 @@ export class ClusterNodes {
     throw new RiverbankError('state_unavailable', `no connection to ${address}`, { canRetry: true })
   }
 
-  /** A node said that a slot is no longer its own. Its new owner may be a replica that was promoted. */
+  /** Notes that a node no longer owns a hash slot. The new owner may be a replica that was promoted. */
   moved({ hashSlot, address }: Redirection): void {
     if (this.#owners[hashSlot] !== address) {
       this.#owners[hashSlot] = address
@@ -82,7 +82,7 @@ export class ClusterNodes {
     this.refresh()
   }
 
-  /** Reads the map again in the background; while that is going on, once is enough. */
+  /** Reads the map again in the background, unless it already does. */
   refresh(): void {
     if (this.#lookingUp || this.#closed) return
     this.#lookingUp = true
@@ -109,7 +109,7 @@ export class ClusterNodes {
         continue
       }
     }
-    // Nobody we know answers: whoever needs a node asks again.
+    // No known node answers, so it asks the seeds; the next call that needs a node asks again.
     await this.#askSeeds().catch(() => undefined)
   }
 
@@ -141,7 +141,7 @@ export class ClusterNodes {
     this.#owners = [...owners]
     const primaries = new Set(owners)
     for (const address of primaries) if (address !== undefined && !this.#nodes.has(address)) this.#open(address)
-    // A node that serves nothing and does not answer has left. One that answers may be about to take a slot.
+    // A node without hash slots that does not answer has left. One that answers may be about to take a slot.
     for (const [address, node] of this.#nodes) {
       if (primaries.has(address) || node.status === 'ready') continue
       this.#nodes.delete(address)
@@ -158,7 +158,7 @@ export class ClusterNodes {
       this.#epoch += 1
       this.refresh()
     })
-    // It goes on trying by itself.
+    // The client retries by itself.
     node.connect().catch(() => undefined)
     return node
   }

@@ -18,7 +18,7 @@ import {
 import { bufferOrNullIn, buffersIn, integerIn, listIn } from '../server/reply.ts'
 
 export interface ClusterStateStoreOptions {
-  /** URLs of nodes to begin with; at least one. */
+  /** URLs of the first nodes; at least one. */
   readonly seeds: readonly string[]
   /** Prefix of every key. */
   readonly namespace: string
@@ -28,7 +28,7 @@ export interface ClusterStateStoreOptions {
   readonly reconnectMaxDelayMs?: number
 }
 
-/** Where a cluster keeps an entity's state. */
+/** The key of an entity's state on a cluster. */
 export function clusterStateKey(namespace: string, key: EntityKey): string {
   return stateKey(namespace, bucketOf(key), key)
 }
@@ -65,10 +65,10 @@ const readingPositions: HashSlotCommand<string, Buffer[]> = {
 }
 
 /**
- * Entity states on a Redis Cluster: `<namespace>:state:{<bucket>}:<entity>:<id>`. A node that lost its tail lost states
- * and nothing else tells of it, so a position stands in each bucket, written after its states and lost with them;
- * what holds of all is the lowest. Connects to all primaries before it resolves; rejects with `state_unavailable`, and
- * with `invalid_config` when there is no cluster.
+ * Entity states on a Redis Cluster: `<namespace>:state:{<bucket>}:<entity>:<id>`. A node that lost its newest writes
+ * lost states without a trace, so each bucket has its own position, written after its states and lost with them; the
+ * lowest of them is that of the store. Connects to all primaries before it resolves; rejects with `state_unavailable`,
+ * and with `invalid_config` when there is no cluster.
  */
 export async function openClusterStateStore(options: ClusterStateStoreOptions): Promise<StateStore> {
   const { seeds, namespace, commandTimeoutMs } = options
@@ -190,7 +190,7 @@ async function replaceMetadata(
   return answer === 1
 }
 
-/** All memos are in the first bucket. */
+/** The first bucket holds all store metadata. */
 function metadataCall(namespace: string, name: string): HashSlotCall<string> {
   const [bucket] = stateBuckets
   assert(bucket !== undefined, 'there are buckets')
@@ -201,7 +201,7 @@ function layoutCalls(namespace: string): HashSlotCall<string>[] {
   return stateBuckets.map(({ tag, hashSlot }) => ({ hashSlot, items: [`${namespace}:layouts:{${tag}}`] }))
 }
 
-/** In every bucket: a node that loses its layouts has lost the states that name them, too. */
+/** Writes layouts to every bucket: a node that loses its layouts has lost the states that name them, too. */
 async function keep(caller: HashSlotCaller, namespace: string, layouts: ReadonlyMap<number, string>): Promise<void> {
   if (layouts.size === 0) return
   const keeping: HashSlotCommand<string, unknown> = {
@@ -220,7 +220,7 @@ async function keptLayouts(caller: HashSlotCaller, namespace: string): Promise<M
   return layoutsIn(fields)
 }
 
-/** What is missing from one bucket is known of none: it lost everything. */
+/** The lowest position of each partition; none if a bucket lacks it: that one lost everything. */
 function lowest(buckets: readonly ReadonlyMap<number, number>[]): Map<number, number> {
   const [first = new Map<number, number>()] = buckets
   const found = new Map<number, number>()

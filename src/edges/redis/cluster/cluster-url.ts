@@ -1,13 +1,16 @@
 const pattern = /^(rediss?)\+cluster:\/\/(?:([^@/]*)@)?([^@/?#]+)\/?$/
 
-/** Does this URL name a cluster (`redis+cluster://`, or `rediss+cluster://` with TLS)? Says nothing of the rest of it. */
+/**
+ * Whether this URL names a cluster (`redis+cluster://`, or `rediss+cluster://` with TLS). Does not check the rest of
+ * it.
+ */
 export function namesCluster(url: string): boolean {
   return /^rediss?\+cluster:/.test(url)
 }
 
 /**
- * `redis+cluster://user:password@host:port,host:port` as one URL per node to begin with; the others are found through
- * them. All nodes take the same credentials. Null when it is not of this form: a cluster has no numbered databases.
+ * Splits `redis+cluster://user:password@host:port,host:port` into one URL per first node; the client finds the others
+ * through them. All nodes take the same credentials. Null for another form: a cluster has no numbered databases.
  */
 export function clusterSeeds(url: string): readonly string[] | null {
   const [, scheme, credentials, hosts] = pattern.exec(url) ?? []
@@ -18,7 +21,7 @@ export function clusterSeeds(url: string): readonly string[] | null {
   return seeds.every((seed) => URL.canParse(seed) && new URL(seed).hostname !== '') ? seeds : null
 }
 
-/** The seed's URL with another host and port: a node that was found takes the credentials of the one that told. */
+/** The seed's URL with another host and port: a found node takes the credentials of the seed. */
 export function nodeUrl(seed: string, address: string): string {
   const url = new URL(seed)
   const at = address.lastIndexOf(':')

@@ -4,13 +4,13 @@ import type { ClusterNodes } from './cluster-nodes.ts'
 import { parseRedirection } from './hash-slots.ts'
 import { isUnknownScript, type Argument } from '../server/connection.ts'
 
-/** A command over any number of keys of one slot: one item and one answer for each key. */
+/** A command over any number of keys of one hash slot: one item and one answer for each key. */
 export interface HashSlotCommand<Item, Answer> {
   encode(items: readonly Item[], script: 'by hash' | 'in full'): readonly [name: string, args: Argument[]]
   decode(reply: unknown): readonly Answer[]
 }
 
-/** Items whose keys share a slot; never empty. */
+/** Items whose keys share a hash slot; never empty. */
 export interface HashSlotCall<Item> {
   readonly hashSlot: number
   readonly items: readonly Item[]
@@ -18,19 +18,22 @@ export interface HashSlotCall<Item> {
 
 interface How {
   readonly script: 'by hash' | 'in full'
-  /** The node is about to take the slot: it answers when it is asked in so many words. */
+  /** The node is about to take the slot: it answers only after ASKING. */
   readonly asking: boolean
-  /** When it began: nothing is sent after it moved, for another connection may lead to a server that lost writes. */
+  /**
+   * The epoch at the start: after it moves nothing more is sent, for another connection may reach a server that lost
+   * writes.
+   */
   readonly epoch: number
 }
 
 type Outcome<Answer> = { readonly answers: readonly Answer[] } | { readonly error: Error }
 
 /**
- * Runs calls on the nodes that own their slots, all calls of one node in one go. No call is repeated that may have run:
- * only what a node refused to run is sent again, in full (an unknown script), key by key (a slot whose keys are on two
- * nodes, because it is being moved), or to the node that has the key by now (ASK). A slot that has moved for good
- * moves the epoch and fails the calls. Every error is thrown after all nodes have answered.
+ * Runs calls on the nodes that own their hash slots, all calls of one node in one write. It repeats no call that may
+ * have run: it sends only a refused call again, in full (an unknown script), key by key (a slot whose keys are on two
+ * nodes, because it is being moved), or to the node that has the key by now (ASK). A slot that has moved for good moves
+ * the epoch and fails the calls. It throws every error after all nodes have answered.
  */
 export class HashSlotCaller {
   readonly #nodes: ClusterNodes
@@ -142,7 +145,7 @@ async function exchange(
 ): Promise<readonly (readonly [Error | null, unknown])[]> {
   const pipeline = node.pipeline()
   for (const [name, args] of commands) {
-    // It counts for the next command only.
+    // ASKING counts for the next command only.
     if (asking) pipeline.call('ASKING')
     pipeline.callBuffer(name, args)
   }

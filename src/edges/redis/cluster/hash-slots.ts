@@ -1,5 +1,5 @@
 import { integerIn, listIn, textIn } from '../server/reply.ts'
-/** What a cluster divides among its nodes. */
+/** The number of hash slots, which a cluster divides among its nodes. */
 export const hashSlotCount = 16_384
 
 /** CRC16 (XMODEM): polynomial 0x1021, nothing reflected. */
@@ -13,17 +13,19 @@ export function crc16(text: string): number {
   return crc
 }
 
-/** The slot of a key, or of the hash tag in it: what stands between the first `{` and the next `}`. */
+/** The hash slot of a key, or of the hash tag in it: the text between the first `{` and the next `}`. */
 export function hashSlotOf(key: string): number {
   const open = key.indexOf('{')
   const close = open < 0 ? -1 : key.indexOf('}', open + 1)
   return crc16(close > open + 1 ? key.slice(open + 1, close) : key) % hashSlotCount
 }
 
-/** `host:port` of the primary of each slot; undefined where nobody serves it. */
+/** `host:port` of the primary of each hash slot; undefined if no node serves it. */
 export type HashSlotOwners = readonly (string | undefined)[]
 
-/** What CLUSTER SLOTS answers; `askedHost` stands for a host that the node does not name: it is the node's own. */
+/**
+ * Parses the answer of CLUSTER SLOTS; `askedHost` replaces a host that the node does not name: it is the node's own.
+ */
 export function parseHashSlots(reply: unknown, askedHost: string): HashSlotOwners {
   const owners = new Array<string | undefined>(hashSlotCount).fill(undefined)
   for (const range of listIn(reply)) {
@@ -36,13 +38,13 @@ export function parseHashSlots(reply: unknown, askedHost: string): HashSlotOwner
 }
 
 export interface Redirection {
-  /** `moved` for good, `ask` for this one call: the slot is being moved. */
+  /** `moved` for good, `ask` for this one call: the hash slot is being moved. */
   readonly kind: 'moved' | 'ask'
   readonly hashSlot: number
   readonly address: string
 }
 
-/** `MOVED 3999 127.0.0.1:6381` or `ASK ...`; null for any other message. */
+/** Parses `MOVED 3999 127.0.0.1:6381` or `ASK ...`; null for any other message. */
 export function parseRedirection(message: string, askedHost: string): Redirection | null {
   const [, kind, hashSlot, host, port] = /^(MOVED|ASK) (\d+) (.*):(\d+)$/.exec(message) ?? []
   if (kind === undefined || Number(hashSlot) >= hashSlotCount) return null

@@ -17,22 +17,24 @@ export interface RedisEventLogOptions {
   readonly reconnectMaxDelayMs?: number
 }
 
-/** What the redis driver can do beyond the port: for operators and tests. */
+/** The calls of the redis driver beyond the port: for operators and tests. */
 export interface RedisEventLog extends EventLog {
   readonly driver: 'redis'
-  /** Moves the start of a partition, also past what groups have not read: those stop with `log_truncated`. */
+  /**
+   * Moves the start of a partition, also past records that a group has not read: that one stops with `log_truncated`.
+   */
   truncate(topic: string, partition: number, beforeOffset: number): Promise<void>
-  /** Forgets a group that will not come back; until then nothing is trimmed that it has not read. */
+  /** Forgets a group that will not come back; until then the log trims no record that it has not read. */
   forgetGroup(group: string, topic: string): Promise<void>
 }
 
-/** At least so long a read may wait on the server: an append wakes it at once, so waiting shorter would only poll. */
+/** A read may wait at least so long on the server: an append wakes it at once, so a shorter wait would only poll. */
 const blockMsMin = 1_000
 
 /**
- * The log on Redis Streams: one stream per partition, dense offsets, groups by leases with a TTL. It needs Redis 7 or
- * Valkey. Connects before it resolves; rejects with `log_unavailable`, and with `invalid_config` for a node of a cluster.
- * One connection for commands, and one more for each consumption and tail.
+ * The log on Redis Streams: one stream per partition, dense offsets, consumer groups by leases with a TTL. It needs
+ * Redis 7 or Valkey. Connects before it resolves; rejects with `log_unavailable`, and with `invalid_config` for a node
+ * of a cluster. One connection for commands, and one more for each consumption and tail.
  */
 export async function openRedisEventLog(options: RedisEventLogOptions): Promise<RedisEventLog> {
   const { namespace, commandTimeoutMs } = options
@@ -43,7 +45,8 @@ export async function openRedisEventLog(options: RedisEventLogOptions): Promise<
     reconnectMaxDelayMs: options.reconnectMaxDelayMs ?? 1_000,
   }
   const redis = await connectRedis(connection, 'log_unavailable')
-  // Its blocking reads wait for streams of many slots at once, and a lost node would end every claim.
+  // Its blocking reads wait for streams of many hash slots at once, and a lost node would end every partition
+  // assignment.
   await refuseClusterNode(redis, 'log_unavailable', 'only states may live on one, the log needs a server of its own')
   const topics = new RedisTopics(redis, namespace)
   const subscriptions = new Set<Subscription>()
@@ -69,7 +72,7 @@ export async function openRedisEventLog(options: RedisEventLogOptions): Promise<
   return {
     driver: 'redis',
     createTopic: (spec) => topics.create(spec),
-    // Its topics have no properties but those that each creation sets anew.
+    // Its topics have only the properties that each creation sets anew.
     checkTopic: () => Promise.resolve([]),
     deleteTopic: (topic) => topics.delete(topic),
     describeTopic: async (topic) => {

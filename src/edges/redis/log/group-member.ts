@@ -11,7 +11,7 @@ import type { RedisTopics, TopicInfo } from './log-topics.ts'
 import type { StreamReader } from './stream-reader.ts'
 import { textsIn } from '../server/reply.ts'
 
-/** How long a change of membership goes unnoticed at most. */
+/** A member notices a change of membership within so long. */
 const beatMsMax = 300
 
 export interface GroupMemberParts {
@@ -24,10 +24,10 @@ export interface GroupMemberParts {
 }
 
 /**
- * A member of a consumer group. Every beat it says that it is alive, prolongs its leases, and compares what it holds
- * with its share: partition p belongs to member p mod n, members sorted by name, as everybody computes it. It gives up
- * what is no longer its share after the running batch, and takes what is and is free. When its connection was lost it
- * gives up everything and claims anew: the log it comes back to may be another one.
+ * A member of a consumer group. With every beat it reports that it is alive, prolongs its leases, and compares its
+ * partitions with its share: partition p belongs to member p mod n, members sorted by name, as each of them computes
+ * it. It gives a partition outside of its share up after the running batch, and takes the free ones of its share. After
+ * a lost connection it gives up all assignments and takes new ones: the log it comes back to may be another one.
  */
 export class GroupMember implements Subscription {
   readonly finished: Promise<void>
@@ -55,18 +55,20 @@ export class GroupMember implements Subscription {
       limiter: new Limiter(concurrency),
       limits: { maxRecords, maxBytes },
       group,
-      // Names sort by age, so that everybody's share is the same after a restart of somebody in the middle.
+      // Names sort by age: a restarted member comes last, and those older than it keep their places.
       member: `${Date.now().toString(36)}-${randomBytes(6).toString('hex')}`,
       sessionTimeoutMs,
     }
     const onClose = (): void => this.#loseAll()
     parts.redis.on('close', onClose)
     this.finished = this.#run().finally(() => parts.redis.off('close', onClose))
-    // Whoever does not look at it is not ended by it.
+    // A rejection must not end the process of a caller that does not await it.
     this.finished.catch(() => undefined)
   }
 
-  /** Rejects with `topic_missing`; registers the group, so that nothing it has not read is trimmed from here on. */
+  /**
+   * Rejects with `topic_missing`; registers the group, so that from here on the log keeps all records it has not read.
+   */
   static async join(parts: GroupMemberParts): Promise<GroupMember> {
     const infos: TopicInfo[] = []
     for (const topic of parts.options.topics) {
@@ -104,7 +106,8 @@ export class GroupMember implements Subscription {
   async #beat(info: TopicInfo): Promise<void> {
     const { group, member, redis, sessionTimeoutMs } = this.#context
     const keys = topicKeys(this.#parts.namespace, info.topic)
-    // Who was silent cannot tell who else was: a starved machine would let its members call each other dead in turn.
+    // A member that was silent cannot judge the others: on a starved machine members would call each other dead in
+    // turn.
     const patienceMs = Math.round(performance.now() - this.#beatAtMs)
     const args = [member, sessionTimeoutMs, patienceMs]
     const beat = await heartbeatScript.run(redis, [keys.topic, keys.members(group)], args)
@@ -148,7 +151,7 @@ export class GroupMember implements Subscription {
     this.#pause.wake()
   }
 
-  /** Leases are kept alive while the last handlers run: what they commit must count. */
+  /** Keeps the leases alive while the last handlers run: their commits must count. */
   async #leave(): Promise<void> {
     for (const { assignment } of this.#held.values()) assignment.drain()
     let settled = false

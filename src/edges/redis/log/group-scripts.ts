@@ -1,15 +1,15 @@
 import { RedisScript } from '../server/connection.ts'
 
 /*
- * The scripts of consumer groups. A lease holds the token of the claim that owns a partition: `<member>/<number>`. It
- * ends when its owner was silent for too long; the field `holder:<group>` of the partition keeps the token until
- * somebody else takes it. So an owner that was only slow goes on where nobody came after it, and is fenced where
- * somebody did. All of them run at the memory limit too: a group that cannot commit never lets anything be trimmed.
+ * The scripts of consumer groups. A lease holds the token of the assignment that owns a partition:
+ * `<member>/<number>`. It ends when its owner was silent for too long; the partition's field `holder:<group>` keeps
+ * the token until another member takes it. So an owner that was only slow goes on unless another member came after it:
+ * then it is fenced. All scripts run at the memory limit too: the log cannot trim records that a group cannot commit.
  */
 
 /**
- * KEYS topic, members. ARGV member, session timeout, patience: for so many milliseconds longer the others are not
- * called silent. → [incarnation or '', members by name...] (beats, drops the silent).
+ * KEYS topic, members. ARGV member, session timeout, patience: the others get so many milliseconds longer before they
+ * count as silent. → [incarnation or '', members by name...] (beats, drops the silent).
  */
 export const heartbeatScript = new RedisScript(
   `
@@ -26,7 +26,7 @@ return members
   'allow',
 )
 
-/** KEYS members. → how many are not silent. */
+/** KEYS members. → the number of those that are not silent. */
 export const membersScript = new RedisScript(
   `
 local clock = redis.call('TIME')
@@ -37,7 +37,8 @@ return redis.call('ZCOUNT', KEYS[1], clock[1] * 1000 + math.floor(clock[2] / 100
 
 /**
  * KEYS lease, meta, groups. ARGV token, member, session timeout, group. Takes a free partition, or one this member held
- * before it lost its connection. → ['held'] | ['absent'] | ['claimed', committed or '', incarnation, start, end, bytes].
+ * before it lost its connection. → ['held'] | ['absent'] | ['claimed', committed or '', incarnation, start, end,
+ * bytes].
  */
 export const assignScript = new RedisScript(
   `

@@ -11,10 +11,10 @@ import { outOfRange, PartitionFeed, type FeedLimits } from './partition-feed.ts'
 import type { StreamReader } from './stream-reader.ts'
 import { textsIn } from '../server/reply.ts'
 
-/** Between two questions whether a lease is still ours. */
+/** Between two checks whether a lease is still ours. */
 const confirmPauseMs = 50
 
-/** What all claims of one member share. */
+/** The context that all partition assignments of one member share. */
 export interface AssignmentContext {
   readonly redis: Redis
   readonly topics: RedisTopics
@@ -28,7 +28,7 @@ export interface AssignmentContext {
 }
 
 /**
- * One partition while this member holds it. It ends in three ways: `drain` (somebody else's turn: the lease is kept
+ * One partition while this member holds it. It ends in three ways: `drain` (another member's turn: it keeps the lease
  * until the running batch has settled), `lose` (the lease or the connection is gone: commits are fenced), or by itself
  * with an error that ends the consumption.
  */
@@ -46,7 +46,7 @@ export class HeldAssignment implements PartitionAssignment {
   #lost = false
   /** Start of the last renewal that succeeded, on the monotonic clock: the lease lasts at least from here. */
   #renewedAtMs: number
-  /** The same by the time in which this process could have heard of another. */
+  /** The same in loop time: the time in which this process could have heard of another. */
   #heardAtMs = loopClock.nowMs()
 
   private constructor(
@@ -70,7 +70,7 @@ export class HeldAssignment implements PartitionAssignment {
     this.#feed = new PartitionFeed(context.reader, context.topics, info, state, context.limits, this.signal)
   }
 
-  /** Takes the lease of a partition if it is free; null when somebody holds it. */
+  /** Takes the lease of a partition if it is free; null when a member holds it. */
   static async take(
     context: AssignmentContext,
     info: TopicInfo,
@@ -104,13 +104,13 @@ export class HeldAssignment implements PartitionAssignment {
     }
     try {
       status = await commit()
-      // Above the end, unless another program has written there.
+      // The position is above the end, unless another program has written there.
       if (status === 'recreated') {
         await this.#context.topics.adopt(this.#info, this.partition)
         status = await commit()
       }
     } catch (error) {
-      // The claim ends with its connection; whether this commit was applied, the next claim will see.
+      // The assignment ends with its connection; the next one will see whether the log applied this commit.
       if (connectionLost(error)) {
         this.lose()
         throw this.#fenced(error)
@@ -124,7 +124,9 @@ export class HeldAssignment implements PartitionAssignment {
     }
   }
 
-  /** Prolongs the lease; loses the claim when it is no longer ours. Rejects when the log is not the one we read. */
+  /**
+   * Prolongs the lease; loses the assignment when the lease is another's. Rejects when the log is not the one we read.
+   */
   async renew(): Promise<void> {
     const { group, redis, sessionTimeoutMs } = this.#context
     const keys = this.#info.partitions[this.partition]
@@ -148,25 +150,25 @@ export class HeldAssignment implements PartitionAssignment {
     if (stop !== null) throw stop
   }
 
-  /** Ends the claim after its running batch, which may still commit. */
+  /** Ends the assignment after its running batch, which may still commit. */
   drain(): void {
     this.#ending.abort()
   }
 
-  /** Ends the claim; nothing it does counts any more. */
+  /** Ends the assignment at once: its later commits are fenced. */
   lose(): void {
     this.#lost = true
     this.#ending.abort()
   }
 
-  /** Nobody has answered a renewal for a session, although this process listened. */
+  /** Loses the assignment when no renewal was answered for a session, although this process listened. */
   loseWhenStale(): void {
     if (loopClock.nowMs() - this.#heardAtMs > this.#context.sessionTimeoutMs) this.lose()
   }
 
   /**
-   * A member whose loop was blocked, or that was frozen, asks before it starts another batch: its lease may have ended,
-   * and somebody else may own the partition. Who still owns it goes on.
+   * A member whose loop was blocked, or that was frozen, checks its lease before it starts another batch: the lease may
+   * have ended, and another member may own the partition. If it still owns it, it goes on.
    */
   async #confirm(): Promise<void> {
     const { sessionTimeoutMs } = this.#context
@@ -182,7 +184,7 @@ export class HeldAssignment implements PartitionAssignment {
     }
   }
 
-  /** Works until the claim ends; rejects with what must end the consumption. */
+  /** Works until the assignment ends; rejects with the error that must end the consumption. */
   async work(): Promise<void> {
     try {
       await this.#deliver()
@@ -215,7 +217,7 @@ export class HeldAssignment implements PartitionAssignment {
     }
   }
 
-  /** The range of the claim may be old by now: the log is asked before it is called wrong. */
+  /** The range of the assignment may be old: asks the log before it calls an offset out of range. */
   async #checkRange(offset: number): Promise<void> {
     if (outOfRange(this.topic, this.range, offset) === null) return
     while (!this.signal.aborted) {

@@ -1,4 +1,4 @@
-/** At most so many at a time, first come first served. */
+/** Runs at most so many at a time, first come first served. */
 export class Limiter {
   #free: number
   readonly #queue: (() => void)[] = []
@@ -20,7 +20,7 @@ export class Limiter {
   }
 }
 
-/** A pause that can be cut short; a wake-up that comes before the pause is not lost. */
+/** A pause that can be cut short; it keeps a wake-up that comes before it. */
 export class Pause {
   #woken = false
   #wake: () => void = () => undefined

@@ -6,19 +6,19 @@ import type { LogRecord, OutgoingRecord } from '../../../ports/log.ts'
 import { asBuffer } from '../server/connection.ts'
 
 /*
- * A record is one field of one stream entry, because the number of reply elements is what reading costs in Node:
+ * A record is one field of one stream entry, because in Node the number of reply elements decides the cost of reading:
  *   bytes 0-7    append time in milliseconds, a big-endian double; the append script puts it there
  *   bytes 8-11   length of the key, bytes 12-15 length of the headers (JSON, none when there are no headers)
  *   then key, headers and value.
- * Headers that an object of texts cannot say are a list: whether the value is null, then [name, value or null] in base64.
+ * Headers that no object of texts can hold are a list: whether the value is null, then [name, value or null] in base64.
  */
 const timeBytes = 8
 const lengthsBytes = 8
-/** In place of the length of a key that is null. */
+/** The length of a null key. */
 const nullKey = 0xffff_ffff
 const noHeaders: Readonly<Record<string, string>> = Object.freeze({})
 
-/** What memory an entry takes besides its frame, roughly: the counter of retentionBytes adds it. */
+/** The memory of an entry besides its frame, roughly: the counter of retentionBytes adds it. */
 export const entryOverheadBytes = 32
 
 /** The frame without its time. */
@@ -31,7 +31,7 @@ export function encodeFrame(record: OutgoingRecord): Buffer {
 const structuredText = JSON.stringify(structuredHeaders)
 const structuredBytes = Buffer.from(structuredText)
 
-/** Almost every record has those of structured mode, and no others. */
+/** Almost every record has the headers of structured mode, and no others. */
 function headersText(headers: Headers | undefined): string {
   if (headers === structuredHeaders) return structuredText
   return headers === undefined || isEmpty(headers) ? '' : JSON.stringify(headers)
@@ -52,12 +52,15 @@ function frameOf(key: string | Uint8Array | null, headersText: string, value: st
   return frame
 }
 
-/** Key, headers and value of a frame: what `maxRecordBytes` limits. */
+/** The size of key, headers and value of a frame, which `maxRecordBytes` limits. */
 export function recordBytes(frame: Buffer): number {
   return frame.length - lengthsBytes
 }
 
-/** `stored` is the frame with its time. The value shares its memory. Answers why it is none, as a text. */
+/**
+ * `stored` is the frame with its time. The value shares its memory. For bytes that are no frame, answers the reason as
+ * text.
+ */
 export function decodeFrame(topic: string, partition: number, offset: number, stored: Buffer): LogRecord | string {
   const keyAt = timeBytes + lengthsBytes
   if (stored.length < keyAt) return `${stored.length} bytes are no frame`
@@ -72,7 +75,7 @@ export function decodeFrame(topic: string, partition: number, offset: number, st
   if (headers === null) return 'the headers are not those of a frame'
   const value = stored.subarray(valueAt)
   const keyBytes = () => (key === null ? null : stored.subarray(keyAt, headersAt))
-  // Spelled out: a spread costs more than the rest, at every record that any role reads.
+  // Field by field: a spread costs more than the rest, at every record that any role reads.
   if (!isExact(headers)) {
     const plain = { topic, partition, offset, appendTimeMs, key, value, headers }
     if (key === null || isTextOf(key, stored, keyAt, headersAt)) return plain
@@ -82,7 +85,9 @@ export function decodeFrame(topic: string, partition: number, offset: number, st
   return { topic, partition, offset, appendTimeMs, key, value, headers: textOf(headers.exact), exact }
 }
 
-/** Bytes that are not UTF-8 leave the replacement character, which a text may hold as well. */
+/**
+ * Whether text and bytes agree. Invalid UTF-8 becomes the replacement character, which a valid text may hold as well.
+ */
 function isTextOf(key: string, stored: Buffer, start: number, end: number): boolean {
   return !key.includes('\ufffd') || isUtf8(stored.subarray(start, end))
 }
@@ -121,7 +126,7 @@ function exactly(headers: Headers): ExactHeader[] {
   return Object.entries(headers).map(([name, value]) => [Buffer.from(name), Buffer.from(value)])
 }
 
-/** As in HTTP clients, the first of a name counts. */
+/** The first header of a name counts, as in HTTP clients. */
 function textOf(pairs: readonly ExactHeader[]): Headers {
   const found: Record<string, string> = {}
   for (const [nameBytes, value] of pairs) {
@@ -132,7 +137,7 @@ function textOf(pairs: readonly ExactHeader[]): Headers {
   return found
 }
 
-/** Null where they are neither of the two things that {@link encodeFrame} writes. */
+/** Null for bytes that are neither of the two forms of {@link encodeFrame}. */
 function parseHeaders(bytes: Buffer): Headers | ExactHeaders | null {
   let json: unknown
   try {

@@ -7,16 +7,16 @@ export interface PartitionKeys {
   readonly meta: string
   /** Hash: group → committed position; empty when the group registered and has not committed. */
   readonly groups: string
-  /** List of `<next offset> <bytes> <newest time>` per closed segment, oldest first: what trimming drops at once. */
+  /** List of `<next offset> <bytes> <newest time>` per closed segment, oldest first: trimming drops whole segments. */
   readonly segments: string
-  /** String with a TTL: the token of the claim that holds the partition for the group. */
+  /** String with a TTL: the token of the assignment that holds the partition for the group. */
   lease(group: string): string
 }
 
 export interface TopicKeys {
   /** Hash: incarnation, partitions, limits. */
   readonly topic: string
-  /** Sorted set: member → when it counts as gone (milliseconds, redis' clock). */
+  /** Sorted set: member → the time at which it counts as gone (milliseconds, redis' clock). */
   members(group: string): string
 }
 

@@ -8,12 +8,12 @@ import { appendScript } from './log-scripts.ts'
 import { inOrder, type RedisTopics, type TopicInfo } from './log-topics.ts'
 import { integerIn, listIn, textIn } from '../server/reply.ts'
 
-/** One call of the append script: the server does nothing else meanwhile, so it stays around a few milliseconds. */
+/** The records of one append script: the server does nothing else meanwhile, so it may take only a few milliseconds. */
 const chunkRecordsMax = 500
 const chunkBytesMax = 1024 * 1024
 
 interface Placed {
-  /** Where the position goes in the answer. */
+  /** The index of the position in the answer. */
   readonly index: number
   readonly frame: Buffer
 }
@@ -32,7 +32,7 @@ export async function publishRecords(
 ): Promise<readonly Position[]> {
   const lanes = await sortIntoLanes(topics, records)
   const positions: Position[] = []
-  // Partitions side by side; the chunks of one follow each other, for their order holds also when one fails.
+  // Partitions side by side; the chunks of one partition one after the other, so that their order holds when one fails.
   const results = await Promise.allSettled(lanes.map((lane) => appendLane(redis, topics, lane, positions)))
   for (const result of results) if (result.status === 'rejected') throw result.reason
   return positions
@@ -97,7 +97,7 @@ function refuse(topics: RedisTopics, { info, partition }: Lane, status: string, 
 }
 
 function* chunksOf({ info, placed }: Lane): Generator<Placed[]> {
-  // A chunk that is larger than what retention keeps would never fit.
+  // A chunk larger than the retention would never fit.
   const bytesMax = Math.min(chunkBytesMax, info.retentionBytes / 4)
   let chunk: Placed[] = []
   let bytes = 0

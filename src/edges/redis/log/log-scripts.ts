@@ -2,8 +2,8 @@ import { RedisScript } from '../server/connection.ts'
 import { entryOverheadBytes } from './log-frame.ts'
 
 /*
- * The log's scripts. Every entry has the id `<incarnation>-<offset>`: offsets are dense, and whoever reads on after the
- * topic was created anew sees another incarnation instead of other records under the offsets it expects. An
+ * The log's scripts. Every entry has the id `<incarnation>-<offset>`: offsets are dense, and a reader that goes on once
+ * the topic was created anew sees another incarnation instead of other records under the offsets it expects. An
  * incarnation is the creation time in microseconds, so it grows. Scripts check first and write last: Lua does not roll
  * back. `KEYS` of a partition come in the order stream, meta, groups, segments.
  */
@@ -24,7 +24,7 @@ end
 return {created, found[1], found[2]}
 `)
 
-/** KEYS partition. ARGV incarnation, retentionMs, retentionBytes. Empties what an older incarnation left. */
+/** KEYS partition. ARGV incarnation, retentionMs, retentionBytes. Deletes the data of an older incarnation. */
 export const initPartitionScript = new RedisScript(`
 local found = redis.call('HGET', KEYS[2], 'incarnation')
 if found and tonumber(found) > tonumber(ARGV[1]) then return 0 end
@@ -48,8 +48,8 @@ return redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[4])
 
 /**
  * KEYS partition. ARGV incarnation, then frames without their time. → ['ok', first offset] | ['stale'] | ['full', the
- * position that the slowest group has read to] | ['foreign', the id of an entry above the log]. Whole segments are dropped: a sixteenth of the retention each, so
- * trimming costs next to nothing per record.
+ * position of the slowest group] | ['foreign', the id of an entry above the log]. Trimming drops whole segments of a
+ * sixteenth of the retention, so it costs next to nothing per record.
  */
 export const appendScript = new RedisScript(`
 local stream, meta, groups, segments = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -115,7 +115,7 @@ redis.call('HSET', meta, 'end', next, 'bytes', bytes + incoming, 'time', now, 'o
 return {'ok', stop}
 `)
 
-/** KEYS partition. ARGV incarnation. → the log's end, after what another program has appended became part of it. */
+/** KEYS partition. ARGV incarnation. Makes entries that another program appended part of the log. → the log's end. */
 export const adoptScript = new RedisScript(
   `
 local m = redis.call('HMGET', KEYS[2], 'incarnation', 'end')
@@ -129,7 +129,7 @@ return tonumber(offset) + 1
   'allow',
 )
 
-/** KEYS partition. ARGV the new start. Moves the start even past what groups have not read. */
+/** KEYS partition. ARGV the new start. Moves the start even past records that groups have not read. */
 export const truncateScript = new RedisScript(
   `
 local m = redis.call('HMGET', KEYS[2], 'incarnation', 'start', 'end', 'bytes', 'openBytes')

@@ -7,7 +7,7 @@ import type { PartitionState, RedisTopics, TopicInfo } from './log-topics.ts'
 import { outOfRange, PartitionFeed } from './partition-feed.ts'
 import type { StreamReader } from './stream-reader.ts'
 
-/** How often a tail looks whether the log it waits on is still the same one. */
+/** Between two checks of a tail whether the log it waits on is still the same one. */
 const watchMs = 1_000
 /** TailOptions has no limit of bytes; this one keeps a batch of large records from filling memory. */
 const batchBytesMax = 4 * 1024 * 1024
@@ -39,12 +39,12 @@ export class LogTail implements Subscription {
     this.#reader = reader
     this.#info = info
     this.#handler = handler
-    // One listener for each partition that is waited for.
+    // One listener for each partition that it waits for.
     setMaxListeners(0, this.#ending.signal)
     const limits = { maxRecords: options.maxRecords, maxBytes: batchBytesMax }
     this.#feeds = states.map((state) => new PartitionFeed(reader, topics, info, state, limits, this.#ending.signal))
     this.finished = this.#run(states, options.from)
-    // Whoever does not look at it is not ended by it.
+    // A rejection must not end the process of a caller that does not await it.
     this.finished.catch(() => undefined)
   }
 

@@ -27,11 +27,11 @@ export interface PartitionState extends PartitionRange {
   readonly bytes: number
 }
 
-/** Topics of one namespace: what exists, how far it reaches, what groups have committed. */
+/** The topics of one namespace: their ranges, and the positions that groups have committed. */
 export class RedisTopics {
   readonly #redis: Redis
   readonly #namespace: string
-  /** Dropped whenever a script answers that the topic is another one by now. */
+  /** A cache; an entry goes when a script answers that the topic was created anew. */
   readonly #known = new Map<string, TopicInfo>()
 
   constructor(redis: Redis, namespace: string) {
@@ -50,7 +50,7 @@ export class RedisTopics {
         const why = `topic ${topic} has ${found} partitions, ${partitions} are asked for`
         throw new RiverbankError('topic_mismatch', why)
       }
-      // Also when it exists: whoever created it may have died half-way.
+      // Also when it exists: its creator may have died half-way.
       for (const keysOfOne of this.#partitions(topic, partitions)) {
         await initPartitionScript.run(this.#redis, inOrder(keysOfOne), [incarnation ?? '', ...limits])
       }
@@ -76,7 +76,7 @@ export class RedisTopics {
     this.#known.delete(topic)
   }
 
-  /** From memory when known; null when there is no such topic. */
+  /** Finds a topic in the cache or on the server; null when there is no such topic. */
   async find(topic: string): Promise<TopicInfo | null> {
     const known = this.#known.get(topic)
     if (known !== undefined) return known
@@ -105,7 +105,7 @@ export class RedisTopics {
     return info
   }
 
-  /** What the server says now, never from memory. */
+  /** Asks the server, never the cache. */
   async fresh(topic: string): Promise<TopicInfo | null> {
     this.forget(topic)
     return this.find(topic)
@@ -131,7 +131,7 @@ export class RedisTopics {
     })
   }
 
-  /** Makes what another program has appended a part of the log, so that it can be read past and committed. */
+  /** Makes entries that another program appended part of the log, so that groups can read past them and commit. */
   async adopt(info: TopicInfo, partition: number): Promise<void> {
     const keys = info.partitions[partition]
     if (keys === undefined) return
@@ -153,7 +153,7 @@ export class RedisTopics {
     return positions
   }
 
-  /** By the server's clock, which the members' beats go by. */
+  /** Counts the members by the server's clock, which also times their beats. */
   async members(group: string, topic: string): Promise<number> {
     const keys = [topicKeys(this.#namespace, topic).members(group)]
     return this.#guarded(`counting the members of ${group}`, async () =>
@@ -161,14 +161,14 @@ export class RedisTopics {
     )
   }
 
-  /** From now on nothing is trimmed that this group has not read. */
+  /** From now on the log keeps all records that this group has not read. */
   async register(group: string, info: TopicInfo): Promise<void> {
     await this.#guarded(`registering group ${group}`, async () => {
       await Promise.all(info.partitions.map((keys) => this.#redis.hsetnx(keys.groups, group, '')))
     })
   }
 
-  /** Forgets a group that will not come back: what it has not read may be trimmed again. */
+  /** Forgets a group that will not come back: the log may trim records that it has not read. */
   async unregister(group: string, topic: string): Promise<void> {
     const info = await this.require(topic)
     await this.#guarded(`forgetting group ${group}`, async () => {
@@ -176,7 +176,7 @@ export class RedisTopics {
     })
   }
 
-  /** Moves the start of a partition, also past what groups have not read: they stop with `log_truncated`. */
+  /** Moves the start of a partition, also past records that a group has not read: it stops with `log_truncated`. */
   async truncate(topic: string, partition: number, beforeOffset: number): Promise<void> {
     const info = await this.require(topic)
     const keys = info.partitions[partition]

@@ -10,13 +10,13 @@ export interface FeedLimits {
 }
 
 const noBytes = Buffer.alloc(0)
-/** The last that an id of a stream can have. */
+/** The largest sequence of a stream's ids. */
 const lastSequence = '18446744073709551615'
 
 interface Chunk {
   readonly offset: number
   readonly records: readonly LogRecord[]
-  /** The server had more than what was asked for. */
+  /** The server had more entries than were requested. */
   readonly more: boolean
 }
 
@@ -27,9 +27,9 @@ interface Kept {
 }
 
 /**
- * Batches of one partition from any offset on, with the checks that make a log that changed under its reader a hard
- * stop: offsets are dense, so a first entry above the one asked for was trimmed away before it was read, and an entry
- * of another incarnation belongs to another topic.
+ * Reads batches of one partition from any offset on, and stops hard when the log changed under its reader: offsets are
+ * dense, so a first entry above the requested one means that the log trimmed unread records, and an entry of another
+ * incarnation belongs to another topic.
  */
 export class PartitionFeed {
   readonly #reader: StreamReader
@@ -39,7 +39,7 @@ export class PartitionFeed {
   readonly #limits: FeedLimits
   readonly #signal: AbortSignal
   #bytesPerRecord: number
-  /** What one read gave above maxBytes, or was read ahead. */
+  /** The rest of a read above maxBytes, or a read ahead. */
   #kept: Kept | null = null
   #waitingAt: number | null = null
 
@@ -60,7 +60,7 @@ export class PartitionFeed {
     this.#bytesPerRecord = Math.max(1, state.bytes / Math.max(1, state.end - state.start))
   }
 
-  /** The offset that is waited for just now, null while a batch is worked on. */
+  /** The offset that the feed waits for now, null while the reader works on a batch. */
   get waitingAt(): number | null {
     return this.#waitingAt
   }
@@ -85,22 +85,22 @@ export class PartitionFeed {
     return { topic: this.#info.topic, partition: this.#partition, records, next, end }
   }
 
-  /** Reads on while `batch` is worked on, when there is more to read: the server answers meanwhile. */
+  /** Reads on while the reader works on `batch`, if there is more: the server answers meanwhile. */
   readAhead(batch: LogBatch): void {
     if (this.#kept !== null || batch.end <= batch.next || this.#signal.aborted) return
     const drop = new AbortController()
-    // Not AbortSignal.any: the signal that lives longest would keep a trace of every read, for as long as it lives.
+    // Not AbortSignal.any: the signal that lives longest would hold a reference to every read.
     const end = () => drop.abort()
     this.#signal.addEventListener('abort', end, { once: true })
     const chunk = this.#read(batch.next, drop.signal).finally(() => this.#signal.removeEventListener('abort', end))
-    // Whoever asks for it gets the error; nobody may ask.
+    // The next read gets the error; there may be none.
     chunk.catch(() => undefined)
     this.#kept = { offset: batch.next, chunk, drop }
   }
 
   /**
-   * Why the offset that was waited for, before and after `range` was asked for, can never come; null when it can. A
-   * stream that was deleted or emptied wakes nobody.
+   * Why the offset for which the feed waited, before and after the request for `range`, can never come; null when it
+   * can. A deleted or emptied stream does not wake its readers.
    */
   stuck(range: PartitionRange, waitedAt: number | null): RiverbankError | null {
     if (waitedAt === null || waitedAt !== this.#waitingAt) return null
@@ -111,7 +111,7 @@ export class PartitionFeed {
     const { incarnation, partitions, topic } = this.#info
     const { maxBytes, maxRecords } = this.#limits
     const count = Math.max(1, Math.min(maxRecords, Math.floor(maxBytes / this.#bytesPerRecord)))
-    // Ids below the incarnation are no part of the log: another program may have written them before it began.
+    // Entries with ids below the incarnation are not of the log: another program may have written them before it began.
     const after = offset === 0 ? `${BigInt(incarnation) - 1n}-${lastSequence}` : `${incarnation}-${offset - 1}`
     const stream = partitions[this.#partition]?.stream ?? ''
     const answer = await this.#reader.read({ stream, after, count }, signal)
@@ -124,7 +124,7 @@ export class PartitionFeed {
     return { offset, records, more: answer.more }
   }
 
-  /** The log's end. Without a connection the reader is about to start over anyway. */
+  /** The log's end; without a connection `next`, for the reader is about to start over anyway. */
   async #end(next: number): Promise<number> {
     try {
       return Math.max(next, (await this.#topics.state(this.#info, this.#partition)).end)
@@ -144,7 +144,7 @@ export class PartitionFeed {
     return typeof read === 'string' ? this.#unreadable(expected, isOurs ? stored : fields, read) : read
   }
 
-  /** What another program wrote. Its time is the log's first: the same one for whoever reads it, and whenever. */
+  /** A record that another program wrote. Its time is the log's first, so that all reads agree on it. */
   #unreadable(offset: number, found: Buffer | readonly Buffer[], why: string): LogRecord {
     const value = Buffer.isBuffer(found)
       ? found
@@ -158,7 +158,7 @@ export class PartitionFeed {
     return { topic, partition: this.#partition, offset, appendTimeMs, key: null, value, headers: {}, fault }
   }
 
-  /** At most maxBytes, at least one record; the rest is kept for the next call. */
+  /** Takes at most maxBytes, at least one record; keeps the rest for the next call. */
   #cut(chunk: Chunk): readonly LogRecord[] {
     let bytes = 0
     let length = 0

@@ -8,7 +8,7 @@ export type StreamEntry = readonly [id: Buffer, fields: readonly Buffer[]]
 
 export interface StreamRead {
   readonly stream: string
-  /** Entries with a greater id are read. */
+  /** Reads entries with a greater id. */
   readonly after: string
   readonly count: number
 }
@@ -16,7 +16,7 @@ export interface StreamRead {
 export interface StreamAnswer {
   /** Never empty. */
   readonly entries: readonly StreamEntry[]
-  /** There may be more: as many entries came as were asked for. */
+  /** There may be more: as many entries came as were requested. */
   readonly more: boolean
 }
 
@@ -26,8 +26,9 @@ interface Waiting extends StreamRead {
 }
 
 /**
- * Many streams waited for on one blocking connection. An append wakes the reader at once, so how long it blocks delays
- * nothing. When a read is added while it blocks for others, CLIENT UNBLOCK makes it start over with all of them.
+ * Waits for many streams on one blocking connection. An append wakes the reader at once, so the length of a block
+ * delays nothing. When a caller adds a read while it blocks for others, CLIENT UNBLOCK makes it start over with all of
+ * them.
  */
 export class StreamReader {
   readonly #blocking: Redis
@@ -36,7 +37,7 @@ export class StreamReader {
   readonly #waiting = new Set<Waiting>()
   #running = false
   #closed = false
-  /** The read on its way: what it asks for, and whether it was told to start over. */
+  /** The read in flight: its requests, and whether it was asked to start over. */
   #flight: { readonly asked: ReadonlySet<Waiting>; interrupted: boolean } | null = null
   #clientId: number | null = null
 
@@ -51,7 +52,8 @@ export class StreamReader {
 
   /**
    * Resolves with at least one entry, or with null once `signal` is aborted or the reader closed. Waits through lost
-   * connections. A stream is waited for once at a time: abort the other read first. Rejects with `log_unavailable` when the server refuses the command for good.
+   * connections. A stream may have one read at a time: abort the other read first. Rejects with `log_unavailable` when
+   * the server refuses the command for good.
    */
   read(request: StreamRead, signal: AbortSignal): Promise<StreamAnswer | null> {
     if (signal.aborted || this.#closed) return Promise.resolve(null)
@@ -88,14 +90,14 @@ export class StreamReader {
   async #run(): Promise<void> {
     this.#running = true
     while (!this.#closed) {
-      // Whoever was answered asks for its next entries before this one continues.
+      // Callers that got an answer request their next entries before this loop continues.
       await new Promise(setImmediate)
       if (this.#waiting.size === 0) break
       const asked = new Set(this.#waiting)
       try {
         this.#clientId ??= await this.#blocking.client('ID')
         this.#flight = { asked, interrupted: false }
-        // One count for all of them: the smallest, for it stands for a limit of bytes.
+        // One count for all reads: the smallest, for it stands for a limit of bytes.
         const count = Math.min(...[...asked].map((read) => read.count))
         this.#deliver(asked, count, await this.#ask([...asked], count))
       } catch (error) {
@@ -138,7 +140,7 @@ export class StreamReader {
     for (const waiting of asked) waiting.reject(failure)
   }
 
-  /** The unblocking may overtake the read it is meant for: it is repeated until it met it or that read is over. */
+  /** CLIENT UNBLOCK may overtake its read: repeats it until it has met the read, or the read is over. */
   async #interrupt(): Promise<void> {
     const flight = this.#flight
     if (flight === null || flight.interrupted) return

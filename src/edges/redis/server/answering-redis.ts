@@ -1,10 +1,10 @@
 import { Redis, type RedisOptions } from 'ioredis'
 import { loopClock, type Deadline } from '../../../clock/loop-clock.ts'
 
-/** What a command is rejected with that has no answer in time; ioredis says the same of its own timer. */
+/** The message of a command without an answer in time; ioredis has the same for its own timer. */
 export const timedOutMessage = 'Command timed out'
 
-/** Everything but what is said here. */
+/** The options of ioredis, without those that this class sets. */
 type Options = Omit<RedisOptions, 'replyMapping' | 'connectTimeout' | 'commandTimeout' | 'socketTimeout'>
 type Sent = Parameters<Redis['sendCommand']>
 
@@ -15,8 +15,8 @@ interface Waiting {
 
 /**
  * A client whose limits measure the server. Those of ioredis (`commandTimeout`, `socketTimeout`, `connectTimeout`) are
- * timers, which fire before the sockets are read: after a busy second of our own loop they call a server silent whose
- * replies are all there. These are deadlines of the loop clock.
+ * timers, which fire before Node reads the sockets: after a busy second of our own loop they call a server silent whose
+ * replies are all there. This client uses deadlines of the loop clock.
  */
 export class AnsweringRedis extends Redis {
   readonly #limitMs: number
@@ -26,7 +26,7 @@ export class AnsweringRedis extends Redis {
   #connecting: Deadline | null = null
   #silence: Deadline | null = null
 
-  /** `limitMs` holds for a command and for a connection; after twice as long without a byte the peer is given up. */
+  /** `limitMs` limits a command and a connection; after twice as long without a byte the client gives the peer up. */
   constructor(url: string, limitMs: number, options: Options) {
     super(url, { ...options, connectTimeout: 0 })
     this.#limitMs = limitMs
@@ -38,7 +38,7 @@ export class AnsweringRedis extends Redis {
   override sendCommand(...sent: Sent): unknown {
     const answer = super.sendCommand(...sent)
     const [command] = sent
-    // A command keeps its arguments, maybe megabytes: nothing stays here that was answered.
+    // A command keeps its arguments, maybe megabytes: an answered one must not stay here.
     while (this.#waiting[0]?.command.isSettled === true) this.#waiting.shift()
     if (!command.isSettled) {
       this.#waiting.push({ command, dueMs: loopClock.nowMs() + this.#limitMs })
@@ -64,7 +64,7 @@ export class AnsweringRedis extends Redis {
     if (isLate) this.#watchSilence()
   }
 
-  /** A peer that vanished without a word: drop the connection instead of timing out command after command. */
+  /** Drops the connection to a peer that vanished, instead of timing out command after command. */
   #watchSilence(): void {
     const { stream } = this
     const { bytesRead } = stream

@@ -5,22 +5,24 @@ import { AnsweringRedis, timedOutMessage } from './answering-redis.ts'
 
 export interface ConnectionOptions {
   readonly url: string
-  /** Shown by CLIENT LIST. */
+  /** The name in CLIENT LIST. */
   readonly name: string
   /**
    * A command without an answer for this long counts as failed; whether it ran is then unknown. Measured while our own
    * event loop listens.
    */
   readonly commandTimeoutMs: number
-  /** Longest pause between two attempts to connect. Attempts never end: whoever needs an answer has a deadline. */
+  /**
+   * Longest pause between two attempts to connect. Attempts never end: a caller that needs an answer has a deadline.
+   */
   readonly reconnectMaxDelayMs: number
 }
 
 export type Unavailable = 'log_unavailable' | 'state_unavailable'
 
 /**
- * A connection that never repeats a command by itself: ioredis would resend what was not answered, and an append would
- * be applied twice. Commands fail at once while there is no connection. RESP2, because its replies nest plainly.
+ * A connection that never repeats a command by itself: ioredis would resend unanswered ones, and the server would apply
+ * an append twice. Commands fail at once while there is no connection. RESP2, because its replies nest plainly.
  */
 export function createConnection(options: ConnectionOptions): Redis {
   const redis = new AnsweringRedis(options.url, options.commandTimeoutMs, {
@@ -36,11 +38,12 @@ export function createConnection(options: ConnectionOptions): Redis {
     autoResubscribe: false,
     enableAutoPipelining: false,
     maxRetriesPerRequest: 0,
-    // A primary that became a replica: reconnect, to whoever has its name by now. Never repeat the command.
+    // A primary became a replica: reconnect, to the server that has its name by now. Never repeat the command.
     reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 1 : false),
     retryStrategy: (attempt) => Math.min(options.reconnectMaxDelayMs, 20 * 2 ** Math.min(attempt, 20)),
   })
-  // Without a listener ioredis prints every failed attempt; commands and the events `close` and `ready` tell the rest.
+  // Without a listener ioredis prints every failed attempt; commands and the events `close` and `ready` report the
+  // rest.
   redis.on('error', () => undefined)
   return redis
 }
@@ -66,7 +69,7 @@ export async function connectRedis(options: ConnectionOptions, code: Unavailable
 
 /**
  * Disconnects and rejects with `invalid_config` when this server is a node of a cluster: it would answer for some keys
- * only, and for several at once hardly ever. `advice` says what to do instead.
+ * only, and hardly ever for several at once. `advice` names the alternative.
  */
 export async function refuseClusterNode(redis: Redis, code: Unavailable, advice: string): Promise<void> {
   try {
@@ -84,11 +87,11 @@ export function redisAddress(redis: Redis): string {
   return `${redis.options.host ?? ''}:${redis.options.port ?? ''}`
 }
 
-/** Errors of a server that is up and will answer later. (NOSCRIPT is none: {@link RedisScript} sends the script.) */
+/** Errors of a server that is up and will answer later. (Not NOSCRIPT: {@link RedisScript} then sends the script.) */
 const passing =
   /^(LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|MISCONF|NOREPLICAS|UNBLOCKED|ERR max number of clients)\b/
 
-/** The one classification of what ioredis rejects with. Total: what is unknown cannot be retried. */
+/** Classifies every rejection of ioredis. An unknown one cannot be retried. */
 export function redisFailure(code: Unavailable, doing: string, error: unknown): RiverbankError {
   if (isRiverbankError(error)) return error
   const message = error instanceof Error ? error.message : String(error)
@@ -108,7 +111,7 @@ function isReplyError(error: unknown): error is Error {
   return error instanceof ReplyError
 }
 
-/** True when the command failed because there is no connection (and not because of its answer, or a late one). */
+/** True when the command failed for lack of a connection, not by its answer or a late one. */
 export function connectionLost(error: unknown): boolean {
   return !isReplyError(error) && !(error instanceof Error && error.message === timedOutMessage)
 }
@@ -120,7 +123,7 @@ export class RedisScript {
   readonly #lua: string
   readonly #sha: string
 
-  /** `oom: 'allow'` lets it run at the memory limit: for scripts that only move positions and let go of things. */
+  /** `oom: 'allow'` lets it run at the memory limit: for scripts that only move positions and release things. */
   constructor(body: string, oom: 'deny' | 'allow' = 'deny') {
     this.#lua = `#!lua${oom === 'allow' ? ' flags=allow-oom' : ''}\n${body.trim()}\n`
     this.#sha = createHash('sha1').update(this.#lua).digest('hex')
@@ -147,7 +150,7 @@ export function isUnknownScript(error: unknown): boolean {
   return isReplyError(error) && error.message.startsWith('NOSCRIPT')
 }
 
-/** A Buffer over the same bytes. */
+/** A Buffer over the same memory. */
 export function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

@@ -3,15 +3,15 @@ import { loopClock } from '../../../clock/loop-clock.ts'
 
 export interface RedisIdentity {
   readonly pid: number
-  /** The server's working folder, as it was resolved when it started. */
+  /** The server's working folder, as resolved at its start. */
   readonly dir: string
 }
 
 const answerCharsMax = 65_536
 
 /**
- * Which server listens on this loopback port: asked of the server itself, so a port or a process id that was used again
- * is never taken for it. Null when nothing answers within `timeoutMs`, or when it is no Redis.
+ * Identifies the server on this loopback port by asking the server itself, so that a reused port or process id is never
+ * mistaken for it. Null when nothing answers within `timeoutMs`, or when it is no Redis.
  */
 export function identifyRedis(port: number, timeoutMs: number): Promise<RedisIdentity | null> {
   return new Promise((resolve) => {

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis'
 import { ClusterNodes } from '../cluster/cluster-nodes.ts'
 import { connectRedis, redisFailure, refuseClusterNode } from './connection.ts'
 
-/** What matters about a server to whoever trusts it with states; empty strings where it does not tell (a managed one). */
+/** Properties of a server that matter for states; empty strings for those that it does not report (a managed one). */
 export interface RedisFacts {
   readonly version: string
   readonly maxmemoryPolicy: string
@@ -11,13 +11,13 @@ export interface RedisFacts {
 }
 
 export interface ClusterFacts {
-  /** `ok`, or what the first primary says of the whole. */
+  /** `ok`, or another state of the cluster that the first primary reports. */
   readonly state: string
-  /** Of 16,384; a slot that nobody serves stops every batch. */
+  /** Of 16,384; a hash slot that no node serves stops every batch. */
   readonly hashSlotsServed: number
   /** By address. */
   readonly primaries: ReadonlyMap<string, RedisFacts>
-  /** Replicas of all primaries that are connected now. */
+  /** The number of connected replicas of all primaries. */
   readonly replicas: number
 }
 

@@ -1,6 +1,6 @@
 /*
- * Replies in the form that their command, or a script of ours, promises. Another form comes from another server than Redis, or from a
- * mistake in the script; nothing is made of it.
+ * Reads replies in the form that their command, or a script of ours, promises. Another form comes from a server other
+ * than Redis, or from a mistake in the script, and throws.
  */
 
 export function bufferIn(reply: unknown): Buffer {
@@ -23,7 +23,7 @@ export function buffersIn(reply: unknown): Buffer[] {
   return listIn(reply).map(bufferIn)
 }
 
-/** Of bytes, an integer or a text; the empty one of nothing. */
+/** The text of bytes, an integer or a text; empty for null. */
 export function textIn(reply: unknown): string {
   if (typeof reply === 'string') return reply
   return typeof reply === 'number' ? String(reply) : (bufferOrNullIn(reply)?.toString() ?? '')

@@ -11,11 +11,11 @@ export interface RedisServerOptions {
   readonly binary: string
   /** Loopback port; see {@link freePort}. */
   readonly port: number
-  /** Where the server keeps its files; created when missing. A server started on the same folder finds its data. */
+  /** The folder of the server's files; created when missing. A server started on the same folder finds its data. */
   readonly dir: string
   /** `off` keeps nothing across restarts; the others are redis' appendfsync. */
   readonly persistence: 'off' | 'everysec' | 'always'
-  /** Above it writes fail (noeviction): a state that is dropped in silence would be a wrong score. 0 is no limit. */
+  /** Above it writes fail (noeviction): a silently dropped state would make a wrong score. 0 is no limit. */
   readonly maxMemoryBytes: number
   readonly startTimeoutMs: number
   readonly extraArgs?: readonly string[]
@@ -25,11 +25,11 @@ export interface RedisServer {
   readonly url: string
   readonly port: number
   readonly pid: number
-  /** Resolves with a description of how the process ended, whoever ended it. */
+  /** Resolves with a description of how the process ended, for any reason. */
   readonly exited: Promise<string>
-  /** SIGTERM, and SIGKILL when it has not ended after `graceMs`. Resolves when the process is gone. */
+  /** Sends SIGTERM, and SIGKILL if the process runs after `graceMs`. Resolves when it is gone. */
   stop(graceMs?: number): Promise<void>
-  /** SIGKILL. Resolves when the process is gone. */
+  /** Sends SIGKILL. Resolves when the process is gone. */
   kill(): Promise<void>
 }
 
@@ -52,7 +52,7 @@ export function findRedisServer(path: string = process.env['PATH'] ?? ''): strin
   return null
 }
 
-/** A loopback port that was free a moment ago; whoever needs it starts soon and retries when it was taken. */
+/** A loopback port that was free a moment ago; the caller starts its server soon, and retries if the port was taken. */
 export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer()
@@ -103,7 +103,7 @@ export async function startRedisServer(options: RedisServerOptions): Promise<Red
   return { url: `redis://127.0.0.1:${options.port}`, port: options.port, pid, exited: ended.promise, stop, kill }
 }
 
-/** A log passes through the file: rewriting it each time it has doubled from 64 MB would take a core for itself. */
+/** The log passes through the file: a rewrite at each doubling from 64 MB on would take a whole core. */
 const rewriteFrom = '512mb'
 
 function serverArgs(options: RedisServerOptions, logFile: string): string[] {

@@ -1,6 +1,8 @@
 import { RedisScript } from '../server/connection.ts'
 
-/** KEYS generations. ARGV how many there must be, the next one. → 1 when it is there, 0 when another one is. */
+/**
+ * KEYS generations. ARGV the expected number of entries, the next entry. → 1 when it is there, 0 when another one is.
+ */
 export const appendScript = new RedisScript(`
 local count = redis.call('LLEN', KEYS[1])
 if count == tonumber(ARGV[1]) then
@@ -29,8 +31,8 @@ return entry
 )
 
 /**
- * KEYS generations, activations of the partition. ARGV offset. → offset and generation in turn, newest first, down to the
- * first that is not above the offset. Generation 1 needs no entry.
+ * KEYS generations, activations of the partition. ARGV offset. → offset and generation in turn, newest first, down to
+ * the first at or below the offset. Generation 1 needs no entry.
  */
 export const activationsScript = new RedisScript(
   `

@@ -35,11 +35,13 @@ interface Keys {
   readonly generations: string
   readonly refusals: string
   activations(topic: string, partition: number): string
-  /** Where the state store keeps the positions of a topic; of a cluster's buckets, the one with the other keys. */
+  /** The state store's key of a topic's positions; on a cluster, that of the bucket with the other keys. */
   positions(topic: string): string
 }
 
-/** Beside the states of a single server. Connects before it resolves; rejects with `state_unavailable`. */
+/**
+ * Opens the store beside the states of a single server. Connects before it resolves; rejects with `state_unavailable`.
+ */
 export async function openRedisGenerationStore(
   options: GenerationStoreOptions & { readonly url: string },
 ): Promise<GenerationStore> {
@@ -61,8 +63,9 @@ export async function openRedisGenerationStore(
 }
 
 /**
- * On a cluster everything is in one bucket of the states: a script needs one slot, and the positions of the bucket are
- * lost with it. An advance has reached every bucket before it is answered, so one bucket's position is enough.
+ * Opens the store on a cluster, where one bucket of the states holds everything: a script needs one hash slot, and a
+ * loss of the bucket loses its positions too. An advance reaches every bucket before it answers, so one bucket's
+ * position is enough.
  */
 export async function openClusterGenerationStore(
   options: GenerationStoreOptions & { readonly seeds: readonly string[] },
@@ -110,7 +113,7 @@ function createStore(place: GenerationConnection): GenerationStore {
       }),
     append: (generation) =>
       guarded('appending a generation', async () => {
-        // In one order of members: equal ones are equal texts.
+        // The schema orders the members: equal generations are equal texts.
         const text = JSON.stringify(generationSchema.parse(generation))
         return (await script(appendScript, [keys.generations], [generation.number - 1, text])) === 1
       }),
@@ -151,7 +154,7 @@ function activationsIn(replies: readonly Buffer[]): Activation[] {
   const found: Activation[] = []
   for (let i = 0; i + 1 < replies.length; i += 2) {
     const text = itemAt(replies, i + 1)
-    // An activation outlived its generation: nothing can be said of any offset.
+    // An activation outlived its generation: the generation of no offset is known.
     if (text.length === 0) return []
     found.push({ offset: Number(replies[i]), generation: generationOf(text) })
   }

@@ -1,4 +1,4 @@
-/** How a Redis hash keeps layouts: the field is the layout that blobs name, in hex. */
+/** The fields and values of layouts in a Redis hash: the field is the layout that blobs name, in hex. */
 export function fieldsOf(layouts: ReadonlyMap<number, string>): [string, string][] {
   return [...layouts].map(([layout, text]) => [layout.toString(16), text])
 }

@@ -1,7 +1,7 @@
 import type { EntityKey } from '../../../ports/states.ts'
 import { crc16, hashSlotCount, hashSlotOf } from '../cluster/hash-slots.ts'
 
-/** Entities that share a slot of the cluster, and so a node, whatever is moved, with the positions they have reached. */
+/** Entities that share a hash slot with their positions, and so a node, even when the cluster moves slots. */
 export interface StateBucket {
   /** The hash tag of every key in it. */
   readonly tag: string
@@ -9,12 +9,12 @@ export interface StateBucket {
 }
 
 /**
- * More make nodes more even and a script shorter; every advance of a position writes to each of them. Part of how
- * states are stored: another number is another store.
+ * More buckets even nodes out and shorten scripts; every advance of a position writes to each of them. Part of the
+ * storage format: another number is another store.
  */
 const bucketCount = 64
 
-/** One per equal share of the slots, so that nodes with equal shares hold equally many. */
+/** One bucket per equal share of the hash slots, so that nodes with equal shares hold equally many. */
 export const stateBuckets: readonly StateBucket[] = spread()
 
 export function bucketOf({ entity, id }: EntityKey): StateBucket {

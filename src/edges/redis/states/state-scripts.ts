@@ -3,18 +3,18 @@ import { asBuffer, RedisScript } from '../server/connection.ts'
 import { incarnationField } from './store-incarnations.ts'
 import { integerIn, listIn, textIn } from '../server/reply.ts'
 
-/** Keys of one command: the server does nothing else meanwhile, about 7 µs a key. */
+/** The most keys of one command: the server does nothing else meanwhile, about 7 µs a key. */
 const chunkKeys = 500
-/** Bytes of one compare-and-set call: a hot entity's state can be large. */
+/** The most bytes of one compare-and-set call: a hot entity's state can be large. */
 const chunkBytesMax = 4 * 1024 * 1024
-/** Sequence and checksum: see the layout of a state blob. Byte 0 is the format. */
+/** The offset of sequence and checksum in a state blob; see its layout. Byte 0 is the format. */
 const versionFrom = 1
 const versionTo = 13
 
 /**
- * KEYS entities. ARGV expected version ('' for none), blob and ttl of each. → 1 or 0 each. A version that is the new one
- * already is a success: the reply to an earlier try was lost. All checks come before the first write: Lua does not
- * roll back, and at the memory limit the script is refused before it starts.
+ * KEYS entities. ARGV expected version ('' for none), blob and ttl of each. → 1 or 0 each. A state that has the new
+ * version already is a success: the reply to an earlier try was lost. All checks come before the first write: Lua does
+ * not roll back, and at the memory limit Redis refuses the script before it starts.
  */
 export const compareAndSetScript = new RedisScript(`
 local answers = {}
@@ -34,8 +34,9 @@ return answers
 `)
 
 /**
- * KEYS positions. ARGV partition, next, least position (-1 for any), life ('' for any), name of a new life for positions
- * that have none. → 0 where the position is below the least one or the life is another; and the life.
+ * KEYS positions. ARGV partition, next, least position (-1 for any), incarnation ('' for any), id of a new incarnation
+ * for positions without one. → 0 if the position is below the least one or the incarnation is another, else 1; and the
+ * incarnation.
  */
 export const advanceScript = new RedisScript(`
 local life = redis.call('HGET', KEYS[1], '${incarnationField}')
@@ -50,7 +51,7 @@ if found < tonumber(ARGV[2]) then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) 
 return {1, life}
 `)
 
-/** KEYS memo. ARGV before, after; '' for none. → 1 where it was `before`, or is `after` already. */
+/** KEYS metadata. ARGV before, after; '' for none. → 1 if it was `before`, or is `after` already. */
 export const replaceMetadataScript = new RedisScript(`
 local found = redis.call('GET', KEYS[1]) or ''
 if found == ARGV[2] then return 1 end
@@ -59,7 +60,7 @@ if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1],
 return 1
 `)
 
-/** What {@link advanceScript} answers. */
+/** The answer of {@link advanceScript}. */
 export interface Advanced {
   readonly raised: boolean
   readonly incarnation: string
@@ -72,12 +73,12 @@ export function advanced(reply: unknown): Advanced {
 
 const none = Buffer.alloc(0)
 
-/** What {@link compareAndSetScript} takes for one entity. */
+/** The arguments of {@link compareAndSetScript} for one entity. */
 export function argumentsOf({ expected, blob, ttlMs }: StateWrite): (Buffer | number)[] {
   return [expected === null ? none : asBuffer(expected), asBuffer(blob), ttlMs]
 }
 
-/** Items in order, as many together as one command takes. */
+/** Splits items, in order, into chunks of one command each. */
 export function chunksOf<Item>(items: readonly Item[], bytesOf: (item: Item) => number): Item[][] {
   const chunks: Item[][] = []
   let chunk: Item[] = []

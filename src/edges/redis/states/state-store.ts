@@ -41,7 +41,7 @@ export async function openRedisStateStore(options: RedisStateStoreOptions): Prom
   return statesOn(redis, namespace)
 }
 
-/** States over a connection. What it knows of lives is its own, whoever else uses the connection. */
+/** States over a connection. It tracks store incarnations itself, whatever else uses the connection. */
 export function statesOn(redis: Redis, namespace: string): StateStore {
   let connections = 1
   redis.on('close', () => {

@@ -1,23 +1,23 @@
 import { randomBytes } from 'node:crypto'
 
-/** The field of a hash of positions that names its life, beside the partitions. */
+/** The field of a hash of positions, beside the partitions, with the store's incarnation. */
 export const incarnationField = 'life'
 
-/** Of a life that is not known: nothing is compared. */
+/** An unknown incarnation: it is not compared. */
 const unknownIncarnation = ''
 
-/** What a hash without positions would call its life. */
+/** The id of a new incarnation, for a hash without positions. */
 export function newIncarnation(): string {
   return randomBytes(12).toString('base64url')
 }
 
 /**
- * In which life this connection met each hash of positions: one begins with the first position, and ends when the store
- * is emptied. A position says how far a life has come, not which one it is: whoever slept while the store was emptied
- * and filled again would take one for the other.
+ * The incarnation in which this connection met each hash of positions: it begins with the first position, and ends when
+ * the store is emptied. Positions alone do not identify an incarnation: a process that slept while the store was
+ * emptied and filled again would take one for the other.
  */
 export class StoreIncarnations {
-  /** How many have ended, as far as this connection noticed: part of the store's epoch. */
+  /** The number of incarnations that this connection saw end: part of the store's epoch. */
   ended = 0
   readonly #known = new Map<string, string>()
 

@@ -179,7 +179,7 @@ describe.skipIf(redisAvailable() !== null)('dead letters', () => {
     expect(await sent()).toEqual({ 'p-1': 1, 'p-2': 1, 'p-3': 2 })
   })
 
-  test('that do not exist are told by their code, and nothing is sent', async () => {
+  test('that do not exist are refused with their code, and nothing is sent', async () => {
     const { code, stderr } = await riverbank(['dead-letters', 'replay', 'payments.events:0:999:dead'], env)
     expect([code, stderr]).toEqual([
       1,

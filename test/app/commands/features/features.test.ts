@@ -29,7 +29,7 @@ describe('the list of features', () => {
     return listed.kind === 'features' ? listed.rows.map(({ name }) => name) : listed.reason
   }
 
-  test('has all of them, and what each is', () => {
+  test('has all features with their type and description', () => {
     const listed = listFeatures(manifest, {})
     if (listed.kind !== 'features') throw new Error(listed.reason)
     expect(listed.rows).toHaveLength(manifest.features.length)
@@ -172,7 +172,7 @@ describe('a compiled feature set in a file', () => {
     return join(dir, name)
   }
 
-  test('is read whole', async () => {
+  test('is read with the manifest that was written', async () => {
     expect(await readCompiled(file('good.json', compiledText(manifest)))).toEqual({ kind: 'read', manifest })
   })
 

@@ -43,7 +43,7 @@ describe.skipIf(redisAvailable() !== null)('the oldest record that the lake lack
     expect(await oldestUnreadMs(log, [topic], covered)).toBe(takenMs[offset])
   })
 
-  test('there is none where it has them all', async () => {
+  test('is null where the lake has all records', async () => {
     expect(await oldestUnreadMs(log, [topic], new Map([[partitionKey(topic, 2), 3]]))).toBeNull()
   })
 })

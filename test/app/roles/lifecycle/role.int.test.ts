@@ -6,7 +6,7 @@ import { startProgram } from '../../../e2e/support/program.ts'
 import { eventually } from '../../../support/wait.ts'
 import { built } from '../../../support/built.ts'
 
-describe('a role that is told to end', () => {
+describe('a role that gets a signal to end', () => {
   test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
     'is gone after DRAIN_MS, whatever its libraries still do: %s',
     async (signal) => {

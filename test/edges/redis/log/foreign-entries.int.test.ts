@@ -126,7 +126,7 @@ describe.skipIf(redisAvailable() !== null)('I6: entries that another program app
     expect(await log.describeTopic('events')).toEqual([{ partition: 0, start: 0, end: 2 }])
   })
 
-  it('above all that the log can have, it is named to whoever publishes', async () => {
+  it('is named to the publisher when its id is above any of the log', async () => {
     await log.publish([ours('a')])
     await redis.xadd(stream, '18446744073709551615-1', 'name', 'value')
     expect(await codeOf(log.publish([ours('b')]))).toBe('log_refused')

@@ -40,7 +40,7 @@ describe.skipIf(redisAvailable() !== null)('a member whose loop was blocked for 
     await server.stop()
   })
 
-  it('goes on with its claim, and its commit counts, when nobody else came', async () => {
+  it('goes on with its assignment, and its commit counts, when no other member came', async () => {
     await log.publish(onPartition('events', 0, 6))
     const member = new Member({
       batch: async (assignment, batch) => {

@@ -28,7 +28,7 @@ describe.skipIf(redisAvailable() !== null)('reading ahead', () => {
     expect([made.length, traces(signal)]).toEqual([3, 3])
   })
 
-  it('leaves nothing behind on the signal of a claim, however many batches it has', async () => {
+  it('leaves no listener on the signal of an assignment, however many batches it has', async () => {
     const log = await openRedisEventLog({ url: server.url, namespace: 'ahead', commandTimeoutMs: 5_000 })
     const limits = { retentionMs: 3_600_000, retentionBytes: 2 ** 26, maxRecordBytes: 2 ** 16 }
     await log.createTopic({ topic: 'events', partitions: 1, replicationFactor: 1, ...limits })

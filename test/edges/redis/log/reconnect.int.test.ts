@@ -8,7 +8,7 @@ import { eventually } from '../../../support/wait.ts'
 const within = { deadlineMs: 15_000 }
 
 describe.skipIf(redisAvailable() !== null)('a member that lost its connection', () => {
-  it('gives its claims up at once and is assigned anew, long before its session would have ended', async () => {
+  it('gives its assignments up at once and gets new ones, long before its session would have ended', async () => {
     const server = await startTestRedis({ persistence: 'always' })
     const log = await openRedisEventLog({ url: server.url, namespace: 'r', commandTimeoutMs: 2_000 })
     try {

@@ -63,7 +63,7 @@ describe.skipIf(redisAvailable() !== null)('retention of the redis log', () => {
     expect(offsets[0]).toBe(start)
   })
 
-  it('trims by age', async () => {
+  it('trims records older than the retention', async () => {
     await create({ retentionMs: 300, retentionBytes: 64 * 1024 * 1024 })
     await log.publish(kilobytes(10))
     await eventually(async () => {

@@ -67,7 +67,7 @@ test('a sample is chosen by its seed, and the report says so', patient, async ()
 })
 
 describe('I4', () => {
-  test('an observation that counted with another value is told with both values and the definition', async () => {
+  test('an observation that counted with another value is reported with both values and the definition', async () => {
     const [content, other] = [await run(few(p1(500))), await run(few(p1(501)))]
     const { I4, fields } = await found(content, other.states)
     expect(Object.keys(I4.byCode)).toEqual(['state_differs'])
@@ -81,14 +81,14 @@ describe('I4', () => {
     expect(String(fields[0]?.['definition'])).toContain('window')
   })
 
-  test('an observation that the state lost, and one that it has and the lake has not', async () => {
+  test('an observation that the state lost is reported with its entity', async () => {
     const all = few(p1(500))
     const [content, shorter] = [await run(all), await run(all.slice(0, -1))]
     const { fields } = await found(content, shorter.states)
     expect(fields[0]).toMatchObject({ entity: 'customer', id: 'c1', what: 'sequence' })
   })
 
-  test('a state that is gone, and one that nobody can read', async () => {
+  test('a missing state and an unreadable one are violations', async () => {
     const content = await run(few(p1(500)))
     const states = new Map(content.states)
     states.delete('terminal/t1')
@@ -99,7 +99,7 @@ describe('I4', () => {
     expect(I4.byCode).toEqual({ state_missing: 1, state_unreadable: 1 })
   })
 
-  test('a position below the commit', async () => {
+  test('a position below the commit is a violation', async () => {
     const content = await run(few(p1(500)))
     const { I4 } = await found(content, content.states, 1)
     expect(I4.byCode).toEqual({ position_behind_commit: 1 })
