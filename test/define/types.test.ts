@@ -19,8 +19,8 @@ import { order, orders, orderSchema, spend } from './support/shop.ts'
 import { login } from './support/visits.ts'
 
 /**
- * What must not compile. An expected error that does not come is an error of the compiler, which one test below runs. The
- * functions are never called; some of the mistakes would throw as well.
+ * What must not compile. An expected error that does not come is an error of the compiler, which one test below runs.
+ * The functions are never called; some of the mistakes would throw as well.
  */
 const mistakes = {
   'a sum over a column of text': () =>

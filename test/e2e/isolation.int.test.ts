@@ -36,7 +36,9 @@ function event(id: string, type: string, customerId: string, data: object): stri
   })
 }
 
-/** Payments, and among them one record of its own type and customer. Spaces: the general way of reading knows it, too. */
+/**
+ * Payments, and among them one record of its own type and customer. Spaces: the general way of reading knows it, too.
+ */
 const texts = Array.from({ length: 25 }, (_, i) => {
   if (i !== poisonedOffset) {
     const data = { terminalId: 't1', amountMinor: 100 + i, currency: 'EUR' }

@@ -30,8 +30,8 @@ const published = {
 /**
  * What a sum may differ by. Counts and flags are integers: not at all. Customer means: two payments of one customer in
  * one second see each other in log order, while the book's order of such ties is arbitrary: in 24 rows the first of two
- * tied payments stands where the second does in the book. The sums of means move by 20.6, 2.3 and 1.0 of 94 million, and
- * by that only. Risks are published to the sixth digit.
+ * tied payments stands where the second does in the book. The sums of means move by 20.6, 2.3 and 1.0 of 94 million,
+ * and by that only. Risks are published to the sixth digit.
  */
 const tolerance: Readonly<Record<string, number>> = {
   customer_mean_amount_1d: 25,

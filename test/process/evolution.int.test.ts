@@ -72,7 +72,8 @@ describe.skipIf(redisAvailable() !== null)(`states of another feature set, seed 
     expect(counts['incomplete values']).toBeGreaterThan(0)
     expect(counts['score rows']).toBeGreaterThan(100)
 
-    // Its history, while processors run: from then on nothing is incomplete, and everything is as if it had always been.
+    // Its history, while processors run: from then on nothing is incomplete, and everything is as if it had always
+    // been.
     const worker = await next.work()
     const feeding = feed(next, 600, 200)
     const backfill = async (view: string, limit = Infinity) => {

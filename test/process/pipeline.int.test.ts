@@ -151,7 +151,7 @@ describe.skipIf(redisAvailable() !== null)(`the pipeline on a real log and real 
     await worker.stop()
     const story = steps.join(' ')
     const batch = '(load |positions |write )+advance publish commit'
-    const assignment = 'memo layouts memo memo positions advance memo'
+    const assignment = 'metadata layouts metadata metadata positions advance metadata'
     expect(story).toMatch(new RegExp(`^${assignment}( ${batch}){8}$`))
   })
 })

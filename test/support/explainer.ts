@@ -1,6 +1,8 @@
 import type { Explainer, Explanations } from '../../src/scoring/explain/explainer.ts'
 
-/** Of a model that is no tree ensemble: what is small speaks against fraud, the rest for it. Different for every vector. */
+/**
+ * Of a model that is no tree ensemble: what is small speaks against fraud, the rest for it. Different for every vector.
+ */
 export function plainExplanations(features: readonly string[]): Explanations {
   const explainer: Explainer = {
     features,

@@ -195,7 +195,10 @@ function treeAttributes(ensemble: TreeEnsemble, options: TreeModelOptions): Uint
   ]
 }
 
-/** Nodes that compare in one list, leaves in another. A tree that is one leaf has no form here: both sides of a node have it. */
+/**
+ * Nodes that compare in one list, leaves in another. A tree that is one leaf has no form here: both sides of a node
+ * have it.
+ */
 function placedAttributes(ensemble: TreeEnsemble, { aggregate = 'SUM', doubles }: TreeModelOptions): Uint8Array[] {
   const { feature, parent, whereTrue, starts } = ensemble
   const all = [...parent.keys()]

@@ -120,7 +120,10 @@ function widened(table: TableName, name: string, a: ColumnType, b: ColumnType): 
 /** What files of former versions call `<entity>_incarnation`. */
 const formerName = (name: string) => name.replace(/_incarnation$/, '_born')
 
-/** A column that the file lacks, under its former name too, is NULL; the type of its scores follows from its other columns. */
+/**
+ * A column that the file lacks, under its former name too, is NULL; the type of its scores follows from its other
+ * columns.
+ */
 function castColumns(columns: readonly Column[], schema: TableSchema | null, lakeSchema: LakeSchema): string {
   const present = new Set(schema?.columns.map(({ name }) => name) ?? [])
   const missing = (name: string) => {

@@ -1,4 +1,6 @@
-/** A role that does not stop, with a query in a thread of the database that lasts for minutes: `stuck-role.ts <file>`. */
+/**
+ * A role that does not stop, with a query in a thread of the database that lasts for minutes: `stuck-role.ts <file>`.
+ */
 import { writeFileSync } from 'node:fs'
 import { readConfig } from '../../../src/app/installation/settings/config.ts'
 import { runRole } from '../../../src/app/roles/lifecycle/role.ts'

@@ -19,7 +19,9 @@ const binary: readonly BinaryOperation[] = [
 ]
 const operations = [...binary, 'floor', 'square_root', 'coalesce'] as const
 type Operation = (typeof operations)[number]
-/** Zeros of both signs, both ends of the finite numbers, and what is missing or, from a foreign row, no finite number. */
+/**
+ * Zeros of both signs, both ends of the finite numbers, and what is missing or, from a foreign row, no finite number.
+ */
 const edges: readonly Value[] = [
   ...[null, 0, -0, 1, -1, 3, -0.5, 0.1, 2 ** 53, 5e-324, -5e-324, 1e308, -1e308, Number.MAX_VALUE],
   ...[NaN, Infinity, -Infinity],

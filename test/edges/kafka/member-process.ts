@@ -1,6 +1,6 @@
 /**
- * A group member in a process of its own, so that a test can freeze it. Tells what happens as JSON lines, and holds each
- * batch until it reads a line. Arguments: brokers, group, topic, session timeout in ms, and what it does with a
+ * A group member in a process of its own, so that a test can freeze it. Tells what happens as JSON lines, and holds
+ * each batch until it reads a line. Arguments: brokers, group, topic, session timeout in ms, and what it does with a
  * line: `commits`, `keeps quiet`, or `blocks` its event loop for two sessions.
  */
 import { createInterface } from 'node:readline'

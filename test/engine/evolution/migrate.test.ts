@@ -22,7 +22,9 @@ import type { FeatureSet } from '../../../src/define/feature-set.ts'
 import { testSeed as firstSeed } from '../../support/seed.ts'
 
 const cases = 240
-/** First one that once failed: an observation too late for a horizon leaves no trace, also where a lifetime looks on. */
+/**
+ * First one that once failed: an observation too late for a horizon leaves no trace, also where a lifetime looks on.
+ */
 const seeds = [599_299_285, ...Array.from({ length: cases }, (_, i) => firstSeed + i)]
 const appendMs = 1_780_000_000_000
 /** Later than every event of a stream. */
@@ -187,8 +189,8 @@ function counted(entity: EntityPlan, state: EntityState): unknown {
 }
 
 /**
- * With another horizon a lifetime remembers other late observations: nothing brings those back. Nor are subjects brought back
- * that were forgotten while labels reached less far.
+ * With another horizon a lifetime remembers other late observations: nothing brings those back. Nor are subjects
+ * brought back that were forgotten while labels reached less far.
  */
 function isComparable(entity: EntityPlan, old: FeaturePlan): boolean {
   const isSame = old.entities.some((one) => one.name === entity.name && one.horizonMs === entity.horizonMs)

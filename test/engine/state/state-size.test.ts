@@ -34,8 +34,8 @@ function heapBytes(): number {
 }
 
 /**
- * What the heap grows by for each of many states, and what they are said to take, on average. The median of three: it also
- * grows by what the compiler and the test runner do meanwhile.
+ * What the heap grows by for each of many states, and what they are said to take, on average. The median of three: it
+ * also grows by what the compiler and the test runner do meanwhile.
  */
 function measured(make: () => readonly EntityState[]): { readonly grown: number; readonly said: number } {
   const rounds = [1, 2, 3].map(() => measuredOnce(make)).sort((a, b) => a.grown - b.grown)

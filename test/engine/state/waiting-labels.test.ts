@@ -21,7 +21,9 @@ const touchOf = (type: string) => {
 const spent = { customerId: 'c1', terminalId: 't1', amountMinor: 1_000, currency: 'EUR' }
 const startMs = Date.UTC(2026, 5, 1)
 
-/** Tells the events to one customer, each in a batch of its own, its state through bytes; answers what each released. */
+/**
+ * Tells the events to one customer, each in a batch of its own, its state through bytes; answers what each released.
+ */
 function released(events: readonly Partial<Observation>[]): (readonly string[])[] {
   let state: EntityState | null = null
   return events.map((event, offset) => {

@@ -3,7 +3,10 @@ import { openLake } from '../../../src/lake/commit/lake.ts'
 import type { FeatureSetManifest } from '../../../src/engine/feature-set.ts'
 import { batchOf, claimOf, day, materializer, record, schemaOf, score, tempFolder, topics } from './feed.ts'
 
-/** `node scripts/bootstrap/run.mjs test/lake/support/bench.ts`: rows per second from log records to a committed file, on one thread. */
+/**
+ * `node scripts/bootstrap/run.mjs test/lake/support/bench.ts`: rows per second from log records to a committed file, on
+ * one thread.
+ */
 const { features } = JSON.parse(readFileSync('features/compiled/feature-set.json', 'utf8')) as FeatureSetManifest
 const wide = { ...JSON.parse(readFileSync('features/compiled/feature-set.json', 'utf8')) } as FeatureSetManifest
 const total = 50_000

@@ -5,7 +5,10 @@ import { compact } from '../../../src/lake/materialize/compaction.ts'
 import { openLake } from '../../../src/lake/commit/lake.ts'
 import { batchOf, claimOf, day, materializer, record, schemaOf, score, tempFolder, topics } from './feed.ts'
 
-/** `node scripts/bootstrap/run.mjs test/lake/support/compaction-bench.ts`: milliseconds to merge 16 files of 1,000 scores, the better of two. */
+/**
+ * `node scripts/bootstrap/run.mjs test/lake/support/compaction-bench.ts`: milliseconds to merge 16 files of 1,000
+ * scores, the better of two.
+ */
 const manifest = JSON.parse(readFileSync('features/compiled/feature-set.json', 'utf8')) as FeatureSetManifest
 const [files, rows, rounds] = [16, 1_000, 2]
 const tookMs: number[] = []

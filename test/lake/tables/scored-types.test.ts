@@ -31,8 +31,8 @@ const dispute = (id: string, resetId: string, timeMs: number, resetTimeMs: numbe
   event(resets.resetDisputed, id, timeMs, accountId, { login: resetId, deviceId: 'd1', resetTimeMs })
 
 /**
- * Two accounts on one device. x1 is a login, and two days later, when its id is no longer known, a reset: each has a label. The
- * dispute d3 names a login, which nobody disputes.
+ * Two accounts on one device. x1 is a login, and two days later, when its id is no longer known, a reset: each has a
+ * label. The dispute d3 names a login, which nobody disputes.
  */
 function story() {
   return [

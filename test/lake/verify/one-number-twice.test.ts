@@ -15,8 +15,8 @@ import {
   type Sent,
 } from './support/world.ts'
 
-// A store that lost its tail gives numbers again: two events of one entity then have one number. What each of them changed is
-// still known by its position and by what it labels.
+// A store that lost its tail gives numbers again: two events of one entity then have one number. What each of them
+// changed is still known by its position and by what it labels.
 
 const hour = 3_600_000
 const dayMs = 24 * hour

@@ -25,7 +25,9 @@ async function small(): Promise<LogContent> {
   ])
 }
 
-/** Runs verify over the content with the log's word that this is all, and answers what is wrong by invariant and code. */
+/**
+ * Runs verify over the content with the log's word that this is all, and answers what is wrong by invariant and code.
+ */
 async function found(content: LogContent, change: Partial<VerifyOptions> = {}) {
   await write(lake, content, 3)
   const result = await verify(lake, { positions: positionsOf(content), ...change })

@@ -150,7 +150,8 @@ export class Member {
         })
       }
     } catch (error) {
-      // What can be retried was tried often enough, or a commit whose answer was lost: the claim ends, and is taken anew.
+      // What can be retried was tried often enough, or a commit whose answer was lost: the claim ends, and is taken
+      // anew.
       const isExpected = isRiverbankError(error) && (error.code === 'fenced' || error.canRetry)
       if (!isExpected) failures.push(error)
     }

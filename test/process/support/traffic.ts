@@ -32,7 +32,9 @@ interface Labelled {
   readonly paymentTimeMs: number
 }
 
-/** Of one of the last payments mostly, so that some are labelled again; of another terminal, or of no payment at all. */
+/**
+ * Of one of the last payments mostly, so that some are labelled again; of another terminal, or of no payment at all.
+ */
 function labelOf(
   random: Random,
   payments: readonly Labelled[],

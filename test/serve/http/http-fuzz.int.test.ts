@@ -9,7 +9,9 @@ import { clientPrograms, clientsAvailable } from '../../support/python.ts'
 import { redisAvailable } from '../../support/redis-server.ts'
 
 const reason = redisAvailable() ?? (await clientsAvailable())
-/** Drawn examples per operation, beside a thousand cases of the limits of every schema. `npm run fuzz:http` takes both. */
+/**
+ * Drawn examples per operation, beside a thousand cases of the limits of every schema. `npm run fuzz:http` takes both.
+ */
 const examples = process.env['FUZZ_EXAMPLES'] ?? '5'
 const seed = process.env['FUZZ_SEED'] ?? '1'
 const config = fileURLToPath(new URL('../../clients/schemathesis.toml', import.meta.url))

@@ -12,7 +12,10 @@ import { openLake } from '../../../../src/lake/commit/lake.ts'
 import { rebuildStates } from '../../../../src/lake/rebuild/rebuild.ts'
 import { catalogOf } from '../../../../src/lake/tables/sql-catalog.ts'
 
-/** `node scripts/bootstrap/run.mjs test/lake/rebuild/support/bench.ts [days]`: payments a second that a rebuild takes from a lake into Redis. */
+/**
+ * `node scripts/bootstrap/run.mjs test/lake/rebuild/support/bench.ts [days]`: payments a second that a rebuild takes
+ * from a lake into Redis.
+ */
 const days = Number(process.argv[2] ?? 11)
 const sent: Sent[] = []
 for (const event of history(generatePayments({ toDay: days }), { labelDelayMs: 3 * 86_400_000 })) {

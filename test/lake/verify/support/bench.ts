@@ -7,7 +7,10 @@ import { renderVerify } from '../../../../src/lake/verify/text.ts'
 import { tempFolder } from '../../support/feed.ts'
 import { positionsOf, run, verify, write, type Sent } from './world.ts'
 
-/** `node scripts/bootstrap/run.mjs test/lake/verify/support/bench.ts [days]`: seconds that verify takes for the simulator's payments. */
+/**
+ * `node scripts/bootstrap/run.mjs test/lake/verify/support/bench.ts [days]`: seconds that verify takes for the
+ * simulator's payments.
+ */
 const days = Number(process.argv[2] ?? 11)
 const sent: Sent[] = []
 for (const event of history(generatePayments({ toDay: days }), { labelDelayMs: 3 * 86_400_000 })) {

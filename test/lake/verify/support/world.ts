@@ -109,7 +109,9 @@ export function statesOf({ states }: Pick<LogContent, 'states'>, positions: Read
   return { store, plan, sample: { perEntity: Infinity, seed: 1 } }
 }
 
-/** Writes both topics through the materializer, in files of at most `rowsPerFile` rows; what is there already is left. */
+/**
+ * Writes both topics through the materializer, in files of at most `rowsPerFile` rows; what is there already is left.
+ */
 export async function write(
   lake: Lake,
   content: Pick<LogContent, 'events' | 'scores'>,
