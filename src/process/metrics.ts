@@ -45,7 +45,10 @@ export interface ProcessMetrics {
 
 /** `entities`: names in plan order. `partitions`: how many the topic of events has. */
 export function createProcessMetrics(meter: Meter, entities: readonly string[], partitions: number): ProcessMetrics {
-  const events = meter.counter('riverbank_process_events_total', 'Events handled, by what came of them', ['outcome'])
+  const events = meter.counter('riverbank_process_events_total', 'Events handled, by type and what came of them', [
+    'type',
+    'outcome',
+  ])
   const refused = meter.counter('riverbank_process_dead_letters_total', 'Records put into dead letters', ['code'])
   const late = meter.counter('riverbank_process_too_late_total', 'Observations older than a state remembers', [
     'entity',
@@ -76,7 +79,7 @@ export function createProcessMetrics(meter: Meter, entities: readonly string[], 
       published.add(count)
       conflicts.add(lost)
       written.add(stored)
-      const outcomes = new Map<string, number>()
+      const outcomes = new Tally()
       const flags = new Map<string, number>()
       for (const one of observed) {
         if (one.kind === 'invalid') {
@@ -84,7 +87,7 @@ export function createProcessMetrics(meter: Meter, entities: readonly string[], 
           continue
         }
         const outcome = one.kind === 'applied' ? (one.decoded.isScored ? 'scored' : 'observed') : one.kind
-        outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
+        outcomes.count(one.decoded.event.eventType, outcome)
         if (one.kind === 'duplicate') refused.add(1, { code: 'duplicate_event' })
         if (one.kind !== 'applied') continue
         if (one.verdict !== null) refused.add(1, { code: one.verdict })
@@ -96,7 +99,7 @@ export function createProcessMetrics(meter: Meter, entities: readonly string[], 
       }
       countMisplaced(observed)
       countReleased(observed)
-      for (const [outcome, number] of outcomes) events.add(number, { outcome })
+      outcomes.forEach((type, outcome, number) => events.add(number, { type, outcome }))
       for (const [flag, number] of flags) flagged.add(number, { flag })
     },
     stateWritten(entity, bytes) {
@@ -112,6 +115,22 @@ export function createProcessMetrics(meter: Meter, entities: readonly string[], 
       refused.add(1, { code })
       models.unscored(code)
     },
+  }
+}
+
+/** Counts the events of a batch by type and outcome: a batch has few of either. */
+class Tally {
+  readonly #byType = new Map<string, Map<string, number>>()
+
+  count(type: string, outcome: string): void {
+    const known = this.#byType.get(type)
+    const outcomes = known ?? new Map<string, number>()
+    if (known === undefined) this.#byType.set(type, outcomes)
+    outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
+  }
+
+  forEach(visit: (type: string, outcome: string, number: number) => void): void {
+    for (const [type, outcomes] of this.#byType) for (const [outcome, number] of outcomes) visit(type, outcome, number)
   }
 }
 
