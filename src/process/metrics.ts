@@ -45,10 +45,6 @@ export interface ProcessMetrics {
 
 /** `entities`: names in plan order. `partitions`: how many the topic of events has. */
 export function createProcessMetrics(meter: Meter, entities: readonly string[], partitions: number): ProcessMetrics {
-  const events = meter.counter('riverbank_process_events_total', 'Events handled, by type and what came of them', [
-    'type',
-    'outcome',
-  ])
   const refused = meter.counter('riverbank_process_dead_letters_total', 'Records put into dead letters', ['code'])
   const late = meter.counter('riverbank_process_too_late_total', 'Observations older than a state remembers', [
     'entity',
@@ -64,6 +60,7 @@ export function createProcessMetrics(meter: Meter, entities: readonly string[], 
   const batchSeconds = meter.histogram('riverbank_process_batch_seconds', 'Handling one batch', latencyBuckets)
   const setCached = cacheMetrics(meter)
   const models = modelMetrics(meter)
+  const countEvents = eventMetrics(meter)
   const countMisplaced = placeMetrics(meter, partitions)
   const countReleased = releaseMetrics(meter)
   const latency = meter.histogram(
@@ -79,15 +76,12 @@ export function createProcessMetrics(meter: Meter, entities: readonly string[], 
       published.add(count)
       conflicts.add(lost)
       written.add(stored)
-      const outcomes = new Tally()
       const flags = new Map<string, number>()
       for (const one of observed) {
         if (one.kind === 'invalid') {
           refused.add(1, { code: one.code })
           continue
         }
-        const outcome = one.kind === 'applied' ? (one.decoded.isScored ? 'scored' : 'observed') : one.kind
-        outcomes.count(one.decoded.event.eventType, outcome)
         if (one.kind === 'duplicate') refused.add(1, { code: 'duplicate_event' })
         if (one.kind !== 'applied') continue
         if (one.verdict !== null) refused.add(1, { code: one.verdict })
@@ -97,9 +91,9 @@ export function createProcessMetrics(meter: Meter, entities: readonly string[], 
           for (const { flag } of response?.flags ?? []) flags.set(flag, (flags.get(flag) ?? 0) + 1)
         }
       }
+      countEvents(observed)
       countMisplaced(observed)
       countReleased(observed)
-      outcomes.forEach((type, outcome, number) => events.add(number, { type, outcome }))
       for (const [flag, number] of flags) flagged.add(number, { flag })
     },
     stateWritten(entity, bytes) {
@@ -118,19 +112,21 @@ export function createProcessMetrics(meter: Meter, entities: readonly string[], 
   }
 }
 
-/** Counts the events of a batch by type and outcome: a batch has few of either. */
-class Tally {
-  readonly #byType = new Map<string, Map<string, number>>()
-
-  count(type: string, outcome: string): void {
-    const known = this.#byType.get(type)
-    const outcomes = known ?? new Map<string, number>()
-    if (known === undefined) this.#byType.set(type, outcomes)
-    outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
-  }
-
-  forEach(visit: (type: string, outcome: string, number: number) => void): void {
-    for (const [type, outcomes] of this.#byType) for (const [outcome, number] of outcomes) visit(type, outcome, number)
+function eventMetrics(meter: Meter): (observed: readonly Observed[]) => void {
+  const events = meter.counter('riverbank_process_events_total', 'Events handled, by type and what came of them', [
+    'type',
+    'outcome',
+  ])
+  return (observed) => {
+    const byType = new Map<string, Map<string, number>>()
+    for (const one of observed) {
+      if (one.kind === 'invalid') continue
+      const { event, isScored } = one.decoded
+      const outcome = one.kind === 'applied' ? (isScored ? 'scored' : 'observed') : one.kind
+      const counts = byType.get(event.eventType) ?? new Map<string, number>()
+      byType.set(event.eventType, counts.set(outcome, (counts.get(outcome) ?? 0) + 1))
+    }
+    for (const [type, counts] of byType) for (const [outcome, n] of counts) events.add(n, { type, outcome })
   }
 }
 
