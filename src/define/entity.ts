@@ -1,3 +1,5 @@
+import { checkOptions } from './options.ts'
+
 /** A thing that has features: an account, a device, or a pair of them. */
 export interface Entity<Name extends string = string, KeyField extends string = string> {
   readonly name: Name
@@ -27,9 +29,12 @@ interface EntityOptions<Name extends string, KeyField extends string> {
   readonly tilesMax?: number
 }
 
+const entityOptions = { required: ['name', 'keyFields'], optional: ['partitionKey', 'tilesMax'] } as const
+
 export function defineEntity<Name extends string, const KeyField extends string>(
   options: EntityOptions<Name, KeyField>,
 ): Entity<Name, KeyField> {
+  checkOptions(`entity "${options.name}"`, options, entityOptions)
   const { name, keyFields, partitionKey = false, tilesMax = defaultTilesMax } = options
   const mistake = (text: string) => new Error(`entity "${name}": ${text}`)
   if (!/^[a-z]+(_[a-z]+)*$/.test(name)) throw mistake('write the name in lower_snake_case')

@@ -4,6 +4,8 @@ import type { EventType, EventVersion, FieldCode } from '../events/event.ts'
 import type { LabelRule } from '../events/label-rule.ts'
 import { scoreFields, type ScoredRule } from '../events/scored-rule.ts'
 import { usualPastMs, type EventTimeLimits } from '../events/event-time.ts'
+import { checkOptions } from './options.ts'
+import { fieldOf } from './event-field.ts'
 import { durationMs, type Duration } from '../base/units.ts'
 
 /** An event type together with the schema of its current data. */
@@ -78,10 +80,19 @@ interface ScoredOptions<Field extends string> {
   readonly worth?: Field
 }
 
+const eventOptions = {
+  required: ['type', 'aggregateType', 'aggregateField', 'timestamp', 'versions', 'current'],
+  optional: ['fieldCodes', 'times', 'label', 'scored', 'examples', 'view', 'accepts'],
+} as const
+const labelOptions = { required: ['of', 'subject', 'repeats'], optional: ['withdraws', 'kind', 'says'] } as const
+const scoredOptions = { required: ['emits', 'id', 'time', 'repeats'], optional: ['worth'] } as const
+const timesOptions = { required: [], optional: ['past', 'observedPast', 'future'] } as const
+
 /** Defines an event type; throws one sentence on a mistake. */
 export function defineEvent<Type extends string, Schema extends z.ZodObject>(
   options: EventOptions<Type, Schema>,
 ): EventDefinition<Type, Schema> {
+  checkOptions(`event type "${options.type}"`, options, eventOptions)
   const { type, versions } = options
   checkTypeName(type)
   const numbers = Object.keys(versions).map(Number)
@@ -160,6 +171,7 @@ function checkFields({
 function labelRule<Type extends string, Schema extends z.ZodObject>(options: EventOptions<Type, Schema>): LabelRule {
   const { type, label, aggregateField, timestamp } = options
   if (label === undefined) throw new Error(`event type "${type}" labels nothing`)
+  checkOptions(`event type "${type}": label`, label, labelOptions)
   const { of, subject } = label
   // The keys of `repeats` are fields of this schema, too.
   const repeats = label.repeats as Readonly<Record<string, string>>
@@ -170,6 +182,7 @@ function labelRule<Type extends string, Schema extends z.ZodObject>(options: Eve
     if (!Object.hasOwn(options.current.shape, field))
       throw new Error(`event type "${type}": repeats: it has no field ${field}`)
     if (repeated !== 'time' && !subjectFields.includes(repeated)) {
+      if (of.scored === undefined) throw new Error(`event type "${type}": labels ${of.type}, which is not scored`)
       throw new Error(`event type "${type}": repeats: ${of.type} has no field ${repeated}`)
     }
   }
@@ -224,7 +237,9 @@ function viewName(type: string, view: string): string {
 function scoredRule<Type extends string, Schema extends z.ZodObject>(options: EventOptions<Type, Schema>): ScoredRule {
   const { type, scored, current, aggregateField } = options
   if (scored === undefined) throw new Error(`event type "${type}" is not scored`)
+  checkOptions(`event type "${type}": scored`, scored, scoredOptions)
   const { emits, id, time, repeats, worth } = scored
+  if (!time.endsWith('Ms')) throw new Error(`event type "${type}": scored: time is ${time}: milliseconds end with Ms`)
   checkTypeName(emits)
   const missing = repeats.find((field) => !Object.hasOwn(current.shape, field))
   if (missing !== undefined) throw new Error(`event type "${type}": scored: it has no field ${missing}`)
@@ -237,11 +252,17 @@ function scoredRule<Type extends string, Schema extends z.ZodObject>(options: Ev
   if (worth !== undefined && !repeats.includes(worth)) {
     throw new Error(`event type "${type}": scored: ${emits} must repeat ${worth}, what the event is worth`)
   }
+  const worthOf = worth === undefined ? undefined : fieldOf(current.shape[worth])
+  if (worthOf !== undefined && !(worthOf.kind === 'number' && worthOf.whole)) {
+    throw new Error(`event type "${type}": scored: worth: ${worth} is no whole number`)
+  }
   const worthField = worth === undefined ? {} : { worthField: worth }
   return Object.freeze({ emits, idField: id, timeField: time, repeats: Object.freeze([...repeats]), ...worthField })
 }
 
-function timeLimitsOf(type: string, timestamp: string, { past, observedPast, future }: EventTimes): EventTimeLimits {
+function timeLimitsOf(type: string, timestamp: string, times: EventTimes): EventTimeLimits {
+  checkOptions(`event type "${type}": times`, times, timesOptions)
+  const { past, observedPast, future } = times
   const pastMs = past === undefined ? usualPastMs : durationMs(past)
   const observedPastMs = observedPast === undefined ? pastMs : durationMs(observedPast)
   const futureMs = future === undefined ? eventLimits.maxFutureMs : durationMs(future)

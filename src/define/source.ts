@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import { fieldsOfEvent, type EventField } from './event-field.ts'
 import type { EventDefinition } from './event-type.ts'
+import { checkOptions } from './options.ts'
 
 export type Comparison = '==' | '!=' | '<' | '<=' | '>' | '>='
 
@@ -96,6 +97,7 @@ export function defineSource<
   ColumnOf<z.infer<Schema>, Columns, number> | CategoryOf<Columns>,
   ColumnOf<z.infer<Schema>, Columns, string>
 > {
+  checkOptions(`source "${options.name}"`, options, { required: ['name', 'event', 'columns'], optional: ['where'] })
   const { name, event } = options
   const { columns, categories } = columnsOf(options.columns)
   for (const text of [name, ...Object.keys(columns)]) {
@@ -117,9 +119,7 @@ export function defineSource<
     ;(kind === 'number' ? numeric : text).push(column)
     if (found.optional) optional.push(column)
   }
-  for (const { field } of options.where ?? []) {
-    if (!fields.has(field)) throw new Error(`source "${name}": where: ${event.type} has no field ${field}`)
-  }
+  for (const condition of options.where ?? []) checkCondition(`source "${name}": where`, condition, event.type, fields)
   // The compiler divides columns by the types of their fields, this code by the schemas behind these types.
   return Object.freeze({
     name,
@@ -131,6 +131,30 @@ export function defineSource<
     optional,
     where: (options.where ?? []) as readonly Condition[],
   })
+}
+
+const orders: readonly string[] = ['<', '<=', '>', '>=']
+const equalities: readonly string[] = ['==', '!=']
+const typeOfKind = { number: 'number', text: 'string', boolean: 'boolean', other: null } as const
+
+/** A condition of another type is not met by the engine and met by SQL, or the other way round. */
+function checkCondition(
+  what: string,
+  condition: { readonly field: string; readonly is: string; readonly value: unknown },
+  eventType: string,
+  fields: ReadonlyMap<string, EventField>,
+): void {
+  checkOptions(what, condition, { required: ['field', 'is', 'value'] })
+  const { field, is, value } = condition
+  const kind = fields.get(field)?.kind
+  if (kind === undefined) throw new Error(`${what}: ${eventType} has no field ${field}`)
+  const type = typeOfKind[kind]
+  if (type === null) throw new Error(`${what}: ${field} is neither a number nor a text nor a boolean`)
+  const known = kind === 'number' ? [...equalities, ...orders] : equalities
+  if (!known.includes(is))
+    throw new Error(`${what}: ${field} is a ${kind}: it can be compared by ${known.join(' ')}, not by ${is}`)
+  if (typeof value === type && !Number.isNaN(value)) return
+  throw new Error(`${what}: ${field} is a ${kind}, and is compared with ${JSON.stringify(value)}`)
 }
 
 function columnsOf(given: Readonly<Record<string, string | Category>>) {

@@ -2,6 +2,7 @@ import { durationMs, windowMs, type Duration, type WindowLength } from '../base/
 import type { Aggregate } from './aggregate.ts'
 import type { Entity } from './entity.ts'
 import { featureReference, type Typed } from './expression.ts'
+import { checkOptions } from './options.ts'
 import type { Reason } from './reason.ts'
 
 /** Features of one entity over sliding windows. */
@@ -48,6 +49,10 @@ interface ViewOptions<A extends Aggregate, W extends WindowLength> {
   readonly reasons?: Readonly<Partial<Record<A['name'], Reason>>>
 }
 
+const viewOptions = {
+  required: ['name', 'version', 'entity', 'aggregates', 'windows', 'hop'],
+  optional: ['delay', 'reasons'],
+} as const
 const largestHopMs = durationMs('1d')
 
 export function defineView<const A extends Aggregate, const W extends WindowLength>(
@@ -84,6 +89,7 @@ export function defineView<const A extends Aggregate, const W extends WindowLeng
 }
 
 function checkView(options: ViewOptions<Aggregate, WindowLength>, mistake: (text: string) => Error): void {
+  checkOptions(`view "${options.name}"`, options, viewOptions)
   const { name, version, windows, hop, aggregates, delay = '0s' } = options
   if (!/^[a-z]+(_[a-z]+)*$/.test(name)) throw mistake('write the name in lower_snake_case')
   if (!Number.isSafeInteger(version) || version < 1) throw mistake('the version is a whole number from 1 on')
@@ -107,6 +113,8 @@ function checkView(options: ViewOptions<Aggregate, WindowLength>, mistake: (text
   if (new Set(windows.map(windowMs)).size < windows.length) throw mistake('two windows have the same length')
   const repeated = aggregates.find((a, i) => aggregates.findIndex((b) => b.name === a.name) !== i)
   if (repeated !== undefined) throw mistake(`two aggregates are both named ${repeated.name}`)
+  const unknown = Object.keys(options.reasons ?? {}).find((named) => !aggregates.some((one) => one.name === named))
+  if (unknown !== undefined) throw mistake(`reasons: it has no aggregate ${unknown}`)
   if (windows.includes('lifetime') && aggregates.some(({ kind }) => kind === 'run')) {
     throw mistake('a run needs a window with a beginning: what a lifetime has forgotten it holds without its order')
   }

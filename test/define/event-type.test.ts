@@ -75,3 +75,21 @@ test('the word for what a label reports is a noun in lower case, and left out wh
     'event type "order.complained": label: says "A Complaint!": write a noun in lower case',
   )
 })
+
+test('an option that is misspelt or left out is refused, wherever a type takes options', () => {
+  expect(() => placed({ veiw: 'orders' })).toThrow('event type "order.placed": there is no option veiw; there are type')
+  expect(() => complained({ withdraw: true })).toThrow(
+    'event type "order.complained": label: there is no option withdraw',
+  )
+  expect(() => placed({ scored: { ...scored, emit: 'x' } })).toThrow('scored: there is no option emit')
+  expect(() => placed({ times: { oldest: '1d' } })).toThrow('times: there is no option oldest')
+  expect(() => placed({ versions: undefined })).toThrow('event type "order.placed": give it versions')
+})
+
+test('what a scored event is worth is a whole number, and its time says that it is milliseconds', () => {
+  const named = { ...scored, repeats: ['customerId', 'total'], worth: 'customerId' }
+  expect(() => placed({ scored: named })).toThrow('scored: worth: customerId is no whole number')
+  expect(() => placed({ scored: { ...scored, time: 'orderTime' } })).toThrow(
+    'scored: time is orderTime: milliseconds end with Ms',
+  )
+})
