@@ -7,12 +7,14 @@ import type { SimulatedDemo } from './run.ts'
 import { streamEvents } from '../simulator/stream-events.ts'
 import { originEndingAt } from '../simulator/time-axis.ts'
 import { names } from '../../src/app/installation/settings/config.ts'
-import type { SimulatedEvent, SimulatedHistory } from '../../src/define/simulator.ts'
+import type { SimulatedEvent, SimulatedEvents, SimulatedHistory } from '../../src/define/simulator.ts'
 
 export interface Fed {
   /** Events that are scored. */
   readonly scored: number
   readonly labels: number
+  /** All events of the history: also those that are neither, such as changes of a state. */
+  readonly sent: number
   readonly originMs: number
   /** Labels that become known later. */
   readonly pending: readonly SimulatedEvent[]
@@ -34,7 +36,7 @@ export async function feedHistory(demo: SimulatedDemo): Promise<Fed> {
   const history = drawn.placed({ originMs, idPrefix: '', labelDelayMs, labelsBeforeMs })
   const { labels, pending } = history
   const fed = { scored: drawn.scored, labels, originMs, pending, startedMs }
-  if (record.fed) return fed
+  if (record.fed) return { ...fed, sent: record.sent ?? drawn.scored + labels }
   installation.remember({ ...record, originMs, days })
   const { topics, groups } = names(config)
   const { events: topic } = topics
@@ -43,7 +45,8 @@ export async function feedHistory(demo: SimulatedDemo): Promise<Fed> {
   const total = drawn.scored + labels
   say(`history: ${drawn.scored} ${demo.samples.scored}${days === null ? '' : ` of ${days} days`} and ${labels} labels`)
   const progress = showProgress(log, { group: groups.process, topic, total, show: (text) => screen.show(text) })
-  const events = eventsAfter(history.events, newest, config.PARTITIONS)
+  const whole = new CountedEvents(history.events)
+  const events = eventsAfter(whole, newest, config.PARTITIONS)
   const summary = await streamEvents(events, (records) => log.publish(records), {
     topic,
     scoredTypes,
@@ -54,8 +57,26 @@ export async function feedHistory(demo: SimulatedDemo): Promise<Fed> {
     signal: ending,
   }).finally(() => progress.stop())
   if (summary.kind === 'stopped') throw ending.reason
-  installation.remember({ ...record, originMs, days, fed: true })
-  return fed
+  const { sent } = whole
+  installation.remember({ ...record, originMs, days, fed: true, sent })
+  return { ...fed, sent }
+}
+
+/** Counts the events of a history as they are read: a simulator declares only those that are scored, and labels. */
+class CountedEvents {
+  sent = 0
+  readonly #events: SimulatedEvents
+
+  constructor(events: SimulatedEvents) {
+    this.#events = events
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<SimulatedEvent> {
+    for await (const event of this.#events) {
+      this.sent += 1
+      yield event
+    }
+  }
 }
 
 /** Draws the history to feed. Days: null if the run counts events. */

@@ -24,17 +24,16 @@ export function copiesIn({ lakeRows, lakeEvents }: RunOutcome): number {
  * The faults of a run, one sentence each. Copies are none: the log takes events at least once, and the feed sends a
  * batch that was not acknowledged in time again. An event that counts twice or is missing is one.
  */
-export function findings(fed: Pick<Fed, 'scored' | 'labels'>, outcome: RunOutcome): string[] {
+export function findings(fed: Pick<Fed, 'scored' | 'sent'>, outcome: RunOutcome): string[] {
   const { scores, lakeRows, lakeEvents, deadLetters, mismatches, verified } = outcome
-  const sent = fed.scored + fed.labels
   const found: string[] = []
   const expectCount = (what: string, is: number, should: number) => {
     if (is !== should) found.push(`${what}: ${is}, not ${should}`)
   }
   expectCount('scored events with a score', scores, fed.scored)
   expectCount('rows of scores in the lake', lakeRows.scores, fed.scored)
-  expectCount('events in the lake by their id', lakeEvents.ids, sent)
-  expectCount('events in the lake by their content', lakeEvents.contents, sent)
+  expectCount('events in the lake by their id', lakeEvents.ids, fed.sent)
+  expectCount('events in the lake by their content', lakeEvents.contents, fed.sent)
   for (const [code, count] of deadLetters) {
     if (code !== 'duplicate_event') found.push(`dead letters of code ${code}: ${count}`)
   }

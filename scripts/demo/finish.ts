@@ -36,7 +36,7 @@ export interface RunSummary {
 /** Waits for all events, verifies them, prints the summary and answers the exit code. */
 export async function finishRun(demo: Demo, fed: Fed, startedMs: number): Promise<number> {
   const { config } = demo.installation
-  const total = fed.scored + fed.labels
+  const total = fed.sent
   await catchUp(demo, 'scored', total)
   const scoringSeconds = (performance.now() - fed.startedMs) / 1_000
   // Each event has one output event.
@@ -57,7 +57,7 @@ export async function finishRun(demo: Demo, fed: Fed, startedMs: number): Promis
     deadLetters: [...deadLetters.values()].reduce((sum, count) => sum + count, 0) - repeats,
     repeats,
     lakeRows,
-    eventsPerSecond: Math.round((fed.scored + fed.labels) / scoringSeconds),
+    eventsPerSecond: Math.round(fed.sent / scoringSeconds),
     latencyMs: lake.latencyMs,
     mismatches,
     seconds: Math.round((performance.now() - startedMs) / 100) / 10,

@@ -19,6 +19,8 @@ const recordSchema = installationRecordSchema.extend({
   originMs: z.number().nullable(),
   /** The log has the whole history. */
   fed: z.boolean(),
+  /** How many events the whole history has; left out before it is fed. */
+  sent: z.number().int().optional(),
   /** Days of history, which the first start chose. */
   days: z.number().int().nullable().default(null),
 })

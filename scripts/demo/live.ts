@@ -15,7 +15,7 @@ const statusEveryMs = 1_000
 export async function runLive(demo: SimulatedDemo, fed: Fed): Promise<number> {
   const { options, installation, log, ending, simulator, samples, scoredTypes } = demo
   const { config } = installation
-  await catchUp(demo, 'scored', fed.scored + fed.labels)
+  await catchUp(demo, 'scored', fed.sent)
   say(welcomeLive(config, samples, options.rate))
   const startMs = Date.now()
   const traffic = simulator.live({

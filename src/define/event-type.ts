@@ -252,7 +252,9 @@ function scoredRule<Type extends string, Schema extends z.ZodObject>(options: Ev
   if (worth !== undefined && !repeats.includes(worth)) {
     throw new Error(`event type "${type}": scored: ${emits} must repeat ${worth}, what the event is worth`)
   }
-  const worthOf = worth === undefined ? undefined : fieldOf(current.shape[worth])
+  const shape: Readonly<Record<string, z.core.$ZodType>> = current.shape
+  const worthSchema = worth === undefined ? undefined : shape[worth]
+  const worthOf = worthSchema === undefined ? undefined : fieldOf(worthSchema)
   if (worthOf !== undefined && !(worthOf.kind === 'number' && worthOf.whole)) {
     throw new Error(`event type "${type}": scored: worth: ${worth} is no whole number`)
   }
