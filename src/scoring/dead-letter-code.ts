@@ -1,4 +1,4 @@
-import { eventErrorCodes } from '../events/event.ts'
+import { eventErrorCodes } from '../events/event-error-code.ts'
 import type { LabelVerdict } from '../engine/observe-label.ts'
 import { recordFaultCodes } from '../events/codec/record-parts.ts'
 

@@ -5,7 +5,7 @@ import { defineDerived, defineFeatureSet, defineService } from '../../src/define
 import { deviceLogins, userLogins, visits } from '../define/support/visits.ts'
 import { compilePolicy, parsePolicy } from '../../src/scoring/policy.ts'
 import { createMemoryEngine } from '../../src/engine/engine.ts'
-import { decodeEvent } from '../../src/events/event.ts'
+import { decodeEvent } from '../../src/events/decode-event.ts'
 import { servicePlan } from '../../src/scoring/service.ts'
 import type { Scorer } from '../../src/ports/scorer.ts'
 import { applyLogged, loggedEvents } from '../../scripts/bench/engine.ts'

@@ -1,6 +1,7 @@
 import { encodeEvent } from '../../events/event.ts'
 import { isBinaryRecord, readRecordEvent } from '../../events/codec/record-event.ts'
-import type { DomainEvent, EventCatalog, EventErrorCode } from '../../events/event.ts'
+import type { DomainEvent, EventCatalog } from '../../events/event.ts'
+import type { EventErrorCode } from '../../events/event-error-code.ts'
 import { traceHeader } from '../../events/trace.ts'
 import { otherHeaders } from '../../events/codec/resent-record.ts'
 import type { RecordFaultCode } from '../../events/codec/record-parts.ts'

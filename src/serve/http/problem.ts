@@ -1,5 +1,5 @@
 import { isRiverbankError } from '../../base/errors.ts'
-import type { EventErrorCode } from '../../events/event.ts'
+import type { EventErrorCode } from '../../events/event-error-code.ts'
 import type { ServeContext } from './route.ts'
 import type { ProblemExtras } from './schemas.ts'
 
