@@ -1,5 +1,5 @@
 import type { StoredResponse } from '../engine/states.ts'
-import type { LabelVerdict } from '../engine/observe-label.ts'
+import type { LabelVerdict } from '../engine/observation.ts'
 import type { EventPlan } from '../engine/plan.ts'
 import type { DomainEvent, EventData } from '../events/event.ts'
 import type { EventErrorCode } from '../events/event-error-code.ts'
