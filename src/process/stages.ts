@@ -8,7 +8,7 @@ import type { unscoredCodes } from '../scoring/dead-letter-code.ts'
 import type { Decision } from '../scoring/output-events.ts'
 import type { ScoreParts } from '../scoring/scored-text.ts'
 import type { LogRecord } from '../ports/log.ts'
-import type { LoadedRollout } from './models/serving.ts'
+import type { LoadedRollout } from './models/model-pool.ts'
 
 /*
  * What the pipeline knows of one record of a batch. Each stage answers one of these for each record that it was given,
