@@ -8,13 +8,9 @@ import type { RecordFaultCode } from '../../events/codec/record-parts.ts'
 import type { LogRecord } from '../../ports/log.ts'
 import type { Column } from '../../ports/tables.ts'
 import { cellOf } from './field-kind.ts'
-import type { DataColumn } from './data-columns.ts'
-import type { LakeSchema } from './lake-schema.ts'
+import { ownId, type DataColumn, type LakeSchema } from './lake-schema.ts'
 import { tableSpec } from './table.ts'
 import type { ColumnSpec, TableSpec } from './table.ts'
-
-/** Fills a column with the id of the event itself. */
-export const ownId = Symbol('the id of the event')
 
 /** A record of the event topic, read: valid ones keep their text, the others their bytes. */
 export interface EventRow {

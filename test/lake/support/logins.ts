@@ -11,7 +11,7 @@ import { defineView } from '../../../src/define/view.ts'
 import { compileManifest } from '../../../src/compile/manifest.ts'
 import { compilePlan } from '../../../src/compile/plan.ts'
 import { encodeEvent, type EventCatalog, type EventType } from '../../../src/events/event.ts'
-import { lakeSchema } from '../../../src/lake/tables/lake-schema.ts'
+import { lakeSchema } from '../../../src/lake/tables/derive-lake-schema.ts'
 import type { Scorer } from '../../../src/ports/scorer.ts'
 import { runWith, type Sent } from '../verify/support/runner.ts'
 
