@@ -1,4 +1,5 @@
-import { defineFeatureSet, defineService, type FeatureSet } from '../src/define/feature-set.ts'
+import { defineService, type FeatureSet } from '../src/define/feature-set.ts'
+import { defineFeatureSet } from '../src/define/define-feature-set.ts'
 import { defineProject } from '../src/define/project.ts'
 import * as derived from './derived.ts'
 import { customer, customerTerminal, terminal } from './entities.ts'

@@ -1,5 +1,7 @@
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
+import { posix } from 'node:path'
 import { ESLint } from 'eslint'
+import { preProcessFile } from 'typescript'
 import tseslint from 'typescript-eslint'
 import { expect, test } from 'vitest'
 import { arrows, clients, pureFolders, purePackages, walls } from '../eslint.architecture.js'
@@ -100,6 +102,64 @@ test('a cycle is refused', async () => {
     'import-x/no-cycle',
   )
   expect(await violations('src/app/installation/settings/snippet.ts', code)).toEqual([])
+})
+
+/** By file, the files that it imports: for a type, for a value or when it runs. */
+function importsOf(sources: ReadonlyMap<string, string>): ReadonlyMap<string, readonly string[]> {
+  const graph = new Map<string, readonly string[]>()
+  for (const [path, text] of sources) {
+    const named = preProcessFile(text).importedFiles.map(({ fileName }) => posix.join(posix.dirname(path), fileName))
+    graph.set(
+      path,
+      named.filter((other) => sources.has(other)),
+    )
+  }
+  return graph
+}
+
+/** The ways from a file back to itself that one walk over all imports meets: none where there is no circle. */
+function detours(sources: ReadonlyMap<string, string>): string[] {
+  const graph = importsOf(sources)
+  const found: string[] = []
+  const walked = new Set<string>()
+  const walk = (path: string, way: readonly string[]): void => {
+    if (way.includes(path)) found.push([...way.slice(way.indexOf(path)), path].join(' → '))
+    else if (!walked.has(path)) for (const next of graph.get(path) ?? []) walk(next, [...way, path])
+    walked.add(path)
+  }
+  for (const path of graph.keys()) walk(path, [])
+  return found
+}
+
+test('no file of src imports itself by a detour, types included', () => {
+  const paths = readdirSync(`${root}src`, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.ts'))
+  const sources = new Map(paths.map((path) => [`src/${path}`, readFileSync(`${root}src/${path}`, 'utf8')]))
+  expect(sources.get('src/main.ts')).toBeDefined()
+  expect(detours(sources)).toEqual([])
+})
+
+const ways: [string, string][] = [
+  ['a type', `import type { Third } from '../third.ts'\nexport type Second = Third\n`],
+  ['a value', `import { third } from '../third.ts'\nexport const second = third\n`],
+  ['a type in its place', `export type Second = import('../third.ts').Third\n`],
+  ['what it exports again', `export * from '../third.ts'\n`],
+  ['an effect', `import '../third.ts'\n`],
+  ['what it loads when it runs', `export const second = () => import('../third.ts')\n`],
+]
+
+test.each(ways)('a circle is found that is closed by %s', (_by, second) => {
+  const first = `import type { Second } from './room/second.ts'\nexport type First = Second\n`
+  const third = (from: string) => `import type { Thing } from './${from}.ts'\nexport type Third = Thing\n`
+  const planted = (from: string) =>
+    new Map([
+      ['src/first.ts', first],
+      ['src/room/second.ts', second],
+      ['src/third.ts', third(from)],
+      ['src/fourth.ts', 'export type Thing = 4\n'],
+    ])
+  const circle = 'src/first.ts → src/room/second.ts → src/third.ts → src/first.ts'
+  expect(detours(planted('first'))).toEqual([circle])
+  expect(detours(planted('fourth'))).toEqual([])
 })
 
 const places = ['src/process', 'src/app', 'src/serve', 'src/lake', 'scripts', ...new Set(Object.values(clients))]

@@ -1,16 +1,14 @@
 import { fieldsOfSlot, layoutOf } from '../engine/states.ts'
 import type {
-  DelayRead,
   EntityLabels,
   EntityFeaturePlan,
   EntityPlan,
   EntityBinding,
   EventPlan,
   FeaturePlan,
-  RunRead,
   SlotUpdate,
-  TileGroupPlan,
 } from '../engine/plan.ts'
+import type { DelayRead, RunRead, TileGroupPlan } from '../engine/tile-group.ts'
 import { PlanMemory } from '../engine/memory.ts'
 import { dayMs, durationMs, hourMs, windowMs } from '../base/units.ts'
 import type { Aggregate, SlotDefinition } from '../define/aggregate.ts'

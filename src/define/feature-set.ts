@@ -1,7 +1,6 @@
 import type { EventType } from '../events/event.ts'
 import type { Entity } from './entity.ts'
 import { featureReference, type Typed } from './expression.ts'
-import { checkFeatureSet } from './feature-set-checks.ts'
 import type { Reason } from './reason.ts'
 import type { View } from './view.ts'
 
@@ -73,10 +72,4 @@ export interface FeatureSet {
   readonly views: readonly View[]
   readonly derived: readonly Derived[]
   readonly services: readonly Service[]
-}
-
-/** Throws one sentence on a mistake. */
-export function defineFeatureSet(set: FeatureSet): FeatureSet {
-  checkFeatureSet(set)
-  return Object.freeze(set)
 }

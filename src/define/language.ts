@@ -1,6 +1,7 @@
 /** The language of definitions, whole: what a project imports as `riverbank/define`. */
 export { z } from 'zod'
 export * from './aggregate.ts'
+export * from './define-feature-set.ts'
 export * from './entity.ts'
 export * from './event-id.ts'
 export * from './event-type.ts'

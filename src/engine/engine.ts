@@ -1,7 +1,8 @@
 import { itemAt } from '../base/arrays.ts'
 import { assert } from '../base/errors.ts'
 import type { DomainEvent, EventData } from '../events/event.ts'
-import { applyTo, verdictOf, type Observation, type Verdict } from './observe.ts'
+import { applyTo, verdictOf } from './observe.ts'
+import type { Observation, Verdict } from './observation.ts'
 import { namedEntityId, type EntityPlan, type EventPlan, type FeaturePlan } from './plan.ts'
 import { beginDraft, setProgress, type EntityState, type StoredResponse } from './state/state.ts'
 

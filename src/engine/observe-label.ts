@@ -4,23 +4,13 @@ import { itemAt } from '../base/arrays.ts'
 import { emptyCell } from './tiles/cells.ts'
 import { hashEventId } from '../events/event-id-hash.ts'
 import { labelOf, outdates, withLabel, type Label, type Labels } from './state/labels.ts'
-import type { Observation } from './observe.ts'
-import {
-  entityIdOf,
-  type EntityLabels,
-  type EntityPlan,
-  type LabelPlan,
-  type SlotPlan,
-  type SlotUpdate,
-  type TileGroupPlan,
-} from './plan.ts'
+import type { LabelVerdict, Observation } from './observation.ts'
+import { entityIdOf, type EntityLabels, type EntityPlan, type LabelPlan, type SlotUpdate } from './plan.ts'
+import type { SlotPlan, TileGroupPlan } from './tile-group.ts'
 import { tableAt, type EntityState, type Outcome } from './state/state.ts'
 import { fingerprint, fingerprintOf, subjectHash } from './state/subjects.ts'
 import { addValue, noPoints } from './tiles/tile-row.ts'
 import { findRow, pruneTiles, rowFor, type TileTable } from './tiles/tiles.ts'
-
-/** Why a label counts nowhere: its subject is unknown, or it contradicts its subject. Null: it counts. */
-export type LabelVerdict = 'unknown_subject' | 'contradicts_subject' | null
 
 /** The verdict of the partition-key entity, which remembers the subjects. */
 export function judgeLabel(

@@ -3,10 +3,10 @@ import type { FeatureFlag } from './flags.ts'
 import { itemAt } from '../base/arrays.ts'
 import { finalize } from './tiles/aggregates.ts'
 import { assert } from '../base/errors.ts'
-import type { EventData } from '../events/event.ts'
 import { hashEventId } from '../events/event-id-hash.ts'
-import type { EntityPlan, EntityBinding } from './plan.ts'
-import { applyLabel, forgetLabels, judgeLabel, repeatedValues, type LabelVerdict } from './observe-label.ts'
+import type { EntityPlan } from './plan.ts'
+import { applyLabel, forgetLabels, judgeLabel, repeatedValues } from './observe-label.ts'
+import type { Observation, Verdict } from './observation.ts'
 import { fingerprint, rememberSubject, subjectHash } from './state/subjects.ts'
 import { isRememberedAt, knowsEventId, rememberEventId, wasElsewhere } from './state/recent-ids.ts'
 import {
@@ -22,30 +22,9 @@ import {
 import { flagsOf } from './state/flags.ts'
 import { addValue } from './tiles/tile-row.ts'
 import { emptyTiles, pruneTiles, rowFor } from './tiles/tiles.ts'
-import { noneReleased, settleWaiting } from './state/waiting-labels.ts'
+import { noneReleased } from './state/waiting-labels.ts'
+import { settleWaiting } from './state/settle-waiting.ts'
 import { readWindows } from './tiles/windows.ts'
-
-/** One event as one entity sees it. */
-export interface Observation {
-  readonly offset: number
-  readonly appendTimeMs: number
-  readonly eventId: string
-  /** The time of the observation: the tile it belongs to. */
-  readonly timeMs: number
-  /** The event's own time: of the labels of one subject the newest counts. */
-  readonly eventTimeMs: number
-  readonly data: EventData
-  readonly binding: EntityBinding
-  /** Answer with the entity's features as they were before this event. */
-  readonly reads: boolean
-  /** Why the event counts nowhere, as the partition-key entity found out; it decides for itself and ignores this. */
-  readonly verdict: Verdict
-  /** Of a label: its record as text, for as long as it waits; null where it is too long. Left out, nothing waits. */
-  readonly record?: (() => string | null) | null
-}
-
-/** Null: the event counts. */
-export type Verdict = LabelVerdict | 'duplicate'
 
 export function verdictOf(outcome: Outcome): Verdict {
   return outcome === 'applied' || outcome === 'too_late' ? null : outcome

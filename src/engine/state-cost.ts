@@ -1,6 +1,7 @@
 import type { SlotKind } from './slot-kind.ts'
 import { ByteWriter } from '../base/bytes.ts'
-import type { EntityPlan, SlotPlan, TileGroupPlan } from './plan.ts'
+import type { EntityPlan } from './plan.ts'
+import type { SlotPlan, TileGroupPlan } from './tile-group.ts'
 import { ValueCodes } from './tiles/distinct.ts'
 import type { Accumulator } from './tiles/slot.ts'
 import { writeTiles } from './tiles/tile-codec.ts'

@@ -1,5 +1,6 @@
 import { isRecord } from '../base/record.ts'
-import type { DomainEvent, EventData, EventErrorCode, EventType } from './event.ts'
+import type { DomainEvent, EventData, EventType } from './event.ts'
+import type { EventErrorCode } from './event-error-code.ts'
 import { timeHint } from './event-time.ts'
 import { explain, fieldOf } from './schema-fault.ts'
 

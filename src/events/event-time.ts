@@ -1,4 +1,4 @@
-import type { EventErrorCode } from './event.ts'
+import type { EventErrorCode } from './event-error-code.ts'
 import { dayMs, hourMs, minuteMs, secondMs } from '../base/units.ts'
 
 /** How far the times of an event may lie from the moment the log takes it, in milliseconds. */

@@ -1,6 +1,6 @@
 import { deadLetterRecord } from './dead-letters/dead-letter.ts'
 import { createScoreRecord, observedRecord } from './output-records.ts'
-import type { LoadedRollout } from './models/serving.ts'
+import type { LoadedRollout } from './models/model-pool.ts'
 import type { Applied, Explained, ExplainedEvent } from './stages.ts'
 import { releasedRecords } from './dead-letters/waiting.ts'
 import { modelName } from '../scoring/rollout/generation.ts'

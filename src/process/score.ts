@@ -1,5 +1,5 @@
 import type { ProcessMetrics } from './metrics.ts'
-import type { LoadedRollout } from './models/serving.ts'
+import type { LoadedRollout } from './models/model-pool.ts'
 import type { Assembled, AssembledEvent, Scored, ScoredEvent, Unscored } from './stages.ts'
 import { assert } from '../base/errors.ts'
 import type { FeaturePlan } from '../engine/plan.ts'

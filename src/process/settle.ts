@@ -1,5 +1,6 @@
 import type { EntityState, StoredResponse } from '../engine/states.ts'
-import { observe as observeEntity, verdictOf, type Answer, type Observation, type Verdict } from '../engine/observe.ts'
+import { observe as observeEntity, verdictOf, type Answer } from '../engine/observe.ts'
+import type { Observation, Verdict } from '../engine/observation.ts'
 import type { EntityPlan, EntityBinding, FeaturePlan } from '../engine/plan.ts'
 import type { Decoded, DecodedEvent, Observed } from './stages.ts'
 import { textOf } from './dead-letters/waiting.ts'

@@ -1,13 +1,14 @@
 import type { StoredResponse } from '../engine/states.ts'
-import type { LabelVerdict } from '../engine/observe-label.ts'
+import type { LabelVerdict } from '../engine/observation.ts'
 import type { EventPlan } from '../engine/plan.ts'
-import type { EventErrorCode, DomainEvent, EventData } from '../events/event.ts'
+import type { DomainEvent, EventData } from '../events/event.ts'
+import type { EventErrorCode } from '../events/event-error-code.ts'
 import type { RecordFaultCode } from '../events/codec/record-parts.ts'
 import type { unscoredCodes } from '../scoring/dead-letter-code.ts'
 import type { Decision } from '../scoring/output-events.ts'
 import type { ScoreParts } from '../scoring/scored-text.ts'
 import type { LogRecord } from '../ports/log.ts'
-import type { LoadedRollout } from './models/serving.ts'
+import type { LoadedRollout } from './models/model-pool.ts'
 
 /*
  * What the pipeline knows of one record of a batch. Each stage answers one of these for each record that it was given,

@@ -1,5 +1,5 @@
-import { eventErrorCodes } from '../events/event.ts'
-import type { LabelVerdict } from '../engine/observe-label.ts'
+import { eventErrorCodes } from '../events/event-error-code.ts'
+import type { LabelVerdict } from '../engine/observation.ts'
 import { recordFaultCodes } from '../events/codec/record-parts.ts'
 
 /** Codes of an event that was applied and has no score. */

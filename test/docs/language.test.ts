@@ -5,7 +5,7 @@ import type { Project } from '../../src/define/project.ts'
 import { definitions } from '../../src/app/installation/settings/definitions.ts'
 import { installProject } from '../../src/app/installation/settings/project.ts'
 import { projectFolder } from '../../src/app/installation/settings/project-folder.ts'
-import { decodeEvent } from '../../src/events/event.ts'
+import { decodeEvent } from '../../src/events/decode-event.ts'
 
 test('the project of the page on the language compiles, whole, and takes the event that it shows', async () => {
   const page = readFileSync(join(projectFolder, 'docs/language.md'), 'utf8')

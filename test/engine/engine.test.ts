@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { compilePlan } from '../../src/compile/plan.ts'
-import { defineFeatureSet } from '../../src/define/feature-set.ts'
+import { defineFeatureSet } from '../../src/define/define-feature-set.ts'
 import { createMemoryEngine } from '../../src/engine/engine.ts'
 import { profileChanged, userProfile, visits } from '../define/support/visits.ts'
 

@@ -1,6 +1,7 @@
 import { deduplication } from '../../src/engine/limits.ts'
 import { describe, expect, it } from 'vitest'
-import { observe, readFeatures, type Answer, type Observation } from '../../src/engine/observe.ts'
+import { observe, readFeatures, type Answer } from '../../src/engine/observe.ts'
+import type { Observation } from '../../src/engine/observation.ts'
 import { decodeState, encodeState } from '../../src/engine/state-codec/state-blob.ts'
 import { knowsEventId, recentIdList, recentIdsOf, rememberEventId } from '../../src/engine/state/recent-ids.ts'
 import { tablesOf, type EntityState, type StoredResponse } from '../../src/engine/state/state.ts'

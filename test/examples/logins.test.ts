@@ -8,7 +8,8 @@ import { referenceFeatures, type ReferenceObservation } from '../../src/compile/
 import type { HistoryPlace, PlacedHistory, SimulatedEvent } from '../../src/define/simulator.ts'
 import { createMemoryEngine } from '../../src/engine/engine.ts'
 import { entityIdOf } from '../../src/engine/plan.ts'
-import { decodeEvent, encodeEvent } from '../../src/events/event.ts'
+import { encodeEvent } from '../../src/events/event.ts'
+import { decodeEvent } from '../../src/events/decode-event.ts'
 import { testSeed } from '../support/seed.ts'
 
 const simulator = logins.simulate?.({})

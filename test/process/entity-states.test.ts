@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { Observation } from '../../src/engine/observe.ts'
+import type { Observation } from '../../src/engine/observation.ts'
 import type { EntityPlan } from '../../src/engine/plan.ts'
 import { EntityStates, type BatchPosition } from '../../src/process/entity-states.ts'
 import { observe, writesOf, type Touched } from '../../src/process/settle.ts'

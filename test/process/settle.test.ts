@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { compilePlan } from '../../src/compile/plan.ts'
-import { defineFeatureSet } from '../../src/define/feature-set.ts'
+import { defineFeatureSet } from '../../src/define/define-feature-set.ts'
 import { EntityStates } from '../../src/process/entity-states.ts'
 import { answer, observe, groupByEntity, settlingOrder, writesOf, type Answering } from '../../src/process/settle.ts'
 import type { StateStore } from '../../src/ports/states.ts'

@@ -1,7 +1,8 @@
 import { forgottenTile, tileOf } from '../window.ts'
 import { labelOf, outdates, type Labels } from '../state/labels.ts'
 import { forgetLabels, remakeTile } from '../observe-label.ts'
-import type { EntityLabels, EntityPlan, TileGroupPlan } from '../plan.ts'
+import type { EntityLabels, EntityPlan } from '../plan.ts'
+import type { TileGroupPlan } from '../tile-group.ts'
 import { stateTiles, tableAt, tablesOf, type EntityState, type StateTiles } from '../state/state.ts'
 import { emptyRow, mergeEarlier, type TileRow } from '../tiles/tile-row.ts'
 import {

@@ -1,14 +1,14 @@
 import { forgottenTile, tileOf } from '../window.ts'
 import { eventLimits } from '../../events/envelope.ts'
 import { pickFields } from '../observe-label.ts'
-import type { EntityPlan, SlotPlan, TileGroupPlan } from '../plan.ts'
+import type { EntityPlan } from '../plan.ts'
+import type { SlotPlan, TileGroupPlan } from '../tile-group.ts'
 import { noLabels, type Labels } from '../state/labels.ts'
 import { noIds } from '../state/recent-ids.ts'
-import type { AllocatedSlot } from '../tiles/slot.ts'
 import { eventTypeOfSlot, type BlobPlan } from '../state-codec/state-layout.ts'
 import { stateTiles, tableAt, type EntityState } from '../state/state.ts'
 import { noSubjects } from '../state/subjects.ts'
-import { emptyRow, isEmpty, putValue, valueIn, type TileRow } from '../tiles/tile-row.ts'
+import { emptyRow, isEmpty, putValue, valueIn, type TileRow, type AllocatedSlot } from '../tiles/tile-row.ts'
 import {
   emptyTiles,
   pruneTiles,

@@ -1,7 +1,8 @@
 import type { SlotKind } from '../slot-kind.ts'
 import { z } from 'zod'
 import { RiverbankError } from '../../base/errors.ts'
-import type { EntityPlan, TileGroupPlan } from '../plan.ts'
+import type { EntityPlan } from '../plan.ts'
+import type { TileGroupPlan } from '../tile-group.ts'
 import { ValueCodes } from '../tiles/distinct.ts'
 import { placed } from '../tiles/tile-row.ts'
 

@@ -1,16 +1,8 @@
 import type { ByteReader, ByteWriter } from '../../base/bytes.ts'
 import { cellAt, putNumber, squaresOf } from './cells.ts'
 import { RiverbankError } from '../../base/errors.ts'
-import {
-  pointsOf,
-  valuesOf,
-  type Points,
-  type AllocatedSlot,
-  type SlotList,
-  type SlotValue,
-  type Values,
-} from './slot.ts'
-import { putInColumn } from './tile-row.ts'
+import { pointsOf, valuesOf, type Points, type SlotList, type SlotValue, type Values } from './slot.ts'
+import { putInColumn, type AllocatedSlot } from './tile-row.ts'
 
 /**
  * The cells of a row begin at `cells[from]`. Numbers that may be missing are written one higher, or behind a byte, so

@@ -1,5 +1,4 @@
 import type { SlotKind } from '../slot-kind.ts'
-import type { ValueCodes } from './distinct.ts'
 
 /** A value and the time of its observation, in milliseconds. */
 export interface Point {
@@ -25,16 +24,6 @@ export type Accumulator = number | bigint | null | SlotList
 export interface SlotShape {
   readonly kind: SlotKind
   readonly size: number
-}
-
-/** A slot in a row of tiles. */
-export interface AllocatedSlot extends SlotShape {
-  /** Its first cell; -1 for points. */
-  readonly place: number
-  /** The number of its list; -1 for numbers. */
-  readonly list: number
-  /** The plan's: they give the cells of `distinct` their meaning. */
-  readonly codes: ValueCodes
 }
 
 const noPoints: Points = []

@@ -1,6 +1,6 @@
 import { itemAt, numberAt } from '../../base/arrays.ts'
 import type { ByteReader, ByteWriter } from '../../base/bytes.ts'
-import type { TileGroupPlan } from '../plan.ts'
+import type { TileGroupPlan } from '../tile-group.ts'
 import { readSlot, writeSlot } from './slot-codec.ts'
 import type { SlotList } from './slot.ts'
 import { emptyRow } from './tile-row.ts'

@@ -7,7 +7,6 @@ import {
   pointsOf,
   valuesOf,
   type Accumulator,
-  type AllocatedSlot,
   type Points,
   type SlotList,
   type SlotShape,
@@ -22,6 +21,16 @@ export interface RowLayout {
   readonly lists: number
   /** The cells of a row that has collected nothing, in tile 0. */
   readonly empty: readonly number[]
+}
+
+/** A slot in a row of tiles. */
+export interface AllocatedSlot extends SlotShape {
+  /** Its first cell; -1 for points. */
+  readonly place: number
+  /** The number of its list; -1 for numbers. */
+  readonly list: number
+  /** The plan's: they give the cells of `distinct` their meaning. */
+  readonly codes: ValueCodes
 }
 
 /** `codes` are those of the plan that the slots belong to. */

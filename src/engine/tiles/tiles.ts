@@ -1,5 +1,5 @@
 import { itemAt } from '../../base/arrays.ts'
-import type { EntityPlan, TileGroupPlan } from '../plan.ts'
+import type { TileGroupPlan } from '../tile-group.ts'
 import { cellAt } from './cells.ts'
 import type { SlotList } from './slot.ts'
 import { emptyRow, mergeEarlier, noPoints, putInColumn, valueIn, type RowLayout, type TileRow } from './tile-row.ts'
@@ -217,7 +217,7 @@ function mergeIntoBase(table: TileTable, { layout, slots }: TileGroupPlan, to: n
 }
 
 /** What tables hold, without how they hold it: equal ones are deeply equal. */
-export function plainTables({ groups }: Pick<EntityPlan, 'groups'>, tables: readonly TileTable[]) {
+export function plainTables({ groups }: { readonly groups: readonly TileGroupPlan[] }, tables: readonly TileTable[]) {
   return tables.map((table, number) => {
     const slots = groups[number]?.slots ?? []
     const valuesOf = (row: TileRow) => slots.map((slot) => valueIn(row, slot))

@@ -1,5 +1,5 @@
 import { eventLimits } from '../envelope.ts'
-import { invalid, type EventResult } from '../event.ts'
+import { invalid, type EventResult } from '../decode-event.ts'
 
 type Headers = Readonly<Record<string, string>>
 

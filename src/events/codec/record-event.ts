@@ -1,6 +1,7 @@
 import { isBinaryMode, kafkaBinding, readBinaryEvent } from './binary-event.ts'
 import { historyHeader, type EventDoor } from '../event-time.ts'
-import { decodeEvent, parseEvent, type EventCatalog, type EventResult } from '../event.ts'
+import type { EventCatalog } from '../event.ts'
+import { decodeEvent, parseEvent, type EventResult } from '../decode-event.ts'
 
 /** The parts of a log's record that make an event. */
 export interface EventRecord {

@@ -1,7 +1,7 @@
 import { placeOf, type WaitingRecords } from './waiting-records.ts'
-import type { Verdict } from '../../engine/observe.ts'
+import type { Verdict } from '../../engine/observation.ts'
 import { valueOf } from '../tables/field-kind.ts'
-import type { FieldColumn } from '../tables/data-columns.ts'
+import type { FieldColumn } from '../tables/lake-schema.ts'
 import type { EntityBinding } from '../../engine/plan.ts'
 import { numbersIn, textsIn, type LakeColumn } from '../verify/lake-query.ts'
 

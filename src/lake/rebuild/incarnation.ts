@@ -1,5 +1,6 @@
 import { beginDraft, setProgress, type EntityState, type StoredResponse } from '../../engine/states.ts'
-import { applyTo, type Observation } from '../../engine/observe.ts'
+import { applyTo } from '../../engine/observe.ts'
+import type { Observation } from '../../engine/observation.ts'
 import type { EntityPlan } from '../../engine/plan.ts'
 import { beyond, unnumbered, type HistoryRow } from './history-row.ts'
 

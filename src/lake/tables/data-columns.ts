@@ -1,23 +1,11 @@
-import type { Column } from '../../ports/tables.ts'
 import type { EventType } from '../../events/event.ts'
 import type { ScoreForm } from '../../scoring/score-form.ts'
-import { envelopeColumns, ownId } from './event-table.ts'
+import { envelopeColumns } from './event-table.ts'
+import { ownId, type DataColumn, type FieldColumn } from './lake-schema.ts'
 import { fieldForm, shapeOfEvent, type FieldForm, type FieldKind } from '../../events/field-form.ts'
 import { columnTypes } from './field-kind.ts'
 import { scoreEnvelopeColumns } from './score-table.ts'
 import { materializedAtColumn } from './table.ts'
-
-/** A column of `events` that data fields fill. */
-export interface DataColumn extends Column {
-  readonly kind: FieldKind
-  /** By event type: the field that fills it, or the event's own id. */
-  readonly sources: ReadonlyMap<string, string | typeof ownId>
-}
-
-/** The column of a field, and what NULL means there: that some event type leaves it out, or has null. */
-export interface FieldColumn extends Column, Omit<FieldForm, 'inner'> {
-  readonly field: string
-}
 
 export interface DataColumnsOptions {
   readonly types: readonly EventType[]

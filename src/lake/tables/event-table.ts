@@ -1,19 +1,16 @@
 import { encodeEvent } from '../../events/event.ts'
 import { isBinaryRecord, readRecordEvent } from '../../events/codec/record-event.ts'
-import type { DomainEvent, EventCatalog, EventErrorCode } from '../../events/event.ts'
+import type { DomainEvent, EventCatalog } from '../../events/event.ts'
+import type { EventErrorCode } from '../../events/event-error-code.ts'
 import { traceHeader } from '../../events/trace.ts'
 import { otherHeaders } from '../../events/codec/resent-record.ts'
 import type { RecordFaultCode } from '../../events/codec/record-parts.ts'
 import type { LogRecord } from '../../ports/log.ts'
 import type { Column } from '../../ports/tables.ts'
 import { cellOf } from './field-kind.ts'
-import type { DataColumn } from './data-columns.ts'
-import type { LakeSchema } from './lake-schema.ts'
+import { ownId, type DataColumn, type LakeSchema } from './lake-schema.ts'
 import { tableSpec } from './table.ts'
 import type { ColumnSpec, TableSpec } from './table.ts'
-
-/** Fills a column with the id of the event itself. */
-export const ownId = Symbol('the id of the event')
 
 /** A record of the event topic, read: valid ones keep their text, the others their bytes. */
 export interface EventRow {

@@ -2,7 +2,7 @@ import type { FieldKind } from '../../events/field-form.ts'
 import type { Column } from '../../ports/tables.ts'
 import { cellOf } from './field-kind.ts'
 import type { LakeSchema, ScoredColumns } from './lake-schema.ts'
-import type { ScoreRow } from './score-table.ts'
+import type { ScoreRow } from './output-row.ts'
 import type { ColumnSpec } from './table.ts'
 
 /** A column that scores repeat of their events: by type of the score, the field of its data. */

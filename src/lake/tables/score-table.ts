@@ -4,41 +4,17 @@ import { outputTypes, eventObservedSchema } from '../../scoring/output-events.ts
 import type { EntityPosition, EventObserved, ScoreData } from '../../scoring/output-events.ts'
 import type { ScoreForm } from '../../scoring/score-form.ts'
 import type { FeatureManifest, FeatureSetManifest } from '../../engine/feature-set.ts'
-import type { RecordFaultCode } from '../../events/codec/record-parts.ts'
 import { compileCheck } from '../../events/codec/plain-schema.ts'
 import { otherHeaders } from '../../events/codec/resent-record.ts'
 import type { LogRecord } from '../../ports/log.ts'
 import type { Column, ColumnType } from '../../ports/tables.ts'
+import type { ObservationRow, OutputEvent, OutputRow, ScoreRow, UnreadableRow } from './output-row.ts'
 import { logColumns } from './event-table.ts'
 import type { LakeSchema } from './lake-schema.ts'
 import { onlyColumnSpec, ownColumns, typedColumnSpec } from './own-columns.ts'
 import { scoreType } from './scored-sql.ts'
 import { tableSpec } from './table.ts'
 import type { ColumnSpec, TableSpec } from './table.ts'
-
-interface OutputEvent<Data> {
-  readonly record: LogRecord
-  readonly envelope: CloudEvent
-  readonly data: Data
-  /** What the record names and this feature set does not, as JSON: rows of another feature set lose nothing. */
-  readonly unmapped: string | null
-}
-
-export type ScoreRow = OutputEvent<ScoreData>
-export type ObservationRow = OutputEvent<EventObserved>
-
-export interface UnreadableRow {
-  readonly record: LogRecord
-  readonly eventType: string | null
-  readonly errorCode:
-    'undecodable_bytes' | 'invalid_json' | 'invalid_envelope' | 'invalid_data' | 'unknown_event_type' | RecordFaultCode
-  readonly detail: string
-}
-
-export type OutputRow =
-  | { readonly kind: 'score'; readonly row: ScoreRow }
-  | { readonly kind: 'observation'; readonly row: ObservationRow }
-  | { readonly kind: 'unreadable'; readonly row: UnreadableRow }
 
 /** The tables filled from the score topic, and how its records are read. */
 export interface ScoreTables {

@@ -1,7 +1,12 @@
 import type { Rollout, ModelReference } from '../../scoring/rollout/generation.ts'
 import { modelName } from '../../scoring/rollout/generation.ts'
 import type { Scorer } from '../../ports/scorer.ts'
-import type { LoadedRollout } from './serving.ts'
+
+/** The loaded models of a rollout. Equal rollouts are the same object, so that it can be a key. */
+export interface LoadedRollout {
+  readonly champion: Scorer
+  readonly shadows: readonly Scorer[]
+}
 
 /** Rollouts whose models stay loaded: the live one, those that a replay may need, and the next. */
 const rolloutsMax = 8

@@ -2,13 +2,7 @@ import { modelName, type Activation, type Rollout } from '../../scoring/rollout/
 import { assert, isRiverbankError, RiverbankError } from '../../base/errors.ts'
 import type { GenerationStore } from '../../ports/generations.ts'
 import type { Scorer } from '../../ports/scorer.ts'
-import type { ModelPool } from './model-pool.ts'
-
-/** The loaded models of a rollout. Equal rollouts are the same object, so that it can be a key. */
-export interface LoadedRollout {
-  readonly champion: Scorer
-  readonly shadows: readonly Scorer[]
-}
+import type { LoadedRollout, ModelPool } from './model-pool.ts'
 
 /** The models that score the offsets from `from` on. */
 export interface Serving {

@@ -1,11 +1,7 @@
 import { eventLimits } from '../../events/envelope.ts'
-import {
-  encodeEvent,
-  parseEvent,
-  type DomainEvent,
-  type EventCatalog,
-  type EventErrorCode,
-} from '../../events/event.ts'
+import { encodeEvent, type DomainEvent, type EventCatalog } from '../../events/event.ts'
+import { parseEvent } from '../../events/decode-event.ts'
+import type { EventErrorCode } from '../../events/event-error-code.ts'
 import { httpDoor } from '../../events/event-time.ts'
 import type { Position } from '../../ports/log.ts'
 import { keyOf, type Identity } from '../scores/identity-index.ts'

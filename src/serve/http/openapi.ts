@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { ServeDependencies } from './dependencies.ts'
-import { describeProblem, problemCodes, type ProblemCode } from './problem.ts'
+import { describeProblem } from './problem.ts'
+import { problemCodes, type ProblemCode } from './problem-codes.ts'
 import type { ParameterDescription, Route } from './route.ts'
 import { nameOf, scoreSchemas } from './schemas.ts'
 

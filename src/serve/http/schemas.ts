@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { reasonSchema } from '../../scoring/explain/reason.ts'
 import type { ScoreForm } from '../../scoring/score-form.ts'
-import { problemCodes } from './problem.ts'
+import { problemCodes } from './problem-codes.ts'
 
 /** Names of schemas in the API description, which lists each once. */
 const names = new WeakMap<z.ZodType, string>()

@@ -7,7 +7,7 @@ import type { EntityPlan } from '../../../src/engine/plan.ts'
 import type { EntityState } from '../../../src/engine/state/state.ts'
 import { plainTables } from '../../../src/engine/tiles/tiles.ts'
 import { count, max, type Aggregate } from '../../../src/define/aggregate.ts'
-import { defineFeatureSet } from '../../../src/define/feature-set.ts'
+import { defineFeatureSet } from '../../../src/define/define-feature-set.ts'
 import { defineView, type View } from '../../../src/define/view.ts'
 import { customer, order, orders, orderService } from '../../define/support/shop.ts'
 

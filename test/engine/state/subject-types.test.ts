@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { observe, type Observation } from '../../../src/engine/observe.ts'
+import { observe } from '../../../src/engine/observe.ts'
+import type { Observation } from '../../../src/engine/observation.ts'
 import type { EntityState, Outcome } from '../../../src/engine/state/state.ts'
 import { plan } from '../../lake/support/resets.ts'
 

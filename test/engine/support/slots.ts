@@ -1,8 +1,16 @@
 import type { SlotKind } from '../../../src/engine/slot-kind.ts'
-import type { DelayRead, TileGroupPlan } from '../../../src/engine/plan.ts'
-import type { Accumulator, AllocatedSlot, SlotList, SlotValue } from '../../../src/engine/tiles/slot.ts'
+import type { DelayRead, TileGroupPlan } from '../../../src/engine/tile-group.ts'
+import type { Accumulator, SlotList, SlotValue } from '../../../src/engine/tiles/slot.ts'
 import { squaresOf } from '../../../src/engine/tiles/cells.ts'
-import { addValue, emptyRow, mergeEarlier, placed, valueIn, type TileRow } from '../../../src/engine/tiles/tile-row.ts'
+import {
+  addValue,
+  emptyRow,
+  mergeEarlier,
+  placed,
+  valueIn,
+  type TileRow,
+  type AllocatedSlot,
+} from '../../../src/engine/tiles/tile-row.ts'
 import { ValueCodes } from '../../../src/engine/tiles/distinct.ts'
 import type { TileTable } from '../../../src/engine/tiles/tiles.ts'
 import { readWindows, WindowCells } from '../../../src/engine/tiles/windows.ts'

@@ -3,9 +3,9 @@ import type { SlotKind } from '../../../src/engine/slot-kind.ts'
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { ByteWriter } from '../../../src/base/bytes.ts'
-import type { TileGroupPlan } from '../../../src/engine/plan.ts'
-import type { Accumulator, AllocatedSlot, SlotValue } from '../../../src/engine/tiles/slot.ts'
-import { addValue, putValue, type TileRow } from '../../../src/engine/tiles/tile-row.ts'
+import type { TileGroupPlan } from '../../../src/engine/tile-group.ts'
+import type { Accumulator, SlotValue } from '../../../src/engine/tiles/slot.ts'
+import { addValue, putValue, type TileRow, type AllocatedSlot } from '../../../src/engine/tiles/tile-row.ts'
 import {
   emptyTiles,
   nextVersion,

@@ -1,7 +1,7 @@
 import { forgottenTile, tileOf, windowEndTile, windowStartTile } from '../../../src/engine/window.ts'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { SlotPlan } from '../../../src/engine/plan.ts'
+import type { SlotPlan } from '../../../src/engine/tile-group.ts'
 import { emptyTiles, plainTables, pruneTiles, rowFor, type TileTable } from '../../../src/engine/tiles/tiles.ts'
 import { addValue } from '../../../src/engine/tiles/tile-row.ts'
 import { groupOf, windowsOf } from '../support/slots.ts'

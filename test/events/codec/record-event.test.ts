@@ -1,7 +1,8 @@
 import { CloudEvent, Kafka } from 'cloudevents'
 import { describe, expect, it } from 'vitest'
 import { riverbank } from '../../../features/index.ts'
-import { decodeEvent, encodeEvent, structuredHeaders, type EventCatalog } from '../../../src/events/event.ts'
+import { encodeEvent, structuredHeaders, type EventCatalog } from '../../../src/events/event.ts'
+import { decodeEvent } from '../../../src/events/decode-event.ts'
 import { readRecordEvent } from '../../../src/events/codec/record-event.ts'
 
 const catalog: EventCatalog = new Map(riverbank.events.map((event) => [event.type, event]))

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { fraudReported, paymentInitiated } from '../../../features/sources.ts'
-import { decodeEvent, encodeEvent, type EventCatalog } from '../../../src/events/event.ts'
+import { encodeEvent, type EventCatalog } from '../../../src/events/event.ts'
+import { decodeEvent } from '../../../src/events/decode-event.ts'
 import { dayMs } from '../../../src/base/units.ts'
 import {
   history,

@@ -5,7 +5,7 @@ import {
   type Written,
 } from '../../../src/process/entity-states.ts'
 import type { Answering, Loaded, Touched } from '../../../src/process/settle.ts'
-import type { Observation } from '../../../src/engine/observe.ts'
+import type { Observation } from '../../../src/engine/observation.ts'
 import type { EntityState } from '../../../src/engine/state/state.ts'
 import { stateVersion } from '../../../src/engine/state-codec/state-blob.ts'
 import type { PartitionAssignment, OutgoingRecord } from '../../../src/ports/log.ts'

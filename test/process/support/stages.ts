@@ -5,7 +5,7 @@ import type { LogRecord } from '../../../src/ports/log.ts'
 import { createAssemble } from '../../../src/process/assemble.ts'
 import { createDecide } from '../../../src/process/decide.ts'
 import { createScore } from '../../../src/process/score.ts'
-import type { LoadedRollout } from '../../../src/process/models/serving.ts'
+import type { LoadedRollout } from '../../../src/process/models/model-pool.ts'
 import type { Applied, Decided, DecodedEvent } from '../../../src/process/stages.ts'
 
 /** An event at an offset of partition 0, as decoding leaves it. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { RiverbankError } from '../../../src/base/errors.ts'
 import { eventLimits } from '../../../src/events/envelope.ts'
-import { decodeEvent, parseEvent } from '../../../src/events/event.ts'
+import { decodeEvent, parseEvent } from '../../../src/events/decode-event.ts'
 import type { LakeLookup } from '../../../src/serve/http/dependencies.ts'
 import { contentOf } from '../../../src/serve/events/event-ledger.ts'
 import {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { eventIdSchema, idSchema } from '../../../src/events/envelope.ts'
-import { decodeEvent } from '../../../src/events/event.ts'
+import { decodeEvent } from '../../../src/events/decode-event.ts'
 import { listen, listenTimeouts, type Listening } from '../../../src/serve/http/listen.ts'
 import { testSeed as seed } from '../../support/seed.ts'
 import {

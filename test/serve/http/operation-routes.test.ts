@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { RiverbankError } from '../../../src/base/errors.ts'
 import { eventLimits, idPattern } from '../../../src/events/envelope.ts'
-import { eventErrorCodes } from '../../../src/events/event.ts'
+import { eventErrorCodes } from '../../../src/events/event-error-code.ts'
 import { serveLimits } from '../../../src/serve/http/limits.ts'
-import { problemCodes } from '../../../src/serve/http/problem.ts'
+import { problemCodes } from '../../../src/serve/http/problem-codes.ts'
 import { heardAfter } from '../../support/busy-loop.ts'
 import { postJson, problemOf, serveFixture } from '../support/serve-fixture.ts'
 

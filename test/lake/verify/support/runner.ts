@@ -11,7 +11,7 @@ import { createDecide } from '../../../../src/process/decide.ts'
 import { createDecode } from '../../../../src/process/decode.ts'
 import { createExplain } from '../../../../src/process/explain.ts'
 import { createScore } from '../../../../src/process/score.ts'
-import type { LoadedRollout } from '../../../../src/process/models/serving.ts'
+import type { LoadedRollout } from '../../../../src/process/models/model-pool.ts'
 import type { Decoded, Observed } from '../../../../src/process/stages.ts'
 import { batchOf, topics } from '../../support/feed.ts'
 

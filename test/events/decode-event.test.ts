@@ -2,16 +2,9 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { riverbank } from '../../features/index.ts'
 import { cloudEventSchema, eventLimits } from '../../src/events/envelope.ts'
-import {
-  decodeEvent,
-  encodeEvent,
-  eventErrorCodes,
-  parseEvent,
-  schemaOf,
-  toCloudEvent,
-  type DomainEvent,
-  type EventCatalog,
-} from '../../src/events/event.ts'
+import { encodeEvent, schemaOf, toCloudEvent, type DomainEvent, type EventCatalog } from '../../src/events/event.ts'
+import { decodeEvent, parseEvent } from '../../src/events/decode-event.ts'
+import { eventErrorCodes } from '../../src/events/event-error-code.ts'
 import { testSeed as seed } from '../support/seed.ts'
 
 const catalog: EventCatalog = new Map(riverbank.events.map((event) => [event.type, event]))

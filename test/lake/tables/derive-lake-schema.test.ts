@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { defineEvent } from '../../../src/define/event-type.ts'
 import type { EventType } from '../../../src/events/event.ts'
-import { lakeSchema } from '../../../src/lake/tables/lake-schema.ts'
+import { lakeSchema } from '../../../src/lake/tables/derive-lake-schema.ts'
 import { schema as payments } from '../support/feed.ts'
 import { catalogOf, manifest, schema, set } from '../support/logins.ts'
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { observe, type Observation } from '../../../src/engine/observe.ts'
+import { observe } from '../../../src/engine/observe.ts'
+import type { Observation } from '../../../src/engine/observation.ts'
 import { decodeState, encodeState } from '../../../src/engine/state-codec/state-blob.ts'
 import type { EntityState } from '../../../src/engine/state/state.ts'
 import { dayMs } from '../../../src/base/units.ts'

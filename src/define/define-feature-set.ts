@@ -1,0 +1,8 @@
+import type { FeatureSet } from './feature-set.ts'
+import { checkFeatureSet } from './feature-set-checks.ts'
+
+/** Throws one sentence on a mistake. */
+export function defineFeatureSet(set: FeatureSet): FeatureSet {
+  checkFeatureSet(set)
+  return Object.freeze(set)
+}
