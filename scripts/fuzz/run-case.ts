@@ -2,7 +2,7 @@ import { decodeState, encodeState, type Outcome } from '../../src/engine/states.
 import { createDerivedEvaluator } from '../../src/compile/reference/evaluator.ts'
 import { referenceFeatures } from '../../src/compile/reference/reference.ts'
 import { referenceVerdict, type ReferenceEvent } from '../../src/compile/reference/labels.ts'
-import { createMemoryEngine, type MemoryEngine } from '../../src/engine/engine.ts'
+import { createMemoryEngine, type MemoryEngine } from '../../src/engine/memory-engine.ts'
 import type { DomainEvent, EventData } from '../../src/events/event.ts'
 import { featuresOf, type RequestValues } from '../../src/engine/expression.ts'
 import { readFeatures, verdictOf } from '../../src/engine/observe.ts'

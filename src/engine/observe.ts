@@ -35,7 +35,7 @@ export type Answer =
   | { readonly kind: 'response'; readonly response: StoredResponse }
   | { readonly kind: 'gone'; readonly verdict: Verdict }
 
-export interface Observed {
+export interface EntityObserved {
   readonly state: EntityState | null
   /** One per observation, in order. */
   readonly answers: readonly Answer[]
@@ -53,7 +53,7 @@ export function observe(
   observations: readonly Observation[],
   partition: number,
   floorOffset: number,
-): Observed {
+): EntityObserved {
   const before = base === null ? null : progressOf(base, partition)
   let next = before?.next ?? -Infinity
   let draft: EntityState | null = null

@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache'
 import { RiverbankError } from '../base/errors.ts'
 import type { EntityPlan } from '../engine/plan.ts'
 import type { EntityKey, StateStore, StateWrite } from '../ports/states.ts'
-import type { Answering, Loaded, ObservedAt, StoredState, Touched } from './settle.ts'
+import type { Answering, Loaded, BatchFloor, StoredState, Touched } from './settle.ts'
 import type { StateMigration } from './assignment/state-migration.ts'
 
 const absent: StoredState = { state: null, checksum: 0 }
@@ -13,7 +13,7 @@ function expectedOf({ state, checksum }: StoredState): Uint8Array | null {
 }
 
 /** Where a batch stands, and on which connection of the store it began. */
-export interface BatchPosition extends ObservedAt {
+export interface BatchPosition extends BatchFloor {
   readonly topic: string
   /** The partition's position, as the store knew it last: it can only know more by now. */
   readonly applied: number
@@ -60,7 +60,7 @@ export class EntityStates {
   private readonly cache: LRUCache<string, StoredState> | null
   /** The connection on which everything in the cache was read or written. */
   private cacheEpoch = 0
-  private generation = 0
+  private clearings = 0
 
   constructor(options: EntityStatesOptions) {
     this.store = options.store
@@ -72,7 +72,7 @@ export class EntityStates {
 
   /** Forgets every cached state: after a partition changed hands, or a reconnect, others may have written. */
   clear(): void {
-    this.generation += 1
+    this.clearings += 1
     this.cache?.clear()
   }
 
@@ -87,12 +87,12 @@ export class EntityStates {
    */
   async load(touched: readonly Touched[], at: BatchPosition): Promise<Loaded[]> {
     this.follow(at.epoch)
-    const { generation } = this
+    const { clearings } = this
     const known = touched.map((one) => (one.lost > 0 ? undefined : this.cache?.get(cacheKey(one.entity, one.id))))
     const missing = touched.filter((_, i) => known[i] === undefined)
     const found = missing.length === 0 ? [] : await this.fetch(missing, at)
     let next = 0
-    return touched.map((one, i) => ({ touched: one, base: known[i] ?? found[next++] ?? absent, generation }))
+    return touched.map((one, i) => ({ touched: one, base: known[i] ?? found[next++] ?? absent, clearings }))
   }
 
   /**
@@ -143,8 +143,8 @@ export class EntityStates {
   }
 
   /** A batch that began before the cache was cleared adds nothing to it. */
-  private remember({ touched, generation }: Loaded, known: StoredState): void {
-    if (this.generation === generation) this.cache?.set(cacheKey(touched.entity, touched.id), known)
+  private remember({ touched, clearings }: Loaded, known: StoredState): void {
+    if (this.clearings === clearings) this.cache?.set(cacheKey(touched.entity, touched.id), known)
   }
 
   /**

@@ -31,7 +31,10 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
     if (goneOffset !== null) {
       const ask = () => options.committed(assignment.topic, assignment.partition)
       const committed = await retrying(options, assignment, 'reading the commit', ask)
-      assert(committed !== null && committed > goneOffset, 'R5: a stored response is gone only after its batch was committed')
+      assert(
+        committed !== null && committed > goneOffset,
+        'R5: a stored response is gone only after its batch was committed',
+      )
     }
     const commit = () => assignment.commit(batch.next)
     if (batch.next >= current.publishFrom) await retrying(options, assignment, 'committing', commit)

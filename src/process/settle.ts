@@ -29,7 +29,7 @@ export interface Loaded {
   readonly touched: Touched
   readonly base: StoredState
   /** The cache's generation when the state was read. */
-  readonly generation: number
+  readonly clearings: number
 }
 
 /** A state as the store holds it; its checksum is part of the version that the next write must find there. */
@@ -104,18 +104,18 @@ function observationOf(
 }
 
 /** Where a batch stands in its partition. */
-export interface ObservedAt {
+export interface BatchFloor {
   readonly partition: number
   /** The batch's first offset: older stored responses may go (R3). */
   readonly floorOffset: number
 }
 
 /** Applies all observations of the batch on an entity as one step (R2). Pure: what was loaded stays as it is. */
-export function observe(loaded: readonly Loaded[], { partition, floorOffset }: ObservedAt): Answering[] {
-  return loaded.map(({ touched, base, generation }) => {
+export function observe(loaded: readonly Loaded[], { partition, floorOffset }: BatchFloor): Answering[] {
+  return loaded.map(({ touched, base, clearings }) => {
     const { entity, observations } = touched
     const { state: next, answers, changed } = observeEntity(entity, base.state, observations, partition, floorOffset)
-    return { touched, base, generation, next, answers, isChanged: changed }
+    return { touched, base, clearings, next, answers, isChanged: changed }
   })
 }
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { riverbank } from '../../features/index.ts'
 import { generatePayments } from '../../features/simulator/payments.ts'
 import { compilePlan } from '../../src/compile/plan.ts'
-import { createMemoryEngine } from '../../src/engine/engine.ts'
+import { createMemoryEngine } from '../../src/engine/memory-engine.ts'
 import type { DomainEvent, EventData } from '../../src/events/event.ts'
 import { createValues } from '../../src/scoring/vector.ts'
 

@@ -128,7 +128,7 @@ function castColumns(columns: readonly Column[], schema: TableSchema | null, lak
   const present = new Set(schema?.columns.map(({ name }) => name) ?? [])
   const missing = (name: string) => {
     if (schema?.table === 'scores' && name === scoreType) return scoreTypeOfColumns(lakeSchema, present)
-    return present.has(formerName(name)) ? identifier(formerName(name)) : 'NULL'
+    return schema?.table !== 'events' && present.has(formerName(name)) ? identifier(formerName(name)) : 'NULL'
   }
   return columns
     .map(({ name, type }) => `${present.has(name) ? identifier(name) : missing(name)}::${type} AS ${identifier(name)}`)

@@ -3,7 +3,7 @@ import { featureSetOf, randomRecipe, seeded } from '../../../scripts/fuzz/defini
 import { eventTimeOf, randomStream, type StreamEvent } from '../../../scripts/fuzz/stream.ts'
 import { compilePlan } from '../../../src/compile/plan.ts'
 import { referenceFeatures, type ReferenceObservation } from '../../../src/compile/reference/reference.ts'
-import { createMemoryEngine, type EngineAnswer, type MemoryEngine } from '../../../src/engine/engine.ts'
+import { createMemoryEngine, type EngineAnswer, type MemoryEngine } from '../../../src/engine/memory-engine.ts'
 import {
   fillMissingHistory,
   missingHistoryNumbers,

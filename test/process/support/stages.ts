@@ -1,4 +1,4 @@
-import type { EngineAnswer } from '../../../src/engine/engine.ts'
+import type { EngineAnswer } from '../../../src/engine/memory-engine.ts'
 import { namedEntityId, type FeaturePlan } from '../../../src/engine/plan.ts'
 import type { DomainEvent, EventData } from '../../../src/events/event.ts'
 import type { LogRecord } from '../../../src/ports/log.ts'

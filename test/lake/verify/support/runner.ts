@@ -1,4 +1,4 @@
-import { createMemoryEngine } from '../../../../src/engine/engine.ts'
+import { createMemoryEngine } from '../../../../src/engine/memory-engine.ts'
 import type { FeatureSetManifest } from '../../../../src/engine/feature-set.ts'
 import { verdictOf } from '../../../../src/engine/observe.ts'
 import type { FeaturePlan } from '../../../../src/engine/plan.ts'

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { compilePlan } from '../../src/compile/plan.ts'
 import { defineFeatureSet } from '../../src/define/define-feature-set.ts'
-import { createMemoryEngine } from '../../src/engine/engine.ts'
+import { createMemoryEngine } from '../../src/engine/memory-engine.ts'
 import { profileChanged, userProfile, visits } from '../define/support/visits.ts'
 
 const nowMs = Date.UTC(2026, 10, 30)
