@@ -1,7 +1,7 @@
 import type { Config } from '../src/app/installation/settings/config.ts'
 import { names, readConfig, readProject, withDefaults } from '../src/app/installation/settings/config.ts'
 import { loadProject, isProjectError } from '../src/app/installation/settings/project.ts'
-import { RiverbankError } from '../src/base/errors.ts'
+import { isRiverbankError, RiverbankError } from '../src/base/errors.ts'
 import { dayMs } from '../src/base/units.ts'
 import type { SimulatedEvent, SimulatedEvents, SimulatedHistory, Simulator } from '../src/define/simulator.ts'
 import type { EventLog } from '../src/ports/log.ts'
@@ -229,5 +229,6 @@ function summaryOf(summaries: readonly StreamSummary[], startMs: number, stopped
 main().catch((error: unknown) => {
   const text = error instanceof RiverbankError ? `${error.code}: ${error.message}` : String(error)
   process.stderr.write(`simulate: ${text}\n`)
-  process.exitCode = isProjectError(error) ? 2 : 1
+  const isWronglyCalled = isProjectError(error) || isRiverbankError(error, 'project_without_simulator')
+  process.exitCode = isWronglyCalled ? 2 : 1
 })

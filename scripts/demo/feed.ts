@@ -63,7 +63,7 @@ export async function feedHistory(demo: SimulatedDemo): Promise<Fed> {
 }
 
 /** Counts the events of a history as they are read: a simulator declares only those that are scored, and labels. */
-class CountedEvents {
+export class CountedEvents {
   sent = 0
   readonly #events: SimulatedEvents
 

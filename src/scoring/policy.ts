@@ -12,7 +12,7 @@ const lists = z.record(z.string(), ids).default({})
 
 const condition = z
   .strictObject({
-    /** A feature of the service, `score`, or `event.<field>`: a field of the scored event. */
+    /** A feature of the feature set, `score`, or `event.<field>`: a field of the scored event. */
     value: z.string(),
     is: z.enum(['<', '<=', '>', '>=', '==', '!=']),
     than: z.union([z.number(), z.string(), z.boolean()]),

@@ -1,16 +1,24 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { recipeSchema } from '../../scripts/fuzz/definitions.ts'
+import { afterAll, beforeAll, describe, expect, it, test } from 'vitest'
+import { aggregatesOf } from '../../scripts/fuzz/aggregates.ts'
+import { randomRecipe, recipeSchema, seeded } from '../../scripts/fuzz/definitions.ts'
 import { caseFromJson, fuzzDefinition, replay, streamsPerDefinition, type Difference } from '../../scripts/fuzz/fuzz.ts'
 import { noTotals } from '../../scripts/fuzz/run-case.ts'
+import { aggregateRules } from '../../src/engine/aggregate.ts'
 import type { EntityBinding, FeaturePlan } from '../../src/engine/plan.ts'
 import { openQuery, type Query } from '../../src/edges/duckdb/query.ts'
 import { testSeed as firstSeed } from '../support/seed.ts'
 
 const cases = 2_000
 const regressions = new URL('regressions/', import.meta.url)
+
+test('the random cases draw from every kind of aggregate that a definition can have', () => {
+  const { ofPayments, ofRefunds, ofFlags, runs } = aggregatesOf(randomRecipe(seeded(firstSeed)))
+  const drawn = [...ofPayments, ...ofRefunds, ...ofFlags, ...Object.values(runs)].map(({ kind }) => kind)
+  expect(new Set(drawn)).toEqual(new Set(Object.keys(aggregateRules)))
+})
 
 describe('I3: the engine, the generated SQL and the reference evaluator', () => {
   const tempDir = mkdtempSync(join(tmpdir(), 'riverbank-parity-'))
