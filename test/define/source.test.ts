@@ -13,8 +13,7 @@ const visited = defineEvent({
 })
 
 /** As a definition is that no editor has looked at. */
-const source = (options: object): unknown =>
-  defineSource({ name: 'visit', event: visited, columns: {}, ...options })
+const source = (options: object): unknown => defineSource({ name: 'visit', event: visited, columns: {}, ...options })
 const where = (field: string, is: string, value: unknown) => () => source({ where: [{ field, is, value }] })
 
 test.each([

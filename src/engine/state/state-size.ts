@@ -8,7 +8,7 @@ import type { TileTable } from '../tiles/tiles.ts'
 /** Bytes of V8 on 64 bits: an element of an array, an object with its fields; how much longer grown arrays are. */
 const [element, object, spare] = [8, 64, 1.4] as const
 /** State, progress, version, and the entry of a cache with its key. */
-const stateBytesMin = 940
+const stateBytesMin = 1_080
 /** A table and the arrays that it has at least. */
 const tableBytesMin = 100
 /** A feature in a stored response is a number by itself. */
