@@ -52,6 +52,12 @@ describe('a project in a folder outside of the repository', () => {
       `import { defineEntity } from 'riverbank/define'\nexport const a = defineEntity({ name: 'Bad Name', keyFields: [] })\n`,
       'Bad Name',
     ],
+    [
+      'a definition that is not there yet, as in a circle of its files',
+      'index.ts',
+      `import { coalesce } from 'riverbank/define'\nexport const a = coalesce(undefined, 0)\n`,
+      'index.ts:2:18 (is a definition used before its file is read?)',
+    ],
     ['an index that exports no project', 'index.ts', 'export const a = 1\n', 'exports no project'],
     [
       'an import of what is neither its own nor the program’s',

@@ -119,8 +119,21 @@ export function refusing<Result>(folder: string, run: () => Result): Result {
   } catch (error) {
     if (isRiverbankError(error)) throw error
     const [told = ''] = (error instanceof Error ? error.message : String(error)).split('\n')
-    throw new RiverbankError('project_refused', `${folder}: ${told}`, { cause: error })
+    throw new RiverbankError('project_refused', `${folder}${placeOfMistake(error, folder)}: ${told}`, { cause: error })
   }
+}
+
+/** Where the project's code failed by itself: an error of the language names no definition. */
+function placeOfMistake(error: unknown, folder: string): string {
+  if (!(error instanceof TypeError || error instanceof ReferenceError)) return ''
+  const frames = error.stack?.split('\n').filter((line) => /^\s+at /.test(line)) ?? []
+  for (const frame of frames) {
+    for (const root of [folder, placeInBuild(folder)]) {
+      const [, found] = frame.split(`${root}/`)
+      if (found !== undefined) return `/${found.replace(/\)$/, '')} (is a definition used before its file is read?)`
+    }
+  }
+  return ''
 }
 
 function isProject(value: unknown): value is Project {
