@@ -1,6 +1,5 @@
 import { forgottenTile, tileOf } from './window.ts'
 import type { FeatureFlag } from './flags.ts'
-import { itemAt } from '../base/arrays.ts'
 import { finalize } from './tiles/aggregates.ts'
 import { assert } from '../base/errors.ts'
 import { hashEventId } from '../events/event-id-hash.ts'
@@ -168,7 +167,8 @@ function addToTiles(plan: EntityPlan, state: EntityState, observation: Observati
       const value = update.value(observation.data)
       if (value === null) continue
       if (row < 0) row = rowFor(table, group, tile)
-      addValue(table, row, itemAt(group.slots, update.slot), value, timeMs)
+      const slot = group.slots[update.slot]
+      if (slot !== undefined) addValue(table, row, slot, value, timeMs)
     }
     pruneTiles(table, group, forgotten)
   }
@@ -189,14 +189,16 @@ const noFlags: readonly FeatureFlag[] = []
 /** The entity's features at `timeMs`. */
 export function readFeatures(plan: EntityPlan, state: EntityState | null, timeMs: number): EntityRead {
   const windows = plan.memory.windows(plan.windowCells)
-  for (let number = 0; number < plan.groups.length; number += 1) {
-    const group = itemAt(plan.groups, number)
+  let number = 0
+  for (const group of plan.groups) {
     readWindows(state === null ? emptyTiles(group) : tableAt(state, number), group, timeMs, windows)
+    number += 1
   }
   const features = new Array<number | null>(plan.features.length)
-  for (let i = 0; i < features.length; i += 1) {
-    const { aggregate, cells, position } = itemAt(plan.features, i)
+  let i = 0
+  for (const { aggregate, cells, position } of plan.features) {
     features[i] = finalize(aggregate, windows, cells, timeMs, position)
+    i += 1
   }
   return { features, flags: state === null ? noFlags : flagsOf(plan, state, features, timeMs) }
 }

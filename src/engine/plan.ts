@@ -1,6 +1,5 @@
 import { idPart, idSeparator } from './entity-id.ts'
 import type { AggregateKind } from './aggregate.ts'
-import { itemAt } from '../base/arrays.ts'
 import { assert } from '../base/errors.ts'
 import type { EventData } from '../events/event.ts'
 import type { PlanMemory } from './memory.ts'
@@ -146,11 +145,13 @@ export interface ServicePlan {
  */
 export function namedEntityId(keyFields: readonly string[], data: EventData): string | null {
   let id = ''
-  for (let part = 0; part < keyFields.length; part += 1) {
-    const value = data[itemAt(keyFields, part)]
+  let part = 0
+  for (const field of keyFields) {
+    const value = data[field]
     // Key fields are texts: see the checks of a feature set.
     if (typeof value !== 'string') return null
     id = part === 0 ? value : (part === 1 ? idPart(id) : id) + idSeparator + idPart(value)
+    part += 1
   }
   return id
 }

@@ -1,5 +1,4 @@
 import type { NamedFlags } from '../engine/flags.ts'
-import { itemAt } from '../base/arrays.ts'
 import { outputEventId, type Decision, type EntityPosition, type Score } from './output-events.ts'
 import { schemaOf } from '../events/event.ts'
 import type { Unexplained } from './explain/explainer.ts'
@@ -69,7 +68,7 @@ export function createScoreWriter(options: ScoreWriterOptions): (parts: ScorePar
 
   const numbersOf = (names: readonly string[], values: readonly (number | null)[]): string => {
     let text = ''
-    for (let i = 0; i < names.length; i += 1) text += itemAt(names, i) + numberText(values[i] ?? null)
+    for (let i = 0; i < names.length; i += 1) text += (names[i] ?? '') + numberText(values[i] ?? null)
     return `${text}}`
   }
   const featuresOf = (values: readonly (number | null)[]): string =>

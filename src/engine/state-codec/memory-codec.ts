@@ -1,4 +1,3 @@
-import { numberAt } from '../../base/arrays.ts'
 import type { ByteReader, ByteWriter } from '../../base/bytes.ts'
 import { isRecord } from '../../base/record.ts'
 import { RiverbankError } from '../../base/errors.ts'
@@ -54,9 +53,9 @@ export function writeSubjects(writer: ByteWriter, subjects: Subjects): void {
   writer.signed(newestHour)
   let hour = newestHour
   for (let i = 0; i < numbers.length; i += 4) {
-    for (let k = 0; k < 3; k += 1) writer.uint32(numberAt(numbers, i + k) >>> 0)
-    writer.signed(numberAt(numbers, i + 3) - hour)
-    hour = numberAt(numbers, i + 3)
+    for (let k = 0; k < 3; k += 1) writer.uint32((numbers[i + k] ?? NaN) >>> 0)
+    writer.signed((numbers[i + 3] ?? NaN) - hour)
+    hour = numbers[i + 3] ?? NaN
   }
 }
 

@@ -1,5 +1,4 @@
 import { windowStartTile } from '../window.ts'
-import { itemAt } from '../../base/arrays.ts'
 import type { EntityFeaturePlan, EntityPlan } from '../plan.ts'
 import type { FeatureFlag, FlagKind } from '../flags.ts'
 import { tableAt, type EntityState } from './state.ts'
@@ -17,8 +16,9 @@ export function flagsOf(
   let flags: FeatureFlag[] | null = null
   const isWhole = hasEverything(state)
   if (isWhole && !plan.hasCaps) return none
-  for (let i = 0; i < plan.features.length; i += 1) {
-    const feature = itemAt(plan.features, i)
+  let i = -1
+  for (const feature of plan.features) {
+    i += 1
     if (isWhole && feature.cap === 0) continue
     const table = tableAt(state, feature.group)
     const flag = windowFlag(plan, feature, table, timeMs) ?? (isSaturated(feature, features[i]) ? 'saturated' : null)

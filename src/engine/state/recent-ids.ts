@@ -1,4 +1,3 @@
-import { numberAt } from '../../base/arrays.ts'
 import type { EventIdHash } from '../../events/event-id-hash.ts'
 import { hourMs } from '../../base/units.ts'
 import { deduplication } from '../limits.ts'
@@ -37,8 +36,8 @@ export function recentIdsOf(ids: readonly RecentId[]): RecentIds {
 export function recentIdList({ numbers, forgotten }: RecentIds): RecentId[] {
   const ids: RecentId[] = []
   for (let i = forgotten * width; i < numbers.length; i += width) {
-    const [high, low] = [numberAt(numbers, i + at.high), numberAt(numbers, i + at.low)]
-    ids.push({ high, low, offset: numberAt(numbers, i + at.offset), appendHour: numberAt(numbers, i + at.appendHour) })
+    const [high, low] = [numbers[i + at.high] ?? NaN, numbers[i + at.low] ?? NaN]
+    ids.push({ high, low, offset: numbers[i + at.offset] ?? NaN, appendHour: numbers[i + at.appendHour] ?? NaN })
   }
   return ids
 }

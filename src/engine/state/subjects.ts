@@ -1,4 +1,3 @@
-import { numberAt } from '../../base/arrays.ts'
 import { hashEventId, type EventIdHash } from '../../events/event-id-hash.ts'
 import { hourMs } from '../../base/units.ts'
 import { subjectsMax } from '../limits.ts'
@@ -55,8 +54,8 @@ export function fingerprintOf({ numbers, newestHour }: Subjects, hash: EventIdHa
   const [high, low] = [hash.high | 0, hash.low | 0]
   for (let i = numbers.length - width; i >= 0; i -= width) {
     if (numbers[i + at.high] !== high || numbers[i + at.low] !== low) continue
-    const isWithin = newestHour !== null && numberAt(numbers, i + at.hour) > newestHour - hours
-    return isWithin ? numberAt(numbers, i + at.fingerprint) : null
+    const isWithin = newestHour !== null && (numbers[i + at.hour] ?? NaN) > newestHour - hours
+    return isWithin ? (numbers[i + at.fingerprint] ?? NaN) : null
   }
   return null
 }

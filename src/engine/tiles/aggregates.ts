@@ -1,4 +1,4 @@
-import { doubleAt, numberAt } from '../../base/arrays.ts'
+import { doubleAt } from '../../base/arrays.ts'
 import { squaresOf } from './cells.ts'
 import { secondMs } from '../../base/units.ts'
 import type { AggregateKind } from '../aggregate.ts'
@@ -16,7 +16,7 @@ export function finalize(
   readMs: number,
   position: number,
 ): number | null {
-  const first = numberAt(cells, 0)
+  const first = cells[0] ?? NaN
   const value = doubleAt(numbers, first)
   switch (kind) {
     case 'count':
@@ -29,7 +29,7 @@ export function finalize(
       return Number.isNaN(value) ? null : value
     case 'mean':
     case 'rate': {
-      const denominator = doubleAt(numbers, numberAt(cells, 1))
+      const denominator = doubleAt(numbers, cells[1] ?? NaN)
       // One rounding.
       return denominator === 0 ? null : value / denominator
     }
@@ -38,7 +38,7 @@ export function finalize(
       // Never negative: an observation later in the read's own tile is 0 seconds ago.
       return Number.isNaN(value) ? null : Math.max(0, readMs - value) / secondMs
     case 'stddev': {
-      const [sum, count] = [doubleAt(numbers, numberAt(cells, 1)), doubleAt(numbers, numberAt(cells, 2))]
+      const [sum, count] = [doubleAt(numbers, cells[1] ?? NaN), doubleAt(numbers, cells[2] ?? NaN)]
       return standardDeviation(count, sum, squaresOf(value, doubleAt(highs, first)))
     }
     case 'first':

@@ -1,4 +1,3 @@
-import { itemAt, numberAt } from '../../base/arrays.ts'
 import type { ByteReader, ByteWriter } from '../../base/bytes.ts'
 import type { TileGroupPlan } from '../tile-group.ts'
 import { readSlot, writeSlot } from './slot-codec.ts'
@@ -44,7 +43,7 @@ function writeKept(writer: ByteWriter, group: TileGroupPlan, table: TileTable): 
     writeRows(writer, group, table, next)
     return
   }
-  const endOf = (row: number) => (row < first ? 0 : numberAt(ends, row - first))
+  const endOf = (row: number) => (row < first ? 0 : (ends[row - first] ?? NaN))
   const known = Math.min(end, first + ends.length)
   writer.copy(bytes.subarray(endOf(start), endOf(known - 1)))
   if (known === end) return
@@ -79,10 +78,7 @@ function writeRows(
 function writeSlots(writer: ByteWriter, { slots, hopMs }: TileGroupPlan, table: TileTable, row: number): void {
   const { cells, lists, width } = table
   const tileMs = tileAt(table, row) * hopMs
-  for (let number = 0; number < slots.length; number += 1) {
-    const slot = itemAt(slots, number)
-    writeSlot(writer, slot, cells, row * width, lists[slot.list]?.[row], tileMs)
-  }
+  for (const slot of slots) writeSlot(writer, slot, cells, row * width, lists[slot.list]?.[row], tileMs)
 }
 
 export function readTiles(reader: ByteReader, group: TileGroupPlan): TileTable {
@@ -109,7 +105,7 @@ export function readTiles(reader: ByteReader, group: TileGroupPlan): TileTable {
     at.tileMs = tile * hopMs
     if (at.row > 0) for (let cell = 0; cell < width; cell += 1) cells.push(0)
     cells[at.row * width] = tile
-    for (let number = 0; number < slots.length; number += 1) readSlot(reader, itemAt(slots, number), cells, lists, at)
+    for (const slot of slots) readSlot(reader, slot, cells, lists, at)
   }
   return { ...tableOf(width, cells, lists), base, cappedTile, missingHistory }
 }

@@ -1,5 +1,5 @@
 import { windowEndTile, windowStartTile } from '../window.ts'
-import { itemAt, numberAt } from '../../base/arrays.ts'
+import { itemAt } from '../../base/arrays.ts'
 import { cellAt, limb, mergeCell } from './cells.ts'
 import { ValueCounter, type ValueCodes } from './distinct.ts'
 import type { DelayRead, RunRead, SlotPlan, TileGroupPlan } from '../tile-group.ts'
@@ -41,10 +41,12 @@ export function readWindows(table: TileTable, group: TileGroupPlan, timeMs: numb
   for (const read of group.reads) {
     boundWindows(table, group, read, timeMs, into.bounds)
     for (const { slot, windows } of read.slots) {
+      const plan = slots[slot]
+      if (plan === undefined) continue
       // What was forgotten belongs to a lifetime, which is the last window.
       const base = table.base !== null && read.windowsMs[windows - 1] === Infinity ? table.base : null
-      mergeSlot(table, itemAt(slots, slot), read.base + slot, windows, slots.length, into, base)
-      if (base !== null) mergeBase(base, itemAt(slots, slot), read.base + (windows - 1) * slots.length + slot, into)
+      mergeSlot(table, plan, read.base + slot, windows, slots.length, into, base)
+      if (base !== null) mergeBase(base, plan, read.base + (windows - 1) * slots.length + slot, into)
     }
     let at = read.base + read.windowsMs.length * slots.length
     for (const run of read.runs) {
@@ -66,7 +68,7 @@ function boundWindows(
   let row = rowAfter(table, windowEndTile(timeMs, delayMs, hopMs))
   bounds[0] = row
   for (let window = 0; window < windowsMs.length; window += 1) {
-    const before = windowStartTile(timeMs, delayMs, numberAt(windowsMs, window), hopMs)
+    const before = windowStartTile(timeMs, delayMs, windowsMs[window] ?? NaN, hopMs)
     while (row > start && cellAt(cells, (row - 1) * width) > before) row -= 1
     bounds[window + 1] = row
   }
