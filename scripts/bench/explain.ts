@@ -1,6 +1,6 @@
 import { paymentInitiated } from '../../features/sources.ts'
 import type { Metric } from './measurement.ts'
-import { chance, randomEnsemble, randomVector, type EnsembleShape } from './random-trees.ts'
+import { chance, randomEnsemble, randomVector, type EnsembleShape } from '../models/random-trees.ts'
 import { eachRound, type Run } from './run.ts'
 import { assert } from '../../src/base/errors.ts'
 import { createReasonWriter } from '../../src/scoring/explain/reason.ts'

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { treeModel } from '../bench/tree-model.ts'
+import { treeModel } from '../models/tree-model.ts'
 import type { ServiceManifest } from '../../src/engine/feature-set.ts'
 
 /** Log odds of its answer to every event: 0.005%. */

@@ -14,7 +14,7 @@ import { adaptModel } from '../../../src/edges/onnx/adaptation.ts'
 import { readGraph } from '../../../src/edges/onnx/graph.ts'
 import { thresholdOf } from '../../../src/edges/onnx/trees/forest.ts'
 import { readScore, type ReadScore } from '../../../src/edges/onnx/trees/read-score.ts'
-import { chance, randomEnsemble, randomVector, type EnsembleShape } from '../../../scripts/bench/random-trees.ts'
+import { chance, randomEnsemble, randomVector, type EnsembleShape } from '../../../scripts/models/random-trees.ts'
 import { linearModel, treeModel, type TreeModelOptions } from '../../support/onnx-model.ts'
 import { manifestFor, modelsFolder, services, writeModel } from './model-folder.ts'
 

@@ -14,7 +14,7 @@ import {
 } from '../../../src/scoring/explain/score-formula.ts'
 import { countCovers, isCovers } from '../../../src/scoring/explain/tree-covers.ts'
 import { createTreeShap } from '../../../src/scoring/explain/tree-shap.ts'
-import { chance, randomEnsemble, randomVector } from '../../../scripts/bench/random-trees.ts'
+import { chance, randomEnsemble, randomVector } from '../../../scripts/models/random-trees.ts'
 import { expectedValue } from './support/tree-ensembles.ts'
 
 const width = 4

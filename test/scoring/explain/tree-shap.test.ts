@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { gaussLegendre } from '../../../src/scoring/explain/gauss-legendre.ts'
 import { createTreeShap } from '../../../src/scoring/explain/tree-shap.ts'
-import { chance, randomEnsemble, randomVector, type EnsembleShape } from '../../../scripts/bench/random-trees.ts'
+import { chance, randomEnsemble, randomVector, type EnsembleShape } from '../../../scripts/models/random-trees.ts'
 import { expectedValue, shapleyValues } from './support/tree-ensembles.ts'
 
 const shapes: fc.Arbitrary<EnsembleShape> = fc.record({
