@@ -1,7 +1,7 @@
 import type { EntityPlan, ScoredField, ServicePlan, ValuesPlan } from '../engine/plan.ts'
 import { fieldsOfEvent } from '../define/event-field.ts'
 import type { FeatureSet, Service } from '../define/feature-set.ts'
-import { scoredTypeOf } from '../define/scored-types.ts'
+import { scoredTypeOf } from '../define/checks/scored-types.ts'
 
 /** Aggregated features of every entity first, in plan order, then derived ones. */
 export function compileValues(set: FeatureSet, entities: readonly EntityPlan[]): ValuesPlan {

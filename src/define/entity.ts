@@ -1,4 +1,4 @@
-import { checkOptions } from './options.ts'
+import { checkOptions } from './checks/options.ts'
 
 /** A thing that has features: an account, a device, or a pair of them. */
 export interface Entity<Name extends string = string, KeyField extends string = string> {

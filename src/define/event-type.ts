@@ -4,7 +4,7 @@ import type { EventType, EventVersion, FieldCode } from '../events/event.ts'
 import type { LabelRule } from '../events/label-rule.ts'
 import { scoreFields, type ScoredRule } from '../events/scored-rule.ts'
 import { usualPastMs, type EventTimeLimits } from '../events/event-time.ts'
-import { checkOptions } from './options.ts'
+import { checkOptions } from './checks/options.ts'
 import { fieldOf } from './event-field.ts'
 import { durationMs, type Duration } from '../base/units.ts'
 

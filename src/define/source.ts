@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import { fieldsOfEvent, type EventField } from './event-field.ts'
 import type { EventDefinition } from './event-type.ts'
-import { checkOptions } from './options.ts'
+import { checkOptions } from './checks/options.ts'
 
 export type Comparison = '==' | '!=' | '<' | '<=' | '>' | '>='
 

@@ -2,7 +2,7 @@ import { durationMs, windowMs, type Duration, type WindowLength } from '../base/
 import type { Aggregate } from './aggregate.ts'
 import type { Entity } from './entity.ts'
 import { featureReference, type Typed } from './expression.ts'
-import { checkOptions } from './options.ts'
+import { checkOptions } from './checks/options.ts'
 import type { Reason } from './reason.ts'
 
 /** Features of one entity over sliding windows. */

@@ -4,7 +4,7 @@ import type { FileEntry, LakeState, LostRange } from '../commit/commit.ts'
 import { findDamage, type Damage } from '../commit/damage.ts'
 import { isErrno } from '../commit/durable.ts'
 import { logFolder } from '../commit/log-files.ts'
-import { positionsIn } from '../tables/table-files.ts'
+import { positionsIn } from '../files/table-files.ts'
 import { tableNames } from '../tables/table.ts'
 import { checkLog, type LogCheck, type LogFault } from './log-check.ts'
 

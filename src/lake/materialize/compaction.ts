@@ -6,9 +6,9 @@ import type { TableWriter } from '../../ports/tables.ts'
 import type { FileEntry } from '../commit/commit.ts'
 import { withWholeFiles, type Damage, type WholeResult } from '../commit/damage.ts'
 import { makeFolder, sealFile, syncFolder } from '../commit/durable.ts'
-import { mergedIdLists, readIdList, writeIdList } from '../tables/id-list.ts'
+import { mergedIdLists, readIdList, writeIdList } from '../files/id-list.ts'
 import type { Lake } from '../commit/lake.ts'
-import { discardFiles, discardRefused, filePrefix, stagingFolder } from '../tables/table-files.ts'
+import { discardFiles, discardRefused, filePrefix, stagingFolder } from '../files/table-files.ts'
 
 export interface CompactionOptions {
   readonly lake: Lake

@@ -4,7 +4,7 @@ import { ageMs } from '../commit/log-files.ts'
 import { partitionKey, type LakeState } from '../commit/commit.ts'
 import { isErrno } from '../commit/durable.ts'
 import type { Lake } from '../commit/lake.ts'
-import { filePrefix, positionsIn, stagingFolder } from '../tables/table-files.ts'
+import { filePrefix, positionsIn, stagingFolder } from '../files/table-files.ts'
 import { tableNames } from '../tables/table.ts'
 
 export interface OrphanOptions {

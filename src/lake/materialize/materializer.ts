@@ -19,7 +19,7 @@ import type { PlacedRow } from './partition-buffer.ts'
 import { judged, PartitionTrials } from './partition-trials.ts'
 import type { LakeSchema } from '../tables/lake-schema.ts'
 import { scoreTables } from '../tables/score-table.ts'
-import type { WritePoint } from '../tables/table-files.ts'
+import type { WritePoint } from '../files/table-files.ts'
 
 export interface MaterializerOptions {
   readonly lake: Lake

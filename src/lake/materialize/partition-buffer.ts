@@ -1,5 +1,5 @@
 import type { PartitionAssignment, LogRecord } from '../../ports/log.ts'
-import type { FilePart } from '../tables/table-files.ts'
+import type { FilePart } from '../files/table-files.ts'
 import { TableBuffer } from '../tables/table.ts'
 import type { TableSpec } from '../tables/table.ts'
 

@@ -5,7 +5,7 @@ import type { FileEntry, LostRange, TableSchema } from '../commit/commit.ts'
 import { schemaOf } from '../materialize/flush.ts'
 import type { Lake } from '../commit/lake.ts'
 import type { PlacedRow } from '../materialize/partition-buffer.ts'
-import { discardFiles, writeFiles } from '../tables/table-files.ts'
+import { discardFiles, writeFiles } from '../files/table-files.ts'
 import { TableBuffer, type TableName } from '../tables/table.ts'
 import { readLogRange, type RangeLog } from './log-range.ts'
 

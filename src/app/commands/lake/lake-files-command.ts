@@ -2,7 +2,7 @@ import { definitions } from '../../installation/settings/definitions.ts'
 import { lakeDir } from './lake-check-command.ts'
 import type { Config } from '../../installation/settings/config.ts'
 import { table } from '../../command-line/table.ts'
-import { fileListJson, fileListSql, publishFileList } from '../../../lake/tables/file-list.ts'
+import { fileListJson, fileListSql, publishFileList } from '../../../lake/files/file-list.ts'
 import { filesOf, openLake } from '../../../lake/commit/lake.ts'
 import { tableNames } from '../../../lake/tables/table.ts'
 

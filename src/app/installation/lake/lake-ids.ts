@@ -1,7 +1,7 @@
 import { identifier, literal } from '../../../base/sql.ts'
 import { openQuery } from '../../../edges/duckdb/query.ts'
 import { onlyFromWhole } from '../../../lake/commit/damage.ts'
-import { createIdListKeeper, type KeepLimits } from '../../../lake/tables/id-lists.ts'
+import { createIdListKeeper, type KeepLimits } from '../../../lake/files/id-lists.ts'
 import type { Lake } from '../../../lake/commit/lake.ts'
 import type { LakeSchema } from '../../../lake/tables/lake-schema.ts'
 import type { SqlValue } from '../../../edges/duckdb/query.ts'

@@ -7,7 +7,7 @@ import type { FileEntry } from '../commit/commit.ts'
 import { makeFolder, sealFile, syncFolder } from '../commit/durable.ts'
 import { idListOfColumns, listName, removeIdList, writeIdList } from './id-list.ts'
 import type { Lake } from '../commit/lake.ts'
-import type { TableBuffer } from './table.ts'
+import type { TableBuffer } from '../tables/table.ts'
 
 /** Points at which a crash leaves files behind; tests stop the process there. */
 export type WritePoint = 'staged' | 'renamed' | 'committed'

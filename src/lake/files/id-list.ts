@@ -4,7 +4,7 @@ import { basename, join } from 'node:path'
 import { hashEventId } from '../../events/event-id-hash.ts'
 import type { ColumnData } from '../../ports/tables.ts'
 import { isErrno, makeFolder } from '../commit/durable.ts'
-import type { IdentityColumns } from './table.ts'
+import type { IdentityColumns } from '../tables/table.ts'
 
 /**
  * Which ids a file of the lake holds: 32 bits of each event id, sorted, and 32 bits of aggregate and id together. It

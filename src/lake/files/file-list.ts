@@ -2,9 +2,9 @@ import { replaceFile } from '../commit/durable.ts'
 import { filesOf } from '../commit/lake.ts'
 import type { Lake, Snapshot } from '../commit/lake.ts'
 import { literal } from '../../base/sql.ts'
-import type { LakeSchema } from './lake-schema.ts'
-import { catalogOf } from './sql-catalog.ts'
-import { tableNames } from './table.ts'
+import type { LakeSchema } from '../tables/lake-schema.ts'
+import { catalogOf } from '../tables/sql-catalog.ts'
+import { tableNames } from '../tables/table.ts'
 
 /**
  * The committed files, for readers of Parquet without this program. A glob over the folders counts rows twice: merged

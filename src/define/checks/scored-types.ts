@@ -1,4 +1,4 @@
-import type { FeatureSet, Service } from './feature-set.ts'
+import type { FeatureSet, Service } from '../feature-set.ts'
 
 /** The types of a set whose events are scored. */
 export function scoredTypes({ events }: Pick<FeatureSet, 'events'>): readonly string[] {

@@ -1,8 +1,8 @@
-import { timeField, type Expression } from '../engine/expression.ts'
-import type { Entity } from './entity.ts'
-import { fieldsOfEvent, type EventField } from './event-field.ts'
-import type { FeatureSet } from './feature-set.ts'
-import { featureName } from './view.ts'
+import { timeField, type Expression } from '../../engine/expression.ts'
+import type { Entity } from '../entity.ts'
+import { fieldsOfEvent, type EventField } from '../event-field.ts'
+import type { FeatureSet } from '../feature-set.ts'
+import { featureName } from '../view.ts'
 
 /** Why a feature can be missing for a scored event: words that follow its name. */
 export type MissingFeatures = ReadonlyMap<string, string>

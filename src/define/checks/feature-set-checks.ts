@@ -1,11 +1,11 @@
-import { eventFieldsOf, featuresOf, timeField } from '../engine/expression.ts'
-import type { EventType } from '../events/event.ts'
-import { fieldsOfEvent } from './event-field.ts'
-import type { FeatureSet } from './feature-set.ts'
+import { eventFieldsOf, featuresOf, timeField } from '../../engine/expression.ts'
+import type { EventType } from '../../events/event.ts'
+import { fieldsOfEvent } from '../event-field.ts'
+import type { FeatureSet } from '../feature-set.ts'
 import { missingFeatures } from './missing.ts'
-import { reasonForm, type Reason } from './reason.ts'
+import { reasonForm, type Reason } from '../reason.ts'
 import { scoredTypeOf, scoredTypes } from './scored-types.ts'
-import { featureName, type View } from './view.ts'
+import { featureName, type View } from '../view.ts'
 
 /** Throws one sentence, which names the definition, on the first mistake. */
 export function checkFeatureSet(set: FeatureSet): void {

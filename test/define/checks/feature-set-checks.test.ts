@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { compileManifest } from '../../src/compile/manifest.ts'
-import { defineEntity } from '../../src/define/entity.ts'
-import { defineEvent } from '../../src/define/event-type.ts'
-import { add, coalesce, eventField, eventTime, featureReference, type Typed } from '../../src/define/expression.ts'
-import { defineDerived, defineService, type Derived } from '../../src/define/feature-set.ts'
-import { defineFeatureSet } from '../../src/define/define-feature-set.ts'
-import type { EventType } from '../../src/events/event.ts'
-import { deviceLogins, login, loginSchema, userLogins, visits } from './support/visits.ts'
+import { compileManifest } from '../../../src/compile/manifest.ts'
+import { defineEntity } from '../../../src/define/entity.ts'
+import { defineEvent } from '../../../src/define/event-type.ts'
+import { add, coalesce, eventField, eventTime, featureReference, type Typed } from '../../../src/define/expression.ts'
+import { defineDerived, defineService, type Derived } from '../../../src/define/feature-set.ts'
+import { defineFeatureSet } from '../../../src/define/define-feature-set.ts'
+import type { EventType } from '../../../src/events/event.ts'
+import { deviceLogins, login, loginSchema, userLogins, visits } from '../support/visits.ts'
 
 const perDevice = deviceLogins.feature('login_count_1d')
 const more = defineDerived('more', 'one more than there were', add(perDevice, 1))

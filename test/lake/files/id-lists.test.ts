@@ -6,8 +6,8 @@ import { lakeLookupDefaults, openLakeLookup } from '../../../src/app/roles/score
 import { openQuery } from '../../../src/edges/duckdb/query.ts'
 import { openTableWriter } from '../../../src/edges/duckdb/table-writer.ts'
 import { compact } from '../../../src/lake/materialize/compaction.ts'
-import { idHash, identitiesIn, identityHash, idListOf, mergedIdLists } from '../../../src/lake/tables/id-list.ts'
-import { createIdListKeeper, IdLists, type ReadIds } from '../../../src/lake/tables/id-lists.ts'
+import { idHash, identitiesIn, identityHash, idListOf, mergedIdLists } from '../../../src/lake/files/id-list.ts'
+import { createIdListKeeper, IdLists, type ReadIds } from '../../../src/lake/files/id-lists.ts'
 import type { Lake } from '../../../src/lake/commit/lake.ts'
 import { testSeed as seed } from '../../support/seed.ts'
 import {

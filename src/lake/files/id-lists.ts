@@ -3,9 +3,9 @@ import type { FileEntry } from '../commit/commit.ts'
 import { idHash, identitiesIn, identityHash, listedFiles, listName, listPath, readIdList } from './id-list.ts'
 import { idListOf, removeIdList, writeIdList, type IdList, type IdRow } from './id-list.ts'
 import type { Lake } from '../commit/lake.ts'
-import type { LakeSchema } from './lake-schema.ts'
+import type { LakeSchema } from '../tables/lake-schema.ts'
 import { ageMs } from '../commit/log-files.ts'
-import { tableNames, type TableName } from './table.ts'
+import { tableNames, type TableName } from '../tables/table.ts'
 
 export interface IdListsOptions {
   readonly lake: Lake
