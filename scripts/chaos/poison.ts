@@ -28,8 +28,8 @@ function poisonOf(topic: string, partition: number, value: Uint8Array | string):
 const entries: readonly (readonly (string | Buffer)[])[] = [
   ['name', 'value'],
   ['r', ''],
-  ['r', 'half a'],
-  ['r', Buffer.alloc(40, 0xff)],
+  ['r1', 'half a'],
+  ['r1', Buffer.alloc(40, 0xff)],
 ]
 
 /**

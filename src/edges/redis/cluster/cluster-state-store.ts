@@ -9,13 +9,14 @@ import { newIncarnation, positionsIn, StoreIncarnations } from '../states/store-
 import {
   advanced,
   advanceScript,
-  argumentsOf,
   chunksOf,
   compareAndSetScript,
+  packWrites,
   replaceMetadataScript,
+  writesMade,
   type Advanced,
 } from '../states/state-scripts.ts'
-import { bufferOrNullIn, buffersIn, integerIn, listIn } from '../server/reply.ts'
+import { bufferOrNullIn, buffersIn, listIn } from '../server/reply.ts'
 
 export interface ClusterStateStoreOptions {
   /** URLs of the first nodes; at least one. */
@@ -49,13 +50,12 @@ const loading: HashSlotCommand<Placed<EntityKey>, Buffer | null> = {
   decode: (reply) => listIn(reply).map(bufferOrNullIn),
 }
 
-const writing: HashSlotCommand<Placed<StateWrite>, number> = {
+const writing: HashSlotCommand<Placed<StateWrite>, boolean> = {
   encode: (items, script) => {
     const keys = items.map(({ key }) => key)
-    const args = items.flatMap(({ value }) => argumentsOf(value))
-    return compareAndSetScript.command(keys, args, script)
+    return compareAndSetScript.command(keys, [packWrites(items.map(({ value }) => value))], script)
   },
-  decode: (reply) => listIn(reply).map(integerIn),
+  decode: writesMade,
 }
 
 /** Field and value in turn. */
@@ -97,8 +97,7 @@ export async function openClusterStateStore(options: ClusterStateStoreOptions): 
       assert(names.size === writes.length, 'one write per entity in a call')
       return guarded('writing states', async () => {
         const bytesOf = ({ blob }: StateWrite) => blob.length
-        const answers = await byBucket(caller, writing, namespace, writes, ({ key }) => key, bytesOf)
-        return answers.map((answer) => answer > 0)
+        return byBucket(caller, writing, namespace, writes, ({ key }) => key, bytesOf)
       })
     },
     positions: (topic) =>

@@ -6,22 +6,21 @@ import type { LogRecord, OutgoingRecord } from '../../../ports/log.ts'
 import { asBuffer } from '../server/connection.ts'
 
 /*
- * A record is one field of one stream entry, because in Node the number of reply elements decides the cost of reading:
- *   bytes 0-7    append time in milliseconds, a big-endian double; the append script puts it there
- *   bytes 8-11   length of the key, bytes 12-15 length of the headers (JSON, none when there are no headers)
+ * A record is one field of one stream entry, because in Node the number of reply elements decides the cost of reading.
+ * The field's name is `r` and the append time in milliseconds: the append script knows it only then, and in a frame it
+ * would cost Redis a copy of each. The field's value is the frame:
+ *   bytes 0-3    length of the key, bytes 4-7 length of the headers (JSON, none when there are no headers)
  *   then key, headers and value.
  * Headers that no object of texts can hold are a list: whether the value is null, then [name, value or null] in base64.
  */
-const timeBytes = 8
 const lengthsBytes = 8
 /** The length of a null key. */
 const nullKey = 0xffff_ffff
 const noHeaders: Readonly<Record<string, string>> = Object.freeze({})
 
 /** The memory of an entry besides its frame, roughly: the counter of retentionBytes adds it. */
-export const entryOverheadBytes = 32
+export const entryOverheadBytes = 40
 
-/** The frame without its time. */
 export function encodeFrame(record: OutgoingRecord): Buffer {
   const { value, headers, exact } = record
   if (exact !== undefined) return frameOf(exact.key, exactText(exact), exact.isValueNull ? '' : value)
@@ -57,18 +56,31 @@ export function recordBytes(frame: Buffer): number {
   return frame.length - lengthsBytes
 }
 
-/**
- * `stored` is the frame with its time. The value shares its memory. For bytes that are no frame, answers the reason as
- * text.
- */
-export function decodeFrame(topic: string, partition: number, offset: number, stored: Buffer): LogRecord | string {
-  const keyAt = timeBytes + lengthsBytes
+const fieldLetter = 'r'.charCodeAt(0)
+const [digit0, digit9] = ['0'.charCodeAt(0), '9'.charCodeAt(0)]
+
+/** The append time that the name of a record's field says; null for the field of another program. */
+export function appendTimeIn(name: Buffer): number | null {
+  if (name.length < 2 || name[0] !== fieldLetter) return null
+  let timeMs = 0
+  for (let at = 1; at < name.length; at += 1) {
+    const digit = name[at] ?? NaN
+    if (!(digit >= digit0 && digit <= digit9)) return null
+    timeMs = timeMs * 10 + digit - digit0
+  }
+  return timeMs <= latestMs ? timeMs : null
+}
+
+/** Where a record stands, and since when. */
+export type FramePlace = Pick<LogRecord, 'topic' | 'partition' | 'offset' | 'appendTimeMs'>
+
+/** The value shares the memory of the frame. For bytes that are no frame, answers the reason as text. */
+export function decodeFrame({ topic, partition, offset, appendTimeMs }: FramePlace, stored: Buffer): LogRecord | string {
+  const keyAt = lengthsBytes
   if (stored.length < keyAt) return `${stored.length} bytes are no frame`
-  const appendTimeMs = stored.readDoubleBE(0)
-  if (!isTime(appendTimeMs)) return `${appendTimeMs} is no time`
-  const keyLength = stored.readUInt32BE(timeBytes)
+  const keyLength = stored.readUInt32BE(0)
   const headersAt = keyAt + (keyLength === nullKey ? 0 : keyLength)
-  const valueAt = headersAt + stored.readUInt32BE(timeBytes + 4)
+  const valueAt = headersAt + stored.readUInt32BE(4)
   if (valueAt > stored.length) return 'the frame is cut'
   const key = keyLength === nullKey ? null : stored.toString('utf8', keyAt, headersAt)
   const headers = readHeaders(stored, headersAt, valueAt)
@@ -103,10 +115,6 @@ interface ExactHeaders {
   readonly isValueNull: boolean
 }
 type Headers = Readonly<Record<string, string>>
-
-function isTime(timeMs: number): boolean {
-  return timeMs >= 0 && timeMs <= latestMs
-}
 
 function isEmpty(headers: Headers): boolean {
   for (const name in headers) if (Object.hasOwn(headers, name)) return false

@@ -50,7 +50,7 @@ async function sortIntoLanes(topics: RedisTopics, records: readonly OutgoingReco
     }
     const frame = encodeFrame(record)
     const bytes = recordBytes(frame)
-    if (bytes > info.maxRecordBytes || frame.length + 8 + entryOverheadBytes > info.retentionBytes) {
+    if (bytes > info.maxRecordBytes || frame.length + entryOverheadBytes > info.retentionBytes) {
       const why = `a record of ${bytes} bytes for ${record.topic}, which takes ${info.maxRecordBytes}`
       throw new RiverbankError('record_too_large', why)
     }
@@ -102,7 +102,7 @@ function* chunksOf({ info, placed }: Lane): Generator<Placed[]> {
   let chunk: Placed[] = []
   let bytes = 0
   for (const item of placed) {
-    const size = item.frame.length + 8 + entryOverheadBytes
+    const size = item.frame.length + entryOverheadBytes
     if (chunk.length > 0 && (chunk.length === chunkRecordsMax || bytes + size > bytesMax)) {
       yield chunk
       chunk = []

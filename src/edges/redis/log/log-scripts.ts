@@ -47,7 +47,7 @@ return redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[4])
 )
 
 /**
- * KEYS partition. ARGV incarnation, then frames without their time. → ['ok', first offset] | ['stale'] | ['full', the
+ * KEYS partition. ARGV incarnation, then frames. → ['ok', first offset] | ['stale'] | ['full', the
  * position of the slowest group] | ['foreign', the id of an entry above the log]. Trimming drops whole segments of a
  * sixteenth of the retention, so it costs next to nothing per record.
  */
@@ -64,7 +64,7 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 if now < last then now = last end
 local incoming = 0
-for i = 2, #ARGV do incoming = incoming + #ARGV[i] + 8 + ${entryOverheadBytes} end
+for i = 2, #ARGV do incoming = incoming + #ARGV[i] + ${entryOverheadBytes} end
 
 local floor = stop
 for _, position in ipairs(redis.call('HVALS', groups)) do
@@ -90,18 +90,18 @@ if from > start then
 end
 if bytes > 0 and bytes + incoming > keepBytes then return {'full', floor} end
 
-local time = struct.pack('>d', now)
-local first = redis.pcall('XADD', stream, ARGV[1] .. '-' .. stop, 'r', time .. ARGV[2])
+local time = string.format('r%.0f', now)
+local first = redis.pcall('XADD', stream, ARGV[1] .. '-' .. stop, time, ARGV[2])
 if type(first) == 'table' and first.err then
   -- Another program has written here: what it wrote has taken the next offsets.
   local top = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
   local made, offset = string.match(top and top[1] or '', '(%d+)-(%d+)')
   if made ~= ARGV[1] or #offset > 15 then return {'foreign', top and top[1] or ''} end
   stop = tonumber(offset) + 1
-  redis.call('XADD', stream, ARGV[1] .. '-' .. stop, 'r', time .. ARGV[2])
+  redis.call('XADD', stream, ARGV[1] .. '-' .. stop, time, ARGV[2])
 end
 for i = 3, #ARGV do
-  redis.call('XADD', stream, ARGV[1] .. '-' .. (stop + i - 2), 'r', time .. ARGV[i])
+  redis.call('XADD', stream, ARGV[1] .. '-' .. (stop + i - 2), time, ARGV[i])
 end
 local next = stop + #ARGV - 1
 if openBytes == 0 then openTime = now end

@@ -1,6 +1,6 @@
 import { isRiverbankError, RiverbankError } from '../../../base/errors.ts'
 import type { LogBatch, LogRecord, PartitionRange } from '../../../ports/log.ts'
-import { decodeFrame } from './log-frame.ts'
+import { appendTimeIn, decodeFrame } from './log-frame.ts'
 import type { PartitionState, RedisTopics, TopicInfo } from './log-topics.ts'
 import type { StreamEntry, StreamReader } from './stream-reader.ts'
 
@@ -138,10 +138,11 @@ export class PartitionFeed {
     const { topic, incarnation } = this.#info
     const found = id.toString('latin1')
     if (found !== `${incarnation}-${expected}`) throw readElsewhere(found, incarnation, `${where} was`, expected)
-    const [name, stored = noBytes] = fields
-    const isOurs = fields.length === 2 && name?.toString('latin1') === 'r'
-    const read = isOurs ? decodeFrame(topic, this.#partition, expected, stored) : 'an entry of other fields than ours'
-    return typeof read === 'string' ? this.#unreadable(expected, isOurs ? stored : fields, read) : read
+    const [name = noBytes, stored = noBytes] = fields
+    const appendTimeMs = fields.length === 2 ? appendTimeIn(name) : null
+    if (appendTimeMs === null) return this.#unreadable(expected, fields, 'an entry of other fields than ours')
+    const read = decodeFrame({ topic, partition: this.#partition, offset: expected, appendTimeMs }, stored)
+    return typeof read === 'string' ? this.#unreadable(expected, stored, read) : read
   }
 
   /** A record that another program wrote. Its time is the log's first, so that all reads agree on it. */

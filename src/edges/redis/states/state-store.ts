@@ -7,12 +7,12 @@ import { newIncarnation, positionsIn, StoreIncarnations } from './store-incarnat
 import {
   advanced,
   advanceScript,
-  argumentsOf,
   chunksOf,
   compareAndSetScript,
+  packWrites,
   replaceMetadataScript,
+  writesMade,
 } from './state-scripts.ts'
-import { integerIn, listIn } from '../server/reply.ts'
 
 export interface RedisStateStoreOptions {
   readonly url: string
@@ -66,14 +66,16 @@ export function statesOn(redis: Redis, namespace: string): StateStore {
       const names = writes.map((write) => keyOf(write.key))
       assert(new Set(names).size === writes.length, 'one write per entity in a call')
       return guarded('writing states', async () => {
+        let from = 0
         const chunks = chunksOf(writes, (write) => write.blob.length)
         const replies = await Promise.all(
           chunks.map((chunk) => {
-            const chunkNames = chunk.map((write) => keyOf(write.key))
-            return compareAndSetScript.run(redis, chunkNames, chunk.flatMap(argumentsOf))
+            const chunkNames = names.slice(from, from + chunk.length)
+            from += chunk.length
+            return compareAndSetScript.run(redis, chunkNames, [packWrites(chunk)])
           }),
         )
-        return replies.flatMap((answers) => listIn(answers).map((answer) => integerIn(answer) > 0))
+        return replies.flatMap(writesMade)
       })
     },
     positions: (topic) =>
