@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { benchBatch } from './bench/batch.ts'
 import { benchBytes } from './bench/bytes.ts'
 import { benchEngine } from './bench/engine.ts'
 import { benchExplain } from './bench/explain.ts'
@@ -26,6 +27,7 @@ import { isRiverbankError, RiverbankError } from '../src/base/errors.ts'
 
 const benchmarks = [
   'engine',
+  'batch',
   'scoring',
   'explain',
   'pipeline',
@@ -100,6 +102,7 @@ async function main(options: Options): Promise<void> {
   const isAsked = (name: Benchmark) => (options.only === undefined ? name !== 'memory' : options.only === name)
   try {
     if (isAsked('engine')) await benchEngine(run)
+    if (isAsked('batch')) await benchBatch(run)
     if (isAsked('scoring')) await benchScoring(run)
     if (isAsked('explain')) await benchExplain(run)
     if (isAsked('bytes')) await benchBytes(run)
@@ -136,7 +139,7 @@ async function benchFloor(run: Run, { log }: Options, ending: AbortController): 
       } finally {
         await streaming.close()
       }
-      if (driver === 'kafka') continue
+      if (driver === 'kafka' || process.env['NOREADS'] !== undefined) continue
       const serving = await open(['process', 'serve'])
       try {
         await feedHistory(serving, openFeed(run.payments), run.payments, run.signal, 'scored')

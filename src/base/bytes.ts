@@ -190,15 +190,18 @@ export class ByteReader {
   }
 }
 
-/** A 32-bit murmur3-style checksum of `bytes` from `start` on. Finds damage, not attackers. */
-export function checksum(bytes: Uint8Array, start: number): number {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const words = start + ((bytes.length - start) & ~3)
+/** A 32-bit murmur3-style checksum of `bytes` from `start` to `end`. Finds damage, not attackers. */
+export function checksum(bytes: Uint8Array, start: number, end = bytes.length): number {
+  const words = start + ((end - start) & ~3)
   let hash = 0x9747b28c
   let at = start
-  for (; at < words; at += 4) hash = mix(hash, view.getUint32(at, true))
-  for (; at < bytes.length; at += 1) hash = mix(hash, view.getUint8(at))
-  hash ^= bytes.length
+  // Without a view of the bytes: to make one costs as much as the checksum of a small state.
+  for (; at < words; at += 4) {
+    const low = (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8)
+    hash = mix(hash, low | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24))
+  }
+  for (; at < end; at += 1) hash = mix(hash, bytes[at] ?? 0)
+  hash ^= end
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
   return (hash ^ (hash >>> 16)) >>> 0

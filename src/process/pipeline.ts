@@ -16,6 +16,7 @@ import type { FeatureManifest } from '../engine/feature-set.ts'
 import type { FeaturePlan } from '../engine/plan.ts'
 import { unlessStalled } from '../isolation/stall.ts'
 import type { Blame } from '../isolation/trial.ts'
+import type { Clock } from '../ports/clock.ts'
 import type { EventLog, LogBatch } from '../ports/log.ts'
 import type { StateStore } from '../ports/states.ts'
 import type { Logger } from '../ports/telemetry.ts'
@@ -48,7 +49,7 @@ export interface PipelineOptions {
   readonly retry: RetryPolicy
   /** Milliseconds of the loop clock in which one try of a step of our code must settle (`handler_stalled`). */
   readonly stallMs: number
-  readonly clock: Sleeper
+  readonly clock: Clock
   readonly metrics: ProcessMetrics
   readonly logger: Logger
 }
@@ -64,6 +65,8 @@ export interface BatchRun {
   readonly isDivisible: boolean
   /** What the run leaves out of its one record, which failed again and again; null when all is well. */
   readonly blame?: Blame | null
+  /** To sleep by between two tries. */
+  readonly clock: Sleeper
   readonly signal: AbortSignal
 }
 
@@ -84,10 +87,10 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const explain = createExplain(plan, features)
   const compose = createCompose(options)
 
-  return async (batch, { publishFrom, epoch, applied, isDivisible, signal, blame = null }) => {
+  return async (batch, { publishFrom, epoch, applied, isDivisible, clock: sleeper, signal, blame = null }) => {
     const retry = { ...options.retry, passTimeouts: isDivisible }
     const retrying = <Result>(step: string, run: () => Promise<Result>) =>
-      withRetry(step, retry, { clock, signal, logger }, run)
+      withRetry(step, retry, { clock: sleeper, signal, logger }, run)
     const within = <Result>(step: string, run: () => Promise<Result>) =>
       retrying(step, () => unlessStalled(step, stallMs, run()))
     const startedMs = clock.nowMs()

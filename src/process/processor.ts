@@ -1,24 +1,52 @@
 import { Attempt, saidOf } from './assignment/attempt.ts'
-import { partOf, type BatchSize } from './assignment/batch-size.ts'
-import { createAssignmentTrials } from './assignment/assignment-trials.ts'
+import { partOf, type BatchBegun, type BatchSize } from './assignment/batch-size.ts'
+import { createAssignmentTrials, type AssignmentTrials } from './assignment/assignment-trials.ts'
 import { createStarts, retrying, type Current, type StartOptions } from './assignment/assignment-start.ts'
 import { stateMoved } from './entity-states.ts'
 import type { BatchOutcome, Pipeline } from './pipeline.ts'
+import type { Turns } from './turns.ts'
 import { assert, isRiverbankError, RiverbankError } from '../base/errors.ts'
 import type { PartitionAssignment, GroupHandler, LogBatch } from '../ports/log.ts'
 
 export interface ProcessorOptions extends StartOptions {
   readonly pipeline: Pipeline
   readonly size: BatchSize
+  readonly turns: Turns
   /** Whether the processor counts crashes in the store, so that no record ends processes for ever. */
   readonly trials?: boolean
 }
 
+/** A part that the pipeline is done with; it is not committed yet. */
+interface Ran {
+  readonly begun: BatchBegun
+  readonly outcome: BatchOutcome
+}
+
+type RunPart = (assignment: PartitionAssignment, part: LogBatch, current: Current, attempt: Attempt) => Promise<Ran>
+
+/** Runs a part once, in a turn of its own. */
+function createRunPart({ pipeline, size, turns, guard }: ProcessorOptions, trials: AssignmentTrials): RunPart {
+  return async (assignment, part, current, attempt) => {
+    const { signal } = assignment
+    const turn = await turns.take(signal)
+    try {
+      const begun = size.begin()
+      if (guard?.isRefused() === true) throw stateMoved('the states are refused')
+      const blame = await trials.blameFor(assignment, part, attempt)
+      const isDivisible = part.records.length > 1
+      return { begun, outcome: await pipeline(part, { ...current, isDivisible, clock: turn.clock, signal, blame }) }
+    } finally {
+      turn.end()
+    }
+  }
+}
+
 /** The processor as a member of its group: decides where to start, runs batches, commits them. */
 export function createProcessor(options: ProcessorOptions): GroupHandler {
-  const { pipeline, size, metrics, logger } = options
+  const { size, metrics, logger } = options
   const starts = createStarts(options)
   const trials = createAssignmentTrials(options, options.trials === true)
+  const runPart = createRunPart(options, trials)
 
   /** Retries the commit alone, so that nothing is published again for its sake. */
   async function commitPart(
@@ -47,12 +75,9 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
     for (let done = 0; ;) {
       const part = partOf(batch, done, Math.min(size.records, attempt.most))
       const { length } = part.records
-      const begun = size.begin()
-      let outcome: BatchOutcome
+      let ran: Ran
       try {
-        if (options.guard?.isRefused() === true) throw stateMoved('the states are refused')
-        const blame = await trials.blameFor(assignment, part, attempt)
-        outcome = await pipeline(part, { ...current, isDivisible: length > 1, signal: assignment.signal, blame })
+        ran = await runPart(assignment, part, current, attempt)
       } catch (error) {
         if (assignment.signal.aborted) throw error
         if (isRiverbankError(error, 'state_moved')) return starts.beginAgain(assignment, part, current.publishFrom)
@@ -62,8 +87,8 @@ export function createProcessor(options: ProcessorOptions): GroupHandler {
         logger.warn(saidOf[next], { partition: batch.partition, records: length, most: attempt.most, error })
         continue
       }
-      await commitPart(assignment, part, outcome, current)
-      size.succeed(begun)
+      await commitPart(assignment, part, ran.outcome, current)
+      size.succeed(ran.begun)
       attempt.succeeded()
       done += length
       if (done < batch.records.length && !assignment.signal.aborted) continue

@@ -28,6 +28,8 @@ export interface Touched {
 export interface Loaded {
   readonly touched: Touched
   readonly base: StoredState
+  /** The cache's entry that it came from; null when the store was asked. */
+  readonly cached: CachedState | null
   /** The cache's generation when the state was read. */
   readonly clearings: number
 }
@@ -36,6 +38,13 @@ export interface Loaded {
 export interface StoredState {
   readonly state: EntityState | null
   readonly checksum: number
+}
+
+/** An entry of the cache of states. */
+export interface CachedState {
+  known: StoredState
+  /** The sequence number of the state whose size was counted. */
+  readonly countedAt: number
 }
 
 /** With its next state, and one answer per observation; they hold once the store has taken the state. */
@@ -112,10 +121,10 @@ export interface BatchFloor {
 
 /** Applies all observations of the batch on an entity as one step (R2). Pure: what was loaded stays as it is. */
 export function observe(loaded: readonly Loaded[], { partition, floorOffset }: BatchFloor): Answering[] {
-  return loaded.map(({ touched, base, clearings }) => {
+  return loaded.map(({ touched, base, cached, clearings }) => {
     const { entity, observations } = touched
     const { state: next, answers, changed } = observeEntity(entity, base.state, observations, partition, floorOffset)
-    return { touched, base, clearings, next, answers, isChanged: changed }
+    return { touched, base, cached, clearings, next, answers, isChanged: changed }
   })
 }
 

@@ -1,3 +1,4 @@
+import { JsonWriter } from '../base/json-writer.ts'
 import type { NamedFlags } from '../engine/flags.ts'
 import { outputEventId, type Decision, type EntityPosition, type Score } from './output-events.ts'
 import { schemaOf } from '../events/event.ts'
@@ -48,90 +49,158 @@ export interface ScoreParts {
 }
 
 /**
- * Writes version 1 of a score as `encodeEvent` would, byte for byte, without making the object first: with sixty
- * features that costs more than everything else an event needs. Id and time are functions of the event, so that
- * every copy is the same bytes (I2).
+ * Writes version 1 of a score as `encodeEvent` would, byte for byte, without making the object or its text first: with
+ * sixty features either costs more than everything else an event needs. Id and time are functions of the event, so that
+ * every copy is the same bytes (I2). Scores share memory: one that is kept keeps some hundred others.
  */
-export function createScoreWriter(options: ScoreWriterOptions): (parts: ScoreParts) => string {
-  const { source, model, service, featureSet, rule } = options
-  const opening = `"type":"${rule.emits}","source":${JSON.stringify(source)},"subject":`
-  const schema = schemaOf(rule.emits, 1)
-  const afterTime = `","dataschema":"${schema}","datacontenttype":"application/json","correlationid":`
-  const idKey = JSON.stringify(rule.idField)
-  const timeKey = JSON.stringify(rule.timeField)
-  const repeated = rule.repeats.map((field) => ({ field, key: `,${JSON.stringify(field)}:` }))
-  const names = JSON.stringify({ model, service, featureSet }).slice(1, -1)
-  const afterDecision = `",${names},"features":`
-  const keys = options.features.map((name, i) => `${i === 0 ? '{' : ','}${JSON.stringify(name)}:`)
-  const shadowKeys = options.shadows.map((name, i) => `${i === 0 ? ',"shadows":{' : ','}${JSON.stringify(name)}:`)
-  const entityKeys = options.entities.map((name) => `${JSON.stringify(name)}:{"id":`)
-
-  const numbersOf = (names: readonly string[], values: readonly (number | null)[]): string => {
-    let text = ''
-    for (let i = 0; i < names.length; i += 1) text += (names[i] ?? '') + numberText(values[i] ?? null)
-    return `${text}}`
-  }
-  const featuresOf = (values: readonly (number | null)[]): string =>
-    keys.length === 0 ? '{}' : numbersOf(keys, values)
-  /** Nothing at all without shadows. */
-  const shadowsOf = (scores: readonly (number | null)[]): string =>
-    shadowKeys.length === 0 ? '' : numbersOf(shadowKeys, scores)
-  const entitiesOf = (positions: readonly (EntityPosition | null)[]): string => {
-    let text = ''
-    for (let i = 0; i < entityKeys.length; i += 1) {
-      const position = positions[i] ?? null
-      if (position === null) continue
-      const { id, sequence, incarnation, outcome } = position
-      text += `${text === '' ? '' : ','}${entityKeys[i]}${stringText(id)},"sequence":${sequence},"incarnation":${incarnation},"outcome":"${outcome}"}`
-    }
-    return text
-  }
-
-  const repeatedOf = (data: ScoreParts['data']): string => {
-    let text = ''
-    for (const { field, key } of repeated) {
-      const value = data[field]
-      if (value !== undefined) text += key + valueText(value)
-    }
-    return text
-  }
-
+export function createScoreWriter(options: ScoreWriterOptions): (parts: ScoreParts) => Uint8Array {
+  const { rule, model, service, featureSet, shadows } = options
+  const writer = new JsonWriter()
+  const writeEnvelope = envelopeWriter(writer, options)
+  const writeRepeated = repeatedWriter(writer, rule)
+  const writeFeatures = numbersWriter(writer, options.features)
+  const writeShadows = numbersWriter(writer, shadows)
+  const writeEntities = entitiesWriter(writer, options.entities)
+  const idKey = constant(`,"data":{${JSON.stringify(rule.idField)}:`)
+  const timeKey = constant(`,${JSON.stringify(rule.timeField)}:`)
+  const namesAndFeatures = constant(`,${JSON.stringify({ model, service, featureSet }).slice(1, -1)},"features":`)
   return (parts) => {
-    const { position } = parts
-    const id = stringText(parts.eventId)
-    const outputEvents = stringText(outputEventId(parts.aggregateId, parts.eventId, 'scored'))
-    const head = `{"specversion":"1.0","id":${outputEvents},${opening}${stringText(parts.aggregateId)}`
-    const time = `,"time":"${new Date(parts.timeMs).toISOString()}${afterTime}${stringText(parts.correlationId)}`
-    const cause = `,"causationid":${id},"data":{${idKey}:${id}${repeatedOf(parts.data)},${timeKey}:${parts.observedAtMs}`
-    const judged = `,"score":${numberText(parts.score)},"decision":"${parts.decision}${afterDecision}`
-    const flags = parts.flags === null ? '' : `,"flags":${JSON.stringify(parts.flags)}`
-    const policy = parts.policy === null ? '' : `,"policy":${JSON.stringify(parts.policy)}`
-    const reasons = reasonsOf(parts.reasons)
-    const entities = `${flags}${shadowsOf(parts.shadows)}${policy}${reasons},"entities":{${entitiesOf(parts.entities)}}`
-    const place = `,"position":{"topic":${stringText(position.topic)},"partition":${position.partition},"offset":${position.offset}}}}`
-    return head + time + cause + judged + featuresOf(parts.values) + entities + place
+    writeEnvelope(parts)
+    writer.raw(idKey)
+    writer.text(parts.eventId)
+    writeRepeated(parts.data)
+    writer.raw(timeKey)
+    writer.number(parts.observedAtMs)
+    writer.raw(keys.score)
+    writer.number(parts.score)
+    writer.raw(keys.decision)
+    writer.text(parts.decision)
+    writer.raw(namesAndFeatures)
+    writeFeatures(parts.values)
+    writeUnlessNull(writer, keys.flags, parts.flags)
+    if (shadows.length > 0) {
+      writer.raw(keys.shadows)
+      writeShadows(parts.shadows)
+    }
+    writeUnlessNull(writer, keys.policy, parts.policy)
+    writeUnlessNull(writer, typeof parts.reasons === 'string' ? keys.unexplained : keys.reasons, parts.reasons)
+    writeEntities(parts.entities)
+    writePosition(writer, parts.position)
+    return writer.take()
   }
 }
 
-function reasonsOf(reasons: ScoreParts['reasons']): string {
-  if (reasons === null) return ''
-  return typeof reasons === 'string' ? `,"reasonsUnavailable":"${reasons}"` : `,"reasons":${JSON.stringify(reasons)}`
+const encoder = new TextEncoder()
+
+function constant(json: string): Uint8Array {
+  return encoder.encode(json)
 }
 
-/** As JSON has it: no minus zero, and null for what is no number. */
-function numberText(value: number | null): string {
-  return value === null || !Number.isFinite(value) ? 'null' : `${value}`
+const keys = {
+  ...{ cause: constant(',"causationid":'), time: constant(',"time":') },
+  ...{ score: constant(',"score":'), decision: constant(',"decision":') },
+  ...{ flags: constant(',"flags":'), shadows: constant(',"shadows":'), policy: constant(',"policy":') },
+  ...{ reasons: constant(',"reasons":'), unexplained: constant(',"reasonsUnavailable":') },
+  ...{ entities: constant(',"entities":{'), sequence: constant(',"sequence":') },
+  ...{ incarnation: constant(',"incarnation":'), outcome: constant(',"outcome":') },
+  ...{ topic: constant(',"position":{"topic":'), partition: constant(',"partition":'), offset: constant(',"offset":') },
+}
+const comma = constant(',')
+const end = constant('}')
+const [noMembers, endOfAll] = [constant('{}'), constant('}}}')]
+
+function envelopeWriter(writer: JsonWriter, { source, rule }: ScoreWriterOptions): (parts: ScoreParts) => void {
+  const opening = constant('{"specversion":"1.0","id":')
+  const subjectKey = constant(`,"type":"${rule.emits}","source":${JSON.stringify(source)},"subject":`)
+  const schema = `"dataschema":"${schemaOf(rule.emits, 1)}","datacontenttype":"application/json"`
+  const correlationKey = constant(`,${schema},"correlationid":`)
+  return ({ aggregateId, eventId, timeMs, correlationId }) => {
+    writer.raw(opening)
+    writer.text(outputEventId(aggregateId, eventId, 'scored'))
+    writer.raw(subjectKey)
+    writer.text(aggregateId)
+    writer.raw(keys.time)
+    writer.text(new Date(timeMs).toISOString())
+    writer.raw(correlationKey)
+    writer.text(correlationId)
+    writer.raw(keys.cause)
+    writer.text(eventId)
+  }
 }
 
-function valueText(value: unknown): string {
-  if (typeof value === 'string') return stringText(value)
-  return typeof value === 'number' ? numberText(value) : JSON.stringify(value)
+/** The fields of the scored event that its score repeats. */
+function repeatedWriter(writer: JsonWriter, { repeats }: ScoredRule): (data: ScoreParts['data']) => void {
+  const fields = repeats.map((field) => ({ field, key: constant(`,${JSON.stringify(field)}:`) }))
+  return (data) => {
+    for (const { field, key } of fields) {
+      const value = data[field]
+      if (value === undefined) continue
+      writer.raw(key)
+      if (typeof value === 'string') writer.text(value)
+      else if (typeof value === 'number') writer.number(value)
+      else writer.json(value)
+    }
+  }
 }
 
-const plain = /^[\w .:@|/+-]*$/
+/** An object of numbers; its names never change. */
+function numbersWriter(writer: JsonWriter, names: readonly string[]): (values: readonly (number | null)[]) => void {
+  const members = names.map((name, i) => constant(`${i === 0 ? '{' : ','}${JSON.stringify(name)}:`))
+  return (values) => {
+    let i = 0
+    for (const member of members) {
+      writer.raw(member)
+      writer.number(values[i] ?? null)
+      i += 1
+    }
+    writer.raw(i === 0 ? noMembers : end)
+  }
+}
 
-function stringText(text: string): string {
-  return plain.test(text) ? `"${text}"` : JSON.stringify(text)
+function entitiesWriter(
+  writer: JsonWriter,
+  names: readonly string[],
+): (positions: readonly (EntityPosition | null)[]) => void {
+  const idKeys = names.map((name) => constant(`${JSON.stringify(name)}:{"id":`))
+  return (positions) => {
+    writer.raw(keys.entities)
+    let isFirst = true
+    let i = 0
+    for (const idKey of idKeys) {
+      const position = positions[i] ?? null
+      i += 1
+      if (position === null) continue
+      if (!isFirst) writer.raw(comma)
+      isFirst = false
+      writer.raw(idKey)
+      writer.text(position.id)
+      writer.raw(keys.sequence)
+      writer.number(position.sequence)
+      writer.raw(keys.incarnation)
+      writer.number(position.incarnation)
+      writer.raw(keys.outcome)
+      writer.text(position.outcome)
+      writer.raw(end)
+    }
+    writer.raw(end)
+  }
+}
+
+/** The last member of the data, and of the event. */
+function writePosition(writer: JsonWriter, { topic, partition, offset }: ScoreParts['position']): void {
+  writer.raw(keys.topic)
+  writer.text(topic)
+  writer.raw(keys.partition)
+  writer.number(partition)
+  writer.raw(keys.offset)
+  writer.number(offset)
+  writer.raw(endOfAll)
+}
+
+function writeUnlessNull(writer: JsonWriter, key: Uint8Array, value: unknown): void {
+  if (value === null) return
+  writer.raw(key)
+  writer.json(value)
 }
 
 const head = new RegExp(

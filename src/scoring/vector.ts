@@ -31,14 +31,17 @@ export function createValues({ names, widths, derived }: ValuesPlan): Values {
   return {
     names,
     valuesOf(answers, data, timeMs) {
-      const values: (number | null)[] = []
-      for (const [entity, width] of widths.entries()) {
+      const values = new Array<number | null>(names.length)
+      let at = 0
+      for (let entity = 0; entity < widths.length; entity += 1) {
+        const width = widths[entity] ?? 0
         const features = answers[entity]?.features ?? null
         assert(features === null || features.length === width, 'an entity answers all of its features')
-        for (let i = 0; i < width; i += 1) values.push(features?.[i] ?? null)
+        for (let i = 0; i < width; i += 1) values[at + i] = features === null ? null : (features[i] ?? null)
+        at += width
       }
       // In the order of definition: a derived feature reads only those before it.
-      for (const evaluate of evaluations) values.push(evaluate(values, data, timeMs))
+      for (const evaluate of evaluations) values[at++] = evaluate(values, data, timeMs)
       return values
     },
   }

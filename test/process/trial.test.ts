@@ -135,7 +135,7 @@ async function poisonVector(): Promise<string[]> {
   })
   await store.advance(topic, 0, 0)
   const signal = new AbortController().signal
-  await pipeline(restFrom(0), { publishFrom: 0, epoch: 1, applied: 0, isDivisible: false, signal })
+  await pipeline(restFrom(0), { publishFrom: 0, epoch: 1, applied: 0, isDivisible: false, clock, signal })
   poisonVectors = [seen[poisoned] ?? 'none']
   return poisonVectors
 }
@@ -148,7 +148,7 @@ function lettersOf(published: readonly OutgoingRecord[]): DeadLetter[] {
 function typesOf(published: readonly OutgoingRecord[]): Record<string, number> {
   const counts: Record<string, number> = {}
   for (const { value } of published) {
-    const { type } = JSON.parse(String(value)) as { type: string }
+    const { type } = JSON.parse(Buffer.from(value).toString()) as { type: string }
     counts[type] = (counts[type] ?? 0) + 1
   }
   return counts

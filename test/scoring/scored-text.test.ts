@@ -52,9 +52,14 @@ const form: ScoreWriterOptions = {
 }
 /** Without shadows, with one, with several: what a writer has is fixed, so each has its own. */
 const forms = [[], ['fraud/3'], ['fraud/3', 'other/2026-01.b']].map((shadows) => ({ ...form, shadows }))
-const writers = forms.map((one) => ({ form: one, write: createScoreWriter(one) }))
+const textOf = (bytes: Uint8Array) => Buffer.from(bytes).toString()
+const writerOf = (options: ScoreWriterOptions) => {
+  const writeBytes = createScoreWriter(options)
+  return (scored: ScoreParts) => textOf(writeBytes(scored))
+}
+const writers = forms.map((one) => ({ form: one, write: writerOf(one) }))
 const withForm = fc.constantFrom(...writers)
-const write = createScoreWriter(form)
+const write = writerOf(form)
 
 const id = fc.oneof(fc.stringMatching(/^[\w.:@-]{1,20}$/), fc.string({ unit: 'binary', minLength: 1, maxLength: 12 }))
 const value = fc.oneof(

@@ -124,7 +124,7 @@ class FloorProgram {
         if (spec !== undefined) await installation.log.createTopic({ ...spec, topic })
     }
     const child = fork(fileURLToPath(new URL('./stream-program.js', import.meta.url)), {
-      execArgv: ['--max-semi-space-size=64', ...ownCommand().args.slice(0, -1)],
+      execArgv: ['--max-semi-space-size=128', ...ownCommand().args.slice(0, -1)],
     })
     const program = new FloorProgram(installation, order, child)
     await new Promise<void>((resolve, reject) => {

@@ -2,7 +2,7 @@ import type { ByteReader, ByteWriter } from '../../base/bytes.ts'
 import { isRecord } from '../../base/record.ts'
 import { RiverbankError } from '../../base/errors.ts'
 import { noLabels, type Label, type Labels } from '../state/labels.ts'
-import { recentIdList, type RecentIds } from '../state/recent-ids.ts'
+import { recentIdCount, type RecentIds } from '../state/recent-ids.ts'
 import { subjectCount, type Subjects } from '../state/subjects.ts'
 import { noWaiting, type WaitingLabel, type WaitingLabels } from '../state/waiting-labels.ts'
 
@@ -15,13 +15,15 @@ import { noWaiting, type WaitingLabel, type WaitingLabels } from '../state/waiti
  * spread the events of one entity over partitions. Eight bytes of hash are the bulk.
  */
 export function writeRecentIds(writer: ByteWriter, ids: RecentIds): void {
-  const list = recentIdList(ids)
-  writer.unsigned(list.length)
+  const { numbers, forgotten } = ids
+  writer.unsigned(recentIdCount(ids))
   let hour = 0
   let previous = 0
-  for (const { high, low, offset, appendHour } of list) {
-    writer.uint32(high)
-    writer.uint32(low)
+  for (let i = forgotten * 4; i < numbers.length; i += 4) {
+    writer.uint32((numbers[i] ?? NaN) >>> 0)
+    writer.uint32((numbers[i + 1] ?? NaN) >>> 0)
+    const offset = numbers[i + 2] ?? NaN
+    const appendHour = numbers[i + 3] ?? NaN
     const step = offset - previous
     writer.unsigned((step >= 0 ? step * 2 : -step * 2 - 1) * 2 + (appendHour === hour ? 0 : 1))
     if (appendHour !== hour) writer.signed(appendHour - hour)

@@ -104,7 +104,7 @@ function writeUint32(bytes: Uint8Array, at: number, value: number): void {
 }
 
 function checksumOf(blob: Uint8Array): number {
-  return (checksum(blob.subarray(0, checksumAt), 0) ^ checksum(blob, bodyAt)) >>> 0
+  return (checksum(blob, 0, checksumAt) ^ checksum(blob, bodyAt)) >>> 0
 }
 
 const layoutAt = bodyAt

@@ -42,6 +42,11 @@ export function recentIdList({ numbers, forgotten }: RecentIds): RecentId[] {
   return ids
 }
 
+/** How many ids are remembered. */
+export function recentIdCount({ numbers, forgotten }: RecentIds): number {
+  return numbers.length / width - forgotten
+}
+
 export function copyOfIds({ numbers, forgotten }: RecentIds): RecentIds {
   return { numbers: numbers.slice(forgotten * width), forgotten: 0 }
 }

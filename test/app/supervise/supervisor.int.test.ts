@@ -74,7 +74,7 @@ describe('supervisor', () => {
     const config = readConfig({})
     const source = `console.error(process.argv[2], process.execArgv.join(' ')); process.on('message', () => {})`
     start(source, { roles: roleSpecs(config, 1) })
-    await says('[process-1] process --max-semi-space-size=64')
+    await says('[process-1] process --max-semi-space-size=128')
     await says('[serve-1] serve --max-semi-space-size=64')
     await says('[materialize-1] materialize ')
   })

@@ -4,6 +4,7 @@ import { redisAvailable, startTestRedis, type TestRedis } from '../../support/re
 import { eventually } from '../../support/wait.ts'
 import { model, Operator, serve } from '../support/models.ts'
 import { traffic } from '../support/traffic.ts'
+import { clock } from '../support/wiring.ts'
 import { World, type Around, type Step } from '../support/world.ts'
 
 const within = { deadlineMs: 30_000 }
@@ -101,5 +102,5 @@ function batchOf(records: readonly LogRecord[], from: number, to: number): LogBa
 }
 
 function runFrom(epoch: number) {
-  return { publishFrom: 0, epoch, applied: 0, isDivisible: false, signal: new AbortController().signal }
+  return { publishFrom: 0, epoch, applied: 0, isDivisible: false, clock, signal: new AbortController().signal }
 }

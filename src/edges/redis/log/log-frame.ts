@@ -47,7 +47,7 @@ function frameOf(key: string | Uint8Array | null, headersText: string, value: st
   else if (key !== null) frame.set(key, lengthsBytes)
   frame.write(headersText, lengthsBytes + keyBytes, 'utf8')
   if (typeof value === 'string') frame.write(value, valueAt, 'utf8')
-  else frame.set(asBuffer(value), valueAt)
+  else frame.set(value, valueAt)
   return frame
 }
 

@@ -1,0 +1,74 @@
+import { expect, it } from 'vitest'
+import { Turns } from '../../src/process/turns.ts'
+import { eventually } from '../support/wait.ts'
+
+const { signal } = new AbortController()
+
+/** A clock whose sleepers wake when the test says so. */
+function sleepers() {
+  const asleep: (() => void)[] = []
+  const sleep = () => new Promise<void>((resolve) => asleep.push(resolve))
+  return { clock: { nowMs: () => 0, sleep }, asleep }
+}
+
+/** Asks for a turn, and notes the name once it has it. */
+function asking(turns: Turns, begun: string[]) {
+  return async (name: string, until = signal) => {
+    const turn = await turns.take(until)
+    begun.push(name)
+    return turn
+  }
+}
+
+it('lets so many batches run, and the others in the order in which they came', async () => {
+  const begun: string[] = []
+  const take = asking(new Turns(2, sleepers().clock), begun)
+  const [first, , third, fourth] = [take('a'), take('b'), take('c'), take('d')]
+  const turn = await first
+  await Promise.resolve()
+  expect(begun).toEqual(['a', 'b'])
+  turn.end()
+  turn.end()
+  await third
+  expect(begun, 'a turn that is ended twice is one turn').toEqual(['a', 'b', 'c'])
+  ;(await third).end()
+  await fourth
+  expect(begun).toEqual(['a', 'b', 'c', 'd'])
+})
+
+it('a batch that waits to try again holds up no other, and takes no turn back', async () => {
+  const begun: string[] = []
+  const { clock, asleep } = sleepers()
+  const take = asking(new Turns(1, clock), begun)
+  const trying = await take('trying')
+  const next = take('next')
+  const slept = trying.clock.sleep(1, signal)
+  ;(await next).end()
+  expect(begun).toEqual(['trying', 'next'])
+  await eventually(() => asleep.length === 1, { deadlineMs: 10_000, what: 'it sleeps' })
+  asleep[0]?.()
+  await slept
+  trying.end()
+  const [one, other] = [take('one'), take('other')]
+  await one
+  await Promise.resolve()
+  expect(begun, 'there is still one turn').toEqual(['trying', 'next', 'one'])
+  ;(await one).end()
+  await other
+})
+
+it('a batch whose assignment ends before its turn comes is fenced, and costs the others nothing', async () => {
+  const begun: string[] = []
+  const take = asking(new Turns(1, sleepers().clock), begun)
+  const first = await take('first')
+  const [ending, ended] = [new AbortController(), new AbortController()]
+  ended.abort()
+  const lost = take('lost', ending.signal)
+  const next = take('next')
+  ending.abort()
+  await expect(lost).rejects.toMatchObject({ code: 'fenced' })
+  await expect(take('late', ended.signal)).rejects.toMatchObject({ code: 'fenced' })
+  first.end()
+  await next
+  expect(begun).toEqual(['first', 'next'])
+})
