@@ -86,7 +86,8 @@ async function sample(run: Run, installation: Installation, signal: AbortSignal)
   return samples
 }
 
-async function resident(pids: ReadonlyMap<string, number>): Promise<ReadonlyMap<string, number>> {
+/** Resident memory of each process, MB; a process that is gone is left out. */
+export async function resident(pids: ReadonlyMap<string, number>): Promise<ReadonlyMap<string, number>> {
   const found = new Map<string, number>()
   for (const [name, pid] of pids) {
     const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '')
