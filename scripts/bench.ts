@@ -1,7 +1,8 @@
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { startBroker, type BenchBroker } from './bench/broker.ts'
 import { benchBytes } from './bench/bytes.ts'
 import { benchEngine } from './bench/engine.ts'
 import { benchExplain } from './bench/explain.ts'
@@ -14,13 +15,12 @@ import { benchLookups } from './bench/lookups.ts'
 import { describeMachine, machineLine } from './bench/machine.ts'
 import { Measurements, rowOf } from './bench/measurement.ts'
 import { benchMemory } from './bench/memory.ts'
+import { positive } from './bench/options.ts'
 import { benchPipeline } from './bench/pipeline.ts'
 import { benchReads } from './bench/reads.ts'
 import type { Run } from './bench/run.ts'
 import { benchScoring } from './bench/scoring.ts'
 import { benchShadow, writeShadowModels } from './bench/shadow.ts'
-import { startKafkaBroker, type KafkaBroker } from './kafka/broker.ts'
-import { kafkaAvailable } from './kafka/distribution.ts'
 import { table } from '../src/app/command-line/table.ts'
 import { isRiverbankError, RiverbankError } from '../src/base/errors.ts'
 
@@ -70,12 +70,6 @@ const program = new Command('npm run bench --')
     process.exit(error.exitCode === 0 ? 0 : 2)
   })
 
-function positive(text: string): number {
-  const value = Number(text)
-  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('a whole number from 1 on')
-  return value
-}
-
 const say = (text: string) => {
   process.stderr.write(`${text}\n`)
 }
@@ -123,7 +117,7 @@ async function main(options: Options): Promise<void> {
 async function benchFloor(run: Run, { log }: Options, ending: AbortController): Promise<void> {
   for (const driver of ['redis', 'kafka'] as const) {
     if (log !== 'both' && log !== driver) continue
-    const broker = driver === 'kafka' ? await startBroker() : null
+    const broker = driver === 'kafka' ? await startBroker(say) : null
     if (driver === 'kafka' && broker === null) continue
     const open = (roles: readonly string[]) =>
       openInstallation({ driver, roles, ...brokersOf(broker), onFailure: (error) => ending.abort(error) })
@@ -132,7 +126,7 @@ async function benchFloor(run: Run, { log }: Options, ending: AbortController): 
       try {
         const feed = openFeed(warmUpPayments + run.payments * (run.rounds + 1))
         await feedHistory(streaming, feed, warmUpPayments, run.signal, 'scored')
-        await benchFloorStream(run, streaming, feed, broker?.kafka.pid ?? null)
+        await benchFloorStream(run, streaming, feed, broker?.pid ?? null)
       } finally {
         await streaming.close()
       }
@@ -150,8 +144,8 @@ async function benchFloor(run: Run, { log }: Options, ending: AbortController): 
   }
 }
 
-function brokersOf(broker: { readonly kafka: KafkaBroker } | null): { readonly brokers?: string } {
-  return broker === null ? {} : { brokers: broker.kafka.brokers }
+function brokersOf(broker: BenchBroker | null): { readonly brokers?: string } {
+  return broker === null ? {} : { brokers: broker.brokers }
 }
 
 /** One installation for all benchmarks that need one: each finds the history that those before it left. */
@@ -163,7 +157,7 @@ async function benchDriver(
 ): Promise<void> {
   // Reads do not use the log.
   if (driver === 'kafka' && !isAsked('pipeline') && !isAsked('latency')) return
-  const broker = driver === 'kafka' ? await startBroker() : null
+  const broker = driver === 'kafka' ? await startBroker(say) : null
   if (driver === 'kafka' && broker === null) return
   const modelsDir = await mkdtemp(join(tmpdir(), 'riverbank-bench-models-'))
   try {
@@ -192,30 +186,6 @@ async function benchDriver(
   } finally {
     await rm(modelsDir, { recursive: true, force: true })
     await broker?.close()
-  }
-}
-
-/** Null, with a line that gives the reason, without Java. */
-async function startBroker(): Promise<{ readonly kafka: KafkaBroker; close(): Promise<void> } | null> {
-  const available = kafkaAvailable()
-  if (available.kind === 'missing') {
-    say(`kafka: skipped (${available.reason})`)
-    return null
-  }
-  const dir = await mkdtemp(join(tmpdir(), 'riverbank-bench-kafka-'))
-  const remove = () => rm(dir, { recursive: true, force: true, maxRetries: 5 })
-  try {
-    const kafka = await startKafkaBroker({ dir, onProgress: say })
-    return {
-      kafka,
-      async close() {
-        await kafka.stop()
-        await remove()
-      },
-    }
-  } catch (error) {
-    await remove()
-    throw error
   }
 }
 

@@ -25,6 +25,12 @@ export interface InstallationOptions {
   readonly modelsDir?: string
   /** The roles to run; left out: all of them. */
   readonly roles?: readonly string[]
+  /** Processors; 1 when left out. */
+  readonly processors?: number
+  /** By role: options of Node beside its own. */
+  readonly nodeArgs?: Readonly<Record<string, readonly string[]>>
+  /** Added to the environment of every role. */
+  readonly env?: Readonly<Record<string, string>>
   /** Called with the error that ended a role or Redis. */
   readonly onFailure: (error: unknown) => void
 }
@@ -64,7 +70,7 @@ export async function openInstallation(options: InstallationOptions): Promise<In
     closers.push(() => log.close())
     await createTopics(config, log)
     if (options.driver === 'kafka') closers.push(() => deleteTopics(config, log))
-    const supervisor = startRoles(config, env, options.roles)
+    const supervisor = startRoles(config, { ...env, ...options.env }, options)
     supervisor.finished.catch(options.onFailure)
     closers.push(() => supervisor.stop())
     if (options.roles?.includes('serve') !== false) await untilReady(port)
@@ -103,10 +109,18 @@ function environment({ dir, port, redisUrl, driver, brokers, modelsDir }: Place)
   return Object.fromEntries([...inherited, ...own])
 }
 
-function startRoles(config: Config, env: Readonly<Record<string, string>>, wanted?: readonly string[]): Supervisor {
+function startRoles(
+  config: Config,
+  env: Readonly<Record<string, string>>,
+  { roles: wanted, processors = 1, nodeArgs = {} }: InstallationOptions,
+): Supervisor {
   const logger = pinoLogger({ level: 'warn', fields: { role: 'bench' } })
-  const specs = roleSpecs(config, 1).filter(({ role }) => wanted?.includes(role) !== false)
-  const roles = specs.map((role) => ({ ...role, env: { ...env, ...role.env } }))
+  const specs = roleSpecs(config, processors).filter(({ role }) => wanted?.includes(role) !== false)
+  const roles = specs.map((spec) => ({
+    ...spec,
+    nodeArgs: [...(spec.nodeArgs ?? []), ...(nodeArgs[spec.role] ?? [])],
+    env: { ...env, ...spec.env },
+  }))
   return supervise(supervisorOptions(config, logger, roleCommand(), roles))
 }
 

@@ -38,7 +38,11 @@ export function readKinds(port: number): { readonly name: string; readonly reque
 }
 
 /** Sends requests to a server on this machine for one round. Errors: `reads_failed` when an answer was not 200. */
-export async function readFrom(port: number, requests: readonly string[], run: Run): Promise<LoadResult> {
+export async function readFrom(
+  port: number,
+  requests: readonly string[],
+  run: Pick<Run, 'seconds' | 'signal'>,
+): Promise<LoadResult> {
   const order: LoadOrder = { port, connections, warmUpMs, measureMs: run.seconds * 1_000, requests }
   const result = await loadFromOutside(order, run.signal)
   if (result.failures > 0) throw new RiverbankError('reads_failed', `${result.failures} answers were not 200`)

@@ -1,0 +1,61 @@
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { setTimeout as delay } from 'node:timers/promises'
+import { RiverbankError } from '../../../src/base/errors.ts'
+
+/** The folder into which the agent writes; only scripts set it. */
+export const folderVariable = 'BENCH_PROFILE_DIR'
+
+/** V8's own format, as far as it is read here. */
+export interface CpuProfile {
+  readonly nodes: readonly ProfileNode[]
+  /** The node of each sample, and the µs since the sample before. */
+  readonly samples: readonly number[]
+  readonly timeDeltas: readonly number[]
+}
+
+export interface ProfileNode {
+  readonly id: number
+  readonly callFrame: {
+    readonly functionName: string
+    readonly url: string
+    /** From 0. */
+    readonly lineNumber: number
+  }
+  readonly children?: readonly number[]
+}
+
+const writtenMsMax = 30_000
+
+/** Options of Node that load the agent into a role. */
+export function agentOptions(): string[] {
+  return ['--import', new URL('./agent.js', import.meta.url).href]
+}
+
+/** Profiles a process that runs the agent while `work` runs; answers the file. Errors: `profile_missing`. */
+export async function recorded(folder: string, pid: number, work: () => Promise<void>): Promise<string> {
+  process.kill(pid, 'SIGUSR2')
+  await work()
+  process.kill(pid, 'SIGUSR2')
+  const file = `${folder}/${pid}.cpuprofile`
+  const deadlineMs = performance.now() + writtenMsMax
+  while (!existsSync(file)) {
+    if (performance.now() > deadlineMs) {
+      throw new RiverbankError('profile_missing', `process ${pid} wrote no profile within ${writtenMsMax} ms`)
+    }
+    await delay(50)
+  }
+  return file
+}
+
+/** Errors: `profile_unreadable`. */
+export async function readProfile(file: string): Promise<CpuProfile> {
+  try {
+    const profile = JSON.parse(await readFile(file, 'utf8')) as Partial<CpuProfile>
+    const { nodes, samples, timeDeltas } = profile
+    if (nodes !== undefined && samples !== undefined && timeDeltas !== undefined) return { nodes, samples, timeDeltas }
+  } catch (cause) {
+    throw new RiverbankError('profile_unreadable', `${file} cannot be read`, { cause })
+  }
+  throw new RiverbankError('profile_unreadable', `${file} is no CPU profile of V8`)
+}
