@@ -156,10 +156,16 @@ class FloorProgram {
     }
     const publish = this.#order.driver === 'kafka' ? this.#publishToLog : this.#publishToRedis
     const { published } = await streamEvents(events, publish, options)
-    while (this.#handled < before + published) {
-      signal.throwIfAborted()
-      if (this.#failure !== null) throw this.#failure
-      await new Promise<void>((resolve) => (this.#wake = resolve))
+    const wake = () => this.#wake()
+    signal.addEventListener('abort', wake)
+    try {
+      while (this.#handled < before + published) {
+        signal.throwIfAborted()
+        if (this.#failure !== null) throw this.#failure
+        await new Promise<void>((resolve) => (this.#wake = resolve))
+      }
+    } finally {
+      signal.removeEventListener('abort', wake)
     }
   }
 
@@ -211,6 +217,7 @@ async function orderFor(installation: Installation): Promise<FloorOrder> {
     group: `${config.NAMESPACE}.floor`,
     partitions: config.PARTITIONS,
     batchRecords: config.BATCH_RECORDS,
+    batchBytes: topicSpecs(config)[0]?.maxRecordBytes ?? 0,
     model: {
       file: join(dir, 'model.onnx'),
       input: Array.isArray(model.input) ? '' : model.input.name,
