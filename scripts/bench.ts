@@ -30,6 +30,7 @@ const benchmarks = [
   'explain',
   'pipeline',
   'floor',
+  'floor-reads',
   'shadow',
   'latency',
   'reads',
@@ -99,6 +100,9 @@ async function main(options: Options): Promise<void> {
     if (isAsked('bytes')) await benchBytes(run)
     if (isAsked('lookups')) await benchLookups(run)
     if (isAsked('floor')) await benchFloor(run, options, ending)
+    if ((isAsked('floor') || isAsked('floor-reads')) && options.log !== 'kafka') {
+      await benchFloorReads(run, (error) => ending.abort(error))
+    }
     if (['pipeline', 'shadow', 'latency', 'reads', 'memory'].some((name) => isAsked(name as Benchmark))) {
       for (const driver of ['redis', 'kafka'] as const) {
         if (options.log === 'both' || options.log === driver) await benchDriver(run, driver, isAsked, ending)
@@ -113,7 +117,7 @@ async function main(options: Options): Promise<void> {
   }
 }
 
-/** Runs the floor: for each driver an installation whose processor has both cores, and one that serves, for reads. */
+/** Runs the floor of the stream: for each driver an installation whose processor has both cores. */
 async function benchFloor(run: Run, { log }: Options, ending: AbortController): Promise<void> {
   for (const driver of ['redis', 'kafka'] as const) {
     if (log !== 'both' && log !== driver) continue
@@ -129,14 +133,6 @@ async function benchFloor(run: Run, { log }: Options, ending: AbortController): 
         await benchFloorStream(run, streaming, feed, broker?.pid ?? null)
       } finally {
         await streaming.close()
-      }
-      if (driver === 'kafka') continue
-      const serving = await open(['process', 'serve'])
-      try {
-        await feedHistory(serving, openFeed(run.payments), run.payments, run.signal, 'scored')
-        await benchFloorReads(run, serving)
-      } finally {
-        await serving.close()
       }
     } finally {
       await broker?.close()
