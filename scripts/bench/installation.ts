@@ -39,12 +39,16 @@ export interface InstallationOptions {
 export interface Installation {
   readonly driver: Driver
   readonly config: Config
+  /** The environment of its roles: a command with this environment finds it. */
+  readonly env: Readonly<Record<string, string>>
   /** The port of the HTTP role. */
   readonly port: number
   /** The publisher's own connection to the log. */
   readonly log: EventLog
   /** Process ids of the roles, of Redis and of the publisher, which is this process. */
   pids(): ReadonlyMap<string, number>
+  /** Runs one more role beside those that run; it ends with the installation. */
+  start(role: string): void
   /** Ends the processes and deletes their files. */
   close(): Promise<void>
 }
@@ -64,18 +68,25 @@ export async function openInstallation(options: InstallationOptions): Promise<In
     closers.push(() => redis.stop())
     void redis.crashed.then(options.onFailure)
     const port = await freePort()
-    const env = environment({ dir, port, redisUrl: redis.url, ...options })
+    const env = { ...environment({ dir, port, redisUrl: redis.url, ...options }), ...options.env }
     const config = readConfig(env)
     const log = await openEventLog(config, logger)
     closers.push(() => log.close())
     await createTopics(config, log)
     if (options.driver === 'kafka') closers.push(() => deleteTopics(config, log))
-    const supervisor = startRoles(config, { ...env, ...options.env }, options)
-    supervisor.finished.catch(options.onFailure)
-    closers.push(() => supervisor.stop())
+    const supervisors: Supervisor[] = []
+    const run = (wanted: InstallationOptions) => {
+      const supervisor = startRoles(config, env, wanted)
+      supervisor.finished.catch(options.onFailure)
+      supervisors.push(supervisor)
+      closers.push(() => supervisor.stop())
+    }
+    run(options)
     if (options.roles?.includes('serve') !== false) await untilReady(port)
-    const pids = () => new Map([['publisher', process.pid], ['redis', redis.pid], ...supervisor.pids()])
-    return { driver: options.driver, config, port, log, pids, close }
+    const ofRoles = () => supervisors.flatMap((supervisor) => [...supervisor.pids()])
+    const pids = () => new Map([['publisher', process.pid], ['redis', redis.pid], ...ofRoles()])
+    const start = (role: string) => run({ ...options, roles: [role] })
+    return { driver: options.driver, config, env, port, log, pids, start, close }
   } catch (error) {
     await close()
     throw error

@@ -67,7 +67,7 @@ function postRequests(host: string): string[] {
   })
 }
 
-function loadFromOutside(order: LoadOrder, signal: AbortSignal): Promise<LoadResult> {
+export function loadFromOutside(order: LoadOrder, signal: AbortSignal): Promise<LoadResult> {
   const child = fork(fileURLToPath(new URL('./http-load.js', import.meta.url)), {
     // The client's garbage must not slow the measurement.
     execArgv: ['--max-semi-space-size=64', ...ownCommand().args.slice(0, -1)],

@@ -30,6 +30,11 @@ export interface FloorOrder {
 /** `ready`: the program reads. `handled`, after each batch: the number of handled records so far. */
 export type FloorReport = { readonly kind: 'ready' } | { readonly kind: 'handled'; readonly records: number }
 
+interface InputEvent {
+  readonly id: string
+  readonly data: Readonly<Record<string, string>>
+}
+
 interface Input {
   readonly key: Buffer
   readonly value: Buffer
@@ -70,7 +75,7 @@ class Floor {
 
   async handle(partition: number, records: readonly Input[], produce: Produce): Promise<void> {
     const { entities, model, score } = this.#order
-    const events = records.map(({ value }) => JSON.parse(value.toString()) as { data: Record<string, string> })
+    const events = records.map(({ value }) => JSON.parse(value.toString()) as InputEvent)
     const keys = new Map<string, Buffer>()
     for (const { data } of events) {
       for (const [i, { name, fields }] of entities.entries()) {
@@ -85,7 +90,11 @@ class Floor {
     const vectors = new Float32Array(records.length * model.width)
     const fed = { [model.input]: new Tensor('float32', vectors, [records.length, model.width]) }
     await this.#session.run(fed, [model.output])
-    const scores = records.map(({ key }, n) => ({ key, value: JSON.stringify({ ...score, n: this.#handled + n }) }))
+    const scores = records.map(({ key }, n) => ({
+      key,
+      // As large as the product's, and with the id of its cause, so that a client can tell whose score it is.
+      value: JSON.stringify({ ...score, causationid: events[n]?.id, n: this.#handled + n }),
+    }))
     await produce(partition, scores)
     this.#handled += records.length
     report({ kind: 'handled', records: this.#handled })
