@@ -1,10 +1,11 @@
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
 import { writeFile } from 'node:fs/promises'
 import { comparisonRows, readReport, type EarlierReport } from './bench/compare.ts'
 import { describeEnvironment, environmentLine } from './bench/environment.ts'
+import { growthParts, growthSizes, type GrowthPart } from './bench/growth/sizes.ts'
 import type { Driver } from './bench/installation.ts'
 import { Measurements, rowOf, type Metric } from './bench/measurement.ts'
-import { positive } from './bench/options.ts'
+import { namesFrom, positive, positives } from './bench/options.ts'
 import { benchmarks } from './bench/registry.ts'
 import { runBenchmarks } from './bench/runner.ts'
 import { table } from '../src/app/command-line/table.ts'
@@ -18,6 +19,10 @@ interface Options {
   readonly payments: number
   readonly log: Driver | 'both'
   readonly short: boolean
+  readonly growth: readonly GrowthPart[]
+  readonly entities: readonly number[]
+  readonly days: readonly number[]
+  readonly partitions: readonly number[]
   readonly json?: string
   readonly compare?: string
 }
@@ -31,7 +36,7 @@ const listed = benchmarks.map(({ name, about, isLong }) => {
 
 const program = new Command('npm run bench --')
   .description('Measures this program on this machine: medians of several rounds, with the smallest and the largest.')
-  .option('--only <names>', 'these benchmarks, separated by commas', namesOf)
+  .option('--only <names>', 'these benchmarks, separated by commas', namesFrom(benchmarks.map(({ name }) => name)))
   .option('--rounds <n>', 'how often each is measured', positive, 3)
   .option('--seconds <n>', 'length of a round that measures over time', positive, 6)
   .option('--minutes <n>', 'how long memory is watched, at 50 payments a second: only with --only memory', positive, 30)
@@ -39,6 +44,10 @@ const program = new Command('npm run bench --')
   .addOption(
     new Option('--log <driver>', 'what carries the events').choices(['redis', 'kafka', 'both']).default('both'),
   )
+  .option('--growth <parts>', `of growth: ${growthParts.join(', ')}`, namesFrom(growthParts), growthParts)
+  .option('--entities <numbers>', 'of growth: customers, terminals and pairs together', positives, growthSizes.entities)
+  .option('--days <numbers>', 'of growth: days of history', positives, growthSizes.days)
+  .option('--partitions <numbers>', 'of growth: partitions of the topics', positives, growthSizes.partitions)
   .option('--short', 'show that every benchmark runs; the numbers mean nothing', false)
   .option('--json <file>', 'write the numbers of every round there')
   .option('--compare <file>', 'compare with the numbers of an earlier run')
@@ -47,13 +56,6 @@ const program = new Command('npm run bench --')
   .exitOverride((error) => {
     process.exit(error.exitCode === 0 ? 0 : 2)
   })
-
-function namesOf(text: string): readonly string[] {
-  const names = text.split(',').map((name) => name.trim())
-  const unknown = names.find((name) => !benchmarks.some((one) => one.name === name))
-  if (unknown === undefined) return names
-  throw new InvalidArgumentError(`there is no ${unknown}: ${benchmarks.map(({ name }) => name).join(', ')}`)
-}
 
 const say = (text: string) => {
   process.stderr.write(`${text}\n`)
@@ -65,11 +67,13 @@ async function main(options: Options): Promise<void> {
   process.once('SIGINT', interrupt)
   process.once('SIGTERM', interrupt)
   const earlier = options.compare === undefined ? null : await readReport(options.compare)
+  const { entities, days, partitions } = options
   const environment = describeEnvironment()
   say(environmentLine(environment))
   const measurements = new Measurements()
   const run = {
     ...options,
+    growth: { parts: options.growth, entities, days, partitions },
     ...(options.short ? { ...shortSizes, isShort: true } : {}),
     signal: ending.signal,
     record: (metric: Metric, value: number) => measurements.add(metric, value),

@@ -8,7 +8,7 @@ import type { Place } from './place.ts'
 import { untilDone } from './progress.ts'
 import { eachRound, sized, type Run } from './run.ts'
 import { ScoreWatch } from './score-watch.ts'
-import type { Publish } from '../simulator/publish-lane.ts'
+import { riverbankIn, type Subject } from './subject.ts'
 import { names } from '../../src/app/installation/settings/config.ts'
 
 /** Payments a second: of a small bank, of a large one, and shares of what this machine can do. */
@@ -22,15 +22,6 @@ const warmUpSeconds = 2
 /** The limit from the last payment to the last score. */
 const answerMs = 20_000
 const percentiles = [50, 99, 99.9, 100] as const
-
-/** A processor whose time from payment to score is measured: the service's, or the bare one of the floor. */
-interface Subject {
-  readonly name: string
-  readonly topic: string
-  readonly publish: Publish
-  /** Calls `take` with each score from now on; answers how to end that. */
-  readonly follow: (take: (value: Uint8Array) => void) => Promise<() => Promise<void>>
-}
 
 /**
  * Measures the time from the moment at which a payment should have been sent to the read of its score, in one client
@@ -77,23 +68,6 @@ export function benchLatency(run: Run, place: Place): Promise<void> {
 
 function metricOf({ driver }: Installation, name: string, unit: string): Metric {
   return { benchmark: 'latency', driver, name, unit }
-}
-
-function riverbankIn({ config, log }: Installation): Subject {
-  const { topics } = names(config)
-  return {
-    name: 'Riverbank',
-    topic: topics.events,
-    publish: (records) => log.publish(records),
-    async follow(take) {
-      const options = { topic: topics.scores, from: 'end', maxRecords: 1_000, maxWaitMs: 20 } as const
-      const tail = await log.tail(options, ({ records }) => {
-        for (const { value } of records) take(value)
-        return Promise.resolve()
-      })
-      return () => tail.stop()
-    },
-  }
 }
 
 function bareIn({ config }: Installation, floor: FloorProgram): Subject {

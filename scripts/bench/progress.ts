@@ -6,7 +6,7 @@ import { RiverbankError } from '../../src/base/errors.ts'
 /** Before the last poll: the error of a time that is measured with them. */
 const pollMsMin = 20
 /** While the rate is not known yet. */
-const firstPollMs = 250
+const firstPollMs = 50
 const pollMsMax = 2_000
 /** A run without progress for this long has failed. */
 const stalledMs = 60_000

@@ -5,6 +5,7 @@ import { benchEngine } from './engine.ts'
 import { benchExplain } from './explain.ts'
 import { benchFloorReads } from './floor/reads.ts'
 import { benchFloor } from './floor/stream.ts'
+import { benchGrowth } from './growth/growth.ts'
 import { benchLake } from './lake.ts'
 import { benchLatency } from './latency.ts'
 import { benchLookups } from './lookups.ts'
@@ -55,6 +56,13 @@ export const benchmarks: readonly Benchmark[] = [
   { name: 'verify', about: 'rows a second that verify proves', drivers: ['redis'], run: benchVerify },
   { name: 'rebuild', about: 'rows a second from which rebuild makes states', drivers: ['redis'], run: benchRebuild },
   { name: 'start', about: 'riverbank sql, and npm start to the first decision', drivers: ['redis'], run: benchStart },
+  {
+    name: 'growth',
+    about: 'throughput and latency by entities, days, partitions; hot terminal, wide customer',
+    drivers: both,
+    isLong: true,
+    run: benchGrowth,
+  },
   {
     name: 'memory',
     about: 'memory of every process over 30 minutes',

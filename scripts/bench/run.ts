@@ -1,3 +1,4 @@
+import type { GrowthSizes } from './growth/sizes.ts'
 import type { Metric } from './measurement.ts'
 
 /** The parameters of a benchmark's run. */
@@ -11,6 +12,8 @@ export interface Run {
   readonly payments: number
   /** Every benchmark only shows that it runs: see {@link sized}. */
   readonly isShort?: boolean
+  /** Sizes of the benchmark of growth; left out: all of them. */
+  readonly growth?: GrowthSizes
   /** Aborted by SIGINT, SIGTERM or the end of a role; with its reason. */
   readonly signal: AbortSignal
   readonly record: (metric: Metric, value: number) => void

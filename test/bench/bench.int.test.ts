@@ -61,7 +61,9 @@ describe.skipIf(redisAvailable() !== null)('on Redis', () => {
 
 describe.skipIf(kafkaMissing() !== null)('on Kafka', () => {
   test('every benchmark of a log runs', async () => {
-    const names = benchmarks.filter(({ drivers }) => drivers.includes('kafka')).map(({ name }) => name)
+    const names = benchmarks
+      .filter(({ drivers, isLong }) => drivers.includes('kafka') && isLong !== true)
+      .map(({ name }) => name)
     const file = join(dir, 'kafka.json')
     const { code, stderr } = await bench('--short', '--only', names.join(','), '--log', 'kafka', '--json', file)
     expect(code, stderr).toBe(0)

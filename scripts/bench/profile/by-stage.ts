@@ -92,9 +92,18 @@ export function functionOf([innermost]: readonly ProfileNode[]): string {
   if (innermost === undefined) return ''
   const { module, function: name } = placeOf(innermost)
   if (module.startsWith('(')) return module
-  const { url, lineNumber } = innermost.callFrame
-  const file = module === 'node:' ? (url === '' ? 'V8' : url) : module
-  return name === '' ? `(anonymous) ${file}:${lineNumber + 1}` : `${name} ${file}`
+  return name === '' ? `(anonymous) ${lineOf(innermost)}` : `${name} ${fileOf(innermost)}`
+}
+
+/** Where a frame's function begins, such as `src/process/decode.ts:31`. */
+export function lineOf(node: ProfileNode): string {
+  return `${fileOf(node)}:${node.callFrame.lineNumber + 1}`
+}
+
+function fileOf(node: ProfileNode): string {
+  const { module } = placeOf(node)
+  if (module !== 'node:') return module
+  return node.callFrame.url === '' ? 'V8' : node.callFrame.url
 }
 
 export function placeOf({ callFrame: { functionName, url } }: ProfileNode): Place {

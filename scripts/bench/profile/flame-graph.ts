@@ -1,4 +1,4 @@
-import { idle, placeOf, stageOf, type StackTimes } from './by-stage.ts'
+import { idle, lineOf, placeOf, stageOf, type StackTimes } from './by-stage.ts'
 import type { ProfileNode } from './recording.ts'
 
 interface Frame {
@@ -40,7 +40,7 @@ export function flameGraph(times: StackTimes, title: string): string {
 function frameOf(node: ProfileNode): { readonly name: string; readonly hue: number } {
   const { module, function: name, isOurs } = placeOf(node)
   const hue = isOurs ? 25 : module.startsWith('node:') || module.startsWith('(') ? 210 : 110
-  return { name: `${name === '' ? '(anonymous)' : name} ${module}:${node.callFrame.lineNumber + 1}`, hue }
+  return { name: `${name === '' ? '(anonymous)' : name} ${lineOf(node)}`, hue }
 }
 
 function draw(root: Frame, totalUs: number): { readonly text: readonly string[]; readonly depth: number } {

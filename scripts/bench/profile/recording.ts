@@ -1,6 +1,8 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { SourceMap, type SourceMapPayload } from 'node:module'
 import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { RiverbankError } from '../../../src/base/errors.ts'
 
 /** The folder into which the agent writes; only scripts set it. */
@@ -21,6 +23,7 @@ export interface ProfileNode {
     readonly url: string
     /** From 0. */
     readonly lineNumber: number
+    readonly columnNumber: number
   }
   readonly children?: readonly number[]
 }
@@ -48,14 +51,34 @@ export async function recorded(folder: string, pid: number, work: () => Promise<
   return file
 }
 
-/** Errors: `profile_unreadable`. */
+/** With lines of the sources where the build has maps. Errors: `profile_unreadable`. */
 export async function readProfile(file: string): Promise<CpuProfile> {
   try {
     const profile = JSON.parse(await readFile(file, 'utf8')) as Partial<CpuProfile>
     const { nodes, samples, timeDeltas } = profile
-    if (nodes !== undefined && samples !== undefined && timeDeltas !== undefined) return { nodes, samples, timeDeltas }
+    if (nodes !== undefined && samples !== undefined && timeDeltas !== undefined) {
+      return { nodes: inSources(nodes), samples, timeDeltas }
+    }
   } catch (cause) {
     throw new RiverbankError('profile_unreadable', `${file} cannot be read`, { cause })
   }
   throw new RiverbankError('profile_unreadable', `${file} is no CPU profile of V8`)
+}
+
+function inSources(nodes: readonly ProfileNode[]): ProfileNode[] {
+  const maps = new Map<string, SourceMap | null>()
+  return nodes.map((node) => {
+    const { url, lineNumber, columnNumber } = node.callFrame
+    let map = maps.get(url)
+    if (map === undefined) maps.set(url, (map = mapOf(url)))
+    const entry = map?.findEntry(lineNumber, columnNumber)
+    if (entry === undefined || !('originalLine' in entry)) return node
+    return { ...node, callFrame: { ...node.callFrame, lineNumber: entry.originalLine } }
+  })
+}
+
+function mapOf(url: string): SourceMap | null {
+  const file = url.startsWith('file:') ? `${fileURLToPath(url)}.map` : ''
+  if (file === '' || !existsSync(file)) return null
+  return new SourceMap(JSON.parse(readFileSync(file, 'utf8')) as SourceMapPayload)
 }

@@ -15,7 +15,11 @@ function profileOf(stacks: readonly (readonly [readonly string[], number])[]): C
   const add = (text: string) => {
     const [functionName = '', path = ''] = text.startsWith('(') ? [text] : text.split(' ')
     const url = path === '' || path.startsWith('node:') ? path : `${build}/${path}`
-    const node = { id: nodes.length + 1, callFrame: { functionName, url, lineNumber: 0 }, children: [] as number[] }
+    const node = {
+      id: nodes.length + 1,
+      callFrame: { functionName, url, lineNumber: 0, columnNumber: 0 },
+      children: [] as number[],
+    }
     nodes.push(node)
     return node
   }
