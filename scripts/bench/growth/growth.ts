@@ -28,6 +28,8 @@ const terminalsOfWide = 30_000
 /** Payments a second at which latency is measured: every size can score more. */
 const rate = 500
 const answerMs = 20_000
+/** A processor of which V8 has compiled everything that matters. */
+const warmPayments = 50_000
 const hotGoal = { kind: 'above', value: 0.9 } as const
 
 /** Measured on one installation, in turn in each round. */
@@ -84,8 +86,9 @@ async function bySize(
     const name = `${size.toLocaleString('en')} ${what}`
     const env = { RIVERBANK_PARTITIONS: String(partitions) }
     const [costs] = await place.within({ roles: ['process'], env }, async (installation) => {
-      await prepare(run, installation, name, historyOf(crowd, days))
-      return measureInTurn(run, installation, [{ name, draw: evenly(crowd, 1) }])
+      const draw = evenly(crowd, 1)
+      await prepare(run, installation, name, historyOf(crowd, days), draw)
+      return measureInTurn(run, installation, [{ name, draw }])
     })
     points.push({ x: Math.log10(size), y: Math.log10(median(costs?.processUs ?? [])) })
   }
@@ -98,8 +101,8 @@ async function bySize(
 async function hotTerminal(run: Run, place: Place): Promise<void> {
   const crowd = crowdOf(sized(run, usualEntities, 100))
   await place.within({ roles: ['process'] }, async (installation) => {
-    await prepare(run, installation, 'hot terminal', historyOf(crowd, 1))
     const base = evenly(crowd, 1)
+    await prepare(run, installation, 'hot terminal', historyOf(crowd, 1), base)
     const [even, hot] = await measureInTurn(run, installation, [
       { name: 'evenly', draw: base },
       { name: 'half at one terminal', draw: mixed(base, atTerminal(crowd, 0, 2), 2) },
@@ -113,9 +116,9 @@ async function wideCustomer(run: Run, place: Place): Promise<void> {
   const crowd = crowdOf(sized(run, usualEntities, 100))
   const terminals = sized(run, terminalsOfWide, 200)
   await place.within({ roles: ['process'] }, async (installation) => {
-    await prepare(run, installation, 'wide customer', historyOf(crowd, 1))
-    await prepare(run, installation, 'wide customer', wideHistory(crowd.customers, terminals))
     const base = evenly(crowd, 1)
+    await prepare(run, installation, 'wide customer', wideHistory(crowd.customers, terminals), base)
+    await prepare(run, installation, 'wide customer beside others', historyOf(crowd, 1), base)
     const many = terminals.toLocaleString('en')
     const [even, wide] = await measureInTurn(run, installation, [
       { name: 'evenly, beside a wide customer', draw: base },
@@ -141,9 +144,20 @@ function metricOf({ driver }: Pick<Place, 'driver'>, name: string, unit: string,
   return { benchmark: 'growth', driver, name, unit, ...(goal === undefined ? {} : { goal }) }
 }
 
-async function prepare(run: Run, installation: Installation, name: string, history: TrafficOptions): Promise<void> {
+/** A history, and payments until every size is measured on a process that is equally warm. */
+async function prepare(
+  run: Run,
+  installation: Installation,
+  name: string,
+  history: TrafficOptions,
+  draw: Draw,
+): Promise<void> {
   run.say(`growth, ${name}: ${history.payments} payments of history`)
   await publishAll(installation, traffic(history), run.signal)
+  await untilDone(installation, 'scored', run.signal)
+  const missing = sized(run, warmPayments, 100) - history.payments
+  if (missing <= 0) return
+  await publishAll(installation, traffic({ idPrefix: `${name}-warm-`, payments: missing, draw }), run.signal)
   await untilDone(installation, 'scored', run.signal)
 }
 
