@@ -1,225 +1,104 @@
-import { Command, InvalidArgumentError, Option } from 'commander'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { benchBatch } from './bench/batch.ts'
-import { benchBytes } from './bench/bytes.ts'
-import { benchEngine } from './bench/engine.ts'
-import { benchExplain } from './bench/explain.ts'
-import { benchFloorReads } from './bench/floor/reads.ts'
-import { benchFloorStream } from './bench/floor/stream.ts'
-import { feedHistory, openFeed } from './bench/feed.ts'
-import { openInstallation, type Driver } from './bench/installation.ts'
-import { benchLatency } from './bench/latency.ts'
-import { benchLookups } from './bench/lookups.ts'
-import { describeMachine, machineLine } from './bench/machine.ts'
-import { Measurements, rowOf } from './bench/measurement.ts'
-import { benchMemory } from './bench/memory.ts'
-import { benchPipeline } from './bench/pipeline.ts'
-import { benchReads } from './bench/reads.ts'
-import type { Run } from './bench/run.ts'
-import { benchScoring } from './bench/scoring.ts'
-import { benchShadow, writeShadowModels } from './bench/shadow.ts'
-import { startKafkaBroker, type KafkaBroker } from './kafka/broker.ts'
-import { kafkaAvailable } from './kafka/distribution.ts'
+import { Command, Option } from 'commander'
+import { writeFile } from 'node:fs/promises'
+import { comparisonRows, readReport, type EarlierReport } from './bench/compare.ts'
+import { describeEnvironment, environmentLine } from './bench/environment.ts'
+import { growthParts, growthSizes, type GrowthPart } from './bench/growth/sizes.ts'
+import type { Driver } from './bench/installation.ts'
+import { Measurements, rowOf, type Metric } from './bench/measurement.ts'
+import { namesFrom, positive, positives } from './bench/options.ts'
+import { benchmarks } from './bench/registry.ts'
+import { runBenchmarks } from './bench/runner.ts'
 import { table } from '../src/app/command-line/table.ts'
 import { isRiverbankError, RiverbankError } from '../src/base/errors.ts'
 
-const benchmarks = [
-  'engine',
-  'batch',
-  'scoring',
-  'explain',
-  'pipeline',
-  'floor',
-  'shadow',
-  'latency',
-  'reads',
-  'lookups',
-  'bytes',
-  'memory',
-] as const
-type Benchmark = (typeof benchmarks)[number]
-
 interface Options {
-  readonly only?: Benchmark
+  readonly only?: readonly string[]
   readonly rounds: number
   readonly seconds: number
   readonly minutes: number
   readonly payments: number
   readonly log: Driver | 'both'
+  readonly short: boolean
+  readonly growth: readonly GrowthPart[]
+  readonly entities: readonly number[]
+  readonly days: readonly number[]
+  readonly partitions: readonly number[]
   readonly json?: string
+  readonly compare?: string
 }
 
-/** The benchmark sends so many payments before any clock starts, to warm connections, caches and compiled code. */
-const warmUpPayments = 10_000
-/** After this long the benchmark begins no further round. */
-const enoughMs = 280_000
+/** Sizes that only show that a benchmark runs. */
+const shortSizes = { rounds: 1, seconds: 1, minutes: 0.05, payments: 500 } as const
+
+const listed = benchmarks.map(({ name, about, isLong }) => {
+  return `  ${name.padEnd(12)} ${about}${isLong === true ? ' (only when named)' : ''}`
+})
 
 const program = new Command('npm run bench --')
   .description('Measures this program on this machine: medians of several rounds, with the smallest and the largest.')
-  .addOption(new Option('--only <name>', 'one benchmark instead of all').choices(benchmarks))
+  .option('--only <names>', 'these benchmarks, separated by commas', namesFrom(benchmarks.map(({ name }) => name)))
   .option('--rounds <n>', 'how often each is measured', positive, 3)
-  .option('--seconds <n>', 'length of a round of latency and of reads', positive, 6)
+  .option('--seconds <n>', 'length of a round that measures over time', positive, 6)
   .option('--minutes <n>', 'how long memory is watched, at 50 payments a second: only with --only memory', positive, 30)
-  .option('--payments <n>', 'payments of a round of the pipeline', positive, 40_000)
+  .option('--payments <n>', 'payments of a round of the stream', positive, 40_000)
   .addOption(
     new Option('--log <driver>', 'what carries the events').choices(['redis', 'kafka', 'both']).default('both'),
   )
+  .option('--growth <parts>', `of growth: ${growthParts.join(', ')}`, namesFrom(growthParts), growthParts)
+  .option('--entities <numbers>', 'of growth: customers, terminals and pairs together', positives, growthSizes.entities)
+  .option('--days <numbers>', 'of growth: days of history', positives, growthSizes.days)
+  .option('--partitions <numbers>', 'of growth: partitions of the topics', positives, growthSizes.partitions)
+  .option('--short', 'show that every benchmark runs; the numbers mean nothing', false)
   .option('--json <file>', 'write the numbers of every round there')
+  .option('--compare <file>', 'compare with the numbers of an earlier run')
+  .addHelpText('after', `\nBenchmarks, in this order:\n${listed.join('\n')}`)
   .showHelpAfterError()
   .exitOverride((error) => {
     process.exit(error.exitCode === 0 ? 0 : 2)
   })
-
-function positive(text: string): number {
-  const value = Number(text)
-  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('a whole number from 1 on')
-  return value
-}
 
 const say = (text: string) => {
   process.stderr.write(`${text}\n`)
 }
 
 async function main(options: Options): Promise<void> {
-  const startedMs = performance.now()
   const ending = new AbortController()
   const interrupt = () => ending.abort(new RiverbankError('interrupted', 'stopped before it was done'))
   process.once('SIGINT', interrupt)
   process.once('SIGTERM', interrupt)
-  const machine = describeMachine()
-  say(machineLine(machine))
+  const earlier = options.compare === undefined ? null : await readReport(options.compare)
+  const { entities, days, partitions } = options
+  const environment = describeEnvironment()
+  say(environmentLine(environment))
   const measurements = new Measurements()
-  const run: Run = {
+  const run = {
     ...options,
+    growth: { parts: options.growth, entities, days, partitions },
+    ...(options.short ? { ...shortSizes, isShort: true } : {}),
     signal: ending.signal,
-    record: (metric, value) => measurements.add(metric, value),
+    record: (metric: Metric, value: number) => measurements.add(metric, value),
     say,
-    isLate: () => performance.now() - startedMs > enoughMs,
   }
-  // The memory benchmark takes longer than all others together.
-  const isAsked = (name: Benchmark) => (options.only === undefined ? name !== 'memory' : options.only === name)
+  const asked = benchmarks.filter(
+    ({ name, isLong }) => options.only?.includes(name) ?? (options.short || isLong !== true),
+  )
+  const drivers = options.log === 'both' ? (['redis', 'kafka'] as const) : [options.log]
   try {
-    if (isAsked('engine')) await benchEngine(run)
-    if (isAsked('batch')) await benchBatch(run)
-    if (isAsked('scoring')) await benchScoring(run)
-    if (isAsked('explain')) await benchExplain(run)
-    if (isAsked('bytes')) await benchBytes(run)
-    if (isAsked('lookups')) await benchLookups(run)
-    if (isAsked('floor')) await benchFloor(run, options, ending)
-    if (['pipeline', 'shadow', 'latency', 'reads', 'memory'].some((name) => isAsked(name as Benchmark))) {
-      for (const driver of ['redis', 'kafka'] as const) {
-        if (options.log === 'both' || options.log === driver) await benchDriver(run, driver, isAsked, ending)
-      }
-    }
+    await runBenchmarks(run, asked, drivers, (error) => ending.abort(error))
   } finally {
     // Measurements before an interruption are worth reading.
     const all = measurements.all()
-    process.stdout.write(`${machineLine(machine)}\n${table(all.map(rowOf))}`)
-    const report = { machine, measuredAt: new Date().toISOString(), options, measurements: all }
+    process.stdout.write(`${environmentLine(environment)}\n${table(all.map(rowOf))}`)
+    if (earlier !== null) process.stdout.write(comparison(earlier, comparisonRows(earlier, all)))
+    const report = { environment, measuredAt: new Date().toISOString(), options, measurements: all }
     if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(report, null, 2)}\n`)
   }
 }
 
-/** Runs the floor: for each driver an installation whose processor has both cores, and one that serves, for reads. */
-async function benchFloor(run: Run, { log }: Options, ending: AbortController): Promise<void> {
-  for (const driver of ['redis', 'kafka'] as const) {
-    if (log !== 'both' && log !== driver) continue
-    const broker = driver === 'kafka' ? await startBroker() : null
-    if (driver === 'kafka' && broker === null) continue
-    const open = (roles: readonly string[]) =>
-      openInstallation({ driver, roles, ...brokersOf(broker), onFailure: (error) => ending.abort(error) })
-    try {
-      const streaming = await open(['process'])
-      try {
-        const feed = openFeed(warmUpPayments + run.payments * (run.rounds + 1))
-        await feedHistory(streaming, feed, warmUpPayments, run.signal, 'scored')
-        await benchFloorStream(run, streaming, feed, broker?.kafka.pid ?? null)
-      } finally {
-        await streaming.close()
-      }
-      if (driver === 'kafka' || process.env['NOREADS'] !== undefined) continue
-      const serving = await open(['process', 'serve'])
-      try {
-        await feedHistory(serving, openFeed(run.payments), run.payments, run.signal, 'scored')
-        await benchFloorReads(run, serving)
-      } finally {
-        await serving.close()
-      }
-    } finally {
-      await broker?.close()
-    }
-  }
-}
-
-function brokersOf(broker: { readonly kafka: KafkaBroker } | null): { readonly brokers?: string } {
-  return broker === null ? {} : { brokers: broker.kafka.brokers }
-}
-
-/** One installation for all benchmarks that need one: each finds the history that those before it left. */
-async function benchDriver(
-  run: Run,
-  driver: Driver,
-  isAsked: (name: Benchmark) => boolean,
-  ending: AbortController,
-): Promise<void> {
-  // Reads do not use the log.
-  if (driver === 'kafka' && !isAsked('pipeline') && !isAsked('latency')) return
-  const broker = driver === 'kafka' ? await startBroker() : null
-  if (driver === 'kafka' && broker === null) return
-  const modelsDir = await mkdtemp(join(tmpdir(), 'riverbank-bench-models-'))
-  try {
-    await writeShadowModels(modelsDir)
-    const installation = await openInstallation({
-      driver,
-      modelsDir,
-      ...brokersOf(broker),
-      onFailure: (error) => ending.abort(error),
-    })
-    try {
-      if (isAsked('memory')) {
-        await benchMemory(run, installation)
-        return
-      }
-      const feed = openFeed(warmUpPayments + run.payments * run.rounds * (isAsked('shadow') ? 2 : 1))
-      await feedHistory(installation, feed, warmUpPayments, run.signal)
-      if (isAsked('pipeline')) await benchPipeline(run, installation, feed)
-      else await feedHistory(installation, feed, run.payments, run.signal)
-      if (isAsked('shadow') && driver === 'redis') await benchShadow(run, installation, feed)
-      if (isAsked('latency')) await benchLatency(run, installation, feed)
-      if (isAsked('reads') && driver === 'redis') await benchReads(run, installation)
-    } finally {
-      await installation.close()
-    }
-  } finally {
-    await rm(modelsDir, { recursive: true, force: true })
-    await broker?.close()
-  }
-}
-
-/** Null, with a line that gives the reason, without Java. */
-async function startBroker(): Promise<{ readonly kafka: KafkaBroker; close(): Promise<void> } | null> {
-  const available = kafkaAvailable()
-  if (available.kind === 'missing') {
-    say(`kafka: skipped (${available.reason})`)
-    return null
-  }
-  const dir = await mkdtemp(join(tmpdir(), 'riverbank-bench-kafka-'))
-  const remove = () => rm(dir, { recursive: true, force: true, maxRetries: 5 })
-  try {
-    const kafka = await startKafkaBroker({ dir, onProgress: say })
-    return {
-      kafka,
-      async close() {
-        await kafka.stop()
-        await remove()
-      },
-    }
-  } catch (error) {
-    await remove()
-    throw error
-  }
+function comparison({ environment, measuredAt }: EarlierReport, rows: readonly Record<string, string>[]): string {
+  const beyond = rows.filter(({ verdict }) => ['faster', 'slower', 'changed'].includes(verdict ?? ''))
+  const head = `compared with commit ${environment.commit ?? 'unknown'} of ${measuredAt}`
+  return `\n${head}: ${beyond.length} of ${rows.length} changed beyond noise\n${table(rows)}`
 }
 
 program.parse()

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { loggedEvents, applyLogged } from './engine.ts'
 import { quantile, type Metric } from './measurement.ts'
-import type { Run } from './run.ts'
+import { sized, type Run } from './run.ts'
 import { readConfig } from '../../src/app/installation/settings/config.ts'
 import { definitions } from '../../src/app/installation/settings/definitions.ts'
 import { startEmbeddedRedis } from '../../src/app/installation/servers/embedded-redis.ts'
@@ -15,7 +15,7 @@ import { openRedisStateStore } from '../../src/edges/redis/states/state-store.ts
 import { pinoLogger } from '../../src/edges/pino/logger.ts'
 
 /** About 60 days of the published data set: more than the longest window and its delay look back. */
-const payments = 580_000
+const fullPayments = 580_000
 /** The states of each entity whose `MEMORY USAGE` is measured. */
 const sampleSize = 500
 const namespace = 'bench-bytes'
@@ -28,6 +28,7 @@ const redisTimeouts = { startTimeoutMs: 20_000, stopTimeoutMs: 10_000 } as const
  * is one.
  */
 export async function benchBytes(run: Run): Promise<void> {
+  const payments = sized(run, fullPayments, 2_000)
   run.say(`bytes: ${payments} payments`)
   const { plan, catalog } = definitions(readConfig({}))
   const engine = createMemoryEngine(plan, { asStored: true })

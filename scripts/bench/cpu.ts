@@ -10,11 +10,21 @@ const ticksPerSecond = 100
 export async function cpuSeconds(pids: ReadonlyMap<string, number>): Promise<ReadonlyMap<string, number>> {
   const used = new Map<string, number>()
   for (const [name, pid] of pids) {
-    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => null)
-    if (stat === null) continue
-    // The name in parentheses may hold anything; the state and then numbers follow it: proc(5).
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    used.set(name, (Number(fields[11]) + Number(fields[12])) / ticksPerSecond)
+    const seconds = await secondsIn(`/proc/${pid}/stat`)
+    if (seconds !== null) used.set(name, seconds)
   }
   return used
+}
+
+/** Those of the first thread of a process, which runs its JavaScript; NaN without /proc. */
+export async function mainThreadSeconds(pid: number): Promise<number> {
+  return (await secondsIn(`/proc/${pid}/task/${pid}/stat`)) ?? NaN
+}
+
+async function secondsIn(file: string): Promise<number | null> {
+  const stat = await readFile(file, 'utf8').catch(() => null)
+  if (stat === null) return null
+  // The name in parentheses may hold anything; the state and then numbers follow it: proc(5).
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
 }

@@ -1,6 +1,6 @@
 import { decodeState, encodeState } from '../../src/engine/states.ts'
 import { labelDelayMs } from './feed.ts'
-import { eachRound, type Run } from './run.ts'
+import { eachRound, sized, type Run } from './run.ts'
 import { history } from '../../features/simulator/history.ts'
 import { generatePayments } from '../../features/simulator/payments.ts'
 import { readConfig } from '../../src/app/installation/settings/config.ts'
@@ -12,8 +12,8 @@ import { decodeEvent } from '../../src/events/decode-event.ts'
 import { partitionOf } from '../../src/events/partitioner.ts'
 import type { EntityPlan } from '../../src/engine/plan.ts'
 
-const warmUpEvents = 20_000
-const measuredPayments = 60_000
+const fullWarmUpEvents = 20_000
+const fullPayments = 60_000
 const codecStates = 2_000
 /** A processor under load takes up to 500 at once; one that keeps up, a few. */
 const batchEvents = 64
@@ -61,7 +61,8 @@ function applyInBatches(engine: MemoryEngine, catalog: EventCatalog, events: rea
  */
 export async function benchEngine(run: Run): Promise<void> {
   const { plan, catalog } = definitions(readConfig({}))
-  const events = [...loggedEvents(measuredPayments + warmUpEvents)]
+  const warmUpEvents = sized(run, fullWarmUpEvents, 500)
+  const events = [...loggedEvents(sized(run, fullPayments, 500) + warmUpEvents)]
   await eachRound(run, 'engine', (): Promise<void> => {
     const engine = createMemoryEngine(plan)
     applyInBatches(engine, catalog, events.slice(0, warmUpEvents))

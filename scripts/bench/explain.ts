@@ -1,13 +1,13 @@
 import { paymentInitiated } from '../../features/sources.ts'
 import type { Metric } from './measurement.ts'
 import { chance, randomEnsemble, randomVector, type EnsembleShape } from '../models/random-trees.ts'
-import { eachRound, type Run } from './run.ts'
+import { eachRound, sized, type Run } from './run.ts'
 import { assert } from '../../src/base/errors.ts'
 import { createReasonWriter } from '../../src/scoring/explain/reason.ts'
 import { createTreeShap, type TreeShap } from '../../src/scoring/explain/tree-shap.ts'
 import { loadExplanations, registeredRollout } from '../../src/edges/onnx/load.ts'
 
-const rows = 500
+const fullRows = 500
 /** µs of processor time: other load of the machine hardly matters. */
 const goal = { kind: 'below', value: 1_000 } as const
 /** Full trees: the most work at this depth. */
@@ -15,6 +15,7 @@ const large: EnsembleShape = { trees: 200, depth: 6, width: 24 }
 
 /** Measures the exact SHAP values of one payment after the other, and the reasons made of them. */
 export async function benchExplain(run: Run): Promise<void> {
+  const rows = sized(run, fullRows, 10)
   const { champion } = await registeredRollout('models', paymentInitiated.type)
   const name = `${champion.name}/${champion.version}`
   const shipped = await loadExplanations({ modelsDir: 'models', ...champion })
@@ -29,7 +30,7 @@ export async function benchExplain(run: Run): Promise<void> {
   const metric: Metric = { benchmark: 'explain', driver: null, name: '', unit: 'µs/payment' }
   await eachRound(run, 'explain', (): Promise<void> => {
     run.record({ ...metric, name: `${name}, SHAP values` }, contributionsMicros(explainer, some))
-    const withReasons = micros(() => {
+    const withReasons = micros(rows, () => {
       for (const vector of some) {
         write({ contributions: explainer.contributions(vector), values: vector, stats: explainer.stats })
       }
@@ -41,13 +42,13 @@ export async function benchExplain(run: Run): Promise<void> {
 }
 
 function contributionsMicros(shap: Pick<TreeShap, 'contributions'>, vectors: readonly Float32Array[]): number {
-  return micros(() => {
+  return micros(vectors.length, () => {
     for (const vector of vectors) shap.contributions(vector)
   })
 }
 
 /** Processor time per row, of the second of two runs. */
-function micros(work: () => void): number {
+function micros(rows: number, work: () => void): number {
   work()
   const before = process.cpuUsage()
   work()

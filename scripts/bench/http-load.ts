@@ -12,6 +12,8 @@ export interface LoadOrder {
   readonly measureMs: number
   /** Whole HTTP/1.1 requests. */
   readonly requests: readonly string[]
+  /** Text in the requests that becomes a number of the same length, another one each time; left out: none. */
+  readonly counter?: string
 }
 
 export interface LoadResult {
@@ -51,9 +53,13 @@ function keepAsking(reading: Reading): Promise<void> {
     socket.once('close', resolve)
     let askedMs = 0
     const ask = () => {
-      const { requests } = reading.order
+      const { requests, counter } = reading.order
+      const turn = reading.turn++
+      const request = requests[turn % requests.length] ?? ''
       askedMs = performance.now()
-      socket.write(requests[reading.turn++ % requests.length] ?? '')
+      socket.write(
+        counter === undefined ? request : request.replace(counter, String(turn).padStart(counter.length, '0')),
+      )
     }
     socket.once('connect', ask)
     eachAnswer(socket, (status) => {

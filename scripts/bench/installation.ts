@@ -25,6 +25,12 @@ export interface InstallationOptions {
   readonly modelsDir?: string
   /** The roles to run; left out: all of them. */
   readonly roles?: readonly string[]
+  /** Processors; 1 when left out. */
+  readonly processors?: number
+  /** By role: options of Node beside its own. */
+  readonly nodeArgs?: Readonly<Record<string, readonly string[]>>
+  /** Added to the environment of every role. */
+  readonly env?: Readonly<Record<string, string>>
   /** Called with the error that ended a role or Redis. */
   readonly onFailure: (error: unknown) => void
 }
@@ -33,12 +39,16 @@ export interface InstallationOptions {
 export interface Installation {
   readonly driver: Driver
   readonly config: Config
+  /** The environment of its roles: a command with this environment finds it. */
+  readonly env: Readonly<Record<string, string>>
   /** The port of the HTTP role. */
   readonly port: number
   /** The publisher's own connection to the log. */
   readonly log: EventLog
   /** Process ids of the roles, of Redis and of the publisher, which is this process. */
   pids(): ReadonlyMap<string, number>
+  /** Runs one more role beside those that run; it ends with the installation. */
+  start(role: string): void
   /** Ends the processes and deletes their files. */
   close(): Promise<void>
 }
@@ -58,18 +68,25 @@ export async function openInstallation(options: InstallationOptions): Promise<In
     closers.push(() => redis.stop())
     void redis.crashed.then(options.onFailure)
     const port = await freePort()
-    const env = environment({ dir, port, redisUrl: redis.url, ...options })
+    const env = { ...environment({ dir, port, redisUrl: redis.url, ...options }), ...options.env }
     const config = readConfig(env)
     const log = await openEventLog(config, logger)
     closers.push(() => log.close())
     await createTopics(config, log)
     if (options.driver === 'kafka') closers.push(() => deleteTopics(config, log))
-    const supervisor = startRoles(config, env, options.roles)
-    supervisor.finished.catch(options.onFailure)
-    closers.push(() => supervisor.stop())
+    const supervisors: Supervisor[] = []
+    const run = (wanted: InstallationOptions) => {
+      const supervisor = startRoles(config, env, wanted)
+      supervisor.finished.catch(options.onFailure)
+      supervisors.push(supervisor)
+      closers.push(() => supervisor.stop())
+    }
+    run(options)
     if (options.roles?.includes('serve') !== false) await untilReady(port)
-    const pids = () => new Map([['publisher', process.pid], ['redis', redis.pid], ...supervisor.pids()])
-    return { driver: options.driver, config, port, log, pids, close }
+    const ofRoles = () => supervisors.flatMap((supervisor) => [...supervisor.pids()])
+    const pids = () => new Map([['publisher', process.pid], ['redis', redis.pid], ...ofRoles()])
+    const start = (role: string) => run({ ...options, roles: [role] })
+    return { driver: options.driver, config, env, port, log, pids, start, close }
   } catch (error) {
     await close()
     throw error
@@ -103,10 +120,18 @@ function environment({ dir, port, redisUrl, driver, brokers, modelsDir }: Place)
   return Object.fromEntries([...inherited, ...own])
 }
 
-function startRoles(config: Config, env: Readonly<Record<string, string>>, wanted?: readonly string[]): Supervisor {
+function startRoles(
+  config: Config,
+  env: Readonly<Record<string, string>>,
+  { roles: wanted, processors = 1, nodeArgs = {} }: InstallationOptions,
+): Supervisor {
   const logger = pinoLogger({ level: 'warn', fields: { role: 'bench' } })
-  const specs = roleSpecs(config, 1).filter(({ role }) => wanted?.includes(role) !== false)
-  const roles = specs.map((role) => ({ ...role, env: { ...env, ...role.env } }))
+  const specs = roleSpecs(config, processors).filter(({ role }) => wanted?.includes(role) !== false)
+  const roles = specs.map((spec) => ({
+    ...spec,
+    nodeArgs: [...(spec.nodeArgs ?? []), ...(nodeArgs[spec.role] ?? [])],
+    env: { ...env, ...spec.env },
+  }))
   return supervise(supervisorOptions(config, logger, roleCommand(), roles))
 }
 

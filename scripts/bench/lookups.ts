@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { quantile, type Metric } from './measurement.ts'
 import { chance } from '../models/random-trees.ts'
-import { eachRound, type Run } from './run.ts'
+import { eachRound, sized, type Run } from './run.ts'
 import { paymentInitiated } from '../../features/sources.ts'
 import { readConfig } from '../../src/app/installation/settings/config.ts'
 import { definitions } from '../../src/app/installation/settings/definitions.ts'
@@ -23,15 +23,17 @@ import { ScoreHub, scoreHubLimits } from '../../src/serve/scores/score-hub.ts'
 import { ScoreSpool } from '../../src/serve/scores/score-spool.ts'
 
 /** A process holds so many of the newest scores by default; their features here are as large as ours. */
-const scores = 1_000_000
+const fullScores = 1_000_000
 const batch = 500
-const rowsOfFile = 50_000
+const rowsOfFileMax = 50_000
 const timeMs = Date.UTC(2026, 0, 1)
-const lookUps = 5_000
+const fullLookUps = 5_000
 const goal = { kind: 'below', value: 5 } as const
 
 /** Measures look-ups by event id among a million scores on this machine's disk, as a serve process does them. */
 export async function benchLookups(run: Run): Promise<void> {
+  const scores = sized(run, fullScores, 2_000)
+  const lookUps = sized(run, fullLookUps, 100)
   const dir = await mkdtemp(join(tmpdir(), 'riverbank-bench-lookups-'))
   const logger = pinoLogger({ level: 'error', fields: {}, to: process.stderr })
   const meter = prometheusMeter({ processMetrics: false, constantLabels: {} })
@@ -54,7 +56,7 @@ export async function benchLookups(run: Run): Promise<void> {
     recent,
     meter,
   })
-  const files = await listedLake(dir)
+  const files = await listedLake(dir, scores)
   const lists = new IdLists({ lake: files, bytesMax: 2 ** 26, maxAgeMs: 500, nowMs: () => performance.now() })
   const lake = openLakeLookup({ ...lakeLookupDefaults, lake: files, schema, catalog, listBytesMax: 2 ** 26 })
   try {
@@ -75,7 +77,7 @@ export async function benchLookups(run: Run): Promise<void> {
     await eachRound(run, 'lookups', async () => {
       for (const [kind, id] of Object.entries(kinds)) {
         const cpu = process.cpuUsage()
-        const times = await measured(async () => {
+        const times = await measured(lookUps, async () => {
           const eventId = await id()
           const startedMs = performance.now()
           const answer = await findScoreById(eventId, { hub, spool, ledger, lake })
@@ -100,8 +102,9 @@ export async function benchLookups(run: Run): Promise<void> {
 }
 
 /** A lake that has all of them too: look-ups read its lists for every id, its files for none. */
-async function listedLake(dir: string) {
+async function listedLake(dir: string, scores: number) {
   const lake = await openLake({ dir: join(dir, 'lake') })
+  const rowsOfFile = Math.min(rowsOfFileMax, scores)
   const added = []
   for (let first = 0; first < scores; first += rowsOfFile) {
     const path = `scores/dt=2026-01-01/s-0-${first}-${first + rowsOfFile - 1}.00000000.parquet`
@@ -149,7 +152,7 @@ function recordOf(n: number): LogRecord {
 }
 
 /** Runs look-ups one after the other; answers the milliseconds of each. */
-async function measured(lookUp: () => Promise<number>): Promise<number[]> {
+async function measured(lookUps: number, lookUp: () => Promise<number>): Promise<number[]> {
   const times: number[] = []
   while (times.length < lookUps) times.push(await lookUp())
   return times

@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Installation } from './installation.ts'
 import { slope, type Metric } from './measurement.ts'
-import type { Run } from './run.ts'
+import type { Place } from './place.ts'
+import { sized, type Run } from './run.ts'
 import { liveTraffic } from '../../features/simulator/live-traffic.ts'
 import { datasetEpochMs, scoredTypes } from '../../features/simulator/payment-events.ts'
 import { worldOf } from '../../features/simulator/payments.ts'
@@ -16,7 +17,7 @@ import { labelDelayMs } from './feed.ts'
 
 /** Payments a second: one process handles them with a few percent of a core, for any time. */
 const rate = 50
-const sampleEveryMs = 10_000
+const fullSampleEveryMs = 10_000
 /** Days of payments before the measurement: connections and caches are then in use. */
 const daysBefore = 30
 
@@ -29,7 +30,11 @@ interface Sample {
  * Measures the memory of the processes while payments come at a steady rate: at the end, and its growth over the second
  * half of the time (least squares). Linux only, like processor times.
  */
-export async function benchMemory(run: Run, installation: Installation): Promise<void> {
+export function benchMemory(run: Run, place: Place): Promise<void> {
+  return place.within({}, (installation) => watchMemory(run, installation))
+}
+
+async function watchMemory(run: Run, installation: Installation): Promise<void> {
   const signal = withTimeLimit(run.signal, run.minutes * minuteMs)
   const [samples] = await Promise.all([sample(run, installation, signal), send(installation, signal)])
   run.signal.throwIfAborted()
@@ -72,6 +77,7 @@ async function send({ config, log }: Installation, signal: AbortSignal): Promise
 async function sample(run: Run, installation: Installation, signal: AbortSignal): Promise<Sample[]> {
   const startedMs = performance.now()
   const samples: Sample[] = []
+  const sampleEveryMs = sized(run, fullSampleEveryMs, 500)
   while (!signal.aborted) {
     const minutes = (performance.now() - startedMs) / minuteMs
     const residentMb = await resident(installation.pids())

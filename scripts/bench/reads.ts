@@ -38,7 +38,11 @@ export function readKinds(port: number): { readonly name: string; readonly reque
 }
 
 /** Sends requests to a server on this machine for one round. Errors: `reads_failed` when an answer was not 200. */
-export async function readFrom(port: number, requests: readonly string[], run: Run): Promise<LoadResult> {
+export async function readFrom(
+  port: number,
+  requests: readonly string[],
+  run: Pick<Run, 'seconds' | 'signal'>,
+): Promise<LoadResult> {
   const order: LoadOrder = { port, connections, warmUpMs, measureMs: run.seconds * 1_000, requests }
   const result = await loadFromOutside(order, run.signal)
   if (result.failures > 0) throw new RiverbankError('reads_failed', `${result.failures} answers were not 200`)
@@ -63,7 +67,7 @@ function postRequests(host: string): string[] {
   })
 }
 
-function loadFromOutside(order: LoadOrder, signal: AbortSignal): Promise<LoadResult> {
+export function loadFromOutside(order: LoadOrder, signal: AbortSignal): Promise<LoadResult> {
   const child = fork(fileURLToPath(new URL('./http-load.js', import.meta.url)), {
     // The client's garbage must not slow the measurement.
     execArgv: ['--max-semi-space-size=64', ...ownCommand().args.slice(0, -1)],

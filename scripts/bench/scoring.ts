@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createHash } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { eachRound, type Run } from './run.ts'
+import { eachRound, sized, type Run } from './run.ts'
 import { treeModel } from '../models/tree-model.ts'
 import { seeded } from '../fuzz/definitions.ts'
 import { loadScorer } from '../../src/edges/onnx/load.ts'
@@ -15,8 +15,8 @@ export const trees = 200
 const depth = 5
 const batchRows = 32
 const widths = [30, 45] as const
-const warmUpBatches = 300
-const measuredBatches = 3_000
+const fullWarmUpBatches = 300
+const fullBatches = 3_000
 /** µs a payment. */
 const goal = { kind: 'below', value: 6 } as const
 
@@ -24,6 +24,8 @@ const goal = { kind: 'below', value: 6 } as const
  * Measures the processor time of the model per payment: batches of 32, one thread, the checks of every value included.
  */
 export async function benchScoring(run: Run): Promise<void> {
+  const warmUpBatches = sized(run, fullWarmUpBatches, 5)
+  const measuredBatches = sized(run, fullBatches, 20)
   const dir = await mkdtemp(join(tmpdir(), 'riverbank-bench-models-'))
   try {
     for (const width of widths) {

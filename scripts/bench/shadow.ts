@@ -1,8 +1,9 @@
 import { paymentInitiated } from '../../features/sources.ts'
 import { cp } from 'node:fs/promises'
 import { cpuSeconds } from './cpu.ts'
-import { publishAll, type Feed } from './feed.ts'
+import { feedHistory, openFeed, publishAll, type Feed } from './feed.ts'
 import type { Installation } from './installation.ts'
+import { inFolder, type Place } from './place.ts'
 import { untilDone } from './progress.ts'
 import { eachRound, type Run } from './run.ts'
 import { writeTreeModel } from './scoring.ts'
@@ -20,7 +21,7 @@ const goal = { kind: 'below', value: 10 } as const
 const takenMs = 30_000
 
 /** The shipped models, and one of 200 trees that takes the champion's vector. */
-export async function writeShadowModels(dir: string): Promise<void> {
+async function writeShadowModels(dir: string): Promise<void> {
   const config = readConfig({})
   await cp(config.MODELS_DIR, dir, { recursive: true })
   const compiled = definitions(config)
@@ -38,11 +39,24 @@ interface Measured {
   readonly cpuUs: number
 }
 
+/** Measures what one shadow costs, on an installation of all roles. */
+export function benchShadow(run: Run, place: Place): Promise<void> {
+  return inFolder('models', async (modelsDir) => {
+    await writeShadowModels(modelsDir)
+    await place.within({ modelsDir }, async (installation) => {
+      const warmUp = Math.ceil(run.payments / 4)
+      const feed = openFeed(warmUp + (run.payments + 1) * run.rounds)
+      await feedHistory(installation, feed, warmUp, run.signal)
+      await compareRounds(run, installation, feed)
+    })
+  })
+}
+
 /**
  * Measures the share of the throughput that one shadow costs. The processor scores half of a round's payments without
  * it and half with it, in the next round the other way round: other load and growing states then weigh on both.
  */
-export async function benchShadow(run: Run, installation: Installation, feed: Feed): Promise<void> {
+async function compareRounds(run: Run, installation: Installation, feed: Feed): Promise<void> {
   const { config, driver } = installation
   const store = await openGenerationStore(config, paymentInitiated.type)
   const place = { topic: names(config).topics.events, partitions: config.PARTITIONS }

@@ -21,7 +21,7 @@ process.once('message', ({ redisUrl, statePrefix, one, many }: ReadsOrder) => {
   const app = new Hono()
   const keyOf = (id: string) => `${statePrefix}${id}}`
   app.get('/v1/entities/:entity/:id/features', async (c) => {
-    await redis.getBuffer(keyOf(c.req.param('id')))
+    await redis.mgetBuffer(keyOf(c.req.param('id')))
     return c.json(one)
   })
   app.post('/v1/features', async (c) => {

@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import type { Installation } from '../installation.ts'
+import { feedHistory, openFeed } from '../feed.ts'
+import { openInstallation, type Installation } from '../installation.ts'
 import type { Goal, Metric } from '../measurement.ts'
 import { readFrom, readKinds } from '../reads.ts'
 import { eachRound, type Run } from '../run.ts'
@@ -12,8 +13,19 @@ const goals: Readonly<Record<string, Goal>> = {
   'POST three customers': { kind: 'above', value: 0.7 },
 }
 
+/** Measures reads on an installation of its own that has processed some history. Reads do not use the log. */
+export async function benchFloorReads(run: Run, onFailure: (error: unknown) => void): Promise<void> {
+  const installation = await openInstallation({ driver: 'redis', roles: ['process', 'serve'], onFailure })
+  try {
+    await feedHistory(installation, openFeed(run.payments), run.payments, run.signal, 'scored')
+    await compareReads(run, installation)
+  } finally {
+    await installation.close()
+  }
+}
+
 /** Measures reads over HTTP and a bare Hono with the same Redis command and the same JSON, in turn, from one client. */
-export async function benchFloorReads(run: Run, installation: Installation): Promise<void> {
+async function compareReads(run: Run, installation: Installation): Promise<void> {
   const kinds = readKinds(installation.port)
   const [one, many] = await Promise.all(kinds.map(({ requests }) => answerTo(installation.port, requests[0] ?? '')))
   const { config } = installation

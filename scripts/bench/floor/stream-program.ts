@@ -5,7 +5,7 @@
  * handled every record.
  */
 import { Redis } from 'ioredis'
-import { Kafka, logLevel } from 'kafkajs'
+import { Kafka, logLevel, type Message } from 'kafkajs'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 
 export interface FloorOrder {
@@ -18,6 +18,8 @@ export interface FloorOrder {
   readonly group: string
   readonly partitions: number
   readonly batchRecords: number
+  /** Kafka takes no larger batch of one partition. */
+  readonly batchBytes: number
   readonly model: { readonly file: string; readonly input: string; readonly output: string; readonly width: number }
   /** By entity: the fields of an event that give its id, and the bytes of a state. */
   readonly entities: readonly { readonly name: string; readonly fields: readonly string[]; readonly bytes: number }[]
@@ -27,6 +29,11 @@ export interface FloorOrder {
 
 /** `ready`: the program reads. `handled`, after each batch: the number of handled records so far. */
 export type FloorReport = { readonly kind: 'ready' } | { readonly kind: 'handled'; readonly records: number }
+
+interface InputEvent {
+  readonly id: string
+  readonly data: Readonly<Record<string, string>>
+}
 
 interface Input {
   readonly key: Buffer
@@ -68,7 +75,7 @@ class Floor {
 
   async handle(partition: number, records: readonly Input[], produce: Produce): Promise<void> {
     const { entities, model, score } = this.#order
-    const events = records.map(({ value }) => JSON.parse(value.toString()) as { data: Record<string, string> })
+    const events = records.map(({ value }) => JSON.parse(value.toString()) as InputEvent)
     const keys = new Map<string, Buffer>()
     for (const { data } of events) {
       for (const [i, { name, fields }] of entities.entries()) {
@@ -83,7 +90,11 @@ class Floor {
     const vectors = new Float32Array(records.length * model.width)
     const fed = { [model.input]: new Tensor('float32', vectors, [records.length, model.width]) }
     await this.#session.run(fed, [model.output])
-    const scores = records.map(({ key }, n) => ({ key, value: JSON.stringify({ ...score, n: this.#handled + n }) }))
+    const scores = records.map(({ key }, n) => ({
+      key,
+      // As large as the product's, and with the id of its cause, so that a client can tell whose score it is.
+      value: JSON.stringify({ ...score, causationid: events[n]?.id, n: this.#handled + n }),
+    }))
     await produce(partition, scores)
     this.#handled += records.length
     report({ kind: 'handled', records: this.#handled })
@@ -129,9 +140,21 @@ async function runOnKafka(order: FloorOrder, floor: Floor): Promise<void> {
   await consumer.connect()
   await consumer.subscribe({ topic: order.input, fromBeginning: true })
   const produce: Produce = async (partition, records) => {
-    const messages = records.map((record) => ({ ...record, partition }))
+    let messages: Message[] = []
+    let bytes = 0
+    for (const { key, value } of records) {
+      bytes += value.length
+      if (bytes > order.batchBytes) {
+        await producer.send({ topic: order.output, acks: -1, messages })
+        messages = []
+        bytes = value.length
+      }
+      messages.push({ key, value, partition })
+    }
     await producer.send({ topic: order.output, acks: -1, messages })
   }
+  // kafkajs ends such a consumer in silence.
+  consumer.on(consumer.events.CRASH, ({ payload }) => end(payload.error))
   consumer.on(consumer.events.GROUP_JOIN, () => report({ kind: 'ready' }))
   await consumer.run({
     autoCommit: false,
@@ -151,14 +174,16 @@ async function runOnKafka(order: FloorOrder, floor: Floor): Promise<void> {
   })
 }
 
+function end(error: unknown): void {
+  process.stderr.write(`floor: ${String(error)}\n`)
+  process.exit(1)
+}
+
 process.once('message', (order: FloorOrder) => {
   const run = async () => {
     const floor = await Floor.open(order)
     await (order.driver === 'redis' ? runOnRedis(order, floor) : runOnKafka(order, floor))
   }
-  run().catch((error: unknown) => {
-    process.stderr.write(`floor: ${String(error)}\n`)
-    process.exit(1)
-  })
+  run().catch(end)
 })
 process.once('disconnect', () => process.exit(0))

@@ -1,25 +1,11 @@
-import { fork, type ChildProcess } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { Redis } from 'ioredis'
 import { cpuSeconds } from '../cpu.ts'
-import { publishAll, type Feed } from '../feed.ts'
+import { feedHistory, openFeed, publishAll, type Feed } from '../feed.ts'
 import type { Installation } from '../installation.ts'
 import type { Goal, Metric } from '../measurement.ts'
+import type { Place } from '../place.ts'
 import { untilDone } from '../progress.ts'
 import { eachRound, type Run } from '../run.ts'
-import { newestScore, stateBytes } from './sample.ts'
-import type { FloorOrder, FloorReport } from './stream-program.js'
-import { scoredTypes, type SimulatedEvent } from '../../../features/simulator/payment-events.ts'
-import type { Publish } from '../../simulator/publish-lane.ts'
-import { streamEvents } from '../../simulator/stream-events.ts'
-import { definitions } from '../../../src/app/installation/settings/definitions.ts'
-import { topicSpecs } from '../../../src/app/installation/servers/topics.ts'
-import { ownCommand } from '../../../src/app/supervise/supervisor.ts'
-import { modelManifestSchema } from '../../../src/edges/onnx/manifest.ts'
-import { registeredRollout } from '../../../src/edges/onnx/load.ts'
-import { partitionOf } from '../../../src/events/partitioner.ts'
+import { FloorProgram } from './program.ts'
 
 const goals = {
   rate: { kind: 'above', value: 0.6 },
@@ -33,17 +19,22 @@ interface Measured {
   readonly cpu: ReadonlyMap<string, number>
 }
 
+/** Measures the floor of the stream on an installation whose processor has both cores. */
+export function benchFloor(run: Run, place: Place): Promise<void> {
+  return place.within({ roles: ['process'] }, async (installation) => {
+    const warmUp = Math.ceil(run.payments / 4)
+    const feed = openFeed(2 * warmUp + run.payments * run.rounds)
+    await feedHistory(installation, feed, warmUp, run.signal, 'scored')
+    await compareStreams(run, installation, feed, place.brokerPid)
+  })
+}
+
 /**
  * Measures the processor and a program that does only the work of its libraries, in turn on the same payments. The
  * installation runs only the processor. A rate counts from the first publish to the last handled event; this process
  * publishes for both.
  */
-export async function benchFloorStream(
-  run: Run,
-  installation: Installation,
-  feed: Feed,
-  broker: number | null,
-): Promise<void> {
+async function compareStreams(run: Run, installation: Installation, feed: Feed, broker: number | null): Promise<void> {
   const { driver } = installation
   const metric = (name: string, unit: string, goal?: Goal): Metric => {
     return { benchmark: 'floor', driver, name, unit, ...(goal === undefined ? {} : { goal }) }
@@ -51,7 +42,7 @@ export async function benchFloorStream(
   const floor = await FloorProgram.start(installation)
   try {
     // Both are warm before a clock starts; the feed has warmed the product.
-    await floor.handle(feed.take(run.payments / 4), run.signal)
+    await floor.handle(feed.take(Math.ceil(run.payments / 4)), run.signal)
     await eachRound(run, `floor on ${driver}, ${run.payments} payments`, async () => {
       const events = [...feed.take(run.payments)]
       const servers = new Map([
@@ -93,131 +84,4 @@ async function measure(run: Run, pids: ReadonlyMap<string, number>, work: () => 
     ((seconds - (before.get(name) ?? 0)) * 1e6) / run.payments,
   ])
   return { rate, cpu: new Map(cpu) }
-}
-
-/** The bare program as a process, with topics or streams of its own beside those of the installation. */
-class FloorProgram {
-  readonly #installation: Installation
-  readonly #order: FloorOrder
-  readonly #child: ChildProcess
-  readonly #redis: Redis
-  #handled = 0
-  #failure: Error | null = null
-  #wake: () => void = () => undefined
-
-  private constructor(installation: Installation, order: FloorOrder, child: ChildProcess) {
-    this.#installation = installation
-    this.#order = order
-    this.#child = child
-    this.#redis = new Redis(installation.config.REDIS_URL)
-  }
-
-  get pid(): number {
-    return this.#child.pid ?? 0
-  }
-
-  static async start(installation: Installation): Promise<FloorProgram> {
-    const order = await orderFor(installation)
-    if (order.driver === 'kafka') {
-      const [spec] = topicSpecs(installation.config)
-      for (const topic of [order.input, order.output])
-        if (spec !== undefined) await installation.log.createTopic({ ...spec, topic })
-    }
-    const child = fork(fileURLToPath(new URL('./stream-program.js', import.meta.url)), {
-      execArgv: ['--max-semi-space-size=128', ...ownCommand().args.slice(0, -1)],
-    })
-    const program = new FloorProgram(installation, order, child)
-    await new Promise<void>((resolve, reject) => {
-      child.once('exit', (code) => {
-        program.#failure = new Error(`the bare program ended with exit code ${code}`)
-        reject(program.#failure)
-        program.#wake()
-      })
-      child.on('message', (message: FloorReport) => {
-        if (message.kind === 'ready') resolve()
-        else program.#handled = message.records
-        program.#wake()
-      })
-      child.send(order)
-    })
-    return program
-  }
-
-  /** Publishes the events and waits until the program has handled all of them. */
-  async handle(events: Iterable<SimulatedEvent>, signal: AbortSignal): Promise<void> {
-    const before = this.#handled
-    const options = {
-      topic: this.#order.input,
-      scoredTypes,
-      partitions: this.#order.partitions,
-      batchRecords: 500,
-      inFlightMax: this.#order.partitions,
-      signal,
-    }
-    const publish = this.#order.driver === 'kafka' ? this.#publishToLog : this.#publishToRedis
-    const { published } = await streamEvents(events, publish, options)
-    while (this.#handled < before + published) {
-      signal.throwIfAborted()
-      if (this.#failure !== null) throw this.#failure
-      await new Promise<void>((resolve) => (this.#wake = resolve))
-    }
-  }
-
-  readonly #publishToLog: Publish = (records) => this.#installation.log.publish(records)
-
-  readonly #publishToRedis: Publish = async (records) => {
-    const pipeline = this.#redis.pipeline()
-    for (const { key, value } of records) {
-      pipeline.xadd(
-        `${this.#order.input}:${partitionOf(key, this.#order.partitions)}`,
-        '*',
-        'k',
-        key,
-        'v',
-        Buffer.from(value),
-      )
-    }
-    await pipeline.exec()
-    return []
-  }
-
-  async stop(): Promise<void> {
-    this.#child.removeAllListeners('exit')
-    const ended = new Promise((resolve) => this.#child.once('exit', resolve))
-    this.#child.disconnect()
-    await ended
-    this.#redis.disconnect()
-  }
-}
-
-async function orderFor(installation: Installation): Promise<FloorOrder> {
-  const { config, driver } = installation
-  const { manifest } = definitions(config)
-  const [eventType = ''] = scoredTypes
-  const { champion } = await registeredRollout(config.MODELS_DIR, eventType)
-  const dir = join(config.MODELS_DIR, champion.name, champion.version)
-  const model = modelManifestSchema.parse(JSON.parse(await readFile(join(dir, 'manifest.json'), 'utf8')))
-  const entities = manifest.entities.map(async ({ name, keyFields: fields }) => ({
-    name,
-    fields,
-    bytes: await stateBytes(installation, name),
-  }))
-  return {
-    driver,
-    redisUrl: config.REDIS_URL,
-    brokers: config.KAFKA_BROKERS,
-    input: `${config.NAMESPACE}.floor.events`,
-    output: `${config.NAMESPACE}.floor.scores`,
-    group: `${config.NAMESPACE}.floor`,
-    partitions: config.PARTITIONS,
-    batchRecords: config.BATCH_RECORDS,
-    model: {
-      file: join(dir, 'model.onnx'),
-      input: Array.isArray(model.input) ? '' : model.input.name,
-      output: model.probability.output,
-      width: model.features.length,
-    },
-    entities: await Promise.all(entities),
-    score: await newestScore(installation),
-  }
 }
