@@ -33,8 +33,8 @@ export function isRiverbankError(error: unknown, code?: string): error is Riverb
 }
 
 /** Crashes on a programmer's error. Never used for input, networks or files. */
-export function assert(condition: unknown, message: string): asserts condition {
-  if (!condition) throw new Error(`assertion failed: ${message}`)
+export function assert(condition: unknown, message: string | (() => string)): asserts condition {
+  if (!condition) throw new Error(`assertion failed: ${typeof message === 'string' ? message : message()}`)
 }
 
 /** The compiler's proof that a union is handled completely. */

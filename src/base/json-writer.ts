@@ -1,13 +1,12 @@
 /** Room for some hundred texts. Texts are for a moment: one that is kept keeps all that share its memory. */
 const sharedBytes = 512 * 1024
-const [quote, minus, digit0] = [0x22, 0x2d, 0x30]
+const [quote, digit0] = [0x22, 0x30]
 const encoder = new TextEncoder()
 const nullBytes = encoder.encode('null')
 /** UTF-8 takes at most so many bytes for each UTF-16 code unit. */
 const bytesPerUnitMax = 3
 /** The longest decimal text of a number. */
 const numberBytesMax = 32
-const smallIntegers = 1e9
 
 /**
  * Writes JSON as UTF-8 bytes. A text of two hundred parts costs twice: a rope of parts all over memory, and a copy of
@@ -57,31 +56,31 @@ export class JsonWriter {
 
   /** As JSON has it: no minus zero, and null for what is no number. */
   number(value: number | null): void {
-    if (value === null || !Number.isFinite(value)) {
+    if (value === null || value - value !== 0) {
       this.raw(nullBytes)
       return
     }
     this.#reserve(numberBytesMax)
-    if (Number.isInteger(value) && value < smallIntegers && value > -smallIntegers) this.#integer(value)
+    if ((value | 0) === value) this.#integer(value)
     else this.#digits(`${value}`)
   }
 
+  /** Of 32 bits: their text would be one more object, and most features are counts. */
   #integer(value: number): void {
-    const memory = this.#memory
-    let rest = value
-    if (rest < 0) {
-      memory[this.#at++] = minus
-      rest = -rest
+    if (value < 0) {
+      this.#digits(`${value}`)
+      return
     }
+    const memory = this.#memory
     let places = 1
-    for (let power = 10; power <= rest; power *= 10) places += 1
-    const end = this.#at + places
-    for (let at = end - 1; at >= this.#at; at -= 1) {
-      const left = Math.floor(rest / 10)
+    for (let power = 10; power <= value; power *= 10) places += 1
+    let rest = value
+    for (let at = this.#at + places - 1; at >= this.#at; at -= 1) {
+      const left = (rest / 10) | 0
       memory[at] = digit0 + rest - left * 10
       rest = left
     }
-    this.#at = end
+    this.#at += places
   }
 
   #digits(text: string): void {

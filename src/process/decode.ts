@@ -26,7 +26,7 @@ function decodeRecord(record: LogRecord, catalog: EventCatalog, { entities, even
   if (result.kind === 'invalid') return { kind: 'invalid', record, code: result.code, detail: result.detail }
   const { event, observedAt } = result
   const plan = events.get(event.eventType)
-  assert(plan !== undefined, `the plan knows every type of the catalog, also ${event.eventType}`)
+  assert(plan !== undefined, () => `the plan knows every type of the catalog, also ${event.eventType}`)
   return {
     kind: 'event',
     record,
@@ -44,8 +44,10 @@ function entityIdsOf(
   data: Readonly<Record<string, unknown>>,
 ): (string | null)[] {
   const ids: (string | null)[] = []
-  for (const [index, { keyFields }] of entities.entries()) {
+  let index = 0
+  for (const { keyFields } of entities) {
     ids.push((bindings[index] ?? null) === null ? null : namedEntityId(keyFields, data))
+    index += 1
   }
   return ids
 }

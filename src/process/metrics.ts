@@ -86,9 +86,11 @@ export function createProcessMetrics(meter: Meter, entities: readonly string[], 
         if (one.kind !== 'applied') continue
         if (one.verdict !== null) refused.add(1, { code: one.verdict })
         latency.observe(Math.max(0, endedMs - one.record.appendTimeMs) / 1_000)
-        for (const [i, response] of one.responses.entries()) {
-          if (response?.outcome === 'too_late') late.add(1, { entity: entities[i] ?? 'unknown' })
-          for (const { flag } of response?.flags ?? []) flags.set(flag, (flags.get(flag) ?? 0) + 1)
+        let entity = 0
+        for (const response of one.responses) {
+          if (response?.outcome === 'too_late') late.add(1, { entity: entities[entity] ?? 'unknown' })
+          if (response !== null) for (const { flag } of response.flags) flags.set(flag, (flags.get(flag) ?? 0) + 1)
+          entity += 1
         }
       }
       countEvents(observed)

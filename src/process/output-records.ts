@@ -70,7 +70,12 @@ export function createScoreRecord({
 
 function flagsOf(plan: FeaturePlan, responses: readonly (StoredResponse | null)[]): NamedFlags | null {
   let flags: NamedFlags | null = null
-  for (const [i, entity] of plan.entities.entries()) flags = namedFlags(entity, responses[i]?.flags ?? [], flags)
+  let i = 0
+  for (const response of responses) {
+    const entity = plan.entities[i]
+    if (response !== null && entity !== undefined) flags = namedFlags(entity, response.flags, flags)
+    i += 1
+  }
   return flags
 }
 

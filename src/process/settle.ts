@@ -77,15 +77,20 @@ export function groupByEntity(
   return entities.flatMap((entity) => {
     const index = all.indexOf(entity)
     const byId = new Map<string, { observations: Observation[]; places: number[] }>()
-    for (const [place, event] of decoded.entries()) {
+    let place = -1
+    for (const event of decoded) {
+      place += 1
       if (event.kind === 'invalid') continue
       const entityBinding = event.plan.bindings[index] ?? null
       const id = event.entityIds[index] ?? null
       if (entityBinding === null || id === null) continue
-      const known = byId.get(id) ?? { observations: [], places: [] }
-      if (known.places.length === 0) byId.set(id, known)
-      known.observations.push(observationOf(event, entityBinding, verdicts[place] ?? null))
-      known.places.push(place)
+      const observation = observationOf(event, entityBinding, verdicts[place] ?? null)
+      const known = byId.get(id)
+      if (known === undefined) byId.set(id, { observations: [observation], places: [place] })
+      else {
+        known.observations.push(observation)
+        known.places.push(place)
+      }
     }
     return Array.from(byId, ([id, { observations, places }]) => {
       return { entity, index, id, observations, places, lost: 0 }
@@ -153,7 +158,8 @@ function answersOf(length: number, index: number, settled: readonly Answering[])
   const found = new Array<Answer | null>(length).fill(null)
   for (const { touched, answers } of settled) {
     if (touched.index !== index) continue
-    for (const [i, place] of touched.places.entries()) found[place] = answers[i] ?? null
+    let i = 0
+    for (const place of touched.places) found[place] = answers[i++] ?? null
   }
   return found
 }
@@ -162,7 +168,8 @@ function answersOf(length: number, index: number, settled: readonly Answering[])
 function verdictsOf(length: number, settled: readonly Answering[]): readonly Verdict[] {
   const verdicts = new Array<Verdict>(length).fill(null)
   for (const { touched, answers } of settled) {
-    for (const [i, place] of touched.places.entries()) verdicts[place] = verdictIn(answers[i] ?? null)
+    let i = 0
+    for (const place of touched.places) verdicts[place] = verdictIn(answers[i++] ?? null)
   }
   return verdicts
 }

@@ -60,11 +60,12 @@ export interface VectorWriter {
 
 export function createVectorWriter({ names }: Pick<ValuesPlan, 'names'>, { vector }: ServicePlan): VectorWriter {
   const write = (values: readonly (number | null)[], target: Float32Array, row: number): void => {
-    const start = row * vector.length
-    for (const [element, index] of vector.entries()) {
+    let at = row * vector.length
+    for (const index of vector) {
       const value = values[index]
-      assert(value !== null && value !== undefined, `${names[index]} has a value, as its definition promises`)
-      target[start + element] = value
+      assert(value !== null && value !== undefined, () => `${names[index]} has a value, as its definition promises`)
+      target[at] = value
+      at += 1
     }
   }
   return {

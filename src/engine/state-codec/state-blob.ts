@@ -74,8 +74,10 @@ export function encodeState(plan: EntityPlan, state: EntityState): Uint8Array {
   writer.unsigned(state.sequence - state.incarnation)
   writer.byte(state.newestTimeMs === null ? 0 : 1)
   if (state.newestTimeMs !== null) writer.signed(state.newestTimeMs)
-  for (const [number, group] of plan.groups.entries()) {
+  let number = 0
+  for (const group of plan.groups) {
     writeTiles(writer, group, tableAt(state, number))
+    number += 1
   }
   if (plan.partitionKey) {
     writeRecentIds(writer, state.recentIds)

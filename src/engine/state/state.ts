@@ -136,6 +136,12 @@ export function progressOf(state: EntityState, partition: number): PartitionProg
 }
 
 export function setProgress(state: EntityState, progress: PartitionProgress): void {
+  const [only] = state.partitions
+  // An event's entity most often belongs to one partition.
+  if (only === undefined || (state.partitions.length === 1 && only.partition === progress.partition)) {
+    state.partitions = [progress]
+    return
+  }
   const others = state.partitions.filter(({ partition }) => partition !== progress.partition)
   state.partitions = [...others, progress].sort((a, b) => a.partition - b.partition)
 }

@@ -64,6 +64,6 @@ export function fixedModels(champion: Scorer, shadows: readonly Scorer[] = []): 
 
 export function rolloutAt(servings: readonly Serving[], offset: number): LoadedRollout {
   const serving = servings.find(({ from }) => from <= offset)
-  assert(serving !== undefined, `offset ${offset} is scored by somebody`)
+  assert(serving !== undefined, () => `offset ${offset} is scored by somebody`)
   return serving.rollout
 }

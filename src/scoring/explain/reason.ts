@@ -45,7 +45,10 @@ export function createReasonWriter(names: readonly string[], features: readonly 
     const strongest = pushing.sort((a, b) => (contributions[b] ?? 0) - (contributions[a] ?? 0) || a - b)
     return strongest.slice(0, reasonsMax).map((element) => {
       const [form, feature, value] = [forms[element], names[element], values[element]]
-      assert(form !== undefined && feature !== undefined && value !== undefined, `the vector has an element ${element}`)
+      assert(
+        form !== undefined && feature !== undefined && value !== undefined,
+        () => `the vector has an element ${element}`,
+      )
       const of = stats[element] ?? null
       const usual = of === null ? null : of.median === 0 ? of.mean : of.median
       return {

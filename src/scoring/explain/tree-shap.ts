@@ -37,7 +37,7 @@ export function createTreeShap(ensemble: TreeEnsemble): TreeShap {
   return {
     base: baseOf(ensemble),
     contributions(vector) {
-      assert(vector.length === ensemble.width, `a vector of ${ensemble.width} elements`)
+      assert(vector.length === ensemble.width, () => `a vector of ${ensemble.width} elements`)
       contributions.fill(0)
       for (let tree = 0; tree + 1 < starts.length; tree += 1) {
         const start = intAt(starts, tree)
