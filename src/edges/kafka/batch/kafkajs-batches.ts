@@ -1,5 +1,6 @@
 import { assert } from '../../../base/errors.ts'
-import { readRecordSet, type FetchedRecord, type HeaderPair, type RecordSetLimits } from './record-set.ts'
+import type { FetchedRecord, HeaderPair } from './fetched-record.ts'
+import { readRecordSet, type RecordSetLimits } from './record-set.ts'
 import { prepareZstd } from './zstd-frame.ts'
 import { isFunction, requireKafkajs, type AnyFunction } from '../internals.ts'
 
