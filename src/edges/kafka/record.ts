@@ -3,7 +3,7 @@ import { latestMs } from '../../events/envelope.ts'
 import { assert } from '../../base/errors.ts'
 import type { ExactParts, RecordFault } from '../../events/codec/record-parts.ts'
 import type { LogRecord, OutgoingRecord } from '../../ports/log.ts'
-import { headersFor } from './batch/kafkajs-batches.ts'
+import { batchHeaderBytes, headerSection, recordRoomBytes, type PreparedRecord } from './batch/batch-writer.ts'
 import { FetchedRecord } from './batch/fetched-record.ts'
 
 /**
@@ -11,10 +11,6 @@ import { FetchedRecord } from './batch/fetched-record.ts'
  * key and headers. The publisher checks records against the rest, so that both drivers agree on what is too large.
  */
 export const recordOverheadBytes = 16_384
-const batchHeaderBytes = 61
-/** Lengths, deltas and attributes of one record, and of one header, at their largest. */
-const recordFrameBytes = 32
-const headerFrameBytes = 10
 
 /**
  * Turns a record that kafkajs hands on into the port's. A record larger than its topic takes, which only compression
@@ -60,35 +56,40 @@ function viewOf(bytes: Buffer): Uint8Array {
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
-/** A record that waits to be sent. */
-export interface PreparedRecord {
-  readonly partition: number
-  readonly key: string | Buffer | null
-  readonly value: Buffer | null
-  readonly headers: Readonly<Record<string, string>>
-  /** An upper bound of its size in a batch. */
-  readonly bytes: number
-}
+/** Prepares the records of one call: those that share their headers' object share the bytes of their headers. */
+export class RecordPreparation {
+  #headers: Readonly<Record<string, string>> | null = null
+  #section: Uint8Array = noBytes
 
-export function prepareRecord(record: OutgoingRecord, partition: number): PreparedRecord {
-  const { key, value, headers = {}, exact } = record
-  const bytes = typeof value === 'string' ? Buffer.from(value) : bufferOf(value)
-  if (exact !== undefined) return prepareExact(exact, bytes, partition)
-  let total = recordFrameBytes + bytes.length + Buffer.byteLength(key)
-  for (const [name, text] of Object.entries(headers)) {
-    total += headerFrameBytes + Buffer.byteLength(name) + Buffer.byteLength(text)
+  /** Measures the record; texts stay texts until a batch takes them. */
+  prepare(record: OutgoingRecord, partition: number): PreparedRecord {
+    const { exact } = record
+    const value = exact?.isValueNull === true ? null : record.value
+    const key = exact === undefined ? record.key : exact.key
+    const headers = exact === undefined ? this.#sectionOf(record.headers ?? noHeaders) : exactSection(exact)
+    const keyBytes = bytesOf(key)
+    const valueBytes = bytesOf(value)
+    const bytes = recordRoomBytes(keyBytes, valueBytes, headers.length)
+    return { partition, key, keyBytes, value, valueBytes, headers, bytes }
   }
-  return { partition, key, value: bytes, headers, bytes: total }
+
+  #sectionOf(headers: Readonly<Record<string, string>>): Uint8Array {
+    if (headers === this.#headers) return this.#section
+    this.#headers = headers
+    this.#section = headerSection(
+      Object.entries(headers).map(([name, text]) => [Buffer.from(name), Buffer.from(text)] as const),
+    )
+    return this.#section
+  }
 }
 
-function prepareExact(exact: ExactParts, bytes: Buffer, partition: number): PreparedRecord {
-  const key = exact.key === null ? null : bufferOf(exact.key)
-  const value = exact.isValueNull ? null : bytes
-  const pairs = exact.headers.map(([name, text]) => [bufferOf(name), text === null ? null : bufferOf(text)] as const)
-  let total = recordFrameBytes + (value?.length ?? 0) + (key?.length ?? 0)
-  for (const [name, text] of pairs) total += headerFrameBytes + name.length + (text?.length ?? 0)
-  const headers = headersFor(pairs)
-  return { partition, key, value, headers, bytes: total }
+function bytesOf(content: string | Uint8Array | null): number {
+  if (content === null) return 0
+  return typeof content === 'string' ? Buffer.byteLength(content) : content.length
+}
+
+function exactSection({ headers }: ExactParts): Uint8Array {
+  return headerSection(headers.map(([name, text]) => [bufferOf(name), text === null ? null : bufferOf(text)] as const))
 }
 
 function bufferOf(bytes: Uint8Array): Buffer {
