@@ -15,6 +15,8 @@ export interface BrokerOptions {
   readonly cacheDir?: string
   /** Port of the listener; by default a free one. */
   readonly port?: number
+  /** Properties of the broker, beside those that a development broker has. */
+  readonly settings?: Readonly<Record<string, string>>
   readonly readyTimeoutMs?: number
   /** After SIGTERM, until SIGKILL. */
   readonly stopTimeoutMs?: number
@@ -50,7 +52,7 @@ export async function startKafkaBroker(options: BrokerOptions): Promise<KafkaBro
   await mkdir(dir, { recursive: true })
   const place = await choosePlace(dir, options.port)
   const configFile = join(dir, 'server.properties')
-  await writeFile(configFile, serverProperties(place))
+  await writeFile(configFile, serverProperties({ ...place, settings: options.settings ?? {} }))
   format(jars, configFile, await clusterIdOf(dir))
 
   let expected = false

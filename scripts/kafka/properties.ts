@@ -2,13 +2,15 @@ export interface BrokerPlace {
   readonly port: number
   readonly controllerPort: number
   readonly dataDir: string
+  /** Properties beside those of a development broker, or instead of them. */
+  readonly settings?: Readonly<Record<string, string>>
 }
 
 /**
  * server.properties of a single node that is broker and controller, on loopback only. A value differs from Kafka's
  * default because there is one replica, or because users must not wait for a development broker.
  */
-export function serverProperties({ port, controllerPort, dataDir }: BrokerPlace): string {
+export function serverProperties({ port, controllerPort, dataDir, settings: own }: BrokerPlace): string {
   const settings: Record<string, string | number | boolean> = {
     'process.roles': 'broker,controller',
     'node.id': 1,
@@ -39,7 +41,7 @@ export function serverProperties({ port, controllerPort, dataDir }: BrokerPlace)
     'log.cleaner.dedupe.buffer.size': 8_388_608,
     'file.delete.delay.ms': 1_000,
   }
-  return Object.entries(settings)
+  return Object.entries({ ...settings, ...own })
     .map(([name, value]) => `${name}=${value}\n`)
     .join('')
 }

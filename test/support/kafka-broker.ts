@@ -23,9 +23,9 @@ export interface TestKafka extends KafkaBroker {
 }
 
 /** Starts a broker of its own on a free loopback port, in a temporary folder. */
-export async function startTestKafka(): Promise<TestKafka> {
+export async function startTestKafka(settings: Readonly<Record<string, string>> = {}): Promise<TestKafka> {
   const dir = await mkdtemp(join(tmpdir(), 'riverbank-kafka-'))
-  const broker = await startKafkaBroker({ dir, onProgress: (line) => process.stderr.write(`${line}\n`) })
+  const broker = await startKafkaBroker({ dir, settings, onProgress: (line) => process.stderr.write(`${line}\n`) })
   const remove = async (): Promise<void> => {
     await broker.kill()
     await rm(dir, { recursive: true, force: true, maxRetries: 5 })

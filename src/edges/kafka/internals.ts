@@ -25,3 +25,13 @@ export function replaceMethod(
   assert(isFunction(original), `the class in ${file} of kafkajs has a method ${method}`)
   Object.assign(prototype, { [method]: replacement(original) })
 }
+
+/** Replaces what a file of kafkajs exports, for all files that load it from now on. */
+export function replaceModule(file: string, replacement: (original: AnyFunction) => unknown): void {
+  const path = `kafkajs/src/${file}`
+  const original: unknown = requireKafkajs(path)
+  assert(isFunction(original), `kafkajs has a function in ${file}`)
+  const loaded = requireKafkajs.cache[requireKafkajs.resolve(path)]
+  assert(loaded !== undefined, `${file} is loaded`)
+  loaded.exports = replacement(original)
+}

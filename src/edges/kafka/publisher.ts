@@ -1,4 +1,4 @@
-import { CompressionTypes, type Kafka, type Producer } from 'kafkajs'
+import { CompressionTypes, type Kafka, type Message, type Producer } from 'kafkajs'
 import { loopClock } from '../../clock/loop-clock.ts'
 import { RiverbankError, assert } from '../../base/errors.ts'
 import { partitionOf } from '../../events/partitioner.ts'
@@ -6,7 +6,9 @@ import type { OutgoingRecord, Position } from '../../ports/log.ts'
 import type { KafkaAdmin, TopicFacts } from './admin.ts'
 import { kafkaRetry, type KafkaLimits } from './client.ts'
 import { toLogError } from './errors.ts'
-import { batchCapacityBytes, prepareRecord, recordOverheadBytes, type PreparedRecord } from './record.ts'
+import type { PreparedRecord } from './batch/batch-writer.ts'
+import { batchMessage } from './batch/produce-request.ts'
+import { batchCapacityBytes, recordOverheadBytes, RecordPreparation } from './record.ts'
 import { itemAt } from '../../base/arrays.ts'
 
 /** One `publish` call's records of one topic. */
@@ -57,7 +59,8 @@ export class KafkaPublisher {
     const prepared = await Promise.all(
       [...topics].map(async ([topic, indexes]) => {
         const facts = await this.#factsOf(this.#laneOf(topic))
-        return { topic, indexes, records: indexes.map((i) => prepare(itemAt(records, i), facts)) }
+        const preparation = new RecordPreparation()
+        return { topic, indexes, records: indexes.map((i) => prepare(preparation, itemAt(records, i), facts)) }
       }),
     )
     const answers = await Promise.allSettled(
@@ -194,7 +197,7 @@ export class KafkaPublisher {
       acks: -1,
       timeout: this.#limits.ackTimeoutMs,
       compression: CompressionTypes.None,
-      topicMessages: [{ topic: lane.topic, messages: [...records] }],
+      topicMessages: [{ topic: lane.topic, messages: batchesOf(records) }],
     })
     return new Map(metadata.map(({ partition, baseOffset }) => [partition, Number(baseOffset)]))
   }
@@ -239,13 +242,23 @@ export class KafkaPublisher {
   }
 }
 
-function prepare(record: OutgoingRecord, facts: TopicFacts): PreparedRecord {
+function batchesOf(records: readonly PreparedRecord[]): Message[] {
+  const batches = new Map<number, PreparedRecord[]>()
+  for (const record of records) {
+    const batch = batches.get(record.partition)
+    if (batch === undefined) batches.set(record.partition, [record])
+    else batch.push(record)
+  }
+  return [...batches].map(([partition, batch]) => batchMessage(partition, batch))
+}
+
+function prepare(preparation: RecordPreparation, record: OutgoingRecord, facts: TopicFacts): PreparedRecord {
   const partition = record.partition ?? partitionOf(record.key, facts.partitions)
   if (!Number.isInteger(partition) || partition < 0 || partition >= facts.partitions) {
     throw new RiverbankError('topic_mismatch', `${record.topic} has no partition ${partition}`)
   }
-  const prepared = prepareRecord(record, partition)
-  const valueBytes = prepared.value?.length ?? 0
+  const prepared = preparation.prepare(record, partition)
+  const { valueBytes } = prepared
   const valueBytesMax = facts.maxMessageBytes - recordOverheadBytes
   if (valueBytes > valueBytesMax || prepared.bytes > batchCapacityBytes(facts.maxMessageBytes)) {
     throw new RiverbankError(

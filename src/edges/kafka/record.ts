@@ -1,48 +1,52 @@
 import { isUtf8 } from 'node:buffer'
-import type { KafkaMessage } from 'kafkajs'
 import { latestMs } from '../../events/envelope.ts'
 import { assert } from '../../base/errors.ts'
-import type { ExactParts } from '../../events/codec/record-parts.ts'
+import type { ExactParts, RecordFault } from '../../events/codec/record-parts.ts'
 import type { LogRecord, OutgoingRecord } from '../../ports/log.ts'
-import { headersFor } from './batch/kafkajs-batches.ts'
-import { FetchedRecord, type HeaderPair } from './batch/record-set.ts'
+import { batchHeaderBytes, headerSection, recordRoomBytes, type PreparedRecord } from './batch/batch-writer.ts'
+import { FetchedRecord } from './batch/fetched-record.ts'
 
 /**
  * The bytes that Kafka's limit on a record batch (`max.message.bytes`) adds to a topic's largest value, for framing,
  * key and headers. The publisher checks records against the rest, so that both drivers agree on what is too large.
  */
 export const recordOverheadBytes = 16_384
-const batchHeaderBytes = 61
-/** Lengths, deltas and attributes of one record, and of one header, at their largest. */
-const recordFrameBytes = 32
-const headerFrameBytes = 10
 
 /**
- * Turns a fetched record into the port's. A record larger than its topic takes, which only compression makes possible,
- * gets a fault, and its batch as value: so its dead letter is never larger than another one.
+ * Turns a record that kafkajs hands on into the port's. A record larger than its topic takes, which only compression
+ * makes possible, gets a fault, and its batch as value: so its dead letter is never larger than another one.
  */
-export function toLogRecord(
-  topic: string,
-  partition: number,
-  message: KafkaMessage,
-  recordBytesMax: number,
-): LogRecord {
+export function toLogRecord(topic: string, partition: number, message: object, recordBytesMax: number): LogRecord {
   assert(message instanceof FetchedRecord, 'records are read by our own decoder')
-  const { key, value, pairs, batch } = message
-  const place = { topic, partition, offset: Number(message.offset), appendTimeMs: timeOf(message.timestamp) }
-  const bytes = sizeOf(message)
-  const large = { code: 'record_too_large', detail: `${bytes} bytes, at most ${recordBytesMax} are read` } as const
-  const fault = message.fault ?? (bytes > recordBytesMax ? large : null)
-  if (fault !== null) return { ...place, key: null, value: viewOf(batch), headers: noHeaders, fault }
-  const text = { key: key?.toString('utf8') ?? null, headers: textOf(pairs) }
-  const record = { ...place, ...text, value: value === null ? noBytes : viewOf(value) }
-  if (isText(message)) return record
-  return { ...record, exact: { key: key === null ? null : viewOf(key), headers: pairs, isValueNull: value === null } }
+  const { batch, position: offset } = message
+  const appendTimeMs = timeOf(message.timeMs)
+  const { keyFrom, keyBytes, valueFrom, valueBytes, headers } = message.parts()
+  const bytes = Math.max(0, keyBytes) + Math.max(0, valueBytes) + headers.bytes
+  const fault = batch.fault ?? (bytes > recordBytesMax ? tooLarge(bytes, recordBytesMax) : null)
+  if (fault !== null) {
+    return { topic, partition, offset, appendTimeMs, key: null, value: viewOf(batch.bytes), headers: noHeaders, fault }
+  }
+  const { records } = batch
+  const key = keyBytes === -1 ? null : records.toString('utf8', keyFrom, keyFrom + keyBytes)
+  const value = valueBytes === -1 ? noBytes : new Uint8Array(records.buffer, records.byteOffset + valueFrom, valueBytes)
+  const record = { topic, partition, offset, appendTimeMs, key, value, headers: headers.texts }
+  if (valueBytes !== -1 && headers.areTexts && isExact(key, message)) return record
+  const exactKey = message.key === null ? null : viewOf(message.key)
+  return { ...record, exact: { key: exactKey, headers: headers.pairs, isValueNull: valueBytes === -1 } }
+}
+
+/** Whether the text preserves the bytes of the key: what is not UTF-8 is read as U+FFFD. */
+function isExact(key: string | null, record: FetchedRecord): boolean {
+  return key === null || !key.includes('\ufffd') || (record.key !== null && isUtf8(record.key))
+}
+
+function tooLarge(bytes: number, bytesMax: number): RecordFault {
+  return { code: 'record_too_large', detail: `${bytes} bytes, at most ${bytesMax} are read` }
 }
 
 /** The record's time, clamped to valid dates: a topic without the broker's times may hold any number. */
-function timeOf(timestamp: string): number {
-  return Math.min(latestMs, Math.max(0, Number(timestamp)))
+function timeOf(timeMs: number): number {
+  return Math.min(latestMs, Math.max(0, timeMs))
 }
 
 const noBytes = new Uint8Array(0)
@@ -52,66 +56,40 @@ function viewOf(bytes: Buffer): Uint8Array {
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
-function sizeOf({ key, value, pairs }: FetchedRecord): number {
-  let bytes = (key?.length ?? 0) + (value?.length ?? 0)
-  for (const [name, text] of pairs) bytes += headerFrameBytes + name.length + (text?.length ?? 0)
-  return bytes
-}
+/** Prepares the records of one call: those that share their headers' object share the bytes of their headers. */
+export class RecordPreparation {
+  #headers: Readonly<Record<string, string>> | null = null
+  #section: Uint8Array = noBytes
 
-function textOf(pairs: readonly HeaderPair[]): Readonly<Record<string, string>> {
-  if (pairs.length === 0) return noHeaders
-  const found: Record<string, string> = {}
-  for (const [nameBytes, value] of pairs) {
-    const name = nameBytes.toString('utf8')
-    // The first header of a name counts, as in HTTP clients.
-    if (value !== null && name !== '__proto__' && !Object.hasOwn(found, name)) found[name] = value.toString('utf8')
+  /** Measures the record; texts stay texts until a batch takes them. */
+  prepare(record: OutgoingRecord, partition: number): PreparedRecord {
+    const { exact } = record
+    const value = exact?.isValueNull === true ? null : record.value
+    const key = exact === undefined ? record.key : exact.key
+    const headers = exact === undefined ? this.#sectionOf(record.headers ?? noHeaders) : exactSection(exact)
+    const keyBytes = bytesOf(key)
+    const valueBytes = bytesOf(value)
+    const bytes = recordRoomBytes(keyBytes, valueBytes, headers.length)
+    return { partition, key, keyBytes, value, valueBytes, headers, bytes }
   }
-  return found
-}
 
-/** Whether texts, and an object of them, preserve the bytes of key, value and headers, and their order. */
-function isText({ key, value, pairs }: FetchedRecord): boolean {
-  if (value === null || (key !== null && !isUtf8(key))) return false
-  const names = new Set<string>()
-  for (const [nameBytes, text] of pairs) {
-    if (text === null || !isUtf8(nameBytes) || !isUtf8(text)) return false
-    const name = nameBytes.toString('utf8')
-    // An object puts numeric names first, and cannot hold `__proto__`.
-    if (names.has(name) || /^\d+$/.test(name) || name === '__proto__') return false
-    names.add(name)
+  #sectionOf(headers: Readonly<Record<string, string>>): Uint8Array {
+    if (headers === this.#headers) return this.#section
+    this.#headers = headers
+    this.#section = headerSection(
+      Object.entries(headers).map(([name, text]) => [Buffer.from(name), Buffer.from(text)] as const),
+    )
+    return this.#section
   }
-  return true
 }
 
-/** A record that waits to be sent. */
-export interface PreparedRecord {
-  readonly partition: number
-  readonly key: string | Buffer | null
-  readonly value: Buffer | null
-  readonly headers: Readonly<Record<string, string>>
-  /** An upper bound of its size in a batch. */
-  readonly bytes: number
+function bytesOf(content: string | Uint8Array | null): number {
+  if (content === null) return 0
+  return typeof content === 'string' ? Buffer.byteLength(content) : content.length
 }
 
-export function prepareRecord(record: OutgoingRecord, partition: number): PreparedRecord {
-  const { key, value, headers = {}, exact } = record
-  const bytes = typeof value === 'string' ? Buffer.from(value) : bufferOf(value)
-  if (exact !== undefined) return prepareExact(exact, bytes, partition)
-  let total = recordFrameBytes + bytes.length + Buffer.byteLength(key)
-  for (const [name, text] of Object.entries(headers)) {
-    total += headerFrameBytes + Buffer.byteLength(name) + Buffer.byteLength(text)
-  }
-  return { partition, key, value: bytes, headers, bytes: total }
-}
-
-function prepareExact(exact: ExactParts, bytes: Buffer, partition: number): PreparedRecord {
-  const key = exact.key === null ? null : bufferOf(exact.key)
-  const value = exact.isValueNull ? null : bytes
-  const pairs = exact.headers.map(([name, text]) => [bufferOf(name), text === null ? null : bufferOf(text)] as const)
-  let total = recordFrameBytes + (value?.length ?? 0) + (key?.length ?? 0)
-  for (const [name, text] of pairs) total += headerFrameBytes + name.length + (text?.length ?? 0)
-  const headers = headersFor(pairs)
-  return { partition, key, value, headers, bytes: total }
+function exactSection({ headers }: ExactParts): Uint8Array {
+  return headerSection(headers.map(([name, text]) => [bufferOf(name), text === null ? null : bufferOf(text)] as const))
 }
 
 function bufferOf(bytes: Uint8Array): Buffer {

@@ -1,24 +1,22 @@
 import { need } from './damage.ts'
 import { byteAt } from '../../../base/arrays.ts'
 
-/** Reads the parts of a record: zigzag varints, and bytes with their length before them. */
+/** Reads the parts of records: zigzag varints, and bytes with their length before them. */
 export class Cursor {
   readonly #bytes: Buffer
   #at: number
-  #end: number
 
-  constructor(bytes: Buffer, at = 0, end = bytes.length) {
+  constructor(bytes: Buffer, at = 0) {
     this.#bytes = bytes
     this.#at = at
-    this.#end = end
   }
 
-  get isAtEnd(): boolean {
-    return this.#at === this.#end
+  get position(): number {
+    return this.#at
   }
 
   skip(bytes: number): void {
-    need(this.#at + bytes <= this.#end, 'a record is cut')
+    need(this.#at + bytes <= this.#bytes.length, 'a record is cut')
     this.#at += bytes
   }
 
@@ -26,7 +24,7 @@ export class Cursor {
   varint(): number {
     let raw = 0
     for (let shift = 0; shift < 35; shift += 7) {
-      need(this.#at < this.#end, 'a record is cut')
+      need(this.#at < this.#bytes.length, 'a record is cut')
       const byte = byteAt(this.#bytes, this.#at)
       this.#at += 1
       raw |= (byte & 0x7f) << shift
@@ -39,7 +37,7 @@ export class Cursor {
   varlong(): bigint {
     let raw = 0n
     for (let shift = 0n; shift < 70n; shift += 7n) {
-      need(this.#at < this.#end, 'a record is cut')
+      need(this.#at < this.#bytes.length, 'a record is cut')
       const byte = byteAt(this.#bytes, this.#at)
       this.#at += 1
       raw |= BigInt(byte & 0x7f) << shift
@@ -50,7 +48,7 @@ export class Cursor {
 
   skipVarint(): void {
     for (let length = 0; length < 10; length += 1) {
-      need(this.#at < this.#end, 'a record is cut')
+      need(this.#at < this.#bytes.length, 'a record is cut')
       const byte = byteAt(this.#bytes, this.#at)
       this.#at += 1
       if (byte < 0x80) return
@@ -58,22 +56,23 @@ export class Cursor {
     need(false, 'a number is too long')
   }
 
-  /** Null where the length is -1. Shares the memory. */
-  bytes(): Buffer | null {
+  /** The length of the bytes that follow, -1 where there are none: they are in the batch. */
+  length(): number {
     const length = this.varint()
-    if (length === -1) return null
-    need(length >= 0 && this.#at + length <= this.#end, 'a record is cut')
-    const from = this.#at
-    this.#at += length
-    return this.#bytes.subarray(from, this.#at)
+    need(length >= -1 && this.#at + length <= this.#bytes.length, 'a record is cut')
+    return length
   }
 
-  /** The next part with a length before it, as a cursor of its own. */
-  part(): Cursor {
-    const length = this.varint()
-    need(length >= 0 && this.#at + length <= this.#end, 'a record is cut')
-    const from = this.#at
-    this.#at += length
-    return new Cursor(this.#bytes, from, this.#at)
+  /** Passes bytes with their length before them; answers the length, -1 where there are none. */
+  skipBytes(): number {
+    const length = this.length()
+    if (length > 0) this.#at += length
+    return length
+  }
+
+  /** Null where the length is -1. Shares the memory. */
+  bytes(): Buffer | null {
+    const length = this.skipBytes()
+    return length === -1 ? null : this.#bytes.subarray(this.#at - length, this.#at)
   }
 }

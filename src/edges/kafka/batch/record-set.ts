@@ -1,8 +1,8 @@
 import { crc32c } from '@node-rs/crc32'
-import type { RecordFault } from '../../../events/codec/record-parts.ts'
 import { Cursor } from './cursor.ts'
 import { Damage, need } from './damage.ts'
 import { decompress } from './decompress.ts'
+import { FetchedBatch, FetchedRecord, type BatchContext } from './fetched-record.ts'
 
 export interface RecordSetLimits {
   /**
@@ -13,51 +13,13 @@ export interface RecordSetLimits {
   readonly recordsMax: number
 }
 
-export type HeaderPair = readonly [name: Buffer, value: Buffer | null]
-
-/** The properties of a record's batch that kafkajs and the group session read. */
-interface BatchContext {
-  readonly producerId: string
-  readonly inTransaction: boolean
-  readonly isControlBatch: boolean
-}
-
-/** A record as kafkajs hands it on, with everything that the log has of it. */
-export class FetchedRecord {
-  /** Empty, for kafkajs, which would merge and reorder headers: see `pairs`. */
-  readonly headers = {}
-  readonly attributes = 0
-  readonly offset: string
-  readonly timestamp: string
-  readonly key: Buffer | null
-  readonly value: Buffer | null
-  readonly pairs: readonly HeaderPair[]
-  readonly isControlRecord: boolean
-  readonly batchContext: BatchContext
-  /** The batch as it came from the broker. */
-  readonly batch: Buffer
-  readonly fault: RecordFault | null
-
-  constructor(parts: Omit<FetchedRecord, 'headers' | 'attributes'>) {
-    this.offset = parts.offset
-    this.timestamp = parts.timestamp
-    this.key = parts.key
-    this.value = parts.value
-    this.pairs = parts.pairs
-    this.isControlRecord = parts.isControlRecord
-    this.batchContext = parts.batchContext
-    this.batch = parts.batch
-    this.fault = parts.fault
-  }
-}
-
 /** The bytes before those that `length` counts: offset and length. */
 const prefixBytes = 12
 const magicAt = 16
 const headerBytes = 61
 /** The smallest message of the formats before batches. */
 const messageBytesMin = 14
-const noPairs: readonly HeaderPair[] = []
+const noBytes = Buffer.alloc(0)
 
 /**
  * The records in one fetch of one partition. An unreadable batch is one record with a fault: its value is the batch,
@@ -124,53 +86,49 @@ function decodeBatch(batch: Buffer, base: number, { decodedBytesMax, recordsMax 
   // Compaction has emptied the batch: without a record kafkajs would take the partition for read to its end.
   if (count === 0) return { records: [placeholder(batch, context, base + batch.readInt32BE(23))], bytes: 0 }
   const bytes = decompress(batch.readInt16BE(21) & 7, batch.subarray(headerBytes), decodedBytesMax)
+  const fetched = new FetchedBatch({ bytes: batch, records: bytes, context, fault: null })
   const cursor = new Cursor(bytes)
   const stamp = stampsOf(batch)
   const records: FetchedRecord[] = []
   const lastDelta = batch.readInt32BE(23)
   let next = 0
   for (let i = 0; i < count; i += 1) {
-    const part = cursor.part()
-    part.skip(1)
-    const timestamp = stamp(part)
-    const delta = part.varint()
+    const length = cursor.length()
+    const end = cursor.position + length
+    cursor.skip(1)
+    const timeMs = stamp(cursor)
+    const delta = cursor.varint()
     need(delta >= next && delta <= lastDelta, 'a record is not at an offset of its batch')
     next = delta + 1
-    const offset = String(base + delta)
-    const key = part.bytes()
-    const value = part.bytes()
-    const pairs = pairsOf(part)
-    need(part.isAtEnd, 'a record is longer than its parts')
-    const isControlRecord = context.isControlBatch
-    const parts = { offset, timestamp, key, value, pairs, isControlRecord, batchContext: context, batch, fault: null }
-    records.push(new FetchedRecord(parts))
+    records.push(new FetchedRecord(fetched, base + delta, timeMs, cursor.position, end))
+    checkParts(cursor)
+    need(cursor.position === end, 'a record is not as long as its parts')
   }
-  need(cursor.isAtEnd, 'a batch is longer than its records')
+  need(cursor.position === bytes.length, 'a batch is longer than its records')
   return { records, bytes: bytes.length }
 }
 
-function pairsOf(part: Cursor): readonly HeaderPair[] {
-  const count = part.varint()
-  need(count >= 0, 'a record has less than no headers')
-  if (count === 0) return noPairs
-  const pairs: HeaderPair[] = []
-  for (let i = 0; i < count; i += 1) {
-    const name = part.bytes()
-    need(name !== null, 'a header has no name')
-    pairs.push([name, part.bytes()])
+/** Passes key, value and headers: every length of theirs is inside of the batch. */
+function checkParts(cursor: Cursor): void {
+  cursor.skipBytes()
+  cursor.skipBytes()
+  const headers = cursor.varint()
+  need(headers >= 0, 'a record has less than no headers')
+  for (let i = 0; i < headers; i += 1) {
+    need(cursor.skipBytes() >= 0, 'a header has no name')
+    cursor.skipBytes()
   }
-  return pairs
 }
 
 /** The broker's time for the whole batch, or each record's own. */
-function stampsOf(batch: Buffer): (part: Cursor) => string {
+function stampsOf(batch: Buffer): (cursor: Cursor) => number {
   const isAppendTime = (batch.readInt16BE(21) & 8) !== 0
   const time = batch.readBigInt64BE(isAppendTime ? 35 : 27)
-  if (!isAppendTime) return (part) => String(time + part.varlong())
-  const text = String(time)
-  return (part) => {
-    part.skipVarint()
-    return text
+  if (!isAppendTime) return (cursor) => Number(time + cursor.varlong())
+  const timeMs = Number(time)
+  return (cursor) => {
+    cursor.skipVarint()
+    return timeMs
   }
 }
 
@@ -186,26 +144,18 @@ function contextOf(batch: Buffer): BatchContext {
 const plainContext: BatchContext = { producerId: '-1', inTransaction: false, isControlBatch: false }
 
 /** A record that no handler gets; it carries the offset to which the partition was read. */
-function placeholder(batch: Buffer, batchContext: BatchContext, last: number): FetchedRecord {
-  const empty = { timestamp: '0', key: null, value: null, pairs: noPairs, fault: null }
-  return new FetchedRecord({ ...empty, offset: String(last), isControlRecord: true, batchContext, batch })
+function placeholder(bytes: Buffer, context: BatchContext, last: number): FetchedRecord {
+  const marker = { ...context, isControlBatch: true }
+  return new FetchedRecord(new FetchedBatch({ bytes, records: noBytes, context: marker, fault: null }), last, 0)
 }
 
-function unreadable(batch: Buffer, offset: number, detail: string): BatchRead {
-  const hasHeader = batch.length >= headerBytes && batch.readInt8(magicAt) === 2
-  const time = hasHeader ? Number(batch.readBigInt64BE(35)) : 0
-  const record = new FetchedRecord({
-    offset: String(offset),
-    timestamp: String(time),
-    key: null,
-    value: batch,
-    pairs: noPairs,
-    isControlRecord: false,
-    // Handlers never get an aborted batch, not even an unreadable one.
-    batchContext: hasHeader ? { ...contextOf(batch), isControlBatch: false } : plainContext,
-    batch,
-    fault: { code: 'batch_unreadable', detail },
-  })
+function unreadable(bytes: Buffer, offset: number, detail: string): BatchRead {
+  const hasHeader = bytes.length >= headerBytes && bytes.readInt8(magicAt) === 2
+  const timeMs = hasHeader ? Number(bytes.readBigInt64BE(35)) : 0
+  // Handlers never get an aborted batch, not even an unreadable one.
+  const context = hasHeader ? { ...contextOf(bytes), isControlBatch: false } : plainContext
+  const fault = { code: 'batch_unreadable', detail } as const
+  const batch = new FetchedBatch({ bytes, records: noBytes, context, fault })
   // It was not decompressed.
-  return { records: [record], bytes: 0 }
+  return { records: [new FetchedRecord(batch, offset, timeMs)], bytes: 0 }
 }

@@ -12,6 +12,10 @@ export interface BatchOptions {
   readonly codec?: number
   readonly compress?: (bytes: Buffer) => Buffer
   readonly attributes?: number
+  /** Of the first and of the newest record. */
+  readonly timesMs?: readonly [first: number, newest: number]
+  /** What each record's time adds to the first. */
+  readonly timeDelta?: number
 }
 
 /** A batch of format 2, spelled out from the protocol's description: what a broker answers a fetch with. */
@@ -21,17 +25,21 @@ export function batchBytes({
   codec = 0,
   compress = (b) => b,
   attributes = 8,
+  timesMs = [1_000, 2_000],
+  timeDelta = 7,
 }: BatchOptions): Buffer {
-  const payload = compress(Buffer.concat(records.map(recordBytes)))
+  const payload = compress(Buffer.concat(records.map((record, index) => recordBytes(record, index, timeDelta))))
   const batch = Buffer.alloc(61)
   batch.writeBigInt64BE(BigInt(base), 0)
   batch.writeInt32BE(49 + payload.length, 8)
   batch.writeInt8(2, 16)
   batch.writeInt16BE(attributes | codec, 21)
   batch.writeInt32BE(records.length - 1, 23)
-  batch.writeBigInt64BE(1_000n, 27)
-  batch.writeBigInt64BE(2_000n, 35)
+  batch.writeBigInt64BE(BigInt(timesMs[0]), 27)
+  batch.writeBigInt64BE(BigInt(timesMs[1]), 35)
   batch.writeBigInt64BE(-1n, 43)
+  batch.writeInt16BE(-1, 51)
+  batch.writeInt32BE(-1, 53)
   batch.writeInt32BE(records.length, 57)
   return sealed(Buffer.concat([batch, payload]))
 }
@@ -42,11 +50,15 @@ export function sealed(batch: Buffer): Buffer {
   return batch
 }
 
-function recordBytes({ key = null, value = null, headers = [] }: BatchRecord, index: number): Buffer {
+function recordBytes(
+  { key = null, value = null, headers = [] }: BatchRecord,
+  index: number,
+  timeDelta: number,
+): Buffer {
   const pairs = headers.flatMap(([name, text]) => [sized(name), sized(text)])
   const body = Buffer.concat([
     Buffer.of(0),
-    varint(7),
+    varint(timeDelta),
     varint(index),
     sized(key),
     sized(value),

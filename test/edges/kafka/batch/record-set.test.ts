@@ -2,7 +2,8 @@ import { gzipSync } from 'node:zlib'
 import lz4 from 'lz4-napi'
 import snappy from 'snappy'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { readRecordSet, type FetchedRecord } from '../../../../src/edges/kafka/batch/record-set.ts'
+import type { FetchedRecord } from '../../../../src/edges/kafka/batch/fetched-record.ts'
+import { readRecordSet } from '../../../../src/edges/kafka/batch/record-set.ts'
 import { prepareZstd } from '../../../../src/edges/kafka/batch/zstd-frame.ts'
 import { randomFrom } from '../../../../scripts/chaos/traffic.ts'
 import { testSeed } from '../../../support/seed.ts'
@@ -181,7 +182,7 @@ test('headers come in their order, with repeats, nulls and bytes', () => {
     [Buffer.from([0xfe]), Buffer.alloc(0)],
   ] as const
   const [found] = read(batchBytes({ records: [{ headers }] }))
-  expect(found?.pairs).toEqual(headers)
+  expect(found?.parts().headers.pairs).toEqual(headers)
 })
 
 test('the end of a fetch may be cut anywhere, and a batch of nothing is read past', () => {
