@@ -31,7 +31,7 @@ interface Options {
 const shortSizes = { rounds: 1, seconds: 1, minutes: 0.05, payments: 500 } as const
 
 const listed = benchmarks.map(({ name, about, isLong }) => {
-  return `  ${name.padEnd(12)} ${about}${isLong === true ? ' (only when named)' : ''}`
+  return `  ${name.padEnd(15)} ${about}${isLong === true ? ' (only when named)' : ''}`
 })
 
 const program = new Command('npm run bench --')

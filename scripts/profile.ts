@@ -12,7 +12,7 @@ import { StackTimes } from './bench/profile/by-stage.ts'
 import { flameGraph } from './bench/profile/flame-graph.ts'
 import { agentOptions, folderVariable, readProfile, recorded } from './bench/profile/recording.ts'
 import { profileRows, type RoleCost } from './bench/profile/report.ts'
-import { readFrom, readKinds } from './bench/reads.ts'
+import { loadFromOutside, readKinds } from './bench/reads.ts'
 import { table } from '../src/app/command-line/table.ts'
 import { isRiverbankError, RiverbankError } from '../src/base/errors.ts'
 
@@ -133,9 +133,11 @@ function loadOf(
     return { what: `${payments} payments`, run }
   }
   const run = async () => {
-    const { requests, seconds: counted } = await readFrom(installation.port, kind.requests, { seconds, signal })
-    // The client counts the requests after its warm-up; the server answered those of the warm-up, too.
-    return (requests * (counted + 1)) / counted
+    const { requests } = kind
+    const order = { port: installation.port, connections: 16, warmUpMs: 0, measureMs: seconds * 1_000, requests }
+    const result = await loadFromOutside(order, signal)
+    if (result.failures > 0) throw new RiverbankError('reads_failed', `${result.failures} answers were not 200`)
+    return result.requests
   }
   return { what: `${kind.name} for ${seconds} seconds`, run }
 }

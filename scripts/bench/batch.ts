@@ -1,4 +1,4 @@
-import { eachRound, type Run } from './run.ts'
+import { eachRound, sized, type Run } from './run.ts'
 import { loggedEvents } from './engine.ts'
 import { scoredTypes } from '../../features/simulator/payment-events.ts'
 import { definitions, modelLoader } from '../../src/app/installation/settings/definitions.ts'
@@ -20,8 +20,8 @@ import type { Sleeper } from '../../src/process/retry.ts'
 import { Turns, turnsMax } from '../../src/process/turns.ts'
 import { createPipeline, type Pipeline } from '../../src/process/pipeline.ts'
 
-const warmUpPayments = 20_000
-const measuredPayments = 40_000
+const fullWarmUpPayments = 20_000
+const fullPayments = 40_000
 const partitions = 4
 const mebibyte = 1024 * 1024
 
@@ -30,6 +30,8 @@ const mebibyte = 1024 * 1024
  * published goes nowhere. What the stream costs more is the work of the log and of the connection to the store.
  */
 export async function benchBatch(run: Run): Promise<void> {
+  const warmUpPayments = sized(run, fullWarmUpPayments, 2_000)
+  const measuredPayments = sized(run, fullPayments, 2_000)
   const config = readConfig({ RIVERBANK_BATCH_RECORDS: process.env['RIVERBANK_BATCH_RECORDS'] ?? '500' })
   const [eventType = ''] = scoredTypes
   const { champion } = await registeredRollout(config.MODELS_DIR, eventType)

@@ -12,11 +12,9 @@ const customers = 500
 export const counter = '########'
 
 /**
- * Measures `POST /v1/events?wait=`: the request holds a payment, the answer its decision. All roles run: the HTTP role
- * appends the payment, the processor scores it, and the HTTP role reads the score.
- *
- * Beside it belongs the floor: publish and consume the same bytes, with nothing between. It has its place in
- * `floor/decisions.ts`.
+ * Measures `POST /v1/events?wait=`: the request holds a payment, the answer its decision. The HTTP role appends the
+ * payment, the processor scores it, and the HTTP role reads the score. floor/decisions.ts measures what the exchange of
+ * the same bytes takes with nothing between.
  */
 export function benchDecisions(run: Run, place: Place): Promise<void> {
   return place.within({ roles: ['process', 'serve'] }, async ({ port, driver }) => {

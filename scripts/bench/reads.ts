@@ -41,9 +41,10 @@ export function readKinds(port: number): { readonly name: string; readonly reque
 export async function readFrom(
   port: number,
   requests: readonly string[],
-  run: Pick<Run, 'seconds' | 'signal'>,
+  run: Run,
+  over = connections,
 ): Promise<LoadResult> {
-  const order: LoadOrder = { port, connections, warmUpMs, measureMs: run.seconds * 1_000, requests }
+  const order: LoadOrder = { port, connections: over, warmUpMs, measureMs: run.seconds * 1_000, requests }
   const result = await loadFromOutside(order, run.signal)
   if (result.failures > 0) throw new RiverbankError('reads_failed', `${result.failures} answers were not 200`)
   return result

@@ -4,6 +4,7 @@ import { benchDecisions } from './decisions.ts'
 import { benchBatch } from './batch.ts'
 import { benchEngine } from './engine.ts'
 import { benchExplain } from './explain.ts'
+import { benchFloorDecisions } from './floor/decisions.ts'
 import { benchFloorReads } from './floor/reads.ts'
 import { benchFloor } from './floor/stream.ts'
 import { benchGrowth } from './growth/growth.ts'
@@ -36,6 +37,12 @@ export const benchmarks: readonly Benchmark[] = [
     about: 'feature reads beside a bare Hono',
     drivers: ['redis'],
     run: (run, place) => benchFloorReads(run, place.onFailure),
+  },
+  {
+    name: 'floor-decisions',
+    about: 'one decision over HTTP beside a bare exchange of the same bytes',
+    drivers: ['redis'],
+    run: (run, place) => benchFloorDecisions(run, place.onFailure),
   },
   {
     name: 'stream',

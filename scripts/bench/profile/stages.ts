@@ -71,6 +71,7 @@ export const stageOfModule: Readonly<Record<string, string | Shared>> = {
   'src/process/pipeline.ts': 'pipeline',
   'src/process/processor.ts': 'pipeline',
   'src/process/retry.ts': caller,
+  'src/process/turns.ts': 'pipeline',
   'src/process/assignment': 'pipeline',
 
   'src/serve/events': 'events',
