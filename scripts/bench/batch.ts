@@ -17,7 +17,7 @@ import { EntityStates } from '../../src/process/entity-states.ts'
 import { createProcessMetrics } from '../../src/process/metrics.ts'
 import { fixedModels } from '../../src/process/models/serving.ts'
 import type { Sleeper } from '../../src/process/retry.ts'
-import { Turns, turnsMax } from '../../src/process/turns.ts'
+import { Turns, underWayMax } from '../../src/process/turns.ts'
 import { createPipeline, type Pipeline } from '../../src/process/pipeline.ts'
 
 const fullWarmUpPayments = 20_000
@@ -72,7 +72,7 @@ function batchesOf(records: readonly LogRecord[], batchRecords: number): (readon
 
 async function runAll(pipeline: Pipeline, batches: readonly (readonly LogRecord[])[]): Promise<void> {
   const { signal } = new AbortController()
-  const turns = new Turns(turnsMax, clock)
+  const turns = new Turns(underWayMax, clock)
   const waiting = [...batches]
   // As many side by side as there are partitions, as the processor runs them.
   for (let round = waiting.splice(0, partitions); round.length > 0; round = waiting.splice(0, partitions)) {
@@ -82,7 +82,7 @@ async function runAll(pipeline: Pipeline, batches: readonly (readonly LogRecord[
         assert(first !== undefined, 'a batch has records')
         const next = first.offset + records.length
         const batch = { topic: first.topic, partition: first.partition, records, next, end: next }
-        const turn = await turns.take(signal)
+        const turn = await turns.take(records.length, signal)
         await pipeline(batch, { publishFrom: 0, epoch: 1, applied: -1, isDivisible: true, clock: turn.clock, signal })
         turn.end()
       }),

@@ -28,7 +28,7 @@ type RunPart = (assignment: PartitionAssignment, part: LogBatch, current: Curren
 function createRunPart({ pipeline, size, turns, guard }: ProcessorOptions, trials: AssignmentTrials): RunPart {
   return async (assignment, part, current, attempt) => {
     const { signal } = assignment
-    const turn = await turns.take(signal)
+    const turn = await turns.take(part.records.length, signal)
     try {
       const begun = size.begin()
       if (guard?.isRefused() === true) throw stateMoved('the states are refused')

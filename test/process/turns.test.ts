@@ -13,14 +13,14 @@ function sleepers() {
 
 /** Asks for a turn, and notes the name once it has it. */
 function asking(turns: Turns, begun: string[]) {
-  return async (name: string, until = signal) => {
-    const turn = await turns.take(until)
+  return async (name: string, records = 1, until = signal) => {
+    const turn = await turns.take(records, until)
     begun.push(name)
     return turn
   }
 }
 
-it('lets so many batches run, and the others in the order in which they came', async () => {
+it('lets batches of so many events run, and the others in the order in which they came', async () => {
   const begun: string[] = []
   const take = asking(new Turns(2, sleepers().clock), begun)
   const [first, , third, fourth] = [take('a'), take('b'), take('c'), take('d')]
@@ -34,6 +34,22 @@ it('lets so many batches run, and the others in the order in which they came', a
   ;(await third).end()
   await fourth
   expect(begun).toEqual(['a', 'b', 'c', 'd'])
+})
+
+it('small batches run beside a large one, and one that is larger than all that fits runs alone', async () => {
+  const begun: string[] = []
+  const take = asking(new Turns(10, sleepers().clock), begun)
+  const [large, small] = [await take('large', 7), await take('small', 3)]
+  const huge = take('huge', 1_000)
+  const behind = take('behind', 1)
+  large.end()
+  await Promise.resolve()
+  expect(begun, 'a small one does not overtake').toEqual(['large', 'small'])
+  small.end()
+  await huge
+  expect(begun).toEqual(['large', 'small', 'huge'])
+  ;(await huge).end()
+  await behind
 })
 
 it('a batch that waits to try again holds up no other, and takes no turn back', async () => {
@@ -63,11 +79,11 @@ it('a batch whose assignment ends before its turn comes is fenced, and costs the
   const first = await take('first')
   const [ending, ended] = [new AbortController(), new AbortController()]
   ended.abort()
-  const lost = take('lost', ending.signal)
+  const lost = take('lost', 1, ending.signal)
   const next = take('next')
   ending.abort()
   await expect(lost).rejects.toMatchObject({ code: 'fenced' })
-  await expect(take('late', ended.signal)).rejects.toMatchObject({ code: 'fenced' })
+  await expect(take('late', 1, ended.signal)).rejects.toMatchObject({ code: 'fenced' })
   first.end()
   await next
   expect(begun).toEqual(['first', 'next'])

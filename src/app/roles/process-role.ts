@@ -8,7 +8,7 @@ import { loopClock } from '../../clock/loop-clock.ts'
 import { BatchSize } from '../../process/assignment/batch-size.ts'
 import { EntityStates } from '../../process/entity-states.ts'
 import { Generations } from '../../process/models/generations.ts'
-import { Turns, turnsMax } from '../../process/turns.ts'
+import { Turns, underWayMax } from '../../process/turns.ts'
 import { createProcessMetrics, type ProcessMetrics } from '../../process/metrics.ts'
 import { ModelPool } from '../../process/models/model-pool.ts'
 import { createPipeline } from '../../process/pipeline.ts'
@@ -80,7 +80,7 @@ export async function startProcess(
     trials: true,
     retry,
     size: batchSize(config, metrics),
-    turns: new Turns(turnsMax, clock),
+    turns: new Turns(underWayMax, clock),
     clock,
     metrics,
     logger,

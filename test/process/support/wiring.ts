@@ -5,7 +5,7 @@ import { BatchSize } from '../../../src/process/assignment/batch-size.ts'
 import type { EntityStates } from '../../../src/process/entity-states.ts'
 import type { ProcessMetrics } from '../../../src/process/metrics.ts'
 import { createPipeline, type Pipeline } from '../../../src/process/pipeline.ts'
-import { Turns, turnsMax } from '../../../src/process/turns.ts'
+import { Turns, underWayMax } from '../../../src/process/turns.ts'
 import { createProcessor, type ProcessorOptions } from '../../../src/process/processor.ts'
 import type { Sleeper } from '../../../src/process/retry.ts'
 import { fixedModels, type ServingModels } from '../../../src/process/models/serving.ts'
@@ -132,7 +132,7 @@ export function wire(wiring: Wiring): { readonly pipeline: Pipeline; readonly pr
   const migration = wiring.migration ?? new StateMigration(nobodys)
   const guard = wiring.guard === undefined ? {} : { guard: wiring.guard }
   const { trials = false } = wiring
-  const turns = new Turns(turnsMax, ownClock)
+  const turns = new Turns(underWayMax, ownClock)
   const options = { ...shared, ...guard, pipeline, migration, committed, range, size, turns, trials }
   return { pipeline, processor: createProcessor(options) }
 }
