@@ -6,17 +6,17 @@ import { assert, RiverbankError } from '../../base/errors.ts'
 import { compileExpression, eventFieldsOf, featuresOf, timeField } from '../../engine/expression.ts'
 import { readFeatures } from '../../engine/observe.ts'
 import type { FeaturePlan } from '../../engine/plan.ts'
-import { knowsEvent, StateDecoder } from '../../engine/states.ts'
+import { knowsEvent, layoutIn, StateDecoder } from '../../engine/states.ts'
 import type { StatesStatus } from '../../engine/states-status.ts'
 import type { Clock } from '../../ports/clock.ts'
-import type { StateStore } from '../../ports/states.ts'
+import type { EntityKey, StateStore } from '../../ports/states.ts'
 
 type States = Pick<StateStore, 'load' | 'layouts'>
 
-/** The newest {@link StatesStatus} of the states, and a check that begins after the call. */
+/** The newest {@link StatesStatus} of the states, and one that still holds after the call. */
 export interface StatesWatch {
   statesStatus(): StatesStatus
-  look(): Promise<StatesStatus>
+  confirm(): Promise<StatesStatus>
 }
 
 /**
@@ -43,20 +43,24 @@ export function createFeatureReader(
     return { name, fields: [...fields], evaluate }
   })
   const decoder = new StateDecoder(() => store.layouts())
+  const isForeign = ({ entity }: EntityKey, blob: Uint8Array | null | undefined) =>
+    blob !== null && blob !== undefined && layoutIn(blob) !== entities.get(entity)?.layout
   return {
     async read(keys, atMs) {
       if (states !== undefined) refuse(states.statesStatus())
       const blobs = await store.load(keys)
-      if (states !== undefined && blobs.includes(null)) refuse(await states.look())
-      for (const entity of plan.entities) {
-        const own = blobs.filter((_, i) => keys[i]?.entity === entity.name)
-        await decoder.foreign(entity, own)
+      if (states !== undefined && blobs.includes(null)) refuse(await states.confirm())
+      if (keys.some((key, i) => isForeign(key, blobs[i]))) {
+        for (const entity of plan.entities) {
+          const own = blobs.filter((_, i) => keys[i]?.entity === entity.name)
+          await decoder.foreign(entity, own)
+        }
       }
       return keys.map((key, i) => {
         const entity = entities.get(key.entity)
         assert(entity !== undefined, `the caller asks for entities that exist, not ${key.entity}`)
         const blob = blobs[i] ?? null
-        const state = blob === null ? null : decoder.decode(entity, blob, clock.nowMs())
+        const state = blob === null ? null : decoder.decodeForRead(entity, blob, clock.nowMs())
         // Without a state the windows are empty, as they are for an entity's first event.
         const { features: values, flags } = readFeatures(entity, state, atMs)
         const features: Record<string, number | null> = {}
