@@ -1,7 +1,6 @@
-import { namedFlags } from '../../engine/flags.ts'
 import type { Identity } from '../scores/identity-index.ts'
 import type { KnownEvents } from '../http/dependencies.ts'
-import type { FeatureReader } from './feature-reader.ts'
+import type { EntityFeatures, FeatureReader } from './feature-reader.ts'
 import { assert, RiverbankError } from '../../base/errors.ts'
 import { compileExpression, eventFieldsOf, featuresOf, timeField } from '../../engine/expression.ts'
 import { readFeatures } from '../../engine/observe.ts'
@@ -33,6 +32,13 @@ export function createFeatureReader(
   const { values: all } = plan
   const entities = new Map(plan.entities.map((entity) => [entity.name, entity]))
   const indexOf = new Map(all.names.map((name, index) => [name, index]))
+  // The values of the entities stand one after the other.
+  const firstOf = new Map<string, number>()
+  let first = 0
+  for (const [i, { name }] of plan.entities.entries()) {
+    firstOf.set(name, first)
+    first += all.widths[i] ?? NaN
+  }
   const asked = new Map<string, ReadonlySet<string>>()
   const derived = all.derived.map(({ name, expression }) => {
     // A derived feature reads only features defined before it.
@@ -56,23 +62,30 @@ export function createFeatureReader(
           await decoder.foreign(entity, own)
         }
       }
-      return keys.map((key, i) => {
+      const features: EntityFeatures[] = []
+      let i = 0
+      for (const key of keys) {
         const entity = entities.get(key.entity)
         assert(entity !== undefined, `the caller asks for entities that exist, not ${key.entity}`)
         const blob = blobs[i] ?? null
+        i += 1
         const state = blob === null ? null : decoder.decodeForRead(entity, blob, clock.nowMs())
         // Without a state the windows are empty, as they are for an entity's first event.
         const { features: values, flags } = readFeatures(entity, state, atMs)
-        const features: Record<string, number | null> = {}
-        for (const [at, feature] of entity.features.entries()) features[feature.name] = values[at] ?? null
-        if (state === null) return { key, found: false, newestTimeMs: null, sequence: null, features }
-        const { newestTimeMs, sequence } = state
-        const named = namedFlags(entity, flags)
-        return { key, found: true, newestTimeMs, sequence, features, ...(named === null ? {} : { flags: named }) }
-      })
+        const newestTimeMs = state?.newestTimeMs ?? null
+        features.push({ key, found: state !== null, newestTimeMs, sequence: state?.sequence ?? null, values, flags })
+      }
+      return features
     },
-    derive(names, features, request) {
-      const values: (number | null)[] = all.names.map((name) => features[name] ?? null)
+    derive(names, rows, request) {
+      const values = new Array<number | null>(all.names.length).fill(null)
+      for (const { key, values: own } of rows) {
+        let at = firstOf.get(key.entity) ?? NaN
+        for (const value of own) {
+          values[at] = value
+          at += 1
+        }
+      }
       const { data, timeMs } = request ?? { data: {}, timeMs: NaN }
       const isSaid = (field: string) => request !== null && (field === timeField || data[field] !== undefined)
       for (const { name, evaluate, fields } of derived) {
@@ -80,8 +93,7 @@ export function createFeatureReader(
         // fields.
         values[indexOf.get(name) ?? -1] = fields.every(isSaid) ? evaluate(values, data, timeMs) : null
       }
-      const wanted = names.map((name): [string, number | null] => [name, values[indexOf.get(name) ?? -1] ?? null])
-      return Object.fromEntries(wanted)
+      return names.map((name) => values[indexOf.get(name) ?? -1] ?? null)
     },
   }
 }
