@@ -40,7 +40,8 @@ export async function startServe(role: Role): Promise<ServeWork> {
   const watch = await startStateWatch({ ...role, log, store, featureSet: manifest.hash })
   const lookups = await openLookups(role, { log, lake, definitions: compiled })
   const { hub, tail } = await startHub(role, log, lookups, scoreTypesOf(compiled))
-  const sql = await openSql(config, compiled, { memoryMb: config.SQL_MEMORY_MB, maxRows: config.SQL_MAX_ROWS })
+  const sqlLimits = { memoryMb: config.SQL_MEMORY_MB, maxRows: config.SQL_MAX_ROWS }
+  const sql = openSql(config, () => Promise.resolve(compiled.lakeSchema), sqlLimits)
   const app = createApp({
     log,
     eventsTopic: topics.events,

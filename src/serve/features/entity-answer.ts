@@ -1,7 +1,7 @@
 import type { CatalogEntity, CatalogFeature } from './feature-catalog.ts'
 import type { EntityFeatures } from './feature-reader.ts'
 import { featureStatus, isForgotten, remembersFromMs } from './freshness.ts'
-import { numberText, statusText, timeText } from './json-text.ts'
+import { numberText, timeText } from './json-text.ts'
 
 /** One entity as it was read, and what of it was asked for. */
 export interface EntityAnswer {
@@ -24,11 +24,13 @@ export function entityAnswerText(answer: EntityAnswer): string {
   const forgotten = isForgotten(read, entity.horizonMs, atMs)
   let values = ''
   let statuses = ''
-  for (const { text, place } of features) {
+  for (const { place, member, statusMember } of features) {
     const value = forgotten ? null : (read.values[place] ?? null)
-    const separator = values === '' ? '' : ','
-    values += `${separator}${text}:${numberText(value)}`
-    statuses += `${separator}${text}:${statusText[featureStatus(read.found, forgotten, value)]}`
+    const status = statusMember[featureStatus(read.found, forgotten, value)]
+    // Pieces as long as they can be: joining them costs more than writing them.
+    values += values === '' ? member.slice(1) : member
+    values += numberText(value)
+    statuses += statuses === '' ? status.slice(1) : status
   }
   const { newestTimeMs, sequence } = read
   const newest = newestTimeMs === null ? 'null' : timeText(newestTimeMs)

@@ -1,6 +1,8 @@
 import { safeParse, z } from 'zod'
 import type { EventCatalog } from '../../events/event.ts'
 import { idSeparator, splitIdParts } from '../../engine/entity-id.ts'
+import type { FeatureStatus } from './freshness.ts'
+import { statusText } from './json-text.ts'
 import type { EntityManifest, FeatureManifest, FeatureSetManifest } from '../../engine/feature-set.ts'
 
 export interface CatalogEntity {
@@ -24,6 +26,10 @@ export interface CatalogFeature {
   /** The names as JSON. */
   readonly text: string
   readonly shortText: string
+  /** `,"name":`, a member that is not the first of its object, up to its value. */
+  readonly member: string
+  /** The whole member where the value is a status. */
+  readonly statusMember: Readonly<Record<FeatureStatus, string>>
 }
 
 /** The feature set, arranged for looking up names. */
@@ -97,7 +103,15 @@ export function mistakeInId({ name, keyFields, keySchemas }: CatalogEntity, id: 
 function catalogFeature({ name, view, entity }: FeatureManifest, place: number): CatalogFeature {
   const prefix = `${view ?? ''}__`
   const shortName = view !== null && name.startsWith(prefix) ? name.slice(prefix.length) : name
-  return { name, entity, shortName, place, text: JSON.stringify(name), shortText: JSON.stringify(shortName) }
+  const [text, shortText] = [JSON.stringify(name), JSON.stringify(shortName)]
+  const member = `,${text}:`
+  const statusMember = {
+    PRESENT: member + statusText.PRESENT,
+    NULL_VALUE: member + statusText.NULL_VALUE,
+    NOT_FOUND: member + statusText.NOT_FOUND,
+    OUTSIDE_MAX_AGE: member + statusText.OUTSIDE_MAX_AGE,
+  }
+  return { name, entity, shortName, place, text, shortText, member, statusMember }
 }
 
 function singleKey(entity: CatalogEntity): [string, CatalogEntity][] {

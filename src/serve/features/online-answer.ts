@@ -48,6 +48,8 @@ interface ReadColumn {
   /** The newest observation of each row, as the elements of a JSON list. */
   readonly timestamps: string
   readonly hasFlags: boolean
+  /** The statuses of a feature that every row has. */
+  readonly allPresent: string
 }
 
 async function readColumns(query: OnlineQuery, reader: FeatureReader): Promise<ReadColumn[]> {
@@ -65,17 +67,18 @@ async function readColumns(query: OnlineQuery, reader: FeatureReader): Promise<R
   const answers = keys.length === 0 ? [] : await reader.read(keys, query.atMs)
   return all.map(({ entity }, column) => {
     const rows: ReadEntity[] = []
-    let timestamps = ''
+    const timestamps: string[] = []
     let hasFlags = false
     for (const place of places[column] ?? []) {
       const answer = answers[place]
       if (answer === undefined) throw new Error(`the reader left out a ${entity.name}`)
       const { newestTimeMs, flags } = answer
       rows.push({ answer, forgotten: isForgotten(answer, entity.horizonMs, query.atMs) })
-      timestamps += `${timestamps === '' ? '' : ','}${newestTimeMs === null ? noTimestamp : timeText(newestTimeMs)}`
+      timestamps.push(newestTimeMs === null ? noTimestamp : timeText(newestTimeMs))
       hasFlags ||= flags.length > 0
     }
-    return { entity: entity.name, rows, timestamps, hasFlags }
+    const allPresent = rows.map(() => statusText.PRESENT).join(',')
+    return { entity: entity.name, rows, timestamps: timestamps.join(','), hasFlags, allPresent }
   })
 }
 
@@ -86,15 +89,26 @@ function keyResult({ ids, asked }: EntityColumn): string {
 
 function featureResult(column: ReadColumn, { place }: CatalogFeature, withFlags: boolean): string {
   let values = ''
-  let statuses = ''
+  let isPresent = true
   for (const { answer, forgotten } of column.rows) {
     const value = forgotten ? null : (answer.values[place] ?? null)
-    const separator = values === '' ? '' : ','
-    values += separator + numberText(value)
-    statuses += separator + statusText[featureStatus(answer.found, forgotten, value)]
+    if (values !== '') values += ','
+    values += numberText(value)
+    isPresent &&= value !== null && answer.found
   }
+  const statuses = isPresent ? column.allPresent : statusesOf(column, place)
   const flags = withFlags && column.hasFlags ? flagsOf(column, place) : null
   return resultText(values, statuses, column.timestamps, flags)
+}
+
+function statusesOf({ rows }: ReadColumn, place: number): string {
+  let statuses = ''
+  for (const { answer, forgotten } of rows) {
+    const value = forgotten ? null : (answer.values[place] ?? null)
+    if (statuses !== '') statuses += ','
+    statuses += statusText[featureStatus(answer.found, forgotten, value)]
+  }
+  return statuses
 }
 
 /** Of each row, as the elements of a JSON list; null when there are none. */
