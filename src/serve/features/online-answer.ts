@@ -19,7 +19,7 @@ const noTimestamp = '"1970-01-01T00:00:00Z"'
  * request for three customers did.
  */
 export async function onlineAnswerText(query: OnlineQuery, reader: FeatureReader, withFlags: boolean): Promise<string> {
-  const { columns, features, fullFeatureNames } = query
+  const { columns, selection, fullFeatureNames } = query
   const read = await readColumns(query, reader)
   const derived = deriveRows(query, reader, read)
   let names = ''
@@ -28,8 +28,8 @@ export async function onlineAnswerText(query: OnlineQuery, reader: FeatureReader
     names += `${names === '' ? '' : ','}${JSON.stringify(column.label)}`
     results += `${results === '' ? '' : ','}${keyResult(column)}`
   }
-  for (const feature of features) {
-    names += `,${fullFeatureNames ? feature.text : feature.shortText}`
+  names += fullFeatureNames ? selection.fullText : selection.shortText
+  for (const feature of selection.features) {
     const column = read.find(({ entity }) => entity === feature.entity)
     if (column === undefined) results += `,${derivedResult(derived, feature)}`
     else results += `,${featureResult(column, feature, withFlags)}`
@@ -127,7 +127,7 @@ interface DerivedRows {
 }
 
 function deriveRows(query: OnlineQuery, reader: FeatureReader, read: readonly ReadColumn[]): DerivedRows | null {
-  const names = query.features.flatMap(({ entity, name }) => (entity === null ? [name] : []))
+  const names = query.selection.derived
   if (names.length === 0) return null
   const values = new Map(names.map((name): [string, (number | null)[]] => [name, []]))
   const forgotten: boolean[] = []

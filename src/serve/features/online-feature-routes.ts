@@ -9,7 +9,7 @@ import type { FeatureRequest } from './feature-reader.ts'
 import { featureStatuses } from './freshness.ts'
 import { onlineAnswerText } from './online-answer.ts'
 import { bodyReader, type BodyReader, type ParsedBody } from './online-body.ts'
-import { planOnlineQuery } from './online-features.ts'
+import { onlinePlanner, type OnlinePlanner } from './online-features.ts'
 import { parseTimeMs } from '../http/parameters.ts'
 import { problemResponse } from '../http/problem.ts'
 import { textResponse, type Route, type ServeContext } from '../http/route.ts'
@@ -18,27 +18,33 @@ import { named } from '../http/schemas.ts'
 /** Features of many entities. Clients of Feast call the same route as `/get-online-features`. */
 export function onlineFeatureRoutes(deps: ServeDependencies, catalog: FeatureCatalog): Route[] {
   const body = bodyReader(deps, catalog)
+  const plan = onlinePlanner(catalog)
   const route = (path: string, operationId: string, withFlags: boolean): Route => ({
     method: 'POST',
     path,
     access: 'key',
     timeoutMs: deps.limits.requestTimeoutMs,
-    handle: (c) => readOnlineFeatures(c, deps, catalog, { body, withFlags }),
+    handle: (c) => readOnlineFeatures(c, deps, { body, plan, withFlags }),
     description: describeRoute({ schema: body.schema, catalog }, operationId, withFlags),
   })
   return [route('/v1/features', 'readManyFeatures', true), route('/get-online-features', 'getOnlineFeatures', false)]
 }
 
+interface Reading {
+  readonly body: BodyReader
+  readonly plan: OnlinePlanner
+  readonly withFlags: boolean
+}
+
 async function readOnlineFeatures(
   c: ServeContext,
   deps: ServeDependencies,
-  catalog: FeatureCatalog,
-  { body: reader, withFlags }: { readonly body: BodyReader; readonly withFlags: boolean },
+  { body: reader, plan, withFlags }: Reading,
 ): Promise<Response> {
   requireMediaType(c, ['application/json'])
   const body = reader.read(parseJson(await readBody(c, deps.limits.bodyBytesMax)))
   const atMs = body.asOf === undefined ? deps.clock.nowMs() : parseTimeMs('asOf', body.asOf)
-  const planned = planOnlineQuery(body, catalog, { atMs, request: requestOf(body.request, atMs) })
+  const planned = plan(body, { atMs, request: requestOf(body.request, atMs) })
   if (planned.kind === 'refused') {
     return problemResponse(c, planned.code, planned.detail, { extra: { names: [...planned.names] } })
   }

@@ -1,10 +1,11 @@
 import { composedColumns, missingEntities, type EntityColumn } from './composite-columns.ts'
-import { mistakeInId, type CatalogFeature, type FeatureCatalog } from './feature-catalog.ts'
+import { mistakeInId, type FeatureCatalog } from './feature-catalog.ts'
 import type { FeatureRequest } from './feature-reader.ts'
+import { RecentSelections, selectionOf, type FeatureSelection } from './feature-selection.ts'
 
 /** A request of Feast's shape, with all names found. */
 export interface OnlineQuery {
-  readonly features: readonly CatalogFeature[]
+  readonly selection: FeatureSelection
   /** One column per entity, in the order and under the names of the request; all of the same length. */
   readonly columns: readonly EntityColumn[]
   /** Composite entities made of the columns; they have no ids in the answer. */
@@ -37,15 +38,29 @@ export interface OnlineBody {
   readonly full_feature_names: boolean
 }
 
+interface OnlineTime {
+  readonly atMs: number
+  readonly request: readonly FeatureRequest[] | null
+}
+
 /** Resolves every name of a request, or names the unknown ones. */
-export function planOnlineQuery(
+export type OnlinePlanner = (body: OnlineBody, at: OnlineTime) => OnlineQueryResult
+
+export function onlinePlanner(catalog: FeatureCatalog): OnlinePlanner {
+  const services = new Map([...catalog.services].map(([name, features]) => [name, selectionOf(features)]))
+  const recent = new RecentSelections()
+  return (body, at) => {
+    const chosen = chooseFeatures(body, catalog, services, recent)
+    return 'kind' in chosen ? chosen : planQuery(body, chosen, catalog, at)
+  }
+}
+
+function planQuery(
   body: OnlineBody,
+  selection: FeatureSelection,
   catalog: FeatureCatalog,
-  at: { readonly atMs: number; readonly request: readonly FeatureRequest[] | null },
+  at: OnlineTime,
 ): OnlineQueryResult {
-  const chosen = chooseFeatures(body, catalog)
-  if (chosen.kind === 'refused') return chosen
-  const { features } = chosen
   const columns: EntityColumn[] = []
   const unknown: string[] = []
   for (const label of Object.keys(body.entities)) {
@@ -67,52 +82,47 @@ export function planOnlineQuery(
       if (mistake !== null) return refuse('invalid_entity_id', `entities.${label}: ${mistake}`, [label])
     }
   }
-  const composed = composedColumns(catalog, columns, features)
-  const missing = missingEntities(catalog, [...columns, ...composed], features)
+  const composed = composedColumns(catalog, columns, selection.perEntity)
+  const missing = missingEntities(catalog, [...columns, ...composed], selection.perEntity)
   if (missing !== null) return refuse('missing_entity', missing.detail, missing.names)
   if (at.request !== null && at.request.length !== 1 && at.request.length !== rows) {
     return refuse('invalid_request', `request: ${at.request.length} values for ${rows} rows`, ['request'])
   }
   if (columns.length === 0) return refuse('invalid_request', 'entities: name at least one', [])
-  const collisions = body.full_feature_names ? [] : repeatedNames(features)
-  if (collisions.length > 0) return refuse('feature_name_collision', 'ask for full_feature_names', collisions)
-  return { kind: 'query', query: { features, columns, composed, fullFeatureNames: body.full_feature_names, ...at } }
+  const { full_feature_names: fullFeatureNames } = body
+  if (!fullFeatureNames && selection.sharedNames.length > 0) {
+    return refuse('feature_name_collision', 'ask for full_feature_names', selection.sharedNames)
+  }
+  const { atMs, request } = at
+  return { kind: 'query', query: { selection, columns, composed, fullFeatureNames, atMs, request } }
 }
 
-function chooseFeatures(body: OnlineBody, catalog: FeatureCatalog) {
-  if ((body.feature_service === undefined) === (body.features === undefined)) {
+function chooseFeatures(
+  { feature_service: service, features: references }: OnlineBody,
+  catalog: FeatureCatalog,
+  services: ReadonlyMap<string, FeatureSelection>,
+  recent: RecentSelections,
+): FeatureSelection | Refusal {
+  if (service !== undefined && references === undefined) {
+    const known = () => `services are ${[...catalog.services.keys()].join(', ')}`
+    return services.get(service) ?? refuse('unknown_feature_service', known(), [service])
+  }
+  if (service !== undefined || references === undefined) {
     return refuse('invalid_request', 'give either feature_service or features', [])
   }
-  if (body.feature_service !== undefined) {
-    const features = catalog.services.get(body.feature_service)
-    if (features !== undefined) return { kind: 'features', features } as const
-    return refuse('unknown_feature_service', `services are ${[...catalog.services.keys()].join(', ')}`, [
-      body.feature_service,
-    ])
+  const known = recent.find(references)
+  if (known !== null) return known
+  const unknown = references.filter((reference) => !catalog.featuresByReference.has(reference))
+  if (unknown.length > 0) {
+    return refuse('unknown_feature', `there are no features ${[...new Set(unknown)].join(', ')}`, [...new Set(unknown)])
   }
-  const unknown: string[] = []
-  const features = new Set<CatalogFeature>()
-  for (const reference of body.features ?? []) {
-    const feature = catalog.featuresByReference.get(reference)
-    if (feature !== undefined) features.add(feature)
-    else if (!unknown.includes(reference)) unknown.push(reference)
-  }
-  if (unknown.length > 0) return refuse('unknown_feature', `there are no features ${unknown.join(', ')}`, unknown)
-  return { kind: 'features', features: [...features] } as const
+  const selection = selectionOf(references.flatMap((reference) => catalog.featuresByReference.get(reference) ?? []))
+  recent.keep(references, selection)
+  return selection
 }
 
 type Refusal = OnlineQueryResult & { kind: 'refused' }
 
 function refuse(code: Refusal['code'], detail: string, names: readonly string[]): Refusal {
   return { kind: 'refused', code, detail, names }
-}
-
-/** Names without their views that two of the features share. */
-function repeatedNames(features: readonly CatalogFeature[]): string[] {
-  const names = new Set<string>()
-  let repeated: Set<string> | null = null
-  for (const { shortName } of features) {
-    if (names.size === names.add(shortName).size) (repeated ??= new Set()).add(shortName)
-  }
-  return repeated === null ? [] : [...repeated]
 }
