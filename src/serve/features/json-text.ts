@@ -1,3 +1,4 @@
+import { utcTextOf } from '../../base/utc-text.ts'
 import type { FeatureStatus } from './freshness.ts'
 
 /** Each status as JSON. */
@@ -15,5 +16,5 @@ export function numberText(value: number | null): string {
 
 /** A time in milliseconds UTC as JSON. */
 export function timeText(ms: number): string {
-  return `"${new Date(ms).toISOString()}"`
+  return `"${utcTextOf(ms)}"`
 }
