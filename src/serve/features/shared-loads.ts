@@ -10,38 +10,31 @@ interface Asked {
 }
 
 /**
- * Loads what several requests ask for with one command, which costs about what the command of one request does: those of
- * one turn of the event loop, and those that came while the command before was under way. A load waits for one other at
- * most. For a store on one server: where one load fails, each does.
+ * Loads what the requests of one turn of the event loop ask for with one command: it costs about what the command of
+ * one request does. For a store on one server: where one load fails, each does.
  */
 export function sharedLoads(store: States): States {
   let asked: Asked[] = []
-  let isLoading = false
-  const loadAsked = async (): Promise<void> => {
-    while (asked.length > 0) {
-      const all = asked
-      asked = []
-      try {
-        const blobs = await store.load(all.flatMap(({ keys }) => keys))
-        let from = 0
-        for (const { keys, resolve } of all) {
-          resolve(blobs.slice(from, from + keys.length))
-          from += keys.length
-        }
-      } catch (error) {
-        for (const { reject } of all) reject(error)
+  const loadAll = async (): Promise<void> => {
+    const all = asked
+    asked = []
+    try {
+      const blobs = await store.load(all.flatMap(({ keys }) => keys))
+      let from = 0
+      for (const { keys, resolve } of all) {
+        resolve(blobs.slice(from, from + keys.length))
+        from += keys.length
       }
+    } catch (error) {
+      for (const { reject } of all) reject(error)
     }
-    isLoading = false
   }
   return {
     load: (keys) =>
       new Promise((resolve, reject) => {
-        asked.push({ keys, resolve, reject })
-        if (isLoading) return
-        isLoading = true
         // Node handles the sockets that have something to read before its immediates.
-        setImmediate(() => void loadAsked())
+        if (asked.length === 0) setImmediate(() => void loadAll())
+        asked.push({ keys, resolve, reject })
       }),
     layouts: () => store.layouts(),
   }
