@@ -33,7 +33,7 @@ const year10000Ms = 253_402_300_800_000
 
 /**
  * What `new Date(ms).toISOString()` gives, for whole milliseconds. That takes 0.5 us, this 0.2; an answer with the features of
- * one entity has two times, and 25 us for everything.
+ * one entity has two times.
  */
 export function utcTextOf(ms: number): string {
   // Other years have another form.
