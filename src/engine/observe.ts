@@ -16,6 +16,7 @@ import {
   type EntityState,
   type Outcome,
   type PartitionProgress,
+  type StateTiles,
   type StoredResponse,
 } from './state/state.ts'
 import { flagsOf } from './state/flags.ts'
@@ -187,7 +188,7 @@ export interface EntityRead {
 const noFlags: readonly FeatureFlag[] = []
 
 /** The entity's features at `timeMs`. */
-export function readFeatures(plan: EntityPlan, state: EntityState | null, timeMs: number): EntityRead {
+export function readFeatures(plan: EntityPlan, state: StateTiles | null, timeMs: number): EntityRead {
   const windows = plan.memory.windows(plan.windowCells)
   let number = 0
   for (const group of plan.groups) {

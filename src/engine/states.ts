@@ -10,7 +10,7 @@ import type { EntityState } from './state/state.ts'
 
 /** A state, its stored responses, and how far each partition was applied to it. */
 export { outcomes } from './state/state.ts'
-export type { EntityState, Outcome, PartitionProgress, StoredResponse } from './state/state.ts'
+export type { EntityState, Outcome, PartitionProgress, ReadableState, StoredResponse } from './state/state.ts'
 /** A state to change, and a partition's progress in it. */
 export { beginDraft, setProgress } from './state/state.ts'
 /** What a state takes in the memory of a process. */

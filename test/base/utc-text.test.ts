@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { z } from 'zod'
-import { utcMsOf } from '../../src/base/utc-text.ts'
+import { utcMsOf, utcTextOf } from '../../src/base/utc-text.ts'
 import { testSeed as seed } from '../support/seed.ts'
 
 const iso = z.iso.datetime()
@@ -36,6 +36,22 @@ it('knows the calendar', () => {
         const text = `${padded(year, 4)}-${padded(month)}-${padded(day)}T00:00:00.000Z`
         if (!Object.is(utcMsOf(text), expected(text))) expect.fail(`${text}: ${utcMsOf(text)}, not ${expected(text)}`)
       }
+    }
+  }
+})
+
+it('writes times as toISOString does, in every year that a Date has', () => {
+  const ms = fc.oneof(fc.integer({ min: -8.64e15, max: 8.64e15 }), fc.integer({ min: -1e14, max: 3e14 }))
+  fc.assert(
+    fc.property(ms, (time) => {
+      expect(utcTextOf(time)).toBe(new Date(time).toISOString())
+    }),
+    { seed, numRuns: 10_000 },
+  )
+  for (const year of [0, 1, 4, 100, 400, 1900, 1970, 2000, 2028, 2100, 9999]) {
+    for (let day = 1; day <= 366; day += 1) {
+      const time = Date.parse(`${padded(year, 4)}-01-01T00:00:00.000Z`) + day * 86_400_000 - 1
+      expect(utcTextOf(time)).toBe(new Date(time).toISOString())
     }
   }
 })

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { loginFeatures } from '../../examples/logins/index.ts'
 import { riverbank } from '../../features/index.ts'
 import { canonicalJson, hash32, hashText } from '../../src/compile/hash.ts'
 import { compileManifest, featureSetHash } from '../../src/compile/manifest.ts'
@@ -11,6 +12,17 @@ import { defineFeatureSet } from '../../src/define/define-feature-set.ts'
 import { measure } from '../../src/define/reason.ts'
 import { defineView } from '../../src/define/view.ts'
 import { customer, large, order, orders, shop, spend } from '../define/support/shop.ts'
+
+it.each([riverbank, loginFeatures])(
+  'lists the features of an entity in the order in which a read answers them, %#',
+  (set) => {
+    const [manifest, plan] = [compileManifest(set), compilePlan(set)]
+    for (const { name, features } of plan.entities) {
+      const listed = manifest.features.filter(({ entity }) => entity === name)
+      expect(listed.map((feature) => feature.name)).toEqual(features.map((feature) => feature.name))
+    }
+  },
+)
 
 describe('the committed feature set', () => {
   it('is what the definitions compile to: else run npm run features:compile and commit', () => {

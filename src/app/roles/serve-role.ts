@@ -1,4 +1,4 @@
-import { names, type Config } from '../installation/settings/config.ts'
+import { names, stateLocation, type Config } from '../installation/settings/config.ts'
 import { refuseContradictions } from '../installation/contradictions.ts'
 import { definitions, type Definitions } from '../installation/settings/definitions.ts'
 import { scoredTypeOfModels } from '../installation/scored-type.ts'
@@ -13,6 +13,7 @@ import { programVersion } from '../installation/settings/version.ts'
 import { openLake } from '../../lake/commit/lake.ts'
 import type { GenerationStore } from '../../ports/generations.ts'
 import type { EventLog } from '../../ports/log.ts'
+import type { StateStore } from '../../ports/states.ts'
 import { createApp } from '../../serve/http/app.ts'
 import type { ReadinessProbe } from '../../serve/http/dependencies.ts'
 import { createModelAdministration, type ModelAdministration } from '../../serve/models/model-administration.ts'
@@ -20,6 +21,7 @@ import { serveLimits } from '../../serve/http/limits.ts'
 import { listen, listenTimeouts } from '../../serve/http/listen.ts'
 import { ScoreHub, scoreHubLimits } from '../../serve/scores/score-hub.ts'
 import { recentScores } from '../../serve/scores/score-tail.ts'
+import { sharedLoads } from '../../serve/features/shared-loads.ts'
 import { createFeatureReader, createKnownEvents } from '../../serve/features/state-reader.ts'
 
 export type ServeWork = Work & { readonly url: string }
@@ -38,7 +40,8 @@ export async function startServe(role: Role): Promise<ServeWork> {
   const watch = await startStateWatch({ ...role, log, store, featureSet: manifest.hash })
   const lookups = await openLookups(role, { log, lake, definitions: compiled })
   const { hub, tail } = await startHub(role, log, lookups, scoreTypesOf(compiled))
-  const sql = await openSql(config, compiled, { memoryMb: config.SQL_MEMORY_MB, maxRows: config.SQL_MAX_ROWS })
+  const sqlLimits = { memoryMb: config.SQL_MEMORY_MB, maxRows: config.SQL_MAX_ROWS }
+  const sql = openSql(config, () => Promise.resolve(compiled.lakeSchema), sqlLimits)
   const app = createApp({
     log,
     eventsTopic: topics.events,
@@ -46,7 +49,7 @@ export async function startServe(role: Role): Promise<ServeWork> {
     catalog,
     scoreForms: compiled.scoreForms,
     knownEvents: createKnownEvents(store, plan, clock),
-    features: createFeatureReader(store, plan, clock, watch),
+    features: createFeatureReader(forManyReaders(config, store), plan, clock, watch),
     featureSet: manifest,
     project: { name: config.project.definition.name, scored: config.project.definition.samples.scored },
     hub,
@@ -93,6 +96,11 @@ export async function startServe(role: Role): Promise<ServeWork> {
       ])
     },
   }
+}
+
+/** Requests share loads of one server. Of the nodes of a cluster one may fail while the others answer. */
+function forManyReaders(config: Config, store: StateStore): Pick<StateStore, 'load' | 'layouts'> {
+  return stateLocation(config).kind === 'server' ? sharedLoads(store) : store
 }
 
 function administrationOf(

@@ -7,6 +7,7 @@ import {
   openLogMetadata,
   type LakeMetadata,
 } from '../installation/lake/lake-binding.ts'
+import { nextRun } from './lifecycle/next-run.ts'
 import { repeat } from './lifecycle/repeat.ts'
 import { isRiverbankError, RiverbankError } from '../../base/errors.ts'
 import {
@@ -41,11 +42,15 @@ export interface StateWatchOptions {
 export interface StateWatch {
   /** The result of the newest check. */
   statesStatus(): StatesStatus
-  /** A check that begins after the call; concurrent callers share it. Errors: those of store and log. */
-  look(): Promise<StatesStatus>
+  /**
+   * The status for one who has just read the store: that of the newest check if the store still has every position that
+   * this process has seen, else that of another check. Begins after the call; concurrent callers share it. Errors: those
+   * of store and log.
+   */
+  confirm(): Promise<StatesStatus>
   /** Null when the states may be used, else the reason; also when the check fails. */
   ready(): Promise<string | null>
-  /** Errors: the code of a refused status, and those of {@link look}. */
+  /** Checks. Errors: the code of a refused status, and those of store and log. */
   require(): Promise<void>
   /** Rejects when the role must end: another lake, another log. */
   readonly failed: Promise<never>
@@ -95,7 +100,7 @@ export async function startStateWatch(options: StateWatchOptions): Promise<State
   })
   return {
     statesStatus: () => statusReader.statesStatus,
-    look: () => statusReader.look(),
+    confirm: () => statusReader.confirm(),
     require,
     async ready() {
       try {
@@ -151,8 +156,14 @@ class StatusReader {
   readonly #gauge
   #lake: Lake | null = null
   #isLakeReadable = true
-  #running: Promise<StatesStatus> | null = null
-  #next: Promise<StatesStatus> | null = null
+  readonly look = nextRun(() => this.#see())
+  /** Positions are the witness of an emptied store: see docs/decisions/0019. */
+  readonly confirm = nextRun(async () => {
+    const { config, store } = this.#options
+    const positions = await store.positions(names(config).topics.events)
+    const seen = [...this.#remembered.keys()]
+    return seen.length > 0 && seen.every((partition) => positions.has(partition)) ? this.statesStatus : this.look()
+  })
 
   constructor(options: StatusReaderOptions, storeMetadata: LakeMetadata, bindsLake = true) {
     this.#options = options
@@ -163,25 +174,6 @@ class StatusReader {
       'How the states stand: 1 for empty, whole, or the code with which they are refused',
       ['status'],
     )
-  }
-
-  /** A running check may have read before the caller did: only the next one counts. */
-  look(): Promise<StatesStatus> {
-    if (this.#running === null) return this.#begin()
-    this.#next ??= this.#running.then(
-      () => this.#begin(),
-      () => this.#begin(),
-    )
-    return this.#next
-  }
-
-  #begin(): Promise<StatesStatus> {
-    this.#next = null
-    const running = this.#see().finally(() => {
-      if (this.#running === running) this.#running = null
-    })
-    this.#running = running
-    return running
   }
 
   async #see(): Promise<StatesStatus> {

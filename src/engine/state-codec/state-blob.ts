@@ -23,6 +23,7 @@ import {
   tableAt,
   type EntityState,
   type PartitionProgress,
+  type ReadableState,
   type StoredResponse,
 } from '../state/state.ts'
 import { noSubjects } from '../state/subjects.ts'
@@ -120,8 +121,13 @@ export function layoutIn(blob: Uint8Array): number {
   return layout
 }
 
-/** Errors: `state_corrupt` when the bytes are damaged, `state_layout` when another feature set wrote them. */
-export function decodeState(plan: BlobPlan, blob: Uint8Array): EntityState {
+/** A state as far as a read of features needs it, and what was not read of its blob. */
+interface Opened extends ReadableState {
+  incarnation: number
+  readonly rest: ByteReader
+}
+
+function openState(plan: BlobPlan, blob: Uint8Array): Opened {
   const reader = new ByteReader(blob)
   const found = reader.byte()
   if (found !== format)
@@ -136,6 +142,20 @@ export function decodeState(plan: BlobPlan, blob: Uint8Array): EntityState {
   const incarnation = sequence - reader.unsigned()
   const newestTimeMs = reader.byte() === 0 ? null : reader.signed()
   const { firstTiles, moreTiles } = stateTiles(plan.groups.map((group) => readTiles(reader, group)))
+  return { sequence, incarnation, newestTimeMs, firstTiles, moreTiles, rest: reader }
+}
+
+/**
+ * Only what a read of features needs: ids, subjects and stored responses, most of a busy entity's blob, stay bytes. The
+ * checksum covers them too. Errors: those of {@link decodeState}.
+ */
+export function decodeForRead(plan: BlobPlan, blob: Uint8Array): ReadableState {
+  return openState(plan, blob)
+}
+
+/** Errors: `state_corrupt` when the bytes are damaged, `state_layout` when another feature set wrote them. */
+export function decodeState(plan: BlobPlan, blob: Uint8Array): EntityState {
+  const { sequence, incarnation, newestTimeMs, firstTiles, moreTiles, rest: reader } = openState(plan, blob)
   const recentIds = plan.partitionKey ? readRecentIds(reader) : noIds
   const subjects = plan.partitionKey ? readSubjects(reader) : noSubjects
   const waiting = plan.partitionKey ? readWaiting(reader) : noWaiting

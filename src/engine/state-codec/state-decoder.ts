@@ -1,9 +1,9 @@
 import { RiverbankError } from '../../base/errors.ts'
 import { migrateState } from '../evolution/migrate.ts'
 import type { EntityPlan } from '../plan.ts'
-import { decodeState, layoutIn } from './state-blob.ts'
+import { decodeForRead, decodeState, layoutIn } from './state-blob.ts'
 import { blobPlanOf, parseLayout, type BlobPlan } from './state-layout.ts'
-import type { EntityState } from '../state/state.ts'
+import type { EntityState, ReadableState } from '../state/state.ts'
 
 /** A state as another feature set wrote it. */
 export interface ForeignState {
@@ -41,6 +41,11 @@ export class StateDecoder {
     if (!isForeign(plan, blob)) return decodeState(plan, blob)
     const { state, layout } = this.decodeForeign(plan, blob)
     return migrateState(plan, layout, state, nowMs)
+  }
+
+  /** The same as far as a read of features needs it. */
+  decodeForRead(plan: EntityPlan, blob: Uint8Array, nowMs: number): ReadableState {
+    return isForeign(plan, blob) ? this.decode(plan, blob, nowMs) : decodeForRead(plan, blob)
   }
 
   decodeForeign(plan: EntityPlan, blob: Uint8Array): ForeignState {

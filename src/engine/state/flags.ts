@@ -1,7 +1,7 @@
 import { windowStartTile } from '../window.ts'
 import type { EntityFeaturePlan, EntityPlan } from '../plan.ts'
 import type { FeatureFlag, FlagKind } from '../flags.ts'
-import { tableAt, type EntityState } from './state.ts'
+import { tableAt, type StateTiles } from './state.ts'
 import type { TileTable } from '../tiles/tiles.ts'
 
 const none: readonly FeatureFlag[] = []
@@ -9,7 +9,7 @@ const none: readonly FeatureFlag[] = []
 /** The worst flag of each feature; `features` are the values read at `timeMs`. */
 export function flagsOf(
   plan: EntityPlan,
-  state: EntityState,
+  state: StateTiles,
   features: readonly (number | null)[],
   timeMs: number,
 ): readonly FeatureFlag[] {
@@ -27,7 +27,7 @@ export function flagsOf(
   return flags ?? none
 }
 
-function hasEverything({ firstTiles, moreTiles }: EntityState): boolean {
+function hasEverything({ firstTiles, moreTiles }: StateTiles): boolean {
   return isWholeTable(firstTiles) && (moreTiles.length === 0 || moreTiles.every(isWholeTable))
 }
 

@@ -17,14 +17,18 @@ export interface StateTiles {
   moreTiles: readonly TileTable[]
 }
 
-/** Everything known about one entity instance. Never changed once it was written: see {@link beginDraft}. */
-export interface EntityState extends StateTiles {
+/** What a read of features needs of a state. */
+export interface ReadableState extends StateTiles {
   /** The sequence number that the next observation takes. */
   sequence: number
-  /** The sequence number that this incarnation began with. */
-  incarnation: number
   /** Newest observation time, null before the first. */
   newestTimeMs: number | null
+}
+
+/** Everything known about one entity instance. Never changed once it was written: see {@link beginDraft}. */
+export interface EntityState extends ReadableState {
+  /** The sequence number that this incarnation began with. */
+  incarnation: number
   /** Partition-key entity only: the ids that would be duplicates. */
   readonly recentIds: RecentIds
   /** Partition-key entity only: the events that labels may name. */

@@ -22,10 +22,9 @@ export function composedColumns(
   columns: readonly EntityColumn[],
   features: Features,
 ): EntityColumn[] {
-  const named = new Set(columns.map(({ entity }) => entity.name))
-  return [...catalog.entities.values()].flatMap((entity) => {
+  return catalog.composites.flatMap((entity) => {
     const isWanted = features.some((feature) => feature.entity === null || feature.entity === entity.name)
-    if (entity.keyFields.length === 1 || named.has(entity.name) || !isWanted) return []
+    if (!isWanted || columns.some((column) => column.entity === entity)) return []
     const parts = entity.keyFields.flatMap((field) => columnOf(columns, field) ?? [])
     if (parts.length < entity.keyFields.length) return []
     const ids = (parts[0]?.ids ?? []).map((_, row) => joinIdParts(parts.map((part) => part.ids[row] ?? '')))
@@ -39,8 +38,9 @@ export function missingEntities(
   columns: readonly EntityColumn[],
   features: Features,
 ): { readonly names: readonly string[]; readonly detail: string } | null {
-  const given = new Set(columns.map(({ entity }) => entity.name))
-  const missing = new Set(features.flatMap(({ entity }) => (entity === null || given.has(entity) ? [] : [entity])))
+  const isGiven = (name: string) => columns.some(({ entity }) => entity.name === name)
+  const missing = new Set<string>()
+  for (const { entity } of features) if (entity !== null && !isGiven(entity)) missing.add(entity)
   if (missing.size === 0) return null
   const names = new Set<string>()
   const hints: string[] = []

@@ -1,6 +1,8 @@
 import { safeParse, z } from 'zod'
 import type { EventCatalog } from '../../events/event.ts'
 import { idSeparator, splitIdParts } from '../../engine/entity-id.ts'
+import type { FeatureStatus } from './freshness.ts'
+import { statusText } from './json-text.ts'
 import type { EntityManifest, FeatureManifest, FeatureSetManifest } from '../../engine/feature-set.ts'
 
 export interface CatalogEntity {
@@ -9,7 +11,8 @@ export interface CatalogEntity {
   /** For each key field, the schemas that events give it. Empty if no event has the field. */
   readonly keySchemas: readonly (readonly z.core.$ZodType[])[]
   readonly horizonMs: number
-  readonly featureNames: readonly string[]
+  /** In the order of the feature set: see {@link EntityFeatures.values}. */
+  readonly features: readonly CatalogFeature[]
 }
 
 export interface CatalogFeature {
@@ -18,12 +21,23 @@ export interface CatalogFeature {
   readonly shortName: string
   /** null for a derived feature. */
   readonly entity: string | null
+  /** Its place among the features of its entity, or among the derived ones. */
+  readonly place: number
+  /** The names as JSON. */
+  readonly text: string
+  readonly shortText: string
+  /** `,"name":`, a member that is not the first of its object, up to its value. */
+  readonly member: string
+  /** The whole member where the value is a status. */
+  readonly statusMember: Readonly<Record<FeatureStatus, string>>
 }
 
 /** The feature set, arranged for looking up names. */
 export interface FeatureCatalog {
   readonly hash: string
   readonly entities: ReadonlyMap<string, CatalogEntity>
+  /** Those with several key fields. */
+  readonly composites: readonly CatalogEntity[]
   /** By entity name and by single key field: `account` and `accountId` mean the same. */
   readonly entitiesByAlias: ReadonlyMap<string, CatalogEntity>
   readonly features: ReadonlyMap<string, CatalogFeature>
@@ -33,13 +47,25 @@ export interface FeatureCatalog {
 }
 
 export function createFeatureCatalog(manifest: FeatureSetManifest, events: EventCatalog): FeatureCatalog {
-  const features = new Map(manifest.features.map((feature) => [feature.name, catalogFeature(feature)]))
+  const placed = new Map<string | null, number>()
+  const features = new Map(
+    manifest.features.map((feature) => {
+      const place = placed.get(feature.entity) ?? 0
+      placed.set(feature.entity, place + 1)
+      return [feature.name, catalogFeature(feature, place)]
+    }),
+  )
   const byReference = new Map(features)
   for (const { name, view } of manifest.features) {
     const feature = features.get(name)
     if (feature !== undefined && view !== null) byReference.set(`${view}:${feature.shortName}`, feature)
   }
-  const entities = new Map(manifest.entities.map((entity) => [entity.name, catalogEntity(entity, manifest, events)]))
+  const entities = new Map(
+    manifest.entities.map((entity) => {
+      const own = [...features.values()].filter((feature) => feature.entity === entity.name)
+      return [entity.name, catalogEntity(entity, own, events)]
+    }),
+  )
   const byAlias = new Map([...entities.values()].flatMap((entity) => singleKey(entity)))
   for (const [name, entity] of entities) byAlias.set(name, entity)
   const services = manifest.services.map((service) => {
@@ -48,6 +74,7 @@ export function createFeatureCatalog(manifest: FeatureSetManifest, events: Event
   return {
     hash: manifest.hash,
     entities,
+    composites: [...entities.values()].filter(({ keyFields }) => keyFields.length > 1),
     entitiesByAlias: byAlias,
     features,
     featuresByReference: byReference,
@@ -73,9 +100,18 @@ export function mistakeInId({ name, keyFields, keySchemas }: CatalogEntity, id: 
   return null
 }
 
-function catalogFeature({ name, view, entity }: FeatureManifest): CatalogFeature {
+function catalogFeature({ name, view, entity }: FeatureManifest, place: number): CatalogFeature {
   const prefix = `${view ?? ''}__`
-  return { name, entity, shortName: view !== null && name.startsWith(prefix) ? name.slice(prefix.length) : name }
+  const shortName = view !== null && name.startsWith(prefix) ? name.slice(prefix.length) : name
+  const [text, shortText] = [JSON.stringify(name), JSON.stringify(shortName)]
+  const member = `,${text}:`
+  const statusMember = {
+    PRESENT: member + statusText.PRESENT,
+    NULL_VALUE: member + statusText.NULL_VALUE,
+    NOT_FOUND: member + statusText.NOT_FOUND,
+    OUTSIDE_MAX_AGE: member + statusText.OUTSIDE_MAX_AGE,
+  }
+  return { name, entity, shortName, place, text, shortText, member, statusMember }
 }
 
 function singleKey(entity: CatalogEntity): [string, CatalogEntity][] {
@@ -85,11 +121,10 @@ function singleKey(entity: CatalogEntity): [string, CatalogEntity][] {
 
 function catalogEntity(
   { name, keyFields, horizonMs }: EntityManifest,
-  manifest: FeatureSetManifest,
+  features: readonly CatalogFeature[],
   events: EventCatalog,
 ): CatalogEntity {
-  const featureNames = manifest.features.filter((feature) => feature.entity === name).map((feature) => feature.name)
-  return { name, keyFields, keySchemas: keyFields.map((field) => schemasOf(field, events)), horizonMs, featureNames }
+  return { name, keyFields, keySchemas: keyFields.map((field) => schemasOf(field, events)), horizonMs, features }
 }
 
 function schemasOf(field: string, events: EventCatalog): z.core.$ZodType[] {

@@ -1,4 +1,4 @@
-import type { NamedFlags } from '../../engine/flags.ts'
+import type { FeatureFlag } from '../../engine/flags.ts'
 import type { EntityKey } from '../../ports/states.ts'
 
 /** The features of one entity at one time. */
@@ -11,12 +11,12 @@ export interface EntityFeatures {
   /** The sequence number that the next observation takes; null when not found. */
   readonly sequence: number | null
   /**
-   * Every feature of the entity by name; null if its window has nothing to aggregate. Without a state, the values of
-   * empty windows, which scoring would use.
+   * Of every feature of the entity, in the order of the feature set; null if its window has nothing to aggregate. Without
+   * a state, the values of empty windows, which scoring would use.
    */
-  readonly features: Readonly<Record<string, number | null>>
-  /** Features with a reservation; missing when there are none. */
-  readonly flags?: NamedFlags
+  readonly values: readonly (number | null)[]
+  /** Reservations about some of the values; most often none. */
+  readonly flags: readonly FeatureFlag[]
 }
 
 /** What only the caller knows: the fields that it gives of the event to come, and its time. */
@@ -32,13 +32,13 @@ export interface FeatureRequest {
 export interface FeatureReader {
   read(keys: readonly EntityKey[], atMs: number): Promise<readonly EntityFeatures[]>
   /**
-   * Derives features by name from the entities' features of one row and the request. Null for a feature whose inputs
-   * are missing, also a field that the request does not give (a null is given). Without this method every derived
-   * feature is NULL_VALUE.
+   * Derives features by name from the entities of one row and the request, in the order of the names. Null for a feature
+   * whose inputs are missing, also a field that the request does not give (a null is given). Without this method every
+   * derived feature is NULL_VALUE.
    */
   derive?(
     names: readonly string[],
-    features: Readonly<Record<string, number | null>>,
+    entities: readonly EntityFeatures[],
     request: FeatureRequest | null,
-  ): Readonly<Record<string, number | null>>
+  ): readonly (number | null)[]
 }

@@ -1,17 +1,18 @@
-import { flagKinds, type FlagKind } from '../../engine/flags.ts'
+import { flagKinds } from '../../engine/flags.ts'
 import { z } from 'zod'
 import { assert, RiverbankError } from '../../base/errors.ts'
 import { refusalCodes } from '../../engine/states-status.ts'
 import type { ServeDependencies } from '../http/dependencies.ts'
-import { mistakeInId, type CatalogEntity, type FeatureCatalog } from './feature-catalog.ts'
-import type { EntityFeatures } from './feature-reader.ts'
-import { featureStatus, featureStatuses, isForgotten, remembersFromMs, type FeatureStatus } from './freshness.ts'
+import { entityAnswerText } from './entity-answer.ts'
+import { mistakeInId, type CatalogEntity, type CatalogFeature, type FeatureCatalog } from './feature-catalog.ts'
+import { featureStatuses } from './freshness.ts'
 import { listParameter, parseList, parseTimeMs, timeParameter } from '../http/parameters.ts'
 import { problemResponse } from '../http/problem.ts'
-import { jsonResponse, type Route, type ServeContext } from '../http/route.ts'
+import { textResponse, type Route, type ServeContext } from '../http/route.ts'
 import { named } from '../http/schemas.ts'
 
 const idLengthMax = 256
+const noQuery: Readonly<Record<string, string>> = {}
 
 /** Features of one entity, for applications that have their event in hand. A hot path: no schema checks the answer. */
 export function featureRoutes(deps: ServeDependencies, catalog: FeatureCatalog): Route[] {
@@ -36,83 +37,33 @@ async function readFeatures(c: ServeContext, deps: ServeDependencies, catalog: F
   const id = c.req.param('id') ?? ''
   const mistake = id.length > idLengthMax ? `at most ${idLengthMax} characters` : mistakeInId(entity, id)
   if (mistake !== null) throw new RiverbankError('invalid_entity_id', mistake)
-  const wanted = parseList('features', c.req.query('features'), deps.limits.featureNamesMax)
-  const { names, unknown } = select(entity, catalog, wanted)
+  // Most requests have no query: looking for each parameter would read the whole address every time.
+  const { features: named, asOf } = c.req.url.includes('?') ? c.req.query() : noQuery
+  const wanted = parseList('features', named, deps.limits.featureNamesMax)
+  const { features, unknown } = select(entity, catalog, wanted)
   if (unknown.length > 0) {
     const detail = `${name} has no features ${unknown.join(', ')}`
     return problemResponse(c, 'unknown_feature', detail, { extra: { names: unknown } })
   }
-  const asOf = c.req.query('asOf')
   const nowMs = deps.clock.nowMs()
   const atMs = asOf === undefined ? nowMs : parseTimeMs('asOf', asOf)
-  const [answer] = await deps.features.read([{ entity: name, id }], atMs)
-  assert(answer !== undefined, 'the reader answers every key')
-  const read = { answer, names, atMs, clock: asOf === undefined ? 'now' : 'asOf' } as const
-  return jsonResponse(c, 200, describe(read, entity, catalog.hash, nowMs))
+  const [read] = await deps.features.read([{ entity: name, id }], atMs)
+  assert(read !== undefined, 'the reader answers every key')
+  const clock = asOf === undefined ? 'now' : 'asOf'
+  const answer = { entity, read, features, atMs, clock, nowMs, featureSet: catalog.hash } as const
+  return textResponse(c, 200, 'application/json', entityAnswerText(answer))
 }
 
 function select(entity: CatalogEntity, catalog: FeatureCatalog, wanted: readonly string[] | null) {
-  if (wanted === null) return { names: entity.featureNames, unknown: [] }
+  if (wanted === null) return { features: entity.features, unknown: [] }
   const unknown: string[] = []
-  const names: string[] = []
+  const features: CatalogFeature[] = []
   for (const reference of wanted) {
     const feature = catalog.featuresByReference.get(reference)
-    if (feature?.entity === entity.name) names.push(feature.name)
+    if (feature?.entity === entity.name) features.push(feature)
     else unknown.push(reference)
   }
-  return { names, unknown }
-}
-
-interface FeatureRead {
-  readonly answer: EntityFeatures
-  readonly names: readonly string[]
-  readonly atMs: number
-  readonly clock: 'now' | 'asOf'
-}
-
-function describe(read: FeatureRead, entity: CatalogEntity, featureSet: string, nowMs: number) {
-  const { answer, names, atMs, clock } = read
-  const forgotten = isForgotten(answer, entity.horizonMs, atMs)
-  const values: Record<string, number | null> = {}
-  const statuses: Record<string, FeatureStatus> = {}
-  const flags: Record<string, FlagKind> = {}
-  for (const name of names) {
-    const value = forgotten ? null : (answer.features[name] ?? null)
-    values[name] = value
-    statuses[name] = featureStatus(answer.found, forgotten, value)
-    const flag = answer.flags?.[name]
-    if (flag !== undefined && !forgotten) flags[name] = flag
-  }
-  const newest = answer.newestTimeMs
-  const note = noteOf(answer, entity, atMs)
-  return {
-    entity: entity.name,
-    id: answer.key.id,
-    found: answer.found,
-    readAt: new Date(atMs).toISOString(),
-    clock,
-    values,
-    statuses,
-    ...(Object.keys(flags).length === 0 ? {} : { flags }),
-    freshness: {
-      newestObservation: newest === null ? null : new Date(newest).toISOString(),
-      ageMs: newest === null ? null : nowMs - newest,
-      sequence: answer.sequence,
-    },
-    featureSet,
-    ...(note === null ? {} : { note }),
-  }
-}
-
-/** Warns a client that asks about the past: the state is that of now, and does not remember everything. */
-function noteOf(answer: EntityFeatures, entity: CatalogEntity, atMs: number): string | null {
-  const fromMs = remembersFromMs(answer, entity.horizonMs)
-  if (fromMs === null || answer.newestTimeMs === null || atMs >= answer.newestTimeMs) return null
-  const from = new Date(fromMs).toISOString()
-  return (
-    `The state has seen later observations. Windows are computed from what it knows now, late arrivals included; ` +
-    `what is older than ${from} it has forgotten. What was known at a time is in the lake.`
-  )
+  return { features: [...new Set(features)], unknown }
 }
 
 const answerSchema = named(

@@ -4,122 +4,55 @@ import { parseJson, readBody, requireMediaType } from '../http/body.ts'
 import { RiverbankError } from '../../base/errors.ts'
 import { refusalCodes } from '../../engine/states-status.ts'
 import type { ServeDependencies } from '../http/dependencies.ts'
-import type { EventCatalog } from '../../events/event.ts'
-import { accepting } from '../events/event-schemas.ts'
 import type { FeatureCatalog } from './feature-catalog.ts'
 import type { FeatureRequest } from './feature-reader.ts'
 import { featureStatuses } from './freshness.ts'
-import { answerOnlineQuery, planOnlineQuery } from './online-features.ts'
-import { latestMs } from '../../events/envelope.ts'
-import { parseBody, parseTimeMs } from '../http/parameters.ts'
+import { onlineAnswerText } from './online-answer.ts'
+import { bodyReader, type BodyReader, type ParsedBody } from './online-body.ts'
+import { onlinePlanner, type OnlinePlanner } from './online-features.ts'
+import { parseTimeMs } from '../http/parameters.ts'
 import { problemResponse } from '../http/problem.ts'
-import { jsonResponse, type Route, type ServeContext } from '../http/route.ts'
+import { textResponse, type Route, type ServeContext } from '../http/route.ts'
 import { named } from '../http/schemas.ts'
-
-const time = z.union(
-  [z.iso.datetime({ offset: true }), z.string().regex(/^\d{1,14}$/), z.number().int().min(0).max(latestMs)],
-  'write RFC 3339, such as 2026-01-31T12:00:00Z, or milliseconds',
-)
-/** The schemas of an entity's events decide which ids it accepts. */
-const entityId = z.union([z.string(), z.number().int()])
 
 /** Features of many entities. Clients of Feast call the same route as `/get-online-features`. */
 export function onlineFeatureRoutes(deps: ServeDependencies, catalog: FeatureCatalog): Route[] {
-  const schema = named('FeaturesRequest', bodySchema(deps, catalog))
+  const body = bodyReader(deps, catalog)
+  const plan = onlinePlanner(catalog)
   const route = (path: string, operationId: string, withFlags: boolean): Route => ({
     method: 'POST',
     path,
     access: 'key',
     timeoutMs: deps.limits.requestTimeoutMs,
-    handle: (c) => readOnlineFeatures(c, deps, catalog, { schema, withFlags }),
-    description: describeRoute({ schema, catalog }, operationId, withFlags),
+    handle: (c) => readOnlineFeatures(c, deps, { body, plan, withFlags }),
+    description: describeRoute({ schema: body.schema, catalog }, operationId, withFlags),
   })
   return [route('/v1/features', 'readManyFeatures', true), route('/get-online-features', 'getOnlineFeatures', false)]
 }
 
-type BodySchema = ReturnType<typeof bodySchema>
-
-/**
- * A name; the API description lists the valid ones. An unknown name gets the error code of its kind, not the schema's.
- */
-function oneOf(names: Iterable<string>) {
-  return z
-    .string()
-    .max(256)
-    .meta({ enum: [...names] })
-}
-
-/** The schema accepts unknown members: Feast's clients send some that mean nothing here. */
-function bodySchema({ limits, catalog: events, scoreForms }: ServeDependencies, catalog: FeatureCatalog) {
-  const { featureNamesMax, featureRowsMax } = limits
-  const names = [...catalog.entitiesByAlias.keys()]
-  return z
-    .object({
-      feature_service: oneOf(catalog.services.keys()).optional(),
-      features: z.array(oneOf(catalog.featuresByReference.keys())).min(1).max(featureNamesMax).optional(),
-      entities: z
-        .record(z.string().max(256), z.array(entityId).max(featureRowsMax))
-        .meta({ minProperties: 1, propertyNames: { enum: names } })
-        .describe(
-          'ids by entity name (account) or key field (accountId); row n is made of the nth of each. A composite ' +
-            'entity (account_device) is made of its key fields when all of them are given, or named itself by ids a-1|d-1',
-        ),
-      full_feature_names: z.boolean().default(false),
-      asOf: time.optional().describe('windows end here, RFC 3339 or milliseconds; the wall clock when missing'),
-      request: z
-        .object({
-          ...scoredFields([...scoreForms.keys()], events, featureRowsMax),
-          time: perRow(time, featureRowsMax).optional(),
-        })
-        .optional()
-        .describe(
-          'fields of the event that derived features are about, and its time, one for all rows or a list with one per row; a ' +
-            'derived feature is NULL_VALUE where it reads a field that is not given (null is given: the event does not have it)',
-        ),
-    })
-    .meta({ oneOf: [{ required: ['feature_service'] }, { required: ['features'] }] })
-}
-
-/** The fields of the scored events, each with the schema of the event; all are optional. */
-function scoredFields(types: readonly string[], events: EventCatalog, rowsMax: number): Record<string, z.ZodType> {
-  const known = new Map<string, readonly [z.ZodType, ...z.ZodType[]]>()
-  for (const type of types) {
-    const event = events.get(type)
-    const schema = event?.versions[event.currentVersion]?.schema
-    if (event === undefined || schema === undefined) continue
-    const data = accepting(schema, event.accepts)
-    const shape: Readonly<Record<string, unknown>> = data instanceof z.ZodObject ? data.shape : {}
-    for (const [field, rule] of Object.entries(shape)) {
-      if (!(rule instanceof z.ZodType)) continue
-      const before = known.get(field)
-      known.set(field, before === undefined ? [rule.nullish()] : [...before, rule.nullish()])
-    }
-  }
-  const fields = [...known].map(([field, [first, ...others]]): [string, z.ZodType] => {
-    const rule = others.length === 0 ? first : z.union([first, ...others])
-    return [field, perRow(rule, rowsMax).optional()]
-  })
-  return Object.fromEntries(fields)
+interface Reading {
+  readonly body: BodyReader
+  readonly plan: OnlinePlanner
+  readonly withFlags: boolean
 }
 
 async function readOnlineFeatures(
   c: ServeContext,
   deps: ServeDependencies,
-  catalog: FeatureCatalog,
-  { schema, withFlags }: { readonly schema: BodySchema; readonly withFlags: boolean },
+  { body: reader, plan, withFlags }: Reading,
 ): Promise<Response> {
   requireMediaType(c, ['application/json'])
-  const body = parseBody(schema, parseJson(await readBody(c, deps.limits.bodyBytesMax)))
+  const body = reader.read(parseJson(await readBody(c, deps.limits.bodyBytesMax)))
   const atMs = body.asOf === undefined ? deps.clock.nowMs() : parseTimeMs('asOf', body.asOf)
-  const planned = planOnlineQuery(body, catalog, { atMs, request: requestOf(body.request, atMs) })
+  const planned = plan(body, { atMs, request: requestOf(body.request, atMs) })
   if (planned.kind === 'refused') {
     return problemResponse(c, planned.code, planned.detail, { extra: { names: [...planned.names] } })
   }
-  return jsonResponse(c, 200, await answerOnlineQuery(planned.query, deps.features, withFlags))
+  return textResponse(c, 200, 'application/json', await onlineAnswerText(planned.query, deps.features, withFlags))
 }
 
 /** One request for all rows, or one per row; null without. Errors: `invalid_request` for lists of different lengths. */
-function requestOf(request: z.infer<BodySchema>['request'], atMs: number): FeatureRequest[] | null {
+function requestOf(request: ParsedBody['request'], atMs: number): FeatureRequest[] | null {
   if (request === undefined) return null
   const { time: times = atMs, ...fields } = request
   const columns = Object.entries(fields)
@@ -132,10 +65,6 @@ function requestOf(request: z.infer<BodySchema>['request'], atMs: number): Featu
     data: Object.fromEntries(columns.map(([field, values]) => [field, rowOf(values, row)])),
     timeMs: parseTimeMs('request.time', rowOf(times, row) ?? atMs),
   }))
-}
-
-function perRow<Schema extends z.ZodType>(schema: Schema, rowsMax: number) {
-  return z.union([schema, z.array(schema).max(rowsMax)])
 }
 
 function rowOf<Value>(values: Value | readonly Value[], row: number): Value | undefined {
@@ -163,7 +92,7 @@ const plainAnswer = named('OnlineFeatures', answerOf(result))
 const flaggedAnswer = named('FlaggedOnlineFeatures', answerOf(flagged))
 
 function describeRoute(
-  { schema, catalog }: { readonly schema: BodySchema; readonly catalog: FeatureCatalog },
+  { schema, catalog }: { readonly schema: z.ZodType; readonly catalog: FeatureCatalog },
   operationId: string,
   withFlags: boolean,
 ): Route['description'] {

@@ -1,22 +1,21 @@
-import { namedFlags } from '../../engine/flags.ts'
 import type { Identity } from '../scores/identity-index.ts'
 import type { KnownEvents } from '../http/dependencies.ts'
-import type { FeatureReader } from './feature-reader.ts'
+import type { EntityFeatures, FeatureReader } from './feature-reader.ts'
 import { assert, RiverbankError } from '../../base/errors.ts'
 import { compileExpression, eventFieldsOf, featuresOf, timeField } from '../../engine/expression.ts'
 import { readFeatures } from '../../engine/observe.ts'
 import type { FeaturePlan } from '../../engine/plan.ts'
-import { knowsEvent, StateDecoder } from '../../engine/states.ts'
+import { knowsEvent, layoutIn, StateDecoder } from '../../engine/states.ts'
 import type { StatesStatus } from '../../engine/states-status.ts'
 import type { Clock } from '../../ports/clock.ts'
-import type { StateStore } from '../../ports/states.ts'
+import type { EntityKey, StateStore } from '../../ports/states.ts'
 
 type States = Pick<StateStore, 'load' | 'layouts'>
 
-/** The newest {@link StatesStatus} of the states, and a check that begins after the call. */
+/** The newest {@link StatesStatus} of the states, and one that still holds after the call. */
 export interface StatesWatch {
   statesStatus(): StatesStatus
-  look(): Promise<StatesStatus>
+  confirm(): Promise<StatesStatus>
 }
 
 /**
@@ -33,6 +32,13 @@ export function createFeatureReader(
   const { values: all } = plan
   const entities = new Map(plan.entities.map((entity) => [entity.name, entity]))
   const indexOf = new Map(all.names.map((name, index) => [name, index]))
+  // The values of the entities stand one after the other.
+  const firstOf = new Map<string, number>()
+  let first = 0
+  for (const [i, { name }] of plan.entities.entries()) {
+    firstOf.set(name, first)
+    first += all.widths[i] ?? NaN
+  }
   const asked = new Map<string, ReadonlySet<string>>()
   const derived = all.derived.map(({ name, expression }) => {
     // A derived feature reads only features defined before it.
@@ -43,32 +49,43 @@ export function createFeatureReader(
     return { name, fields: [...fields], evaluate }
   })
   const decoder = new StateDecoder(() => store.layouts())
+  const isForeign = ({ entity }: EntityKey, blob: Uint8Array | null | undefined) =>
+    blob !== null && blob !== undefined && layoutIn(blob) !== entities.get(entity)?.layout
   return {
     async read(keys, atMs) {
       if (states !== undefined) refuse(states.statesStatus())
       const blobs = await store.load(keys)
-      if (states !== undefined && blobs.includes(null)) refuse(await states.look())
-      for (const entity of plan.entities) {
-        const own = blobs.filter((_, i) => keys[i]?.entity === entity.name)
-        await decoder.foreign(entity, own)
+      if (states !== undefined && blobs.includes(null)) refuse(await states.confirm())
+      if (keys.some((key, i) => isForeign(key, blobs[i]))) {
+        for (const entity of plan.entities) {
+          const own = blobs.filter((_, i) => keys[i]?.entity === entity.name)
+          await decoder.foreign(entity, own)
+        }
       }
-      return keys.map((key, i) => {
+      const features: EntityFeatures[] = []
+      let i = 0
+      for (const key of keys) {
         const entity = entities.get(key.entity)
         assert(entity !== undefined, `the caller asks for entities that exist, not ${key.entity}`)
         const blob = blobs[i] ?? null
-        const state = blob === null ? null : decoder.decode(entity, blob, clock.nowMs())
+        i += 1
+        const state = blob === null ? null : decoder.decodeForRead(entity, blob, clock.nowMs())
         // Without a state the windows are empty, as they are for an entity's first event.
         const { features: values, flags } = readFeatures(entity, state, atMs)
-        const features: Record<string, number | null> = {}
-        for (const [at, feature] of entity.features.entries()) features[feature.name] = values[at] ?? null
-        if (state === null) return { key, found: false, newestTimeMs: null, sequence: null, features }
-        const { newestTimeMs, sequence } = state
-        const named = namedFlags(entity, flags)
-        return { key, found: true, newestTimeMs, sequence, features, ...(named === null ? {} : { flags: named }) }
-      })
+        const newestTimeMs = state?.newestTimeMs ?? null
+        features.push({ key, found: state !== null, newestTimeMs, sequence: state?.sequence ?? null, values, flags })
+      }
+      return features
     },
-    derive(names, features, request) {
-      const values: (number | null)[] = all.names.map((name) => features[name] ?? null)
+    derive(names, rows, request) {
+      const values = new Array<number | null>(all.names.length).fill(null)
+      for (const { key, values: own } of rows) {
+        let at = firstOf.get(key.entity) ?? NaN
+        for (const value of own) {
+          values[at] = value
+          at += 1
+        }
+      }
       const { data, timeMs } = request ?? { data: {}, timeMs: NaN }
       const isSaid = (field: string) => request !== null && (field === timeField || data[field] !== undefined)
       for (const { name, evaluate, fields } of derived) {
@@ -76,8 +93,7 @@ export function createFeatureReader(
         // fields.
         values[indexOf.get(name) ?? -1] = fields.every(isSaid) ? evaluate(values, data, timeMs) : null
       }
-      const wanted = names.map((name): [string, number | null] => [name, values[indexOf.get(name) ?? -1] ?? null])
-      return Object.fromEntries(wanted)
+      return names.map((name) => values[indexOf.get(name) ?? -1] ?? null)
     },
   }
 }

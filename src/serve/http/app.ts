@@ -61,17 +61,21 @@ interface Serving {
   readonly guard: Guard
 }
 
-async function serve(c: ServeContext, route: Route, serving: Serving): Promise<Response> {
+function serve(c: ServeContext, route: Route, serving: Serving): Promise<Response> | Response {
   const done = serving.metrics.begin(route.path, c.req.method)
   c.set('requestId', requestIdOf(c))
-  let response: Response
-  try {
-    response = await answer(c, route, serving)
-  } catch (error) {
-    response = fail(c, error, serving.deps)
+  const counted = (response: Response): Response => {
+    done(response.status)
+    return response
   }
-  done(response.status)
-  return response
+  const failed = (error: unknown): Response => counted(fail(c, error, serving.deps))
+  let response: Promise<Response> | Response
+  try {
+    response = answer(c, route, serving)
+  } catch (error) {
+    return failed(error)
+  }
+  return response instanceof Promise ? response.then(counted, failed) : counted(response)
 }
 
 function answer(c: ServeContext, route: Route, { deps, metrics, guard }: Serving): Promise<Response> | Response {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { EntityKey } from '../../../src/ports/states.ts'
 import type { EntityFeatures, FeatureReader } from '../../../src/serve/features/feature-reader.ts'
-import { nowMs, postJson, problemOf, serveFixture } from '../support/serve-fixture.ts'
+import { featuresOf, nowMs, postJson, problemOf, serveFixture, valuesOf } from '../support/serve-fixture.ts'
 
 const lifetime = 'customer_at_terminal__payment_count_lifetime'
 const distinct = 'customer_reach__terminal_distinct_7d'
@@ -9,13 +9,14 @@ const found = { found: true, newestTimeMs: nowMs - 1_000, sequence: 3 }
 const pair: EntityFeatures = {
   ...found,
   key: { entity: 'customer_terminal', id: 'c-1|t-1' },
-  features: { [lifetime]: 2 },
+  values: valuesOf('customer_terminal', { [lifetime]: 2 }),
+  flags: [],
 }
 const customer: EntityFeatures = {
   ...found,
   key: { entity: 'customer', id: 'c-1' },
-  features: { [distinct]: 64, customer_spend__payment_count_1h: 3 },
-  flags: { [distinct]: 'saturated' },
+  values: valuesOf('customer', { [distinct]: 64, customer_spend__payment_count_1h: 3 }),
+  flags: [{ feature: featuresOf('customer').indexOf(distinct), flag: 'saturated' }],
 }
 const entities = { 'customer_terminal:c-1|t-1': pair, 'customer:c-1': customer }
 
@@ -103,9 +104,10 @@ describe.each(['/v1/features', '/get-online-features'])('composite entities of m
     const seen: unknown[] = []
     const features: FeatureReader = {
       read: async (keys) => keys.map((key) => (key.entity === 'customer_terminal' ? pair : { ...customer, key })),
-      derive: (_names, values) => {
-        seen.push(values[lifetime])
-        return { first_here: 0 }
+      derive: (names, rows) => {
+        const own = rows.find(({ key }) => key.entity === 'customer_terminal')
+        seen.push(own?.values[featuresOf('customer_terminal').indexOf(lifetime)])
+        return names.map((name) => (name === 'first_here' ? 0 : null))
       },
     }
     const { app } = serveFixture({ deps: { features } })

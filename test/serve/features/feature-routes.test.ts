@@ -3,7 +3,7 @@ import { RiverbankError } from '../../../src/base/errors.ts'
 import { dayMs } from '../../../src/base/units.ts'
 import type { EntityKey } from '../../../src/ports/states.ts'
 import type { EntityFeatures, FeatureReader } from '../../../src/serve/features/feature-reader.ts'
-import { featureSet, nowMs, postJson, problemOf, serveFixture } from '../support/serve-fixture.ts'
+import { featureSet, nowMs, postJson, problemOf, serveFixture, valuesOf } from '../support/serve-fixture.ts'
 
 const newestTimeMs = nowMs - 60_000
 const customer: EntityFeatures = {
@@ -11,14 +11,16 @@ const customer: EntityFeatures = {
   found: true,
   newestTimeMs,
   sequence: 42,
-  features: { customer_spend__payment_count_1h: 3, customer_spend__amount_mean_5m: null },
+  values: valuesOf('customer', { customer_spend__payment_count_1h: 3, customer_spend__amount_mean_5m: null }),
+  flags: [],
 }
 const terminal: EntityFeatures = {
   key: { entity: 'terminal', id: 't-1' },
   found: true,
   newestTimeMs: nowMs - 1_000,
   sequence: 7,
-  features: { terminal_activity__payment_count_1h: 11 },
+  values: valuesOf('terminal', { terminal_activity__payment_count_1h: 11 }),
+  flags: [],
 }
 const entities = { 'customer:c-1': customer, 'terminal:t-1': terminal }
 const url = '/v1/entities/customer/c-1/features'
@@ -238,9 +240,9 @@ describe.each(['/v1/features', '/get-online-features'])('features of many entiti
       return answer.results[answer.metadata.feature_names.indexOf('amount')]
     }
     const seen: unknown[] = []
-    const derive: NonNullable<FeatureReader['derive']> = (names, features, request) => {
-      seen.push(features, request)
-      return Object.fromEntries(names.map((name) => [name, name === 'amount' ? 12.5 : null]))
+    const derive: NonNullable<FeatureReader['derive']> = (names, entities, request) => {
+      seen.push(entities, request)
+      return names.map((name) => (name === 'amount' ? 12.5 : null))
     }
     const timestamp = ['2026-03-01T11:59:59.000Z']
     expect(await column({ read, derive })).toEqual({
@@ -249,7 +251,7 @@ describe.each(['/v1/features', '/get-online-features'])('features of many entiti
       event_timestamps: timestamp,
     })
     expect(seen).toEqual([
-      { ...customer.features, ...terminal.features },
+      [customer, terminal, expect.objectContaining({ values: terminal.values })],
       { data: { amountMinor: 1250, currency: 'EUR' }, timeMs: nowMs },
     ])
     expect(await column({ read })).toEqual({ values: [null], statuses: ['NULL_VALUE'], event_timestamps: timestamp })

@@ -148,10 +148,10 @@ test('one entity: the same values as for many', async () => {
 describe('states that are refused', () => {
   const lost: StatesStatus = { kind: 'refused', code: 'state_lost', reason: 'run riverbank rebuild' }
   const key = { entity: 'customer', id: 'c-1' }
-  const reader = (statesStatus: StatesStatus, look: () => Promise<StatesStatus>) =>
+  const reader = (statesStatus: StatesStatus, confirm: () => Promise<StatesStatus>) =>
     createFeatureReader({ load: async (keys) => keys.map(() => null), layouts: async () => new Map() }, plan, at, {
       statesStatus: () => statesStatus,
-      look,
+      confirm,
     })
   const at = { nowMs: () => nowMs }
 

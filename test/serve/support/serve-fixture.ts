@@ -27,6 +27,14 @@ export const featureSet = JSON.parse(
   readFileSync(new URL('../../../features/compiled/feature-set.json', import.meta.url), 'utf8'),
 ) as FeatureSetManifest
 
+/** The names of an entity's features, in the order in which a reader answers them. */
+export const featuresOf = (entity: string): string[] =>
+  featureSet.features.filter((feature) => feature.entity === entity).map(({ name }) => name)
+
+/** Values as a reader answers them; null where none is given. */
+export const valuesOf = (entity: string, given: Readonly<Record<string, number | null>>): (number | null)[] =>
+  featuresOf(entity).map((name) => given[name] ?? null)
+
 export const catalog: EventCatalog = new Map(
   [sources.paymentInitiated, sources.fraudReported, sources.customerProfileChanged].map((type) => [type.type, type]),
 )

@@ -1,13 +1,16 @@
 import { text } from 'node:stream/consumers'
 import type { Config } from '../../installation/settings/config.ts'
-import { definitions } from '../../installation/settings/definitions.ts'
 import { openSql } from '../../installation/lake/open-sql.ts'
 import { table } from '../../command-line/table.ts'
 
 /** `riverbank sql`: the same sandbox as over HTTP, with a person's limits. */
 export async function sqlCommand(config: Config, query: string, options: { readonly json?: boolean }): Promise<number> {
   const select = query === '-' ? await text(process.stdin) : query
-  const sql = await openSql(config, definitions(config), {
+  const lakeSchema = async () => {
+    const { definitions } = await import('../../installation/settings/definitions.ts')
+    return definitions(config).lakeSchema
+  }
+  const sql = openSql(config, lakeSchema, {
     memoryMb: Math.max(2_048, config.SQL_MEMORY_MB),
     maxRows: 1_000_000,
     // There is only one query: the first process starts without a spare.
