@@ -12,6 +12,16 @@ function expectedOf({ state, checksum }: StoredState): Uint8Array | null {
   return state === null ? null : versionOf(state.sequence, checksum)
 }
 
+/** States that came with an earlier command of the batch, by the key of the cache. */
+export type StatesAhead = Map<string, StoredState>
+
+/** What is known of an entity without asking the store; `base` is null when it must be asked. */
+interface Known {
+  readonly base: StoredState | null
+  readonly cached: CachedState | null
+}
+const unknown: Known = { base: null, cached: null }
+
 /** Where a batch stands, and on which connection of the store it began. */
 export interface BatchPosition extends BatchFloor {
   readonly topic: string
@@ -81,20 +91,41 @@ export class EntityStates {
   }
 
   /**
-   * The states of these entities, in their order: from the cache, and from the store what it does not have and what has
-   * lost a write. Errors: `state_unavailable` (canRetry), `state_moved` when the store was reconnected since `at.epoch`
-   * and may have lost writes, or was emptied, and those of decoding a state.
+   * The states of these entities, in their order: from the cache, from what came `ahead`, and from the store what
+   * neither has and what has lost a write. What the cache does not have of those that the batch loads `later` comes
+   * ahead with the same command. Errors: `state_unavailable` (canRetry), `state_moved` when the store was reconnected
+   * since `at.epoch` and may have lost writes, or was emptied, and those of decoding a state.
    */
-  async load(touched: readonly Touched[], at: BatchPosition): Promise<Loaded[]> {
+  async load(
+    touched: readonly Touched[],
+    at: BatchPosition,
+    ahead: StatesAhead = new Map(),
+    later: readonly Touched[] = [],
+  ): Promise<Loaded[]> {
     this.follow(at.epoch)
     const { clearings } = this
-    const known = touched.map((one) => (one.lost > 0 ? undefined : this.cache?.get(cacheKey(one.entity, one.id))))
-    const missing = touched.filter((_, i) => known[i] === undefined)
-    const found = missing.length === 0 ? [] : await this.fetch(missing, at)
+    const missing: Touched[] = []
+    const known = touched.map((one): Known => {
+      const key = cacheKey(one.entity, one.id)
+      const cached = one.lost > 0 ? undefined : this.cache?.get(key)
+      if (cached !== undefined) return { base: cached.known, cached }
+      const base = one.lost > 0 ? undefined : ahead.get(key)
+      if (base === undefined) missing.push(one)
+      return { base: base ?? null, cached: null }
+    })
+    const also = later.filter(({ entity, id }) => {
+      const key = cacheKey(entity, id)
+      return this.cache?.has(key) !== true && !ahead.has(key)
+    })
+    const wanted = [...missing, ...also]
+    const found = wanted.length === 0 ? [] : await this.fetch(wanted, at)
+    for (const [i, { entity, id }] of also.entries()) {
+      ahead.set(cacheKey(entity, id), found[missing.length + i] ?? absent)
+    }
     let next = 0
     return touched.map((one, i) => {
-      const cached = known[i] ?? null
-      return { touched: one, base: cached?.known ?? found[next++] ?? absent, cached, clearings }
+      const { base, cached } = known[i] ?? unknown
+      return { touched: one, base: base ?? found[next++] ?? absent, cached, clearings }
     })
   }
 
@@ -156,7 +187,7 @@ export class EntityStates {
   }
 
   /**
-   * Runs after the states were read: a store that was emptied, or that others have begun to fill again, would look
+   * Its answer is younger than the states: a store that was emptied, or that others have begun to fill again, would look
    * whole, and the batch would go on in the middle.
    */
   private async checkNotEmptied({ topic, partition, applied }: BatchPosition): Promise<void> {
@@ -166,8 +197,9 @@ export class EntityStates {
 
   private async fetch(missing: readonly Touched[], at: BatchPosition): Promise<StoredState[]> {
     checkEpoch(this.store, at.epoch)
-    const blobs = await this.store.load(missing.map(({ entity, id }) => keyOf(entity, id)))
-    await this.checkNotEmptied(at)
+    const loading = this.store.load(missing.map(({ entity, id }) => keyOf(entity, id)))
+    if (this.store.isOrdered !== true) await loading
+    const [blobs] = await Promise.all([loading, this.checkNotEmptied(at)])
     const states = await this.decode(missing, blobs, at.topic)
     return blobs.map((blob, i) => {
       const state = states[i] ?? null

@@ -2,13 +2,13 @@ import { createAssemble, due, servingsOf } from './assemble.ts'
 import { createCompose } from './compose.ts'
 import { createDecide } from './decide.ts'
 import { createDecode } from './decode.ts'
-import { checkEpoch, stateMoved, type BatchPosition, type EntityStates } from './entity-states.ts'
+import { checkEpoch, stateMoved, type BatchPosition, type EntityStates, type StatesAhead } from './entity-states.ts'
 import { createExplain } from './explain.ts'
 import type { ProcessMetrics } from './metrics.ts'
 import { withRetry, type RetryPolicy, type Sleeper } from './retry.ts'
 import { createScore } from './score.ts'
 import type { ServingModels } from './models/serving.ts'
-import { answer, observe, settlingOrder, groupByEntity, writesOf, type Answering, type Touched } from './settle.ts'
+import { answer, groupByEntity, judged, observe, settlingOrder, writesOf, type Answering } from './settle.ts'
 import type { Observed, Unscored } from './stages.ts'
 import { assert } from '../base/errors.ts'
 import type { EventCatalog } from '../events/event.ts'
@@ -100,10 +100,12 @@ export function createPipeline(options: PipelineOptions): Pipeline {
 
     const settled = await within('observing', async () => {
       let settled: readonly Answering[] = []
-      for (const entities of settlingOrder(plan)) {
-        let touched: readonly Touched[] = groupByEntity(plan, entities, decoded, settled)
+      const ahead: StatesAhead = new Map()
+      const waiting = settlingOrder(plan).map((entities) => groupByEntity(plan, entities, decoded))
+      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+        let touched = judged(next, decoded, settled)
         while (touched.length > 0) {
-          const loaded = await states.load(touched, place)
+          const loaded = await states.load(touched, place, ahead, waiting.flat())
           const answering = observe(loaded, place)
           const written = await states.write(answering, place)
           settled = [...settled, ...written.settled]

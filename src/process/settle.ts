@@ -6,8 +6,9 @@ import type { Decoded, DecodedEvent, Observed } from './stages.ts'
 import { textOf } from './dead-letters/waiting.ts'
 
 /*
- * `groupByEntity` lists the entities that a batch's events name, the stages in between (load, observe, write) add to what
- * is known of each entity, and `answer` turns the entities' answers into the outcome of each event.
+ * `groupByEntity` lists the entities that a batch's events name, `judged` adds what those that settled before say of the
+ * events, the stages in between (load, observe, write) add to what is known of each entity, and `answer` turns the
+ * entities' answers into the outcome of each event.
  */
 
 /** One instance of an entity, with what the batch does to it. */
@@ -66,14 +67,12 @@ export function settlingOrder({ entities }: FeaturePlan): readonly (readonly Ent
   return [owners, shared]
 }
 
-/** The instances of these entities that the events name; `settled` are those that settled before. */
+/** The instances of these entities that the events name. */
 export function groupByEntity(
   { entities: all }: FeaturePlan,
   entities: readonly EntityPlan[],
   decoded: readonly Decoded[],
-  settled: readonly Answering[],
 ): Touched[] {
-  const verdicts = verdictsOf(decoded.length, settled)
   return entities.flatMap((entity) => {
     const index = all.indexOf(entity)
     const byId = new Map<string, { observations: Observation[]; places: number[] }>()
@@ -84,7 +83,7 @@ export function groupByEntity(
       const entityBinding = event.plan.bindings[index] ?? null
       const id = event.entityIds[index] ?? null
       if (entityBinding === null || id === null) continue
-      const observation = observationOf(event, entityBinding, verdicts[place] ?? null)
+      const observation = observationOf(event, entityBinding)
       const known = byId.get(id)
       if (known === undefined) byId.set(id, { observations: [observation], places: [place] })
       else {
@@ -98,11 +97,21 @@ export function groupByEntity(
   })
 }
 
-function observationOf(
-  { record, event, observedAtMs, isScored }: DecodedEvent,
-  binding: EntityBinding,
-  verdict: Verdict,
-): Observation {
+/** What the entities that `settled` before say of the events: a duplicate may count nowhere. Most often nothing. */
+export function judged(
+  touched: readonly Touched[],
+  decoded: readonly Decoded[],
+  settled: readonly Answering[],
+): readonly Touched[] {
+  const verdicts = verdictsOf(decoded.length, settled)
+  if (verdicts.every((verdict) => verdict === null)) return touched
+  return touched.map(({ entity, index, id, observations, places, lost }) => {
+    const known = observations.map((one, i) => ({ ...one, verdict: verdicts[places[i] ?? -1] ?? null }))
+    return { entity, index, id, observations: known, places, lost }
+  })
+}
+
+function observationOf({ record, event, observedAtMs, isScored }: DecodedEvent, binding: EntityBinding): Observation {
   return {
     offset: record.offset,
     appendTimeMs: record.appendTimeMs,
@@ -112,7 +121,7 @@ function observationOf(
     data: event.data,
     binding,
     reads: isScored,
-    verdict,
+    verdict: null,
     record: binding.label === null ? null : () => textOf(record),
   }
 }

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import type { Observation } from '../../src/engine/observation.ts'
 import type { EntityPlan } from '../../src/engine/plan.ts'
 import { EntityStates, type BatchPosition } from '../../src/process/entity-states.ts'
-import { observe, writesOf, type Touched } from '../../src/process/settle.ts'
+import { observe, writesOf, type StoredState, type Touched } from '../../src/process/settle.ts'
 import type { StateStore } from '../../src/ports/states.ts'
 import { Ledger, memoryVault } from './support/protocol-states.ts'
 import { compiled } from './support/wiring.ts'
@@ -78,3 +78,41 @@ it('keeps states of as many bytes as it may, and answers the same as with all of
   expect(small.left, 'fewer fit as they grow').toBeLessThan(small.entriesMost)
   expect(small.answers).toEqual(large.answers)
 })
+
+it('states that a batch needs later come with its first command, and are asked for again after a lost write', async () => {
+  if (terminal === undefined) throw new Error('there is an entity that partitions share')
+  const { store: vault } = memoryVault()
+  const asked: string[][] = []
+  const store: StateStore = {
+    ...vault,
+    epoch: 1,
+    load(keys) {
+      asked.push(keys.map(({ id }) => id))
+      return vault.load(keys)
+    },
+  }
+  const at = { topic: 'events', partition: 0, applied: -1, floorOffset: 0, epoch: 1 }
+  const open = () => new EntityStates({ store, cacheEntries: 10, cacheBytes: 2 ** 26, roundsMax: 3 })
+  const touching = (id: string, eventId: string): Touched => {
+    const observation = { ...payment(), eventId }
+    return { entity: terminal, index: terminals, id, observations: [observation], places: [0], lost: 0 }
+  }
+  const [states, ahead] = [open(), new Map<string, StoredState>()]
+  const [first, later] = [touching('t1', 'e1'), touching('t2', 'e2')]
+  await states.write(observe(await states.load([first], at, ahead, [later]), at), at)
+  const loaded = await states.load([later], at, ahead)
+  expect(asked, 'one command for both').toEqual([['t1', 't2']])
+
+  const elsewhere = { ...at, partition: 1 }
+  await settle(open(), terminal, 't2', { ...payment(), eventId: 'of another processor' }, elsewhere)
+  asked.length = 0
+  const { lost } = await states.write(observe(loaded, at), at)
+  const { settled } = await states.write(observe(await states.load(lost, at, ahead), at), at)
+  expect(asked, 'what came ahead is old').toEqual([['t2']])
+  expect(settled.map(({ answers }) => answers)).toMatchObject([[{ response: { sequence: sequenceAfter(1) } }]])
+})
+
+/** The sequence number that a terminal's next observation takes after so many. */
+function sequenceAfter(observations: number): number {
+  return payment().appendTimeMs * 1_000 + observations
+}

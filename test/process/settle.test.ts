@@ -2,7 +2,15 @@ import { expect, it } from 'vitest'
 import { compilePlan } from '../../src/compile/plan.ts'
 import { defineFeatureSet } from '../../src/define/define-feature-set.ts'
 import { EntityStates } from '../../src/process/entity-states.ts'
-import { answer, observe, groupByEntity, settlingOrder, writesOf, type Answering } from '../../src/process/settle.ts'
+import {
+  answer,
+  groupByEntity,
+  judged,
+  observe,
+  settlingOrder,
+  writesOf,
+  type Answering,
+} from '../../src/process/settle.ts'
 import type { StateStore } from '../../src/ports/states.ts'
 import { visits } from '../define/support/visits.ts'
 import { memoryVault } from './support/protocol-states.ts'
@@ -22,7 +30,7 @@ it('a batch writes states of the entities that its events name, and no others', 
   const at = { topic: 'events', partition: 0, applied: -1, floorOffset: 0, epoch: 1 }
   const settled: Answering[] = []
   for (const entities of settlingOrder(plan)) {
-    const loaded = await states.load(groupByEntity(plan, entities, decoded, settled), at)
+    const loaded = await states.load(judged(groupByEntity(plan, entities, decoded), decoded, settled), at)
     settled.push(...(await states.write(observe(loaded, at), at)).settled)
   }
   const touched = answer(plan, decoded, settled).map((one) =>
