@@ -100,7 +100,9 @@ it('events of each scored type are scored by the models of their type, in one ba
   const scored = await createScore({ plan, metrics })(createAssemble(plan)(observed, servings))
   const explained = createExplain(plan, undefined)(createDecide(plan)(scored))
   const published = createCompose({ plan, catalog, topics: { scores: 'scores', deadLetters: 'letters' } })(explained)
-  const scores = published.map(({ value }) => JSON.parse(Buffer.from(value).toString()) as { type: string; data: object })
+  const scores = published.map(
+    ({ value }) => JSON.parse(Buffer.from(value).toString()) as { type: string; data: object },
+  )
   expect(scores.map(({ type, data }) => ({ type, ...data }))).toMatchObject([
     { type: 'order.scored', orderId: 'e0', customerId: 'c-1', score: 0, model: { name: 'orders' } },
     { type: 'return.scored', returnId: 'e1', isWorn: true, score: 1, model: { name: 'returns' } },

@@ -75,7 +75,10 @@ export function appendTimeIn(name: Buffer): number | null {
 export type FramePlace = Pick<LogRecord, 'topic' | 'partition' | 'offset' | 'appendTimeMs'>
 
 /** The value shares the memory of the frame. For bytes that are no frame, answers the reason as text. */
-export function decodeFrame({ topic, partition, offset, appendTimeMs }: FramePlace, stored: Buffer): LogRecord | string {
+export function decodeFrame(
+  { topic, partition, offset, appendTimeMs }: FramePlace,
+  stored: Buffer,
+): LogRecord | string {
   const keyAt = lengthsBytes
   if (stored.length < keyAt) return `${stored.length} bytes are no frame`
   const keyLength = stored.readUInt32BE(0)

@@ -100,7 +100,9 @@ describe.skipIf(redisAvailable() !== null)('I6: entries that another program app
     ])
     const value = Buffer.from(found[1]?.value ?? [])
     const bytes = fields.length === 2 && fields[0] === field ? value : partsOf(value)
-    expect(bytes).toEqual(fields.length === 2 && fields[0] === field ? Buffer.from(fields[1] ?? '') : fields.map(String))
+    expect(bytes).toEqual(
+      fields.length === 2 && fields[0] === field ? Buffer.from(fields[1] ?? '') : fields.map(String),
+    )
   })
 
   it('as the very first entry it is no part of the log, and not in the way of what is', async () => {
