@@ -19,7 +19,7 @@ export function between(random: () => number, min: number, max: number): number 
   return min + Math.floor(random() * (max - min + 1))
 }
 
-async function held(one: RoleProcess, point: Point, nth: number): Promise<void> {
+export async function held(one: RoleProcess, point: Point, nth: number): Promise<void> {
   const before = one.count('held')
   one.tell({ kind: 'hold', point, nth })
   await until(`${one.name} reaches ${point}`, heldMs, () => one.count('held') > before || one.ended !== null)

@@ -24,6 +24,11 @@ export class JsonWriter {
     return taken
   }
 
+  /** Forgets what was written since the last {@link take}: the text of a writer that failed half-way. */
+  drop(): void {
+    this.#at = this.#from
+  }
+
   raw(bytes: Uint8Array): void {
     this.#reserve(bytes.length)
     this.#memory.set(bytes, this.#at)

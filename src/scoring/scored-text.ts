@@ -65,6 +65,8 @@ export function createScoreWriter(options: ScoreWriterOptions): (parts: ScorePar
   const timeKey = constant(`,${JSON.stringify(rule.timeField)}:`)
   const namesAndFeatures = constant(`,${JSON.stringify({ model, service, featureSet }).slice(1, -1)},"features":`)
   return (parts) => {
+    // A score that failed half-way must not begin the next one.
+    writer.drop()
     writeEnvelope(parts)
     writer.raw(idKey)
     writer.text(parts.eventId)

@@ -164,6 +164,15 @@ describe('a score, written without an object', () => {
     )
   })
 
+  it('is whole after one that could not be written', () => {
+    fc.assert(
+      fc.property(parts, withForm, (scored, writer) => {
+        expect(() => writer.write({ ...scored, timeMs: NaN })).toThrow(RangeError)
+        expect(writer.write(scored)).toBe(encoded(scored, writer.form))
+      }),
+    )
+  })
+
   it('has the shape that its schema promises', () => {
     fc.assert(
       fc.property(parts, withForm, (scored, writer) => {
