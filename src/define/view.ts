@@ -54,6 +54,8 @@ const viewOptions = {
   optional: ['delay', 'reasons'],
 } as const
 const largestHopMs = durationMs('1d')
+/** A state lives as long as its windows reach, and times of all stores end; what is older is of a lifetime. */
+const longestWindow = '36500d'
 
 export function defineView<const A extends Aggregate, const W extends WindowLength>(
   options: ViewOptions<A, W>,
@@ -105,9 +107,9 @@ function checkView(options: ViewOptions<Aggregate, WindowLength>, mistake: (text
   if (hopMs === 0) throw mistake('the hop must be longer than nothing')
   if (hopMs > largestHopMs) throw mistake('the hop is at most a day')
   for (const duration of [...windows, delay]) {
-    if (duration !== 'lifetime' && lengthMs(duration) % hopMs !== 0) {
-      throw mistake(`the hop ${hop} does not divide ${duration}`)
-    }
+    if (duration === 'lifetime') continue
+    if (lengthMs(duration) > durationMs(longestWindow)) throw mistake(`${duration} is longer than ${longestWindow}`)
+    if (lengthMs(duration) % hopMs !== 0) throw mistake(`the hop ${hop} does not divide ${duration}`)
   }
   if (windows.some((window) => windowMs(window) === 0)) throw mistake('a window must be longer than nothing')
   if (new Set(windows.map(windowMs)).size < windows.length) throw mistake('two windows have the same length')

@@ -128,6 +128,17 @@ function stateCases({ fixture, namespace, open }: StoreCase): void {
     expect(last === null || last === undefined ? 0 : sequenceOf(last)).toBe(won)
   })
 
+  it.each([0, -1, 0.5, NaN, Infinity, 2 ** 63])(
+    'writes nothing of a call with a time to live of %s ms',
+    async (ttlMs) => {
+      const store = await open()
+      const keys = [customer('a'), customer('b')]
+      const writes = [write(customer('a'), null, blob(1)), { ...write(customer('b'), null, blob(1)), ttlMs }]
+      await expect(store.compareAndSet(writes)).rejects.toThrow()
+      expect(await store.load(keys)).toEqual([null, null])
+    },
+  )
+
   it('lets states expire', async () => {
     const store = await open()
     await store.compareAndSet([{ ...write(customer('a'), null, blob(1)), ttlMs: 60 }])

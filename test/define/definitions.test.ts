@@ -156,6 +156,7 @@ describe('a view', () => {
     [{ hop: '0s' as const }, 'view "spend": the hop must be longer than nothing'],
     [{ hop: '7m' as const }, 'view "spend": the hop 7m does not divide 1h'],
     [{ delay: '90s' as const }, 'view "spend": the hop 1m does not divide 90s'],
+    [{ windows: ['99999999999999d' as const] }, 'view "spend": 99999999999999d is longer than 36500d'],
     [{ windows: ['1h', '0s'] as const }, 'view "spend": a window must be longer than nothing'],
     [{ windows: ['1h', '60m'] as const }, 'view "spend": two windows have the same length'],
     [{ aggregates: [count(orders), count(orders)] }, 'view "spend": two aggregates are both named order_count'],

@@ -14,6 +14,8 @@ import { asBuffer } from '../server/connection.ts'
  * Headers that no object of texts can hold are a list: whether the value is null, then [name, value or null] in base64.
  */
 const lengthsBytes = 8
+/** Which of them a topic holds. Before, the field was `r` and the time stood in the frame; such a topic says none. */
+export const entryFormat = '2'
 /** The length of a null key. */
 const nullKey = 0xffff_ffff
 const noHeaders: Readonly<Record<string, string>> = Object.freeze({})

@@ -1,5 +1,5 @@
 import { RedisScript } from '../server/connection.ts'
-import { entryOverheadBytes } from './log-frame.ts'
+import { entryFormat, entryOverheadBytes } from './log-frame.ts'
 
 /*
  * The log's scripts. Every entry has the id `<incarnation>-<offset>`: offsets are dense, and a reader that goes on once
@@ -8,20 +8,23 @@ import { entryOverheadBytes } from './log-frame.ts'
  * back. `KEYS` of a partition come in the order stream, meta, groups, segments.
  */
 
-/** KEYS topic. ARGV partitions, retentionMs, retentionBytes, maxRecordBytes. → [created, partitions, incarnation] */
+/**
+ * KEYS topic. ARGV partitions, retentionMs, retentionBytes, maxRecordBytes. → [created, partitions, incarnation, format
+ * of the entries, '' for the first].
+ */
 export const createTopicScript = new RedisScript(`
-local found = redis.call('HMGET', KEYS[1], 'partitions', 'incarnation')
+local found = redis.call('HMGET', KEYS[1], 'partitions', 'incarnation', 'format')
 local created = 0
 if not found[1] then
   local clock = redis.call('TIME')
-  found = {ARGV[1], clock[1] .. string.format('%06d', clock[2])}
-  redis.call('HSET', KEYS[1], 'partitions', found[1], 'incarnation', found[2])
+  found = {ARGV[1], clock[1] .. string.format('%06d', clock[2]), '${entryFormat}'}
+  redis.call('HSET', KEYS[1], 'partitions', found[1], 'incarnation', found[2], 'format', found[3])
   created = 1
 end
-if found[1] == ARGV[1] then
+if found[1] == ARGV[1] and found[3] == '${entryFormat}' then
   redis.call('HSET', KEYS[1], 'retentionMs', ARGV[2], 'retentionBytes', ARGV[3], 'maxRecordBytes', ARGV[4])
 end
-return {created, found[1], found[2]}
+return {created, found[1], found[2], found[3] or ''}
 `)
 
 /** KEYS partition. ARGV incarnation, retentionMs, retentionBytes. Deletes the data of an older incarnation. */

@@ -3,6 +3,7 @@ import { RiverbankError } from '../../../base/errors.ts'
 import type { PartitionRange, TopicSpec } from '../../../ports/log.ts'
 import { redisFailure } from '../server/connection.ts'
 import { membersScript } from './group-scripts.ts'
+import { entryFormat } from './log-frame.ts'
 import { partitionKeys, topicKeys, type PartitionKeys } from './log-keys.ts'
 import {
   adoptScript,
@@ -45,7 +46,8 @@ export class RedisTopics {
     return this.#guarded(`creating topic ${topic}`, async () => {
       const limits = [retentionMs, retentionBytes]
       const reply = await createTopicScript.run(this.#redis, keys, [partitions, ...limits, maxRecordBytes])
-      const [created, found, incarnation] = textsIn(reply)
+      const [created, found, incarnation, format] = textsIn(reply)
+      refuseOtherFormat(topic, format)
       if (Number(found) !== partitions) {
         const why = `topic ${topic} has ${found} partitions, ${partitions} are asked for`
         throw new RiverbankError('topic_mismatch', why)
@@ -76,16 +78,20 @@ export class RedisTopics {
     this.#known.delete(topic)
   }
 
-  /** Finds a topic in the cache or on the server; null when there is no such topic. */
+  /**
+   * Finds a topic in the cache or on the server; null when there is no such topic. Errors: `topic_mismatch` for a topic
+   * with entries of another format.
+   */
   async find(topic: string): Promise<TopicInfo | null> {
     const known = this.#known.get(topic)
     if (known !== undefined) return known
     const key = topicKeys(this.#namespace, topic).topic
     return this.#guarded(`looking up topic ${topic}`, async () => {
-      const fields = ['incarnation', 'partitions', 'retentionBytes', 'maxRecordBytes'] as const
+      const fields = ['incarnation', 'partitions', 'retentionBytes', 'maxRecordBytes', 'format'] as const
       const found = await this.#redis.hmget(key, ...fields)
-      const [incarnation, partitions, retentionBytes, maxRecordBytes] = found
+      const [incarnation, partitions, retentionBytes, maxRecordBytes, format] = found
       if (typeof incarnation !== 'string') return null
+      refuseOtherFormat(topic, format)
       const info: TopicInfo = {
         topic,
         incarnation,
@@ -197,6 +203,13 @@ export class RedisTopics {
       throw redisFailure('log_unavailable', doing, error)
     }
   }
+}
+
+/** Read as ours, each of its records would become a dead letter. */
+function refuseOtherFormat(topic: string, format: string | null | undefined): void {
+  if (format === entryFormat) return
+  const why = `topic ${topic} holds entries that another version wrote: this one reads format ${entryFormat}`
+  throw new RiverbankError('topic_mismatch', why)
 }
 
 export function inOrder(keys: PartitionKeys): string[] {

@@ -1,3 +1,4 @@
+import { assert } from '../../../base/errors.ts'
 import type { StateWrite } from '../../../ports/states.ts'
 import { RedisScript } from '../server/connection.ts'
 import { incarnationField } from './store-incarnations.ts'
@@ -102,6 +103,8 @@ export function packWrites(writes: readonly StateWrite[]): Buffer {
   const packed = Buffer.allocUnsafe(length)
   let at = 0
   for (const { expected, blob, ttlMs } of writes) {
+    // Redis would delete the state of another one at once, or end the script after its first writes.
+    assert(ttlMs >= 1 && ttlMs <= Number.MAX_SAFE_INTEGER, 'a state lives for a time')
     packed.writeUInt32BE(blob.length, at)
     packed.writeDoubleBE(ttlMs, at + 4)
     packed.set(expected ?? noVersion, at + 12)
