@@ -128,6 +128,14 @@ function stateCases({ fixture, namespace, open }: StoreCase): void {
     expect(last === null || last === undefined ? 0 : sequenceOf(last)).toBe(won)
   })
 
+  it('expects nothing only where there is nothing, whatever stands there', async () => {
+    const store = await open()
+    const zeros = blob(0)
+    expect(await store.compareAndSet([write(customer('a'), null, zeros)])).toEqual([true])
+    expect(await store.compareAndSet([write(customer('a'), null, blob(1))])).toEqual([false])
+    expect((await store.load([customer('a')]))[0]).toEqual(Buffer.from(zeros))
+  })
+
   it.each([0, -1, 0.5, NaN, Infinity, 2 ** 63])(
     'writes nothing of a call with a time to live of %s ms',
     async (ttlMs) => {

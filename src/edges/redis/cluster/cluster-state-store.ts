@@ -9,6 +9,7 @@ import { newIncarnation, positionsIn, StoreIncarnations } from '../states/store-
 import {
   advanced,
   advanceScript,
+  checkWrites,
   chunksOf,
   compareAndSetScript,
   packWrites,
@@ -93,8 +94,8 @@ export async function openClusterStateStore(options: ClusterStateStoreOptions): 
         return byBucket(caller, loading, namespace, keys, (key) => key, bytesOf)
       }),
     compareAndSet: async (writes) => {
-      const names = new Set(writes.map(({ key }) => `${key.entity}:${key.id}`))
-      assert(names.size === writes.length, 'one write per entity in a call')
+      const names = writes.map(({ key }) => `${key.entity}:${key.id}`)
+      checkWrites(names, writes)
       return guarded('writing states', async () => {
         const bytesOf = ({ blob }: StateWrite) => blob.length
         return byBucket(caller, writing, namespace, writes, ({ key }) => key, bytesOf)

@@ -30,10 +30,11 @@ local at, none, length, ttl, expected = 1, string.rep('\\0', ${versionBytes})
 for i = 1, #KEYS do
   length, ttl, expected, at = unpack('>I4dc${versionBytes}', writes, at)
   starts[i], ends[i], ttls[i] = at, at + length - 1, ttl
+  if expected == none then expected = '' end
   local found = call('GETRANGE', KEYS[i], ${versionFrom}, ${versionTo - 1})
   if found == sub(writes, at + ${versionFrom}, at + ${versionTo - 1}) then
     answers[i] = '2'
-  elseif found == expected or (found == '' and expected == none) then
+  elseif found == expected then
     answers[i] = '1'
   else
     answers[i] = '0'
@@ -94,6 +95,15 @@ export function advanced(reply: unknown): Advanced {
 }
 
 /**
+ * Checks a call before its first command. With another time to live Redis would delete the state at once, or end the
+ * script after its first writes.
+ */
+export function checkWrites(names: readonly string[], writes: readonly StateWrite[]): void {
+  assert(new Set(names).size === writes.length, 'one write per entity in a call')
+  for (const { ttlMs } of writes) assert(ttlMs >= 1 && ttlMs <= Number.MAX_SAFE_INTEGER, 'a state lives for a time')
+}
+
+/**
  * The argument of {@link compareAndSetScript}: of each write the length of the blob, 4 bytes; its time to live, a double
  * of milliseconds; the expected version, zeros for none (a state has a sequence number from 1 on); the blob.
  */
@@ -103,8 +113,6 @@ export function packWrites(writes: readonly StateWrite[]): Buffer {
   const packed = Buffer.allocUnsafe(length)
   let at = 0
   for (const { expected, blob, ttlMs } of writes) {
-    // Redis would delete the state of another one at once, or end the script after its first writes.
-    assert(ttlMs >= 1 && ttlMs <= Number.MAX_SAFE_INTEGER, 'a state lives for a time')
     packed.writeUInt32BE(blob.length, at)
     packed.writeDoubleBE(ttlMs, at + 4)
     packed.set(expected ?? noVersion, at + 12)

@@ -1,5 +1,4 @@
 import type { Redis } from 'ioredis'
-import { assert } from '../../../base/errors.ts'
 import type { EntityKey, StateStore } from '../../../ports/states.ts'
 import { connectRedis, redisFailure, refuseClusterNode } from '../server/connection.ts'
 import { fieldsOf, layoutsIn } from './layout-fields.ts'
@@ -7,6 +6,7 @@ import { newIncarnation, positionsIn, StoreIncarnations } from './store-incarnat
 import {
   advanced,
   advanceScript,
+  checkWrites,
   chunksOf,
   compareAndSetScript,
   packWrites,
@@ -65,7 +65,7 @@ export function statesOn(redis: Redis, namespace: string): StateStore {
       }),
     compareAndSet: async (writes) => {
       const names = writes.map((write) => keyOf(write.key))
-      assert(new Set(names).size === writes.length, 'one write per entity in a call')
+      checkWrites(names, writes)
       return guarded('writing states', async () => {
         let from = 0
         const chunks = chunksOf(writes, (write) => write.blob.length)
