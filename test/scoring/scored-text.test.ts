@@ -173,6 +173,17 @@ describe('a score, written without an object', () => {
     )
   })
 
+  it('keeps its bytes, however many are written after it, and however long they are', () => {
+    const writeBytes = createScoreWriter(form)
+    const kept: { readonly bytes: Uint8Array; readonly scored: ScoreParts }[] = []
+    for (const [i, scored] of fc.sample(parts, { numRuns: 1_000, seed: 1 }).entries()) {
+      const note = i % 100 === 0 ? 'é'.repeat(400_000) : `${i}`
+      const long = { ...scored, data: { ...scored.data, note } }
+      kept.push({ bytes: writeBytes(long), scored: long })
+    }
+    for (const { bytes, scored } of kept) expect(textOf(bytes) === encoded(scored, form)).toBe(true)
+  })
+
   it('has the shape that its schema promises', () => {
     fc.assert(
       fc.property(parts, withForm, (scored, writer) => {
