@@ -1,5 +1,6 @@
+import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { Turns } from '../../src/process/turns.ts'
+import { Turns, type Turn } from '../../src/process/turns.ts'
 import { eventually } from '../support/wait.ts'
 
 const { signal } = new AbortController()
@@ -87,4 +88,55 @@ it('a batch whose assignment ends before its turn comes is fenced, and costs the
   first.end()
   await next
   expect(begun).toEqual(['first', 'next'])
+})
+
+/** What happens next: a batch asks, one that runs ends or sleeps, or the assignment of one that was asked for ends. */
+const happening = fc.oneof(
+  fc.record({ kind: fc.constant('ask' as const), records: fc.integer({ min: 1, max: 14 }) }),
+  fc.record({ kind: fc.constantFrom('end' as const, 'sleep' as const, 'abort' as const), which: fc.nat() }),
+)
+
+it('in any order of batches, ends, pauses and lost assignments: never too many events at once, and everyone gets on', async () => {
+  const recordsMax = 10
+  await fc.assert(
+    fc.asyncProperty(fc.array(happening, { maxLength: 60 }), async (happenings) => {
+      const turns = new Turns(recordsMax, sleepers().clock)
+      const running = new Map<Turn, number>()
+      const asked: { readonly ending: AbortController; readonly done: Promise<void> }[] = []
+      const settled = () => new Promise((resolve) => setImmediate(resolve))
+      const over = (turn: Turn, how: 'end' | 'sleep') => {
+        running.delete(turn)
+        // A batch that has slept ends its turn again when it is done.
+        if (how === 'sleep') void turn.clock.sleep(1, signal)
+        turn.end()
+      }
+      const ask = (records: number) => {
+        const ending = new AbortController()
+        const begun = turns.take(records, ending.signal).then((turn) => void running.set(turn, records))
+        asked.push({ ending, done: begun.catch(() => undefined) })
+      }
+      for (const one of happenings) {
+        const turn = one.kind === 'ask' ? undefined : [...running.keys()][one.which % Math.max(1, running.size)]
+        if (one.kind === 'ask') ask(one.records)
+        else if (one.kind === 'abort') asked[one.which % Math.max(1, asked.length)]?.ending.abort()
+        else if (turn !== undefined) over(turn, one.kind)
+        await settled()
+        const together = [...running.values()].reduce((sum, records) => sum + records, 0)
+        expect(together <= recordsMax || running.size === 1, `${[...running.values()].join(' and ')} run`).toBe(true)
+      }
+      let isDone = false
+      const all = Promise.all(asked.map(({ done }) => done)).then(() => (isDone = true))
+      for (let round = 0; round <= asked.length; round += 1) {
+        for (const turn of running.keys()) over(turn, 'end')
+        await settled()
+      }
+      expect(isDone, 'none waits for ever').toBe(true)
+      await all
+      for (const turn of running.keys()) over(turn, 'end')
+      ask(recordsMax)
+      ask(1)
+      await settled()
+      expect([...running.values()], 'every turn was given back').toEqual([recordsMax])
+    }),
+  )
 })
