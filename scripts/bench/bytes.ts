@@ -3,13 +3,16 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { loggedEvents, applyLogged } from './engine.ts'
+import { traffic } from './growth/traffic.ts'
 import { quantile, type Metric } from './measurement.ts'
 import { sized, type Run } from './run.ts'
 import { readConfig } from '../../src/app/installation/settings/config.ts'
 import { definitions } from '../../src/app/installation/settings/definitions.ts'
 import { startEmbeddedRedis } from '../../src/app/installation/servers/embedded-redis.ts'
+import { dayMs } from '../../src/base/units.ts'
+import { encodeEvent, type EventCatalog } from '../../src/events/event.ts'
 import { createMemoryEngine } from '../../src/engine/memory-engine.ts'
-import type { EntityPlan } from '../../src/engine/plan.ts'
+import type { EntityPlan, FeaturePlan } from '../../src/engine/plan.ts'
 import { connectRedis } from '../../src/edges/redis/server/connection.ts'
 import { openRedisStateStore } from '../../src/edges/redis/states/state-store.ts'
 import { pinoLogger } from '../../src/edges/pino/logger.ts'
@@ -18,6 +21,9 @@ import { pinoLogger } from '../../src/edges/pino/logger.ts'
 const fullPayments = 580_000
 /** The states of each entity whose `MEMORY USAGE` is measured. */
 const sampleSize = 500
+/** An entity keeps no more tiles of one hop. The longest finite windows are of so many days. */
+const fullTiles = 4_096
+const fullDays = 30
 const namespace = 'bench-bytes'
 const commandTimeoutMs = 10_000
 const redisTimeouts = { startTimeoutMs: 20_000, stopTimeoutMs: 10_000 } as const
@@ -40,6 +46,7 @@ export async function benchBytes(run: Run): Promise<void> {
     oldest = Math.min(oldest, event.appendTimeMs)
     run.signal.throwIfAborted()
   }
+  measureFull(run, plan, catalog)
   const days = Math.round((newest - oldest) / 86_400_000)
   const dir = await mkdtemp(join(tmpdir(), 'riverbank-bench-'))
   const logger = pinoLogger({ level: 'warn', fields: { role: 'bench' } })
@@ -51,6 +58,26 @@ export async function benchBytes(run: Run): Promise<void> {
   } finally {
     await redis.stop()
     await rm(dir, { recursive: true, force: true, maxRetries: 5 })
+  }
+}
+
+/** Measures what a state grows to: one customer pays at one terminal until both have all the tiles that they keep. */
+function measureFull(run: Run, plan: FeaturePlan, catalog: EventCatalog): void {
+  const payments = sized(run, fullTiles, 100)
+  const engine = createMemoryEngine(plan, { asStored: true })
+  const startMs = Date.now() - fullDays * dayMs
+  const timeMs = (index: number) => startMs + Math.floor((index * fullDays * dayMs) / payments)
+  const draw = () => ({ customer: 0, terminal: 0 })
+  let offset = 0
+  for (const event of traffic({ idPrefix: 'full-', payments, draw, timeMs })) {
+    const bytes = new TextEncoder().encode(encodeEvent(event))
+    applyLogged(engine, catalog, [{ bytes, partition: 0, offset: offset++, appendTimeMs: event.timestamp }])
+  }
+  for (const [index, entity] of plan.entities.entries()) {
+    for (const state of (engine.states[index] ?? new Map<string, EntityState>()).values()) {
+      const name = `${entity.name} after ${payments.toLocaleString('en')} payments in ${fullDays} days, state`
+      run.record({ benchmark: 'bytes', driver: null, name, unit: 'bytes' }, encodeState(entity, state).length)
+    }
   }
 }
 

@@ -33,6 +33,7 @@ export function benchDecisions(run: Run, place: Place): Promise<void> {
         run.record(metric('decisions', 'decisions/s'), result.requests / result.seconds)
         run.record(metric('p50', 'ms'), result.p50Ms)
         run.record(metric('p99', 'ms'), result.p99Ms)
+        run.record(metric('longest', 'ms'), result.longestMs)
       })
     }
   })

@@ -21,6 +21,11 @@ export interface LoadResult {
   readonly seconds: number
   readonly p50Ms: number
   readonly p99Ms: number
+  /**
+   * A client that waits asks less during a stall: each connection has one long wait in it, and the percentiles of
+   * thousands of short waits hide it. Here it shows, also when the answer came after the end.
+   */
+  readonly longestMs: number
   /** Answers with another status than 200. */
   readonly failures: number
 }
@@ -31,17 +36,19 @@ interface Reading {
   readonly endMs: number
   readonly latenciesMs: number[]
   failures: number
+  longestMs: number
   /** The index of the next request. */
   turn: number
 }
 
 async function runLoad(order: LoadOrder): Promise<LoadResult> {
   const startMs = performance.now() + order.warmUpMs
-  const reading: Reading = { order, startMs, endMs: startMs + order.measureMs, latenciesMs: [], failures: 0, turn: 0 }
+  const counts = { latenciesMs: [], failures: 0, longestMs: 0, turn: 0 }
+  const reading: Reading = { order, startMs, endMs: startMs + order.measureMs, ...counts }
   await Promise.all(Array.from({ length: order.connections }, () => keepAsking(reading)))
-  const { latenciesMs, failures } = reading
+  const { latenciesMs, failures, longestMs } = reading
   const [p50Ms, p99Ms] = [quantile(latenciesMs, 0.5), quantile(latenciesMs, 0.99)]
-  return { requests: latenciesMs.length, seconds: order.measureMs / 1_000, p50Ms, p99Ms, failures }
+  return { requests: latenciesMs.length, seconds: order.measureMs / 1_000, p50Ms, p99Ms, longestMs, failures }
 }
 
 /** Keeps sending over one connection; rejects when the server closes it or is silent. */
@@ -64,6 +71,7 @@ function keepAsking(reading: Reading): Promise<void> {
     socket.once('connect', ask)
     eachAnswer(socket, (status) => {
       const nowMs = performance.now()
+      if (askedMs >= reading.startMs) reading.longestMs = Math.max(reading.longestMs, nowMs - askedMs)
       if (askedMs >= reading.startMs && nowMs < reading.endMs) {
         reading.latenciesMs.push(nowMs - askedMs)
         if (status !== 200) reading.failures += 1

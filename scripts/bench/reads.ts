@@ -24,6 +24,7 @@ export async function benchReads(run: Run, installation: Installation): Promise<
       run.record({ ...metric, name, unit: 'requests/s' }, result.requests / result.seconds)
       run.record(latency('p50'), result.p50Ms)
       run.record(latency('p99'), result.p99Ms)
+      run.record(latency('longest'), result.longestMs)
     })
   }
 }
