@@ -64,6 +64,8 @@ export const removedCommit: Fault = {
     for (const isLast of [false, true]) {
       await fleet.untilShared()
       await fleet.untilCommitted(5)
+      // The materializer may be behind the processors: on a new installation it has written nothing yet.
+      await until('a commit is there to be removed', noticedMs, async () => (await removable(installation)).length > 0)
       await installation.stopMaterializer()
       await removeOne(installation, isLast, random)
       installation.startMaterializer()
@@ -79,15 +81,19 @@ export const removedCommit: Fault = {
   },
 }
 
-async function removeOne(installation: Installation, isLast: boolean, random: () => number): Promise<void> {
-  const folder = join(lakeDir(installation), logFolder)
-  const names = await readdir(folder)
+/** The commits above the newest checkpoint: readers need each of them. */
+async function removable(installation: Installation): Promise<readonly string[]> {
+  const names = await readdir(join(lakeDir(installation), logFolder))
   const numbered = (pattern: RegExp) => names.filter((name) => pattern.test(name)).sort()
   const base = (numbered(/^\d{20}\.checkpoint\.json$/).at(-1) ?? '').slice(0, 20)
-  const needed = numbered(/^\d{20}\.json$/).filter((name) => name.slice(0, 20) > base)
+  return numbered(/^\d{20}\.json$/).filter((name) => name.slice(0, 20) > base)
+}
+
+async function removeOne(installation: Installation, isLast: boolean, random: () => number): Promise<void> {
+  const needed = await removable(installation)
   const victim = isLast ? needed.at(-1) : needed[between(random, 0, Math.max(0, needed.length - 2))]
   if (victim === undefined) throw new RiverbankError('chaos_stuck', 'no commit stands above the newest checkpoint')
-  await rm(join(folder, victim))
+  await rm(join(lakeDir(installation), logFolder, victim))
 }
 
 /** Runs the check, which must name the damage, and the repair, which must end it; answers how often it was named. */
