@@ -1,5 +1,6 @@
 import { checksumIn, decodeState, encodeState, versionOf, stateBytes, type EntityState } from '../engine/states.ts'
 import { LRUCache } from 'lru-cache'
+import { itemAt } from '../base/arrays.ts'
 import { RiverbankError } from '../base/errors.ts'
 import type { EntityPlan } from '../engine/plan.ts'
 import type { EntityKey, StateStore, StateWrite } from '../ports/states.ts'
@@ -13,14 +14,20 @@ function expectedOf({ state, checksum }: StoredState): Uint8Array | null {
 }
 
 /** States that came with an earlier command of the batch, by the key of the cache. */
-export type StatesAhead = Map<string, StoredState>
+export type StatesAhead = Map<string, AheadState>
+
+interface AheadState {
+  readonly base: StoredState
+  /** The cache's generation when the state was read. */
+  readonly clearings: number
+}
 
 /** What is known of an entity without asking the store; `base` is null when it must be asked. */
 interface Known {
   readonly base: StoredState | null
   readonly cached: CachedState | null
+  readonly clearings: number
 }
-const unknown: Known = { base: null, cached: null }
 
 /** Where a batch stands, and on which connection of the store it began. */
 export interface BatchPosition extends BatchFloor {
@@ -108,10 +115,11 @@ export class EntityStates {
     const known = touched.map((one): Known => {
       const key = cacheKey(one.entity, one.id)
       const cached = one.lost > 0 ? undefined : this.cache?.get(key)
-      if (cached !== undefined) return { base: cached.known, cached }
-      const base = one.lost > 0 ? undefined : ahead.get(key)
-      if (base === undefined) missing.push(one)
-      return { base: base ?? null, cached: null }
+      if (cached !== undefined) return { base: cached.known, cached, clearings }
+      const came = one.lost > 0 ? undefined : ahead.get(key)
+      if (came !== undefined) return { base: came.base, cached: null, clearings: came.clearings }
+      missing.push(one)
+      return { base: null, cached: null, clearings }
     })
     const also = later.filter(({ entity, id }) => {
       const key = cacheKey(entity, id)
@@ -120,12 +128,11 @@ export class EntityStates {
     const wanted = [...missing, ...also]
     const found = wanted.length === 0 ? [] : await this.fetch(wanted, at)
     for (const [i, { entity, id }] of also.entries()) {
-      ahead.set(cacheKey(entity, id), found[missing.length + i] ?? absent)
+      ahead.set(cacheKey(entity, id), { base: found[missing.length + i] ?? absent, clearings })
     }
     let next = 0
-    return touched.map((one, i) => {
-      const { base, cached } = known[i] ?? unknown
-      return { touched: one, base: base ?? found[next++] ?? absent, cached, clearings }
+    return known.map(({ base, cached, clearings: readIn }, i) => {
+      return { touched: itemAt(touched, i), base: base ?? found[next++] ?? absent, cached, clearings: readIn }
     })
   }
 
@@ -248,8 +255,10 @@ function entryOf(known: StoredState): CachedState {
   return { known, countedAt: known.state?.sequence ?? 0 }
 }
 
+/** Not of a state that keeps other labels that wait, or none any more: each holds a record, of any size. */
 function isCounted({ known: before, countedAt }: CachedState, { state }: StoredState): boolean {
-  return before.state !== null && state !== null && state.sequence - countedAt < countedEvery
+  if (before.state === null || state === null || before.state.waiting !== state.waiting) return false
+  return state.sequence - countedAt < countedEvery
 }
 
 function cacheOf({ cacheEntries, cacheBytes }: EntityStatesOptions): LRUCache<string, CachedState> | null {

@@ -4,7 +4,7 @@ import type { Sleeper } from './retry.ts'
 /**
  * So many events of a processor are under way at once: two full batches, of which one waits for servers while the other
  * computes. More would only keep each other's events alive while garbage is collected: of four full batches side by
- * side each event cost 92 µs, of two 85 µs (`npm run bench -- --only batch`). Small batches all fit.
+ * side each event cost 92 µs, of two 85 µs (`npm run bench -- --only batch`, with the limit changed by hand). A few small batches all fit.
  */
 export const underWayMax = 1_000
 
@@ -27,7 +27,7 @@ export class Turns {
 
   /**
    * Waits for the turn of a batch of so many records; the caller ends it. One that is larger than all that fits runs
-   * alone. Errors: `fenced` when the signal is aborted before.
+   * alone. Errors: `fenced` when the signal is aborted while it waits.
    */
   async take(records: number, signal: AbortSignal): Promise<Turn> {
     if (this.#queue.length === 0 && this.#fits(records)) this.#records += records

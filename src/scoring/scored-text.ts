@@ -1,4 +1,5 @@
 import { JsonWriter } from '../base/json-writer.ts'
+import { utcTextOf } from '../base/utc-text.ts'
 import type { NamedFlags } from '../engine/flags.ts'
 import { outputEventId, type Decision, type EntityPosition, type Score } from './output-events.ts'
 import { schemaOf } from '../events/event.ts'
@@ -122,7 +123,7 @@ function envelopeWriter(writer: JsonWriter, { source, rule }: ScoreWriterOptions
     writer.raw(subjectKey)
     writer.text(aggregateId)
     writer.raw(keys.time)
-    writer.text(new Date(timeMs).toISOString())
+    writer.text(utcTextOf(timeMs))
     writer.raw(correlationKey)
     writer.text(correlationId)
     writer.raw(keys.cause)

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest'
 import type { Observation } from '../../src/engine/observation.ts'
 import type { EntityPlan } from '../../src/engine/plan.ts'
-import { EntityStates, type BatchPosition } from '../../src/process/entity-states.ts'
-import { observe, writesOf, type StoredState, type Touched } from '../../src/process/settle.ts'
+import { EntityStates, type BatchPosition, type StatesAhead } from '../../src/process/entity-states.ts'
+import { observe, writesOf, type Touched } from '../../src/process/settle.ts'
 import type { StateStore } from '../../src/ports/states.ts'
 import { Ledger, memoryVault } from './support/protocol-states.ts'
 import { compiled } from './support/wiring.ts'
@@ -97,7 +97,8 @@ it('states that a batch needs later come with its first command, and are asked f
     const observation = { ...payment(), eventId }
     return { entity: terminal, index: terminals, id, observations: [observation], places: [0], lost: 0 }
   }
-  const [states, ahead] = [open(), new Map<string, StoredState>()]
+  const states = open()
+  const ahead: StatesAhead = new Map()
   const [first, later] = [touching('t1', 'e1'), touching('t2', 'e2')]
   await states.write(observe(await states.load([first], at, ahead, [later]), at), at)
   const loaded = await states.load([later], at, ahead)

@@ -23,6 +23,9 @@ export const stageOfModule: Readonly<Record<string, string | Shared>> = {
 
   'src/edges/kafka': caller,
   'src/edges/kafka/batch': 'fetch',
+  'src/edges/kafka/batch/batch-writer.ts': 'publish',
+  'src/edges/kafka/batch/bytes-writer.ts': 'publish',
+  'src/edges/kafka/batch/produce-request.ts': 'publish',
   'src/edges/kafka/group': 'fetch',
   'src/edges/kafka/record.ts#toLogRecord': 'fetch',
   'src/edges/kafka/publisher.ts': 'publish',

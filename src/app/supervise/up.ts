@@ -27,7 +27,7 @@ const stopMarginMs = 1_500
 /**
  * MiB of the young generation. What a processor holds is of the current batches or old: with the default of 16 MiB a
  * fifth of its time went into copying what belongs to the current batches, and an event cost 80 µs with 64 MiB and 75
- * with 128 (`npm run bench -- --only batch`). The requests of the HTTP role are as short-lived, and smaller. The
+ * with 128 (`npm run bench -- --only batch`, started with either). The requests of the HTTP role are as short-lived, and smaller. The
  * materializer would only keep garbage for longer.
  */
 const youngGeneration = { process: ['--max-semi-space-size=128'], serve: ['--max-semi-space-size=64'] } as const

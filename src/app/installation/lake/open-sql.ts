@@ -17,8 +17,14 @@ export function openSql(
 ): SqlRunner {
   let source: Promise<() => Promise<SqlCatalog>> | null = null
   const open = async () => {
-    const schema = await lakeSchema()
-    return sqlCatalogSource(await openLake({ dir: lakeFolder(config) }), schema)
+    try {
+      const schema = await lakeSchema()
+      return sqlCatalogSource(await openLake({ dir: lakeFolder(config) }), schema)
+    } catch (error) {
+      // The next query tries again what failed for this one.
+      source = null
+      throw error
+    }
   }
   const runner = createSqlRunner({
     ...sqlRunnerDefaults,

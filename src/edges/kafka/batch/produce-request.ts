@@ -58,7 +58,7 @@ export function replaceProduceRequest(): void {
 
 function isOurs({ topicData }: ProduceOrder): boolean {
   return topicData.every(({ partitions }) =>
-    partitions.every(({ messages: [message] }) => message !== undefined && batches.has(message)),
+    partitions.every(({ messages }) => messages.length === 1 && messages.every((message) => batches.has(message))),
   )
 }
 
