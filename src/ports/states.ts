@@ -20,8 +20,6 @@ export interface StateStore {
    * then.
    */
   readonly epoch: number
-  /** True when the store runs the commands of one turn of the loop in their order: one server on one connection. */
-  readonly isOrdered?: boolean
   /** Blobs in the order of the keys, null where there is none. */
   load(keys: readonly EntityKey[]): Promise<readonly (Uint8Array | null)[]>
   /** Each write by itself is atomic: true where the stored version was the expected one, or already the new one. */

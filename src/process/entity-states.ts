@@ -194,7 +194,7 @@ export class EntityStates {
   }
 
   /**
-   * Its answer is younger than the states: a store that was emptied, or that others have begun to fill again, would look
+   * Runs after the states were read: a store that was emptied, or that others have begun to fill again, would look
    * whole, and the batch would go on in the middle.
    */
   private async checkNotEmptied({ topic, partition, applied }: BatchPosition): Promise<void> {
@@ -204,9 +204,8 @@ export class EntityStates {
 
   private async fetch(missing: readonly Touched[], at: BatchPosition): Promise<StoredState[]> {
     checkEpoch(this.store, at.epoch)
-    const loading = this.store.load(missing.map(({ entity, id }) => keyOf(entity, id)))
-    if (this.store.isOrdered !== true) await loading
-    const [blobs] = await Promise.all([loading, this.checkNotEmptied(at)])
+    const blobs = await this.store.load(missing.map(({ entity, id }) => keyOf(entity, id)))
+    await this.checkNotEmptied(at)
     const states = await this.decode(missing, blobs, at.topic)
     return blobs.map((blob, i) => {
       const state = states[i] ?? null

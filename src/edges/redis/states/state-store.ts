@@ -53,7 +53,6 @@ export function statesOn(redis: Redis, namespace: string): StateStore {
   const positionsKey = (topic: string): string => `${namespace}:positions:${topic}`
 
   return {
-    isOrdered: true,
     get epoch() {
       return connections + incarnations.ended
     },
