@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
 import { writeFile } from 'node:fs/promises'
 import { describeMachine, machineLine } from './bench/machine.ts'
 import { Measurements, rowOf } from './bench/measurement.ts'
@@ -6,8 +6,10 @@ import { runReads, runStreams, type StreamReport } from './bench/peers/arena.ts'
 import { fetchFlink, makePython } from './bench/peers/environment.ts'
 import { feastDiffers } from './bench/peers/feast.ts'
 import { summaryOf } from './bench/peers/summary.ts'
+import { positive } from './bench/options.ts'
 import type { Run } from './bench/run.ts'
 import { kafkaAvailable } from './kafka/distribution.ts'
+import { runToEnd } from './bench/run-to-end.ts'
 import { table } from '../src/app/command-line/table.ts'
 import { isRiverbankError, RiverbankError } from '../src/base/errors.ts'
 
@@ -37,12 +39,6 @@ const program = new Command('npm run bench:peers --')
   .exitOverride((error) => {
     process.exit(error.exitCode === 0 ? 0 : 2)
   })
-
-function positive(text: string): number {
-  const value = Number(text)
-  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('a whole number from 1 on')
-  return value
-}
 
 const indented = (lines: readonly string[]) => lines.map((line) => `  ${line}\n`).join('')
 
@@ -115,12 +111,4 @@ async function main(options: Options): Promise<void> {
 }
 
 program.parse()
-try {
-  await main(program.opts<Options>())
-} catch (error) {
-  const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
-  say(isRiverbankError(error) ? `${error.code}: ${error.message}` : text)
-  process.exitCode = 1
-}
-// Exits although a library may hold something open.
-process.exit()
+await runToEnd(() => main(program.opts<Options>()))

@@ -8,8 +8,9 @@ import { Measurements, rowOf, type Metric } from './bench/measurement.ts'
 import { namesFrom, positive, positives } from './bench/options.ts'
 import { benchmarks } from './bench/registry.ts'
 import { runBenchmarks } from './bench/runner.ts'
+import { runToEnd } from './bench/run-to-end.ts'
 import { table } from '../src/app/command-line/table.ts'
-import { isRiverbankError, RiverbankError } from '../src/base/errors.ts'
+import { RiverbankError } from '../src/base/errors.ts'
 
 interface Options {
   readonly only?: readonly string[]
@@ -102,12 +103,4 @@ function comparison({ environment, measuredAt }: EarlierReport, rows: readonly R
 }
 
 program.parse()
-try {
-  await main(program.opts<Options>())
-} catch (error) {
-  const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
-  say(isRiverbankError(error) ? `${error.code}: ${error.message}` : text)
-  process.exitCode = 1
-}
-// Exits although a library may hold something open.
-process.exit()
+await runToEnd(() => main(program.opts<Options>()))

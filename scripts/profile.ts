@@ -13,8 +13,9 @@ import { flameGraph } from './bench/profile/flame-graph.ts'
 import { agentOptions, folderVariable, readProfile, recorded } from './bench/profile/recording.ts'
 import { profileRows, type RoleCost } from './bench/profile/report.ts'
 import { loadFromOutside, readKinds } from './bench/reads.ts'
+import { runToEnd } from './bench/run-to-end.ts'
 import { table } from '../src/app/command-line/table.ts'
-import { isRiverbankError, RiverbankError } from '../src/base/errors.ts'
+import { RiverbankError } from '../src/base/errors.ts'
 
 const roles = ['process', 'serve', 'materialize'] as const
 const loads = { payments: null, get: 'GET one customer', post: 'POST three customers' } as const
@@ -162,12 +163,4 @@ async function report(options: Options, { units, seconds, cost, file }: Profiled
 }
 
 program.parse()
-try {
-  await main(program.opts<Options>())
-} catch (error) {
-  const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
-  say(isRiverbankError(error) ? `${error.code}: ${error.message}` : text)
-  process.exitCode = 1
-}
-// Exits although a library may hold something open.
-process.exit()
+await runToEnd(() => main(program.opts<Options>()))

@@ -41,9 +41,10 @@ export async function publishAll(
   { config, log }: Installation,
   events: Iterable<SimulatedEvent>,
   signal: AbortSignal,
+  topic: string = names(config).topics.events,
 ): Promise<number> {
   const summary = await streamEvents(events, (records) => log.publish(records), {
-    topic: names(config).topics.events,
+    topic,
     scoredTypes,
     partitions: config.PARTITIONS,
     batchRecords: 500,

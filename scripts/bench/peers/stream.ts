@@ -1,5 +1,6 @@
 import type { Contestant, Place } from './contestant.ts'
-import { publishTo, recordsIn, untilQuiet, untilWritten } from './topics.ts'
+import { recordsIn, untilQuiet, untilWritten } from './topics.ts'
+import { publishAll } from '../feed.ts'
 import { cpuSeconds } from '../cpu.ts'
 import { resident } from '../memory.ts'
 import type { Metric } from '../measurement.ts'
@@ -106,7 +107,7 @@ async function handle<Answer>(
   records: number,
   atEnd: () => Promise<Answer>,
 ): Promise<Answer> {
-  await publishTo(installation, contestant.input, events, run.signal)
+  await publishAll(installation, events, run.signal, contestant.input)
   onPublished?.()
   await untilWritten(installation, contestant, records, run.signal)
   const answer = await atEnd()

@@ -1,8 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Contestant } from './contestant.ts'
 import type { Installation } from '../installation.ts'
-import { datasetEpochMs, scoredTypes, type SimulatedEvent } from '../../../features/simulator/payment-events.ts'
-import { streamEvents } from '../../simulator/stream-events.ts'
 import { topicSpecs } from '../../../src/app/installation/servers/topics.ts'
 import { assert, RiverbankError } from '../../../src/base/errors.ts'
 
@@ -22,25 +20,6 @@ export async function createTopics(
   assert(spec !== undefined, 'an installation has topics')
   for (const name of wanted) await log.createTopic({ ...spec, topic: `${namespace}.${name}` })
   return { namespace, topic: (name) => `${namespace}.${name}` }
-}
-
-/** Publishes events to the topic of a contestant as fast as the log takes them. */
-export async function publishTo(
-  { config, log }: Installation,
-  topic: string,
-  events: readonly SimulatedEvent[],
-  signal: AbortSignal,
-): Promise<void> {
-  await streamEvents(events, (records) => log.publish(records), {
-    topic,
-    scoredTypes,
-    partitions: config.PARTITIONS,
-    batchRecords: 500,
-    inFlightMax: config.PARTITIONS,
-    historyFromMs: datasetEpochMs,
-    signal,
-  })
-  signal.throwIfAborted()
 }
 
 /** The number of records in a topic; no contestant writes transactions, whose marks would count. */

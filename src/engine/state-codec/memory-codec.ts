@@ -2,7 +2,7 @@ import type { ByteReader, ByteWriter } from '../../base/bytes.ts'
 import { isRecord } from '../../base/record.ts'
 import { RiverbankError } from '../../base/errors.ts'
 import { noLabels, type Label, type Labels } from '../state/labels.ts'
-import { recentIdCount, type RecentIds } from '../state/recent-ids.ts'
+import { recentIdCount, recentIdWidth, type RecentIds } from '../state/recent-ids.ts'
 import { subjectCount, type Subjects } from '../state/subjects.ts'
 import { noWaiting, type WaitingLabel, type WaitingLabels } from '../state/waiting-labels.ts'
 
@@ -19,7 +19,7 @@ export function writeRecentIds(writer: ByteWriter, ids: RecentIds): void {
   writer.unsigned(recentIdCount(ids))
   let hour = 0
   let previous = 0
-  for (let i = forgotten * 4; i < numbers.length; i += 4) {
+  for (let i = forgotten * recentIdWidth; i < numbers.length; i += recentIdWidth) {
     writer.uint32((numbers[i] ?? NaN) >>> 0)
     writer.uint32((numbers[i + 1] ?? NaN) >>> 0)
     const offset = numbers[i + 2] ?? NaN

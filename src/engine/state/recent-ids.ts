@@ -20,7 +20,9 @@ export interface RecentId {
   readonly appendHour: number
 }
 
-const width = 4
+/** Numbers of each id. */
+export const recentIdWidth = 4
+const width = recentIdWidth
 const at = { high: 0, low: 1, offset: 2, appendHour: 3 } as const
 
 /** Shared by the states that remember none. */

@@ -17,7 +17,7 @@ export interface EntityAnswer {
 
 /**
  * The answer as JSON, written piece by piece from names that are JSON already: three objects of every feature, and
- * JSON.stringify over them, took 7 us of the 67 that a request did.
+ * JSON.stringify over them, took 7 µs of the 67 that a request did.
  */
 export function entityAnswerText(answer: EntityAnswer): string {
   const { entity, read, features, atMs, clock, nowMs, featureSet } = answer

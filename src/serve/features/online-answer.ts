@@ -15,7 +15,7 @@ const noTimestamp = '"1970-01-01T00:00:00Z"'
  * often the request names it. Without `withFlags` the answer has Feast's members only: clients that read it as protobuf
  * JSON refuse unknown members. With it a result has `flags` when a row has any: one per row, null where there is none.
  *
- * The text is written piece by piece: lists of every column, and JSON.stringify over them, took 23 us of the 160 that a
+ * The text is written piece by piece: lists of every column, and JSON.stringify over them, took 23 µs of the 160 that a
  * request for three customers did.
  */
 export async function onlineAnswerText(query: OnlineQuery, reader: FeatureReader, withFlags: boolean): Promise<string> {

@@ -57,7 +57,7 @@ interface PlainBody {
 
 /**
  * A body whose every name is one of the catalog, as the schema reads it; null for any other, which the schema judges. The
- * schema took 6 us to judge names that the catalog is asked for in any case; a request for three customers took 160 in all.
+ * schema took 6 µs to judge names that the catalog is asked for in any case; a request for three customers took 160 in all.
  */
 export function plainBody(
   json: unknown,
